@@ -1,0 +1,218 @@
+"""The error tree: who broke the rule, and where.
+
+    IsthmusError
+    ├── InvalidInput            the caller broke a rule: names the field, the value and the remedy
+    │   ├── InvalidQuantity     a bandwidth, duration or size that is not one
+    │   ├── InvalidConfiguration
+    │   ├── InvalidModel        not a model, or one that cannot be cut
+    │   ├── InvalidPlan         a cut that is not closed, a digest that does not match
+    │   ├── InvalidProfile
+    │   ├── InvalidRequest      an inference request that breaks the model's contract
+    │   └── InfeasibleCut       no cut has a finite cost
+    ├── NotFound                a model, plan or policy that is not there
+    ├── Unavailable             try again, or elsewhere
+    │   ├── CloudUnavailable
+    │   ├── PortInUse
+    │   ├── DeviceUnavailable
+    │   └── Draining
+    ├── Overloaded              a bounded queue is full
+    ├── DeadlineExceeded        the time is over, or cannot be met
+    ├── Cancelled
+    ├── ComputeFailed           a segment raised
+    └── ProtocolError
+        ├── LocalProtocolError  this side used the stream wrongly (a bug)
+        └── RemoteProtocolError the peer did
+
+`grpc_status_name` maps every leaf to the name of a gRPC status: one table for every server.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "Cancelled",
+    "CloudUnavailable",
+    "ComputeFailed",
+    "DeadlineExceeded",
+    "DeviceUnavailable",
+    "Draining",
+    "InfeasibleCut",
+    "InvalidConfiguration",
+    "InvalidInput",
+    "InvalidModel",
+    "InvalidPlan",
+    "InvalidProfile",
+    "InvalidQuantity",
+    "InvalidRequest",
+    "IsthmusError",
+    "LocalProtocolError",
+    "NotFound",
+    "Overloaded",
+    "PortInUse",
+    "ProtocolError",
+    "RemoteProtocolError",
+    "Unavailable",
+    "error_from_status",
+    "grpc_status_name",
+]
+
+_SHOWN_VALUE_CHARACTERS = 120
+
+
+class IsthmusError(Exception):
+    """Base of everything this package raises on purpose. The message is one line and ends in the remedy."""
+
+
+class InvalidInput(IsthmusError):
+    """The caller broke a rule.
+
+    field: what was wrong, as the caller knows it ("link.bandwidth", "input image", "--rtt").
+    problem: what is wrong with it.
+    value: what was given; left out of the message when None.
+    remedy: what to do instead.
+    """
+
+    def __init__(self, field: str, problem: str, *, value: object = None, remedy: str = "") -> None:
+        self.field, self.problem, self.value, self.remedy = field, problem, value, remedy
+        given = "" if value is None else f" (got {_shorten(value)})"
+        super().__init__(f"{field}: {problem}{given}" + (f"; {remedy}" if remedy else ""))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self), self.field, self.problem, self.value, self.remedy)
+
+
+def _rebuild(kind: type[InvalidInput], field: str, problem: str, value: object, remedy: str) -> InvalidInput:
+    return kind(field, problem, value=value, remedy=remedy)
+
+
+def _shorten(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN_VALUE_CHARACTERS else text[: _SHOWN_VALUE_CHARACTERS - 1] + "…"
+
+
+class InvalidQuantity(InvalidInput):
+    """Not a bandwidth, duration or size."""
+
+
+class InvalidConfiguration(InvalidInput):
+    """A configuration file with a wrong key or value."""
+
+
+class InvalidModel(InvalidInput):
+    """Not a model file, or a model that cannot be cut: names the op or the file's fault."""
+
+
+class InvalidPlan(InvalidInput):
+    """A set of ops that is not a cut of the model, or a plan whose digest does not match."""
+
+
+class InvalidProfile(InvalidInput):
+    """A device profile that is not one, or that belongs to another model."""
+
+
+class InvalidRequest(InvalidInput):
+    """An inference request that breaks the model's contract."""
+
+
+class InfeasibleCut(InvalidInput):
+    """Every cut has an infinite cost under the given constraints."""
+
+    def __init__(
+        self,
+        field: str = "cut problem",
+        problem: str = "no cut has a finite cost",
+        *,
+        value: object = None,
+        remedy: str = "relax a constraint that forbids an op or a tensor",
+    ) -> None:
+        super().__init__(field, problem, value=value, remedy=remedy)
+
+
+class NotFound(IsthmusError):
+    """A model, plan, policy or replica of that name is not here."""
+
+
+class Unavailable(IsthmusError):
+    """Not now: try again, or elsewhere."""
+
+
+class CloudUnavailable(Unavailable):
+    """No cloud replica answers."""
+
+
+class PortInUse(Unavailable):
+    """The address to listen on is taken."""
+
+
+class DeviceUnavailable(Unavailable):
+    """The device asked for (a GPU) is not there."""
+
+
+class Draining(Unavailable):
+    """This node is going away and takes no new requests."""
+
+
+class Overloaded(IsthmusError):
+    """A bounded queue is full."""
+
+
+class DeadlineExceeded(IsthmusError):
+    """The request's time is over, or what is left of it is too short."""
+
+
+class Cancelled(IsthmusError):
+    """The caller took the request back."""
+
+
+class ComputeFailed(IsthmusError):
+    """A segment raised while it ran."""
+
+
+class ProtocolError(IsthmusError):
+    """The segment stream was used against its rules."""
+
+
+class LocalProtocolError(ProtocolError):
+    """This side used the stream wrongly: a bug here."""
+
+
+class RemoteProtocolError(ProtocolError):
+    """The peer used the stream wrongly."""
+
+
+# Most specific first: the first base that matches names the status.
+_STATUS_NAMES: tuple[tuple[type[IsthmusError], str], ...] = (
+    (InvalidPlan, "FAILED_PRECONDITION"),
+    (InfeasibleCut, "FAILED_PRECONDITION"),
+    (InvalidInput, "INVALID_ARGUMENT"),
+    (NotFound, "NOT_FOUND"),
+    (Unavailable, "UNAVAILABLE"),
+    (Overloaded, "RESOURCE_EXHAUSTED"),
+    (DeadlineExceeded, "DEADLINE_EXCEEDED"),
+    (Cancelled, "CANCELLED"),
+    (RemoteProtocolError, "INVALID_ARGUMENT"),
+)
+
+
+def grpc_status_name(error: BaseException) -> str:
+    """The name of the gRPC status that tells a client about `error`: "INTERNAL" for what nobody planned."""
+    for kind, name in _STATUS_NAMES:
+        if isinstance(error, kind):
+            return name
+    return "INTERNAL"
+
+
+def error_from_status(name: str, message: str) -> IsthmusError:
+    """The error that a status name and message from a peer stand for: the way back of `grpc_status_name`."""
+    kinds: dict[str, type[IsthmusError]] = {
+        "NOT_FOUND": NotFound,
+        "UNAVAILABLE": Unavailable,
+        "RESOURCE_EXHAUSTED": Overloaded,
+        "DEADLINE_EXCEEDED": DeadlineExceeded,
+        "CANCELLED": Cancelled,
+        "INTERNAL": ComputeFailed,
+    }
+    if name == "INVALID_ARGUMENT":
+        return InvalidRequest("request", message)
+    if name == "FAILED_PRECONDITION":
+        return InvalidPlan("plan", message)
+    return kinds.get(name, IsthmusError)(message)

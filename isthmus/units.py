@@ -1,0 +1,106 @@
+"""Quantities as people write them, SI inside: bits per second, seconds, bytes.
+
+Bandwidth is decimal bits ("20mbps" is 20e6 bit/s); sizes are decimal bytes ("64MB" is 64e6), binary with an i
+("64MiB").
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+from isthmus.errors import InvalidQuantity
+
+__all__ = [
+    "format_bandwidth",
+    "format_duration",
+    "format_size",
+    "parse_bandwidth_bps",
+    "parse_duration_s",
+    "parse_size_bytes",
+]
+
+_NUMBER = re.compile(r"\s*([0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?|\.[0-9]+)\s*([A-Za-zµ/]*)\s*\Z")
+
+_BANDWIDTH_UNITS = {
+    prefix + suffix: scale
+    for prefix, scale in (("", 1.0), ("k", 1e3), ("m", 1e6), ("g", 1e9))
+    for suffix in ("bps", "bit/s")
+}
+_DURATION_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+_SIZE_UNITS = {
+    "b": 1.0,
+    "kb": 1e3,
+    "mb": 1e6,
+    "gb": 1e9,
+    "kib": 2.0**10,
+    "mib": 2.0**20,
+    "gib": 2.0**30,
+}
+
+
+def parse_bandwidth_bps(text: str | float, field: str = "bandwidth") -> float:
+    """Bits per second of "20mbps", "1.5 gbps" or a number of bits per second. Must be positive and finite.
+
+    Raises InvalidQuantity naming `field`.
+    """
+    bps = _parse(text, _BANDWIDTH_UNITS, field, "write it like 20mbps")
+    if bps <= 0:
+        raise InvalidQuantity(field, "must be above zero", value=text, remedy="write it like 20mbps")
+    return bps
+
+
+def parse_duration_s(text: str | float, field: str = "duration") -> float:
+    """Seconds of "30ms", "2s", "500us" or a number of seconds. Zero or more, finite. Raises InvalidQuantity."""
+    return _parse(text, _DURATION_UNITS, field, "write it like 30ms")
+
+
+def parse_size_bytes(text: str | float, field: str = "size") -> int:
+    """Bytes of "64MB", "1MiB" or a number of bytes. Zero or more. Raises InvalidQuantity."""
+    return round(_parse(text, _SIZE_UNITS, field, "write it like 64MB"))
+
+
+def _parse(text: str | float, units: dict[str, float], field: str, remedy: str) -> float:
+    if isinstance(text, bool):
+        raise InvalidQuantity(field, "is not a quantity", value=text, remedy=remedy)
+    value = float(text) if isinstance(text, int | float) else _parse_text(text, units, field, remedy)
+    if not math.isfinite(value) or value < 0:
+        raise InvalidQuantity(field, "must be finite and not negative", value=text, remedy=remedy)
+    return value
+
+
+def _parse_text(text: str, units: dict[str, float], field: str, remedy: str) -> float:
+    match = _NUMBER.match(text)
+    if match is None:
+        raise InvalidQuantity(field, "is not a quantity", value=text, remedy=remedy)
+    number, unit = match.groups()
+    if not unit:
+        return float(number)
+    scale = units.get(unit.lower())
+    if scale is None:
+        raise InvalidQuantity(field, f"has an unknown unit {unit!r}", value=text, remedy=remedy)
+    return float(number) * scale
+
+
+def format_bandwidth(bps: float) -> str:
+    """ "20 Mbit/s" for 20e6."""
+    for scale, unit in ((1e9, "Gbit/s"), (1e6, "Mbit/s"), (1e3, "kbit/s")):
+        if bps >= scale:
+            return f"{bps / scale:.3g} {unit}"
+    return f"{bps:.3g} bit/s"
+
+
+def format_duration(seconds: float) -> str:
+    """ "30 ms" for 0.03."""
+    for scale, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
+        if abs(seconds) >= scale:
+            return f"{seconds / scale:.3g} {unit}"
+    return "0 s" if seconds == 0 else f"{seconds / 1e-9:.3g} ns"
+
+
+def format_size(size_bytes: float) -> str:
+    """ "64 MB" for 64e6."""
+    for scale, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if size_bytes >= scale:
+            return f"{size_bytes / scale:.3g} {unit}"
+    return f"{size_bytes:.0f} B"

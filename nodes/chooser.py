@@ -1,0 +1,86 @@
+"""What a node asks of whoever decides: the `Chooser` Protocol, and the facts that go in and out of a choice.
+
+The node defines the question; the scheduler answers it. All times are durations in seconds or readings of the caller's
+monotonic clock, handed in: a chooser has no clock of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from partitioner.link import Link
+from partitioner.plan import Prediction
+from partitioner.plan_table import PlanEntry, PlanTable
+
+__all__ = ["Choice", "ChoiceRequest", "Chooser", "Transfer"]
+
+InputForm = Literal["tensor", "bytes"]
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceRequest:
+    """One request, as the policy sees it.
+
+    table: the plans that are ready to run, those that need the cloud only while it is reachable.
+    file_bytes: length of the encoded files in a request of the "bytes" form, over the whole batch; 0 otherwise.
+    remaining_s: time left until the deadline, None without one.
+    edge_queue_s, cloud_queue_s: expected waits before the prefix and before the suffix start.
+    policy: a policy's name that the request asks for, "" for the configured one. plan_id: a plan forced by the request.
+    """
+
+    table: PlanTable
+    form: InputForm
+    batch: int
+    file_bytes: int = 0
+    remaining_s: float | None = None
+    edge_queue_s: float = 0.0
+    cloud_queue_s: float = 0.0
+    cloud_reachable: bool = True
+    policy: str = ""
+    plan_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A plan for one request, its predicted breakdown on the live link, and the reason in one line."""
+
+    entry: PlanEntry
+    predicted: Prediction
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """What one transfer taught about a link: bytes that arrived over a span, on the receiver's clock.
+
+    direction: "up" is edge to cloud.
+    """
+
+    direction: Literal["up", "down"]
+    size_bytes: int
+    span_s: float
+
+
+class Chooser(Protocol):
+    """Chooses a plan for each request and learns from what the link did.
+
+    Implementations are cheap (microseconds) and thread-compatible: the node calls them from one event loop.
+    """
+
+    def choose(self, request: ChoiceRequest) -> Choice:
+        """A plan for this request. Raises NotFound for an unknown policy or forced plan, CloudUnavailable when only
+        the cloud could answer and it is not there, DeadlineExceeded when no plan can meet the deadline."""
+        ...
+
+    def observe_transfer(self, transfer: Transfer, now_s: float) -> None:
+        """Learn bandwidth from a finished transfer."""
+        ...
+
+    def observe_rtt(self, rtt_s: float, now_s: float) -> None:
+        """Learn the round-trip time from a small echo."""
+        ...
+
+    def link(self) -> Link | None:
+        """The link as now believed, None before anything was measured."""
+        ...
