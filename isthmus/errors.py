@@ -10,6 +10,7 @@
     │   ├── InvalidRequest      an inference request that breaks the model's contract
     │   └── InfeasibleCut       no cut has a finite cost
     ├── NotFound                a model, plan or policy that is not there
+    │   └── UnknownPlan         a wire digest that this replica has not prepared
     ├── Unavailable             try again, or elsewhere
     │   ├── CloudUnavailable
     │   ├── PortInUse
@@ -51,6 +52,7 @@ __all__ = [
     "ProtocolError",
     "RemoteProtocolError",
     "Unavailable",
+    "UnknownPlan",
     "error_from_status",
     "grpc_status_name",
 ]
@@ -129,6 +131,10 @@ class InfeasibleCut(InvalidInput):
 
 class NotFound(IsthmusError):
     """A model, plan, policy or replica of that name is not here."""
+
+
+class UnknownPlan(NotFound):
+    """A wire digest that this replica has not prepared: offer the plan again."""
 
 
 class Unavailable(IsthmusError):

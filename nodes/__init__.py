@@ -1,1 +1,1 @@
-"""What runs on a machine: engines, codecs, measuring, the segment stream, the edge node, the cloud node, the gateway. No Ray."""
+"""What runs on a machine: engines, codecs, measuring, the stream, the edge and cloud nodes, the gateway. No Ray."""

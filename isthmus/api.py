@@ -1,0 +1,90 @@
+"""The public Python API: load a model, measure, partition, and ask a running edge."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from isthmus.client import AsyncClient, Client, Result
+from nodes.compute_pool import ComputePool
+from nodes.engines.allocator import keep_freed_memory
+from nodes.engines.factory import engine_for
+from nodes.measure.device_profile import measure_device as _measure_device
+from nodes.measure.device_profile import measure_model as _measure_model
+from partitioner.cost_model import Costing
+from partitioner.front_end import model_from_module
+from partitioner.link import Link
+from partitioner.model import Model, Segments
+from partitioner.model_source import resolve_model
+from partitioner.partition import Setting, partition_graph
+from partitioner.plan import Plan
+from partitioner.profiles import DeviceProfile
+from partitioner.spec import ModelSpec
+
+__all__ = [
+    "AsyncClient",
+    "Client",
+    "DeviceProfile",
+    "Link",
+    "Model",
+    "ModelSpec",
+    "Plan",
+    "Result",
+    "Segments",
+    "load_model",
+    "measure_device",
+    "measure_model",
+    "partition",
+]
+
+
+def load_model(
+    source: str | Path | nn.Module | ModelSpec, example_inputs: tuple[torch.Tensor, ...] | None = None
+) -> Model:
+    """A model that can be cut.
+
+    source: an artifact folder, a model file, `module:callable`, a ModelSpec, or an nn.Module with `example_inputs`
+    (tensors, batch first). Raises InvalidModel naming the op or the file's fault.
+    """
+    if isinstance(source, ModelSpec):
+        return model_from_module(source)
+    if isinstance(source, nn.Module):
+        return model_from_module(source, example_inputs)
+    return resolve_model(str(source))
+
+
+def measure_device(budget_s: float = 5.0, device: str = "cpu", threads: int = 1) -> DeviceProfile:
+    """This device's peak rates, measured now. Raises DeviceUnavailable."""
+    keep_freed_memory()
+    with ComputePool(threads) as pool:
+        return pool.run_blocking(_measure_device, budget_s, engine_for("eager", device, threads=threads))
+
+
+def measure_model(model: Model, profile: DeviceProfile) -> DeviceProfile:
+    """`profile` with this model's op times, measured now on this device."""
+    keep_freed_memory()
+    with ComputePool(profile.threads) as pool:
+        engine = engine_for("eager", profile.device, threads=profile.threads)
+        return pool.run_blocking(_measure_model, model, profile, engine)
+
+
+def partition(
+    model: Model,
+    edge: DeviceProfile | str | Path,
+    cloud: DeviceProfile | str | Path,
+    link: Link,
+    objective: str = "latency",
+    costing: Costing | None = None,
+) -> Plan:
+    """The best plan of `model` for two devices and a link. Profiles may be given as files.
+
+    costing: what is allowed (codecs, input form, privacy); tensors and lossless codecs without. Raises InfeasibleCut.
+    """
+    setting = Setting(_profile(edge), _profile(cloud), link, costing or Costing())
+    return partition_graph(model, setting, objective)
+
+
+def _profile(given: DeviceProfile | str | Path) -> DeviceProfile:
+    return given if isinstance(given, DeviceProfile) else DeviceProfile.from_json(Path(given).read_text())

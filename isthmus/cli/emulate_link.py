@@ -1,0 +1,151 @@
+"""`isthmus emulate-link`: a shaped TCP relay in the foreground, steered by lines on standard input."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from isthmus.addresses import format_address, parse_address
+from isthmus.errors import InvalidConfiguration, IsthmusError
+from isthmus.units import parse_bandwidth_bps, parse_duration_s
+from simulations.bandwidth_trace import BandwidthTrace, play_trace, read_trace
+from simulations.link_emulator import LinkEmulator, LinkShape
+
+__all__ = ["emulate_link"]
+
+_COMMANDS = (
+    "rate BANDWIDTH, uplink BANDWIDTH, downlink BANDWIDTH, rtt TIME, jitter TIME, stall TIME, cut, restore, quit"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Setup:
+    listen: tuple[str, int]
+    target: tuple[str, int]
+    shape: LinkShape
+    trace: BandwidthTrace | None
+    trace_drives: tuple[str, ...]  # the fields of the shape that follow the trace
+
+
+def emulate_link(
+    listen: Annotated[str, typer.Option(help="HOST:PORT to listen on; port 0 takes a free one.")],
+    target: Annotated[str, typer.Option(help="HOST:PORT to relay to.")],
+    bandwidth: Annotated[str, typer.Option(help="Both ways, like 20mbps.")] = "20mbps",
+    rtt: Annotated[str, typer.Option(help="There and back, like 30ms; half of it each way.")] = "30ms",
+    uplink: Annotated[str | None, typer.Option(help="Towards the target, instead of --bandwidth.")] = None,
+    downlink: Annotated[str | None, typer.Option(help="From the target, instead of --bandwidth.")] = None,
+    trace: Annotated[
+        Path | None, typer.Option(help="File of lines 'seconds Mbit/s', instead of --bandwidth; repeats.")
+    ] = None,
+    jitter: Annotated[str, typer.Option(help="How far each delay may be off, like 5ms.")] = "0ms",
+) -> None:
+    """Relay TCP through an emulated link until Ctrl-C.
+
+    While it runs, lines on standard input change it: rate 5mbps, uplink 1mbps, downlink 5mbps, rtt 50ms, jitter 5ms,
+    stall 2s, cut, restore, quit.
+    """
+    shape = LinkShape(
+        parse_bandwidth_bps(uplink or bandwidth, "--uplink" if uplink else "--bandwidth"),
+        parse_bandwidth_bps(downlink or bandwidth, "--downlink" if downlink else "--bandwidth"),
+        parse_duration_s(rtt, "--rtt"),
+        parse_duration_s(jitter, "--jitter"),
+    )
+    setup = _Setup(
+        parse_address(listen, "--listen"),
+        parse_address(target, "--target"),
+        shape,
+        read_trace(trace) if trace is not None else None,
+        tuple(name for name, fixed in (("uplink_bps", uplink), ("downlink_bps", downlink)) if not fixed),
+    )
+    asyncio.run(_run(setup))
+
+
+async def _run(setup: _Setup) -> None:
+    loop = asyncio.get_running_loop()
+    over = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, over.set)
+    emulator = LinkEmulator(setup.shape)
+    player: asyncio.Task[None] | None = None
+    try:
+        address = await emulator.relay(*setup.listen, *setup.target)
+        print(f"ready: {format_address(*address)}", flush=True)
+        _start_reading_commands(lambda line: _obey(line, emulator, over))
+        if setup.trace is not None:
+            player = asyncio.create_task(play_trace(setup.trace, _set_bandwidth(emulator, setup.trace_drives)))
+        await over.wait()
+    finally:
+        if player is not None:
+            player.cancel()
+        await emulator.close()
+
+
+def _set_bandwidth(emulator: LinkEmulator, fields: tuple[str, ...]) -> Callable[[float], None]:
+    return lambda bps: emulator.set_shape(replace(emulator.shape, **dict.fromkeys(fields, bps)))
+
+
+def _start_reading_commands(obey: Callable[[str], None]) -> None:
+    """Standard input may be a terminal, a pipe, a file or nothing, so a thread reads it; its end means nothing."""
+    loop = asyncio.get_running_loop()
+    # In the background of a shell, reading the terminal would stop the process; ignored, the read fails instead.
+    signal.signal(signal.SIGTTIN, signal.SIG_IGN)
+
+    def read() -> None:
+        # os.read and not sys.stdin: a thread that waits inside a buffered reader would hold its lock at exit.
+        rest = b""
+        while (data := _read_some()) and not loop.is_closed():
+            *lines, rest = (rest + data).split(b"\n")
+            for line in lines:
+                loop.call_soon_threadsafe(obey, line.decode(errors="replace").strip())
+
+    threading.Thread(target=read, name="commands", daemon=True).start()
+
+
+def _read_some() -> bytes:
+    try:
+        return os.read(0, 4096)
+    except OSError:
+        return b""
+
+
+def _obey(line: str, emulator: LinkEmulator, over: asyncio.Event) -> None:
+    if not line:
+        return
+    try:
+        _execute(line.split(), emulator, over)
+    except IsthmusError as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+
+
+def _execute(words: list[str], emulator: LinkEmulator, over: asyncio.Event) -> None:
+    match words:
+        case ["rate", text]:
+            bps = parse_bandwidth_bps(text, "rate")
+            emulator.set_shape(replace(emulator.shape, uplink_bps=bps, downlink_bps=bps))
+        case ["uplink", text]:
+            emulator.set_shape(replace(emulator.shape, uplink_bps=parse_bandwidth_bps(text, "uplink")))
+        case ["downlink", text]:
+            emulator.set_shape(replace(emulator.shape, downlink_bps=parse_bandwidth_bps(text, "downlink")))
+        case ["rtt", text]:
+            emulator.set_shape(replace(emulator.shape, rtt_s=parse_duration_s(text, "rtt")))
+        case ["jitter", text]:
+            emulator.set_shape(replace(emulator.shape, jitter_s=parse_duration_s(text, "jitter")))
+        case ["stall", text]:
+            emulator.stall(parse_duration_s(text, "stall"))
+        case ["cut"]:
+            emulator.cut()
+        case ["restore"]:
+            emulator.restore()
+        case ["quit"]:
+            over.set()
+        case _:
+            raise InvalidConfiguration("command", "is unknown", value=" ".join(words), remedy=f"use {_COMMANDS}")

@@ -1,0 +1,188 @@
+"""Commands that run nodes or talk to running ones: up, cloud, edge, infer, status, demo."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from isthmus.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from isthmus.client import Result
+    from isthmus.configuration import Configuration
+    from isthmus.deployment import Sides
+
+__all__ = ["cloud", "demo", "edge", "infer", "interrupted", "status", "up"]
+
+ConfigurationFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="The configuration file (YAML).")]
+DEFAULT_SERVER = "127.0.0.1:8001"
+
+
+def up(config: ConfigurationFile) -> None:
+    """Run edge and cloud on this machine until Ctrl-C or SIGTERM, which drain.
+
+    Prints `ready: grpc://HOST:PORT` once it answers with all plans measured.
+    """
+    _serve(config, cloud_side=True, edge_side=True)
+
+
+def cloud(config: ConfigurationFile) -> None:
+    """Run the cloud side: fleet registry and replicas. Prints `ready: registry HOST:PORT`."""
+    _serve(config, cloud_side=True, edge_side=False)
+
+
+def edge(config: ConfigurationFile) -> None:
+    """Run the edge side. It serves alone at once and uses the cloud as soon as it is there."""
+    _serve(config, cloud_side=False, edge_side=True)
+
+
+def _serve(path: Path, *, cloud_side: bool, edge_side: bool) -> None:
+    from isthmus.configuration import read_configuration
+    from isthmus.telemetry import configure_logging
+
+    configure_logging("warning")
+    configuration = read_configuration(path)
+    from isthmus.deployment import Sides
+
+    asyncio.run(_serve_until_interrupted(configuration, Sides(cloud_side, edge_side), path.resolve().parent))
+
+
+async def _serve_until_interrupted(configuration: Configuration, sides: Sides, folder: Path) -> None:
+    from isthmus.deployment import deploy, export_models
+
+    async with interrupted() as over:
+        artifacts = await asyncio.to_thread(export_models, configuration.models, folder, _progress)
+        async with deploy(configuration, sides, artifacts, _progress) as running:
+            for line in _emulations(configuration, sides):
+                _progress(line)
+            ready = f"grpc://{running.gateway}" if sides.edge else f"registry {running.registry}"
+            print(f"ready: {ready}", flush=True)
+            await over.wait()
+            _progress("draining")
+
+
+def _emulations(configuration: Configuration, sides: Sides) -> list[str]:
+    """What is emulated: every output must say so."""
+    lines = []
+    if sides.edge and configuration.edge.emulate_slowdown != 1.0:
+        lines.append(f"emulated: the edge is {configuration.edge.emulate_slowdown:g} times slower than this machine")
+    if configuration.link is not None:
+        where = "" if sides.cloud else " (only with `isthmus up` or `isthmus cloud`; not here)"
+        lines.append(f"emulated: the link between edge and cloud{where}")
+    return lines
+
+
+def _progress(line: str) -> None:
+    print(f"isthmus: {line}", file=sys.stderr, flush=True)
+
+
+@contextlib.asynccontextmanager
+async def interrupted() -> AsyncIterator[asyncio.Event]:
+    """An event that SIGINT and SIGTERM set. A signal before the block waits for it cancels what runs in the block."""
+    over = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+    waiting = {"yes": False}
+
+    def stop() -> None:
+        over.set()
+        if not waiting["yes"] and task is not None:
+            task.cancel()
+
+    original_wait = over.wait
+
+    async def wait() -> bool:
+        waiting["yes"] = True
+        return await original_wait()
+
+    over.wait = wait  # type: ignore[method-assign]
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    try:
+        yield over
+    except asyncio.CancelledError:
+        if not over.is_set():
+            raise
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+def infer(
+    model: Annotated[str, typer.Argument(help="The name under which the model is served.")],
+    input_path: Annotated[Path, typer.Option("--input", help="An image, or a .npy array with the batch first.")],
+    server: Annotated[str, typer.Option(help="HOST:PORT of the edge.")] = DEFAULT_SERVER,
+    policy: Annotated[str, typer.Option(help="A policy for this request only.")] = "",
+    timeout: Annotated[str, typer.Option(help="Deadline, like 2s.")] = "30s",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Send one request through the public API and print the answer, the plan and why it was chosen."""
+    from isthmus.client import Client
+    from isthmus.units import parse_duration_s
+
+    timeout_s = parse_duration_s(timeout, "--timeout")
+    value = _input_value(input_path)
+    with Client(server) as client:
+        name = client.input_names(model)[0]
+        result = client.infer(model, {name: value}, timeout_s=timeout_s, policy=policy or None)
+    if as_json:
+        outputs = {name: array.tolist() for name, array in result.outputs.items()}
+        print(json.dumps({"outputs": outputs, **dict(result.parameters)}))
+        return
+    _print_result(result)
+
+
+def _input_value(path: Path) -> object:
+    import numpy as np
+
+    if path.suffix != ".npy":
+        return path
+    try:
+        return np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise InvalidRequest("--input", f"is not an array: {error}", value=str(path)) from error
+
+
+def _print_result(result: Result) -> None:
+    from isthmus.answers import best_classes
+
+    for name, array in result.outputs.items():
+        print(f"{name}: {array.dtype} {list(array.shape)}")
+        for line in best_classes(array):
+            print(f"  {line}")
+    print(f"plan {result.plan_id}: {result.parameters.get('isthmus_reason', '')}")
+    print("  ".join(f"{stage} {value:.1f} ms" for stage, value in result.timings.items()))
+
+
+def status(
+    server: Annotated[str, typer.Option(help="HOST:PORT of the edge.")] = DEFAULT_SERVER,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Say whether an edge answers. Exit 0 when it is ready, 1 when not."""
+    from isthmus.client import Client
+
+    with Client(server) as client:
+        ready = client.ready()
+    print(
+        json.dumps({"server": server, "ready": ready}) if as_json else f"{server}: {'ready' if ready else 'not ready'}"
+    )
+    if not ready:
+        raise typer.Exit(1)
+
+
+def demo(
+    output: Annotated[Path, typer.Option("-o", help="Folder for the picture of the cut.")] = Path("demo-output"),
+    runtime: Annotated[str, typer.Option(help="ray or process.")] = "ray",
+) -> None:
+    """Cut a real ImageNet model on this machine and watch what is chosen on four links, and why."""
+    from isthmus.demo import run_demo
+
+    asyncio.run(run_demo(output, runtime))

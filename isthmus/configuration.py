@@ -1,0 +1,140 @@
+"""The configuration file: models, edge, cloud, link, policy; validated, with errors that name the key and the remedy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from isthmus.addresses import parse_address
+from isthmus.errors import InvalidConfiguration, IsthmusError
+from isthmus.units import parse_bandwidth_bps, parse_duration_s
+
+__all__ = ["CloudConfiguration", "Configuration", "EdgeConfiguration", "LinkConfiguration", "ModelConfiguration",
+           "read_configuration"]  # fmt: skip
+
+
+def _address(text: object) -> object:
+    if isinstance(text, str):
+        parse_address(text)
+    return text
+
+
+def _bandwidth(value: object) -> object:
+    return parse_bandwidth_bps(value) if isinstance(value, str | int | float) else value
+
+
+def _duration(value: object) -> object:
+    return parse_duration_s(value) if isinstance(value, str | int | float) else value
+
+
+Address = Annotated[str, BeforeValidator(_address)]
+Bandwidth = Annotated[float, BeforeValidator(_bandwidth)]
+Duration = Annotated[float, BeforeValidator(_duration)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelConfiguration(_Section):
+    """A model to serve: under which name, and where it comes from (artifact folder, file or `module:callable`)."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")
+    source: str = Field(min_length=1)
+
+
+class EdgeConfiguration(_Section):
+    """The edge. emulate_slowdown is for demos and tests: the edge sleeps after its work, and every output says so."""
+
+    listen: Address = "127.0.0.1:8001"
+    registry: Address = "127.0.0.1:8100"
+    runtime: Literal["ray", "process"] = "ray"
+    device: Literal["cpu", "cuda", "auto"] = "cpu"
+    threads: int = Field(default=1, ge=1, le=256)
+    emulate_slowdown: float = Field(default=1.0, ge=1.0, le=1000.0, allow_inf_nan=False)
+
+
+class CloudConfiguration(_Section):
+    """The cloud. advertise: the address edges dial, where it differs from the one bound."""
+
+    registry_listen: Address = "127.0.0.1:8100"
+    listen: Address = "127.0.0.1:0"
+    advertise: Address | None = None
+    runtime: Literal["ray", "process"] = "ray"
+    replicas: int = Field(default=1, ge=1, le=64)
+    device: Literal["cpu", "cuda", "auto"] = "cpu"
+    threads: int = Field(default=1, ge=1, le=256)
+
+
+class LinkConfiguration(_Section):
+    """An emulated link between edge and cloud, for demos and tests: both ways at once, or uplink and downlink apart."""
+
+    bandwidth: Bandwidth | None = None
+    uplink: Bandwidth | None = None
+    downlink: Bandwidth | None = None
+    rtt: Duration = 0.0
+
+    def model_post_init(self, context: object) -> None:
+        """Both directions must have a bandwidth."""
+        for name in ("uplink", "downlink"):
+            if getattr(self, name) is None and self.bandwidth is None:
+                raise InvalidConfiguration(
+                    f"link.{name}", "is missing", remedy="set link.bandwidth, or both directions"
+                )
+
+    @property
+    def uplink_bps(self) -> float:
+        """Bits per second towards the cloud."""
+        return self.uplink or self.bandwidth or 0.0
+
+    @property
+    def downlink_bps(self) -> float:
+        """Bits per second towards the edge."""
+        return self.downlink or self.bandwidth or 0.0
+
+
+class Configuration(_Section):
+    """A whole file. Only `models` is required."""
+
+    models: tuple[ModelConfiguration, ...] = Field(min_length=1)
+    edge: EdgeConfiguration = EdgeConfiguration()
+    cloud: CloudConfiguration = CloudConfiguration()
+    link: LinkConfiguration | None = None
+    policy: str = "latency"
+
+    def model_post_init(self, context: object) -> None:
+        """Names are unique."""
+        names = [model.name for model in self.models]
+        if len(set(names)) != len(names):
+            raise InvalidConfiguration("models", "two models have one name", value=names)
+
+
+def read_configuration(path: Path) -> Configuration:
+    """Read and check a configuration file. Raises InvalidConfiguration naming the key at fault."""
+    try:
+        data = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise InvalidConfiguration(str(path), f"cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InvalidConfiguration(str(path), "is not YAML: " + " ".join(str(error).split())) from error
+    if not isinstance(data, dict):
+        raise InvalidConfiguration(str(path), "is not a mapping", remedy="start with `models:`")
+    try:
+        return Configuration.model_validate(data)
+    except ValidationError as error:
+        raise _first_fault(error) from None
+    except IsthmusError:
+        raise
+
+
+def _first_fault(error: ValidationError) -> InvalidConfiguration:
+    fault = error.errors(include_url=False)[0]
+    field = ".".join(str(part) for part in fault["loc"]) or "configuration"
+    if fault["type"] == "extra_forbidden":
+        return InvalidConfiguration(field, "is not a key", remedy="see the README for the keys there are")
+    if fault["type"] == "missing":
+        return InvalidConfiguration(field, "is missing", remedy="set it")
+    return InvalidConfiguration(field, str(fault["msg"]), value=fault.get("input"))

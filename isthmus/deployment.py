@@ -1,0 +1,161 @@
+"""What `isthmus up`, `cloud` and `edge` run: models exported once, the registry, the emulated link, the nodes, in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from isthmus.addresses import format_address, parse_address
+from isthmus.configuration import Configuration, LinkConfiguration, ModelConfiguration
+from nodes.settings import CloudSettings, EdgeSettings, ModelArtifact
+from nodes.transport.fleet_service import EndpointMapper
+from nodes.transport.registry_server import RegistryServer
+from partitioner.artifact import is_artifact, load_artifact, save_artifact
+from partitioner.model_source import resolve_model
+from scheduler.fleet_registry import FleetRegistry
+from scheduler.process_runtime import ProcessRuntime
+from scheduler.runtime import Runtime
+from scheduler.serve.ray_runtime import RayRuntime
+from simulations.link_emulator import LinkShape
+from simulations.link_thread import LinkEmulatorThread
+
+__all__ = ["Deployment", "Sides", "deploy", "export_models"]
+
+PLANNING_TIMEOUT_S = 120.0
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """Which sides to run."""
+
+    cloud: bool
+    edge: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What runs: the gateway's address ("" without an edge), the registry's, the emulated link (None without one)."""
+
+    gateway: str
+    registry: str
+    link: LinkEmulatorThread | None
+    planned: bool
+
+
+@contextlib.asynccontextmanager
+async def deploy(
+    configuration: Configuration, sides: Sides, artifacts: tuple[ModelArtifact, ...], progress: Progress
+) -> AsyncIterator[Deployment]:
+    """Run the sides until the block ends, then drain: the edge first, then the replicas, the registry, the link.
+
+    Raises PortInUse, DeviceUnavailable, InvalidModel, Unavailable.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        link = _emulated(configuration.link) if sides.cloud else None
+        if link is not None:
+            stack.enter_context(link)
+        registry = configuration.edge.registry
+        if sides.cloud:
+            server = await RegistryServer.start(
+                FleetRegistry(), configuration.cloud.registry_listen, endpoint_mapper=_mapper(link)
+            )
+            stack.push_async_callback(server.stop)
+            registry = server.address
+            progress(f"fleet registry at {registry}")
+        runtimes = _Runtimes(stack)
+        if sides.cloud:
+            cloud = _cloud_settings(configuration, artifacts, registry)
+            await runtimes.of(configuration.cloud.runtime).start_cloud(cloud, configuration.cloud.replicas)
+            progress(f"{configuration.cloud.replicas} cloud replica(s) serve ({configuration.cloud.runtime})")
+        gateway, planned = "", False
+        if sides.edge:
+            runtime = runtimes.of(configuration.edge.runtime)
+            gateway = await runtime.start_edge(_edge_settings(configuration, artifacts, registry))
+            progress(f"edge serves at {gateway} ({configuration.edge.runtime})")
+            planned = sides.cloud and await runtime.wait_until_planned(PLANNING_TIMEOUT_S)
+        yield Deployment(gateway, registry, link, planned)
+
+
+class _Runtimes:
+    """One runtime of each kind, made when first needed, stopped with the stack."""
+
+    def __init__(self, stack: contextlib.AsyncExitStack) -> None:
+        self._stack = stack
+        self._made: dict[str, Runtime] = {}
+
+    def of(self, kind: str) -> Runtime:
+        """The runtime of that kind."""
+        if kind not in self._made:
+            runtime: Runtime = RayRuntime() if kind == "ray" else ProcessRuntime()
+            self._stack.push_async_callback(runtime.stop)
+            self._made[kind] = runtime
+        return self._made[kind]
+
+
+def _emulated(link: LinkConfiguration | None) -> LinkEmulatorThread | None:
+    return None if link is None else LinkEmulatorThread(LinkShape(link.uplink_bps, link.downlink_bps, link.rtt))
+
+
+def _mapper(link: LinkEmulatorThread | None) -> EndpointMapper | None:
+    """With an emulated link, edges dial a relay of it instead of the replica."""
+    if link is None:
+        return None
+
+    async def relayed(target: str) -> str:
+        relay = await asyncio.to_thread(link.relay, "127.0.0.1", 0, *parse_address(target))
+        return format_address(*relay)
+
+    return relayed
+
+
+def _cloud_settings(configuration: Configuration, artifacts: tuple[ModelArtifact, ...], registry: str) -> CloudSettings:
+    cloud = configuration.cloud
+    return CloudSettings(
+        artifacts, cloud.listen, registry, cloud.advertise or "", device=cloud.device, threads=cloud.threads
+    )
+
+
+def _edge_settings(configuration: Configuration, artifacts: tuple[ModelArtifact, ...], registry: str) -> EdgeSettings:
+    edge = configuration.edge
+    return EdgeSettings(
+        artifacts,
+        edge.listen,
+        registry,
+        policy=configuration.policy,
+        device=edge.device,
+        threads=edge.threads,
+        slowdown=edge.emulate_slowdown,
+    )
+
+
+def export_models(
+    models: tuple[ModelConfiguration, ...], folder: Path, progress: Progress
+) -> tuple[ModelArtifact, ...]:
+    """Each model as an artifact, exported in this process: nodes get data and never import user code.
+
+    folder: where the configuration lies; sources are looked up there and in the current directory.
+    """
+    return tuple(_export(model, folder, progress) for model in models)
+
+
+def _export(model: ModelConfiguration, folder: Path, progress: Progress) -> ModelArtifact:
+    for base in (Path.cwd(), folder):
+        if is_artifact(base / model.source) and load_artifact(base / model.source).name == model.name:
+            return ModelArtifact(model.name, str((base / model.source).resolve()))
+    progress(f"exporting {model.name} from {model.source}")
+    made = resolve_model(model.source, search_path=folder, name=model.name)
+    target = _cache() / f"{model.name}-{made.digest[:16]}"
+    if not is_artifact(target):
+        save_artifact(made, target)
+    return ModelArtifact(model.name, str(target))
+
+
+def _cache() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "isthmus" / "artifacts"

@@ -1,0 +1,67 @@
+"""What an edge node needs of a connection to one cloud replica; `nodes.transport` implements it over gRPC."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from nodes.protocol.edge_stream import PlanDefinition, WireRequest
+from nodes.protocol.events import MeasuredBatch, ResponseArrived
+
+__all__ = ["CloudConnection", "LinkObserver", "ReplicaDescription"]
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaDescription:
+    """What a replica says of itself. models: digest by name; device_profile_json: measured there."""
+
+    replica_id: str
+    models: dict[str, str]
+    device_profile_json: str
+
+
+class LinkObserver(Protocol):
+    """Hears what the link did."""
+
+    def rtt_measured(self, rtt_s: float) -> None:
+        """A small echo came back."""
+
+    def transfer_measured(self, direction: str, size_bytes: int, span_s: float) -> None:
+        """Bytes arrived over a span, on the receiver's clock. direction: "up" or "down"."""
+
+
+class CloudConnection(Protocol):
+    """A stream to one replica. Every call ends in a result or an IsthmusError; nothing hangs after `close`."""
+
+    @property
+    def open(self) -> bool:
+        """Whether requests can be sent now: welcomed, not draining, not broken."""
+
+    @property
+    def in_flight(self) -> int:
+        """Requests sent and not answered."""
+
+    @property
+    def cloud_queue_s(self) -> float:
+        """The wait that the replica last reported."""
+
+    async def describe(self) -> ReplicaDescription:
+        """Ask the replica what it serves. Raises CloudUnavailable."""
+
+    async def prepare(self, plan: PlanDefinition) -> tuple[MeasuredBatch, ...]:
+        """Have the replica split, warm up and measure a plan. Raises InvalidPlan, NotFound, CloudUnavailable."""
+
+    async def run(self, request: WireRequest) -> ResponseArrived:
+        """Send boundary tensors, await the outputs. Cancelling the call cancels the request.
+
+        Raises CloudUnavailable when the connection breaks, and what the replica's error frame says otherwise.
+        """
+
+    async def wait_until_unusable(self) -> None:
+        """Return once no more requests can be sent: broken, or the replica drains."""
+
+    async def wait_until_answered(self) -> None:
+        """Return once nothing is in flight."""
+
+    async def close(self) -> None:
+        """Say goodbye and let go; requests in flight end in CloudUnavailable."""

@@ -1,0 +1,73 @@
+"""A cloud replica as a whole: models, engine, node, server, registration; started and drained by whatever hosts it."""
+
+from __future__ import annotations
+
+import uuid
+
+from isthmus.telemetry import get_logger
+from isthmus.v1 import segment_pb2, segment_pb2_grpc
+from nodes.cloud_node import CloudNode
+from nodes.compute_pool import ComputePool
+from nodes.engines.allocator import keep_freed_memory
+from nodes.engines.factory import engine_for
+from nodes.fleet import Endpoint, ModelVersion, Replica
+from nodes.model_loading import load_models, measured_profile
+from nodes.settings import CloudSettings
+from nodes.transport.fleet_client import ReplicaRegistration
+from nodes.transport.grpc_server import GrpcServer
+from nodes.transport.segment_server import SegmentService
+
+__all__ = ["CloudHost"]
+
+SERVICE = segment_pb2.DESCRIPTOR.services_by_name["SegmentService"].full_name
+
+
+class CloudHost:
+    """`await CloudHost.start(settings)`, then `await host.drain()` once."""
+
+    def __init__(
+        self, settings: CloudSettings, pool: ComputePool, service: SegmentService, server: GrpcServer,
+        registration: ReplicaRegistration,
+    ) -> None:  # fmt: skip
+        self._settings = settings
+        self._pool = pool
+        self._service = service
+        self._server = server
+        self._registration = registration
+
+    @classmethod
+    async def start(cls, settings: CloudSettings) -> CloudHost:
+        """Load, measure, listen, register. Raises DeviceUnavailable, InvalidModel, PortInUse."""
+        keep_freed_memory()
+        engine = engine_for("eager", device=settings.device, threads=settings.threads)
+        pool = ComputePool(settings.threads, name="suffix")
+        models = await pool.run(load_models, settings.models)
+        replica_id = uuid.uuid4().hex[:12]
+        profile = await measured_profile(models, engine, pool)
+        service = SegmentService(CloudNode(replica_id, models, engine, pool, profile))
+        server = GrpcServer(
+            [SERVICE], lambda server: segment_pb2_grpc.add_SegmentServiceServicer_to_server(service, server)
+        )
+        address = await server.start(settings.listen, "cloud.listen")
+        await server.set_serving(True)
+        replica = Replica(
+            replica_id,
+            Endpoint(settings.advertise or address),
+            tuple(ModelVersion(name, model.digest) for name, model in models.items()),
+        )
+        registration = ReplicaRegistration(settings.registry, replica)
+        registration.start()
+        get_logger("cloud").info("cloud replica serves", replica=replica_id, address=address)
+        return cls(settings, pool, service, server, registration)
+
+    @property
+    def address(self) -> str:
+        """Where the segment service answers."""
+        return self._server.address
+
+    async def drain(self) -> None:
+        """Leave the registry, tell every edge, answer what was accepted, end."""
+        await self._registration.close()
+        await self._service.drain(self._settings.drain_s)
+        await self._server.stop(self._settings.drain_s)
+        self._pool.close()

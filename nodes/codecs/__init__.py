@@ -1,0 +1,1 @@
+"""How a boundary tensor is put on the wire, and back: one codec a file, made by `factory`."""

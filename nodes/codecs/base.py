@@ -1,0 +1,79 @@
+"""What every codec keeps: tensors and images in, `EncodedTensor` out, and back without trusting a byte of it.
+
+Two kinds of codec, told apart by what they encode; both decode to the tensor that the model takes:
+
+- `Codec` encodes any tensor (raw, zstd, int8).
+- `ImageCodec` encodes the files of an input that declares preprocessing (file, png, webp).
+
+Decoding never trusts its input: sizes are derived from shape and dtype and refused above `max_bytes` before anything
+is allocated, and every fault raises `InvalidRequest` naming the tensor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import torch
+
+    from nodes.preprocessing import ImageBatch
+
+__all__ = ["DEFAULT_MAX_BYTES", "Codec", "Decoder", "EncodedTensor", "ImageCodec"]
+
+DEFAULT_MAX_BYTES = 256 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedTensor:
+    """One tensor as it travels.
+
+    dtype and shape are those of the decoded tensor ("float32", (1, 3, 224, 224)). stride_order lists its dimensions
+    from outermost to innermost in memory; empty means C order. data is what the codec made of it.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    stride_order: tuple[int, ...]
+    codec: str
+    parameters: Mapping[str, str]
+    data: bytes
+
+
+class Decoder(Protocol):
+    """The half that both kinds of codec share."""
+
+    @property
+    def name(self) -> str:
+        """What plans and headers call it."""
+
+    @property
+    def lossless(self) -> bool:
+        """Whether the decoded tensor equals the encoded one bit for bit."""
+
+    @property
+    def parameters(self) -> Mapping[str, str]:
+        """What both sides must agree on beyond the name; part of the plan's wire digest."""
+
+    def decode(self, encoded: EncodedTensor, max_bytes: int = DEFAULT_MAX_BYTES) -> torch.Tensor:
+        """The tensor on the CPU, dense, with the strides that `stride_order` says. May share memory with the data.
+
+        Raises InvalidRequest naming the tensor when the data does not decode to exactly that shape and dtype, or
+        would take more than `max_bytes`.
+        """
+
+
+class Codec(Decoder, Protocol):
+    """Puts any tensor on the wire. Stateless: one object serves every thread and request."""
+
+    def encode(self, name: str, tensor: torch.Tensor) -> EncodedTensor:
+        """`tensor` (any device, any strides) under `name`. Raises InvalidRequest for a dtype that cannot travel."""
+
+
+class ImageCodec(Decoder, Protocol):
+    """Puts the images of an input that declares preprocessing on the wire. Decodes to the preprocessed batch."""
+
+    def encode_images(self, name: str, images: ImageBatch) -> EncodedTensor:
+        """One item a file. Raises InvalidRequest naming the image that is not one."""

@@ -1,0 +1,187 @@
+"""The edge node: serves requests, by itself at first and with the cloud as soon as a replica is prepared."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+import uuid
+from collections.abc import Mapping
+
+from isthmus.errors import CloudUnavailable, Draining, NotFound, Overloaded
+from isthmus.telemetry import get_logger
+from nodes.chooser import ChoiceRequest, Chooser, Transfer
+from nodes.cloud_connection import CloudConnection
+from nodes.compute_pool import ComputePool
+from nodes.gateway import InferRequest, InferResult, ModelDescription
+from nodes.model_runtime import ModelRuntime, ReadyPlan, plan_definition
+from nodes.plan_builder import PlanBuilder, with_cloud_times
+from nodes.replica_set import Dial, ReplicaSet
+from nodes.request_run import RequestRun
+from partitioner.model import Model
+from partitioner.profiles import DeviceProfile
+
+__all__ = ["ChooserObserver", "EdgeNode"]
+
+MAX_WAITING = 128
+
+
+class ChooserObserver:
+    """Hands what a connection learns about the link to the chooser, with the time."""
+
+    def __init__(self, chooser: Chooser) -> None:
+        self._chooser = chooser
+
+    def rtt_measured(self, rtt_s: float) -> None:
+        """See LinkObserver."""
+        self._chooser.observe_rtt(rtt_s, time.monotonic())
+
+    def transfer_measured(self, direction: str, size_bytes: int, span_s: float) -> None:
+        """See LinkObserver."""
+        self._chooser.observe_transfer(
+            Transfer("up" if direction == "up" else "down", size_bytes, span_s), time.monotonic()
+        )
+
+
+class EdgeNode:
+    """Implements Gateway. Make it, `start` it, feed its replica set with fleet views, `drain` it."""
+
+    def __init__(
+        self, builders: Mapping[str, PlanBuilder], models: Mapping[str, Model], profile: DeviceProfile,
+        chooser: Chooser, pool: ComputePool, dial: Dial,
+    ) -> None:  # fmt: skip
+        """builders, models: by model name. profile: this device, with the op times of every model."""
+        self._runtimes = {name: ModelRuntime(model) for name, model in models.items()}
+        self._builders = builders
+        self._profile = profile
+        self._chooser = chooser
+        self._pool = pool
+        self._measured: dict[tuple[str, str], tuple[ReadyPlan, ...]] = {}
+        self._wire_ids = itertools.count(1)
+        self._waiting = 0
+        self._draining = False
+        self._started = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._building = asyncio.Lock()
+        self.planned = asyncio.Event()  # set once some replica's plans are on offer
+        self.replicas = ReplicaSet(dial, self._welcome)
+        self._log = get_logger("edge")
+
+    async def start(self) -> None:
+        """Measure and offer the plans that need no cloud; from then on requests are served."""
+        for name, runtime in self._runtimes.items():
+            runtime.offer(await self._pool.run(self._builders[name].edge_only))
+        self._started = True
+
+    # ---- serving -----------------------------------------------------------------------------------------------
+
+    def ready(self) -> bool:
+        """See Gateway."""
+        return self._started and not self._draining
+
+    def describe_model(self, name: str) -> ModelDescription:
+        """See Gateway."""
+        return self._runtime(name).description
+
+    async def infer(self, request: InferRequest) -> InferResult:
+        """See Gateway."""
+        runtime = self._runtime(request.model)
+        if self._draining:
+            raise Draining("this edge is draining; send the request again elsewhere")
+        if self._waiting >= MAX_WAITING:
+            raise Overloaded(f"queue: {MAX_WAITING} requests wait on this edge; try again later")
+        self._waiting += 1
+        self._idle.clear()
+        try:
+            return await self._answer(runtime, request)
+        finally:
+            self._waiting -= 1
+            if not self._waiting:
+                self._idle.set()
+
+    async def _answer(self, runtime: ModelRuntime, request: InferRequest) -> InferResult:
+        connection = self.replicas.pick()
+        choice = self._chooser.choose(
+            ChoiceRequest(
+                table=runtime.table,
+                form="bytes" if request.inputs.file_bytes else "tensor",
+                batch=request.inputs.batch,
+                file_bytes=request.inputs.file_bytes,
+                remaining_s=request.timeout_s,
+                cloud_queue_s=0.0 if connection is None else connection.cloud_queue_s,
+                cloud_reachable=connection is not None,
+                policy=request.policy,
+                plan_id=request.plan_id,
+            )
+        )
+        plan = choice.entry.plan
+        if plan.kind == "edge-only":
+            connection = None
+        half = runtime.ready_plan(plan.plan_id).half
+        answer = await RequestRun(request, next(self._wire_ids), choice, half, self._pool, connection).run()
+        return InferResult(
+            request_id=uuid.uuid4().hex,
+            outputs=answer.outputs,
+            plan_id=plan.plan_id,
+            timings=answer.timings,
+            wire_bytes=answer.wire_bytes,
+            finished_by=answer.finished_by,
+            reason=choice.reason,
+            predicted_s=choice.predicted.total_s,
+        )
+
+    def _runtime(self, name: str) -> ModelRuntime:
+        runtime = self._runtimes.get(name)
+        if runtime is None:
+            raise NotFound(f"model {name!r} is not served here; models: {', '.join(sorted(self._runtimes))}")
+        return runtime
+
+    @property
+    def tables(self) -> Mapping[str, ModelRuntime]:
+        """What is on offer, by model name."""
+        return self._runtimes
+
+    async def drain(self, grace_s: float) -> None:
+        """Take nothing new, answer what was accepted within the grace, let go of the cloud."""
+        self._draining = True
+        try:
+            async with asyncio.timeout(grace_s):
+                await self._idle.wait()
+        except TimeoutError:
+            self._log.warning("drain ran out of time", waiting=self._waiting)
+        await self.replicas.close()
+
+    # ---- planning with a replica -------------------------------------------------------------------------------
+
+    async def _welcome(self, connection: CloudConnection) -> None:
+        """Measure this side once for each kind of replica, have the replica prepare every plan, offer them all."""
+        said = await connection.describe()
+        async with self._building:
+            for name, runtime in self._runtimes.items():
+                if said.models.get(name) != runtime.model.digest:
+                    self._log.warning("replica serves another version", model=name, replica=said.replica_id)
+                    continue
+                ready = await self._edge_side(name, said.device_profile_json)
+                await self._prepare(runtime, connection, ready)
+        self.planned.set()
+
+    async def _edge_side(self, name: str, cloud_profile_json: str) -> tuple[ReadyPlan, ...]:
+        """The plans of a model for a cloud of that profile, with this side measured; kept for the next replica."""
+        cloud = DeviceProfile.from_json(cloud_profile_json)
+        key = (name, cloud.name)
+        if key not in self._measured:
+            builder = self._builders[name]
+            cuts = await self._pool.run(builder.candidates, self._profile, cloud)
+            self._measured[key] = await self._pool.run(builder.with_cloud, cuts)
+        return self._measured[key]
+
+    async def _prepare(self, runtime: ModelRuntime, connection: CloudConnection, ready: tuple[ReadyPlan, ...]) -> None:
+        with_cloud: list[ReadyPlan] = []
+        for plan in ready:
+            times = await connection.prepare(plan_definition(plan.entry.plan))
+            with_cloud.append(with_cloud_times(plan, times))
+        if not with_cloud:
+            raise CloudUnavailable("no plan could be prepared")
+        edge_only = tuple(plan for plan in runtime.plans if plan.entry.plan.kind == "edge-only")
+        runtime.offer((*edge_only, *with_cloud))

@@ -1,0 +1,1 @@
+"""What executes a segment: one engine a file, made by `factory`."""

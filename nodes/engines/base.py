@@ -1,0 +1,46 @@
+"""What an engine promises: it turns a segment into a runner that takes and returns tensors on the host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["Engine", "Runner", "Segment"]
+
+Segment = Callable[..., "tuple[torch.Tensor, ...]"]
+
+
+class Runner(Protocol):
+    """A loaded segment. Blocking: call it in a `ComputePool`. Safe to call from several threads."""
+
+    def __call__(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """The segment's outputs on the CPU, complete (no device work is left behind).
+
+        Raises ComputeFailed when the segment raises, with its error as the cause.
+        """
+
+
+class Engine(Protocol):
+    """Executes segments on one device."""
+
+    @property
+    def name(self) -> str:
+        """ "eager", ...: what plans and profiles call it."""
+
+    @property
+    def device(self) -> str:
+        """ "cpu" or "cuda"."""
+
+    @property
+    def threads(self) -> int:
+        """The thread budget that its pool must give it."""
+
+    @property
+    def slowdown(self) -> float:
+        """1 for real; above, an emulated slower device (demos and tests): see `nodes.engines.slowdown`."""
+
+    def load(self, segment: Segment) -> Runner:
+        """A runner of `segment` (a GraphModule, or any callable on tensors). Segments share one copy of weights."""

@@ -1,0 +1,95 @@
+"""The public front of an edge node, free of transport: what a request is, what a result is, what a model looks like."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+from nodes.inputs import ModelInputs
+
+__all__ = ["Gateway", "InferRequest", "InferResult", "ModelDescription", "StageTimings", "TensorDescription"]
+
+
+@dataclass(frozen=True, slots=True)
+class InferRequest:
+    """One request, checked. timeout_s: time left when it arrived, None without a deadline; priority: 1 first, 0 default.
+
+    policy and plan_id: what the request asks for, "" for the configured policy.
+    """
+
+    model: str
+    inputs: ModelInputs
+    timeout_s: float | None = None
+    priority: int = 0
+    policy: str = ""
+    plan_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StageTimings:
+    """Where a request's time went, in seconds. The stages are disjoint and sum to the gateway's elapsed time."""
+
+    edge_queue_s: float
+    edge_s: float
+    uplink_s: float
+    cloud_queue_s: float
+    cloud_s: float
+    downlink_s: float
+
+    @property
+    def total_s(self) -> float:
+        """The elapsed time."""
+        return self.edge_queue_s + self.edge_s + self.uplink_s + self.cloud_queue_s + self.cloud_s + self.downlink_s
+
+
+@dataclass(frozen=True, slots=True)
+class InferResult:
+    """The answer: outputs by name in the model's order, the plan that made them, where the time went, and why.
+
+    finished_by: "cloud", or "edge" when the edge computed everything (by plan, or because the cloud did not answer).
+    """
+
+    request_id: str
+    outputs: tuple[tuple[str, torch.Tensor], ...]
+    plan_id: str
+    timings: StageTimings
+    wire_bytes: int
+    finished_by: str
+    reason: str
+    predicted_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class TensorDescription:
+    """An input or output as clients see it: the batch dimension is -1. accepts_files: BYTES, one file an item, too."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    accepts_files: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ModelDescription:
+    """A model as clients see it. version: the first characters of its digest."""
+
+    name: str
+    version: str
+    inputs: tuple[TensorDescription, ...]
+    outputs: tuple[TensorDescription, ...]
+    max_batch: int
+
+
+class Gateway(Protocol):
+    """What serves requests: the edge node."""
+
+    def ready(self) -> bool:
+        """Whether every configured model answers."""
+
+    def describe_model(self, name: str) -> ModelDescription:
+        """A served model. Raises NotFound."""
+
+    async def infer(self, request: InferRequest) -> InferResult:
+        """Answer one request, exactly once: a result or an IsthmusError."""

@@ -1,0 +1,219 @@
+"""The two halves of one plan, ready to run: boundary tensors out of inputs on the edge, outputs out of them in the cloud.
+
+Both are blocking and belong in a `ComputePool`. Each stage is timed on its own clock.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from isthmus.errors import InvalidPlan, InvalidRequest
+from nodes.codecs.base import EncodedTensor, ImageCodec
+from nodes.codecs.factory import IMAGE_CODEC_NAMES, codec, image_codec
+from nodes.engines.base import Engine
+from nodes.engines.slowdown import run_slowed
+from nodes.inputs import ModelInputs
+from nodes.preprocessing import ImageBatch, preprocess
+from nodes.protocol.events import WireCodec
+from partitioner.model import Model
+
+__all__ = ["CloudHalf", "CloudOutcome", "EdgeHalf", "EdgeOutcome"]
+
+Tensors = Mapping[str, torch.Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeOutcome:
+    """What the edge's half left: encoded tensors for the cloud, and all that it takes to finish without the cloud.
+
+    boundary holds tensors by name, or the image files of an input that crossed as files; it is kept until the answer is in.
+    """
+
+    encoded: tuple[EncodedTensor, ...]
+    boundary: Mapping[str, torch.Tensor | ImageBatch]
+    kept: Tensors
+    compute_s: float
+
+    @property
+    def wire_bytes(self) -> int:
+        """Encoded bytes of all tensors."""
+        return sum(len(tensor.data) for tensor in self.encoded)
+
+
+@dataclass(frozen=True, slots=True)
+class CloudOutcome:
+    """The cloud-made outputs, encoded, and the time of each stage."""
+
+    encoded: tuple[EncodedTensor, ...]
+    decode_s: float
+    suffix_s: float
+    encode_s: float
+
+
+class _Codecs:
+    """The codecs of one direction of a plan, made once."""
+
+    def __init__(self, model: Model, codecs: Sequence[WireCodec]) -> None:
+        self._preprocessing = {spec.name: spec.preprocessing for spec in model.interface.inputs}
+        self.names = tuple(wire.tensor for wire in codecs)
+        self.files = frozenset(wire.tensor for wire in codecs if wire.codec in IMAGE_CODEC_NAMES)
+        self._tensor = {w.tensor: codec(w.codec, w.parameters) for w in codecs if w.tensor not in self.files}
+        self._image = {w.tensor: self._image_codec(w) for w in codecs if w.tensor in self.files}
+
+    def _image_codec(self, wire: WireCodec) -> ImageCodec:
+        preprocessing = self._preprocessing.get(wire.tensor)
+        if preprocessing is None:
+            raise InvalidRequest(f"codec {wire.codec}", "needs an input that declares preprocessing", value=wire.tensor)
+        return image_codec(wire.codec, preprocessing, wire.parameters)
+
+    def encode(self, values: Mapping[str, torch.Tensor | ImageBatch]) -> tuple[EncodedTensor, ...]:
+        return tuple(self._encode_one(name, values[name]) for name in self.names)
+
+    def _encode_one(self, name: str, value: torch.Tensor | ImageBatch) -> EncodedTensor:
+        if isinstance(value, ImageBatch):
+            return self._image[name].encode_images(name, value)
+        return self._tensor[name].encode(name, value)
+
+    def decode(self, encoded: Sequence[EncodedTensor]) -> dict[str, torch.Tensor]:
+        """Raises InvalidRequest unless exactly the plan's tensors came, each in the plan's codec."""
+        if tuple(tensor.name for tensor in encoded) != self.names:
+            raise InvalidRequest(
+                "tensors", f"the plan sends {list(self.names)}", value=[tensor.name for tensor in encoded]
+            )
+        decoders = self._tensor | self._image
+        return {tensor.name: decoders[tensor.name].decode(tensor) for tensor in encoded}
+
+
+class EdgeHalf:
+    """The edge's half of a plan: preprocess, prefix, encode; later, finish from the cut if the cloud does not."""
+
+    def __init__(
+        self,
+        model: Model,
+        edge_ops: Sequence[str],
+        uplink: Sequence[WireCodec],
+        downlink: Sequence[WireCodec],
+        engine: Engine,
+        slowdown: float = 1.0,
+    ) -> None:
+        """slowdown: emulated, and applied to everything that the edge does; the engine itself runs at full speed."""
+        self._segments = model.split(edge_ops)
+        self._inputs = model.graph.inputs
+        self._outputs = model.graph.outputs
+        self._names = tuple(output.name for output in model.interface.outputs)
+        self._interface = model.interface
+        self._slowdown = slowdown
+        # An output that no op makes (an input handed through, a constant) comes from the prefix too.
+        self._has_prefix = bool(edge_ops) or bool(self._segments.kept)
+        self._prefix = engine.load(self._segments.prefix)
+        self._suffix = engine.load(self._segments.suffix)
+        self._uplink, self._downlink = _Codecs(model, uplink), _Codecs(model, downlink)
+
+    def run(self, inputs: ModelInputs) -> EdgeOutcome:
+        """Everything up to the wire. Raises InvalidRequest for a file that is not an image, ComputeFailed."""
+        started = time.perf_counter()
+        outcome = run_slowed(self._slowdown, self._run, inputs)
+        return EdgeOutcome(outcome.encoded, outcome.boundary, outcome.kept, time.perf_counter() - started)
+
+    def _run(self, inputs: ModelInputs) -> EdgeOutcome:
+        values = dict(inputs.values)
+        kept: dict[str, torch.Tensor] = {}
+        boundary: dict[str, torch.Tensor | ImageBatch] = {}
+        if self._has_prefix:
+            boundary, kept = self._run_prefix(values)
+        for name in self._uplink.names:
+            if name in values:
+                files = isinstance(values[name], ImageBatch) and name in self._uplink.files
+                boundary[name] = values[name] if files else self._tensor(name, values)
+        return EdgeOutcome(self._uplink.encode(boundary), boundary, kept, 0.0)
+
+    def _run_prefix(
+        self, values: dict[str, torch.Tensor | ImageBatch]
+    ) -> tuple[dict[str, torch.Tensor | ImageBatch], dict[str, torch.Tensor]]:
+        tensors = [self._tensor(name, values) for name in self._inputs]
+        made = self._prefix(*tensors)
+        crossing = len(self._segments.boundary)
+        return (
+            dict(zip(self._segments.boundary, made[:crossing], strict=True)),
+            dict(zip(self._segments.kept, made[crossing:], strict=True)),
+        )
+
+    def _tensor(self, name: str, values: dict[str, torch.Tensor | ImageBatch]) -> torch.Tensor:
+        """The input as the tensor that the model takes, preprocessed at most once."""
+        value = values[name]
+        if not isinstance(value, ImageBatch):
+            return value
+        spec = next(spec for spec in self._interface.inputs if spec.name == name)
+        if spec.preprocessing is None:
+            raise InvalidRequest(f"input {name}", "takes no files")
+        tensor = preprocess(value, spec.preprocessing)
+        if name not in self._uplink.files:
+            values[name] = tensor
+        return tensor
+
+    def finish(self, outcome: EdgeOutcome, answer: Sequence[EncodedTensor]) -> tuple[tuple[str, torch.Tensor], ...]:
+        """The model's outputs in order, from what the edge kept and the cloud made. Raises InvalidRequest."""
+        made = self._downlink.decode(answer)
+        values = (outcome.kept[name] if name in outcome.kept else made[name] for name in self._outputs)
+        return tuple(zip(self._names, values, strict=True))
+
+    def finish_locally(self, outcome: EdgeOutcome) -> tuple[tuple[str, torch.Tensor], ...]:
+        """The model's outputs with the suffix computed here, from the boundary: resume from the cut."""
+        return run_slowed(self._slowdown, self._finish_locally, outcome)
+
+    def _finish_locally(self, outcome: EdgeOutcome) -> tuple[tuple[str, torch.Tensor], ...]:
+        values = dict(outcome.boundary)
+        boundary = [self._tensor(name, values) for name in self._segments.boundary]
+        kept = [outcome.kept[name] for name in self._segments.kept]
+        return tuple(zip(self._names, self._suffix(*boundary, *kept), strict=True))
+
+
+class CloudHalf:
+    """The cloud's half of a plan: decode, suffix, encode."""
+
+    def __init__(
+        self,
+        model: Model,
+        edge_ops: Sequence[str],
+        uplink: Sequence[WireCodec],
+        downlink: Sequence[WireCodec],
+        engine: Engine,
+    ) -> None:
+        """Raises InvalidPlan when edge_ops is not a cut of the model or the codecs do not fit its boundary."""
+        self._segments = model.split(edge_ops)
+        self._tensors = model.graph.tensors
+        self._suffix = engine.load(self._segments.cloud)
+        self._uplink, self._downlink = _Codecs(model, uplink), _Codecs(model, downlink)
+        _check_names("uplink", self._uplink.names, self._segments.boundary)
+        _check_names("downlink", self._downlink.names, self._segments.returned)
+
+    def run(self, encoded: Sequence[EncodedTensor], batch: int) -> CloudOutcome:
+        """Decode, compute, encode. Raises InvalidRequest for tensors that do not fit the plan, ComputeFailed."""
+        started = time.perf_counter()
+        boundary = self._uplink.decode(encoded)
+        self._check_shapes(boundary, batch)
+        decoded = time.perf_counter()
+        outputs = self._suffix(*(boundary[name] for name in self._segments.boundary))
+        computed = time.perf_counter()
+        answer = self._downlink.encode(dict(zip(self._segments.returned, outputs, strict=True)))
+        return CloudOutcome(answer, decoded - started, computed - decoded, time.perf_counter() - computed)
+
+    def _check_shapes(self, boundary: Tensors, batch: int) -> None:
+        for name, tensor in boundary.items():
+            expected = self._tensors[name].shape_at(batch)
+            dtype = self._tensors[name].dtype
+            if tuple(tensor.shape) != expected or str(tensor.dtype) != f"torch.{dtype}":
+                raise InvalidRequest(
+                    f"tensor {name}",
+                    f"must be {dtype} {list(expected)} at batch {batch}",
+                    value=f"{tensor.dtype} {list(tensor.shape)}",
+                )
+
+
+def _check_names(direction: str, given: Sequence[str], expected: Sequence[str]) -> None:
+    if tuple(given) != tuple(expected):
+        raise InvalidPlan(f"plan {direction}", f"the cut sends {list(expected)}", value=list(given))

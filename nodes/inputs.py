@@ -1,0 +1,45 @@
+"""A request's inputs: as a client sent them, and as a node holds them once they are checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+
+from nodes.preprocessing import ImageBatch
+
+__all__ = ["ModelInputs", "RequestInput"]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestInput:
+    """One input as a client sent it: a tensor, or the byte strings of a BYTES input (tensor is None then)."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+    tensor: torch.Tensor | None
+    elements: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInputs:
+    """The inputs of one request, checked against the model.
+
+    values: by input name, a tensor or the image files of an input that declares preprocessing.
+    batch: items in the request, the same for every input.
+    """
+
+    values: Mapping[str, torch.Tensor | ImageBatch]
+    batch: int
+
+    @property
+    def form(self) -> str:
+        """ "bytes" when some input came as encoded files, "tensor" otherwise."""
+        return "bytes" if self.file_bytes else "tensor"
+
+    @property
+    def file_bytes(self) -> int:
+        """Length of all encoded files together."""
+        return sum(value.size_bytes for value in self.values.values() if isinstance(value, ImageBatch))

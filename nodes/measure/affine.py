@@ -1,0 +1,28 @@
+"""The line through times at several sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from partitioner.profiles import AffineTime
+
+__all__ = ["affine_time"]
+
+
+def affine_time(seconds: Mapping[float, float]) -> AffineTime:
+    """Least squares through seconds by size (batch, bytes, pixels), neither part below zero.
+
+    Where noise would make a part negative it is zero and the other one is fitted alone. One size: all of it per item.
+    Sizes are above zero; there is at least one.
+    """
+    count, sizes, times = len(seconds), seconds.keys(), seconds.values()
+    mean_size, mean_time = sum(sizes) / count, sum(times) / count
+    variance = sum((size - mean_size) ** 2 for size in sizes)
+    through_zero = sum(s * t for s, t in seconds.items()) / sum(s * s for s in sizes)
+    if variance == 0:
+        return AffineTime(0.0, through_zero)
+    slope = sum((s - mean_size) * (t - mean_time) for s, t in seconds.items()) / variance
+    if slope < 0:
+        return AffineTime(mean_time, 0.0)
+    fixed = mean_time - slope * mean_size
+    return AffineTime(fixed, slope) if fixed >= 0 else AffineTime(0.0, through_zero)

@@ -1,0 +1,100 @@
+"""How fast this machine encodes and decodes, and how fast it turns image files into model inputs."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from PIL import Image
+
+from nodes.codecs.base import Decoder, EncodedTensor
+from nodes.codecs.factory import CODEC_NAMES, codec
+from nodes.codecs.image import FileCodec, PngCodec, WebpCodec
+from nodes.measure.affine import affine_time
+from nodes.measure.timing import measure
+from nodes.preprocessing import ImageBatch, pictures, preprocess
+from nodes.sample_inputs import sample_file
+from partitioner.profiles import AffineTime, CodecRate
+from partitioner.spec import ImagePreprocessing
+
+__all__ = ["measure_codec_rates", "measure_preprocessing", "sample_activation"]
+
+_SIDES = {"small": (24, 14), "large": (48, 56)}  # channels, height and width: 19 kB and 602 kB of float32
+_PREPROCESSING = ImagePreprocessing(224, 224, 256)
+_SCALES = (1, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """A tensor of `size_bytes`, how to encode it, and who decodes it."""
+
+    size_bytes: int
+    encode: Callable[[], EncodedTensor]
+    decoder: Decoder
+
+
+def sample_activation(channels: int, size: int) -> torch.Tensor:
+    """float32 (1, channels, size, size), smooth and half zero as after a ReLU: compresses as real activations do."""
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(1, channels, size + 2, size + 2, generator=generator)
+    return torch.relu(torch.nn.functional.avg_pool2d(noise, 3, stride=1))
+
+
+def measure_codec_rates(budget_s: float = 1.0) -> Mapping[str, CodecRate]:
+    """Rates of every codec on the calling thread, per byte of the decoded tensor (float32).
+
+    Tensor codecs are timed on sample activations of two sizes. Image codecs are timed on batches of one and two
+    640 x 480 photos: "png" and "webp" encode pictures of the model's size (the geometric stage before is
+    preprocessing, not encoding) and decode to the tensor; decoding "file" is the whole preprocessing.
+    """
+    samples = {**{name: _tensor_samples(name) for name in CODEC_NAMES}, **_image_samples()}
+    share_s = budget_s / (4 * len(samples))
+    return {name: _rate(pair, share_s) for name, pair in samples.items()}
+
+
+def measure_preprocessing(budget_s: float = 0.3) -> AffineTime:
+    """Seconds from a JPEG file to a 224 x 224 input, over the pixels of the file's picture."""
+    seconds: dict[float, float] = {}
+    for scale in _SCALES:
+        file, pixels = _scaled_sample(scale)
+        images = ImageBatch((file,))
+        time = measure(lambda images=images: preprocess(images, _PREPROCESSING), budget_s=budget_s / len(_SCALES))  # type: ignore[misc]
+        seconds[float(pixels)] = time.seconds
+    return affine_time(seconds)
+
+
+def _scaled_sample(scale: int) -> tuple[bytes, int]:
+    image = Image.open(io.BytesIO(sample_file()))
+    buffer = io.BytesIO()
+    image.resize((image.width * scale, image.height * scale)).save(buffer, "JPEG", quality=90)
+    return buffer.getvalue(), image.width * image.height * scale**2
+
+
+def _tensor_samples(name: str) -> tuple[_Sample, ...]:
+    made, tensors = codec(name), (sample_activation(*side) for side in _SIDES.values())
+    return tuple(_Sample(t.nbytes, lambda t=t: made.encode("sample", t), made) for t in tensors)  # type: ignore[misc]
+
+
+def _image_samples() -> Mapping[str, tuple[_Sample, ...]]:
+    size = 4 * 3 * _PREPROCESSING.height * _PREPROCESSING.width
+    files, png, webp = FileCodec(_PREPROCESSING), PngCodec(_PREPROCESSING), WebpCodec(_PREPROCESSING)
+    found: dict[str, list[_Sample]] = {"file": [], "png": [], "webp": []}
+    for batch in (1, 2):
+        images = ImageBatch((sample_file(),) * batch)
+        small = pictures(images, _PREPROCESSING)
+        found["file"].append(_Sample(batch * size, lambda images=images: files.encode_images("sample", images), files))  # type: ignore[misc]
+        found["png"].append(_Sample(batch * size, lambda small=small: png.encode_pictures("sample", small), png))  # type: ignore[misc]
+        found["webp"].append(_Sample(batch * size, lambda small=small: webp.encode_pictures("sample", small), webp))  # type: ignore[misc]
+    return {name: tuple(samples) for name, samples in found.items()}
+
+
+def _rate(samples: tuple[_Sample, ...], budget_s: float) -> CodecRate:
+    encode, decode = dict[float, float](), dict[float, float]()
+    for sample in samples:
+        encoded, decoder = sample.encode(), sample.decoder
+        encode[float(sample.size_bytes)] = measure(sample.encode, budget_s=budget_s).seconds
+        decode[float(sample.size_bytes)] = measure(lambda e=encoded, d=decoder: d.decode(e), budget_s=budget_s).seconds  # type: ignore[misc]
+    out, back = affine_time(encode), affine_time(decode)
+    return CodecRate(out.per_item_s, out.fixed_s, back.per_item_s, back.fixed_s)

@@ -1,0 +1,82 @@
+"""Makes device profiles: what this machine does per second, and how long the ops of a model take on it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal, cast
+
+import torch
+
+from nodes.engines.allocator import allocator_state
+from nodes.engines.base import Engine
+from nodes.measure.codec_rates import measure_codec_rates, measure_preprocessing
+from nodes.measure.op_times import measure_op_times
+from nodes.measure.roofline import measure_roofline
+from nodes.measure.slowed import slowed_rate
+from nodes.measure.timing import is_noisy
+from partitioner.model import Model
+from partitioner.profiles import DeviceProfile, Provenance
+
+__all__ = ["measure_device", "measure_model"]
+
+
+def measure_device(budget_s: float, engine: Engine) -> DeviceProfile:
+    """Roofline, codec rates and preprocessing of this machine on `engine`'s device, in about `budget_s` seconds.
+
+    Runs on the calling thread and under its thread budget: call it in a `ComputePool` of `engine.threads`. Everything
+    includes the engine's emulated slowdown. The profile is flagged noisy when repeats disagree or the machine is busy.
+    """
+    load = os.getloadavg()[0]
+    roofline = measure_roofline(engine.device, 0.5 * budget_s)
+    rates = measure_codec_rates(0.35 * budget_s)
+    preprocessing = measure_preprocessing(0.15 * budget_s)
+    slowdown = engine.slowdown
+    return DeviceProfile(
+        device=cast(Literal["cpu", "cuda"], engine.device),
+        name=_device_name(engine.device),
+        threads=engine.threads,
+        slowdown=slowdown,
+        flops_per_s={dtype: flops / slowdown for dtype, flops in roofline.flops_per_s.items()},
+        memory_bytes_per_s=roofline.memory_bytes_per_s / slowdown,
+        op_overhead_s=roofline.op_overhead_s * slowdown,
+        codec_rates={name: slowed_rate(rate, slowdown) for name, rate in rates.items()},
+        provenance=_provenance(load, roofline.noisy),
+        preprocessing_s_per_pixel=preprocessing.per_item_s * slowdown,
+        preprocessing_fixed_s=preprocessing.fixed_s * slowdown,
+        engine=engine.name,
+    )
+
+
+def measure_model(
+    model: Model, profile: DeviceProfile, engine: Engine, *, batch: int = 1, budget_s: float = 2.0
+) -> DeviceProfile:
+    """`profile` with the op times of `model` on this machine merged in, flagged noisy when the whole run's repeats
+    disagree. Runs on the calling thread, as `measure_device` does.
+    """
+    times = measure_op_times(model, engine, batch=batch, budget_s=budget_s)
+    noisy = profile.provenance.noisy or is_noisy(times.whole)
+    return replace(profile.with_op_times(times), provenance=replace(profile.provenance, noisy=noisy))
+
+
+def _provenance(load: float, noisy: bool) -> Provenance:
+    return Provenance(
+        measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        host=platform.node(),
+        torch_version=str(torch.__version__),
+        load=load,
+        noisy=noisy or load > (os.cpu_count() or 1),
+        allocator=allocator_state(),
+    )
+
+
+def _device_name(device: str) -> str:
+    if device == "cuda":
+        return torch.cuda.get_device_name()
+    cpuinfo = Path("/proc/cpuinfo")
+    found = re.search(r"model name\s*:\s*(.+)", cpuinfo.read_text()) if cpuinfo.exists() else None
+    return found[1].strip() if found else platform.processor() or platform.machine()

@@ -1,0 +1,43 @@
+"""Loads a node's models from their artifacts and measures the device with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from isthmus.errors import InvalidConfiguration
+from nodes.compute_pool import ComputePool
+from nodes.engines.base import Engine
+from nodes.measure.device_profile import measure_device, measure_model
+from nodes.settings import ModelArtifact
+from partitioner.artifact import load_artifact
+from partitioner.model import Model
+from partitioner.profiles import DeviceProfile
+
+__all__ = ["load_models", "measured_profile"]
+
+DEVICE_BUDGET_S = 2.0
+
+
+def load_models(artifacts: Sequence[ModelArtifact]) -> dict[str, Model]:
+    """The models by the name they are served under. Raises InvalidModel, InvalidConfiguration for a name used twice."""
+    models: dict[str, Model] = {}
+    for artifact in artifacts:
+        if artifact.name in models:
+            raise InvalidConfiguration("models.name", "is used twice", value=artifact.name)
+        model = load_artifact(artifact.path)
+        models[artifact.name] = model if model.name == artifact.name else renamed(model, artifact.name)
+    return models
+
+
+def renamed(model: Model, name: str) -> Model:
+    """The same model under another name: the digest, which is over contents, stays."""
+    return replace(model, interface=replace(model.interface, name=name))
+
+
+async def measured_profile(models: Mapping[str, Model], engine: Engine, pool: ComputePool) -> DeviceProfile:
+    """This device, with the op times of every model. Measured under the thread budget that serving has."""
+    profile = await pool.run(measure_device, DEVICE_BUDGET_S, engine)
+    for model in models.values():
+        profile = await pool.run(measure_model, model, profile, engine)
+    return profile

@@ -1,0 +1,87 @@
+"""One model on an edge node: its plan table, and the halves that run the table's plans."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from nodes.gateway import ModelDescription, TensorDescription
+from nodes.halves import EdgeHalf
+from nodes.protocol.edge_stream import PlanDefinition
+from nodes.protocol.events import WireCodec
+from partitioner.graph import TensorInfo
+from partitioner.model import Model
+from partitioner.plan import Plan, TensorCodec
+from partitioner.plan_table import PlanEntry, PlanTable
+
+__all__ = ["ModelRuntime", "ReadyPlan", "describe", "plan_definition"]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyPlan:
+    """A plan that can run: its costs and the edge's half of it."""
+
+    entry: PlanEntry
+    half: EdgeHalf
+
+
+class ModelRuntime:
+    """A served model. `plans` is replaced as a whole when a better table is measured: a request sees one or the other."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.description = describe(model)
+        self._plans: Mapping[str, ReadyPlan] = {}
+        self.table = PlanTable(model.name, model.digest, ())
+
+    def offer(self, plans: tuple[ReadyPlan, ...]) -> None:
+        """Serve these plans from now on."""
+        self.table = PlanTable(self.model.name, self.model.digest, tuple(plan.entry for plan in plans))
+        self._plans = {plan.entry.plan.plan_id: plan for plan in plans}
+
+    def ready_plan(self, plan_id: str) -> ReadyPlan:
+        """The plan of that id, from the table."""
+        return self._plans[plan_id]
+
+    @property
+    def plans(self) -> tuple[ReadyPlan, ...]:
+        """All plans on offer."""
+        return tuple(self._plans.values())
+
+
+def plan_definition(plan: Plan) -> PlanDefinition:
+    """What an edge offers a replica so that it can run its half of `plan`."""
+    return PlanDefinition(
+        wire_digest=plan.wire_digest,
+        model_digest=plan.model_digest,
+        edge_ops=plan.edge_ops,
+        uplink=wire_codecs(plan.boundary),
+        downlink=wire_codecs(plan.downlink),
+    )
+
+
+def wire_codecs(tensors: tuple[TensorCodec, ...]) -> tuple[WireCodec, ...]:
+    """The codecs of a plan's tensors, without the expected sizes."""
+    return tuple(WireCodec(tensor.tensor, tensor.codec, tensor.parameters) for tensor in tensors)
+
+
+def describe(model: Model) -> ModelDescription:
+    """A model as clients see it: public names, dtypes, shapes with the batch dimension as -1."""
+    graph, interface = model.graph, model.interface
+    return ModelDescription(
+        name=model.name,
+        version=model.digest[:12],
+        inputs=tuple(
+            _tensor(spec.name, graph.tensors[name], spec.preprocessing is not None)
+            for spec, name in zip(interface.inputs, graph.inputs, strict=True)
+        ),
+        outputs=tuple(
+            _tensor(spec.name, graph.tensors[name]) for spec, name in zip(interface.outputs, graph.outputs, strict=True)
+        ),
+        max_batch=interface.max_batch,
+    )
+
+
+def _tensor(name: str, info: TensorInfo, accepts_files: bool = False) -> TensorDescription:
+    shape = tuple(-1 if dimension.per_item else dimension.fixed for dimension in info.shape)
+    return TensorDescription(name, info.dtype, shape, accepts_files)

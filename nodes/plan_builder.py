@@ -1,0 +1,182 @@
+"""Turns candidate cuts into plans that are ready to run, with times measured on this device and on the replica.
+
+The prediction that a choice rests on uses measured times only: the solver's estimates decide no more than which cuts
+are worth measuring.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from nodes.codecs.factory import IMAGE_CODEC_NAMES
+from nodes.engines.base import Engine
+from nodes.halves import EdgeHalf
+from nodes.measure.accuracy import measure_accuracy
+from nodes.measure.timing import measure
+from nodes.model_runtime import ReadyPlan, wire_codecs
+from nodes.preprocessing import preprocess
+from nodes.protocol.events import MeasuredBatch
+from nodes.sample_inputs import sample_inputs
+from partitioner.candidates import candidate_cuts
+from partitioner.codec_choice import DEFAULT_CODECS
+from partitioner.cost_model import Costing
+from partitioner.link import Link
+from partitioner.model import Model
+from partitioner.partition import Setting
+from partitioner.plan import InputForm, Plan, TensorCodec
+from partitioner.plan_table import PlanCosts, PlanEntry
+from partitioner.profiles import AffineTime, DeviceProfile
+
+__all__ = ["EdgePlans", "PlanBuilder", "with_cloud_times"]
+
+MEASURED_BATCHES = (1, 2)
+MEASURE_BUDGET_S = 0.15
+MOST_CUTS = 7
+# Any link: the candidates' grid replaces it.
+_ANY_LINK = Link(20e6, 20e6, 0.03)
+_NO_TIME = AffineTime(0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class EdgePlans:
+    """The plans of one model as the edge alone can measure them: cloud times are still missing (zero)."""
+
+    edge_only: tuple[ReadyPlan, ...]
+    with_cloud: tuple[ReadyPlan, ...]
+
+
+class PlanBuilder:
+    """Builds and measures the plans of one model on an edge device. Blocking: call it in a compute pool."""
+
+    def __init__(self, model: Model, engine: Engine, slowdown: float) -> None:
+        self._model = model
+        self._engine = engine
+        self._slowdown = slowdown
+        self._files = tuple(spec.name for spec in model.interface.inputs if spec.preprocessing is not None)
+        self._preprocessing = self._measure_preprocessing()
+
+    def edge_only(self) -> tuple[ReadyPlan, ...]:
+        """The plans that need no cloud, for each input form."""
+        every_op = tuple(op.name for op in self._model.graph.ops)
+        return self._forms(self._measured(self._plan(every_op, {})))
+
+    def candidates(self, edge: DeviceProfile, cloud: DeviceProfile) -> tuple[tuple[str, ...], ...]:
+        """The cuts worth measuring for these two devices, the splits only."""
+        lossy = bool(self._model.calibration)
+        setting = Setting(edge, cloud, _ANY_LINK, Costing(codecs=DEFAULT_CODECS, lossless=not lossy))
+        every = len(self._model.graph.ops)
+        cuts = candidate_cuts(self._model, setting, limit=MOST_CUTS)
+        return tuple(cut.edge_ops for cut in cuts if 0 < len(cut.edge_ops) < every)
+
+    def with_cloud(self, cuts: Iterable[tuple[str, ...]]) -> tuple[ReadyPlan, ...]:
+        """Cloud-only in each encoding and form, and each cut in each codec that suits it."""
+        plans = [*self._forms(self._measured(self._plan((), {}, "raw")))]
+        if self._files:
+            for name in IMAGE_CODEC_NAMES:
+                codecs = dict.fromkeys(self._files, name)
+                plans.append(self._measured(replace(self._plan((), codecs), form="bytes")))
+        for cut in cuts:
+            plans.extend(self._forms(self._measured(self._plan(cut, {}, "zstd"))))
+            if self._model.calibration:
+                lossy = self._measured(self._plan(cut, {}, "int8"))
+                codecs = {tensor.tensor: tensor.codec for tensor in lossy.entry.plan.boundary}
+                accuracy = measure_accuracy(self._model, cut, codecs)
+                plans.extend(self._forms(replace(lossy, entry=replace(lossy.entry, accuracy=accuracy))))
+        return tuple(plans)
+
+    # ---- one plan ----------------------------------------------------------------------------------------------
+
+    def _plan(self, edge_ops: tuple[str, ...], codecs: Mapping[str, str], default: str = "raw") -> Plan:
+        graph = self._model.graph
+        kept = graph.kept(edge_ops)
+        made = (name for name in dict.fromkeys(graph.outputs) if name not in kept)
+        return Plan(
+            model=self._model.name,
+            model_digest=self._model.digest,
+            form="tensor",
+            edge_ops=edge_ops,
+            boundary=tuple(
+                TensorCodec(name, codecs.get(name, self._default_codec(name, default)))
+                for name in graph.boundary(edge_ops)
+            ),
+            downlink=tuple(TensorCodec(name, "raw") for name in made),
+            kept=kept,
+            edge_engine=self._engine.name,
+        )
+
+    def _default_codec(self, tensor: str, wanted: str) -> str:
+        """int8 quantises what is floating; integers, masks and the like stay lossless."""
+        floating = self._model.graph.tensors[tensor].dtype.startswith(("float", "bfloat"))
+        return "zstd" if wanted == "int8" and not floating else wanted
+
+    def _measured(self, plan: Plan) -> ReadyPlan:
+        """The plan with its edge side measured and its wire bytes counted."""
+        half = self._half(plan, 1.0)
+        crossing = [t.tensor for t in plan.boundary if t.codec in IMAGE_CODEC_NAMES]
+        small, large = MEASURED_BATCHES
+        inputs = {batch: sample_inputs(self._model, batch, crossing) for batch in MEASURED_BATCHES}
+        sizes = {batch: half.run(inputs[batch]).encoded for batch in MEASURED_BATCHES}
+        times = {
+            b: measure(lambda b=b: half.run(inputs[b]), budget_s=MEASURE_BUDGET_S).seconds for b in MEASURED_BATCHES
+        }
+        outcome = half.run(inputs[small])
+        finish_s = measure(lambda: half.finish_locally(outcome), budget_s=MEASURE_BUDGET_S).seconds
+        file_crosses = any(t.codec == "file" for t in plan.boundary)
+        counted = tuple(replace(t, bytes=len(e.data)) for t, e in zip(plan.boundary, sizes[small], strict=True))
+        up = {batch: 0 if file_crosses else sum(len(e.data) for e in sizes[batch]) for batch in MEASURED_BATCHES}
+        down = {batch: sum(self._model.graph.tensors[t.tensor].bytes_at(batch) for t in plan.downlink) for batch in up}
+        costs = PlanCosts(
+            edge=_affine(times[small], times[large], self._slowdown),
+            cloud=_NO_TIME,
+            uplink_bytes_fixed=max(0, 2 * up[small] - up[large]),
+            uplink_bytes_per_item=max(0.0, float(up[large] - up[small])),
+            downlink_bytes_fixed=max(0, 2 * down[small] - down[large]),
+            downlink_bytes_per_item=max(0.0, float(down[large] - down[small])),
+            local_finish=AffineTime(0.0, finish_s * self._slowdown),
+        )
+        entry = PlanEntry(replace(plan, boundary=counted), costs, file_crosses)
+        return ReadyPlan(entry, self._half(plan, self._slowdown))
+
+    def _half(self, plan: Plan, slowdown: float) -> EdgeHalf:
+        uplink, downlink = wire_codecs(plan.boundary), wire_codecs(plan.downlink)
+        return EdgeHalf(self._model, plan.edge_ops, uplink, downlink, self._engine, slowdown)
+
+    def _forms(self, ready: ReadyPlan) -> tuple[ReadyPlan, ...]:
+        """The plan for tensors, and for files where the model takes some: preprocessed here first."""
+        if not self._files:
+            return (ready,)
+        edge = ready.entry.costs.edge
+        both = AffineTime(edge.fixed_s, edge.per_item_s + self._preprocessing.per_item_s)
+        form: InputForm = "bytes"
+        entry = replace(
+            ready.entry,
+            plan=replace(ready.entry.plan, form=form),
+            costs=replace(ready.entry.costs, edge=both),
+        )
+        return ready, ReadyPlan(entry, ready.half)
+
+    def _measure_preprocessing(self) -> AffineTime:
+        if not self._files:
+            return _NO_TIME
+        specs = {spec.name: spec.preprocessing for spec in self._model.interface.inputs}
+        images = sample_inputs(self._model, 1, self._files).values
+
+        def once() -> None:
+            for name in self._files:
+                preprocess(images[name], specs[name])  # type: ignore[arg-type]
+
+        return AffineTime(0.0, measure(once, budget_s=MEASURE_BUDGET_S).seconds * self._slowdown)
+
+
+def _affine(at_one_s: float, at_two_s: float, slowdown: float) -> AffineTime:
+    """The line through the times at batches 1 and 2, never falling, times the emulated slowdown."""
+    per_item_s = max(0.0, at_two_s - at_one_s)
+    return AffineTime(max(0.0, at_one_s - per_item_s) * slowdown, per_item_s * slowdown)
+
+
+def with_cloud_times(ready: ReadyPlan, times: Sequence[MeasuredBatch]) -> ReadyPlan:
+    """The plan with the replica's times in it."""
+    total = {t.batch: t.decode_s + t.suffix_s + t.encode_s for t in times}
+    cloud = _affine(total[1], total.get(2, 2 * total[1]), 1.0)
+    return replace(ready, entry=replace(ready.entry, costs=replace(ready.entry.costs, cloud=cloud)))

@@ -1,0 +1,85 @@
+"""Putting a message together from its header and chunks, in whatever way they interleave with other messages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from isthmus.errors import InvalidRequest
+from isthmus.v1 import segment_pb2 as pb
+from nodes.codecs.base import EncodedTensor
+from nodes.protocol.limits import StreamLimits
+
+__all__ = ["Assembly", "ReceiveSpan"]
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiveSpan:
+    """How long a message took to arrive, on this side's clock.
+
+    seconds: first to last chunk. size_bytes: what arrived after the first chunk, so bandwidth = 8 * size / seconds.
+    """
+
+    seconds: float
+    size_bytes: int
+
+
+class Assembly:
+    """One message that is arriving. Chunks of a tensor come in order and without gaps; tensors may interleave."""
+
+    def __init__(self, headers: list[pb.TensorHeader], limits: StreamLimits) -> None:
+        """Check the headers against the limits before any byte is kept. Raises InvalidRequest."""
+        if len(headers) > limits.tensors:
+            raise InvalidRequest("tensors", f"at most {limits.tensors} in a message", value=len(headers))
+        total = sum(header.encoded_bytes for header in headers)
+        if total > limits.message_bytes:
+            raise InvalidRequest("encoded_bytes", f"at most {limits.message_bytes} in a message", value=total)
+        self._headers = headers
+        self._parts: list[list[bytes]] = [[] for _ in headers]
+        self._received = [0] * len(headers)
+        self._missing = total
+        self._first_at: float | None = None
+        self._last_at = 0.0
+        self._after_first = 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether every announced byte is here."""
+        return self._missing == 0
+
+    def add(self, chunk: pb.Chunk, now_s: float) -> None:
+        """Take one chunk. Raises InvalidRequest where it does not continue its tensor."""
+        index = chunk.tensor_index
+        data = chunk.data  # each access copies: read once
+        if index >= len(self._headers):
+            raise InvalidRequest("tensor_index", f"below {len(self._headers)} here", value=index)
+        if chunk.offset != self._received[index]:
+            raise InvalidRequest("offset", f"expected {self._received[index]}", value=chunk.offset)
+        if self._received[index] + len(data) > self._headers[index].encoded_bytes:
+            raise InvalidRequest("chunk", "runs past encoded_bytes", value=self._headers[index].name)
+        self._parts[index].append(data)
+        self._received[index] += len(data)
+        self._missing -= len(data)
+        if self._first_at is None:
+            self._first_at = now_s
+        else:
+            self._after_first += len(data)
+        self._last_at = now_s
+
+    def span(self) -> ReceiveSpan:
+        """The time from the first chunk to the last so far."""
+        return ReceiveSpan(self._last_at - (self._first_at or self._last_at), self._after_first)
+
+    def tensors(self) -> tuple[EncodedTensor, ...]:
+        """The encoded tensors, in the order of the header."""
+        return tuple(
+            EncodedTensor(
+                name=header.name,
+                dtype=header.dtype,
+                shape=tuple(header.shape),
+                stride_order=tuple(header.stride_order),
+                codec=header.codec.codec,
+                parameters=dict(header.codec.parameters),
+                data=parts[0] if len(parts) == 1 else b"".join(parts),
+            )
+            for header, parts in zip(self._headers, self._parts, strict=True)
+        )

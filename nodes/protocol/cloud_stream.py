@@ -1,0 +1,282 @@
+"""The cloud's end of the segment stream: a state machine over frames and events.
+
+    state      receive(hello)   receive(other)           respond/reject       drain          close
+    WAITING    -> OPEN          peer's fault             refused              -> DRAINING    -> CLOSED
+    OPEN       peer's fault     handled                  queued               -> DRAINING    -> CLOSED
+    DRAINING   peer's fault     new requests rejected    queued               stays          -> CLOSED
+    CLOSED     refused          refused                  ignored              stays          stays
+
+A request that breaks a rule is answered with an error frame and forgotten; only a frame that breaks the stream's own
+rules raises RemoteProtocolError, which ends the stream.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from isthmus.errors import InvalidInput, LocalProtocolError, RemoteProtocolError
+from isthmus.v1 import segment_pb2 as pb
+from nodes.codecs.base import EncodedTensor
+from nodes.protocol.assembly import Assembly
+from nodes.protocol.events import (
+    CloudEvent,
+    CloudTimings,
+    EdgeConnected,
+    EdgeLeft,
+    MeasuredBatch,
+    PlanOffered,
+    RequestArrived,
+    RequestCancelled,
+    RequestRejected,
+    WireCodec,
+)
+from nodes.protocol.limits import DEFAULT_LIMITS, StreamLimits
+from nodes.protocol.outbox import Outbox, tensor_headers
+from nodes.protocol.version import PROTOCOL_MAJOR, PROTOCOL_MINOR, check_version
+
+__all__ = ["CloudState", "CloudStream", "Rejection"]
+
+MAX_ECHO_BYTES = 1 << 20
+
+
+class CloudState(enum.Enum):
+    """Where the cloud's end of a stream is."""
+
+    WAITING = "waiting"
+    OPEN = "open"
+    DRAINING = "draining"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """Why a request is not answered. code: a gRPC status name; reason: a stable word."""
+
+    code: str
+    reason: str
+    message: str
+
+
+@dataclass(slots=True)
+class _Incoming:
+    header: pb.RequestHeader
+    assembly: Assembly
+    deadline_s: float | None
+
+
+def _codecs(codecs: Sequence[pb.TensorCodec]) -> tuple[WireCodec, ...]:
+    return tuple(WireCodec(c.tensor, c.codec, dict(c.parameters)) for c in codecs)
+
+
+class CloudStream:
+    """One stream from one edge. Not thread-safe: drive it from one event loop."""
+
+    def __init__(self, replica_id: str, models: Mapping[str, str], limits: StreamLimits = DEFAULT_LIMITS) -> None:
+        """models: the digest of each served model, by name."""
+        self.state = CloudState.WAITING
+        self._limits = limits
+        self._outbox: Outbox[pb.CloudFrame] = Outbox(pb.CloudFrame)
+        self._incoming: dict[int, _Incoming] = {}
+        self._accepted: set[int] = set()
+        self._welcome = pb.Welcome(
+            protocol_major=PROTOCOL_MAJOR,
+            protocol_minor=PROTOCOL_MINOR,
+            replica_id=replica_id,
+            models=[pb.ServedModel(name=name, digest=digest) for name, digest in models.items()],
+        )
+
+    @property
+    def accepted(self) -> int:
+        """Requests that arrived whole and have no answer yet."""
+        return len(self._accepted)
+
+    # ---- what the cloud does -----------------------------------------------------------------------------------
+
+    def plan_ready(self, wire_digest: str, times: Sequence[MeasuredBatch]) -> None:
+        """Say that a plan is prepared, with the times measured here."""
+        measured = [
+            pb.MeasuredBatch(batch=t.batch, suffix_s=t.suffix_s, decode_s=t.decode_s, encode_s=t.encode_s)
+            for t in times
+        ]
+        self._send(pb.CloudFrame(ready=pb.PlanReady(wire_digest=wire_digest, times=measured)))
+
+    def plan_refused(self, wire_digest: str, code: str, message: str) -> None:
+        """Say that a plan will not be run here."""
+        self._send(pb.CloudFrame(refused=pb.PlanRefused(wire_digest=wire_digest, code=code, message=message)))
+
+    def respond(self, request: RequestArrived, tensors: Sequence[EncodedTensor], timings: CloudTimings) -> None:
+        """Answer a request. Ignored when it was cancelled or the stream has gone meanwhile."""
+        if not self._take(request.request_id):
+            return
+        header = pb.ResponseHeader(
+            request_id=request.request_id,
+            tensors=tensor_headers(tensors),
+            timings=pb.CloudTimings(
+                receive_s=timings.receive.seconds,
+                receive_bytes=timings.receive.size_bytes,
+                queue_s=timings.queue_s,
+                decode_s=timings.decode_s,
+                suffix_s=timings.suffix_s,
+                encode_s=timings.encode_s,
+            ),
+        )
+        self._outbox.put_message(
+            request.request_id, pb.CloudFrame(response=header), tensors, request.deadline_s, request.priority
+        )
+
+    def reject(self, request_id: int, rejection: Rejection) -> None:
+        """Answer a request with an error. Ignored when it was cancelled or the stream has gone meanwhile."""
+        if self._take(request_id):
+            self._send_error(request_id, rejection)
+
+    def report_load(self, queued_requests: int, queued_s: float) -> None:
+        """Tell the edge how much work waits here."""
+        self._send(pb.CloudFrame(load=pb.LoadReport(queued_requests=queued_requests, queued_s=queued_s)))
+
+    def drain(self) -> None:
+        """Take no new requests; those that arrived are answered."""
+        if self.state in (CloudState.WAITING, CloudState.OPEN):
+            self.state = CloudState.DRAINING
+            self._send(pb.CloudFrame(draining=pb.Draining()))
+
+    def close(self) -> tuple[int, ...]:
+        """The connection is gone. Returns the requests that nobody waits for any more."""
+        lost = tuple(sorted(self._accepted))
+        self._accepted.clear()
+        self._incoming.clear()
+        self._outbox = Outbox(pb.CloudFrame)
+        self.state = CloudState.CLOSED
+        return lost
+
+    def next_frame(self) -> pb.CloudFrame | None:
+        """The next frame to put on the wire, None when there is nothing to send now."""
+        return self._outbox.next_frame()
+
+    def _send(self, frame: pb.CloudFrame) -> None:
+        if self.state is not CloudState.CLOSED:
+            self._outbox.put_control(frame)
+
+    def _send_error(self, request_id: int, rejection: Rejection) -> None:
+        error = pb.RequestError(
+            request_id=request_id, code=rejection.code, reason=rejection.reason, message=rejection.message
+        )
+        self._send(pb.CloudFrame(error=error))
+
+    def _take(self, request_id: int) -> bool:
+        known = request_id in self._accepted
+        self._accepted.discard(request_id)
+        return known
+
+    # ---- what the cloud hears ----------------------------------------------------------------------------------
+
+    def receive(self, frame: pb.EdgeFrame, now_s: float) -> list[CloudEvent]:
+        """Take a frame from the edge. Raises RemoteProtocolError when it breaks the stream's rules."""
+        kind = frame.WhichOneof("kind")
+        if self.state is CloudState.CLOSED:
+            raise LocalProtocolError("the stream is closed")
+        if (kind == "hello") != (self.state is CloudState.WAITING):
+            raise RemoteProtocolError(f"frame {kind!r} does not fit state {self.state.value}")
+        handler = self._HANDLERS.get(kind or "")
+        return [] if handler is None else handler(self, frame, now_s)
+
+    def _on_hello(self, frame: pb.EdgeFrame, now_s: float) -> list[CloudEvent]:
+        check_version(frame.hello.protocol_major, frame.hello.protocol_minor)
+        self.state = CloudState.OPEN
+        self._send(pb.CloudFrame(welcome=self._welcome))
+        return [EdgeConnected(frame.hello.edge_id)]
+
+    def _on_offer(self, frame: pb.EdgeFrame, now_s: float) -> list[CloudEvent]:
+        offer = frame.offer
+        return [
+            PlanOffered(
+                wire_digest=offer.wire_digest,
+                model_digest=offer.model_digest,
+                edge_ops=tuple(offer.edge_ops),
+                uplink=_codecs(offer.uplink),
+                downlink=_codecs(offer.downlink),
+            )
+        ]
+
+    def _on_request(self, frame: pb.EdgeFrame, now_s: float) -> list[CloudEvent]:
+        header = frame.request
+        request_id = header.request_id
+        if request_id in self._incoming or request_id in self._accepted:
+            raise RemoteProtocolError(f"request id {request_id} is in use already")
+        if self.state is CloudState.DRAINING:
+            return self._refuse(request_id, Rejection("UNAVAILABLE", "DRAINING", "this replica is draining"))
+        if len(self._incoming) >= self._limits.open_messages:
+            limit = f"at most {self._limits.open_messages} requests may arrive at once"
+            return self._refuse(request_id, Rejection("RESOURCE_EXHAUSTED", "OVERLOADED", limit))
+        try:
+            assembly = Assembly(list(header.tensors), self._limits)
+        except InvalidInput as error:
+            return self._refuse(request_id, Rejection("INVALID_ARGUMENT", "BAD_TENSOR", str(error)))
+        deadline_s = now_s + header.time_remaining_us * 1e-6 if header.time_remaining_us > 0 else None
+        self._incoming[request_id] = _Incoming(header, assembly, deadline_s)
+        return self._finish(request_id, now_s)
+
+    def _on_chunk(self, frame: pb.EdgeFrame, now_s: float) -> list[CloudEvent]:
+        request_id = frame.chunk.request_id
+        incoming = self._incoming.get(request_id)
+        if incoming is None:
+            return []  # the rest of a request that was rejected or cancelled
+        try:
+            incoming.assembly.add(frame.chunk, now_s)
+        except InvalidInput as error:
+            del self._incoming[request_id]
+            return self._refuse(request_id, Rejection("INVALID_ARGUMENT", "BAD_TENSOR", str(error)))
+        return self._finish(request_id, now_s)
+
+    def _finish(self, request_id: int, now_s: float) -> list[CloudEvent]:
+        incoming = self._incoming[request_id]
+        if not incoming.assembly.complete:
+            return []
+        del self._incoming[request_id]
+        self._accepted.add(request_id)
+        header = incoming.header
+        return [
+            RequestArrived(
+                request_id=request_id,
+                wire_digest=header.wire_digest,
+                batch=header.batch,
+                deadline_s=incoming.deadline_s,
+                priority=header.priority,
+                tensors=incoming.assembly.tensors(),
+                receive=incoming.assembly.span(),
+                arrived_s=now_s,
+                traceparent=header.trace.traceparent,
+            )
+        ]
+
+    def _refuse(self, request_id: int, rejection: Rejection) -> list[CloudEvent]:
+        self._send_error(request_id, rejection)
+        return [RequestRejected(request_id, rejection.message)]
+
+    def _on_cancel(self, frame: pb.EdgeFrame, now_s: float) -> list[CloudEvent]:
+        request_id = frame.cancel.request_id
+        self._incoming.pop(request_id, None)
+        if not self._take(request_id):
+            self._outbox.withdraw(request_id)
+        return [RequestCancelled(request_id)]
+
+    def _on_echo(self, frame: pb.EdgeFrame, now_s: float) -> list[CloudEvent]:
+        if len(frame.echo.padding) > MAX_ECHO_BYTES:
+            raise RemoteProtocolError(f"echo padding over {MAX_ECHO_BYTES} bytes")
+        self._send(pb.CloudFrame(echo=pb.Echo(token=frame.echo.token)))
+        return []
+
+    def _on_goodbye(self, frame: pb.EdgeFrame, now_s: float) -> list[CloudEvent]:
+        return [EdgeLeft()]
+
+    _HANDLERS: ClassVar[dict[str, Callable[[CloudStream, pb.EdgeFrame, float], list[CloudEvent]]]] = {
+        "hello": _on_hello,
+        "offer": _on_offer,
+        "request": _on_request,
+        "chunk": _on_chunk,
+        "cancel": _on_cancel,
+        "echo": _on_echo,
+        "goodbye": _on_goodbye,
+    }

@@ -1,0 +1,271 @@
+"""The edge's end of the segment stream: a state machine over frames and events.
+
+    state      hello/offer/submit   receive(welcome)   receive(other)   close
+    OPENING    queued               -> OPEN            peer's fault     -> CLOSED
+    OPEN       queued               peer's fault       handled          -> CLOSED
+    DRAINING   submit refused       peer's fault       handled          -> CLOSED
+    CLOSED     refused              refused            refused          stays
+
+An illegal call raises LocalProtocolError and changes nothing; an illegal frame raises RemoteProtocolError.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from isthmus.errors import InvalidInput, LocalProtocolError, RemoteProtocolError
+from isthmus.v1 import segment_pb2 as pb
+from nodes.codecs.base import EncodedTensor
+from nodes.protocol.assembly import Assembly, ReceiveSpan
+from nodes.protocol.events import (
+    CloudTimings,
+    Connected,
+    EchoReturned,
+    EdgeEvent,
+    LoadReported,
+    MeasuredBatch,
+    PeerDraining,
+    PlanPrepared,
+    PlanRejected,
+    RequestFailed,
+    ResponseArrived,
+    WireCodec,
+)
+from nodes.protocol.limits import DEFAULT_LIMITS, StreamLimits
+from nodes.protocol.outbox import Outbox, tensor_headers
+from nodes.protocol.version import PROTOCOL_MAJOR, PROTOCOL_MINOR, check_version
+
+__all__ = ["EdgeState", "EdgeStream", "PlanDefinition", "WireRequest"]
+
+
+class EdgeState(enum.Enum):
+    """Where the edge's end of a stream is."""
+
+    OPENING = "opening"
+    OPEN = "open"
+    DRAINING = "draining"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class PlanDefinition:
+    """All that fixes the bytes on the wire, as the edge offers it."""
+
+    wire_digest: str
+    model_digest: str
+    edge_ops: tuple[str, ...]
+    uplink: tuple[WireCodec, ...]
+    downlink: tuple[WireCodec, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WireRequest:
+    """One request for the cloud. deadline_s: on the edge's clock, for ordering; remaining_s: what travels."""
+
+    request_id: int
+    wire_digest: str
+    batch: int
+    tensors: tuple[EncodedTensor, ...]
+    remaining_s: float | None = None
+    deadline_s: float | None = None
+    priority: int = 0
+    traceparent: str = ""
+
+
+@dataclass(slots=True)
+class _Response:
+    assembly: Assembly
+    timings: CloudTimings
+
+
+def _codecs(codecs: Sequence[WireCodec]) -> list[pb.TensorCodec]:
+    return [pb.TensorCodec(tensor=c.tensor, codec=c.codec, parameters=c.parameters) for c in codecs]
+
+
+def _timings(message: pb.CloudTimings) -> CloudTimings:
+    return CloudTimings(
+        receive=ReceiveSpan(message.receive_s, message.receive_bytes),
+        queue_s=message.queue_s,
+        decode_s=message.decode_s,
+        suffix_s=message.suffix_s,
+        encode_s=message.encode_s,
+    )
+
+
+class EdgeStream:
+    """One stream to one replica. Not thread-safe: drive it from one event loop."""
+
+    def __init__(self, edge_id: str, limits: StreamLimits = DEFAULT_LIMITS) -> None:
+        self.state = EdgeState.OPENING
+        self._limits = limits
+        self._outbox: Outbox[pb.EdgeFrame] = Outbox(pb.EdgeFrame)
+        self._in_flight: set[int] = set()
+        self._responses: dict[int, _Response] = {}
+        hello = pb.Hello(protocol_major=PROTOCOL_MAJOR, protocol_minor=PROTOCOL_MINOR, edge_id=edge_id)
+        self._outbox.put_control(pb.EdgeFrame(hello=hello))
+
+    # ---- what the edge does ------------------------------------------------------------------------------------
+
+    def offer(self, plan: PlanDefinition) -> None:
+        """Ask the replica to prepare a plan. Answered by PlanPrepared or PlanRejected."""
+        self._require(EdgeState.OPENING, EdgeState.OPEN)
+        offer = pb.PlanOffer(
+            wire_digest=plan.wire_digest,
+            model_digest=plan.model_digest,
+            edge_ops=plan.edge_ops,
+            uplink=_codecs(plan.uplink),
+            downlink=_codecs(plan.downlink),
+        )
+        self._outbox.put_control(pb.EdgeFrame(offer=offer))
+
+    def submit(self, request: WireRequest) -> None:
+        """Queue a request. Answered by ResponseArrived or RequestFailed, exactly once, unless cancelled or lost."""
+        self._require(EdgeState.OPENING, EdgeState.OPEN)
+        if request.request_id in self._in_flight:
+            raise LocalProtocolError(f"request id {request.request_id} is in flight already")
+        remaining_us = 0 if request.remaining_s is None else max(1, round(request.remaining_s * 1e6))
+        header = pb.RequestHeader(
+            request_id=request.request_id,
+            wire_digest=request.wire_digest,
+            batch=request.batch,
+            time_remaining_us=remaining_us,
+            priority=request.priority,
+            tensors=tensor_headers(request.tensors),
+            trace=pb.TraceContext(traceparent=request.traceparent),
+        )
+        self._in_flight.add(request.request_id)
+        self._outbox.put_message(
+            request.request_id,
+            pb.EdgeFrame(request=header),
+            request.tensors,
+            request.deadline_s,
+            request.priority,
+        )
+
+    def cancel(self, request_id: int) -> None:
+        """Take a request back: nothing more of it is sent, and a late answer is dropped. Unknown ids are ignored."""
+        if request_id not in self._in_flight:
+            return
+        self._in_flight.discard(request_id)
+        self._responses.pop(request_id, None)
+        if self._outbox.withdraw(request_id) and self.state is not EdgeState.CLOSED:
+            self._outbox.put_control(pb.EdgeFrame(cancel=pb.Cancel(request_id=request_id)))
+
+    def echo(self, token: int, padding: bytes = b"") -> None:
+        """Ask for an echo, to time the way there and back."""
+        self._require(EdgeState.OPENING, EdgeState.OPEN, EdgeState.DRAINING)
+        self._outbox.put_control(pb.EdgeFrame(echo=pb.Echo(token=token, padding=padding)))
+
+    def goodbye(self) -> None:
+        """Say that no more requests come."""
+        self._require(EdgeState.OPENING, EdgeState.OPEN, EdgeState.DRAINING)
+        self._outbox.put_control(pb.EdgeFrame(goodbye=pb.Goodbye()))
+        self.state = EdgeState.DRAINING
+
+    def close(self) -> tuple[int, ...]:
+        """The connection is gone. Returns the requests that were in flight: the caller answers for them now."""
+        lost = tuple(sorted(self._in_flight))
+        self._in_flight.clear()
+        self._responses.clear()
+        self._outbox = Outbox(pb.EdgeFrame)
+        self.state = EdgeState.CLOSED
+        return lost
+
+    def next_frame(self) -> pb.EdgeFrame | None:
+        """The next frame to put on the wire, None when there is nothing to send now."""
+        return self._outbox.next_frame()
+
+    # ---- what the edge hears -----------------------------------------------------------------------------------
+
+    def receive(self, frame: pb.CloudFrame, now_s: float) -> list[EdgeEvent]:
+        """Take a frame from the replica. Raises RemoteProtocolError when it breaks the rules."""
+        kind = frame.WhichOneof("kind")
+        if self.state is EdgeState.CLOSED:
+            raise LocalProtocolError("the stream is closed")
+        if (kind == "welcome") != (self.state is EdgeState.OPENING):
+            raise RemoteProtocolError(f"frame {kind!r} does not fit state {self.state.value}")
+        handler = self._HANDLERS.get(kind or "")
+        # A kind of a later minor version: ignored, as the version rule says.
+        return [] if handler is None else handler(self, frame, now_s)
+
+    def _on_welcome(self, frame: pb.CloudFrame, now_s: float) -> list[EdgeEvent]:
+        welcome = frame.welcome
+        check_version(welcome.protocol_major, welcome.protocol_minor)
+        self.state = EdgeState.OPEN
+        return [Connected(welcome.replica_id, {model.name: model.digest for model in welcome.models})]
+
+    def _on_ready(self, frame: pb.CloudFrame, now_s: float) -> list[EdgeEvent]:
+        times = tuple(MeasuredBatch(t.batch, t.suffix_s, t.decode_s, t.encode_s) for t in frame.ready.times)
+        return [PlanPrepared(frame.ready.wire_digest, times)]
+
+    def _on_refused(self, frame: pb.CloudFrame, now_s: float) -> list[EdgeEvent]:
+        refused = frame.refused
+        return [PlanRejected(refused.wire_digest, refused.code, refused.message)]
+
+    def _on_response(self, frame: pb.CloudFrame, now_s: float) -> list[EdgeEvent]:
+        header = frame.response
+        if header.request_id not in self._in_flight:
+            return []  # a late answer to a cancelled request
+        try:
+            assembly = Assembly(list(header.tensors), self._limits)
+        except InvalidInput as error:
+            raise RemoteProtocolError(str(error)) from error
+        self._responses[header.request_id] = _Response(assembly, _timings(header.timings))
+        return self._finish(header.request_id)
+
+    def _on_chunk(self, frame: pb.CloudFrame, now_s: float) -> list[EdgeEvent]:
+        request_id = frame.chunk.request_id
+        response = self._responses.get(request_id)
+        if response is None:
+            return []
+        try:
+            response.assembly.add(frame.chunk, now_s)
+        except InvalidInput as error:
+            raise RemoteProtocolError(str(error)) from error
+        return self._finish(request_id)
+
+    def _finish(self, request_id: int) -> list[EdgeEvent]:
+        response = self._responses[request_id]
+        if not response.assembly.complete:
+            return []
+        del self._responses[request_id]
+        self._in_flight.discard(request_id)
+        return [ResponseArrived(request_id, response.assembly.tensors(), response.timings, response.assembly.span())]
+
+    def _on_error(self, frame: pb.CloudFrame, now_s: float) -> list[EdgeEvent]:
+        error = frame.error
+        if error.request_id not in self._in_flight:
+            return []
+        self._in_flight.discard(error.request_id)
+        self._responses.pop(error.request_id, None)
+        self._outbox.withdraw(error.request_id)
+        return [RequestFailed(error.request_id, error.code, error.reason, error.message)]
+
+    def _on_load(self, frame: pb.CloudFrame, now_s: float) -> list[EdgeEvent]:
+        return [LoadReported(frame.load.queued_requests, frame.load.queued_s)]
+
+    def _on_echo(self, frame: pb.CloudFrame, now_s: float) -> list[EdgeEvent]:
+        return [EchoReturned(frame.echo.token)]
+
+    def _on_draining(self, frame: pb.CloudFrame, now_s: float) -> list[EdgeEvent]:
+        self.state = EdgeState.DRAINING
+        return [PeerDraining()]
+
+    def _require(self, *states: EdgeState) -> None:
+        if self.state not in states:
+            raise LocalProtocolError(f"not allowed while the stream is {self.state.value}")
+
+    _HANDLERS: ClassVar[dict[str, Callable[[EdgeStream, pb.CloudFrame, float], list[EdgeEvent]]]] = {
+        "welcome": _on_welcome,
+        "ready": _on_ready,
+        "refused": _on_refused,
+        "response": _on_response,
+        "chunk": _on_chunk,
+        "error": _on_error,
+        "load": _on_load,
+        "echo": _on_echo,
+        "draining": _on_draining,
+    }

@@ -1,0 +1,205 @@
+"""What the segment stream tells the node that drives it: one frozen value an event."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from nodes.codecs.base import EncodedTensor
+from nodes.protocol.assembly import ReceiveSpan
+
+__all__ = [
+    "CloudEvent",
+    "CloudTimings",
+    "Connected",
+    "EchoReturned",
+    "EdgeConnected",
+    "EdgeEvent",
+    "EdgeLeft",
+    "LoadReported",
+    "MeasuredBatch",
+    "PeerDraining",
+    "PlanOffered",
+    "PlanPrepared",
+    "PlanRejected",
+    "RequestArrived",
+    "RequestCancelled",
+    "RequestFailed",
+    "RequestRejected",
+    "ResponseArrived",
+    "WireCodec",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class WireCodec:
+    """The codec of one tensor of a plan, with its parameters."""
+
+    tensor: str
+    codec: str
+    parameters: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredBatch:
+    """Times of a plan's cloud side at one batch size, measured on the replica, in seconds."""
+
+    batch: int
+    suffix_s: float
+    decode_s: float
+    encode_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class CloudTimings:
+    """Durations of one request on the replica's clock; `receive` is the span of its chunks."""
+
+    receive: ReceiveSpan
+    queue_s: float
+    decode_s: float
+    suffix_s: float
+    encode_s: float
+
+    @property
+    def compute_s(self) -> float:
+        """Decode, suffix and encode together."""
+        return self.decode_s + self.suffix_s + self.encode_s
+
+
+# ---- what an edge hears ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """The replica welcomed this edge. models: digest by name."""
+
+    replica_id: str
+    models: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanPrepared:
+    """The replica has split, warmed up and measured a plan."""
+
+    wire_digest: str
+    times: tuple[MeasuredBatch, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRejected:
+    """The replica will not run a plan. code: a gRPC status name."""
+
+    wire_digest: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseArrived:
+    """All of a response is here. receive: how long its chunks took to arrive."""
+
+    request_id: int
+    tensors: tuple[EncodedTensor, ...]
+    timings: CloudTimings
+    receive: ReceiveSpan
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFailed:
+    """The replica answered a request with an error. reason: a stable word such as UNKNOWN_PLAN."""
+
+    request_id: int
+    code: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class EchoReturned:
+    """An echo came back."""
+
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoadReported:
+    """The replica's queue."""
+
+    queued_requests: int
+    queued_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class PeerDraining:
+    """The replica takes no new requests; those accepted are answered."""
+
+
+EdgeEvent = (
+    Connected
+    | PlanPrepared
+    | PlanRejected
+    | ResponseArrived
+    | RequestFailed
+    | EchoReturned
+    | LoadReported
+    | PeerDraining
+)
+
+
+# ---- what a cloud replica hears ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeConnected:
+    """An edge said hello in a version that both speak."""
+
+    edge_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOffered:
+    """An edge wants to use a plan."""
+
+    wire_digest: str
+    model_digest: str
+    edge_ops: tuple[str, ...]
+    uplink: tuple[WireCodec, ...]
+    downlink: tuple[WireCodec, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestArrived:
+    """All of a request is here. deadline_s: on this side's clock, None without one."""
+
+    request_id: int
+    wire_digest: str
+    batch: int
+    deadline_s: float | None
+    priority: int
+    tensors: tuple[EncodedTensor, ...]
+    receive: ReceiveSpan
+    arrived_s: float
+    traceparent: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRejected:
+    """A request broke a rule while it arrived; the stream has queued the error frame."""
+
+    request_id: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestCancelled:
+    """The edge took a request back."""
+
+    request_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeLeft:
+    """The edge said goodbye."""
+
+
+CloudEvent = EdgeConnected | PlanOffered | RequestArrived | RequestRejected | RequestCancelled | EdgeLeft

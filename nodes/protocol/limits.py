@@ -1,0 +1,23 @@
+"""What a peer may make this side hold: bounds that a hostile stream runs into before memory does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["DEFAULT_LIMITS", "StreamLimits"]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamLimits:
+    """Bounds on one stream.
+
+    message_bytes: encoded bytes of all tensors of one request or response.
+    tensors: tensors in one message. open_messages: messages under way at once.
+    """
+
+    message_bytes: int = 1 << 30
+    tensors: int = 256
+    open_messages: int = 1024
+
+
+DEFAULT_LIMITS = StreamLimits()

@@ -1,0 +1,68 @@
+"""Checks a request's inputs against the model's description: names, datatypes, shapes, one batch for all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from isthmus.errors import InvalidRequest
+from nodes.datatypes import datatype_of_dtype
+from nodes.gateway import ModelDescription, TensorDescription
+from nodes.inputs import ModelInputs, RequestInput
+from nodes.preprocessing import ImageBatch
+
+__all__ = ["check_inputs"]
+
+
+def check_inputs(model: ModelDescription, given: Sequence[RequestInput]) -> ModelInputs:
+    """The inputs of a request for `model`. Raises InvalidRequest naming the input, the value and the remedy."""
+    by_name = {value.name: value for value in given}
+    expected = [tensor.name for tensor in model.inputs]
+    for name in by_name:
+        if name not in expected:
+            raise InvalidRequest(
+                f"input {name}", f"model {model.name} has no such input", remedy=f"send {', '.join(expected)}"
+            )
+    for name in expected:
+        if name not in by_name:
+            raise InvalidRequest(f"input {name}", "is missing", remedy=f"send {', '.join(expected)}")
+    values = {tensor.name: _check_one(tensor, by_name[tensor.name]) for tensor in model.inputs}
+    return ModelInputs(values, _common_batch(model, {name: by_name[name].shape for name in expected}))
+
+
+def _check_one(expected: TensorDescription, given: RequestInput) -> torch.Tensor | ImageBatch:
+    field = f"input {expected.name}"
+    if given.tensor is None:
+        if not expected.accepts_files:
+            raise InvalidRequest(
+                f"{field}.datatype",
+                "takes no BYTES: the model declares no preprocessing for it",
+                remedy=f"send {datatype_of_dtype(expected.dtype).name}",
+            )
+        return _files(given, field)
+    wanted = datatype_of_dtype(expected.dtype).name
+    if given.datatype != wanted:
+        also = " or BYTES (one image file an item)" if expected.accepts_files else ""
+        raise InvalidRequest(f"{field}.datatype", f"must be {wanted}{also}", value=given.datatype)
+    if len(given.shape) != len(expected.shape) or any(
+        size != have for size, have in zip(expected.shape, given.shape, strict=True) if size >= 0
+    ):
+        raise InvalidRequest(f"{field}.shape", f"must be {list(expected.shape)}", value=list(given.shape))
+    return given.tensor
+
+
+def _files(given: RequestInput, field: str) -> ImageBatch:
+    if len(given.shape) not in (1, 2) or (len(given.shape) == 2 and given.shape[1] != 1):
+        raise InvalidRequest(f"{field}.shape", "of BYTES must be [batch] or [batch, 1]", value=list(given.shape))
+    return ImageBatch(given.elements)
+
+
+def _common_batch(model: ModelDescription, shapes: dict[str, tuple[int, ...]]) -> int:
+    batches = {shape[0] for shape in shapes.values() if shape}
+    if len(batches) != 1:
+        raise InvalidRequest("inputs", "must share one batch size", value=sorted(batches))
+    batch = batches.pop()
+    if not 1 <= batch <= model.max_batch:
+        raise InvalidRequest("batch", f"must be 1 to {model.max_batch}", value=batch, remedy="split the request")
+    return batch

@@ -1,0 +1,1 @@
+"""The only place that imports grpc: thin shells that move frames and messages, and nothing else."""

@@ -1,0 +1,56 @@
+"""A grpc.aio server with health and reflection: bind, start, drain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from isthmus.addresses import format_address, parse_address
+from isthmus.errors import PortInUse
+from nodes.transport.channel_options import SERVER_OPTIONS
+
+__all__ = ["GrpcServer"]
+
+AddServices = Callable[[grpc.aio.Server], None]
+
+
+class GrpcServer:
+    """One server of one node. `address` is known once started: port 0 takes a free one."""
+
+    def __init__(self, services: Sequence[str], add_services: AddServices) -> None:
+        """services: full names, for health and reflection. add_services: registers the servicers."""
+        self._services = tuple(services)
+        self._server = grpc.aio.server(options=SERVER_OPTIONS)
+        self._health = health.aio.HealthServicer()
+        add_services(self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        names = (*self._services, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, self._server)
+        self.address = ""
+
+    async def start(self, listen: str, field: str) -> str:
+        """Bind and serve; returns the address bound. Raises PortInUse naming `field`."""
+        host, port = parse_address(listen, field)
+        try:
+            bound = self._server.add_insecure_port(format_address(host, port))
+        except RuntimeError as error:
+            raise PortInUse(f"{field}: cannot listen on {listen}: {error}; free the port or choose another") from error
+        if bound == 0:
+            raise PortInUse(f"{field}: cannot listen on {listen}; free the port or choose another")
+        await self._server.start()
+        self.address = format_address(host, bound)
+        return self.address
+
+    async def set_serving(self, serving: bool) -> None:
+        """What grpc.health.v1 answers, for the server and each service."""
+        status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
+        for name in ("", *self._services):
+            await self._health.set(name, status)
+
+    async def stop(self, grace_s: float) -> None:
+        """Refuse new calls at once, let those under way end within the grace."""
+        await self._health.enter_graceful_shutdown()
+        await self._server.stop(grace_s)

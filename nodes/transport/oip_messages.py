@@ -1,0 +1,161 @@
+"""Open Inference Protocol messages to plain values and back: raw and typed contents, BYTES elements, parameters."""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import torch
+
+from isthmus.errors import InvalidRequest
+from isthmus.oip import open_inference_pb2 as oip
+from nodes.datatypes import Datatype, datatype_of, datatype_of_dtype
+from nodes.inputs import RequestInput
+
+__all__ = [
+    "ParameterValue",
+    "parameter_values",
+    "read_inputs",
+    "set_parameters",
+    "split_bytes_elements",
+    "write_output",
+]
+
+ParameterValue = bool | int | str | float
+MAX_DIMENSIONS = 32
+
+
+def read_inputs(request: oip.ModelInferRequest) -> tuple[RequestInput, ...]:
+    """The inputs of a request. Raises InvalidRequest naming the input and what is wrong with it."""
+    raw = list(request.raw_input_contents)
+    if raw and len(raw) != len(request.inputs):
+        raise InvalidRequest(
+            "raw_input_contents", f"has {len(raw)} entries for {len(request.inputs)} inputs", remedy="send one an input"
+        )
+    names = [tensor.name for tensor in request.inputs]
+    if len(set(names)) != len(names):
+        raise InvalidRequest("inputs", "an input is named twice", value=names)
+    return tuple(_read_input(tensor, raw[i] if raw else None) for i, tensor in enumerate(request.inputs))
+
+
+def _read_input(tensor: oip.ModelInferRequest.InferInputTensor, raw: bytes | None) -> RequestInput:
+    field = f"input {tensor.name}"
+    shape = _checked_shape(tensor.shape, field)
+    if raw is not None and tensor.HasField("contents"):
+        raise InvalidRequest(field, "has both contents and raw_input_contents", remedy="send one of them")
+    if tensor.datatype == "BYTES":
+        elements = split_bytes_elements(raw, field) if raw is not None else tuple(tensor.contents.bytes_contents)
+        if len(elements) != math.prod(shape):
+            raise InvalidRequest(
+                field, f"shape {list(shape)} asks for {math.prod(shape)} elements", value=len(elements)
+            )
+        return RequestInput(tensor.name, "BYTES", shape, None, elements)
+    datatype = datatype_of(tensor.datatype, field)
+    values = (
+        _raw_tensor(raw, datatype, shape, field) if raw is not None else _typed_tensor(tensor, datatype, shape, field)
+    )
+    return RequestInput(tensor.name, tensor.datatype, shape, values)
+
+
+def _checked_shape(shape: Iterable[int], field: str) -> tuple[int, ...]:
+    dimensions = tuple(shape)
+    if len(dimensions) > MAX_DIMENSIONS or any(size < 0 for size in dimensions):
+        raise InvalidRequest(
+            f"{field}.shape", "dimensions must be zero or more", value=list(dimensions)[:MAX_DIMENSIONS]
+        )
+    return dimensions
+
+
+def _raw_tensor(raw: bytes, datatype: Datatype, shape: tuple[int, ...], field: str) -> torch.Tensor:
+    expected = math.prod(shape) * datatype.item_bytes
+    if len(raw) != expected:
+        raise InvalidRequest(
+            field, f"{datatype.name} of shape {list(shape)} takes {expected} bytes", value=f"{len(raw)} bytes"
+        )
+    dtype = getattr(torch, datatype.dtype)
+    if not raw:
+        return torch.empty(shape, dtype=dtype)
+    # bytearray: torch warns about memory that it must not write to, and one copy here frees the message.
+    return torch.frombuffer(bytearray(raw), dtype=dtype).reshape(shape)
+
+
+def _typed_tensor(
+    tensor: oip.ModelInferRequest.InferInputTensor, datatype: Datatype, shape: tuple[int, ...], field: str
+) -> torch.Tensor:
+    if not datatype.contents:
+        raise InvalidRequest(field, f"{datatype.name} has no typed contents", remedy="send raw_input_contents")
+    values: Sequence[float] = getattr(tensor.contents, datatype.contents)
+    if len(values) != math.prod(shape):
+        raise InvalidRequest(
+            f"{field}.contents.{datatype.contents}",
+            f"shape {list(shape)} asks for {math.prod(shape)} values",
+            value=f"{len(values)} values",
+        )
+    wide = np.asarray(values, dtype=_WIDE[datatype.contents])
+    narrow = wide.astype(datatype.numpy)
+    if datatype.contents != "fp32_contents" and not np.array_equal(wide, narrow):
+        raise InvalidRequest(field, f"has values outside {datatype.name}")
+    return torch.from_numpy(narrow.reshape(shape))
+
+
+_WIDE = {
+    "bool_contents": "bool",
+    "uint_contents": "uint32",
+    "uint64_contents": "uint64",
+    "int_contents": "int32",
+    "int64_contents": "int64",
+    "fp32_contents": "float32",
+    "fp64_contents": "float64",
+}
+
+
+def split_bytes_elements(raw: bytes, field: str) -> tuple[bytes, ...]:
+    """The elements of a raw BYTES tensor: each a little-endian uint32 length and as many bytes."""
+    elements: list[bytes] = []
+    offset = 0
+    while offset < len(raw):
+        if offset + 4 > len(raw):
+            raise InvalidRequest(field, "raw BYTES end inside an element's length")
+        (length,) = struct.unpack_from("<I", raw, offset)
+        offset += 4
+        if offset + length > len(raw):
+            raise InvalidRequest(field, "raw BYTES end inside an element", value=f"{length} bytes announced")
+        elements.append(raw[offset : offset + length])
+        offset += length
+    return tuple(elements)
+
+
+def write_output(response: oip.ModelInferResponse, name: str, tensor: torch.Tensor) -> None:
+    """Append an output with raw contents."""
+    host = tensor.detach().cpu().contiguous()
+    datatype = datatype_of_dtype(str(host.dtype).removeprefix("torch."))
+    output = response.outputs.add(name=name, datatype=datatype.name)
+    output.shape.extend(host.shape)
+    flat = host.reshape(-1).view(torch.uint8) if host.numel() else host.reshape(-1)
+    response.raw_output_contents.append(flat.numpy().tobytes())
+
+
+def parameter_values(parameters: Mapping[str, oip.InferParameter]) -> dict[str, ParameterValue]:
+    """The parameters of a message as plain values; one without a value is left out."""
+    values: dict[str, ParameterValue] = {}
+    for name, parameter in parameters.items():
+        kind = parameter.WhichOneof("parameter_choice")
+        if kind is not None:
+            values[name] = getattr(parameter, kind)
+    return values
+
+
+def set_parameters(target: oip.ModelInferResponse, values: Mapping[str, ParameterValue]) -> None:
+    """Set the parameters of a response."""
+    for name, value in values.items():
+        match value:
+            case bool():
+                target.parameters[name].bool_param = value
+            case int():
+                target.parameters[name].int64_param = value
+            case str():
+                target.parameters[name].string_param = value
+            case float():
+                target.parameters[name].double_param = value

@@ -1,0 +1,55 @@
+"""The fleet registry on an address of its own."""
+
+from __future__ import annotations
+
+from isthmus.telemetry import get_logger
+from isthmus.v1 import fleet_pb2, fleet_pb2_grpc
+from nodes.transport.fleet_service import EndpointMapper, FleetBook, FleetService
+from nodes.transport.grpc_server import GrpcServer
+
+__all__ = ["RegistryServer"]
+
+SERVICE = fleet_pb2.DESCRIPTOR.services_by_name["FleetService"].full_name
+STOP_GRACE_S = 1.0
+
+
+class RegistryServer:
+    """Make it with `await RegistryServer.start(...)`, end it with `stop`."""
+
+    def __init__(self, service: FleetService, server: GrpcServer) -> None:
+        self._service = service
+        self._server = server
+
+    @classmethod
+    async def start(
+        cls,
+        book: FleetBook,
+        listen: str,
+        *,
+        endpoint_mapper: EndpointMapper | None = None,
+        field: str = "cloud.registry_listen",
+    ) -> RegistryServer:
+        """Serve `book` at `listen` ("127.0.0.1:8100"; port 0 takes a free one).
+
+        endpoint_mapper: what edges dial instead of what a replica advertises. field: how errors name the address.
+        Raises PortInUse, InvalidConfiguration for an address that is none.
+        """
+        service = FleetService(book, endpoint_mapper=endpoint_mapper)
+        server = GrpcServer(
+            [SERVICE], lambda server: fleet_pb2_grpc.add_FleetServiceServicer_to_server(service, server)
+        )
+        address = await server.start(listen, field)
+        service.start()
+        await server.set_serving(True)
+        get_logger("registry").info("fleet registry serves", address=address)
+        return cls(service, server)
+
+    @property
+    def address(self) -> str:
+        """Where it answers."""
+        return self._server.address
+
+    async def stop(self) -> None:
+        """End the watches and stop serving. Replicas and edges come back when a registry is there again."""
+        await self._service.close()
+        await self._server.stop(STOP_GRACE_S)

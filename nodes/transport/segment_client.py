@@ -1,0 +1,286 @@
+"""The edge's end of the segment stream over grpc.aio: moves frames, resolves futures, times echoes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import math
+import time
+from dataclasses import dataclass
+from typing import TypeVar
+
+import grpc
+
+from isthmus.errors import CloudUnavailable, Draining, IsthmusError, RemoteProtocolError, error_from_status
+from isthmus.telemetry import get_logger
+from isthmus.v1 import segment_pb2 as pb
+from isthmus.v1 import segment_pb2_grpc
+from nodes.cloud_connection import LinkObserver, ReplicaDescription
+from nodes.protocol.edge_stream import EdgeState, EdgeStream, PlanDefinition, WireRequest
+from nodes.protocol.events import (
+    Connected,
+    EchoReturned,
+    EdgeEvent,
+    LoadReported,
+    MeasuredBatch,
+    PeerDraining,
+    PlanPrepared,
+    PlanRejected,
+    RequestFailed,
+    ResponseArrived,
+)
+from nodes.transport.channel_options import CHANNEL_OPTIONS
+from nodes.transport.status import error_of
+
+__all__ = ["SegmentClient"]
+
+CONNECT_TIMEOUT_S = 10.0
+PREPARE_TIMEOUT_S = 120.0
+ECHO_PERIOD_S = 2.0
+FIRST_ECHOES = 3
+FIRST_ECHO_GAP_S = 0.05
+# One padded echo on a new connection gives a first bandwidth before any request has crossed.
+PROBE_BYTES = 32 << 10
+
+T = TypeVar("T")
+_Call = grpc.aio.StreamStreamCall[pb.EdgeFrame, pb.CloudFrame]
+
+
+@dataclass(frozen=True, slots=True)
+class _Echo:
+    sent_s: float
+    padding_bytes: int
+
+
+class SegmentClient:
+    """A stream to one replica. Make it with `await SegmentClient.connect(...)`."""
+
+    def __init__(self, target: str, edge_id: str, observer: LinkObserver) -> None:
+        self._target = target
+        self._observer = observer
+        self._stream = EdgeStream(edge_id)
+        self._log = get_logger("edge").bind(target=target)
+        self._channel = grpc.aio.insecure_channel(target, options=CHANNEL_OPTIONS)
+        self._stub = segment_pb2_grpc.SegmentServiceStub(self._channel)
+        self._wake = asyncio.Event()
+        self._welcome: asyncio.Future[Connected] = asyncio.get_running_loop().create_future()
+        self._requests: dict[int, asyncio.Future[ResponseArrived]] = {}
+        self._plans: dict[str, asyncio.Future[tuple[MeasuredBatch, ...]]] = {}
+        self._echoes: dict[int, _Echo] = {}
+        self._least_rtt_s = math.inf
+        self._echo_tokens = itertools.count(1)
+        self._queue_s = 0.0
+        self._unusable = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @classmethod
+    async def connect(
+        cls, target: str, edge_id: str, observer: LinkObserver, timeout_s: float = CONNECT_TIMEOUT_S
+    ) -> SegmentClient:
+        """Dial, shake hands, take a first look at the link. Raises CloudUnavailable or RemoteProtocolError."""
+        client = cls(target, edge_id, observer)
+        call: _Call = client._stub.Run()
+        client._tasks = [
+            asyncio.create_task(client._write(call)),
+            asyncio.create_task(client._read(call)),
+            asyncio.create_task(client._echo_periodically()),
+        ]
+        try:
+            await asyncio.wait_for(asyncio.shield(client._welcome), timeout_s)
+        except TimeoutError:
+            await client.close()
+            raise CloudUnavailable(f"{target}: no welcome within {timeout_s:g} s") from None
+        except BaseException:
+            await client.close()
+            raise
+        return client
+
+    @property
+    def replica_id(self) -> str:
+        """The replica that answered."""
+        return self._welcome.result().replica_id
+
+    @property
+    def open(self) -> bool:
+        return self._stream.state is EdgeState.OPEN
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._requests)
+
+    @property
+    def cloud_queue_s(self) -> float:
+        return self._queue_s
+
+    async def describe(self) -> ReplicaDescription:
+        """See CloudConnection."""
+        try:
+            said = await self._stub.Describe(pb.DescribeRequest(), timeout=CONNECT_TIMEOUT_S)
+        except grpc.RpcError as error:
+            raise error_of(error, self._target) from error
+        models = {model.name: model.digest for model in said.models}
+        return ReplicaDescription(said.replica_id, models, said.device_profile_json)
+
+    async def prepare(self, plan: PlanDefinition) -> tuple[MeasuredBatch, ...]:
+        """See CloudConnection."""
+        self._require_open()
+        future = self._plans.get(plan.wire_digest)
+        if future is None:
+            future = asyncio.get_running_loop().create_future()
+            self._plans[plan.wire_digest] = future
+            self._stream.offer(plan)
+            self._wake.set()
+        try:
+            return await asyncio.wait_for(asyncio.shield(future), PREPARE_TIMEOUT_S)
+        except TimeoutError:
+            raise CloudUnavailable(f"{self._target}: plan not prepared within {PREPARE_TIMEOUT_S:g} s") from None
+        finally:
+            self._plans.pop(plan.wire_digest, None)
+
+    async def run(self, request: WireRequest) -> ResponseArrived:
+        """See CloudConnection."""
+        self._require_open()
+        future: asyncio.Future[ResponseArrived] = asyncio.get_running_loop().create_future()
+        self._requests[request.request_id] = future
+        self._stream.submit(request)
+        self._wake.set()
+        try:
+            return await future
+        finally:
+            self._requests.pop(request.request_id, None)
+            self._stream.cancel(request.request_id)  # does nothing once answered
+            self._wake.set()
+
+    async def wait_until_unusable(self) -> None:
+        """See CloudConnection."""
+        await self._unusable.wait()
+
+    async def wait_until_answered(self) -> None:
+        """See CloudConnection."""
+        if self._requests:
+            await asyncio.wait(list(self._requests.values()))
+
+    async def close(self) -> None:
+        """See CloudConnection."""
+        if self._stream.state in (EdgeState.OPEN, EdgeState.DRAINING):
+            self._stream.goodbye()
+            self._wake.set()
+            await asyncio.sleep(0)  # one turn for the writer, so that the goodbye leaves
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._fail(CloudUnavailable(f"{self._target}: connection closed"))
+        await self._channel.close()
+
+    def _require_open(self) -> None:
+        if self._stream.state is EdgeState.DRAINING:
+            raise Draining(f"{self._target}: the replica is draining")
+        if not self.open:
+            raise CloudUnavailable(f"{self._target}: not connected")
+
+    # ---- moving frames -----------------------------------------------------------------------------------------
+
+    async def _write(self, call: _Call) -> None:
+        with contextlib.suppress(grpc.RpcError, asyncio.InvalidStateError):
+            while True:
+                frame = self._stream.next_frame()
+                if frame is not None:
+                    await call.write(frame)
+                    continue
+                self._wake.clear()
+                await self._wake.wait()
+
+    async def _read(self, call: _Call) -> None:
+        error: IsthmusError = CloudUnavailable(f"{self._target}: the replica closed the stream")
+        try:
+            async for frame in call:
+                for event in self._stream.receive(frame, time.monotonic()):
+                    self._handle(event)
+        except grpc.RpcError as failure:
+            error = error_of(failure, self._target)
+        except RemoteProtocolError as failure:
+            error = failure
+            self._log.error("replica broke the protocol", error=str(failure))
+            call.cancel()
+        self._fail(error)
+
+    def _fail(self, error: IsthmusError) -> None:
+        """End whatever waits, each with the error, once."""
+        self._stream.close()
+        self._unusable.set()
+        waiting: list[asyncio.Future[object]] = [self._welcome, *self._requests.values(), *self._plans.values()]  # type: ignore[list-item]
+        for future in waiting:
+            if not future.done():
+                future.set_exception(error)
+                future.exception()  # mark as seen: nobody may be waiting any more
+
+    def _handle(self, event: EdgeEvent) -> None:
+        match event:
+            case Connected():
+                if not self._welcome.done():
+                    self._welcome.set_result(event)
+            case ResponseArrived(request_id=request_id):
+                self._learn(event)
+                _resolve(self._requests.get(request_id), event)
+            case RequestFailed(request_id=request_id):
+                _reject(
+                    self._requests.get(request_id), error_from_status(event.code, f"{event.reason}: {event.message}")
+                )
+            case PlanPrepared(wire_digest=digest, times=times):
+                _resolve(self._plans.get(digest), times)
+            case PlanRejected(wire_digest=digest):
+                _reject(self._plans.get(digest), error_from_status(event.code, event.message))
+            case EchoReturned(token=token):
+                self._time_echo(self._echoes.pop(token, None))
+            case LoadReported(queued_s=queued_s):
+                self._queue_s = queued_s
+            case PeerDraining():
+                self._log.info("replica is draining")
+                self._unusable.set()
+
+    def _learn(self, response: ResponseArrived) -> None:
+        up, down = response.timings.receive, response.receive
+        if up.size_bytes and up.seconds > 0:
+            self._observer.transfer_measured("up", up.size_bytes, up.seconds)
+        if down.size_bytes and down.seconds > 0:
+            self._observer.transfer_measured("down", down.size_bytes, down.seconds)
+
+    def _time_echo(self, echo: _Echo | None) -> None:
+        if echo is None:
+            return
+        elapsed_s = time.monotonic() - echo.sent_s
+        if not echo.padding_bytes:
+            self._least_rtt_s = min(self._least_rtt_s, elapsed_s)
+            self._observer.rtt_measured(elapsed_s)
+        elif elapsed_s > self._least_rtt_s:
+            # The padding went up only: what it took beyond a small echo is its time on the wire.
+            self._observer.transfer_measured("up", echo.padding_bytes, elapsed_s - self._least_rtt_s)
+
+    def _send_echo(self, padding_bytes: int = 0) -> None:
+        token = next(self._echo_tokens)
+        self._echoes[token] = _Echo(time.monotonic(), padding_bytes)
+        self._stream.echo(token, bytes(padding_bytes))
+        self._wake.set()
+
+    async def _echo_periodically(self) -> None:
+        with contextlib.suppress(IsthmusError):  # the welcome failed, or the stream closed: nothing to time
+            await asyncio.shield(self._welcome)
+            for _ in range(FIRST_ECHOES):
+                self._send_echo()
+                await asyncio.sleep(FIRST_ECHO_GAP_S)
+            self._send_echo(PROBE_BYTES)
+            while True:
+                await asyncio.sleep(ECHO_PERIOD_S)
+                if not self._requests:  # behind a request's chunks an echo would time the queue
+                    self._send_echo()
+
+
+def _resolve(future: asyncio.Future[T] | None, value: T) -> None:
+    if future is not None and not future.done():
+        future.set_result(value)
+
+
+def _reject(future: asyncio.Future[T] | None, error: IsthmusError) -> None:
+    if future is not None and not future.done():
+        future.set_exception(error)

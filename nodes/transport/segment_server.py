@@ -1,0 +1,239 @@
+"""The cloud's end of the segment stream over grpc.aio: moves frames, hands requests to the node, sends what it says."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Coroutine
+from dataclasses import dataclass
+from typing import Protocol
+
+import grpc
+
+from isthmus.errors import IsthmusError, grpc_status_name
+from isthmus.telemetry import get_logger
+from isthmus.v1 import segment_pb2 as pb
+from isthmus.v1 import segment_pb2_grpc
+from nodes.cloud_connection import ReplicaDescription
+from nodes.codecs.base import EncodedTensor
+from nodes.protocol.cloud_stream import CloudStream, Rejection
+from nodes.protocol.events import (
+    CloudEvent,
+    CloudTimings,
+    MeasuredBatch,
+    PlanOffered,
+    RequestArrived,
+    RequestCancelled,
+)
+from nodes.transport.status import abort
+
+__all__ = ["Load", "SegmentNode", "SegmentService", "SuffixResult"]
+
+LOAD_PERIOD_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class SuffixResult:
+    """The cloud-made outputs of one request, encoded, and how long each stage took."""
+
+    tensors: tuple[EncodedTensor, ...]
+    timings: CloudTimings
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Work that waits on a replica."""
+
+    queued_requests: int
+    queued_s: float
+
+
+class SegmentNode(Protocol):
+    """What answers behind the stream: the cloud node."""
+
+    def describe(self) -> ReplicaDescription:
+        """What this replica serves."""
+
+    def load(self) -> Load:
+        """The work that waits now."""
+
+    async def prepare(self, offer: PlanOffered) -> tuple[MeasuredBatch, ...]:
+        """Split, warm up and measure a plan. Raises InvalidPlan, NotFound."""
+
+    async def run(self, request: RequestArrived) -> SuffixResult:
+        """Compute a suffix. Raises an IsthmusError: UnknownPlan for a wire digest that was never offered here."""
+
+
+class SegmentService(segment_pb2_grpc.SegmentServiceServicer):
+    """The servicer: one `_Session` a stream."""
+
+    def __init__(self, node: SegmentNode) -> None:
+        self._node = node
+        self._sessions: set[_Session] = set()
+        self._draining = False
+
+    async def Describe(  # noqa: N802 (the schema's name)
+        self, request: pb.DescribeRequest, context: grpc.aio.ServicerContext[pb.DescribeRequest, pb.DescribeResponse]
+    ) -> pb.DescribeResponse:
+        """What this replica serves and how fast it is."""
+        said = self._node.describe()
+        models = [pb.ServedModel(name=name, digest=digest) for name, digest in said.models.items()]
+        return pb.DescribeResponse(
+            replica_id=said.replica_id, models=models, device_profile_json=said.device_profile_json
+        )
+
+    async def Run(  # noqa: N802 (the schema's name)
+        self,
+        request_iterator: AsyncIterator[pb.EdgeFrame],
+        context: grpc.aio.ServicerContext[pb.EdgeFrame, pb.CloudFrame],
+    ) -> AsyncIterator[pb.CloudFrame]:
+        """One edge's stream, until it leaves."""
+        session = _Session(self._node)
+        if self._draining:
+            session.drain()
+        self._sessions.add(session)
+        try:
+            async for frame in session.frames(request_iterator):
+                yield frame
+        except IsthmusError as error:
+            await abort(context, error)
+        finally:
+            self._sessions.discard(session)
+
+    async def drain(self, grace_s: float) -> None:
+        """Tell every edge, answer what was accepted, and return when all is answered or the grace is over."""
+        self._draining = True
+        for session in self._sessions:
+            session.drain()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(grace_s):
+                await asyncio.gather(*(session.idle() for session in self._sessions))
+
+
+class _Session:
+    """One stream: a CloudStream, its reader and the tasks that answer its requests."""
+
+    def __init__(self, node: SegmentNode) -> None:
+        self._node = node
+        said = node.describe()
+        self._stream = CloudStream(said.replica_id, said.models)
+        self._wake = asyncio.Event()
+        self._tasks: dict[int | str, asyncio.Task[None]] = {}
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._ended = False
+        self._failure: BaseException | None = None
+        self._log = get_logger("cloud").bind(replica=said.replica_id)
+
+    async def frames(self, incoming: AsyncIterator[pb.EdgeFrame]) -> AsyncIterator[pb.CloudFrame]:
+        """Frames to send, until the edge has left and all is answered. Raises what broke the stream."""
+        background = [asyncio.create_task(self._read(incoming)), asyncio.create_task(self._report_load())]
+        try:
+            while not (self._ended and not self._tasks):
+                frame = self._stream.next_frame()
+                if frame is not None:
+                    yield frame
+                    continue
+                if self._failure is not None:
+                    raise self._failure
+                self._wake.clear()
+                await self._wake.wait()
+            while (frame := self._stream.next_frame()) is not None:
+                yield frame
+        finally:
+            self._stream.close()
+            for task in (*background, *self._tasks.values()):
+                task.cancel()
+
+    def drain(self) -> None:
+        """Tell the edge that no new requests are taken."""
+        self._stream.drain()
+        self._wake.set()
+
+    async def idle(self) -> None:
+        """Return when no request waits for its answer and all frames have been handed to the transport."""
+        await self._idle.wait()
+
+    async def _read(self, incoming: AsyncIterator[pb.EdgeFrame]) -> None:
+        try:
+            async for frame in incoming:
+                for event in self._stream.receive(frame, time.monotonic()):
+                    self._handle(event)
+                self._wake.set()
+        except IsthmusError as error:
+            self._log.warning("edge broke the protocol", error=str(error))
+            self._failure = error
+        except grpc.RpcError:
+            self._log.info("edge went away")
+        finally:
+            self._ended = True
+            self._wake.set()
+
+    def _handle(self, event: CloudEvent) -> None:
+        match event:
+            case RequestArrived(request_id=request_id):
+                self._spawn(request_id, self._answer(event))
+            case PlanOffered(wire_digest=digest):
+                if digest not in self._tasks:
+                    self._spawn(digest, self._prepare(event))
+            case RequestCancelled(request_id=request_id):
+                task = self._tasks.get(request_id)
+                if task is not None:
+                    task.cancel()
+            case _:
+                pass  # hello, goodbye and rejected requests need nothing from the node
+
+    def _spawn(self, key: int | str, work: Coroutine[object, object, None]) -> None:
+        self._idle.clear()
+        task: asyncio.Task[None] = asyncio.create_task(work)
+        self._tasks[key] = task
+        task.add_done_callback(lambda _: self._finished(key))
+
+    def _finished(self, key: int | str) -> None:
+        self._tasks.pop(key, None)
+        if not self._tasks:
+            self._idle.set()
+        self._wake.set()
+
+    async def _answer(self, request: RequestArrived) -> None:
+        try:
+            result = await self._node.run(request)
+        except IsthmusError as error:
+            self._stream.reject(request.request_id, _rejection(error))
+        except Exception as error:
+            # Whatever a request does, the stream and every other request go on.
+            self._log.exception("suffix failed", request_id=request.request_id)
+            self._stream.reject(
+                request.request_id, Rejection("INTERNAL", "COMPUTE", f"the suffix failed: {type(error).__name__}")
+            )
+        else:
+            self._stream.respond(request, result.tensors, result.timings)
+
+    async def _prepare(self, offer: PlanOffered) -> None:
+        try:
+            times = await self._node.prepare(offer)
+        except IsthmusError as error:
+            self._stream.plan_refused(offer.wire_digest, grpc_status_name(error), str(error))
+        except Exception as error:
+            self._log.exception("plan could not be prepared", wire_digest=offer.wire_digest)
+            self._stream.plan_refused(offer.wire_digest, "INTERNAL", f"cannot be prepared: {type(error).__name__}")
+        else:
+            self._stream.plan_ready(offer.wire_digest, times)
+
+    async def _report_load(self) -> None:
+        last = Load(0, 0.0)
+        while True:
+            await asyncio.sleep(LOAD_PERIOD_S)
+            now = self._node.load()
+            if now != last:
+                last = now
+                self._stream.report_load(now.queued_requests, now.queued_s)
+                self._wake.set()
+
+
+def _rejection(error: IsthmusError) -> Rejection:
+    reason = {"UnknownPlan": "UNKNOWN_PLAN", "DeadlineExceeded": "EXPIRED", "Overloaded": "OVERLOADED"}.get(
+        type(error).__name__, "BAD_TENSOR" if grpc_status_name(error) == "INVALID_ARGUMENT" else "COMPUTE"
+    )
+    return Rejection(grpc_status_name(error), reason, str(error))

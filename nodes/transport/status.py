@@ -1,0 +1,51 @@
+"""Errors as gRPC statuses with standard details, and back: one place for every server and client."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+import grpc
+from google.protobuf.any_pb2 import Any
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from isthmus.errors import CloudUnavailable, InvalidInput, IsthmusError, error_from_status, grpc_status_name
+
+__all__ = ["abort", "error_of"]
+
+DOMAIN = "isthmus"
+
+
+async def abort(context: grpc.aio.ServicerContext[object, object], error: BaseException) -> NoReturn:
+    """End the call with the status that `error` stands for, an ErrorInfo and, for a bad field, a BadRequest."""
+    name = grpc_status_name(error)
+    message = str(error) if isinstance(error, IsthmusError) else f"internal error: {type(error).__name__}"
+    details = [_packed(error_details_pb2.ErrorInfo(reason=_reason(error), domain=DOMAIN))]
+    if isinstance(error, InvalidInput):
+        violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=error.problem)
+        details.append(_packed(error_details_pb2.BadRequest(field_violations=[violation])))
+    status = rpc_status.to_status(status_pb2.Status(code=code_pb2.Code.Value(name), message=message, details=details))
+    await context.abort(status.code, status.details or "", status.trailing_metadata or ())
+
+
+def _packed(message: error_details_pb2.ErrorInfo | error_details_pb2.BadRequest) -> Any:
+    packed = Any()
+    packed.Pack(message)
+    return packed
+
+
+def _reason(error: BaseException) -> str:
+    """UPPER_SNAKE_CASE of the error's class, as google.rpc.ErrorInfo asks."""
+    name = type(error).__name__
+    return "".join(("_" + c if c.isupper() and i else c).upper() for i, c in enumerate(name))
+
+
+def error_of(call_error: grpc.RpcError, target: str) -> IsthmusError:
+    """The error that a failed call stands for. A server that cannot be reached is CloudUnavailable naming `target`."""
+    code = call_error.code() if isinstance(call_error, grpc.aio.AioRpcError | grpc.Call) else None
+    details = (call_error.details() if isinstance(call_error, grpc.aio.AioRpcError | grpc.Call) else "") or str(
+        call_error
+    )
+    if code is None or code is grpc.StatusCode.UNAVAILABLE:
+        return CloudUnavailable(f"{target}: {details}")
+    return error_from_status(code.name, details)

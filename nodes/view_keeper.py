@@ -1,0 +1,53 @@
+"""What an edge believes of the fleet while the registry comes and goes."""
+
+from __future__ import annotations
+
+from nodes.fleet import FleetView, Replica
+
+__all__ = ["VIEW_GRACE_S", "ViewKeeper"]
+
+# Replicas heartbeat three times in a lease of 3 s, and are told then that a new registry does not know them.
+VIEW_GRACE_S = 5.0
+
+
+class ViewKeeper:
+    """Keeps the last view, also over a restart of the registry. Without a clock: times are handed in.
+
+    A registry that was restarted knows nothing until the replicas have registered again. So for `grace_s` after a
+    watch was opened anew, a replica of the last view counts as there although the new watch has not named it. One that
+    the new watch has named is gone as soon as a view leaves it out.
+    """
+
+    def __init__(self, grace_s: float = VIEW_GRACE_S) -> None:
+        self._grace_s = grace_s
+        self._said = FleetView(0)
+        self._missed: dict[str, Replica] = {}
+        self._grace_until_s = 0.0
+
+    def opened(self, now_s: float) -> None:
+        """A new watch answers, and `received` its first view follows: what is believed now is kept for the grace."""
+        self._missed = {replica.replica_id: replica for replica in self.view(now_s).replicas}
+        self._said = FleetView(self._said.version)
+        self._grace_until_s = now_s + self._grace_s
+
+    def received(self, view: FleetView, now_s: float) -> FleetView:
+        """The registry said `view`; returns what to believe."""
+        self._said = view
+        for replica in view.replicas:
+            self._missed.pop(replica.replica_id, None)
+        return self.view(now_s)
+
+    def view(self, now_s: float) -> FleetView:
+        """What to believe now."""
+        kept = self._missed.values() if now_s < self._grace_until_s else ()
+        replicas = sorted((*self._said.replicas, *kept), key=lambda replica: replica.replica_id)
+        return FleetView(self._said.version, tuple(replicas))
+
+    def settles_in_s(self, now_s: float) -> float | None:
+        """How long until replicas that were not named again are let go; None when there are none."""
+        return self._grace_until_s - now_s if self._missed and now_s < self._grace_until_s else None
+
+    def settled(self) -> FleetView:
+        """The grace is over: only what the registry itself has named."""
+        self._missed = {}
+        return self._said

@@ -1,0 +1,118 @@
+"""Which codec one tensor takes on one link: the quickest of those allowed.
+
+Sizes are data: a ratio for each codec, with its provenance ("assumed" until somebody measured it on real tensors).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from isthmus.errors import InvalidInput
+from partitioner.graph import TensorInfo
+from partitioner.plan import TensorCodec
+from partitioner.profiles import CodecRate
+
+__all__ = ["DEFAULT_CODECS", "CodecQuote", "CodecSize", "quickest_codec", "quotes_for", "sizes_allowed"]
+
+_FLOATING = ("float16", "bfloat16", "float32", "float64")
+_FREE = CodecRate(0.0, 0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class CodecSize:
+    """What a codec makes of a tensor: ratio * bytes + fixed_bytes on the wire.
+
+    applies_to: every tensor, floating point ones, or pictures (an input that declares preprocessing, sent as a file).
+    parameters: what both sides must agree on. provenance: where the ratio comes from.
+    """
+
+    codec: str
+    ratio: float
+    lossless: bool
+    provenance: str
+    applies_to: Literal["all", "floating", "picture"] = "all"
+    fixed_bytes: int = 0
+    parameters: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.ratio < 1e6 or self.fixed_bytes < 0:
+            raise InvalidInput(f"size of codec {self.codec!r}", "must be zero or more", value=self.ratio)
+
+    def wire_bytes(self, tensor_bytes: int) -> int:
+        """Expected bytes on the wire of a tensor of that many bytes."""
+        return round(self.ratio * tensor_bytes) + self.fixed_bytes
+
+
+DEFAULT_CODECS: tuple[CodecSize, ...] = (
+    CodecSize("raw", 1.0, True, "exact"),
+    CodecSize("zstd", 0.9, True, "assumed: float32 activations hardly compress"),
+    CodecSize("int8", 0.25, False, "exact for float32, channel scales left out", applies_to="floating"),
+    CodecSize("png", 0.14, True, "assumed: 83 kB for 3x224x224 float32", applies_to="picture"),
+)
+"""In order of preference where two are equally quick."""
+
+
+@dataclass(frozen=True, slots=True)
+class CodecQuote:
+    """What it takes to move one tensor with one codec: expected bytes, and seconds of each stage."""
+
+    size: CodecSize
+    wire_bytes: int
+    encode_s: float
+    transfer_s: float
+    decode_s: float
+
+    @property
+    def total_s(self) -> float:
+        """Encoding, transfer and decoding."""
+        return self.encode_s + self.transfer_s + self.decode_s
+
+    def named(self, tensor: str) -> TensorCodec:
+        """The codec of `tensor` in a plan."""
+        return TensorCodec(tensor, self.size.codec, self.size.parameters, self.wire_bytes)
+
+
+def sizes_allowed(sizes: Iterable[CodecSize], *, lossless: bool) -> tuple[CodecSize, ...]:
+    """Those that keep every bit, or all of them when `lossless` is not asked for."""
+    return tuple(size for size in sizes if size.lossless or not lossless)
+
+
+def quotes_for(
+    tensor: TensorInfo,
+    sizes: Iterable[CodecSize],
+    rates: tuple[Mapping[str, CodecRate], Mapping[str, CodecRate]],
+    bandwidth_bps: float,
+    *,
+    picture: bool = False,
+    batch: int = 1,
+) -> tuple[CodecQuote, ...]:
+    """A quote from each codec that takes `tensor` and whose rates are known on both devices (raw is free without).
+
+    rates: of the device that encodes and of the one that decodes. picture: the tensor was made of a file just now.
+    """
+    size_bytes = tensor.bytes_at(batch)
+    quotes = []
+    for size in sizes:
+        encoder, decoder = (device.get(size.codec, _FREE if size.codec == "raw" else None) for device in rates)
+        if encoder is not None and decoder is not None and _takes(size, tensor, picture):
+            wire = size.wire_bytes(size_bytes)
+            transfer_s = wire * 8.0 / bandwidth_bps
+            quotes.append(
+                CodecQuote(size, wire, encoder.encode_s(size_bytes), transfer_s, decoder.decode_s(size_bytes))
+            )
+    return tuple(quotes)
+
+
+def quickest_codec(quotes: tuple[CodecQuote, ...], tensor: str) -> CodecQuote:
+    """The quickest quote; the first of equals. Raises InvalidInput when there is none."""
+    if not quotes:
+        raise InvalidInput("codecs", f"none of them can carry {tensor!r}", remedy="allow raw, or measure codec rates")
+    return min(quotes, key=lambda quote: quote.total_s)
+
+
+def _takes(size: CodecSize, tensor: TensorInfo, picture: bool) -> bool:
+    if size.applies_to == "picture":
+        return picture
+    return size.applies_to == "all" or tensor.dtype in _FLOATING

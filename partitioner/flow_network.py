@@ -1,0 +1,96 @@
+"""A flow network as flat arrays in CSR order, with every arc in both directions."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import breadth_first_order
+
+__all__ = ["Arcs", "FlowNetwork", "assemble"]
+
+_Indices = NDArray[np.int64]
+_Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Arcs:
+    """Directed arcs: tails, heads (int64 node numbers) and capacities (float64 or int64), one entry each."""
+
+    tails: _Indices
+    heads: _Indices
+    capacity: NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class FlowNetwork:
+    """Arcs sorted by tail, then head; where only one direction was given, the other has capacity 0.
+
+    twin: the position of each arc's opposite. indptr: int32, the CSR row pointers. capacity: float64 or int64.
+    """
+
+    node_count: int
+    source: int
+    sink: int
+    tails: _Indices
+    heads: _Indices
+    twin: _Indices
+    indptr: NDArray[np.int32]
+    capacity: NDArray[Any]
+
+    def csr(self, data: NDArray[np.int32]) -> csr_array:
+        """`data`, one entry an arc, as a sparse matrix; zeros stay explicit."""
+        return csr_array((data, self.heads.astype(np.int32), self.indptr), shape=(self.node_count, self.node_count))
+
+    def open_csr(self, is_open: _Mask) -> csr_array:
+        """The open arcs alone, each with the value 1."""
+        ends = np.concatenate(([0], np.cumsum(is_open)))
+        indptr = ends[self.indptr].astype(np.int32)
+        heads = self.heads[is_open].astype(np.int32)
+        return csr_array((np.ones(len(heads)), heads, indptr), shape=(self.node_count, self.node_count))
+
+    def reached_from_source(self, is_open: _Mask) -> _Mask:
+        """The nodes that open arcs lead to from the source: one bool a node."""
+        return self._reached(is_open, self.source)
+
+    def reaching_sink(self, is_open: _Mask) -> _Mask:
+        """The nodes from which open arcs lead to the sink: one bool a node."""
+        return self._reached(is_open[self.twin], self.sink)
+
+    def crossing(self, source_side: _Mask) -> _Mask:
+        """The arcs from the source side to the other: one bool an arc."""
+        return source_side[self.tails] & ~source_side[self.heads]
+
+    def cut_value(self, source_side: _Mask) -> float:
+        """The correctly rounded sum of the capacities that cross."""
+        return math.fsum(self.capacity[self.crossing(source_side)].tolist())
+
+    def _reached(self, is_open: _Mask, start: int) -> _Mask:
+        reached = np.zeros(self.node_count, dtype=np.bool_)
+        reached[breadth_first_order(self.open_csr(is_open), start, return_predecessors=False)] = True
+        return reached
+
+
+def assemble(arcs: Arcs, node_count: int, source: int, sink: int) -> FlowNetwork:
+    """The network of `arcs`: both directions, parallel arcs added up, zeros and loops left out. O(arcs log arcs)."""
+    is_arc = (arcs.capacity > 0) & (arcs.tails != arcs.heads)
+    tails, heads, capacity = arcs.tails[is_arc], arcs.heads[is_arc], arcs.capacity[is_arc]
+    both = np.concatenate((tails * node_count + heads, heads * node_count + tails))
+    keys, position = np.unique(both, return_inverse=True)
+    total = np.zeros(len(keys), dtype=arcs.capacity.dtype)
+    np.add.at(total, position[: len(tails)], capacity)
+    tails, heads = np.divmod(keys, node_count)
+    return FlowNetwork(
+        node_count=node_count,
+        source=source,
+        sink=sink,
+        tails=tails,
+        heads=heads,
+        twin=np.searchsorted(keys, heads * node_count + tails),
+        indptr=np.searchsorted(tails, np.arange(node_count + 1)).astype(np.int32),
+        capacity=total,
+    )

@@ -1,0 +1,59 @@
+"""A link between edge and cloud, as plain numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from isthmus.errors import InvalidQuantity
+from isthmus.units import format_bandwidth, format_duration, parse_bandwidth_bps, parse_duration_s
+
+__all__ = ["Link"]
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Bits per second each way and the round-trip time in seconds (half of it each way).
+
+    Raises InvalidQuantity naming the field on NaN, infinite or negative values and on a bandwidth of zero.
+    """
+
+    uplink_bps: float
+    downlink_bps: float
+    rtt_s: float
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "uplink_bps", parse_bandwidth_bps(self.uplink_bps, "link.uplink"))
+        object.__setattr__(self, "downlink_bps", parse_bandwidth_bps(self.downlink_bps, "link.downlink"))
+        object.__setattr__(self, "rtt_s", parse_duration_s(self.rtt_s, "link.rtt"))
+
+    @classmethod
+    def of(
+        cls,
+        bandwidth: str | float | None = None,
+        rtt: str | float = 0.0,
+        *,
+        uplink: str | float | None = None,
+        downlink: str | float | None = None,
+    ) -> Link:
+        """`Link.of("20mbps", "30ms")`; `uplink` and `downlink` override `bandwidth` one way. Raises InvalidQuantity."""
+        up, down = (bandwidth if way is None else way for way in (uplink, downlink))
+        if up is None or down is None:
+            raise InvalidQuantity("link.bandwidth", "is missing", remedy="give bandwidth, or uplink and downlink")
+        return cls(
+            parse_bandwidth_bps(up, "link.bandwidth" if uplink is None else "link.uplink"),
+            parse_bandwidth_bps(down, "link.bandwidth" if downlink is None else "link.downlink"),
+            parse_duration_s(rtt, "link.rtt"),
+        )
+
+    def uplink_s(self, size_bytes: float) -> float:
+        """Seconds that the uplink is busy with `size_bytes`, without propagation."""
+        return size_bytes * 8.0 / self.uplink_bps
+
+    def downlink_s(self, size_bytes: float) -> float:
+        """Seconds that the downlink is busy with `size_bytes`, without propagation."""
+        return size_bytes * 8.0 / self.downlink_bps
+
+    def __str__(self) -> str:
+        up, down = format_bandwidth(self.uplink_bps), format_bandwidth(self.downlink_bps)
+        both = up if up == down else f"{up} up, {down} down"
+        return f"{both}, RTT {format_duration(self.rtt_s)}"

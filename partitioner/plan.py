@@ -1,0 +1,171 @@
+"""A plan: a cut, a codec for all that crosses, an engine for each side; as data, with its digests."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, Protocol
+
+from isthmus.errors import InvalidPlan
+from partitioner.plain_json import STRICT, canonical_json, read_json
+
+__all__ = ["InputForm", "Plan", "PlanKind", "Prediction", "TensorCodec", "WireTensor", "wire_digest"]
+
+InputForm = Literal["tensor", "bytes"]
+PlanKind = Literal["edge-only", "cloud-only", "split"]
+
+_DIGEST_DIGITS = 16
+
+
+class WireTensor(Protocol):
+    """A tensor that crosses, as far as both sides must agree on it."""
+
+    @property
+    def tensor(self) -> str: ...
+    @property
+    def codec(self) -> str: ...
+    @property
+    def parameters(self) -> Mapping[str, str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class TensorCodec:
+    """How one tensor crosses. bytes: expected on the wire at batch 1. parameters: sorted, and part of the digest."""
+
+    __pydantic_config__ = STRICT
+    tensor: str
+    codec: str
+    parameters: Mapping[str, str] = field(default_factory=dict, hash=False)
+    bytes: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "parameters", dict(sorted(self.parameters.items())))
+        if self.bytes < 0:
+            raise InvalidPlan(f"bytes of {self.tensor!r}", "cannot be negative", value=self.bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """Where the time of one request goes, in seconds.
+
+    edge_s: prefix and encoding. uplink_s: bytes over bandwidth and half the round trip. cloud_s: decoding, suffix and
+    encoding of the outputs. downlink_s: the way back and decoding. total_s: their sum.
+    """
+
+    __pydantic_config__ = STRICT
+    edge_s: float
+    uplink_s: float
+    cloud_s: float
+    downlink_s: float
+    total_s: float
+
+    @classmethod
+    def of(cls, edge_s: float, uplink_s: float, cloud_s: float, downlink_s: float) -> Prediction:
+        """A prediction whose total is the sum of its stages. Raises InvalidPlan on a stage that is no duration."""
+        return cls(edge_s, uplink_s, cloud_s, downlink_s, math.fsum((edge_s, uplink_s, cloud_s, downlink_s)))
+
+    def __post_init__(self) -> None:
+        stages = (self.edge_s, self.uplink_s, self.cloud_s, self.downlink_s)
+        if not all(math.isfinite(stage) and stage >= 0 for stage in stages):
+            raise InvalidPlan("predicted", "has a stage that is no duration", value=stages)
+        if not math.isclose(self.total_s, math.fsum(stages), rel_tol=1e-9, abs_tol=1e-12):
+            raise InvalidPlan("predicted.total_s", "is not the sum of the stages", value=self.total_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A cut of one model with codecs and engines, its predicted time and where its numbers come from.
+
+    edge_ops: in topological order. boundary: what crosses to the cloud, in the order of `ModelGraph.boundary`.
+    downlink: the cloud-made outputs. kept: outputs made on the edge. predicted: at batch 1 on the link it was made for.
+    """
+
+    __pydantic_config__ = STRICT
+    model: str
+    model_digest: str
+    form: InputForm
+    edge_ops: tuple[str, ...]
+    boundary: tuple[TensorCodec, ...]
+    downlink: tuple[TensorCodec, ...]
+    kept: tuple[str, ...]
+    edge_engine: str = "eager"
+    cloud_engine: str = "eager"
+    predicted: Prediction | None = field(default=None, compare=True)
+    provenance: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    @property
+    def wire_digest(self) -> str:
+        """16 hex digits over what both sides must agree on: model digest, cut, codecs with parameters.
+
+        Preprocessing is part of the model digest. The order of `edge_ops` does not matter, that of the tensors does.
+        """
+        return wire_digest(self.model_digest, self.edge_ops, self.boundary, self.downlink)
+
+    @property
+    def plan_id(self) -> str:
+        """16 hex digits over wire digest, input form and engines: what is predicted, chosen and explained."""
+        return _digest([self.wire_digest, self.form, self.edge_engine, self.cloud_engine])
+
+    @property
+    def kind(self) -> PlanKind:
+        """Nothing crosses: "edge-only". Nothing runs on the edge: "cloud-only"."""
+        if not self.boundary and not self.downlink:
+            return "edge-only"
+        return "split" if self.edge_ops else "cloud-only"
+
+    @property
+    def uplink_bytes(self) -> int:
+        """Expected bytes that cross to the cloud at batch 1."""
+        return sum(tensor.bytes for tensor in self.boundary)
+
+    def to_json(self) -> str:
+        """Readable JSON with both digests, so that a plan that was edited by hand is told apart."""
+        digests = {"wire_digest": self.wire_digest, "plan_id": self.plan_id}
+        return json.dumps({**asdict(self), **digests}, sort_keys=True, indent=1, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Plan:
+        """Read what `to_json` wrote. Raises InvalidPlan when it is not a plan or its digests do not match it."""
+        data = _json_object(text)
+        claimed = {name: data.pop(name, None) for name in ("wire_digest", "plan_id")}
+        plan = read_json(cls, json.dumps(data), InvalidPlan, "plan")
+        for name, value in claimed.items():
+            if value != getattr(plan, name):
+                remedy = "plans are made by `isthmus partition`, not by hand"
+                raise InvalidPlan(f"plan.{name}", "does not match the plan's contents", value=value, remedy=remedy)
+        return plan
+
+
+def wire_digest(
+    model_digest: str, edge_ops: Iterable[str], boundary: Iterable[WireTensor], downlink: Iterable[WireTensor]
+) -> str:
+    """What `Plan.wire_digest` is, from the parts of an offered plan: both sides compute it and compare."""
+    return _digest(
+        {
+            "model": model_digest,
+            "edge_ops": sorted(edge_ops),
+            "boundary": [_wire_form(tensor) for tensor in boundary],
+            "downlink": [_wire_form(tensor) for tensor in downlink],
+        }
+    )
+
+
+def _wire_form(tensor: WireTensor) -> tuple[str, str, dict[str, str]]:
+    return (tensor.tensor, tensor.codec, dict(sorted(tensor.parameters.items())))
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(canonical_json(value)).hexdigest()[:_DIGEST_DIGITS]
+
+
+def _json_object(text: str | bytes) -> dict[str, Any]:
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as fault:
+        raise InvalidPlan("plan", f"is not JSON: {fault}") from None
+    if not isinstance(data, dict):
+        raise InvalidPlan("plan", "is not a JSON object")
+    return data

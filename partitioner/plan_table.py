@@ -1,0 +1,122 @@
+"""The plans that a node can run for one model, with what each costs as a function of batch, file and link."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from isthmus.errors import InvalidPlan, NotFound
+from partitioner.link import Link
+from partitioner.plain_json import STRICT, read_json, write_json
+from partitioner.plan import InputForm, Plan, Prediction
+from partitioner.profiles import AffineTime
+
+__all__ = ["Accuracy", "PlanCosts", "PlanEntry", "PlanTable"]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanCosts:
+    """Measured or estimated costs of one plan, each affine in the batch.
+
+    edge: preprocessing, prefix and encoding. cloud: decoding, suffix and encoding. local_finish: the suffix on the
+    edge, for when the cloud is gone. The bytes are those on the wire, files not counted (see `PlanEntry.file_crosses`).
+    """
+
+    __pydantic_config__ = STRICT
+    edge: AffineTime
+    cloud: AffineTime
+    uplink_bytes_fixed: int
+    uplink_bytes_per_item: float
+    downlink_bytes_fixed: int
+    downlink_bytes_per_item: float
+    local_finish: AffineTime
+
+    def __post_init__(self) -> None:
+        for name in ("uplink_bytes_fixed", "uplink_bytes_per_item", "downlink_bytes_fixed", "downlink_bytes_per_item"):
+            size = getattr(self, name)
+            if not (math.isfinite(size) and size >= 0):
+                raise InvalidPlan(f"costs.{name}", "is no size", value=size)
+
+
+@dataclass(frozen=True, slots=True)
+class Accuracy:
+    """How far a plan with a lossy codec agrees with the whole model, over `n` samples; 1.0 is perfect."""
+
+    __pydantic_config__ = STRICT
+    metric: Literal["top1_agreement", "cosine"]
+    value: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlanEntry:
+    """A plan and its costs. file_crosses: the request's own files cross, so their length adds to the wire bytes.
+
+    accuracy: None for a lossless plan.
+    """
+
+    __pydantic_config__ = STRICT
+    plan: Plan
+    costs: PlanCosts
+    file_crosses: bool = False
+    accuracy: Accuracy | None = None
+
+    def uplink_bytes(self, batch: int, file_bytes: int = 0) -> int:
+        """Bytes to the cloud for `batch` items whose files have `file_bytes` in all."""
+        tensors = self.costs.uplink_bytes_fixed + self.costs.uplink_bytes_per_item * batch
+        return round(tensors) + (file_bytes if self.file_crosses else 0)
+
+    def downlink_bytes(self, batch: int) -> int:
+        """Bytes from the cloud for `batch` items."""
+        return round(self.costs.downlink_bytes_fixed + self.costs.downlink_bytes_per_item * batch)
+
+    def predict(self, batch: int, file_bytes: int, link: Link) -> Prediction:
+        """The stages of one request on an idle edge and cloud over `link`; edge-only has no link stages."""
+        if self.plan.kind == "edge-only":
+            return Prediction.of(self.costs.edge.at(batch), 0.0, 0.0, 0.0)
+        half_trip_s = link.rtt_s / 2
+        return Prediction.of(
+            self.costs.edge.at(batch),
+            link.uplink_s(self.uplink_bytes(batch, file_bytes)) + half_trip_s,
+            self.costs.cloud.at(batch),
+            link.downlink_s(self.downlink_bytes(batch)) + half_trip_s,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PlanTable:
+    """All plans of one model that are offered. Raises InvalidPlan on a plan of another model and on one given twice."""
+
+    __pydantic_config__ = STRICT
+    model: str
+    model_digest: str
+    entries: tuple[PlanEntry, ...]
+
+    def __post_init__(self) -> None:
+        ids = [entry.plan.plan_id for entry in self.entries]
+        if len(set(ids)) < len(ids):
+            raise InvalidPlan("plan table", "holds a plan twice", value=sorted(ids))
+        for entry in self.entries:
+            if entry.plan.model_digest != self.model_digest:
+                raise InvalidPlan("plan table", "holds a plan of another model", value=entry.plan.plan_id)
+
+    def for_form(self, form: InputForm) -> tuple[PlanEntry, ...]:
+        """The entries that take inputs of this form."""
+        return tuple(entry for entry in self.entries if entry.plan.form == form)
+
+    def by_id(self, plan_id: str) -> PlanEntry:
+        """The entry of that plan. Raises NotFound."""
+        for entry in self.entries:
+            if entry.plan.plan_id == plan_id:
+                return entry
+        raise NotFound(f"model {self.model!r} has no plan {plan_id!r}")
+
+    def to_json(self) -> str:
+        """`from_json` reads it back equal."""
+        return write_json(self)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> PlanTable:
+        """Raises InvalidPlan naming the key at fault."""
+        return read_json(cls, text, InvalidPlan, "plan table")

@@ -1,0 +1,156 @@
+"""What a .pt2 archive holds, looked at before torch opens it: `torch.export.load` runs code in several ways.
+
+Refused: pickled constants, sample inputs that only an unsafe load could read, operators from outside ATen, custom
+objects and classes, and size expressions or guards that are more than arithmetic (torch evaluates both as Python). What
+passes is written into a new archive: torch reads exactly the entries that were scanned; two zip readers may disagree.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from isthmus.errors import InvalidModel
+from partitioner.operators import DENIED
+from partitioner.size_grammar import is_size_text
+
+__all__ = ["scanned_pt2"]
+
+_MAX_ARCHIVE_BYTES = 16 << 30
+_ENTRIES = re.compile(
+    r"(archive_format|archive_version|byteorder|version|\.data/\w+|models/\w+\.json|data/sample_inputs/\w+\.pt"
+    r"|data/(weights|constants)/(\w+_config\.json|(weight|tensor)_\d+))\Z"
+)
+_OPERATORS = re.compile(
+    r"(torch\.ops\.aten\.\w+\.\w+|_operator\.(getitem|add|sub|mul|floordiv|truediv|mod|neg|pow|eq|ne|lt|le|gt|ge|and_|or_)"
+    r"|torch\.sym_(int|float|max|min|not|ite|sum)|torch\._sym_sqrt|math\.(ceil|floor|trunc|sqrt))\Z"
+)
+_CONTAINERS = frozenset({"builtins.tuple", "builtins.list", "builtins.dict", "collections.OrderedDict", None})
+_REMEDY = "export the model again with torch.export.save, or load it in Python yourself if you trust it"
+
+
+def scanned_pt2(path: Path) -> io.BytesIO:
+    """An archive with the scanned contents of the file at `path`, for `torch.export.load`.
+
+    Raises InvalidModel naming the file and what it holds.
+    """
+    entries = _entries(path)
+    for name, content in entries.items():
+        kind = name.partition("/")[2]
+        if kind.endswith(".json"):
+            _check_json(path, kind, _json(path, name, content))
+        elif kind.startswith("data/sample_inputs/"):
+            _check_sample_inputs(path, content)
+    return _archive(entries)
+
+
+def _entries(path: Path) -> dict[str, bytes]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            infos = archive.infolist()
+            _check_names(path, [i.filename for i in infos], sum(i.file_size for i in infos))
+            return {i.filename: archive.read(i) for i in infos}
+    except OSError as error:
+        raise InvalidModel(str(path), f"cannot be read: {error.strerror}", remedy="check the path") from error
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+        remedy = "give a file that torch.export.save wrote"
+        raise InvalidModel(str(path), f"is not a model file: {error}", remedy=remedy) from error
+
+
+def _check_names(path: Path, names: list[str], size: int) -> None:
+    # torch looks names up without regard to case; twice the same name means that readers could see different files.
+    roots = {name.partition("/")[0] for name in names}
+    if len({name.lower() for name in names}) != len(names) or len(roots) != 1 or size > _MAX_ARCHIVE_BYTES:
+        raise InvalidModel(str(path), "is not a model file: repeated or foreign entries", remedy=_REMEDY)
+    kinds = [name.partition("/")[2] for name in names]
+    strange = [kind for kind in kinds if not _ENTRIES.match(kind)]
+    if strange:
+        raise InvalidModel(str(path), f"holds {strange[0]!r}, which is no plain data", remedy=_REMEDY)
+    if sum(kind.startswith("models/") for kind in kinds) != 1:
+        raise InvalidModel(str(path), "does not hold exactly one exported model", remedy=_REMEDY)
+
+
+def _archive(entries: dict[str, bytes]) -> io.BytesIO:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in entries.items():
+            archive.writestr(name, content)
+    made.seek(0)
+    return made
+
+
+def _json(path: Path, name: str, content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise InvalidModel(str(path), f"{name} is not JSON: {error}", remedy=_REMEDY) from error
+
+
+def _check_sample_inputs(path: Path, content: bytes) -> None:
+    if not content:
+        return
+    try:
+        torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
+        raise InvalidModel(str(path), "its sample inputs are not plain tensors", remedy=_REMEDY) from error
+
+
+def _check_json(path: Path, kind: str, data: Any) -> None:
+    for key, value in _pairs(data):
+        problem = _problem(key, value)
+        if problem:
+            raise InvalidModel(str(path), f"{kind} {problem}", value=value, remedy=_REMEDY)
+
+
+def _pairs(data: Any) -> Iterator[tuple[str, Any]]:
+    """Every key with its value, at any depth."""
+    stack = [data]
+    while stack:
+        found = stack.pop()
+        if isinstance(found, dict):
+            yield from found.items()
+            stack.extend(found.values())
+        elif isinstance(found, list):
+            stack.extend(found)
+
+
+def _problem(key: str, value: Any) -> str:
+    """What is wrong with one key of an archive's JSON; empty when nothing is."""
+    if key == "use_pickle" and value is not False:
+        return "holds pickled data"
+    if key == "expr_str" and not is_size_text(value):
+        return "has a size expression that is more than arithmetic"
+    if key == "guards_code" and not (value is None or (isinstance(value, list) and all(map(is_size_text, value)))):
+        return "has a guard that is more than a comparison of sizes"
+    if key == "custom_obj_values" and value:
+        return "holds custom objects"
+    if key == "target" and isinstance(value, str) and ("." in value and _is_foreign(value)):
+        return "calls an operator that is not ATen's"
+    if key in ("in_spec", "out_spec") and not _is_plain_tree(value):
+        return "takes or returns a class that is no tuple, list or dict"
+    return ""
+
+
+def _is_foreign(target: str) -> bool:
+    """Whether an operator's name is none that is allowed; names of weights are targets too."""
+    if not target.startswith(("torch.", "_operator.", "math.", "builtins.", "operator.")):
+        return ":" in target or target.startswith(("sys.", "os."))
+    return not _OPERATORS.match(target) or target.split(".")[-2] in DENIED
+
+
+def _is_plain_tree(text: Any) -> bool:
+    if not text:
+        return True
+    try:
+        tree = json.loads(text)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return all(value in _CONTAINERS for key, value in _pairs(tree) if key == "type")

@@ -1,0 +1,135 @@
+"""The bandwidth of one direction of a link, from transfers of any size.
+
+Method: exponentially forgotten sums of bytes and of seconds, so that a transfer weighs as much as it carried and a
+tiny one hardly moves the estimate; a transfer far off the estimate counts only up to a limit (as in Huber's
+M-estimators); and a change detector in the manner of CUSUM: when enough transfers in a row are far off on the same
+side, the link has changed, and they become the estimate.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["MIN_TRANSFER_BYTES", "BandwidthEstimate", "BandwidthEstimator"]
+
+# Below this a transfer fits one or two packets, and its span says how the receiver was scheduled.
+MIN_TRANSFER_BYTES = 1024
+# From this size on, a transfer forgets the past at the full rate: three transfers of equal size leave 6 % of it.
+_FULL_WEIGHT_BYTES = 16 * 1024
+_KEPT = 0.4
+# A transfer counts as at most this factor faster or slower than the estimate...
+_LIMIT = 1.5
+# ...until so many in a row were beyond it, on one side, with this share of the evidence in bytes or in seconds.
+_CHANGE_TRANSFERS = 2
+_CHANGE_SHARE = 0.25
+_EVIDENCE_CAP_BYTES = 256 * 1024
+# The least doubt after one transfer, and how fast doubt grows when nothing is seen: a factor of e^0.3 after 10 s.
+_FIRST_SPREAD = 0.3
+_DRIFT_PER_S = 0.03
+_MIN_BPS, _MAX_BPS = 1.0, 1e13
+
+_Side = Literal["faster", "slower", "near"]
+
+
+@dataclass(frozen=True, slots=True)
+class BandwidthEstimate:
+    """bps: bits per second. uncertainty: one standard deviation of log(bps). age_s: since the last transfer."""
+
+    bps: float
+    uncertainty: float
+    age_s: float
+
+
+@dataclass(slots=True)
+class _Evidence:
+    """Forgotten sums: what arrived, and how long it took."""
+
+    size_bytes: float = 0.0
+    span_s: float = 0.0
+    transfers: int = 0
+
+    def add(self, size_bytes: float, span_s: float, kept: float = 1.0) -> None:
+        self.size_bytes = self.size_bytes * kept + size_bytes
+        self.span_s = self.span_s * kept + span_s
+        self.transfers += 1
+
+    @property
+    def seconds_per_byte(self) -> float:
+        return self.span_s / self.size_bytes
+
+
+class BandwidthEstimator:
+    """Learns one direction. Transfers that are too small, not finite or without a span are ignored, never an error:
+    they come from the peer."""
+
+    def __init__(self) -> None:
+        self._seen = _Evidence()
+        self._off = _Evidence()
+        self._off_side: _Side = "near"
+        self._variance = _FIRST_SPREAD**2
+        self._last_s = -math.inf
+
+    def observe(self, size_bytes: int, span_s: float, now_s: float) -> None:
+        """`size_bytes` arrived over `span_s` seconds, seen now."""
+        if size_bytes < MIN_TRANSFER_BYTES or not _credible(size_bytes, span_s):
+            return
+        self._last_s = max(self._last_s, now_s)
+        if not self._seen.transfers:
+            self._seen.add(size_bytes, span_s)
+            return
+        if self._changed(size_bytes, span_s):
+            self._restart()
+            return
+        self._blend(size_bytes, span_s)
+
+    def estimate(self, now_s: float) -> BandwidthEstimate | None:
+        """What is believed now; None before the first transfer."""
+        if not self._seen.transfers:
+            return None
+        age_s = max(0.0, now_s - self._last_s)
+        return BandwidthEstimate(
+            bps=8.0 / self._seen.seconds_per_byte,
+            uncertainty=math.sqrt(self._variance) + _DRIFT_PER_S * age_s,
+            age_s=age_s,
+        )
+
+    def _changed(self, size_bytes: int, span_s: float) -> bool:
+        """Note whether this transfer is far off, and say whether that makes a change of the link."""
+        side = _side(span_s / size_bytes / self._seen.seconds_per_byte)
+        if side != self._off_side:
+            self._off, self._off_side = _Evidence(), side
+        if side == "near":
+            return False
+        self._off.add(size_bytes, span_s)
+        return self._off.transfers >= _CHANGE_TRANSFERS and self._off_outweighs()
+
+    def _off_outweighs(self) -> bool:
+        # Seconds as well as bytes: small slow transfers are strong evidence of a slow link, small fast ones are weak.
+        held_bytes = min(self._seen.size_bytes, _EVIDENCE_CAP_BYTES)
+        return (
+            self._off.size_bytes >= _CHANGE_SHARE * held_bytes or self._off.span_s >= _CHANGE_SHARE * self._seen.span_s
+        )
+
+    def _restart(self) -> None:
+        self._seen, self._off, self._off_side = self._off, _Evidence(), "near"
+        self._variance = _FIRST_SPREAD**2
+
+    def _blend(self, size_bytes: int, span_s: float) -> None:
+        weight = min(1.0, size_bytes / _FULL_WEIGHT_BYTES)
+        kept = _KEPT**weight
+        believed = self._seen.seconds_per_byte
+        ratio = span_s / size_bytes / believed
+        self._variance = self._variance * kept + (1 - kept) * math.log(ratio) ** 2
+        self._seen.add(size_bytes, size_bytes * believed * min(max(ratio, 1 / _LIMIT), _LIMIT), kept)
+
+
+def _credible(size_bytes: int, span_s: float) -> bool:
+    return math.isfinite(span_s) and span_s > 0 and _MIN_BPS <= 8.0 * size_bytes / span_s <= _MAX_BPS
+
+
+def _side(ratio: float) -> _Side:
+    if ratio > _LIMIT:
+        return "slower"
+    return "faster" if ratio < 1 / _LIMIT else "near"

@@ -1,0 +1,80 @@
+"""One node in a process of its own: `python -m scheduler.process_node cloud|edge`, its settings on standard input.
+
+The first line of standard input is the settings; its end is the order to drain, so a node never outlives its launcher,
+however the launcher dies. On standard output come JSON lines: `{"ready": ADDRESS}`, for an edge later `{"planned": true}`,
+or `{"error": MESSAGE, "kind": CLASS}` before the process ends with 1.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+
+from isthmus.errors import IsthmusError
+from isthmus.telemetry import configure_logging
+from nodes.cloud_host import CloudHost
+from nodes.edge_host import EdgeHost
+from nodes.settings import CloudSettings, EdgeSettings
+from scheduler.plan_chooser import PlanChooser
+
+__all__ = ["main"]
+
+
+def main() -> int:
+    """Run the node named on the command line until standard input ends or a signal comes."""
+    configure_logging("warning")
+    settings = sys.stdin.buffer.readline().decode()
+    try:
+        asyncio.run(_run(sys.argv[1], settings))
+    except IsthmusError as error:
+        _say(error=str(error), kind=type(error).__name__)
+        return 1
+    return 0
+
+
+async def _run(side: str, settings: str) -> None:
+    over = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, over.set)
+    host = await _start(side, settings)
+    try:
+        _say(ready=host.address)
+        waiting = [asyncio.create_task(over.wait()), asyncio.create_task(_end_of_input())]
+        planned = asyncio.create_task(_announce_plans(host))
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for task in (*waiting, planned):
+            task.cancel()
+    finally:
+        await host.drain()
+
+
+async def _start(side: str, settings: str) -> CloudHost | EdgeHost:
+    if side == "cloud":
+        return await CloudHost.start(CloudSettings.from_json(settings))
+    edge = EdgeSettings.from_json(settings)
+    return await EdgeHost.start(edge, PlanChooser(edge.policy))
+
+
+async def _announce_plans(host: CloudHost | EdgeHost) -> None:
+    if isinstance(host, EdgeHost):
+        await host.node.planned.wait()
+        _say(planned=True)
+
+
+async def _end_of_input() -> None:
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    while await reader.read(4096):
+        pass
+
+
+def _say(**facts: object) -> None:
+    print(json.dumps(facts), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

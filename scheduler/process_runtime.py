@@ -1,0 +1,161 @@
+"""Nodes as bare processes, supervised: started, watched, restarted when they die, drained. No Ray."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from isthmus.errors import IsthmusError, Unavailable
+from isthmus.telemetry import get_logger
+from nodes.settings import CloudSettings, EdgeSettings
+
+__all__ = ["ProcessRuntime"]
+
+START_TIMEOUT_S = 120.0
+RESTART_PAUSE_S = 0.5
+
+
+class ProcessRuntime:
+    """Runs one side or both. A cloud replica that dies is started again; an edge that dies ends the runtime."""
+
+    def __init__(self) -> None:
+        self._nodes: list[_Node] = []
+
+    async def start_cloud(self, settings: CloudSettings, replicas: int) -> None:
+        """Start the replicas and return when all serve. Raises what they raise."""
+        nodes = [_Node("cloud", settings.to_json(), settings.drain_s) for _ in range(replicas)]
+        self._nodes.extend(nodes)
+        for node in nodes:
+            await node.start()
+            node.supervise()
+
+    async def start_edge(self, settings: EdgeSettings) -> str:
+        """Start the edge and return the address of its gateway. Raises what it raises."""
+        node = _Node("edge", settings.to_json(), settings.drain_s)
+        self._nodes.append(node)
+        return await node.start()
+
+    async def wait_until_planned(self, timeout_s: float) -> bool:
+        """Wait for the edge to offer plans that use the cloud. False when it takes longer."""
+        edges = [node for node in self._nodes if node.side == "edge"]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await asyncio.gather(*(node.planned.wait() for node in edges))
+                return True
+        return False
+
+    @property
+    def pids(self) -> dict[str, list[int]]:
+        """Process ids by side."""
+        found: dict[str, list[int]] = {"cloud": [], "edge": []}
+        for node in self._nodes:
+            if node.pid is not None:
+                found[node.side].append(node.pid)
+        return found
+
+    async def stop(self) -> None:
+        """Drain the edge first, so that it can still use the cloud, then the replicas."""
+        for side in ("edge", "cloud"):
+            await asyncio.gather(*(node.stop() for node in self._nodes if node.side == side))
+        self._nodes.clear()
+
+
+class _Node:
+    def __init__(self, side: str, settings: str, drain_s: float) -> None:
+        self.side = side
+        self._settings = settings
+        self._drain_s = drain_s
+        self._process: asyncio.subprocess.Process | None = None
+        self._reader: asyncio.Task[None] | None = None
+        self._supervisor: asyncio.Task[None] | None = None
+        self._ready: asyncio.Future[str] | None = None
+        self.planned = asyncio.Event()
+        self._log = get_logger("launcher")
+
+    @property
+    def pid(self) -> int | None:
+        """The process id while it runs."""
+        running = self._process is not None and self._process.returncode is None
+        return self._process.pid if running and self._process is not None else None
+
+    async def start(self) -> str:
+        """Start the process and return the address it serves."""
+        self._ready = asyncio.get_running_loop().create_future()
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "scheduler.process_node", self.side,
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+            # A Ctrl-C at the terminal is the launcher's to handle: it drains the nodes in order.
+            start_new_session=True,
+        )  # fmt: skip
+        assert self._process.stdin is not None
+        self._process.stdin.write(self._settings.encode() + b"\n")
+        self._reader = asyncio.create_task(self._read(self._process, self._ready))
+        try:
+            return await asyncio.wait_for(asyncio.shield(self._ready), START_TIMEOUT_S)
+        except TimeoutError:
+            raise Unavailable(f"{self.side} node: not ready within {START_TIMEOUT_S:g} s") from None
+
+    def supervise(self) -> None:
+        """Start the process again whenever it dies."""
+        self._supervisor = asyncio.create_task(self._restart_when_dead())
+
+    async def stop(self) -> None:
+        """Drain and end it; kill it when it takes longer than its drain time."""
+        if self._supervisor is not None:
+            self._supervisor.cancel()
+        if self._process is None:
+            return
+        if self._process.returncode is None:
+            if self._process.stdin is not None:
+                self._process.stdin.close()
+            try:
+                await asyncio.wait_for(self._process.wait(), 2 * self._drain_s + 5)
+            except TimeoutError:
+                self._log.error("node did not drain in time", side=self.side, pid=self._process.pid)
+                self._process.kill()
+                await self._process.wait()
+        if self._reader is not None:
+            await self._reader
+
+    async def _restart_when_dead(self) -> None:
+        while True:
+            if self._process is not None:
+                code = await self._process.wait()
+                self._log.warning("node died; starting it again", side=self.side, exit_code=code)
+            await asyncio.sleep(RESTART_PAUSE_S)
+            try:
+                await self.start()
+            except (IsthmusError, OSError) as error:
+                self._log.error("node could not be started", side=self.side, reason=str(error))
+
+    async def _read(self, process: asyncio.subprocess.Process, ready: asyncio.Future[str]) -> None:
+        """Follow what the node says, until it ends."""
+        assert process.stdout is not None
+        async for line in process.stdout:
+            with contextlib.suppress(ValueError):
+                self._hear(json.loads(line), ready)
+        if not ready.done():
+            ready.set_exception(Unavailable(f"{self.side} node: ended before it was ready"))
+
+    def _hear(self, said: dict[str, Any], ready: asyncio.Future[str]) -> None:
+        if "ready" in said and not ready.done():
+            ready.set_result(said["ready"])
+        if "error" in said and not ready.done():
+            ready.set_exception(_error(said))
+        if said.get("planned"):
+            self.planned.set()
+
+
+def _error(said: dict[str, Any]) -> IsthmusError:
+    """The node's error again: of its own class where that takes one message, so that exit codes stay right."""
+    import isthmus.errors as errors
+
+    kind: Callable[[str], IsthmusError] = getattr(errors, str(said.get("kind")), Unavailable)
+    try:
+        return kind(str(said["error"]))
+    except TypeError:
+        return errors.InvalidConfiguration("node", str(said["error"]))

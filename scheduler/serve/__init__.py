@@ -1,0 +1,1 @@
+"""Nodes as Ray Serve applications: the only place that imports ray."""

@@ -1,0 +1,145 @@
+"""Edge and cloud as two Ray Serve applications on a local Ray, without Ray's own proxies in the way."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import warnings
+from typing import Any
+
+from isthmus.errors import DeviceUnavailable, Unavailable
+from nodes.settings import CloudSettings, EdgeSettings
+
+__all__ = ["RayRuntime"]
+
+OBJECT_STORE_BYTES = 100 << 20
+POLL_S = 0.1
+DEPLOY_TIMEOUT_S = 120.0
+# Nodes bring their own thread budgets; Ray's CPUs only place replicas, so each asks for a sliver.
+REPLICA_CPUS = 0.1
+
+
+class RayRuntime:
+    """One local Ray with up to two applications, "cloud" and "edge"."""
+
+    def __init__(self, num_cpus: int | None = None) -> None:
+        self._num_cpus = num_cpus or os.cpu_count() or 1
+        self._started = False
+        self._edge: Any = None
+
+    async def start_cloud(self, settings: CloudSettings, replicas: int) -> None:
+        """See Runtime."""
+        await asyncio.to_thread(self._start_ray)
+        from scheduler.serve.replicas import CloudReplica
+
+        gpus = await asyncio.to_thread(self._gpus_for, settings.device, replicas)
+        await self._deploy("cloud", CloudReplica, settings.to_json(), replicas, gpus, settings.drain_s)
+
+    async def start_edge(self, settings: EdgeSettings) -> str:
+        """See Runtime."""
+        await asyncio.to_thread(self._start_ray)
+        from scheduler.serve.replicas import EdgeReplica
+
+        gpus = await asyncio.to_thread(self._gpus_for, settings.device, 1)
+        self._edge = await self._deploy("edge", EdgeReplica, settings.to_json(), 1, gpus, settings.drain_s)
+        address: str = await asyncio.to_thread(lambda: self._edge.remote().result(timeout_s=30))
+        return address
+
+    async def wait_until_planned(self, timeout_s: float) -> bool:
+        """See Runtime."""
+        deadline_s = asyncio.get_running_loop().time() + timeout_s
+        while asyncio.get_running_loop().time() < deadline_s:
+            if await asyncio.to_thread(lambda: self._edge.planned.remote().result(timeout_s=30)):
+                return True
+            await asyncio.sleep(POLL_S)
+        return False
+
+    async def stop(self) -> None:
+        """See Runtime. Serve drains each application; without this a signal would end Ray with requests in flight."""
+        if self._started:
+            self._started = False
+            await asyncio.to_thread(_stop_ray)
+
+    def _start_ray(self) -> None:
+        if self._started:
+            return
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import ray
+            from ray import serve
+
+            ray.init(
+                # "local": never join a cluster that happens to run here.
+                address="local",
+                num_cpus=self._num_cpus,
+                object_store_memory=OBJECT_STORE_BYTES,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level="error",
+            )
+            self._started = True
+            serve.start(proxy_location="Disabled")
+
+    def _gpus_for(self, device: str, replicas: int) -> float:
+        """GPUs a replica. Serve would wait without end for a GPU that is not there, so that is an error here."""
+        import ray
+
+        if device == "cpu":
+            return 0.0
+        there = float(ray.cluster_resources().get("GPU", 0))
+        if there <= 0 and device == "auto":
+            return 0.0
+        if there <= 0:
+            raise DeviceUnavailable("device: cuda was asked for, but Ray sees no GPU here; set device: cpu")
+        return min(1.0, there / replicas)
+
+    async def _deploy(self, name: str, replica: type, settings: str, replicas: int, gpus: float, drain_s: float) -> Any:
+        from ray import serve
+
+        deployment = serve.deployment(
+            replica,
+            name=name,
+            num_replicas=replicas,
+            ray_actor_options={"num_cpus": REPLICA_CPUS, "num_gpus": gpus},
+            graceful_shutdown_timeout_s=2 * drain_s + 5,
+            graceful_shutdown_wait_loop_s=0.1,
+            health_check_period_s=0.5,
+            health_check_timeout_s=5,
+        )
+        application = deployment.bind(settings)
+        run = asyncio.to_thread(serve.run, application, name=name, route_prefix=None, _blocking=False)
+        handle = await run
+        await self._wait_running(name)
+        return handle
+
+    async def _wait_running(self, name: str) -> None:
+        """Return when the application runs. Raises Unavailable with the constructor's error when it cannot."""
+        from ray import serve
+
+        for _ in range(round(DEPLOY_TIMEOUT_S / POLL_S)):
+            application = (await asyncio.to_thread(serve.status)).applications[name]
+            if application.status == "RUNNING":
+                return
+            if application.status in ("DEPLOY_FAILED", "UNHEALTHY"):
+                raise Unavailable(f"{name} application: {_last_line(application)}")
+            await asyncio.sleep(POLL_S)
+        raise Unavailable(f"{name} application: not running within {DEPLOY_TIMEOUT_S:g} s")
+
+
+def _last_line(application: Any) -> str:
+    """The constructor's own error: the last line that names one of ours, or the last line at all."""
+    messages = [application.message, *(d.message for d in application.deployments.values())]
+    lines = [line.strip() for message in messages for line in message.splitlines() if line.strip()]
+    ours = [line.removeprefix("isthmus.errors.") for line in lines if line.startswith("isthmus.errors.")]
+    return (ours or lines or ["no reason given"])[-1]
+
+
+def _stop_ray() -> None:
+    import ray
+    from ray import serve
+
+    try:
+        serve.shutdown()
+    finally:
+        ray.shutdown()

@@ -1,0 +1,55 @@
+"""The Serve deployments: each replica's constructor starts the node with its own gRPC server, its end drains it.
+
+Serve places, watches and replaces replicas; it is not in the data path and never sees a request.
+"""
+
+from __future__ import annotations
+
+from isthmus.telemetry import configure_logging
+from nodes.cloud_host import CloudHost
+from nodes.edge_host import EdgeHost
+from nodes.settings import CloudSettings, EdgeSettings
+from scheduler.plan_chooser import PlanChooser
+
+__all__ = ["CloudReplica", "EdgeReplica"]
+
+
+class CloudReplica:
+    """One cloud replica inside a Serve actor."""
+
+    async def __init__(self, settings: str) -> None:  # type: ignore[misc]  # Serve awaits an async constructor
+        configure_logging("warning")
+        self._host = await CloudHost.start(CloudSettings.from_json(settings))
+
+    async def __del__(self) -> None:
+        """Serve awaits this when it takes a replica down: drain."""
+        host = getattr(self, "_host", None)
+        if host is not None:
+            await host.drain()
+
+    async def __call__(self) -> str:
+        """The address of the segment service: for tests and status, never for data."""
+        return self._host.address
+
+
+class EdgeReplica:
+    """The edge inside a Serve actor."""
+
+    async def __init__(self, settings: str) -> None:  # type: ignore[misc]  # Serve awaits an async constructor
+        configure_logging("warning")
+        edge = EdgeSettings.from_json(settings)
+        self._host = await EdgeHost.start(edge, PlanChooser(edge.policy))
+
+    async def __del__(self) -> None:
+        """Serve awaits this when it takes a replica down: drain."""
+        host = getattr(self, "_host", None)
+        if host is not None:
+            await host.drain()
+
+    async def __call__(self) -> str:
+        """The address of the gateway."""
+        return self._host.address
+
+    async def planned(self) -> bool:
+        """Whether plans that use the cloud are on offer."""
+        return self._host.node.planned.is_set()

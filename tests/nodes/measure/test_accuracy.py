@@ -1,0 +1,40 @@
+"""What codecs do to the answers: nothing when lossless, little with eight bits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from isthmus.errors import InvalidModel
+from nodes.measure.accuracy import agreement, measure_accuracy
+from partitioner.model import Model
+
+
+@pytest.mark.parametrize("codec", ["raw", "zstd"])
+def test_lossless_codecs_agree_fully(small_model: Model, codec: str) -> None:
+    cut = [op.name for op in small_model.graph.ops[:2]]
+    boundary = small_model.graph.boundary(cut)
+    found = measure_accuracy(small_model, cut, dict.fromkeys(boundary, codec))
+    assert (found.metric, found.value, found.n) == ("top1_agreement", 1.0, 6)
+
+
+def test_eight_bits_agree_closely_in_direction(small_model: Model) -> None:
+    outputs = replace(small_model.interface.outputs[0], labels=())
+    model = replace(small_model, interface=replace(small_model.interface, outputs=(outputs,)))
+    cut = [op.name for op in model.graph.ops[:1]]
+    found = measure_accuracy(model, cut, dict.fromkeys(model.graph.boundary(cut), "int8"))
+    assert found.metric == "cosine"
+    assert 0.99 < found.value < 1.0
+
+
+def test_a_model_without_calibration_inputs_is_refused(small_model: Model) -> None:
+    with pytest.raises(InvalidModel, match="calibration"):
+        measure_accuracy(replace(small_model, calibration=()), (), {})
+
+
+def test_agreement_is_one_value_an_item() -> None:
+    whole, other = torch.eye(3), torch.eye(3)[[0, 2, 2]]
+    assert agreement("top1_agreement", whole, other).tolist() == [1.0, 0.0, 1.0]
+    assert agreement("cosine", whole, other).tolist() == [1.0, 0.0, 1.0]

@@ -1,0 +1,26 @@
+"""Codec rates: one for every codec, and images priced by the pixel."""
+
+from __future__ import annotations
+
+from nodes.codecs.factory import CODEC_NAMES, IMAGE_CODEC_NAMES
+from nodes.measure.codec_rates import measure_codec_rates, measure_preprocessing, sample_activation
+
+
+def test_every_codec_has_a_rate() -> None:
+    rates = measure_codec_rates(0.0)
+    assert set(rates) == {*CODEC_NAMES, *IMAGE_CODEC_NAMES}
+    assert all(rate.encode_s(100_000) > 0 and rate.decode_s(600_000) > 0 for rate in rates.values())
+
+
+def test_raw_encodes_faster_than_png() -> None:
+    rates = measure_codec_rates(0.0)
+    assert rates["raw"].encode_s(602_112) < rates["png"].encode_s(602_112)
+
+
+def test_larger_files_take_longer_to_preprocess() -> None:
+    line = measure_preprocessing(0.05)
+    assert 0 < line.at(100_000) < line.at(10_000_000)
+
+
+def test_sample_activations_are_half_zero_as_after_a_relu() -> None:
+    assert 0.3 < (sample_activation(8, 14) == 0).float().mean() < 0.7

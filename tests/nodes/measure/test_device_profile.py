@@ -1,0 +1,47 @@
+"""Device profiles of the machine that runs the tests."""
+
+from __future__ import annotations
+
+import pytest
+
+from nodes.engines.eager import EagerEngine
+from nodes.measure.device_profile import measure_device, measure_model
+from partitioner.model import Model
+from partitioner.profiles import DeviceProfile
+
+
+@pytest.fixture(scope="module")
+def profile() -> DeviceProfile:
+    return measure_device(0.3, EagerEngine())
+
+
+def test_the_numbers_are_those_of_a_computer(profile: DeviceProfile) -> None:
+    assert 1e8 < profile.flops_per_s["float32"] < 1e15
+    assert 1e8 < profile.memory_bytes_per_s < 1e14
+    assert 1e-8 < profile.op_overhead_s < 1e-3
+
+
+def test_it_survives_json(profile: DeviceProfile) -> None:
+    assert DeviceProfile.from_json(profile.to_json()) == profile
+
+
+def test_provenance_says_when_where_and_under_what(profile: DeviceProfile) -> None:
+    provenance = profile.provenance
+    assert provenance.measured_at.endswith("+00:00")
+    assert provenance.allocator in ("default", "glibc-tuned")
+    assert provenance.load >= 0
+
+
+def test_a_models_times_are_merged_in(profile: DeviceProfile, small_model: Model) -> None:
+    merged = measure_model(small_model, profile, EagerEngine(), budget_s=0.05)
+    assert not profile.has_op_times(small_model.digest)
+    assert set(merged.op_seconds(small_model.graph, small_model.digest, 1)) == {op.name for op in small_model.graph.ops}
+    assert merged.has_op_times(small_model.digest)
+
+
+def test_an_emulated_slowdown_is_in_every_rate(profile: DeviceProfile) -> None:
+    slow = measure_device(0.3, EagerEngine(slowdown=20.0))
+    assert slow.slowdown == 20.0
+    assert slow.flops_per_s["float32"] < profile.flops_per_s["float32"] / 2
+    assert slow.codec_rates["png"].encode_s(10**6) > 2 * profile.codec_rates["png"].encode_s(10**6)
+    assert slow.preprocessing_s_per_pixel * 10**6 > 2 * profile.preprocessing_s_per_pixel * 10**6

@@ -1,0 +1,33 @@
+"""Op times: one for each op of the graph, and the whole beside them."""
+
+from __future__ import annotations
+
+import pytest
+
+from nodes.engines.eager import EagerEngine
+from nodes.measure.op_times import measure_op_times
+from partitioner.model import Model
+
+
+def test_every_op_has_a_time_and_nothing_else_has(small_model: Model) -> None:
+    times = measure_op_times(small_model, EagerEngine(), budget_s=0.05)
+    assert set(times.seconds) == {op.name for op in small_model.graph.ops}
+    assert all(time.seconds > 0 for time in times.seconds.values())
+
+
+def test_shares_sum_to_the_whole(small_model: Model) -> None:
+    times = measure_op_times(small_model, EagerEngine(), budget_s=0.05)
+    assert sum(times.shares_of_whole().values()) == pytest.approx(times.whole.seconds)
+
+
+def test_times_are_labelled_with_what_was_measured(small_model: Model) -> None:
+    times = measure_op_times(small_model, EagerEngine(threads=2), batch=3, budget_s=0.0)
+    assert times.key == (small_model.digest, "eager", 2, 3)
+    assert times.whole.repeats == 3
+
+
+def test_an_emulated_slowdown_is_in_the_times(small_model: Model) -> None:
+    real = measure_op_times(small_model, EagerEngine(), budget_s=0.05)
+    slow = measure_op_times(small_model, EagerEngine(slowdown=50.0), budget_s=0.05)
+    assert sum(t.seconds for t in slow.seconds.values()) > 5 * sum(t.seconds for t in real.seconds.values())
+    assert slow.whole.seconds > 5 * real.whole.seconds

@@ -1,0 +1,57 @@
+"""Which codec carries a tensor."""
+
+from __future__ import annotations
+
+import pytest
+
+from isthmus.errors import InvalidInput
+from partitioner.codec_choice import DEFAULT_CODECS, CodecSize, quickest_codec, quotes_for, sizes_allowed
+from partitioner.graph import Dimension, TensorInfo
+from partitioner.profiles import CodecRate
+
+TENSOR = TensorInfo("t", "float32", (Dimension(1, 0), Dimension(0, 250_000)), None, (), False)
+IDS = TensorInfo("t", "int64", (Dimension(1, 0), Dimension(0, 10)), None, (), False)
+SLOW = {"zstd": CodecRate(1e-7, 0, 1e-7, 0), "int8": CodecRate(1e-9, 0, 1e-9, 0)}
+
+
+def _quickest(bandwidth_bps: float, *, lossless: bool, tensor: TensorInfo = TENSOR) -> str:
+    quotes = quotes_for(tensor, sizes_allowed(DEFAULT_CODECS, lossless=lossless), (SLOW, SLOW), bandwidth_bps)
+    return quickest_codec(quotes, tensor.name).size.codec
+
+
+def test_a_slow_link_pays_for_compression() -> None:
+    assert (_quickest(1e6, lossless=True), _quickest(1e9, lossless=True)) == ("zstd", "raw")
+
+
+def test_lossy_codecs_are_taken_only_when_allowed() -> None:
+    assert _quickest(1e6, lossless=False) == "int8"
+
+
+def test_int8_does_not_take_integers() -> None:
+    assert _quickest(1e3, lossless=False, tensor=IDS) != "int8"
+
+
+def test_a_codec_without_measured_rates_is_not_offered() -> None:
+    quotes = quotes_for(TENSOR, DEFAULT_CODECS, ({}, SLOW), 1e6)
+    assert [quote.size.codec for quote in quotes] == ["raw"]
+
+
+def test_picture_codecs_take_only_pictures() -> None:
+    rates = {"png": CodecRate(0, 0, 0, 0)}
+    offered = [
+        [quote.size.codec for quote in quotes_for(TENSOR, DEFAULT_CODECS, (rates, rates), 1e6, picture=picture)]
+        for picture in (False, True)
+    ]
+    assert offered == [["raw"], ["raw", "png"]]
+
+
+def test_a_quote_is_the_sum_of_its_stages() -> None:
+    rate = {"half": CodecRate(1e-6, 1.0, 2e-6, 2.0)}
+    (quote,) = quotes_for(TENSOR, [CodecSize("half", 0.5, True, "test", fixed_bytes=8)], (rate, rate), 8e6)
+    assert quote.wire_bytes == 500_008
+    assert quote.total_s == pytest.approx(2.0 + 0.500008 + 4.0)
+
+
+def test_no_codec_at_all_is_an_error_that_names_the_tensor() -> None:
+    with pytest.raises(InvalidInput, match="'t'"):
+        quickest_codec((), "t")

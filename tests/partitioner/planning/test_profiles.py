@@ -1,0 +1,123 @@
+"""Device profiles: op times measured or estimated, and reading them back."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from isthmus.errors import InvalidProfile
+from partitioner.profiles import AffineTime, CodecRate, DeviceProfile, Measurement, OpTimes, SegmentTime, digest_of_ops
+
+_SECONDS = st.floats(0, 1e3)
+_MEASUREMENTS = st.builds(Measurement, _SECONDS, _SECONDS, st.integers(1, 99))
+_TEXT = st.text(max_size=6)
+_OP_TIMES = st.builds(
+    OpTimes, _TEXT, _TEXT, st.integers(1, 8), st.integers(1, 8), st.dictionaries(_TEXT, _MEASUREMENTS), _MEASUREMENTS
+)
+_SEGMENTS = st.builds(
+    SegmentTime, _TEXT, st.sampled_from(["prefix", "suffix"]), _TEXT, _TEXT, st.integers(1, 8), _MEASUREMENTS
+)
+_RATES = st.dictionaries(_TEXT, st.builds(CodecRate, _SECONDS, _SECONDS, _SECONDS, _SECONDS))
+
+
+def _profile(edge: DeviceProfile, **change: Any) -> DeviceProfile:
+    return replace(edge, **change)
+
+
+@pytest.fixture(scope="module")
+def base() -> DeviceProfile:
+    text = {"measured_at": "now", "host": "h", "torch_version": "2", "load": 0.1, "noisy": False, "allocator": "glibc"}
+    data = {
+        "device": "cpu",
+        "name": "n",
+        "threads": 1,
+        "slowdown": 1.0,
+        "flops_per_s": {"float32": 1e9},
+        "memory_bytes_per_s": 1e9,
+        "op_overhead_s": 0.0,
+        "codec_rates": {},
+        "provenance": text,
+    }
+    return DeviceProfile.from_json(json.dumps(data))
+
+
+@given(ops=st.lists(_OP_TIMES, max_size=2), segments=st.lists(_SEGMENTS, max_size=2), rates=_RATES)
+def test_json_reads_back_equal(
+    base: DeviceProfile, ops: list[OpTimes], segments: list[SegmentTime], rates: dict[str, CodecRate]
+) -> None:
+    profile = replace(base, codec_rates=rates).with_op_times(*ops).with_segment_times(*segments)
+    assert DeviceProfile.from_json(profile.to_json()) == profile
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"device": "abacus"}'])
+def test_what_is_no_profile_is_refused(text: str) -> None:
+    with pytest.raises(InvalidProfile):
+        DeviceProfile.from_json(text)
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-1.0", '"fast"'])
+def test_a_rate_that_is_none_is_refused_by_name(edge: DeviceProfile, value: str) -> None:
+    text = edge.to_json().replace('"memory_bytes_per_s": 10000000000.0', f'"memory_bytes_per_s": {value}')
+    with pytest.raises(InvalidProfile, match="memory_bytes_per_s"):
+        DeviceProfile.from_json(text)
+
+
+@pytest.mark.parametrize(
+    "change", [{"slowdown": 0.5}, {"threads": 0}, {"flops_per_s": {}}, {"op_overhead_s": math.nan}]
+)
+def test_impossible_devices_are_refused(edge: DeviceProfile, change: dict[str, Any]) -> None:
+    with pytest.raises(InvalidProfile):
+        _profile(edge, **change)
+
+
+def test_without_measurements_the_roofline_answers(edge: DeviceProfile, model: Any) -> None:
+    seconds = edge.op_seconds(model.graph, model.digest, 1)
+    assert seconds["grow"] == pytest.approx(200e6 / 1e10 + 1e-6)
+
+
+def test_the_roofline_is_bound_by_memory_where_arithmetic_is_cheap(edge: DeviceProfile, model: Any) -> None:
+    slow_memory = _profile(edge, memory_bytes_per_s=1e6)
+    assert slow_memory.op_seconds(model.graph, model.digest, 1)["grow"] == pytest.approx(25_000 / 1e6 + 1e-6)
+
+
+def test_measured_op_times_are_scaled_to_the_whole_run(edge: DeviceProfile, model: Any, op_times: OpTimes) -> None:
+    seconds = edge.with_op_times(op_times).op_seconds(model.graph, model.digest, 1)
+    assert seconds == dict.fromkeys(seconds, 0.5)
+
+
+def test_measured_times_are_scaled_to_another_batch(edge: DeviceProfile, model: Any, op_times: OpTimes) -> None:
+    seconds = edge.with_op_times(op_times).op_seconds(model.graph, model.digest, 4)
+    assert seconds["grow"] == pytest.approx(2.0, rel=1e-3)
+
+
+def test_an_op_without_a_measurement_is_estimated(edge: DeviceProfile, model: Any, op_times: OpTimes) -> None:
+    partial = replace(op_times, seconds={"stem": Measurement(2.0, 0.0, 9)})
+    seconds = edge.with_op_times(partial).op_seconds(model.graph, model.digest, 1)
+    assert list(map(seconds.__getitem__, ("stem", "grow"))) == pytest.approx([2.0, 0.020001])
+
+
+def test_times_of_another_model_do_not_count(edge: DeviceProfile, model: Any, op_times: OpTimes) -> None:
+    known = edge.with_op_times(op_times)
+    assert known.has_op_times(model.digest)
+    assert known.op_seconds(model.graph, "other", 1) == edge.op_seconds(model.graph, "other", 1)
+
+
+def test_a_new_measurement_replaces_the_old_one(edge: DeviceProfile, op_times: OpTimes) -> None:
+    newer = replace(op_times, whole=Measurement(9.0, 0.0, 9))
+    assert edge.with_op_times(op_times).with_op_times(newer).op_times == (newer,)
+
+
+def test_affine_times_and_rates() -> None:
+    assert AffineTime(1.0, 2.0).at(3) == 7.0
+    rate = CodecRate(1.0, 10.0, 2.0, 20.0)
+    assert (rate.encode_s(5), rate.decode_s(5)) == (15.0, 30.0)
+
+
+def test_a_set_of_ops_has_one_digest_in_any_order() -> None:
+    assert digest_of_ops(["a", "b"]) == digest_of_ops(["b", "a"]) != digest_of_ops(["ab"])

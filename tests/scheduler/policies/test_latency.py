@@ -1,0 +1,140 @@
+"""The quickest plan: least predicted time from now to the answer."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from random import Random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from isthmus.errors import CloudUnavailable, DeadlineExceeded, NotFound
+from nodes.chooser import ChoiceRequest
+from partitioner.link import Link
+from partitioner.plan_table import PlanEntry, PlanTable
+from scheduler.policies.latency import NEAR_EQUAL, LatencyPolicy
+
+Requests = Callable[..., ChoiceRequest]
+Entries = Callable[..., PlanEntry]
+LATENCY = LatencyPolicy()
+
+seconds = st.floats(0, 2)
+plans = st.tuples(
+    st.sampled_from(["", "input", "a", "b"]), st.sampled_from(["raw", "zstd"]), seconds, st.integers(0, 10**6), seconds
+)
+
+
+def total_by_hand(entry: PlanEntry, request: ChoiceRequest, link: Link) -> float:
+    costs = entry.costs
+    edge_s = request.edge_queue_s + costs.edge.fixed_s
+    if entry.plan.kind == "edge-only":
+        return edge_s
+    wire_s = costs.uplink_bytes_fixed * 8 / link.uplink_bps + costs.downlink_bytes_fixed * 8 / link.downlink_bps
+    return edge_s + wire_s + link.rtt_s + request.cloud_queue_s + costs.cloud.fixed_s
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    drawn=st.lists(plans, min_size=1, max_size=6, unique_by=lambda plan: plan[:2] if plan[0] else ""),
+    rates=st.tuples(st.floats(1e4, 1e10), st.floats(1e4, 1e10), st.floats(0, 1)),
+    queues=st.tuples(seconds, seconds),
+)
+def test_chooses_the_least_of_all_predictions(entry: Entries, drawn, rates, queues) -> None:  # type: ignore[no-untyped-def]
+    entries = tuple(entry(name, codec, edge_s=e, size=size, cloud_s=c) for name, codec, e, size, c in drawn)
+    request = ChoiceRequest(
+        PlanTable("net", "d" * 64, entries), "bytes", 1, edge_queue_s=queues[0], cloud_queue_s=queues[1]
+    )
+    link = Link(*rates)
+    choice = LATENCY.choose(request, link, Random(0))
+    least_s = min(total_by_hand(one, request, link) for one in entries)
+    assert choice.predicted.total_s <= least_s * (1 + NEAR_EQUAL) + 1e-9
+    assert choice.predicted.total_s == pytest.approx(total_by_hand(choice.entry, request, link))
+
+
+def test_says_why_in_one_line(request_of: Requests, link: Link) -> None:
+    choice = LATENCY.choose(request_of(), link, Random(0))
+    assert choice.reason == (
+        "split at blocks.4 (zstd): 72.6 ms beats cloud-only (png) 83.6 ms and edge-only 101 ms at 20 Mbit/s, RTT 20 ms"
+    )
+
+
+@pytest.mark.parametrize(
+    ("bandwidth", "rtt", "kind"),
+    [("1mbps", "100ms", "edge-only"), ("20mbps", "20ms", "split"), ("1gbps", "1ms", "cloud-only")],
+)
+def test_the_choice_follows_the_link(request_of: Requests, bandwidth: str, rtt: str, kind: str) -> None:
+    choice = LATENCY.choose(request_of(), Link.of(bandwidth, rtt), Random(0))
+    assert choice.entry.plan.kind == kind
+
+
+def test_a_small_file_crosses_as_it_came(request_of: Requests, link: Link) -> None:
+    choice = LATENCY.choose(request_of(file_bytes=10_000), link, Random(0))
+    assert choice.entry.file_crosses
+
+
+def test_a_wait_on_the_edge_drives_the_file_to_the_cloud(request_of: Requests, link: Link) -> None:
+    choice = LATENCY.choose(request_of(edge_queue_s=0.5), link, Random(0))
+    assert choice.entry.file_crosses
+    assert choice.predicted.edge_s == 0.0
+
+
+def test_a_wait_in_the_cloud_keeps_the_request_on_the_edge(request_of: Requests, link: Link) -> None:
+    choice = LATENCY.choose(request_of(cloud_queue_s=0.5), link, Random(0))
+    assert choice.entry.plan.kind == "edge-only"
+
+
+def test_edge_only_while_the_cloud_is_not_reachable(request_of: Requests) -> None:
+    choice = LATENCY.choose(request_of(cloud_reachable=False), Link.of("1gbps", "1ms"), Random(0))
+    assert choice.reason == "edge-only: 101 ms, the cloud is not reachable"
+
+
+def test_edge_only_while_the_link_is_unknown(request_of: Requests) -> None:
+    choice = LATENCY.choose(request_of(), None, Random(0))
+    assert choice.reason == "edge-only: 101 ms, the link is not measured yet"
+
+
+def test_a_model_without_edge_only_uses_the_cloud_over_an_unknown_link(entry: Entries, request_of: Requests) -> None:
+    table = PlanTable("net", "d" * 64, (entry("input", "raw", size=1000),))
+    assert LATENCY.choose(request_of(table=table), None, Random(0)).entry.plan.kind == "cloud-only"
+
+
+def test_a_model_that_needs_the_cloud_is_unavailable_without_it(
+    entry: Entries, request_of: Requests, link: Link
+) -> None:
+    table = PlanTable("net", "d" * 64, (entry("input", "raw", size=1000),))
+    with pytest.raises(CloudUnavailable, match="net"):
+        LATENCY.choose(request_of(table=table, cloud_reachable=False), link, Random(0))
+
+
+def test_a_deadline_that_no_plan_can_meet_is_refused(request_of: Requests, link: Link) -> None:
+    with pytest.raises(DeadlineExceeded, match="20 ms are left"):
+        LATENCY.choose(request_of(remaining_s=0.02), link, Random(0))
+
+
+def test_of_two_near_equals_the_one_in_time_is_taken(entry: Entries, request_of: Requests, link: Link) -> None:
+    near = (entry(edge_s=0.1000), entry("a", edge_s=0.0792, cloud_s=0.0))  # the second takes 20 ms + 1.6 ms more
+    request = request_of(table=PlanTable("net", "d" * 64, near), remaining_s=0.1004)
+    assert {LATENCY.choose(request, link, Random(seed)).entry.plan.kind for seed in range(20)} == {"edge-only"}
+
+
+def test_near_equals_are_drawn_at_random_by_the_seed(entry: Entries, request_of: Requests, link: Link) -> None:
+    near = (entry(edge_s=0.1000), entry("a", edge_s=0.0792))
+    request = request_of(table=PlanTable("net", "d" * 64, near))
+    drawn = [LATENCY.choose(request, link, Random(seed)).entry.plan.kind for seed in range(20)]
+    again = [LATENCY.choose(request, link, Random(seed)).entry.plan.kind for seed in range(20)]
+    assert drawn == again
+    assert set(drawn) == {"edge-only", "split"}
+
+
+def test_a_form_without_plans_is_not_found(entry: Entries, request_of: Requests, link: Link) -> None:
+    table = PlanTable("net", "d" * 64, (entry(edge_s=0.1, form="tensor"),))
+    with pytest.raises(NotFound, match="'bytes' form"):
+        LATENCY.choose(request_of(table=table), link, Random(0))
+
+
+def test_never_chooses_the_cloud_while_it_is_away(request_of: Requests) -> None:
+    for rate, remaining_s in itertools.product(("1mbps", "1gbps"), (None, 5.0)):
+        request = request_of(cloud_reachable=False, remaining_s=remaining_s)
+        assert LATENCY.choose(request, Link.of(rate, "1ms"), Random(0)).entry.plan.kind == "edge-only"
