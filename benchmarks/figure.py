@@ -197,8 +197,8 @@ def _processor() -> str:
 
 def _without_noise(figure: Figure) -> Figure:
     """Six digits: more only look exact."""
-    rounded = {name: float(f"{getattr(figure, name):.6g}") for name in ("value", "low", "high", "floor")}
-    return replace(figure, **rounded)
+    value, low, high, floor = (float(f"{x:.6g}") for x in (figure.value, figure.low, figure.high, figure.floor))
+    return replace(figure, value=value, low=low, high=high, floor=floor)
 
 
 def _text(figure: Figure) -> str:

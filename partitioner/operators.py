@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -98,9 +98,7 @@ def _refusal(overload: torch._ops.OpOverload) -> tuple[str, str] | None:
     """Why an operator may not stand in a model, and what to do about it; None when it may."""
     if overload._schema.is_mutable:
         return "changes a tensor in place", "write the model without in-place state"
-    if torch.Tag.nondeterministic_seeded in overload.tags:
-        return "is random", "call .eval() on the module, or take the random op out"
-    if torch.Tag.data_dependent_output in overload.tags or torch.Tag.dynamic_output_shape in overload.tags:
+    if torch.Tag.data_dependent_output in overload.tags:
         return "makes sizes or numbers that depend on the data", "use a form with a fixed size, such as torch.where"
     if overload._schema.name.removeprefix("aten::") in DENIED:
         return "is not allowed in a model", "rewrite the model without it"
@@ -115,6 +113,16 @@ def _check_arguments(call: Call, function: torch._ops.OpOverload) -> None:
     if unknown or len(call.args) > len(positional):
         problem = f"{call.target} does not take these arguments"
         raise InvalidModel(f"call {call.name!r}", problem, value=unknown or len(call.args), remedy="export again")
+    if torch.Tag.nondeterministic_seeded in function.tags and not _is_quiet(call, arguments):
+        remedy = "call .eval() on the module, or take the random op out"
+        raise InvalidModel(f"op {call.name!r} ({call.target})", "is random", remedy=remedy)
+
+
+def _is_quiet(call: Call, arguments: Sequence[torch.Argument]) -> bool:
+    """Whether an operator that may be random (attention, a recurrent layer) has its randomness switched off."""
+    given = dict(zip((a.name for a in arguments), call.args, strict=False)) | dict(call.kwargs)
+    switches = [a for a in arguments if a.name in ("dropout_p", "train", "training")]
+    return bool(switches) and all(given.get(a.name, a.default_value) in (0, False) for a in switches)
 
 
 def _check_getitem(call: Call) -> None:

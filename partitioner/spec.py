@@ -111,7 +111,7 @@ class Interface:
 class ModelSpec:
     """What a user's factory may return: a module with example inputs (batch first, any batch size), and names.
 
-    preprocessing and labels are keyed by input and output name. calibration: tensors like the first input
+    preprocessing and labels are keyed by input and output name. calibration: one tensor for each input, [items, ...],
     that stand for real traffic; codecs are calibrated and judged on them.
     """
 

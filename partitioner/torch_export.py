@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -50,15 +52,22 @@ def export_module(module: nn.Module, examples: tuple[Tensor, ...]) -> ExportedPr
     check_examples(examples)
     # One example item would fix the batch: export treats sizes 0 and 1 apart.
     doubled = examples if examples[0].shape[0] > 1 else with_batch(examples, 2)
-    shapes = tuple({0: Dim.DYNAMIC} for _ in doubled)
     # Without "oblivious" the range of every batch starts at 2, and a branch on `batch > 1` would go unseen.
     oblivious = symbolic_shapes_config.patch(backed_size_oblivious=True)  # type: ignore[attr-defined]
     try:
         with torch.no_grad(), oblivious, warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return torch.export.export(module, doubled, dynamic_shapes=shapes, strict=False)
+            return torch.export.export(module, doubled, dynamic_shapes=_shapes(module, len(doubled)), strict=False)
     except Exception as error:  # export raises whatever the model's own code and torch's internals raise
         raise _translated(module, error) from error
+
+
+def _shapes(module: nn.Module, count: int) -> tuple[Any, ...]:
+    """A dynamic first dimension for each of `count` inputs, nested as the module's own signature takes them."""
+    shapes: list[Any] = [{0: Dim.DYNAMIC} for _ in range(count)]
+    parameters = list(inspect.signature(module.forward).parameters.values())
+    star = next((i for i, p in enumerate(parameters) if p.kind is p.VAR_POSITIONAL), None)
+    return tuple(shapes) if star is None else (*shapes[:star], tuple(shapes[star:]))
 
 
 def _translated(module: nn.Module, error: Exception) -> InvalidModel:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import math
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
 
 from isthmus.errors import InvalidConfiguration
@@ -39,12 +39,13 @@ class BandwidthTrace:
         """Bits per second at `time_s` after the start."""
         return self.bandwidths_bps[bisect_right(self.times_s, self._phase_s(time_s)) - 1]
 
-    def next_change_s(self, time_s: float) -> float:
-        """The first time after `time_s` at which the next value starts; infinite where there is none."""
-        phase_s = self._phase_s(time_s)
-        later = bisect_right(self.times_s, phase_s)
-        until_s = self.times_s[later] if later < len(self.times_s) else self.period_s
-        return time_s + (until_s - phase_s)
+    def changes(self) -> Iterator[tuple[float, float]]:
+        """(seconds after the start, bits per second) of every change, in order; without end where the trace repeats."""
+        for lap in count():
+            for time_s, bps in zip(self.times_s, self.bandwidths_bps, strict=True):
+                yield lap * self.period_s + time_s if lap else time_s, bps
+            if math.isinf(self.period_s):
+                return
 
     def _phase_s(self, time_s: float) -> float:
         return time_s if math.isinf(self.period_s) else time_s % self.period_s
@@ -95,9 +96,6 @@ async def play_trace(trace: BandwidthTrace, set_bandwidth: Callable[[float], Non
     """
     loop = asyncio.get_running_loop()
     start_s = loop.time()
-    time_s = 0.0
-    while math.isfinite(time_s):
-        set_bandwidth(trace.at(time_s))
-        time_s = trace.next_change_s(time_s)
-        if math.isfinite(time_s):
-            await asyncio.sleep(start_s + time_s - loop.time())
+    for time_s, bps in trace.changes():
+        await asyncio.sleep(start_s + time_s - loop.time())
+        set_bandwidth(bps)

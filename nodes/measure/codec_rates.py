@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from PIL import Image
@@ -60,13 +62,18 @@ def measure_preprocessing(budget_s: float = 0.3) -> AffineTime:
     for scale in _SCALES:
         file, pixels = _scaled_sample(scale)
         images = ImageBatch((file,))
-        time = measure(lambda images=images: preprocess(images, _PREPROCESSING), budget_s=budget_s / len(_SCALES))  # type: ignore[misc]
+        time = measure(partial(preprocess, images, _PREPROCESSING), budget_s=budget_s / len(_SCALES))
         seconds[float(pixels)] = time.seconds
     return affine_time(seconds)
 
 
+@functools.cache
+def _photo() -> bytes:
+    return sample_file()
+
+
 def _scaled_sample(scale: int) -> tuple[bytes, int]:
-    image = Image.open(io.BytesIO(sample_file()))
+    image = Image.open(io.BytesIO(_photo()))
     buffer = io.BytesIO()
     image.resize((image.width * scale, image.height * scale)).save(buffer, "JPEG", quality=90)
     return buffer.getvalue(), image.width * image.height * scale**2
@@ -74,7 +81,7 @@ def _scaled_sample(scale: int) -> tuple[bytes, int]:
 
 def _tensor_samples(name: str) -> tuple[_Sample, ...]:
     made, tensors = codec(name), (sample_activation(*side) for side in _SIDES.values())
-    return tuple(_Sample(t.nbytes, lambda t=t: made.encode("sample", t), made) for t in tensors)  # type: ignore[misc]
+    return tuple(_Sample(t.nbytes, partial(made.encode, "sample", t), made) for t in tensors)
 
 
 def _image_samples() -> Mapping[str, tuple[_Sample, ...]]:
@@ -82,11 +89,11 @@ def _image_samples() -> Mapping[str, tuple[_Sample, ...]]:
     files, png, webp = FileCodec(_PREPROCESSING), PngCodec(_PREPROCESSING), WebpCodec(_PREPROCESSING)
     found: dict[str, list[_Sample]] = {"file": [], "png": [], "webp": []}
     for batch in (1, 2):
-        images = ImageBatch((sample_file(),) * batch)
+        images = ImageBatch((_photo(),) * batch)
         small = pictures(images, _PREPROCESSING)
-        found["file"].append(_Sample(batch * size, lambda images=images: files.encode_images("sample", images), files))  # type: ignore[misc]
-        found["png"].append(_Sample(batch * size, lambda small=small: png.encode_pictures("sample", small), png))  # type: ignore[misc]
-        found["webp"].append(_Sample(batch * size, lambda small=small: webp.encode_pictures("sample", small), webp))  # type: ignore[misc]
+        found["file"].append(_Sample(batch * size, partial(files.encode_images, "sample", images), files))
+        found["png"].append(_Sample(batch * size, partial(png.encode_pictures, "sample", small), png))
+        found["webp"].append(_Sample(batch * size, partial(webp.encode_pictures, "sample", small), webp))
     return {name: tuple(samples) for name, samples in found.items()}
 
 
@@ -94,7 +101,9 @@ def _rate(samples: tuple[_Sample, ...], budget_s: float) -> CodecRate:
     encode, decode = dict[float, float](), dict[float, float]()
     for sample in samples:
         encoded, decoder = sample.encode(), sample.decoder
-        encode[float(sample.size_bytes)] = measure(sample.encode, budget_s=budget_s).seconds
-        decode[float(sample.size_bytes)] = measure(lambda e=encoded, d=decoder: d.decode(e), budget_s=budget_s).seconds  # type: ignore[misc]
+        encode[float(sample.size_bytes)] = measure(sample.encode, budget_s=budget_s, min_repeats=3).seconds
+        decode[float(sample.size_bytes)] = measure(
+            partial(decoder.decode, encoded), budget_s=budget_s, min_repeats=3
+        ).seconds
     out, back = affine_time(encode), affine_time(decode)
     return CodecRate(out.per_item_s, out.fixed_s, back.per_item_s, back.fixed_s)

@@ -71,6 +71,10 @@ def _codecs(codecs: Sequence[pb.TensorCodec]) -> tuple[WireCodec, ...]:
     return tuple(WireCodec(c.tensor, c.codec, dict(c.parameters)) for c in codecs)
 
 
+def _chunk_frame(chunk: pb.Chunk) -> pb.CloudFrame:
+    return pb.CloudFrame(chunk=chunk)
+
+
 class CloudStream:
     """One stream from one edge. Not thread-safe: drive it from one event loop."""
 
@@ -78,7 +82,7 @@ class CloudStream:
         """models: the digest of each served model, by name."""
         self.state = CloudState.WAITING
         self._limits = limits
-        self._outbox: Outbox[pb.CloudFrame] = Outbox(pb.CloudFrame)
+        self._outbox: Outbox[pb.CloudFrame] = Outbox(_chunk_frame)
         self._incoming: dict[int, _Incoming] = {}
         self._accepted: set[int] = set()
         self._welcome = pb.Welcome(
@@ -147,7 +151,7 @@ class CloudStream:
         lost = tuple(sorted(self._accepted))
         self._accepted.clear()
         self._incoming.clear()
-        self._outbox = Outbox(pb.CloudFrame)
+        self._outbox = Outbox(_chunk_frame)
         self.state = CloudState.CLOSED
         return lost
 

@@ -95,13 +95,17 @@ def _timings(message: pb.CloudTimings) -> CloudTimings:
     )
 
 
+def _chunk_frame(chunk: pb.Chunk) -> pb.EdgeFrame:
+    return pb.EdgeFrame(chunk=chunk)
+
+
 class EdgeStream:
     """One stream to one replica. Not thread-safe: drive it from one event loop."""
 
     def __init__(self, edge_id: str, limits: StreamLimits = DEFAULT_LIMITS) -> None:
         self.state = EdgeState.OPENING
         self._limits = limits
-        self._outbox: Outbox[pb.EdgeFrame] = Outbox(pb.EdgeFrame)
+        self._outbox: Outbox[pb.EdgeFrame] = Outbox(_chunk_frame)
         self._in_flight: set[int] = set()
         self._responses: dict[int, _Response] = {}
         hello = pb.Hello(protocol_major=PROTOCOL_MAJOR, protocol_minor=PROTOCOL_MINOR, edge_id=edge_id)
@@ -170,7 +174,7 @@ class EdgeStream:
         lost = tuple(sorted(self._in_flight))
         self._in_flight.clear()
         self._responses.clear()
-        self._outbox = Outbox(pb.EdgeFrame)
+        self._outbox = Outbox(_chunk_frame)
         self.state = EdgeState.CLOSED
         return lost
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -76,7 +76,8 @@ def _chunks(request_id: int, tensors: Sequence[EncodedTensor]) -> Iterator[pb.Ch
 class Outbox(Generic[Frame]):
     """Frames to send, of one side."""
 
-    def __init__(self, wrap_chunk: type[Frame]) -> None:
+    def __init__(self, wrap_chunk: Callable[[pb.Chunk], Frame]) -> None:
+        """wrap_chunk: makes a frame of a chunk."""
         self._wrap_chunk = wrap_chunk
         self._control: deque[Frame] = deque()
         self._messages: dict[int, _Pending[Frame]] = {}
@@ -132,4 +133,4 @@ class Outbox(Generic[Frame]):
         if chunk is None:
             del self._messages[request_id]
             return None
-        return self._wrap_chunk(chunk=chunk)
+        return self._wrap_chunk(chunk)

@@ -97,8 +97,7 @@ class ReplicaRegistration:
             await asyncio.wait_for(self._wake.wait(), period_s)
         self._wake.clear()
         beat = pb.HeartbeatRequest(replica_id=self._replica.replica_id, draining=self._replica.draining)
-        await stub.Heartbeat(beat, timeout=CALL_TIMEOUT_S)
-        return True
+        return (await stub.Heartbeat(beat, timeout=CALL_TIMEOUT_S)).known
 
 
 class FleetWatch:

@@ -52,10 +52,10 @@ class OipClient:
     ) -> ClientAnswer:
         """One request. Raises the IsthmusError that the server's status stands for."""
         request = oip.ModelInferRequest(model_name=model)
-        for name, value in parameters.items():
-            request.parameters[name].string_param = value
-        for value in inputs:
-            _add_input(request, value)
+        for name, text in parameters.items():
+            request.parameters[name].string_param = text
+        for given in inputs:
+            _add_input(request, given)
         try:
             response = await self._stub.ModelInfer(request, timeout=timeout_s)
         except grpc.RpcError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 import grpc
 from google.protobuf.any_pb2 import Any
@@ -15,8 +15,11 @@ __all__ = ["abort", "error_of"]
 
 DOMAIN = "isthmus"
 
+Request = TypeVar("Request")
+Response = TypeVar("Response")
 
-async def abort(context: grpc.aio.ServicerContext[object, object], error: BaseException) -> NoReturn:
+
+async def abort(context: grpc.aio.ServicerContext[Request, Response], error: BaseException) -> NoReturn:
     """End the call with the status that `error` stands for, an ErrorInfo and, for a bad field, a BadRequest."""
     name = grpc_status_name(error)
     message = str(error) if isinstance(error, IsthmusError) else f"internal error: {type(error).__name__}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import warnings
 from typing import Any
@@ -79,6 +80,7 @@ class RayRuntime:
                 logging_level="error",
             )
             self._started = True
+            logging.getLogger("ray.serve").setLevel(logging.WARNING)
             serve.start(proxy_location="Disabled")
 
     def _gpus_for(self, device: str, replicas: int) -> float:
@@ -108,10 +110,11 @@ class RayRuntime:
             health_check_timeout_s=5,
         )
         application = deployment.bind(settings)
-        run = asyncio.to_thread(serve.run, application, name=name, route_prefix=None, _blocking=False)
-        handle = await run
+        target = serve.RunTarget(application, name=name, route_prefix=None)
+        # Not `serve.run`: it waits without end for an application whose constructor raises.
+        handles = await asyncio.to_thread(serve.run_many, [target], wait_for_applications_running=False)
         await self._wait_running(name)
-        return handle
+        return handles[0]
 
     async def _wait_running(self, name: str) -> None:
         """Return when the application runs. Raises Unavailable with the constructor's error when it cannot."""
@@ -132,7 +135,8 @@ def _last_line(application: Any) -> str:
     messages = [application.message, *(d.message for d in application.deployments.values())]
     lines = [line.strip() for message in messages for line in message.splitlines() if line.strip()]
     ours = [line.removeprefix("isthmus.errors.") for line in lines if line.startswith("isthmus.errors.")]
-    return (ours or lines or ["no reason given"])[-1]
+    last: str = (ours or lines or ["no reason given"])[-1]
+    return last
 
 
 def _stop_ray() -> None:

@@ -111,14 +111,14 @@ async def test_a_watch_that_comes_later_gets_the_view_at_once() -> None:
     book = FleetRegistry()
     book.register(A, asyncio.get_running_loop().time())
     async with serving(book) as server, watching(server.address) as watch:
-        await seen(watch, A)
+        assert await seen(watch, A)
 
 
 async def test_closing_a_registration_leaves_the_registry_at_once() -> None:
     async with serving() as server, watching(server.address) as watch:
         async with registered(server.address, A):
-            await seen(watch, A)
-        await seen(watch)
+            assert await seen(watch, A)
+        assert await seen(watch)
 
 
 async def test_draining_is_told_before_the_next_heartbeat_is_due() -> None:
@@ -127,9 +127,9 @@ async def test_draining_is_told_before_the_next_heartbeat_is_due() -> None:
         watching(server.address) as watch,
         registered(server.address, B) as registration,
     ):
-        await seen(watch, B)
+        assert await seen(watch, B)
         registration.set_draining()
-        await seen(watch, Replica("b", B.endpoint, draining=True))
+        assert await seen(watch, Replica("b", B.endpoint, draining=True))
 
 
 async def test_heartbeats_keep_a_lease_for_many_times_its_length() -> None:
@@ -148,8 +148,8 @@ async def test_a_replica_that_died_is_out_of_the_view_after_its_lease() -> None:
     ):
         message = pb.Replica(replica_id="b", endpoint=pb.Endpoint(target=B.endpoint.target))
         assert (await stub.Register(pb.RegisterRequest(replica=message))).lease_s == SHORT_LEASE_S
-        await seen(watch, B)
-        await seen(watch)
+        assert await seen(watch, B)
+        assert await seen(watch)
 
 
 async def test_a_restarted_registry_learns_its_replicas_again_and_no_edge_loses_one() -> None:
@@ -159,11 +159,11 @@ async def test_a_restarted_registry_learns_its_replicas_again_and_no_edge_loses_
         watch, registration = FleetWatch(address, "edge-1", views.append), ReplicaRegistration(address, A)
         watch.start()
         registration.start()
-        await seen(watch, A)
+        assert await seen(watch, A)
     # B is new, so a view with both proves that the watch and A's registration have found the new registry.
     book = FleetRegistry(SHORT_LEASE_S)
     async with serving(book, address), closing(watch), closing(registration), registered(address, B):
-        await seen(watch, A, B)
+        assert await seen(watch, A, B)
         await registration_in(book, "a")
         assert [view.replicas for view in views if A not in view.replicas] == []
 
@@ -177,7 +177,7 @@ async def registration_in(book: FleetRegistry, replica_id: str) -> None:
 
 async def test_an_edge_keeps_its_last_view_while_the_registry_is_away() -> None:
     async with serving() as server, watching(server.address) as watch, registered(server.address, A):
-        await seen(watch, A)
+        assert await seen(watch, A)
         await server.stop()
         assert watch.view.replicas == (A,)
 
@@ -186,7 +186,7 @@ async def test_clients_may_start_before_the_registry() -> None:
     async with serving() as server:
         address = server.address
     async with watching(address) as watch, registered(address, A), serving(FleetRegistry(), address):
-        await seen(watch, A)
+        assert await seen(watch, A)
 
 
 async def test_edges_dial_what_the_mapper_says_and_it_is_asked_once() -> None:
@@ -204,7 +204,7 @@ async def test_edges_dial_what_the_mapper_says_and_it_is_asked_once() -> None:
         message = pb.Replica(replica_id="b", endpoint=pb.Endpoint(target=B.endpoint.target))
         for _ in range(3):
             await stub.Register(pb.RegisterRequest(replica=message))
-        await seen(watch, B.at("127.0.0.1:4000"))
+        assert await seen(watch, B.at("127.0.0.1:4000"))
     assert asked == [B.endpoint.target]
 
 
@@ -222,7 +222,7 @@ async def test_a_mapper_that_fails_is_asked_again() -> None:
         watching(server.address) as watch,
         registered(server.address, B),
     ):
-        await seen(watch, B.at("127.0.0.1:4000"))
+        assert await seen(watch, B.at("127.0.0.1:4000"))
 
 
 @pytest.mark.parametrize("message", [pb.Replica(), pb.Replica(replica_id="a"), pb.Replica(replica_id="a" * 10_000)])
@@ -288,8 +288,8 @@ async def test_a_listener_that_raises_does_not_end_the_watch() -> None:
 
     async with serving() as server, watching(server.address, failing) as watch:
         async with registered(server.address, A):
-            await seen(watch, A)
-        await seen(watch)
+            assert await seen(watch, A)
+        assert await seen(watch)
 
 
 async def test_a_port_in_use_is_named() -> None:

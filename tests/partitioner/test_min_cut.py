@@ -89,6 +89,12 @@ def test_ties_go_to_the_edge() -> None:
     assert solve(CutProblem([OpCost("a", 1, 1), OpCost("b", 1, 1)], tensors)).edge_ops == {"a", "b"}
 
 
+def test_between_two_equal_splits_the_later_wins() -> None:
+    tensors = [TensorCost("x", None, ["a"], 9), TensorCost("y", "a", ["b"], 1), TensorCost("z", "b", ["c"], 1)]
+    problem = CutProblem([OpCost("a", 0, 0), OpCost("b", 0, 0), OpCost("c", 9, 0)], tensors)
+    assert solve(problem).boundary == ("z",)
+
+
 def test_the_fixed_cost_can_turn_a_cut_into_edge_only() -> None:
     problem = CutProblem([OpCost("a", 3, 1)], [TensorCost("x", None, ["a"], 1)])
     assert solve(problem).edge_ops == set()
@@ -131,15 +137,16 @@ def test_the_boundary_follows_the_order_of_tensors() -> None:
 
 
 @pytest.mark.parametrize("scale", [1e-140, 1e-9, 1.0, 1e9, 1e100])
-def test_differences_far_below_int32_decide(scale: float) -> None:
-    """One part in 2**40 between two cuts beside a cost 12 decades larger: int32 capacities cannot tell them apart."""
+@pytest.mark.parametrize("contrast", [1.0e3, 1e12, 1e30])
+def test_differences_far_below_int32_decide(scale: float, contrast: float) -> None:
+    """One part in 2**40 between two cuts beside far larger costs; were it lost, the tie would go to the other cut."""
     tensors = [
-        TensorCost("x", None, ["a"], 1e12 * scale),
-        TensorCost("y", "a", ["b"], (1 + 2.0**-40) * scale),
-        TensorCost("z", "b", ["c"], scale),
+        TensorCost("x", None, ["a"], contrast * scale),
+        TensorCost("y", "a", ["b"], scale),
+        TensorCost("z", "b", ["c"], (1 + 2.0**-40) * scale),
     ]
-    problem = CutProblem([OpCost("a", 0, 0), OpCost("b", 0, 0), OpCost("c", 1e12 * scale, 0)], tensors)
-    assert solve(problem).boundary == ("z",)
+    problem = CutProblem([OpCost("a", 0, 0), OpCost("b", 0, 0), OpCost("c", contrast * scale, 0)], tensors)
+    assert solve(problem).boundary == ("y",)
 
 
 def _layered(op_count: int, seed: int) -> CutProblem:

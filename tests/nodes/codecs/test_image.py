@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from isthmus.errors import InvalidPlan, InvalidRequest, IsthmusError, NotFound
+from isthmus.errors import InvalidPlan, InvalidRequest, NotFound
 from nodes.codecs.base import EncodedTensor
 from nodes.codecs.factory import IMAGE_CODEC_NAMES, image_codec
 from nodes.codecs.image import PngCodec, WebpCodec
@@ -72,10 +73,8 @@ def test_a_damaged_message_decodes_or_raises_our_error(name: str, position: int,
     encoded = codec.encode_images("image", ImageBatch((small_file(),)))
     at = position % len(encoded.data)
     damaged = encoded.data[:at] if cut else encoded.data[:at] + bytes([value]) + encoded.data[at + 1 :]
-    try:
+    with suppress(InvalidRequest):
         assert codec.decode(replace(encoded, data=damaged)).shape == (1, 3, 32, 32)
-    except IsthmusError as error:
-        assert isinstance(error, InvalidRequest)
 
 
 @pytest.mark.parametrize("name", IMAGE_CODEC_NAMES)

@@ -42,7 +42,7 @@ def test_segments_run_without_gradients() -> None:
 def test_a_cpu_segment_is_not_copied() -> None:
     segment = linear_segment()
     runner = EagerEngine().load(segment)
-    segment.w.zero_()
+    segment.get_buffer("w").zero_()
     assert torch.equal(runner(torch.ones(1, 4))[0], torch.arange(4.0).unsqueeze(0))
 
 
@@ -115,4 +115,4 @@ def test_a_gpu_segment_returns_host_tensors() -> None:
 def test_gpu_segments_leave_the_models_weights_where_they_are() -> None:
     segment = linear_segment()
     engine_for(device="cuda").load(segment)
-    assert segment.w.device.type == "cpu"
+    assert segment.get_buffer("w").device.type == "cpu"

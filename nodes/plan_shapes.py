@@ -1,0 +1,44 @@
+"""The plan of a cut with given codecs, before anything is measured: what both a node and a tool can name it by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from partitioner.model import Model
+from partitioner.plan import InputForm, Plan, TensorCodec
+
+__all__ = ["cut_plan"]
+
+
+def cut_plan(
+    model: Model,
+    edge_ops: tuple[str, ...],
+    codecs: Mapping[str, str],
+    default: str = "raw",
+    form: InputForm = "tensor",
+    engine: str = "eager",
+) -> Plan:
+    """The plan of `edge_ops` with `codecs` by tensor and `default` for the others; outputs come back raw.
+
+    int8 as the default leaves what is not floating (integers, masks) to zstd. Raises InvalidPlan for a set that is no cut.
+    """
+    graph = model.graph
+    kept = graph.kept(edge_ops)
+    made = (name for name in dict.fromkeys(graph.outputs) if name not in kept)
+    return Plan(
+        model=model.name,
+        model_digest=model.digest,
+        form=form,
+        edge_ops=edge_ops,
+        boundary=tuple(
+            TensorCodec(name, codecs.get(name) or _default_codec(graph.tensors[name].dtype, default))
+            for name in graph.boundary(edge_ops)
+        ),
+        downlink=tuple(TensorCodec(name, "raw") for name in made),
+        kept=kept,
+        edge_engine=engine,
+    )
+
+
+def _default_codec(dtype: str, wanted: str) -> str:
+    return "zstd" if wanted == "int8" and not dtype.startswith(("float", "bfloat")) else wanted

@@ -1,0 +1,141 @@
+"""A .pt2 file that could run code is refused before torch sees it."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from isthmus.errors import InvalidModel
+from partitioner.front_end import model_from_pt2
+from partitioner.pt2_scan import scanned_pt2
+from partitioner.size_grammar import is_size_text
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An honest archive."""
+    path = tmp_path_factory.mktemp("pt2") / "plain.pt2"
+    shapes = ({0: torch.export.Dim.DYNAMIC},)
+    exported = torch.export.export(nn.Linear(3, 4), (torch.randn(2, 3),), dynamic_shapes=shapes)
+    torch.export.save(exported, path)
+    return path
+
+
+class Executes:
+    """Pickles to a call that leaves a file behind."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.mark,)
+
+
+def doctored(plain: Path, target: Path, entry: str, change: Callable[[bytes], bytes]) -> Path:
+    """A copy of `plain` with one entry changed."""
+    with zipfile.ZipFile(plain) as source, zipfile.ZipFile(target, "w") as made:
+        for name in source.namelist():
+            content = source.read(name)
+            made.writestr(name, change(content) if name.endswith(entry) else content)
+    return target
+
+
+def with_key(key: str, value: Any) -> Callable[[bytes], bytes]:
+    """Sets every `key` in an entry's JSON."""
+
+    def replace(data: Any) -> Any:
+        if isinstance(data, dict):
+            return {k: value if k == key else replace(v) for k, v in data.items()}
+        return [replace(v) for v in data] if isinstance(data, list) else data
+
+    return lambda content: json.dumps(replace(json.loads(content))).encode()
+
+
+def test_an_honest_archive_passes(plain: Path) -> None:
+    assert len(model_from_pt2(plain).graph.ops) == 1
+
+
+@pytest.mark.parametrize(
+    ("entry", "key", "value"),
+    [
+        ("weights_config.json", "use_pickle", True),
+        ("model.json", "expr_str", "__import__('os').system('true')"),
+        ("model.json", "guards_code", ["__import__('os').system('true')"]),
+        ("model.json", "custom_obj_values", {"a": {"name": "a", "class_fqn": "b"}}),
+        ("model.json", "target", "torch.serialization.os.system"),
+        ("model.json", "target", "torch.ops.aten.from_file.default"),
+        ("model.json", "target", "torch.ops.higher_order.cond"),
+        ("model.json", "in_spec", '[1, {"type": "collections.defaultdict", "context": "os", "children_spec": []}]'),
+    ],
+)
+def test_anything_executable_is_refused(plain: Path, tmp_path: Path, entry: str, key: str, value: Any) -> None:
+    bad = doctored(plain, tmp_path / "bad.pt2", entry, with_key(key, value))
+    with pytest.raises(InvalidModel, match=r"bad\.pt2"):
+        model_from_pt2(bad)
+
+
+def test_sample_inputs_that_hold_code_are_refused_unrun(plain: Path, tmp_path: Path) -> None:
+    mark = tmp_path / "ran"
+    code = pickle.dumps(Executes(mark))
+    with pytest.raises(InvalidModel, match="sample inputs"):
+        model_from_pt2(doctored(plain, tmp_path / "bad.pt2", "sample_inputs/model.pt", lambda _: code))
+    assert not mark.exists()
+
+
+def test_entries_that_are_no_data_are_refused(plain: Path, tmp_path: Path) -> None:
+    bad = doctored(plain, tmp_path / "bad.pt2", "-", bytes)
+    with zipfile.ZipFile(bad, "a") as archive:
+        archive.writestr(f"{archive.namelist()[0].partition('/')[0]}/data/aotinductor/model/code.so", b"")
+    with pytest.raises(InvalidModel, match=r"code\.so"):
+        scanned_pt2(bad)
+
+
+def test_entries_that_differ_only_in_case_are_refused(plain: Path, tmp_path: Path) -> None:
+    bad = doctored(plain, tmp_path / "bad.pt2", "-", bytes)
+    with zipfile.ZipFile(bad, "a") as archive:
+        name = next(n for n in archive.namelist() if n.endswith("model.json"))
+        archive.writestr(name.replace("model.json", "MODEL.json"), b"{}")
+    with pytest.raises(InvalidModel, match="repeated"):
+        scanned_pt2(bad)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a zip", b"PK\x03\x04 broken"])
+def test_what_is_no_archive_is_not_a_model_file(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.pt2").write_bytes(content)
+    with pytest.raises(InvalidModel, match="is not a model file"):
+        model_from_pt2(tmp_path / "a.pt2")
+
+
+def test_a_truncated_archive_is_refused(plain: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.pt2").write_bytes(plain.read_bytes()[:-200])
+    with pytest.raises(InvalidModel):
+        model_from_pt2(tmp_path / "a.pt2")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidModel, match=r"missing\.pt2"):
+        model_from_pt2(tmp_path / "missing.pt2")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["s85", "2*s0 + 1", "Symbol('s85', positive=True, integer=True)", "Mul(Integer(2), Symbol('s0'))", "s0 <= 9"],
+)
+def test_sizes_are_in_the_grammar(text: str) -> None:
+    assert is_size_text(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["os", "f(s0)", "s0.real", "(lambda: 1)()", "Symbol('__import__')", "[s0]", "s0 if s0 else s1", "2**9**9", 3],
+)
+def test_anything_else_is_not_in_the_grammar(text: object) -> None:
+    assert not is_size_text(text)
