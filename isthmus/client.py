@@ -1,4 +1,4 @@
-"""A client for a running edge: numpy arrays or files in, a Result out. Any Open Inference Protocol client does the same."""
+"""A client for a running edge: arrays or files in, a Result out. Any Open Inference Protocol client does the same."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The configuration file: models, edge, cloud, link, policy; validated, with errors that name the key and the remedy."""
+"""The configuration file: models, edge, cloud, link, policy; errors name the key and the remedy."""
 
 from __future__ import annotations
 

@@ -6,12 +6,12 @@ import asyncio
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from rich.console import Console
 from rich.table import Table
 
 from isthmus.answers import best_classes
-from isthmus.cli.run_commands import interrupted
 from isthmus.client import AsyncClient, Result
 from isthmus.configuration import (
     CloudConfiguration,
@@ -21,7 +21,8 @@ from isthmus.configuration import (
     ModelConfiguration,
 )
 from isthmus.deployment import Deployment, Sides, deploy, export_models
-from isthmus.errors import InvalidInput, NotFound
+from isthmus.errors import NotFound
+from isthmus.interruption import interruptible
 from isthmus.units import format_bandwidth, format_duration
 from isthmus.zoo import demo_photos
 from nodes.compute_pool import ComputePool
@@ -40,6 +41,8 @@ from simulations.link_emulator import LinkShape
 
 __all__ = ["LINKS", "SLOWDOWN", "run_demo"]
 
+RuntimeName = Literal["ray", "process"]
+
 MODEL = "efficientnet-lite0"
 SLOWDOWN = 4.0
 LINKS = (Link(1e6, 1e6, 0.1), Link(5e6, 5e6, 0.04), Link(20e6, 20e6, 0.02), Link(200e6, 200e6, 0.005))
@@ -53,23 +56,21 @@ TIMEOUT_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """One way to answer a request: how the table calls it, and the policy that forces it ("" for the configured one)."""
+    """Run it all and print it; leave `cut.svg` in `output`. Raises NotFound without the extra `zoo`."""
 
     title: str
     policy: str
 
 
-async def run_demo(output: Path, runtime: str) -> None:
-    """Run it all and print it. Leaves `cut.svg` in `output`. Raises NotFound where the extra `zoo` is not installed."""
-    if runtime not in ("ray", "process"):
-        raise InvalidInput("--runtime", "is not known", value=runtime, remedy="use ray or process")
+async def run_demo(output: Path, runtime: RuntimeName) -> None:
+    """Run it all, print it, leave `cut.svg` in `output`. Raises NotFound without the extra `zoo`."""
     console = Console()
     photos = demo_photos()[-PHOTOS:]
     if not photos:
         raise NotFound("photos: none found; install the extra: pip install 'isthmus[zoo]'")
     started_s = time.monotonic()
     configuration = _configuration(runtime)
-    async with interrupted():
+    async with interruptible():
         with console.status("exporting the model, measuring this machine, starting edge and cloud"):
             artifacts = await asyncio.to_thread(export_models, configuration.models, Path.cwd(), console.log)
             model = load_artifact(artifacts[0].path)
@@ -85,7 +86,7 @@ async def run_demo(output: Path, runtime: str) -> None:
     console.print(f"done in {time.monotonic() - started_s:.0f} s")
 
 
-def _configuration(runtime: str) -> Configuration:
+def _configuration(runtime: RuntimeName) -> Configuration:
     first = LINKS[0]
     return Configuration.model_validate(
         {
@@ -137,7 +138,7 @@ async def _timed(client: AsyncClient, photo: Path, way: _Way) -> tuple[Result, f
 
 
 def _table(title: str, model: Model, results: list[tuple[_Way, tuple[Result, float]]]) -> Table:
-    table = Table(title=title, title_justify="left")
+    table = Table(title=title, title_justify="left", show_edge=False)
     for column in ("plan", "predicted", "measured", "on the wire", "class"):
         table.add_column(column, justify="left" if column in ("plan", "class") else "right")
     labels = model.interface.outputs[0].labels

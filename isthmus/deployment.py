@@ -1,4 +1,4 @@
-"""What `isthmus up`, `cloud` and `edge` run: models exported once, the registry, the emulated link, the nodes, in order."""
+"""What `isthmus up`, `cloud` and `edge` run: models exported once, then registry, emulated link and nodes."""
 
 from __future__ import annotations
 

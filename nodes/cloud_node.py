@@ -1,4 +1,4 @@
-"""The cloud node: prepares the plans that edges offer and computes their suffixes, one at a time, off the event loop."""
+"""The cloud node: prepares the plans that edges offer and computes their suffixes, off the event loop."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ __all__ = ["Datatype", "datatype_of", "datatype_of_dtype"]
 
 @dataclass(frozen=True, slots=True)
 class Datatype:
-    """One datatype: its name in the protocol, in torch and plans ("float32"), in numpy, and its field of typed contents.
+    """One datatype: its name in the protocol, in torch and plans ("float32"), in numpy; its field of typed contents.
 
     numpy is "" where numpy has none (BF16), contents "" where the protocol allows raw contents only.
     """

@@ -1,4 +1,4 @@
-"""An edge as a whole: models, engine, node, gateway, the watch on the fleet; started and drained by whatever hosts it."""
+"""An edge as a whole: models, engine, node, gateway, the watch on the fleet; whatever hosts it starts and drains it."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ __all__ = ["Gateway", "InferRequest", "InferResult", "ModelDescription", "StageT
 
 @dataclass(frozen=True, slots=True)
 class InferRequest:
-    """One request, checked. timeout_s: time left when it arrived, None without a deadline; priority: 1 first, 0 default.
+    """One request, checked. timeout_s: time left on arrival, None without a deadline; priority: 1 first, 0 default.
 
     policy and plan_id: what the request asks for, "" for the configured policy.
     """

@@ -1,4 +1,4 @@
-"""The two halves of one plan, ready to run: boundary tensors out of inputs on the edge, outputs out of them in the cloud.
+"""The two halves of one plan, ready to run: inputs to boundary tensors on the edge, those to outputs in the cloud.
 
 Both are blocking and belong in a `ComputePool`. Each stage is timed on its own clock.
 """
@@ -30,7 +30,7 @@ Tensors = Mapping[str, torch.Tensor]
 class EdgeOutcome:
     """What the edge's half left: encoded tensors for the cloud, and all that it takes to finish without the cloud.
 
-    boundary holds tensors by name, or the image files of an input that crossed as files; it is kept until the answer is in.
+    boundary holds tensors by name, or the image files of an input that crossed as files, until the answer is in.
     """
 
     encoded: tuple[EncodedTensor, ...]

@@ -26,7 +26,7 @@ class ReadyPlan:
 
 
 class ModelRuntime:
-    """A served model. `plans` is replaced as a whole when a better table is measured: a request sees one or the other."""
+    """A served model. Its plans are replaced as a whole: a request sees the old table or the new one."""
 
     def __init__(self, model: Model) -> None:
         self.model = model

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from nodes.codecs.factory import IMAGE_CODEC_NAMES
 from nodes.engines.base import Engine
 from nodes.halves import EdgeHalf
+from nodes.inputs import ModelInputs
 from nodes.measure.accuracy import measure_accuracy
 from nodes.measure.timing import measure
 from nodes.model_runtime import ReadyPlan, wire_codecs
@@ -99,9 +100,7 @@ class PlanBuilder:
         small, large = MEASURED_BATCHES
         inputs = {batch: sample_inputs(self._model, batch, crossing) for batch in MEASURED_BATCHES}
         sizes = {batch: half.run(inputs[batch]).encoded for batch in MEASURED_BATCHES}
-        times = {
-            b: measure(lambda b=b: half.run(inputs[b]), budget_s=MEASURE_BUDGET_S).seconds for b in MEASURED_BATCHES
-        }
+        times = {batch: self._time(half, inputs[batch]) for batch in MEASURED_BATCHES}
         outcome = half.run(inputs[small])
         finish_s = measure(lambda: half.finish_locally(outcome), budget_s=MEASURE_BUDGET_S).seconds
         file_crosses = any(t.codec == "file" for t in plan.boundary)
@@ -119,6 +118,9 @@ class PlanBuilder:
         )
         entry = PlanEntry(replace(plan, boundary=counted), costs, file_crosses)
         return ReadyPlan(entry, self._half(plan, self._slowdown))
+
+    def _time(self, half: EdgeHalf, inputs: ModelInputs) -> float:
+        return measure(lambda: half.run(inputs), budget_s=MEASURE_BUDGET_S).seconds
 
     def _half(self, plan: Plan, slowdown: float) -> EdgeHalf:
         uplink, downlink = wire_codecs(plan.boundary), wire_codecs(plan.downlink)

@@ -20,7 +20,7 @@ def cut_plan(
 ) -> Plan:
     """The plan of `edge_ops` with `codecs` by tensor and `default` for the others; outputs come back raw.
 
-    int8 as the default leaves what is not floating (integers, masks) to zstd. Raises InvalidPlan for a set that is no cut.
+    int8 as the default leaves what is not floating (integers, masks) to zstd. Raises InvalidPlan where it is no cut.
     """
     graph = model.graph
     kept = graph.kept(edge_ops)

@@ -1,7 +1,7 @@
-"""One request on an edge node, from choice to answer: prefix, wire, suffix, and resume from the cut when the cloud fails.
+"""One request on an edge node, from choice to answer: prefix, wire, suffix, or resume from the cut.
 
-The boundary tensors are kept until the answer is in. Whatever happens to the replica, the request ends in an answer: the
-edge computes the suffix itself, from the same tensors, so nothing on its side of the cut is computed twice.
+The boundary tensors are kept until the answer is in. Whatever happens to the replica, the request ends in an answer:
+the edge computes the suffix itself, from the same tensors, so nothing on its side of the cut is computed twice.
 """
 
 from __future__ import annotations

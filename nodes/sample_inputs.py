@@ -19,7 +19,7 @@ SAMPLE_WIDTH, SAMPLE_HEIGHT = 640, 480
 
 
 def sample_file() -> bytes:
-    """A JPEG of 640 x 480 with detail at every scale, as a photo has: what decoding and resizing cost is measured on it."""
+    """A JPEG of 640 x 480 with detail at every scale, as a photo has: decoding and resizing are measured on it."""
     noise = np.random.default_rng(0)
     picture = np.zeros((SAMPLE_HEIGHT, SAMPLE_WIDTH, 3))
     for cells in (4, 16, 64, 256):

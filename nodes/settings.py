@@ -1,4 +1,4 @@
-"""What it takes to run a node, as plain data: it crosses process borders as JSON and holds no objects of the launcher."""
+"""What it takes to run a node, as plain data that crosses process borders as JSON."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class CloudSettings:
 
 @dataclass(frozen=True, slots=True)
 class EdgeSettings:
-    """One edge. slowdown: emulated, 1.0 for none. policy: the configured policy's name. registry "": no cloud at all."""
+    """One edge. slowdown: emulated, 1.0 for none. policy: the configured one's name. registry "": no cloud at all."""
 
     models: tuple[ModelArtifact, ...]
     listen: str

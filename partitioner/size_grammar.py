@@ -1,4 +1,4 @@
-"""The little language of symbolic sizes in a .pt2: names, whole numbers, arithmetic and comparisons. Nothing else."""
+"""The little language of symbolic sizes in a .pt2: names, sizes of inputs, whole numbers, arithmetic, comparisons."""
 
 from __future__ import annotations
 
@@ -71,6 +71,11 @@ def _is_size(node: ast.expr) -> bool:
             return bool(re.match(r"[0-9.e+-]+\Z", number)) and _are_assumptions(node.keywords)
         case ast.Call(func=ast.Name(id=name), args=args, keywords=[]):
             return name in _FUNCTIONS and all(map(_is_size, args))
+        case ast.Subscript(
+            value=ast.Call(func=ast.Attribute(value=tensor, attr="size"), args=[], keywords=[]),
+            slice=ast.Constant(value=int()),
+        ):
+            return _is_input(tensor)
         case ast.BinOp(left, op, right):
             return isinstance(op, _OPERATORS) and _is_size(left) and _is_size(right)
         case ast.UnaryOp(op, operand):
@@ -81,6 +86,13 @@ def _is_size(node: ast.expr) -> bool:
             return all(isinstance(o, _COMPARISONS) for o in ops) and all(map(_is_size, [left, *comparators]))
         case _:
             return False
+
+
+def _is_input(node: ast.expr) -> bool:
+    """L['image'] or L['args'][0]: how guards name an input."""
+    while isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
+        node = node.value
+    return isinstance(node, ast.Name) and node.id == "L"
 
 
 def _are_assumptions(keywords: list[ast.keyword]) -> bool:

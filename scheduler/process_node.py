@@ -1,8 +1,8 @@
 """One node in a process of its own: `python -m scheduler.process_node cloud|edge`, its settings on standard input.
 
 The first line of standard input is the settings; its end is the order to drain, so a node never outlives its launcher,
-however the launcher dies. On standard output come JSON lines: `{"ready": ADDRESS}`, for an edge later `{"planned": true}`,
-or `{"error": MESSAGE, "kind": CLASS}` before the process ends with 1.
+however the launcher dies. On standard output come JSON lines: `{"ready": ADDRESS}`, for an edge later
+`{"planned": true}`, or `{"error": MESSAGE, "kind": CLASS}` before the process ends with 1.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
+from typing import NoReturn
 
-import click
 import typer
 
 from isthmus.cli.emulate_link import emulate_link
@@ -33,17 +33,28 @@ app.command("status")(status)
 app.command("emulate-link")(emulate_link)
 
 
+# Typer brings its own copy of click in some releases: its usage errors are reached through its public names.
+_UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+
+
 def main() -> None:
     """Run the command line: exit 0, 1 for a failure, 2 for bad usage; errors are one line on standard error."""
     try:
-        app(standalone_mode=False)
-    except click.exceptions.Abort:
+        sys.exit(app(standalone_mode=False) or 0)
+    except (typer.Abort, KeyboardInterrupt):
         sys.exit(130)
-    except click.ClickException as error:
-        print(f"error: {error.format_message()}", file=sys.stderr)
-        sys.exit(2)
+    except _UsageError as error:
+        _fail(_usage(error), 2)
     except IsthmusError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2 if isinstance(error, InvalidInput | NotFound) else 1)
-    except KeyboardInterrupt:
-        sys.exit(130)
+        _fail(str(error), 2 if isinstance(error, InvalidInput | NotFound) else 1)
+
+
+def _usage(error: Exception) -> str:
+    """What click would print of a usage error, which names the option or argument."""
+    format_message = getattr(error, "format_message", None)
+    return str(format_message() if format_message is not None else error)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    print("error: " + " ".join(message.split()), file=sys.stderr)
+    sys.exit(code)

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import signal
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from isthmus.errors import InvalidRequest
+from isthmus.interruption import interruptible, keep_forks_quiet
 
 if TYPE_CHECKING:
-    from isthmus.client import Result
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from isthmus.client import Result, Value
     from isthmus.configuration import Configuration
     from isthmus.deployment import Sides
 
-__all__ = ["cloud", "demo", "edge", "infer", "interrupted", "status", "up"]
+__all__ = ["cloud", "demo", "edge", "infer", "status", "up"]
 
 ConfigurationFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="The configuration file (YAML).")]
 DEFAULT_SERVER = "127.0.0.1:8001"
@@ -49,6 +50,7 @@ def _serve(path: Path, *, cloud_side: bool, edge_side: bool) -> None:
     from isthmus.telemetry import configure_logging
 
     configure_logging("warning")
+    keep_forks_quiet()
     configuration = read_configuration(path)
     from isthmus.deployment import Sides
 
@@ -58,7 +60,7 @@ def _serve(path: Path, *, cloud_side: bool, edge_side: bool) -> None:
 async def _serve_until_interrupted(configuration: Configuration, sides: Sides, folder: Path) -> None:
     from isthmus.deployment import deploy, export_models
 
-    async with interrupted() as over:
+    async with interruptible() as over:
         artifacts = await asyncio.to_thread(export_models, configuration.models, folder, _progress)
         async with deploy(configuration, sides, artifacts, _progress) as running:
             for line in _emulations(configuration, sides):
@@ -82,38 +84,6 @@ def _emulations(configuration: Configuration, sides: Sides) -> list[str]:
 
 def _progress(line: str) -> None:
     print(f"isthmus: {line}", file=sys.stderr, flush=True)
-
-
-@contextlib.asynccontextmanager
-async def interrupted() -> AsyncIterator[asyncio.Event]:
-    """An event that SIGINT and SIGTERM set. A signal before the block waits for it cancels what runs in the block."""
-    over = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    task = asyncio.current_task()
-    waiting = {"yes": False}
-
-    def stop() -> None:
-        over.set()
-        if not waiting["yes"] and task is not None:
-            task.cancel()
-
-    original_wait = over.wait
-
-    async def wait() -> bool:
-        waiting["yes"] = True
-        return await original_wait()
-
-    over.wait = wait  # type: ignore[method-assign]
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop)
-    try:
-        yield over
-    except asyncio.CancelledError:
-        if not over.is_set():
-            raise
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
 
 
 def infer(
@@ -140,15 +110,16 @@ def infer(
     _print_result(result)
 
 
-def _input_value(path: Path) -> object:
+def _input_value(path: Path) -> Value:
     import numpy as np
 
     if path.suffix != ".npy":
         return path
     try:
-        return np.load(path, allow_pickle=False)
+        array: NDArray[np.generic] = np.load(path, allow_pickle=False)
     except (OSError, ValueError) as error:
         raise InvalidRequest("--input", f"is not an array: {error}", value=str(path)) from error
+    return array
 
 
 def _print_result(result: Result) -> None:
@@ -180,9 +151,13 @@ def status(
 
 def demo(
     output: Annotated[Path, typer.Option("-o", help="Folder for the picture of the cut.")] = Path("demo-output"),
-    runtime: Annotated[str, typer.Option(help="ray or process.")] = "ray",
+    runtime: Annotated[Literal["ray", "process"], typer.Option(help="What hosts the nodes.")] = "ray",
 ) -> None:
     """Cut a real ImageNet model on this machine and watch what is chosen on four links, and why."""
+    from isthmus.telemetry import configure_logging
+
+    configure_logging("warning")
+    keep_forks_quiet()
     from isthmus.demo import run_demo
 
     asyncio.run(run_demo(output, runtime))

@@ -24,7 +24,7 @@ MIN_CHUNK_BYTES = 16 << 10
 MAX_CHUNK_BYTES = 512 << 10
 DEFAULT_PRIORITY = 1 << 31
 
-Frame = TypeVar("Frame", pb.EdgeFrame, pb.CloudFrame)
+Frame = TypeVar("Frame")
 
 
 def chunk_bytes(total_bytes: int) -> int:

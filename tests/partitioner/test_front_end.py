@@ -57,7 +57,6 @@ REFUSED: dict[str, tuple[nn.Module, str]] = {
     "size from data": (Does(lambda x: x[x > 0]), "not a fixed multiple of the batch|depend on the data|batch"),
     "fixed batch": (Does(lambda x: x.reshape(2, 3) + 1), "batch"),
     "numpy": (Does(lambda x: torch.from_numpy(x.numpy() * 2)), "InvalidModel|cannot be exported|leaves torch|fixes"),
-    "batch squared": (Does(lambda x: x @ x.T), "not a fixed multiple of the batch"),
     "layout read": (Does(lambda x: x.as_strided((x.shape[0], 1), (3, 1)) + 1), "as_strided"),
 }
 
@@ -151,3 +150,15 @@ def test_whole_model_equals_the_module_bit_for_bit(case: Any) -> None:
         expected = torch.utils._pytree.tree_leaves(case.module(*(t.clone() for t in inputs)))
         found = case.model(*inputs)
     assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+
+
+@pytest.mark.parametrize("name", ["views", "batch-sizes", "multi-input", "early-output"])
+def test_a_pt2_file_with_constants_sizes_and_several_results_passes(tmp_path: Path, case_named: Any, name: str) -> None:
+    case = case_named(name)
+    inputs = case.inputs(3)
+    shapes = tuple({0: torch.export.Dim.DYNAMIC} for _ in inputs)
+    with torch.no_grad():
+        torch.export.save(torch.export.export(case.module, inputs, dynamic_shapes=shapes), tmp_path / "saved.pt2")
+    model = model_from_pt2(tmp_path / "saved.pt2")
+    with torch.inference_mode():
+        assert all(torch.equal(a, b) for a, b in zip(model(*inputs), case.model(*inputs), strict=True))

@@ -127,7 +127,14 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["s85", "2*s0 + 1", "Symbol('s85', positive=True, integer=True)", "Mul(Integer(2), Symbol('s0'))", "s0 <= 9"],
+    [
+        "s85",
+        "2*s0 + 1",
+        "Symbol('s85', positive=True, integer=True)",
+        "Mul(Integer(2), Symbol('s0'))",
+        "s0 <= 9",
+        "L['a'].size()[0] == L['args'][0].size()[1]",
+    ],
 )
 def test_sizes_are_in_the_grammar(text: str) -> None:
     assert is_size_text(text)
@@ -135,7 +142,20 @@ def test_sizes_are_in_the_grammar(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["os", "f(s0)", "s0.real", "(lambda: 1)()", "Symbol('__import__')", "[s0]", "s0 if s0 else s1", "2**9**9", 3],
+    [
+        "os",
+        "f(s0)",
+        "s0.real",
+        "L['a'].item()",
+        "L['a'].size.__self__",
+        "L[f()].size()[0]",
+        "(lambda: 1)()",
+        "Symbol('__import__')",
+        "[s0]",
+        "s0 if s0 else s1",
+        "2**9**9",
+        3,
+    ],
 )
 def test_anything_else_is_not_in_the_grammar(text: object) -> None:
     assert not is_size_text(text)

@@ -1,0 +1,60 @@
+"""The configuration file: defaults, and every mistake named by its key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from isthmus.configuration import read_configuration
+from isthmus.errors import InvalidConfiguration, IsthmusError
+
+MODELS = "models: [{name: m, source: 'a:b'}]\n"
+
+
+def read(tmp_path: Path, text: str):  # type: ignore[no-untyped-def]
+    path = tmp_path / "isthmus.yaml"
+    path.write_text(text)
+    return read_configuration(path)
+
+
+def test_only_models_is_required(tmp_path: Path) -> None:
+    made = read(tmp_path, MODELS)
+    assert (made.edge.listen, made.edge.runtime, made.cloud.replicas) == ("127.0.0.1:8001", "ray", 1)
+    assert made.link is None
+    assert made.policy == "latency"
+
+
+def test_link_takes_quantities_as_people_write_them(tmp_path: Path) -> None:
+    link = read(tmp_path, MODELS + "link: {bandwidth: 20mbps, rtt: 30ms, uplink: 5mbps}").link
+    assert (link.uplink_bps, link.downlink_bps, link.rtt) == (5e6, 20e6, 0.03)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "not a mapping"),
+        ("models: []", "models"),
+        ("{]", "not YAML"),
+        (MODELS + "edgee: {}", "edgee: is not a key"),
+        (MODELS + "edge: {thread: 1}", "edge.thread: is not a key"),
+        (MODELS + "edge: {threads: 0}", "edge.threads"),
+        (MODELS + "edge: {listen: nowhere}", "127.0.0.1:8001"),
+        (MODELS + "link: {bandwidth: .nan}", "finite"),
+        (MODELS + "link: {bandwidth: 20furlongs}", "furlongs"),
+        (MODELS + "link: {rtt: 30ms}", "link.uplink: is missing"),
+        (MODELS + "edge: {emulate_slowdown: 0.5}", "edge.emulate_slowdown"),
+        ("models: [{name: m, source: a}, {name: m, source: b}]", "one name"),
+        ("models: [{name: '../m', source: a}]", "models.0.name"),
+    ],
+)
+def test_a_mistake_is_named(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(IsthmusError) as caught:
+        read(tmp_path, text)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidConfiguration, match="cannot be read"):
+        read_configuration(tmp_path / "none.yaml")

@@ -1,0 +1,265 @@
+"""An edge and a cloud stream joined by a fake wire, under every interleaving that hypothesis finds."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from isthmus.errors import IsthmusError, LocalProtocolError, RemoteProtocolError
+from isthmus.v1 import segment_pb2 as pb
+from nodes.codecs.base import EncodedTensor
+from nodes.protocol.assembly import ReceiveSpan
+from nodes.protocol.cloud_stream import CloudState, CloudStream, Rejection
+from nodes.protocol.edge_stream import EdgeState, EdgeStream, PlanDefinition, WireRequest
+from nodes.protocol.events import (
+    CloudEvent,
+    CloudTimings,
+    Connected,
+    EdgeEvent,
+    MeasuredBatch,
+    PeerDraining,
+    PlanOffered,
+    PlanPrepared,
+    RequestArrived,
+    RequestCancelled,
+    RequestFailed,
+    RequestRejected,
+    ResponseArrived,
+    WireCodec,
+)
+from nodes.protocol.limits import StreamLimits
+
+TIMINGS = CloudTimings(ReceiveSpan(0.1, 10), 0.2, 0.3, 0.4, 0.5)
+
+
+def tensor(size: int, name: str = "x") -> EncodedTensor:
+    return EncodedTensor(name, "uint8", (size,), (), "raw", {}, bytes(i % 251 for i in range(size)))
+
+
+def request(request_id: int, size: int = 3, **facts: object) -> WireRequest:
+    return WireRequest(request_id, "digest", 1, (tensor(size),), **facts)  # type: ignore[arg-type]
+
+
+class Pair:
+    """Both ends and the two directions between them."""
+
+    def __init__(self, limits: StreamLimits | None = None) -> None:
+        self.edge = EdgeStream("edge-1")
+        self.cloud = CloudStream("replica-1", {"m": "d"}, limits or StreamLimits())
+        self.edge_heard: list[EdgeEvent] = []
+        self.cloud_heard: list[CloudEvent] = []
+
+    def step_up(self) -> bool:
+        frame = self.edge.next_frame()
+        if frame is None:
+            return False
+        copy = pb.EdgeFrame.FromString(frame.SerializeToString())
+        self.cloud_heard += self.cloud.receive(copy, 1.0)
+        return True
+
+    def step_down(self) -> bool:
+        frame = self.cloud.next_frame()
+        if frame is None:
+            return False
+        copy = pb.CloudFrame.FromString(frame.SerializeToString())
+        self.edge_heard += self.edge.receive(copy, 2.0)
+        return True
+
+    def settle(self) -> None:
+        while self.step_up() | self.step_down():
+            pass
+
+    def answer_all(self) -> None:
+        for event in [e for e in self.cloud_heard if isinstance(e, RequestArrived)]:
+            self.cloud.respond(event, event.tensors, TIMINGS)
+        self.settle()
+
+
+@pytest.fixture
+def pair() -> Pair:
+    made = Pair()
+    made.settle()
+    return made
+
+
+def test_handshake_opens_both_ends(pair: Pair) -> None:
+    assert pair.edge.state is EdgeState.OPEN
+    assert pair.cloud.state is CloudState.OPEN
+    assert pair.edge_heard == [Connected("replica-1", {"m": "d"})]
+
+
+def test_a_request_comes_back_whole(pair: Pair) -> None:
+    pair.edge.submit(request(1, size=200_000, remaining_s=2.0, priority=3))
+    pair.settle()
+    pair.answer_all()
+    arrived = next(e for e in pair.cloud_heard if isinstance(e, RequestArrived))
+    answered = next(e for e in pair.edge_heard if isinstance(e, ResponseArrived))
+    assert arrived.tensors == answered.tensors == (tensor(200_000),)
+    assert (arrived.deadline_s, arrived.priority) == (3.0, 3)
+    assert answered.timings == TIMINGS
+
+
+def test_an_empty_tensor_crosses(pair: Pair) -> None:
+    pair.edge.submit(request(1, size=0))
+    pair.settle()
+    pair.answer_all()
+    assert [e.request_id for e in pair.edge_heard if isinstance(e, ResponseArrived)] == [1]
+
+
+def test_an_urgent_request_passes_a_large_one(pair: Pair) -> None:
+    pair.edge.submit(request(1, size=4_000_000, deadline_s=100.0))
+    pair.step_up()
+    pair.edge.submit(request(2, size=10, deadline_s=1.0))
+    pair.settle()
+    assert [e.request_id for e in pair.cloud_heard if isinstance(e, RequestArrived)] == [2, 1]
+
+
+def test_a_plan_is_offered_and_answered(pair: Pair) -> None:
+    codec = WireCodec("x", "int8", {"bits": "8"})
+    plan = PlanDefinition("w", "m", ("a", "b"), (codec,), ())
+    pair.edge.offer(plan)
+    pair.settle()
+    offered = next(e for e in pair.cloud_heard if isinstance(e, PlanOffered))
+    assert (offered.edge_ops, offered.uplink) == (plan.edge_ops, (codec,))
+    times = (MeasuredBatch(1, 0.1, 0.2, 0.3),)
+    pair.cloud.plan_ready("w", times)
+    pair.settle()
+    assert pair.edge_heard[-1] == PlanPrepared("w", times)
+
+
+def test_an_error_frame_fails_one_request_only(pair: Pair) -> None:
+    pair.edge.submit(request(1))
+    pair.edge.submit(request(2))
+    pair.settle()
+    pair.cloud.reject(1, Rejection("INTERNAL", "COMPUTE", "no"))
+    pair.answer_all()
+    assert [e.request_id for e in pair.edge_heard if isinstance(e, RequestFailed)] == [1]
+    assert [e.request_id for e in pair.edge_heard if isinstance(e, ResponseArrived)] == [2]
+
+
+def test_a_cancelled_request_is_never_answered(pair: Pair) -> None:
+    pair.edge.submit(request(1))
+    pair.settle()
+    pair.edge.cancel(1)
+    pair.settle()
+    pair.answer_all()
+    assert any(isinstance(e, RequestCancelled) for e in pair.cloud_heard)
+    assert not any(isinstance(e, ResponseArrived) for e in pair.edge_heard)
+
+
+def test_a_draining_cloud_answers_what_it_has_and_refuses_the_rest(pair: Pair) -> None:
+    pair.edge.submit(request(1))
+    pair.settle()
+    pair.edge.submit(request(2))  # on its way while the cloud starts to drain
+    pair.cloud.drain()
+    pair.settle()
+    pair.answer_all()
+    assert any(isinstance(e, PeerDraining) for e in pair.edge_heard)
+    assert [e.request_id for e in pair.edge_heard if isinstance(e, ResponseArrived)] == [1]
+    assert [e.reason for e in pair.edge_heard if isinstance(e, RequestFailed)] == ["DRAINING"]
+    with pytest.raises(LocalProtocolError):
+        pair.edge.submit(request(3))
+
+
+def test_closing_names_what_was_in_flight(pair: Pair) -> None:
+    pair.edge.submit(request(7))
+    pair.settle()
+    assert pair.edge.close() == (7,)
+    assert pair.cloud.close() == (7,)
+    with pytest.raises(LocalProtocolError):
+        pair.edge.submit(request(8))
+
+
+def test_a_message_over_the_limit_is_rejected_and_the_stream_goes_on() -> None:
+    pair = Pair(StreamLimits(message_bytes=100))
+    pair.settle()
+    pair.edge.submit(request(1, size=101))
+    pair.edge.submit(request(2, size=100))
+    pair.settle()
+    pair.answer_all()
+    assert [e.request_id for e in pair.cloud_heard if isinstance(e, RequestRejected)] == [1]
+    assert [e.request_id for e in pair.edge_heard if isinstance(e, ResponseArrived)] == [2]
+
+
+def test_another_major_version_is_refused() -> None:
+    cloud = CloudStream("r", {})
+    with pytest.raises(RemoteProtocolError, match="version"):
+        cloud.receive(pb.EdgeFrame(hello=pb.Hello(protocol_major=99)), 0.0)
+
+
+def test_frames_before_the_handshake_are_refused() -> None:
+    with pytest.raises(RemoteProtocolError):
+        CloudStream("r", {}).receive(pb.EdgeFrame(echo=pb.Echo(token=1)), 0.0)
+    with pytest.raises(RemoteProtocolError):
+        EdgeStream("e").receive(pb.CloudFrame(draining=pb.Draining()), 0.0)
+
+
+@given(
+    sizes=st.lists(st.integers(0, 60_000), min_size=1, max_size=6),
+    moves=st.lists(st.sampled_from(["up", "down", "answer"]), max_size=120),
+    cancelled=st.sets(st.integers(0, 5)),
+)
+def test_every_request_ends_exactly_once_under_any_interleaving(
+    sizes: list[int], moves: list[str], cancelled: set[int]
+) -> None:
+    pair = Pair()
+    for number, size in enumerate(sizes):
+        pair.edge.submit(request(number, size=size))
+    answered: set[int] = set()
+
+    def answer() -> None:
+        for event in pair.cloud_heard:
+            if isinstance(event, RequestArrived) and event.request_id not in answered:
+                answered.add(event.request_id)
+                pair.cloud.respond(event, event.tensors, TIMINGS)
+
+    for move in moves:
+        {"up": pair.step_up, "down": pair.step_down, "answer": answer}[move]()
+    ended_early = {e.request_id for e in pair.edge_heard if isinstance(e, ResponseArrived)}
+    for number in cancelled & set(range(len(sizes))):
+        pair.edge.cancel(number)
+    while (
+        pair.step_up()
+        | pair.step_down()
+        | (len(answered) < sum(isinstance(e, RequestArrived) for e in pair.cloud_heard))
+    ):
+        answer()
+    ended = [e.request_id for e in pair.edge_heard if isinstance(e, ResponseArrived)]
+    assert len(ended) == len(set(ended))
+    assert set(ended) == ended_early | (set(range(len(sizes))) - cancelled)
+    for event in pair.edge_heard:
+        if isinstance(event, ResponseArrived):
+            assert event.tensors == (tensor(sizes[event.request_id]),)
+
+
+@given(data=st.binary(max_size=300))
+def test_garbage_on_the_wire_raises_nothing_but_our_errors(data: bytes) -> None:
+    from google.protobuf.message import DecodeError
+
+    pair = Pair()
+    pair.settle()
+    try:
+        frame = pb.EdgeFrame.FromString(data)
+    except DecodeError:
+        return
+    try:
+        pair.cloud.receive(frame, 0.0)
+    except IsthmusError:
+        return
+    assert pair.cloud.state is CloudState.OPEN
+
+
+@given(index=st.integers(0, 3), offset=st.integers(0, 20), size=st.integers(0, 20), announced=st.integers(0, 20))
+def test_a_chunk_that_does_not_fit_rejects_its_request_only(index: int, offset: int, size: int, announced: int) -> None:
+    pair = Pair()
+    pair.settle()
+    header = pb.TensorHeader(name="x", dtype="uint8", shape=[announced], encoded_bytes=announced)
+    pair.cloud.receive(pb.EdgeFrame(request=pb.RequestHeader(request_id=1, tensors=[header])), 0.0)
+    events = pair.cloud.receive(
+        pb.EdgeFrame(chunk=pb.Chunk(request_id=1, tensor_index=index, offset=offset, data=bytes(size))), 0.0
+    )
+    fits = index == 0 and offset == 0 and size <= announced
+    rejected = any(isinstance(event, RequestRejected) for event in events)
+    assert rejected == (announced > 0 and not fits)
+    assert pair.cloud.state is CloudState.OPEN

@@ -1,0 +1,95 @@
+"""Open Inference Protocol messages: raw and typed contents, BYTES, parameters, and what breaks them."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from isthmus.errors import InvalidRequest
+from isthmus.oip import open_inference_pb2 as oip
+from nodes.transport.oip_messages import (
+    parameter_values,
+    read_inputs,
+    set_parameters,
+    split_bytes_elements,
+    write_output,
+)
+
+
+def one_input(datatype: str, shape: list[int], raw: bytes | None = None, **contents: object) -> oip.ModelInferRequest:
+    request = oip.ModelInferRequest(model_name="m")
+    added = request.inputs.add(name="x", datatype=datatype, shape=shape)
+    if raw is not None:
+        request.raw_input_contents.append(raw)
+    for name, values in contents.items():
+        getattr(added.contents, name).extend(values)
+    return request
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64"])
+def test_a_written_tensor_reads_back_equal(dtype: str) -> None:
+    tensor = torch.tensor([[0, 1, 1], [1, 0, 1]]).to(getattr(torch, dtype))
+    response = oip.ModelInferResponse()
+    write_output(response, "x", tensor)
+    request = one_input(response.outputs[0].datatype, [2, 3], response.raw_output_contents[0])
+    (read,) = read_inputs(request)
+    assert read.tensor is not None
+    assert torch.equal(read.tensor, tensor)
+    assert read.tensor.dtype == tensor.dtype
+
+
+def test_typed_contents_read_as_tensors() -> None:
+    (read,) = read_inputs(one_input("FP32", [1, 2], fp32_contents=[1.5, -2.0]))
+    assert read.tensor is not None
+    assert read.tensor.tolist() == [[1.5, -2.0]]
+
+
+@given(st.lists(st.binary(max_size=50), max_size=5))
+def test_raw_bytes_elements_split_as_they_were_framed(elements: list[bytes]) -> None:
+    raw = b"".join(struct.pack("<I", len(element)) + element for element in elements)
+    assert split_bytes_elements(raw, "x") == tuple(elements)
+
+
+@given(st.binary(max_size=60))
+def test_garbage_bytes_elements_are_refused_or_read_whole(raw: bytes) -> None:
+    try:
+        elements = split_bytes_elements(raw, "x")
+    except InvalidRequest:
+        return
+    assert sum(4 + len(element) for element in elements) == len(raw)
+
+
+@pytest.mark.parametrize(
+    ("request_", "words"),
+    [
+        (one_input("FP32", [1, 2], b"1234"), "takes 8 bytes"),
+        (one_input("FP99", [1], b""), "is not a datatype"),
+        (one_input("FP32", [-1], b""), "zero or more"),
+        (one_input("FP32", [3], fp32_contents=[1.0]), "asks for 3 values"),
+        (one_input("UINT8", [1], uint_contents=[300]), "outside UINT8"),
+        (one_input("FP16", [1], fp32_contents=[1.0]), "no typed contents"),
+        (one_input("BYTES", [2], b"\x01\x00\x00\x00a"), "asks for 2 elements"),
+        (one_input("FP32", [1], b"1234", fp32_contents=[1.0]), "both contents"),
+    ],
+)
+def test_a_broken_input_is_refused_by_name(request_: oip.ModelInferRequest, words: str) -> None:
+    with pytest.raises(InvalidRequest, match=words):
+        read_inputs(request_)
+
+
+def test_raw_contents_must_match_the_inputs() -> None:
+    request = one_input("FP32", [1], b"1234")
+    request.raw_input_contents.append(b"")
+    with pytest.raises(InvalidRequest, match="2 entries for 1 inputs"):
+        read_inputs(request)
+
+
+def test_parameters_keep_their_kinds() -> None:
+    values = {"a": True, "b": 3, "c": "x", "d": 0.5}
+    response = oip.ModelInferResponse()
+    set_parameters(response, values)
+    assert parameter_values(response.parameters) == values

@@ -1,0 +1,85 @@
+"""Real processes: an artifact of the real model, and `isthmus up` as an operator runs it."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from isthmus.client import Client
+
+MODEL = "efficientnet-lite0"
+READY_TIMEOUT_S = 240
+
+
+@dataclass(frozen=True)
+class Up:
+    """A running `isthmus up`: its process and the address it printed."""
+
+    process: subprocess.Popen[str]
+    address: str
+
+
+@pytest.fixture(scope="session")
+def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """efficientnet-lite0 with its real weights, imported once by the command line."""
+    folder = tmp_path_factory.mktemp("artifacts") / MODEL
+    command = [sys.executable, "-m", "isthmus", "import", "isthmus.zoo:efficientnet_lite0", "-o", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="session")
+def run_up(tmp_path_factory: pytest.TempPathFactory, artifact: Path) -> Callable[..., object]:
+    """Starts `isthmus up` (or `edge`, `cloud`) with sections of a configuration; ends it with Ctrl-C."""
+
+    @contextlib.contextmanager
+    def start(command: str = "up", **sections: dict[str, object]) -> Iterator[Up]:
+        configuration = {"models": [{"name": MODEL, "source": str(artifact)}], **sections}
+        path = tmp_path_factory.mktemp("config") / "isthmus.yaml"
+        path.write_text(yaml.safe_dump(configuration))
+        log = path.with_suffix(".log")
+        with log.open("w") as errors:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "isthmus", command, str(path)], stdout=subprocess.PIPE, stderr=errors, text=True
+            )
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            assert line.startswith("ready: "), log.read_text()
+            yield Up(process, line.strip().removeprefix("ready: ").removeprefix("grpc://"))
+        finally:
+            process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(60)
+            process.kill()
+            process.wait()
+            process.stdout.close()
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def up(run_up: Callable[..., contextlib.AbstractContextManager[Up]]) -> Iterator[Up]:
+    """One deployment of bare processes on a fast emulated link, shared by the tests that do not break it."""
+    with run_up(
+        edge={"runtime": "process", "listen": "127.0.0.1:0", "emulate_slowdown": 4},
+        cloud={"runtime": "process", "registry_listen": "127.0.0.1:0"},
+        link={"bandwidth": "200mbps", "rtt": "5ms"},
+    ) as running:
+        yield running
+
+
+@pytest.fixture
+def client(up: Up) -> Iterator[Client]:
+    """A client of the shared deployment."""
+    with Client(up.address) as made:
+        yield made
