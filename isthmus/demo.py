@@ -56,7 +56,7 @@ TIMEOUT_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """Run it all and print it; leave `cut.svg` in `output`. Raises NotFound without the extra `zoo`."""
+    """One way to answer a request: its title, and the policy that forces it ("" for the configured one)."""
 
     title: str
     policy: str

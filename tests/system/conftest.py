@@ -62,7 +62,8 @@ def run_up(tmp_path_factory: pytest.TempPathFactory, artifact: Path) -> Callable
                 process.wait(60)
             process.kill()
             process.wait()
-            process.stdout.close()
+            if process.stdout is not None:
+                process.stdout.close()
 
     return start
 

@@ -40,13 +40,13 @@ def test_a_photo_gets_its_class_by_every_way(client: Client, policy: str, photo:
     assert best_class(result.outputs["logits"]) == expected
 
 
-def test_all_lossless_ways_give_the_same_bits_as_the_whole_model(client: Client, artifact: Path) -> None:
+def test_edge_only_and_cloud_only_agree_with_the_whole_model(client: Client, artifact: Path) -> None:
     image = np.random.default_rng(0).normal(size=(3, 3, 224, 224)).astype(np.float32)
     with torch.inference_mode():
         (whole,) = load_artifact(artifact)(torch.from_numpy(image))
     for policy in ("edge-only", "cloud-only"):
         result = client.infer(MODEL, {"image": image}, policy=policy, timeout_s=60)
-        np.testing.assert_allclose(result.outputs["logits"], whole.numpy(), rtol=0, atol=1e-4)
+        assert np.abs(result.outputs["logits"].astype(np.float32) - whole.numpy()).max() <= 1e-4
 
 
 def test_stages_sum_to_the_elapsed_time(client: Client) -> None:

@@ -89,7 +89,7 @@ def test_raw_contents_must_match_the_inputs() -> None:
 
 
 def test_parameters_keep_their_kinds() -> None:
-    values = {"a": True, "b": 3, "c": "x", "d": 0.5}
+    values: dict[str, bool | int | str | float] = {"a": True, "b": 3, "c": "x", "d": 0.5}
     response = oip.ModelInferResponse()
     set_parameters(response, values)
     assert parameter_values(response.parameters) == values
