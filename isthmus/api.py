@@ -26,6 +26,7 @@ from partitioner.spec import ModelSpec
 __all__ = [
     "AsyncClient",
     "Client",
+    "Costing",
     "DeviceProfile",
     "Link",
     "Model",

@@ -35,6 +35,8 @@ __all__ = ["EdgePlans", "PlanBuilder", "with_cloud_times"]
 MEASURED_BATCHES = (1, 2)
 MEASURE_BUDGET_S = 0.15
 MOST_CUTS = 7
+# How far a lossy plan may fall short of perfect agreement on the calibration inputs and still be offered.
+ACCURACY_BUDGET = 0.02
 # Any link: the candidates' grid replaces it.
 _ANY_LINK = Link(20e6, 20e6, 0.03)
 _NO_TIME = AffineTime(0.0, 0.0)
@@ -82,11 +84,17 @@ class PlanBuilder:
         for cut in cuts:
             plans.extend(self._forms(self._measured(self._plan(cut, {}, "zstd"))))
             if self._model.calibration:
-                lossy = self._measured(self._plan(cut, {}, "int8"))
-                codecs = {tensor.tensor: tensor.codec for tensor in lossy.entry.plan.boundary}
-                accuracy = measure_accuracy(self._model, cut, codecs)
-                plans.extend(self._forms(replace(lossy, entry=replace(lossy.entry, accuracy=accuracy))))
+                plans.extend(self._quantised(cut))
         return tuple(plans)
+
+    def _quantised(self, cut: tuple[str, ...]) -> tuple[ReadyPlan, ...]:
+        """The int8 plans of a cut, none where they cost more accuracy than the budget allows."""
+        plan = self._plan(cut, {}, "int8")
+        accuracy = measure_accuracy(self._model, cut, {tensor.tensor: tensor.codec for tensor in plan.boundary})
+        if accuracy.value < 1.0 - ACCURACY_BUDGET:
+            return ()
+        lossy = self._measured(plan)
+        return self._forms(replace(lossy, entry=replace(lossy.entry, accuracy=accuracy)))
 
     # ---- one plan ----------------------------------------------------------------------------------------------
 

@@ -45,6 +45,7 @@ def profile(
     budget: Annotated[str, typer.Option(help="Time to spend on the device, like 10s.")] = "5s",
     threads: Annotated[int, typer.Option(min=1, help="Threads of one op.")] = 1,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the profile as JSON.")] = False,
 ) -> None:
     """Measure this device; with MODEL, merge the times of its ops into the file."""
     from isthmus import api
@@ -58,6 +59,9 @@ def profile(
     if model is not None:
         measured = api.measure_model(api.load_model(model), measured)
     output.write_text(measured.to_json())
+    if as_json:
+        print(measured.to_json())
+        return
     noisy = ", noisy: measure again on a quiet machine" if measured.provenance.noisy else ""
     peak = measured.flops_per_s.get("float32", 0.0) / 1e9
     print(f"{output}: {measured.name}, {peak:.1f} GFLOP/s float32, {measured.memory_bytes_per_s / 1e9:.1f} GB/s{noisy}")

@@ -37,7 +37,7 @@ __all__ = ["SegmentClient"]
 
 CONNECT_TIMEOUT_S = 10.0
 PREPARE_TIMEOUT_S = 120.0
-ECHO_PERIOD_S = 2.0
+ECHO_PERIOD_S = 0.5
 FIRST_ECHOES = 3
 FIRST_ECHO_GAP_S = 0.05
 # One padded echo on a new connection gives a first bandwidth before any request has crossed.

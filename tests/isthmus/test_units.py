@@ -1,0 +1,44 @@
+"""Quantities as people write them, and what is not one."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from isthmus.errors import InvalidQuantity, IsthmusError
+from isthmus.units import format_size, parse_bandwidth_bps, parse_duration_s, parse_size_bytes
+
+
+@pytest.mark.parametrize(
+    ("text", "bps"), [("20mbps", 20e6), ("1.5 Gbps", 1.5e9), ("800", 800.0), (5e6, 5e6), ("3kbit/s", 3e3)]
+)
+def test_bandwidths_read_in_bits_per_second(text: str | float, bps: float) -> None:
+    assert parse_bandwidth_bps(text) == bps
+
+
+def test_durations_and_sizes_read_in_si() -> None:
+    assert parse_duration_s("30ms") == pytest.approx(0.03)
+    assert parse_size_bytes("64MB") == 64_000_000
+    assert parse_size_bytes("1MiB") == 2**20
+
+
+@pytest.mark.parametrize("bad", ["", "fast", "-3mbps", "20 parsecs", math.nan, math.inf, -1.0, 0, True, "nan", "1e999"])
+def test_what_is_no_bandwidth_is_refused_by_field(bad: str | float) -> None:
+    with pytest.raises(InvalidQuantity, match=r"link\.bandwidth"):
+        parse_bandwidth_bps(bad, "link.bandwidth")
+
+
+@given(st.text(max_size=20))
+def test_any_text_reads_or_raises_our_error(text: str) -> None:
+    try:
+        assert parse_duration_s(text) >= 0
+    except IsthmusError:
+        return
+
+
+@given(st.floats(1, 1e12))
+def test_sizes_print_short(size: float) -> None:
+    assert len(format_size(size)) <= 8
