@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from isthmus.addresses import parse_address
-from isthmus.errors import InvalidConfiguration, IsthmusError
+from isthmus.errors import InvalidConfiguration
 from isthmus.units import parse_bandwidth_bps, parse_duration_s
 
 __all__ = ["CloudConfiguration", "Configuration", "EdgeConfiguration", "LinkConfiguration", "ModelConfiguration",
@@ -126,8 +126,6 @@ def read_configuration(path: Path) -> Configuration:
         return Configuration.model_validate(data)
     except ValidationError as error:
         raise _first_fault(error) from None
-    except IsthmusError:
-        raise
 
 
 def _first_fault(error: ValidationError) -> InvalidConfiguration:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from nodes.protocol.edge_stream import PlanDefinition, WireRequest
-from nodes.protocol.events import MeasuredBatch, ResponseArrived
+from nodes.protocol.edge_stream import WireRequest
+from nodes.protocol.events import MeasuredBatch, PlanDefinition, ResponseArrived
 
 __all__ = ["CloudConnection", "LinkObserver", "ReplicaDescription"]
 

@@ -15,7 +15,7 @@ from nodes.compute_pool import ComputePool
 from nodes.engines.base import Engine
 from nodes.halves import CloudHalf, CloudOutcome, EdgeHalf
 from nodes.measure.timing import measure
-from nodes.protocol.events import CloudTimings, MeasuredBatch, PlanOffered, RequestArrived
+from nodes.protocol.events import CloudTimings, MeasuredBatch, PlanDefinition, RequestArrived
 from nodes.sample_inputs import sample_inputs
 from nodes.transport.segment_server import Load, SuffixResult
 from partitioner.model import Model
@@ -57,7 +57,7 @@ class CloudNode:
         """See SegmentNode."""
         return Load(self._queued, self._queued * self._service_s)
 
-    async def prepare(self, offer: PlanOffered) -> tuple[MeasuredBatch, ...]:
+    async def prepare(self, offer: PlanDefinition) -> tuple[MeasuredBatch, ...]:
         """See SegmentNode. A plan that is ready already answers at once."""
         ready = self._times.get(offer.wire_digest)
         if ready is not None:
@@ -72,7 +72,7 @@ class CloudNode:
         self._log.info("plan ready", wire_digest=offer.wire_digest, suffix_ms=round(times[0].suffix_s * 1e3, 2))
         return times
 
-    def _checked_model(self, offer: PlanOffered) -> Model:
+    def _checked_model(self, offer: PlanDefinition) -> Model:
         model = self._models.get(offer.model_digest)
         if model is None:
             raise NotFound(f"model digest {offer.model_digest[:12]} is not served here")
@@ -83,7 +83,7 @@ class CloudNode:
             )
         return model
 
-    def _measure(self, model: Model, offer: PlanOffered, half: CloudHalf) -> tuple[MeasuredBatch, ...]:
+    def _measure(self, model: Model, offer: PlanDefinition, half: CloudHalf) -> tuple[MeasuredBatch, ...]:
         edge = EdgeHalf(model, offer.edge_ops, offer.uplink, offer.downlink, self._engine)
         files = [wire.tensor for wire in offer.uplink if wire.codec in IMAGE_CODEC_NAMES]
         encoded = {batch: edge.run(sample_inputs(model, batch, files)).encoded for batch in MEASURED_BATCHES}

@@ -137,11 +137,6 @@ class EdgeNode:
             raise NotFound(f"model {name!r} is not served here; models: {', '.join(sorted(self._runtimes))}")
         return runtime
 
-    @property
-    def tables(self) -> Mapping[str, ModelRuntime]:
-        """What is on offer, by model name."""
-        return self._runtimes
-
     async def drain(self, grace_s: float) -> None:
         """Take nothing new, answer what was accepted within the grace, let go of the cloud."""
         self._draining = True

@@ -31,7 +31,7 @@ def load_models(artifacts: Sequence[ModelArtifact]) -> dict[str, Model]:
 
 
 def renamed(model: Model, name: str) -> Model:
-    """The same model under another name: the digest, which is over contents, stays."""
+    """The same model under another name. The digest covers the name, so edge and cloud must rename alike."""
     return replace(model, interface=replace(model.interface, name=name))
 
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from nodes.gateway import ModelDescription, TensorDescription
 from nodes.halves import EdgeHalf
-from nodes.protocol.edge_stream import PlanDefinition
-from nodes.protocol.events import WireCodec
+from nodes.protocol.events import PlanDefinition, WireCodec
 from partitioner.graph import TensorInfo
 from partitioner.model import Model
 from partitioner.plan import Plan, TensorCodec

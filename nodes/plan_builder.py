@@ -7,13 +7,14 @@ are worth measuring.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from nodes.codecs.factory import IMAGE_CODEC_NAMES
 from nodes.engines.base import Engine
 from nodes.halves import EdgeHalf
 from nodes.inputs import ModelInputs
 from nodes.measure.accuracy import measure_accuracy
+from nodes.measure.affine import affine_time
 from nodes.measure.timing import measure
 from nodes.model_runtime import ReadyPlan, wire_codecs
 from nodes.plan_shapes import cut_plan
@@ -30,7 +31,7 @@ from partitioner.plan import InputForm, Plan
 from partitioner.plan_table import PlanCosts, PlanEntry
 from partitioner.profiles import AffineTime, DeviceProfile
 
-__all__ = ["EdgePlans", "PlanBuilder", "with_cloud_times"]
+__all__ = ["PlanBuilder", "with_cloud_times"]
 
 MEASURED_BATCHES = (1, 2)
 MEASURE_BUDGET_S = 0.15
@@ -40,14 +41,6 @@ ACCURACY_BUDGET = 0.02
 # Any link: the candidates' grid replaces it.
 _ANY_LINK = Link(20e6, 20e6, 0.03)
 _NO_TIME = AffineTime(0.0, 0.0)
-
-
-@dataclass(frozen=True, slots=True)
-class EdgePlans:
-    """The plans of one model as the edge alone can measure them: cloud times are still missing (zero)."""
-
-    edge_only: tuple[ReadyPlan, ...]
-    with_cloud: tuple[ReadyPlan, ...]
 
 
 class PlanBuilder:
@@ -107,16 +100,17 @@ class PlanBuilder:
         crossing = [t.tensor for t in plan.boundary if t.codec in IMAGE_CODEC_NAMES]
         small, large = MEASURED_BATCHES
         inputs = {batch: sample_inputs(self._model, batch, crossing) for batch in MEASURED_BATCHES}
-        sizes = {batch: half.run(inputs[batch]).encoded for batch in MEASURED_BATCHES}
+        outcomes = {batch: half.run(inputs[batch]) for batch in MEASURED_BATCHES}
         times = {batch: self._time(half, inputs[batch]) for batch in MEASURED_BATCHES}
-        outcome = half.run(inputs[small])
-        finish_s = measure(lambda: half.finish_locally(outcome), budget_s=MEASURE_BUDGET_S).seconds
+        finish_s = measure(lambda: half.finish_locally(outcomes[small]), budget_s=MEASURE_BUDGET_S).seconds
         file_crosses = any(t.codec == "file" for t in plan.boundary)
-        counted = tuple(replace(t, bytes=len(e.data)) for t, e in zip(plan.boundary, sizes[small], strict=True))
-        up = {batch: 0 if file_crosses else sum(len(e.data) for e in sizes[batch]) for batch in MEASURED_BATCHES}
+        counted = tuple(
+            replace(t, bytes=len(e.data)) for t, e in zip(plan.boundary, outcomes[small].encoded, strict=True)
+        )
+        up = {batch: 0 if file_crosses else outcomes[batch].wire_bytes for batch in MEASURED_BATCHES}
         down = {batch: sum(self._model.graph.tensors[t.tensor].bytes_at(batch) for t in plan.downlink) for batch in up}
         costs = PlanCosts(
-            edge=_affine(times[small], times[large], self._slowdown),
+            edge=affine_time({batch: seconds * self._slowdown for batch, seconds in times.items()}),
             cloud=_NO_TIME,
             uplink_bytes_fixed=max(0, 2 * up[small] - up[large]),
             uplink_bytes_per_item=max(0.0, float(up[large] - up[small])),
@@ -161,14 +155,8 @@ class PlanBuilder:
         return AffineTime(0.0, measure(once, budget_s=MEASURE_BUDGET_S).seconds * self._slowdown)
 
 
-def _affine(at_one_s: float, at_two_s: float, slowdown: float) -> AffineTime:
-    """The line through the times at batches 1 and 2, never falling, times the emulated slowdown."""
-    per_item_s = max(0.0, at_two_s - at_one_s)
-    return AffineTime(max(0.0, at_one_s - per_item_s) * slowdown, per_item_s * slowdown)
-
-
 def with_cloud_times(ready: ReadyPlan, times: Sequence[MeasuredBatch]) -> ReadyPlan:
     """The plan with the replica's times in it."""
-    total = {t.batch: t.decode_s + t.suffix_s + t.encode_s for t in times}
-    cloud = _affine(total[1], total.get(2, 2 * total[1]), 1.0)
+    total: dict[float, float] = {t.batch: t.decode_s + t.suffix_s + t.encode_s for t in times}
+    cloud = affine_time(total)
     return replace(ready, entry=replace(ready.entry, costs=replace(ready.entry.costs, cloud=cloud)))

@@ -9,7 +9,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from isthmus.errors import IsthmusError, Unavailable
+from isthmus import errors
+from isthmus.errors import InvalidConfiguration, IsthmusError, Unavailable
 from isthmus.telemetry import get_logger
 from nodes.settings import CloudSettings, EdgeSettings
 
@@ -48,15 +49,6 @@ class ProcessRuntime:
                 return True
         return False
 
-    @property
-    def pids(self) -> dict[str, list[int]]:
-        """Process ids by side."""
-        found: dict[str, list[int]] = {"cloud": [], "edge": []}
-        for node in self._nodes:
-            if node.pid is not None:
-                found[node.side].append(node.pid)
-        return found
-
     async def stop(self) -> None:
         """Drain the edge first, so that it can still use the cloud, then the replicas."""
         for side in ("edge", "cloud"):
@@ -75,12 +67,6 @@ class _Node:
         self._ready: asyncio.Future[str] | None = None
         self.planned = asyncio.Event()
         self._log = get_logger("launcher")
-
-    @property
-    def pid(self) -> int | None:
-        """The process id while it runs."""
-        running = self._process is not None and self._process.returncode is None
-        return self._process.pid if running and self._process is not None else None
 
     async def start(self) -> str:
         """Start the process and return the address it serves."""
@@ -152,10 +138,8 @@ class _Node:
 
 def _error(said: dict[str, Any]) -> IsthmusError:
     """The node's error again: of its own class where that takes one message, so that exit codes stay right."""
-    import isthmus.errors as errors
-
     kind: Callable[[str], IsthmusError] = getattr(errors, str(said.get("kind")), Unavailable)
     try:
         return kind(str(said["error"]))
     except TypeError:
-        return errors.InvalidConfiguration("node", str(said["error"]))
+        return InvalidConfiguration("node", str(said["error"]))

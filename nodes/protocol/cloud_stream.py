@@ -27,7 +27,7 @@ from nodes.protocol.events import (
     EdgeConnected,
     EdgeLeft,
     MeasuredBatch,
-    PlanOffered,
+    PlanDefinition,
     RequestArrived,
     RequestCancelled,
     RequestRejected,
@@ -195,7 +195,7 @@ class CloudStream:
     def _on_offer(self, frame: pb.EdgeFrame, now_s: float) -> list[CloudEvent]:
         offer = frame.offer
         return [
-            PlanOffered(
+            PlanDefinition(
                 wire_digest=offer.wire_digest,
                 model_digest=offer.model_digest,
                 edge_ops=tuple(offer.edge_ops),

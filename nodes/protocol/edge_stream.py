@@ -28,6 +28,7 @@ from nodes.protocol.events import (
     LoadReported,
     MeasuredBatch,
     PeerDraining,
+    PlanDefinition,
     PlanPrepared,
     PlanRejected,
     RequestFailed,
@@ -38,7 +39,7 @@ from nodes.protocol.limits import DEFAULT_LIMITS, StreamLimits
 from nodes.protocol.outbox import Outbox, tensor_headers
 from nodes.protocol.version import PROTOCOL_MAJOR, PROTOCOL_MINOR, check_version
 
-__all__ = ["EdgeState", "EdgeStream", "PlanDefinition", "WireRequest"]
+__all__ = ["EdgeState", "EdgeStream", "WireRequest"]
 
 
 class EdgeState(enum.Enum):
@@ -48,17 +49,6 @@ class EdgeState(enum.Enum):
     OPEN = "open"
     DRAINING = "draining"
     CLOSED = "closed"
-
-
-@dataclass(frozen=True, slots=True)
-class PlanDefinition:
-    """All that fixes the bytes on the wire, as the edge offers it."""
-
-    wire_digest: str
-    model_digest: str
-    edge_ops: tuple[str, ...]
-    uplink: tuple[WireCodec, ...]
-    downlink: tuple[WireCodec, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ __all__ = [
     "LoadReported",
     "MeasuredBatch",
     "PeerDraining",
-    "PlanOffered",
+    "PlanDefinition",
     "PlanPrepared",
     "PlanRejected",
     "RequestArrived",
@@ -157,8 +157,8 @@ class EdgeConnected:
 
 
 @dataclass(frozen=True, slots=True)
-class PlanOffered:
-    """An edge wants to use a plan."""
+class PlanDefinition:
+    """A plan that an edge wants to use: all that fixes the bytes on the wire."""
 
     wire_digest: str
     model_digest: str
@@ -202,4 +202,4 @@ class EdgeLeft:
     """The edge said goodbye."""
 
 
-CloudEvent = EdgeConnected | PlanOffered | RequestArrived | RequestRejected | RequestCancelled | EdgeLeft
+CloudEvent = EdgeConnected | PlanDefinition | RequestArrived | RequestRejected | RequestCancelled | EdgeLeft

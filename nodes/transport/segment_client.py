@@ -17,7 +17,7 @@ from isthmus.telemetry import get_logger
 from isthmus.v1 import segment_pb2 as pb
 from isthmus.v1 import segment_pb2_grpc
 from nodes.cloud_connection import LinkObserver, ReplicaDescription
-from nodes.protocol.edge_stream import EdgeState, EdgeStream, PlanDefinition, WireRequest
+from nodes.protocol.edge_stream import EdgeState, EdgeStream, WireRequest
 from nodes.protocol.events import (
     Connected,
     EchoReturned,
@@ -25,6 +25,7 @@ from nodes.protocol.events import (
     LoadReported,
     MeasuredBatch,
     PeerDraining,
+    PlanDefinition,
     PlanPrepared,
     PlanRejected,
     RequestFailed,

@@ -22,7 +22,7 @@ from nodes.protocol.events import (
     CloudEvent,
     CloudTimings,
     MeasuredBatch,
-    PlanOffered,
+    PlanDefinition,
     RequestArrived,
     RequestCancelled,
 )
@@ -58,7 +58,7 @@ class SegmentNode(Protocol):
     def load(self) -> Load:
         """The work that waits now."""
 
-    async def prepare(self, offer: PlanOffered) -> tuple[MeasuredBatch, ...]:
+    async def prepare(self, offer: PlanDefinition) -> tuple[MeasuredBatch, ...]:
         """Split, warm up and measure a plan. Raises InvalidPlan, NotFound."""
 
     async def run(self, request: RequestArrived) -> SuffixResult:
@@ -174,7 +174,7 @@ class _Session:
         match event:
             case RequestArrived(request_id=request_id):
                 self._spawn(request_id, self._answer(event))
-            case PlanOffered(wire_digest=digest):
+            case PlanDefinition(wire_digest=digest):
                 if digest not in self._tasks:
                     self._spawn(digest, self._prepare(event))
             case RequestCancelled(request_id=request_id):
@@ -210,7 +210,7 @@ class _Session:
         else:
             self._stream.respond(request, result.tensors, result.timings)
 
-    async def _prepare(self, offer: PlanOffered) -> None:
+    async def _prepare(self, offer: PlanDefinition) -> None:
         try:
             times = await self._node.prepare(offer)
         except IsthmusError as error:

@@ -11,7 +11,7 @@ from isthmus.v1 import segment_pb2 as pb
 from nodes.codecs.base import EncodedTensor
 from nodes.protocol.assembly import ReceiveSpan
 from nodes.protocol.cloud_stream import CloudState, CloudStream, Rejection
-from nodes.protocol.edge_stream import EdgeState, EdgeStream, PlanDefinition, WireRequest
+from nodes.protocol.edge_stream import EdgeState, EdgeStream, WireRequest
 from nodes.protocol.events import (
     CloudEvent,
     CloudTimings,
@@ -19,7 +19,7 @@ from nodes.protocol.events import (
     EdgeEvent,
     MeasuredBatch,
     PeerDraining,
-    PlanOffered,
+    PlanDefinition,
     PlanPrepared,
     RequestArrived,
     RequestCancelled,
@@ -120,7 +120,7 @@ def test_a_plan_is_offered_and_answered(pair: Pair) -> None:
     plan = PlanDefinition("w", "m", ("a", "b"), (codec,), ())
     pair.edge.offer(plan)
     pair.settle()
-    offered = next(e for e in pair.cloud_heard if isinstance(e, PlanOffered))
+    offered = next(e for e in pair.cloud_heard if isinstance(e, PlanDefinition))
     assert (offered.edge_ops, offered.uplink) == (plan.edge_ops, (codec,))
     times = (MeasuredBatch(1, 0.1, 0.2, 0.3),)
     pair.cloud.plan_ready("w", times)
