@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any, Literal, Protocol
 
 from isthmus.errors import InvalidPlan
@@ -75,7 +76,7 @@ class Prediction:
             raise InvalidPlan("predicted.total_s", "is not the sum of the stages", value=self.total_s)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: the digests are worked out once a plan, not at each of a request's look-ups
 class Plan:
     """A cut of one model with codecs and engines, its predicted time and where its numbers come from.
 
@@ -96,7 +97,7 @@ class Plan:
     predicted: Prediction | None = field(default=None, compare=True)
     provenance: Mapping[str, str] = field(default_factory=dict, hash=False)
 
-    @property
+    @cached_property
     def wire_digest(self) -> str:
         """16 hex digits over what both sides must agree on: model digest, cut, codecs with parameters.
 
@@ -104,7 +105,7 @@ class Plan:
         """
         return wire_digest(self.model_digest, self.edge_ops, self.boundary, self.downlink)
 
-    @property
+    @cached_property
     def plan_id(self) -> str:
         """16 hex digits over wire digest, input form and engines: what is predicted, chosen and explained."""
         return _digest([self.wire_digest, self.form, self.edge_engine, self.cloud_engine])
