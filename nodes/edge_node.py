@@ -10,15 +10,16 @@ from collections.abc import Mapping
 
 from isthmus.errors import CloudUnavailable, Draining, NotFound, Overloaded
 from isthmus.telemetry import get_logger
-from nodes.chooser import ChoiceRequest, Chooser, Transfer
+from nodes.chooser import ChoiceRequest, Chooser, Exchange, StageTimes, Transfer
 from nodes.cloud_connection import CloudConnection
 from nodes.compute_pool import ComputePool
 from nodes.gateway import InferRequest, InferResult, ModelDescription
 from nodes.model_runtime import ModelRuntime, ReadyPlan, plan_definition
 from nodes.plan_builder import PlanBuilder, with_cloud_times
 from nodes.replica_set import Dial, ReplicaSet
-from nodes.request_run import RequestRun
+from nodes.request_run import Answer, RequestRun
 from partitioner.model import Model
+from partitioner.plan_table import PlanEntry
 from partitioner.profiles import DeviceProfile
 
 __all__ = ["ChooserObserver", "EdgeNode"]
@@ -41,6 +42,10 @@ class ChooserObserver:
         self._chooser.observe_transfer(
             Transfer("up" if direction == "up" else "down", size_bytes, span_s), time.monotonic()
         )
+
+    def exchange_measured(self, up_bytes: int, down_bytes: int, wire_s: float) -> None:
+        """See LinkObserver."""
+        self._chooser.observe_exchange(Exchange(up_bytes, down_bytes, wire_s), time.monotonic())
 
 
 class EdgeNode:
@@ -120,6 +125,7 @@ class EdgeNode:
             connection = None
         half = runtime.ready_plan(plan.plan_id).half
         answer = await RequestRun(request, next(self._wire_ids), choice, half, self._pool, connection).run()
+        self._learn(request, choice.entry, answer)
         return InferResult(
             request_id=uuid.uuid4().hex,
             outputs=answer.outputs,
@@ -130,6 +136,21 @@ class EdgeNode:
             reason=choice.reason,
             predicted_s=choice.predicted.total_s,
         )
+
+    def _learn(self, request: InferRequest, entry: PlanEntry, answer: Answer) -> None:
+        """Compare what the plan's own stages took with its costs. One that the edge had to finish says nothing."""
+        edge_only = entry.plan.kind == "edge-only"
+        if edge_only or answer.finished_by == "cloud":
+            self._chooser.observe_stages(
+                StageTimes(
+                    entry=entry,
+                    batch=request.inputs.batch,
+                    file_bytes=request.inputs.file_bytes,
+                    edge_s=answer.timings.edge_s,
+                    cloud_s=None if edge_only else answer.timings.cloud_s,
+                    uplink_bytes=None if edge_only else answer.uplink_bytes,
+                )
+            )
 
     def _runtime(self, name: str) -> ModelRuntime:
         runtime = self._runtimes.get(name)

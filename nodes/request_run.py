@@ -36,12 +36,18 @@ DECODED_AT_ONCE_BYTES = 64 << 10
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A finished request: outputs, where the time went, what crossed, and who finished it ("cloud" or "edge")."""
+    """A finished request: outputs, where the time went, what crossed each way, who finished it ("cloud" or "edge")."""
 
     outputs: Outputs
     timings: StageTimings
-    wire_bytes: int
+    uplink_bytes: int
+    downlink_bytes: int
     finished_by: str
+
+    @property
+    def wire_bytes(self) -> int:
+        """Bytes both ways."""
+        return self.uplink_bytes + self.downlink_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +83,7 @@ class RequestRun:
         """The answer. Raises DeadlineExceeded, ComputeFailed, InvalidRequest."""
         outcome = await self._pool.run(self._prefix)
         if self._connection is None or self._choice.entry.plan.kind == "edge-only":
-            return await self._finish_on_edge(outcome, wire_bytes=0)
+            return await self._finish_on_edge(outcome, uplink_bytes=0)
         remote = await self._remote(outcome, self._connection)
         if remote is None:
             return await self._finish_on_edge(outcome, outcome.wire_bytes)
@@ -86,14 +92,14 @@ class RequestRun:
             outputs = self._half.finish(outcome, remote.response.tensors)
         else:
             outputs = await self._pool.run(self._half.finish, outcome, remote.response.tensors)
-        return Answer(outputs, self._stages(outcome, remote), outcome.wire_bytes + down_bytes, "cloud")
+        return Answer(outputs, self._stages(outcome, remote), outcome.wire_bytes, down_bytes, "cloud")
 
     def _prefix(self) -> EdgeOutcome:
         if self._deadline_s is not None and time.monotonic() >= self._deadline_s:
             raise DeadlineExceeded("the deadline passed before the prefix began; nothing was computed")
         return self._half.run(self._request.inputs)
 
-    async def _finish_on_edge(self, outcome: EdgeOutcome, wire_bytes: int) -> Answer:
+    async def _finish_on_edge(self, outcome: EdgeOutcome, uplink_bytes: int) -> Answer:
         if self._deadline_s is not None and time.monotonic() >= self._deadline_s:
             raise DeadlineExceeded("the deadline passed before the suffix began on the edge")
         started = time.monotonic()
@@ -105,7 +111,7 @@ class RequestRun:
         waited_s = elapsed_s - edge_s
         in_queue = self._connection is None
         timings = StageTimings(waited_s if in_queue else 0.0, edge_s, 0.0 if in_queue else waited_s, 0.0, 0.0, 0.0)
-        return Answer(outputs, timings, wire_bytes, "edge")
+        return Answer(outputs, timings, uplink_bytes, 0, "edge")
 
     async def _remote(self, outcome: EdgeOutcome, connection: CloudConnection) -> _Remote | None:
         """The replica's answer, None when the edge is to finish instead."""

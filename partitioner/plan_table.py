@@ -12,7 +12,7 @@ from partitioner.plain_json import STRICT, read_json, write_json
 from partitioner.plan import InputForm, Plan, Prediction
 from partitioner.profiles import AffineTime
 
-__all__ = ["Accuracy", "PlanCosts", "PlanEntry", "PlanTable"]
+__all__ = ["NO_CORRECTION", "Accuracy", "Correction", "PlanCosts", "PlanEntry", "PlanTable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,18 @@ class PlanCosts:
             size = getattr(self, name)
             if not (math.isfinite(size) and size >= 0):
                 raise InvalidPlan(f"costs.{name}", "is no size", value=size)
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """Factors on a plan's costs: what its requests really took over what the costs say."""
+
+    edge: float = 1.0
+    cloud: float = 1.0
+    uplink_bytes: float = 1.0
+
+
+NO_CORRECTION = Correction()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +83,16 @@ class PlanEntry:
         """Bytes from the cloud for `batch` items."""
         return round(self.costs.downlink_bytes_fixed + self.costs.downlink_bytes_per_item * batch)
 
-    def predict(self, batch: int, file_bytes: int, link: Link) -> Prediction:
+    def predict(self, batch: int, file_bytes: int, link: Link, correction: Correction = NO_CORRECTION) -> Prediction:
         """The stages of one request on an idle edge and cloud over `link`; edge-only has no link stages."""
+        edge_s = self.costs.edge.at(batch) * correction.edge
         if self.plan.kind == "edge-only":
-            return Prediction.of(self.costs.edge.at(batch), 0.0, 0.0, 0.0)
+            return Prediction.of(edge_s, 0.0, 0.0, 0.0)
         half_trip_s = link.rtt_s / 2
         return Prediction.of(
-            self.costs.edge.at(batch),
-            link.uplink_s(self.uplink_bytes(batch, file_bytes)) + half_trip_s,
-            self.costs.cloud.at(batch),
+            edge_s,
+            link.uplink_s(self.uplink_bytes(batch, file_bytes) * correction.uplink_bytes) + half_trip_s,
+            self.costs.cloud.at(batch) * correction.cloud,
             link.downlink_s(self.downlink_bytes(batch)) + half_trip_s,
         )
 

@@ -90,7 +90,7 @@ class Outbox(Generic[Header, Frame]):
 
     def __init__(self, wrap_header: Callable[[Header], Frame], wrap_chunk: Callable[[pb.Chunk], Frame]) -> None:
         """wrap_header, wrap_chunk: make a frame of each."""
-        self._wrap_header = wrap_header
+        self._wrap_header: Callable[[Header], Frame] = wrap_header
         self._wrap_chunk = wrap_chunk
         self._control: deque[Frame] = deque()
         self._messages: dict[int, _Pending[Frame]] = {}
