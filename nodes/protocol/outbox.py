@@ -19,9 +19,10 @@ from nodes.codecs.base import EncodedTensor
 
 __all__ = ["MAX_CHUNK_BYTES", "MIN_CHUNK_BYTES", "Outbox", "Urgency", "chunk_bytes", "tensor_headers"]
 
-# Eight chunks a message let the receiver time the link; the bounds keep per-chunk cost (some 50 us) and copies small.
+# Eight chunks a message let the receiver time the link; the bounds keep per-chunk cost (200 us in all) and
+# copies small. A message of one frame is timed by its whole way.
 CHUNKS_PER_MESSAGE = 8
-MIN_CHUNK_BYTES = 16 << 10
+MIN_CHUNK_BYTES = 32 << 10
 MAX_CHUNK_BYTES = 512 << 10
 DEFAULT_PRIORITY = 1 << 31
 
