@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from nodes.queues import CloudQueue, EdgeQueue
 from partitioner.link import Link
 from partitioner.plan import Prediction
 from partitioner.plan_table import Correction, PlanEntry, PlanTable
@@ -117,6 +118,14 @@ class Chooser(Protocol):
 
     def observe_rtt(self, rtt_s: float, now_s: float) -> None:
         """Learn the round-trip time from a small echo."""
+        ...
+
+    def edge_queue(self) -> EdgeQueue:
+        """A fresh estimate of the wait for a device's compute, with one worker."""
+        ...
+
+    def cloud_queue(self) -> CloudQueue:
+        """A fresh estimate of the wait on one replica."""
         ...
 
     def link(self) -> Link | None:

@@ -55,7 +55,7 @@ class EdgeHost:
         observer = ChooserObserver(chooser)
 
         async def dial(target: str) -> CloudConnection:
-            return await SegmentClient.connect(target, edge_id, observer)
+            return await SegmentClient.connect(target, edge_id, observer, chooser.cloud_queue())
 
         node = EdgeNode(builders, models, profile, chooser, pool, dial)
         await node.start()

@@ -16,6 +16,7 @@ from nodes.compute_pool import ComputePool
 from nodes.gateway import InferRequest, InferResult, ModelDescription
 from nodes.model_runtime import ModelRuntime, ReadyPlan, plan_definition
 from nodes.plan_builder import PlanBuilder, with_cloud_times
+from nodes.prefix_queue import PrefixQueue
 from nodes.replica_set import Dial, ReplicaSet
 from nodes.request_run import Answer, RequestRun
 from partitioner.model import Model
@@ -61,6 +62,7 @@ class EdgeNode:
         self._profile = profile
         self._chooser = chooser
         self._pool = pool
+        self._queue = PrefixQueue(pool, chooser.edge_queue())
         self._measured: dict[tuple[str, str], tuple[ReadyPlan, ...]] = {}
         self._wire_ids = itertools.count(1)
         self._waiting = 0
@@ -114,6 +116,7 @@ class EdgeNode:
                 batch=request.inputs.batch,
                 file_bytes=request.inputs.file_bytes,
                 remaining_s=request.timeout_s,
+                edge_queue_s=self._queue.wait_s(),
                 cloud_queue_s=0.0 if connection is None else connection.cloud_queue_s,
                 cloud_reachable=connection is not None,
                 policy=request.policy,
@@ -124,7 +127,7 @@ class EdgeNode:
         if plan.kind == "edge-only":
             connection = None
         half = runtime.ready_plan(plan.plan_id).half
-        answer = await RequestRun(request, next(self._wire_ids), choice, half, self._pool, connection).run()
+        answer = await RequestRun(request, next(self._wire_ids), choice, half, self._queue, connection).run()
         self._learn(request, choice.entry, answer)
         return InferResult(
             request_id=uuid.uuid4().hex,

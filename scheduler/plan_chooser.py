@@ -10,6 +10,7 @@ from partitioner.link import Link
 from scheduler.decision_log import DecisionLog
 from scheduler.estimators.drift import DriftEstimator
 from scheduler.estimators.link import LinkEstimate, LinkEstimator
+from scheduler.estimators.load import CloudQueueEstimator, EdgeQueueEstimator
 from scheduler.exploration import DEFAULT_SHARE, Exploration
 from scheduler.policies.base import Policy
 from scheduler.policies.factory import configured_policy, named_policy
@@ -78,6 +79,14 @@ class PlanChooser:
         """See Chooser."""
         self._now_s = max(self._now_s, now_s)
         self._estimator.observe_rtt(rtt_s, now_s)
+
+    def edge_queue(self) -> EdgeQueueEstimator:
+        """See Chooser."""
+        return EdgeQueueEstimator()
+
+    def cloud_queue(self) -> CloudQueueEstimator:
+        """See Chooser."""
+        return CloudQueueEstimator()
 
     def link(self) -> Link | None:
         """See Chooser."""

@@ -53,7 +53,10 @@ class EdgeState(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class WireRequest:
-    """One request for the cloud. deadline_s: on the edge's clock, for ordering; remaining_s: what travels."""
+    """One request for the cloud. deadline_s: on the edge's clock, for ordering; remaining_s: what travels.
+
+    expected_cloud_s: the suffix as predicted, for the estimate of the replica's queue; it does not travel.
+    """
 
     request_id: int
     wire_digest: str
@@ -63,6 +66,7 @@ class WireRequest:
     deadline_s: float | None = None
     priority: int = 0
     traceparent: str = ""
+    expected_cloud_s: float = 0.0
 
 
 @dataclass(slots=True)

@@ -35,6 +35,11 @@ class EchoTimer:
         self._least_rtt_s = math.inf
         self._last_rtt_s: float | None = None
 
+    @property
+    def one_way_s(self) -> float:
+        """Half of the least round trip seen; 0.0 before the first."""
+        return 0.0 if math.isinf(self._least_rtt_s) else self._least_rtt_s / 2
+
     def sent(self, padding_bytes: int) -> int:
         """An echo leaves now. Returns its token."""
         token = next(self._tokens)

@@ -28,6 +28,7 @@ from nodes.protocol.events import (
     RequestFailed,
     ResponseArrived,
 )
+from nodes.queues import CloudQueue
 from nodes.transport.channel_options import CHANNEL_OPTIONS
 from nodes.transport.echo_timer import EchoTimer
 from nodes.transport.status import error_of
@@ -50,7 +51,7 @@ _Call = grpc.aio.StreamStreamCall[pb.EdgeFrame, pb.CloudFrame]
 class SegmentClient:
     """A stream to one replica. Make it with `await SegmentClient.connect(...)`."""
 
-    def __init__(self, target: str, edge_id: str, observer: LinkObserver) -> None:
+    def __init__(self, target: str, edge_id: str, observer: LinkObserver, queue: CloudQueue) -> None:
         self._target = target
         self._observer = observer
         self._stream = EdgeStream(edge_id)
@@ -62,17 +63,17 @@ class SegmentClient:
         self._requests: dict[int, asyncio.Future[ResponseArrived]] = {}
         self._plans: dict[str, asyncio.Future[tuple[MeasuredBatch, ...]]] = {}
         self._echoes = EchoTimer(observer)
-        self._queue_s = 0.0
+        self._queue = queue
         self._submitted = 0
         self._unusable = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
     async def connect(
-        cls, target: str, edge_id: str, observer: LinkObserver, timeout_s: float = CONNECT_TIMEOUT_S
+        cls, target: str, edge_id: str, observer: LinkObserver, queue: CloudQueue, timeout_s: float = CONNECT_TIMEOUT_S
     ) -> SegmentClient:
         """Dial, shake hands, take a first look at the link. Raises CloudUnavailable or RemoteProtocolError."""
-        client = cls(target, edge_id, observer)
+        client = cls(target, edge_id, observer, queue)
         call: _Call = client._stub.Run()
         client._tasks = [
             asyncio.create_task(client._write(call)),
@@ -104,7 +105,7 @@ class SegmentClient:
 
     @property
     def cloud_queue_s(self) -> float:
-        return self._queue_s
+        return self._queue.wait_s(time.monotonic())
 
     async def describe(self) -> ReplicaDescription:
         """See CloudConnection."""
@@ -139,6 +140,7 @@ class SegmentClient:
         self._stream.submit(request)
         self._submitted += 1
         number, alone, sent_s = self._submitted, len(self._requests) == 1, time.monotonic()
+        self._queue.sent(request.request_id, request.expected_cloud_s, sent_s)
         self._wake.set()
         try:
             response = await future
@@ -147,6 +149,7 @@ class SegmentClient:
             return response
         finally:
             self._requests.pop(request.request_id, None)
+            self._queue.finished(request.request_id)
             self._stream.cancel(request.request_id)  # does nothing once answered
             self._wake.set()
 
@@ -232,7 +235,7 @@ class SegmentClient:
             case EchoReturned(token=token):
                 self._echoes.returned(token)
             case LoadReported(queued_s=queued_s):
-                self._queue_s = queued_s
+                self._queue.reported(queued_s, time.monotonic(), self._echoes.one_way_s)
             case PeerDraining():
                 self._log.info("replica is draining")
                 self._unusable.set()

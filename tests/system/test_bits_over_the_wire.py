@@ -26,6 +26,7 @@ from nodes.transport.segment_client import SegmentClient
 from partitioner.artifact import load_artifact, save_artifact
 from partitioner.front_end import model_from_module
 from partitioner.model import Model
+from scheduler.estimators.load import CloudQueueEstimator
 from tests.partitioner.conftest import EncoderDecoder
 
 BATCHES = (1, 2, 3, 7)
@@ -112,7 +113,7 @@ def cloud(artifacts: Mapping[str, Path]) -> Iterator[str]:
 @pytest.fixture
 async def connection(cloud: str) -> AsyncIterator[SegmentClient]:
     """A stream to the cloud node."""
-    client = await SegmentClient.connect(cloud, "edge", NobodyListens())
+    client = await SegmentClient.connect(cloud, "edge", NobodyListens(), CloudQueueEstimator())
     yield client
     await client.close()
 
