@@ -26,10 +26,10 @@ async def test_work_under_way_is_a_wait_and_its_end_is_none() -> None:
 
 async def test_work_that_raises_leaves_no_wait_behind() -> None:
     def fail() -> None:
-        raise ValueError
+        raise ValueError("no")
 
     with ComputePool() as pool:
         queue = PrefixQueue(pool, EdgeQueueEstimator())
-        with pytest.raises(ValueError):
+        with pytest.raises(ValueError, match="no"):
             await queue.run(60.0, fail)
         assert queue.wait_s() == 0.0
