@@ -150,8 +150,9 @@ class SegmentClient:
         finally:
             self._requests.pop(request.request_id, None)
             self._queue.finished(request.request_id)
-            self._stream.cancel(request.request_id)  # does nothing once answered
-            self._wake.set()
+            if not future.done() or future.cancelled():
+                self._stream.cancel(request.request_id)
+                self._wake.set()
 
     async def wait_until_unusable(self) -> None:
         """See CloudConnection."""
