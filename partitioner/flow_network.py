@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import breadth_first_order
 
-__all__ = ["Arcs", "FlowNetwork", "assemble"]
+__all__ = ["Arcs", "FlowNetwork", "Shape", "assemble", "shape_of"]
 
 _Indices = NDArray[np.int64]
 _Mask = NDArray[np.bool_]
@@ -75,6 +75,29 @@ class FlowNetwork:
         return reached
 
 
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A network without capacities, and where in it the capacity of each given arc goes (parallel arcs share one)."""
+
+    empty: FlowNetwork
+    position: _Indices
+
+    def filled(self, capacity: NDArray[np.float64]) -> FlowNetwork:
+        """The network with these capacities, one entry for each arc that the shape was made of; parallel ones add up."""
+        total = np.bincount(self.position, capacity, len(self.empty.tails))
+        return replace(self.empty, capacity=total)
+
+
+def shape_of(tails: _Indices, heads: _Indices, source: int) -> Shape:
+    """The shape of arcs between the nodes up to `source` and the sink, which comes next. O(arcs log arcs)."""
+    node_count = source + 2
+    keys, position = np.unique(
+        np.concatenate((tails * node_count + heads, heads * node_count + tails)), return_inverse=True
+    )
+    empty = _network(keys, np.zeros(len(keys)), node_count, source, source + 1)
+    return Shape(empty, position[: len(tails)])
+
+
 def assemble(arcs: Arcs, node_count: int, source: int, sink: int) -> FlowNetwork:
     """The network of `arcs`: both directions, parallel arcs added up, zeros and loops left out. O(arcs log arcs)."""
     is_arc = (arcs.capacity > 0) & (arcs.tails != arcs.heads)
@@ -83,6 +106,11 @@ def assemble(arcs: Arcs, node_count: int, source: int, sink: int) -> FlowNetwork
     keys, position = np.unique(both, return_inverse=True)
     total = np.zeros(len(keys), dtype=arcs.capacity.dtype)
     np.add.at(total, position[: len(tails)], capacity)
+    return _network(keys, total, node_count, source, sink)
+
+
+def _network(keys: _Indices, capacity: NDArray[Any], node_count: int, source: int, sink: int) -> FlowNetwork:
+    """The network of sorted keys tail * node_count + head, both directions of every arc among them."""
     tails, heads = np.divmod(keys, node_count)
     return FlowNetwork(
         node_count=node_count,
@@ -92,5 +120,5 @@ def assemble(arcs: Arcs, node_count: int, source: int, sink: int) -> FlowNetwork
         heads=heads,
         twin=np.searchsorted(keys, heads * node_count + tails),
         indptr=np.searchsorted(tails, np.arange(node_count + 1)).astype(np.int32),
-        capacity=total,
+        capacity=capacity,
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from isthmus.errors import InfeasibleCut, InvalidInput, InvalidPlan
-from partitioner.codec_choice import CodecQuote, CodecSize, quickest_codec
+from partitioner.codec_choice import CodecQuote, quickest_codec
 from partitioner.cost_model import Costing, ModelCosts, ModelFacts, model_costs
 from partitioner.cut_problem import CutProblem, CutSolution, OpCost
 from partitioner.link import Link
@@ -124,7 +124,7 @@ def _plan(
     graph, real = model.graph, costs.model_ops(edge_ops)
     files = set(costs.files_crossing(edge_ops))
     boundary = {
-        name: _quote(costs.uplink, name, forced) if name not in files else _file_quote(setting)
+        name: _quote(costs.uplink, name, forced) if name not in files else costs.file_quote(name)
         for name in graph.boundary(real)
     }
     outputs = [name for name in dict.fromkeys(graph.outputs) if name not in graph.kept(real)]
@@ -156,13 +156,6 @@ def _quote(quotes: Mapping[str, tuple[CodecQuote, ...]], name: str, forced: Mapp
             return quote
     known = ", ".join(quote.size.codec for quote in quotes[name])
     raise InvalidPlan("codecs", f"{forced[name]!r} cannot carry {name!r} here", remedy=f"use one of: {known}")
-
-
-def _file_quote(setting: Setting) -> CodecQuote:
-    """The file as it arrived: its decoding is the pseudo-op's time."""
-    size_bytes = setting.costing.file.size_bytes * setting.costing.batch
-    size = CodecSize(_FILE_CODEC, 0.0, True, "expected file length", "picture", size_bytes)
-    return CodecQuote(size, size_bytes, 0.0, setting.link.uplink_s(size_bytes), 0.0)
 
 
 def _predict(
