@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from itertools import pairwise
 
 __all__ = ["nodes_reaching_sink"]
 
@@ -47,7 +48,7 @@ def _augment(residual: _Residual, after: list[int], source: int, sink: int) -> N
     path = [source]
     while path[-1] != sink:
         path.append(after[path[-1]])
-    steps = list(zip(path, path[1:], strict=False))
+    steps = list(pairwise(path))
     amount = min(residual[tail][head] for tail, head in steps)
     for tail, head in steps:
         residual[tail][head] -= amount

@@ -1,7 +1,7 @@
 """Which tensors inside a chain of ops no cut needs to cross, whatever the weights: their ops can be one.
 
-In a chain o1 -> o2 -> ... -> ok, where each op reads nothing but what the one before made for it alone, a cut inside can
-be moved to another place of the chain, or to either end of it, and nothing else changes. So a place that is not the
+In a chain o1 -> o2 -> ... -> ok, where each op reads nothing but what the one before made for it alone, a cut inside
+can be moved to another place of the chain, or to either end of it, and nothing else changes. So a place that is not the
 cheapest of the chain under any weights of edge, wire and cloud is never needed: an exchange argument. The places that
 are needed form the lower envelope of the chain's own few cost vectors (`WeightRegions`). About three places of four go.
 """

@@ -150,7 +150,7 @@ class _Builder:
         files = tuple(self._file_inputs())
         graph = self.model.graph
         private = frozenset((*graph.inputs, *(_FILE + name for name in files)) if self.costing.private_input else ())
-        uplink = {_FILE + name: (self._file_quote(),) for name in files}
+        uplink: dict[str, tuple[CodecQuote, ...]] = {_FILE + name: (self._file_quote(),) for name in files}
         uplink |= {name: self._uplink_quotes(tensor) for name, tensor in graph.tensors.items()}
         downlink = {name: self._downlink_quotes(tensor) for name, tensor in self._made_outputs()}
 

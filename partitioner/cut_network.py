@@ -49,7 +49,8 @@ class Layout:
     shape: Shape
 
     def network(self, edge_s: _Floats, cloud_s: _Floats, uplink_s: _Floats) -> FlowNetwork:
-        """The network for these costs: of each op node on either side (downlink included), of each tensor with consumers.
+        """The network for these costs: of each op node on either side (downlink included), of each tensor with
+        consumers.
 
         What a node pays on either side is taken off both of its arcs.
         """
@@ -88,9 +89,7 @@ def lay_out(node_of: Mapping[str, int], tensors: Sequence[_Tensor]) -> Layout:
     nodes = np.arange(op_nodes)
     ends = (np.full(op_nodes, source), nodes), (nodes, np.full(op_nodes, source + 1))
     arcs = (*ends, *_tensor_arcs(read, node_of, op_nodes, source))
-    shape = shape_of(
-        np.concatenate([tails for tails, _ in arcs]), np.concatenate([heads for _, heads in arcs]), source
-    )
+    shape = shape_of(np.concatenate([tails for tails, _ in arcs]), np.concatenate([heads for _, heads in arcs]), source)
     return Layout(op_nodes, len(arcs[3][0]) + len(arcs[4][0]), shape)
 
 

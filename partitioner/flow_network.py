@@ -83,7 +83,7 @@ class Shape:
     position: _Indices
 
     def filled(self, capacity: NDArray[np.float64]) -> FlowNetwork:
-        """The network with these capacities, one entry for each arc that the shape was made of; parallel ones add up."""
+        """The network with these capacities, one entry for each arc given; parallel ones add up."""
         total = np.bincount(self.position, capacity, len(self.empty.tails))
         return replace(self.empty, capacity=total)
 

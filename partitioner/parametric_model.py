@@ -20,15 +20,13 @@ _ANY_LINK = Link(8.0, 8.0, 0.0)
 
 @dataclass(frozen=True, slots=True)
 class ParametricModel:
-    """The problem, and the model costs at load 1 that it was made of. Each way of a tensor is the quote of its index."""
+    """The problem, and the costs at load 1 that it was made of. Each way of a tensor is the quote of its index."""
 
     problem: ParametricProblem
     costs: ModelCosts
 
 
-def parametric_model(
-    model: ModelFacts, edge: DeviceProfile, cloud: DeviceProfile, costing: Costing = Costing()
-) -> ParametricModel:
+def parametric_model(model: ModelFacts, edge: DeviceProfile, cloud: DeviceProfile, costing: Costing) -> ParametricModel:
     """The loads in `costing` are left out. Raises InvalidInput when no allowed codec carries a tensor."""
     idle = replace(costing, edge_load=1.0, cloud_load=1.0)
     costs = model_costs(model, edge, cloud, _ANY_LINK, idle)

@@ -2,7 +2,8 @@
 
 Every cost is a vector: seconds on the edge, bytes each way, seconds in the cloud. A condition turns it into seconds:
 
-total = edge_load * edge seconds + bytes / bandwidth + cloud_load * cloud seconds + round trip, unless all is on the edge.
+total = edge_load * edge seconds + bytes / bandwidth + cloud_load * cloud seconds + round trip, unless all is on the
+edge.
 
 A tensor may cross in several ways (codecs); under any condition it takes the cheapest, so each condition is a
 `CutProblem`, which a minimum cut solves.

@@ -1,12 +1,12 @@
 """All cuts that are the best under some weights of edge seconds, wire bytes and cloud seconds.
 
 The best cost f(w) = min over cuts c.w is concave and piecewise linear in the weights w; its pieces are the extreme
-supported points of a three-objective problem. They are found from outside, by the method that Aneja and Nair (1979) gave
-for two objectives, in the weight space of Przybylski, Gandibleux and Ehrgott (2010), as the dual variant of Benson's
-outer approximation (Ehrgott, Loehne and Shao 2012) has it: the envelope g >= f of the plans found so far divides the
-weights into polygons; each of their corners is solved (one minimum cut). A corner where that beats g gives a new plan,
-whose plane cuts corners off. When no corner is left unsolved, f = g at all of them; on each polygon g is linear and f
-concave, so f >= g there, and both are one. There are about three solves for each plan.
+supported points of a three-objective problem. They are found from outside, by the method that Aneja and Nair (1979)
+gave for two objectives, in the weight space of Przybylski, Gandibleux and Ehrgott (2010), as the dual variant of
+Benson's outer approximation (Ehrgott, Loehne and Shao 2012) has it: the envelope g >= f of the plans found so far
+divides the weights into polygons; each of their corners is solved (one minimum cut). A corner where that beats g gives
+a new plan, whose plane cuts corners off. When no corner is left unsolved, f = g at all of them; on each polygon g is
+linear and f concave, so f >= g there, and both are one. There are about three solves for each plan.
 
 Nothing here is rounded but the weights handed to the solver (one rounding each) and the cut's value (1e-12): a plan is
 missed only where it wins by less than about 1e-12 of the best value.
@@ -60,6 +60,7 @@ class _Search:
         self._open: list[tuple[int, Triple]] = []
 
     def run(self) -> tuple[SupportedCut, ...]:
+        """Solve corners until all are solved."""
         self._add(self._cuts.solve((1.0, 1.0, 1.0)))
         while self._open:
             number, corner = self._open.pop()

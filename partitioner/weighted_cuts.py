@@ -80,8 +80,8 @@ class WeightedCuts:
         self._downlink = _Ways.of([tensor.downlink for tensor in self._returning], downlink_ratio)
         self._made_by = np.array([self._node_of[str(t.producer)] for t in self._returning], dtype=np.int64)
         nodes = np.array(list(self._node_of.values()), dtype=np.int64)
-        self._edge_s = np.bincount(nodes, [op.edge_s for op in problem.ops], self._layout.op_nodes)
-        self._cloud_s = np.bincount(nodes, [op.cloud_s for op in problem.ops], self._layout.op_nodes)
+        self._edge_s = _sums(nodes, [op.edge_s for op in problem.ops])
+        self._cloud_s = _sums(nodes, [op.cloud_s for op in problem.ops])
 
     def solve(self, weights: Weights, near: WeightedCut | None = None) -> WeightedCut:
         """The cheapest cut under `weights` with the way of each tensor, within 1e-12. Raises InfeasibleCut.
@@ -133,6 +133,11 @@ def _node_numbers(problem: ParametricProblem, together: frozenset[str]) -> Mappi
             chain_of |= dict.fromkeys(joined, joined)
     numbers = {id(chain): number for number, chain in enumerate({id(c): c for c in chain_of.values()}.values())}
     return {op.name: numbers[id(chain_of[op.name])] for op in problem.ops}
+
+
+def _sums(nodes: NDArray[np.int64], seconds: list[float]) -> _Floats:
+    """The seconds of each node's ops."""
+    return np.bincount(nodes, seconds).astype(np.float64)
 
 
 def _weighted(seconds: _Floats, weight: float) -> _Floats:
