@@ -89,7 +89,8 @@ def lay_out(node_of: Mapping[str, int], tensors: Sequence[_Tensor]) -> Layout:
     nodes = np.arange(op_nodes)
     ends = (np.full(op_nodes, source), nodes), (nodes, np.full(op_nodes, source + 1))
     arcs = (*ends, *_tensor_arcs(read, node_of, op_nodes, source))
-    shape = shape_of(np.concatenate([tails for tails, _ in arcs]), np.concatenate([heads for _, heads in arcs]), source)
+    tails, heads = (np.concatenate(column) for column in zip(*arcs, strict=True))
+    shape = shape_of(tails, heads, source + 2, source, source + 1)
     return Layout(op_nodes, len(arcs[3][0]) + len(arcs[4][0]), shape)
 
 

@@ -88,37 +88,31 @@ class Shape:
         return replace(self.empty, capacity=total)
 
 
-def shape_of(tails: _Indices, heads: _Indices, source: int) -> Shape:
-    """The shape of arcs between the nodes up to `source` and the sink, which comes next. O(arcs log arcs)."""
-    node_count = source + 2
-    keys, position = np.unique(
-        np.concatenate((tails * node_count + heads, heads * node_count + tails)), return_inverse=True
+def shape_of(tails: _Indices, heads: _Indices, node_count: int, source: int, sink: int) -> Shape:
+    """The shape of arcs between so many nodes. O(arcs log arcs)."""
+    count = len(tails)
+    both = np.concatenate((tails * node_count + heads, heads * node_count + tails))
+    keys, position = np.unique(both, return_inverse=True)
+    twin = np.empty(len(keys), dtype=np.int64)
+    twin[position[:count]], twin[position[count:]] = position[count:], position[:count]
+    network_tails, network_heads = np.divmod(keys, node_count)
+    empty = FlowNetwork(
+        node_count=node_count,
+        source=source,
+        sink=sink,
+        tails=network_tails,
+        heads=network_heads,
+        twin=twin,
+        indptr=np.searchsorted(network_tails, np.arange(node_count + 1)).astype(np.int32),
+        capacity=np.zeros(len(keys)),
     )
-    empty = _network(keys, np.zeros(len(keys)), node_count, source, source + 1)
-    return Shape(empty, position[: len(tails)])
+    return Shape(empty, position[:count])
 
 
 def assemble(arcs: Arcs, node_count: int, source: int, sink: int) -> FlowNetwork:
     """The network of `arcs`: both directions, parallel arcs added up, zeros and loops left out. O(arcs log arcs)."""
     is_arc = (arcs.capacity > 0) & (arcs.tails != arcs.heads)
-    tails, heads, capacity = arcs.tails[is_arc], arcs.heads[is_arc], arcs.capacity[is_arc]
-    both = np.concatenate((tails * node_count + heads, heads * node_count + tails))
-    keys, position = np.unique(both, return_inverse=True)
-    total = np.zeros(len(keys), dtype=arcs.capacity.dtype)
-    np.add.at(total, position[: len(tails)], capacity)
-    return _network(keys, total, node_count, source, sink)
-
-
-def _network(keys: _Indices, capacity: NDArray[Any], node_count: int, source: int, sink: int) -> FlowNetwork:
-    """The network of sorted keys tail * node_count + head, both directions of every arc among them."""
-    tails, heads = np.divmod(keys, node_count)
-    return FlowNetwork(
-        node_count=node_count,
-        source=source,
-        sink=sink,
-        tails=tails,
-        heads=heads,
-        twin=np.searchsorted(keys, heads * node_count + tails),
-        indptr=np.searchsorted(tails, np.arange(node_count + 1)).astype(np.int32),
-        capacity=capacity,
-    )
+    shape = shape_of(arcs.tails[is_arc], arcs.heads[is_arc], node_count, source, sink)
+    total = np.zeros(len(shape.empty.tails), dtype=arcs.capacity.dtype)
+    np.add.at(total, shape.position, arcs.capacity[is_arc])
+    return replace(shape.empty, capacity=total)

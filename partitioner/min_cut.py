@@ -45,7 +45,7 @@ def solve(problem: CutProblem) -> CutSolution:
     Raises InfeasibleCut where every cut costs infinity.
     """
     everything = frozenset(op.name for op in problem.ops)
-    edge_only = CutSolution(everything, (), total_of(problem, everything))
+    edge_only = CutSolution(everything, (), math.fsum(op.edge_s for op in problem.ops))
     best = edge_only if problem.fixed_s == math.inf else min(edge_only, _best_cut(problem), key=_total_s)
     if not math.isfinite(best.total_s):
         raise InfeasibleCut()
