@@ -13,8 +13,10 @@ from nodes.engines.allocator import keep_freed_memory
 from nodes.engines.factory import engine_for
 from nodes.measure.device_profile import measure_device as _measure_device
 from nodes.measure.device_profile import measure_model as _measure_model
+from partitioner.condition import Condition
 from partitioner.cost_model import Costing
 from partitioner.front_end import model_from_module
+from partitioner.frontier import Frontier, frontier_of
 from partitioner.link import Link
 from partitioner.model import Model, Segments
 from partitioner.model_source import resolve_model
@@ -26,19 +28,24 @@ from partitioner.spec import ModelSpec
 __all__ = [
     "AsyncClient",
     "Client",
+    "Condition",
     "Costing",
     "DeviceProfile",
+    "Frontier",
     "Link",
     "Model",
     "ModelSpec",
     "Plan",
     "Result",
     "Segments",
+    "frontier",
     "load_model",
     "measure_device",
     "measure_model",
     "partition",
 ]
+
+_EQUAL_LINK = Link(1e6, 1e6, 0.0)
 
 
 def load_model(source: str | Path | nn.Module | ModelSpec, example_inputs: tuple[torch.Tensor, ...] = ()) -> Model:
@@ -83,6 +90,21 @@ def partition(
     """
     setting = Setting(_profile(edge), _profile(cloud), link, costing or Costing())
     return partition_graph(model, setting, objective)
+
+
+def frontier(
+    model: Model,
+    edge: DeviceProfile | str | Path,
+    cloud: DeviceProfile | str | Path,
+    link: Link | None = None,
+    costing: Costing | None = None,
+) -> Frontier:
+    """Every plan of `model` that is the best for some loads, bandwidth and round trip. Profiles may be given as files.
+
+    link: only the ratio of its two bandwidths counts; equal without one. costing: as for `partition`, its loads left
+    out. Raises InfeasibleCut.
+    """
+    return frontier_of(model, Setting(_profile(edge), _profile(cloud), link or _EQUAL_LINK, costing or Costing()))
 
 
 def _profile(given: DeviceProfile | str | Path) -> DeviceProfile:

@@ -21,10 +21,11 @@ from nodes.plan_shapes import cut_plan
 from nodes.preprocessing import preprocess
 from nodes.protocol.events import MeasuredBatch
 from nodes.sample_inputs import sample_inputs
-from partitioner.candidates import candidate_cuts
 from partitioner.codec_choice import DEFAULT_CODECS
 from partitioner.cost_model import Costing
+from partitioner.frontier import frontier_of
 from partitioner.link import Link
+from partitioner.menu import menu_of
 from partitioner.model import Model
 from partitioner.partition import Setting
 from partitioner.plan import InputForm, Plan
@@ -38,7 +39,7 @@ MEASURE_BUDGET_S = 0.15
 MOST_CUTS = 7
 # How far a lossy plan may fall short of perfect agreement on the calibration inputs and still be offered.
 ACCURACY_BUDGET = 0.02
-# Any link: the candidates' grid replaces it.
+# As fast either way: of a frontier's link nothing else counts.
 _ANY_LINK = Link(20e6, 20e6, 0.03)
 _NO_TIME = AffineTime(0.0, 0.0)
 
@@ -63,8 +64,8 @@ class PlanBuilder:
         lossy = bool(self._model.calibration)
         setting = Setting(edge, cloud, _ANY_LINK, Costing(codecs=DEFAULT_CODECS, lossless=not lossy))
         every = len(self._model.graph.ops)
-        cuts = candidate_cuts(self._model, setting, limit=MOST_CUTS)
-        return tuple(cut.edge_ops for cut in cuts if 0 < len(cut.edge_ops) < every)
+        menu = menu_of(frontier_of(self._model, setting), most_cuts=MOST_CUTS)
+        return tuple(cut.edge_ops for cut in menu.cuts if 0 < len(cut.edge_ops) < every)
 
     def with_cloud(self, cuts: Iterable[tuple[str, ...]]) -> tuple[ReadyPlan, ...]:
         """Cloud-only in each encoding and form, and each cut in each codec that suits it."""
