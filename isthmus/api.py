@@ -61,18 +61,20 @@ def load_model(source: str | Path | nn.Module | ModelSpec, example_inputs: tuple
     return resolve_model(str(source))
 
 
-def measure_device(budget_s: float = 5.0, device: str = "cpu", threads: int = 1) -> DeviceProfile:
-    """This device's peak rates, measured now. Raises DeviceUnavailable."""
+def measure_device(
+    budget_s: float = 5.0, device: str = "cpu", threads: int = 1, engine: str = "eager"
+) -> DeviceProfile:
+    """This device's peak rates, measured now; `engine` is what models are measured on. Raises DeviceUnavailable."""
     keep_freed_memory()
     with ComputePool(threads) as pool:
-        return pool.run_blocking(_measure_device, budget_s, engine_for("eager", device, threads=threads))
+        return pool.run_blocking(_measure_device, budget_s, engine_for(engine, device, threads=threads))
 
 
 def measure_model(model: Model, profile: DeviceProfile) -> DeviceProfile:
-    """`profile` with this model's op times, measured now on this device."""
+    """`profile` with this model's op times, measured now on this device and the profile's engine."""
     keep_freed_memory()
     with ComputePool(profile.threads) as pool:
-        engine = engine_for("eager", profile.device, threads=profile.threads)
+        engine = engine_for(profile.engine, profile.device, threads=profile.threads)
         return pool.run_blocking(_measure_model, model, profile, engine)
 
 

@@ -63,7 +63,7 @@ class EdgeNode:
         self._chooser = chooser
         self._pool = pool
         self._queue = PrefixQueue(pool, chooser.edge_queue())
-        self._measured: dict[tuple[str, str], tuple[ReadyPlan, ...]] = {}
+        self._measured: dict[tuple[str, str, str], tuple[ReadyPlan, ...]] = {}
         self._wire_ids = itertools.count(1)
         self._waiting = 0
         self._draining = False
@@ -188,11 +188,11 @@ class EdgeNode:
     async def _edge_side(self, name: str, cloud_profile_json: str) -> tuple[ReadyPlan, ...]:
         """The plans of a model for a cloud of that profile, with this side measured; kept for the next replica."""
         cloud = DeviceProfile.from_json(cloud_profile_json)
-        key = (name, cloud.name)
+        key = (name, cloud.name, cloud.engine)
         if key not in self._measured:
             builder = self._builders[name]
             cuts = await self._pool.run(builder.candidates, self._profile, cloud)
-            self._measured[key] = await self._pool.run(builder.with_cloud, cuts)
+            self._measured[key] = await self._pool.run(builder.with_cloud, cuts, cloud.engine)
         return self._measured[key]
 
     async def _prepare(self, runtime: ModelRuntime, connection: CloudConnection, ready: tuple[ReadyPlan, ...]) -> None:

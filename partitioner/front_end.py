@@ -16,11 +16,11 @@ from torch.utils import _pytree as pytree
 from isthmus.errors import InvalidModel
 from partitioner.exported import Captured, capture
 from partitioner.flops import count_flops
-from partitioner.model import Model
 from partitioner.program import is_name
 from partitioner.pt2_scan import scanned_pt2
 from partitioner.spec import InputSpec, Interface, ModelSpec, OutputSpec
 from partitioner.torch_export import check_examples, export_module, with_batch
+from partitioner.torch_model import TorchModel
 
 __all__ = ["model_from_module", "model_from_pt2"]
 
@@ -30,8 +30,8 @@ _SHOWN_CLASSES = 5
 
 def model_from_module(
     module: ModelSpec | nn.Module, example_inputs: tuple[Tensor, ...] | Tensor = (), name: str = ""
-) -> Model:
-    """A Model of a ModelSpec, or of a module with example inputs (batch first, any batch size).
+) -> TorchModel:
+    """A TorchModel of a ModelSpec, or of a module with example inputs (batch first, any batch size).
 
     The module must be in the state that it is to run in (call .eval() first). It is run a few times, to check that what
     was exported gives the same results at other batch sizes. Raises InvalidModel naming cause and remedy.
@@ -51,8 +51,8 @@ def model_from_module(
     return model
 
 
-def model_from_pt2(path: str | Path, name: str = "") -> Model:
-    """A Model of a file that torch.export.save wrote, scanned for anything executable before torch opens it.
+def model_from_pt2(path: str | Path, name: str = "") -> TorchModel:
+    """A TorchModel of a file that torch.export.save wrote, scanned for anything executable before torch opens it.
 
     Raises InvalidModel when it is no such file, holds code, or has a fixed batch.
     """
@@ -79,13 +79,13 @@ def _spec(module: ModelSpec | nn.Module, examples: tuple[Tensor, ...] | Tensor, 
     return ModelSpec(module, given, name=name or type(module).__name__)
 
 
-def _model(exported: ExportedProgram, spec: ModelSpec) -> Model:
+def _model(exported: ExportedProgram, spec: ModelSpec) -> TorchModel:
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         captured = capture(exported, spec.input_names)
     interface = _interface(captured, spec, exported)
     flops = count_flops(captured.program, captured.weights)
-    return Model(captured.program, captured.weights, interface, flops, spec.calibration)
+    return TorchModel(captured.program, captured.weights, interface, flops, spec.calibration)
 
 
 def _interface(captured: Captured, spec: ModelSpec, exported: ExportedProgram) -> Interface:
@@ -131,7 +131,7 @@ def _run(module: nn.Module, examples: tuple[Tensor, ...]) -> list[Tensor]:
     return [leaf for leaf in pytree.tree_leaves(result) if isinstance(leaf, Tensor)]
 
 
-def _check_same(model: Model, examples: tuple[Tensor, ...], expected: list[Tensor]) -> None:
+def _check_same(model: TorchModel, examples: tuple[Tensor, ...], expected: list[Tensor]) -> None:
     with torch.no_grad():
         found = model(*examples)
     same = len(found) == len(expected) and all(map(_close, found, expected))

@@ -12,7 +12,7 @@ from partitioner.plain_json import STRICT, read_json, write_json
 from partitioner.plan import InputForm, Plan, Prediction
 from partitioner.profiles import AffineTime
 
-__all__ = ["NO_CORRECTION", "Accuracy", "Correction", "PlanCosts", "PlanEntry", "PlanTable"]
+__all__ = ["NO_CORRECTION", "Accuracy", "Correction", "EngineDifference", "PlanCosts", "PlanEntry", "PlanTable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +62,26 @@ class Accuracy:
 
 
 @dataclass(frozen=True, slots=True)
+class EngineDifference:
+    """How far a plan's engines are from the whole model on eager, its codecs aside, over `n` items.
+
+    max_abs: over all outputs. cosine, top1_agreement: means for the first output. calibrated: on the model's own
+    calibration inputs rather than made-up ones.
+    """
+
+    __pydantic_config__ = STRICT
+    max_abs: float
+    cosine: float
+    top1_agreement: float
+    n: int
+    calibrated: bool
+
+
+@dataclass(frozen=True, slots=True)
 class PlanEntry:
     """A plan and its costs. file_crosses: the request's own files cross, so their length adds to the wire bytes.
 
-    accuracy: None for a lossless plan.
+    accuracy: None for a lossless plan. engine_difference: None where both engines are exact.
     """
 
     __pydantic_config__ = STRICT
@@ -73,6 +89,7 @@ class PlanEntry:
     costs: PlanCosts
     file_crosses: bool = False
     accuracy: Accuracy | None = None
+    engine_difference: EngineDifference | None = None
 
     def uplink_bytes(self, batch: int, file_bytes: int = 0) -> int:
         """Bytes to the cloud for `batch` items whose files have `file_bytes` in all."""

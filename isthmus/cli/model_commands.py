@@ -45,6 +45,7 @@ def profile(
     budget: Annotated[str, typer.Option(help="Time to spend on the device, like 10s.")] = "5s",
     threads: Annotated[int, typer.Option(min=1, help="Threads of one op.")] = 1,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    engine: Annotated[str, typer.Option(help="eager or onnxruntime; a file is of one engine.")] = "eager",
     as_json: Annotated[bool, typer.Option("--json", help="Print the profile as JSON.")] = False,
 ) -> None:
     """Measure this device; with MODEL, merge the times of its ops into the file."""
@@ -54,8 +55,11 @@ def profile(
     budget_s = parse_duration_s(budget, "--budget")
     if model is not None and output.exists():
         measured = _read_profile(output)
+        if measured.engine != engine:
+            remedy = f"write another file, or use --engine {measured.engine}"
+            raise InvalidInput("--engine", f"{output} was measured on {measured.engine}", value=engine, remedy=remedy)
     else:
-        measured = api.measure_device(budget_s, device, threads)
+        measured = api.measure_device(budget_s, device, threads, engine)
     if model is not None:
         measured = api.measure_model(api.load_model(model), measured)
     output.write_text(measured.to_json())

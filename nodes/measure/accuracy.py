@@ -13,7 +13,7 @@ from partitioner.model import Model
 from partitioner.plan_table import Accuracy
 from partitioner.segments import Segments
 
-__all__ = ["agreement", "measure_accuracy"]
+__all__ = ["Metric", "agreement", "measure_accuracy"]
 
 Metric = Literal["top1_agreement", "cosine"]
 

@@ -44,10 +44,10 @@ def segment_time(times: Iterable[SegmentTime], half: Half) -> AffineTime:
 
 def _measured(model: Model, segments: Segments, half: Half, batch: int, engine: Engine, budget_s: float) -> SegmentTime:
     tensors = tuple(cast(torch.Tensor, value) for value in sample_inputs(model, batch).values.values())
-    module = segments.prefix
+    segment = segments.prefix
     if half == "suffix":
         with torch.inference_mode():
-            tensors, module = segments.prefix(*tensors)[: len(segments.boundary)], segments.cloud
-    runner = engine.load(module)
+            tensors, segment = segments.prefix(*tensors)[: len(segments.boundary)], segments.cloud
+    runner = engine.load(segment)
     time = measure(lambda: runner(*tensors), budget_s=budget_s)
     return SegmentTime(model.digest, half, digest_of_ops(segments.edge_ops), engine.name, batch, time)

@@ -9,18 +9,18 @@ import torch
 
 from isthmus.errors import InvalidModel
 from nodes.measure.accuracy import agreement, measure_accuracy
-from partitioner.model import Model
+from partitioner.torch_model import TorchModel
 
 
 @pytest.mark.parametrize("codec", ["raw", "zstd"])
-def test_lossless_codecs_agree_fully(small_model: Model, codec: str) -> None:
+def test_lossless_codecs_agree_fully(small_model: TorchModel, codec: str) -> None:
     cut = [op.name for op in small_model.graph.ops[:2]]
     boundary = small_model.graph.boundary(cut)
     found = measure_accuracy(small_model, cut, dict.fromkeys(boundary, codec))
     assert (found.metric, found.value, found.n) == ("top1_agreement", 1.0, 6)
 
 
-def test_eight_bits_agree_closely_in_direction(small_model: Model) -> None:
+def test_eight_bits_agree_closely_in_direction(small_model: TorchModel) -> None:
     outputs = replace(small_model.interface.outputs[0], labels=())
     model = replace(small_model, interface=replace(small_model.interface, outputs=(outputs,)))
     cut = [op.name for op in model.graph.ops[:1]]
@@ -29,7 +29,7 @@ def test_eight_bits_agree_closely_in_direction(small_model: Model) -> None:
     assert 0.99 < found.value < 1.0
 
 
-def test_a_model_without_calibration_inputs_is_refused(small_model: Model) -> None:
+def test_a_model_without_calibration_inputs_is_refused(small_model: TorchModel) -> None:
     with pytest.raises(InvalidModel, match="calibration"):
         measure_accuracy(replace(small_model, calibration=()), (), {})
 
