@@ -12,7 +12,7 @@ from nodes.compute_pool import ComputePool
 from nodes.engines.allocator import keep_freed_memory
 from nodes.engines.factory import engine_for
 from nodes.measure.device_profile import measure_device as _measure_device
-from nodes.measure.device_profile import measure_model as _measure_model
+from nodes.measure.model_session import measure_model_within
 from partitioner.condition import Condition
 from partitioner.cost_model import Costing
 from partitioner.front_end import model_from_module
@@ -70,12 +70,13 @@ def measure_device(
         return pool.run_blocking(_measure_device, budget_s, engine_for(engine, device, threads=threads))
 
 
-def measure_model(model: Model, profile: DeviceProfile) -> DeviceProfile:
-    """`profile` with this model's op times, measured now on this device and the profile's engine."""
+def measure_model(model: Model, profile: DeviceProfile, budget_s: float = 5.0) -> DeviceProfile:
+    """`profile` with what the budget allows of this model, measured now on this device and the profile's engine: op
+    times, memory, whole halves at a few cuts, larger batches. `profile.provenance.left_out` names the rest."""
     keep_freed_memory()
     with ComputePool(profile.threads) as pool:
         engine = engine_for(profile.engine, profile.device, threads=profile.threads)
-        return pool.run_blocking(_measure_model, model, profile, engine)
+        return pool.run_blocking(measure_model_within, model, profile, engine, budget_s)
 
 
 def partition(

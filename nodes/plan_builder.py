@@ -15,7 +15,6 @@ from nodes.engines.factory import engine_for
 from nodes.halves import EdgeHalf
 from nodes.inputs import ModelInputs
 from nodes.measure.accuracy import measure_accuracy
-from nodes.measure.affine import affine_time
 from nodes.measure.engine_difference import measure_engine_difference
 from nodes.measure.timing import measure
 from nodes.model_runtime import ReadyPlan, wire_codecs
@@ -23,6 +22,7 @@ from nodes.plan_shapes import cut_plan
 from nodes.preprocessing import preprocess
 from nodes.protocol.events import MeasuredBatch
 from nodes.sample_inputs import sample_inputs
+from partitioner.affine_fit import affine_time
 from partitioner.codec_choice import DEFAULT_CODECS
 from partitioner.cost_model import Costing
 from partitioner.frontier import frontier_of

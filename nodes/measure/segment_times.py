@@ -8,9 +8,9 @@ from typing import Literal, cast
 import torch
 
 from nodes.engines.base import Engine
-from nodes.measure.affine import affine_time
 from nodes.measure.timing import measure
 from nodes.sample_inputs import sample_inputs
+from partitioner.affine_fit import affine_time
 from partitioner.model import Model
 from partitioner.profiles import AffineTime, SegmentTime, digest_of_ops
 from partitioner.segments import Segments
