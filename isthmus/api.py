@@ -51,14 +51,15 @@ _EQUAL_LINK = Link(1e6, 1e6, 0.0)
 def load_model(source: str | Path | nn.Module | ModelSpec, example_inputs: tuple[torch.Tensor, ...] = ()) -> Model:
     """A model that can be cut.
 
-    source: an artifact folder, a model file, `module:callable`, a ModelSpec, or an nn.Module with `example_inputs`
-    (tensors, batch first). Raises InvalidModel naming the op or the file's fault.
+    source: an artifact folder, a model file, `module:callable`, a ModelSpec, or an nn.Module. example_inputs: tensors,
+    batch first, for an nn.Module, and for a TorchScript file that was not traced. Raises InvalidModel naming the op or
+    the file's fault.
     """
     if isinstance(source, ModelSpec):
         return model_from_module(source)
     if isinstance(source, nn.Module):
         return model_from_module(source, example_inputs)
-    return resolve_model(str(source))
+    return resolve_model(str(source), example_inputs=example_inputs)
 
 
 def measure_device(

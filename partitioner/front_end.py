@@ -22,7 +22,7 @@ from partitioner.spec import InputSpec, Interface, ModelSpec, OutputSpec
 from partitioner.torch_export import check_examples, export_module, with_batch
 from partitioner.torch_model import TorchModel
 
-__all__ = ["model_from_module", "model_from_pt2"]
+__all__ = ["check_same", "model_from_module", "model_from_pt2", "run_module"]
 
 _DEFAULT_MAX_BATCH = 64
 _SHOWN_CLASSES = 5
@@ -41,13 +41,13 @@ def model_from_module(
         if not is_name(input_name):
             raise InvalidModel("input_names", "must be identifiers", value=input_name, remedy="use letters and digits")
     check_examples(spec.example_inputs)
-    expected = _run(spec.module, spec.example_inputs)
+    expected = run_module(spec.module, spec.example_inputs)
     exported = export_module(spec.module, spec.example_inputs)
     model = _model(exported, spec)
-    _check_same(model, spec.example_inputs, expected)
+    check_same(model, spec.example_inputs, expected)
     for batch in (1, 3):
         examples = with_batch(spec.example_inputs, batch)
-        _check_same(model, examples, _run(spec.module, examples))
+        check_same(model, examples, run_module(spec.module, examples))
     return model
 
 
@@ -119,7 +119,7 @@ def _check_keys(given: Mapping[str, object], names: tuple[str, ...], what: str) 
         raise InvalidModel(what, f"names {unknown[0]!r}, which the model does not have", remedy=f"use one of {names}")
 
 
-def _run(module: nn.Module, examples: tuple[Tensor, ...]) -> list[Tensor]:
+def run_module(module: nn.Module, examples: tuple[Tensor, ...]) -> list[Tensor]:
     """The module's tensors, flattened in the order in which export flattens them."""
     try:
         with torch.no_grad():
@@ -131,7 +131,8 @@ def _run(module: nn.Module, examples: tuple[Tensor, ...]) -> list[Tensor]:
     return [leaf for leaf in pytree.tree_leaves(result) if isinstance(leaf, Tensor)]
 
 
-def _check_same(model: TorchModel, examples: tuple[Tensor, ...], expected: list[Tensor]) -> None:
+def check_same(model: TorchModel, examples: tuple[Tensor, ...], expected: list[Tensor]) -> None:
+    """Raise InvalidModel unless the model's outputs are close to what its source gave."""
     with torch.no_grad():
         found = model(*examples)
     same = len(found) == len(expected) and all(map(_close, found, expected))

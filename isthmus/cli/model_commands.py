@@ -24,13 +24,18 @@ ModelArgument = Annotated[
 def import_model(
     model: ModelArgument,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write the artifact to.")],
+    example: Annotated[
+        list[str] | None,
+        typer.Option(help="Shape and dtype of an input that the file does not tell, like 1x3x224x224 or 1x64:int64."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Make an artifact (graph, weights and spec: data only) of a model."""
+    from isthmus.cli.example_tensor import example_tensor
     from partitioner.artifact import save_artifact
     from partitioner.model_source import resolve_model
 
-    made = resolve_model(model)
+    made = resolve_model(model, example_inputs=tuple(map(example_tensor, example or ())))
     save_artifact(made, output)
     facts = {"model": made.name, "digest": made.digest, "ops": len(made.graph.ops), "folder": str(output)}
     text = f"{made.name}: {len(made.graph.ops)} ops, digest {made.digest[:12]}, written to {output}"
