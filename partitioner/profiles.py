@@ -22,6 +22,8 @@ __all__ = [
     "DeviceProfile",
     "Measurement",
     "OpTimes",
+    "Power",
+    "Price",
     "Provenance",
     "SegmentTime",
     "digest_of_ops",
@@ -149,12 +151,43 @@ class Provenance:
 
 
 @dataclass(frozen=True, slots=True)
+class Power:
+    """Watts of a device: while it computes, while it waits, and what its radio takes on top while bytes move.
+
+    provenance: "declared by ...", or what read it.
+    """
+
+    __pydantic_config__ = STRICT
+    busy_w: float
+    idle_w: float
+    radio_w: float
+    provenance: str
+
+    def __post_init__(self) -> None:
+        _check_times(self, "busy_w", "idle_w", "radio_w")
+        _check(self.busy_w >= self.idle_w, "Power.busy_w", self.busy_w)
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What a second of a device costs, in any currency. provenance: whose price, and when."""
+
+    __pydantic_config__ = STRICT
+    per_s: float
+    provenance: str
+
+    def __post_init__(self) -> None:
+        _check_times(self, "per_s")
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceProfile:
     """One device, measured. Immutable: `with_op_times` and `with_segment_times` return a profile that knows more.
 
     slowdown: emulated, 1.0 without; already inside every time and rate here, kept so that outputs can say so.
     flops_per_s: peak by dtype ("float32"). memory_bytes_per_s: bandwidth. op_overhead_s: what any op costs at least.
     preprocessing_s_per_pixel, preprocessing_fixed_s: file to model input, per pixel of the file's picture.
+    power, price: declared, or None; what the objectives energy (of the edge) and cost (of the cloud) need.
     """
 
     __pydantic_config__ = STRICT
@@ -172,6 +205,8 @@ class DeviceProfile:
     preprocessing_s_per_pixel: float = 0.0
     preprocessing_fixed_s: float = 0.0
     engine: str = field(default="eager")
+    power: Power | None = None
+    price: Price | None = None
 
     def __post_init__(self) -> None:
         _check(self.device in ("cpu", "cuda"), "device", self.device)
