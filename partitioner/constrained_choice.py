@@ -44,6 +44,27 @@ class ConstrainedChoice:
         choice = None if found.choice is None else ledger.without_pseudo_ops(found.choice)
         return replace(found, choice=choice)
 
+    def admits(self, edge_ops: frozenset[str], wire_bytes: float) -> bool:
+        """Whether a cut of the graph that sends so many bytes keeps to pins, privacy and budgets."""
+        problem, memory = pinned(self.problem, self.graph, self.constraints), MemoryModel(self.graph, self.batch)
+        ops = (op.edge_s if op.name in edge_ops else op.cloud_s for op in problem.ops if op.name in memory.weights_of)
+        crossing = set(self.graph.boundary(edge_ops))
+        secret = any(tensor.name in crossing and not tensor.uplink for tensor in problem.tensors)
+        rules = self.constraints
+        return (
+            all(map(math.isfinite, ops))
+            and not secret
+            and wire_bytes <= rules.wire_bytes
+            and keeps_memory(memory, rules, edge_ops)
+        )
+
+
+def keeps_memory(memory: MemoryModel, rules: Constraints, edge_ops: frozenset[str]) -> bool:
+    """Whether a cut of the graph fits both sides."""
+    if rules.edge_memory_bytes < math.inf and memory.edge(edge_ops) > rules.edge_memory_bytes:
+        return False
+    return rules.cloud_memory_bytes == math.inf or memory.cloud(edge_ops) <= rules.cloud_memory_bytes
+
 
 def _by_minimum_cut(problem: ParametricProblem, objective: Objective) -> SearchResult:
     """Edge-only pays no crossing; the best of the others is a minimum cut, or loses to edge-only too (`min_cut`)."""
@@ -108,13 +129,11 @@ class _Ledger:
 
     def _is_allowed(self, choice: CutChoice) -> bool:
         rules, edge = self.constraints, self._real(choice.edge_ops)
-        if self.problem.cloud_required and len(self._real(choice.edge_ops)) == len(self.memory.graph.ops):
+        if self.problem.cloud_required and len(edge) == len(self.memory.graph.ops):
             return False
         if choice.costs.uplink_bytes + choice.costs.downlink_bytes > rules.wire_bytes:
             return False
-        if rules.edge_memory_bytes < math.inf and self.memory.edge(edge) > rules.edge_memory_bytes:
-            return False
-        return rules.cloud_memory_bytes == math.inf or self.memory.cloud(edge) <= rules.cloud_memory_bytes
+        return keeps_memory(self.memory, rules, edge)
 
     def _is_hopeless(self, pins: Pins) -> bool:
         rules, edge, cloud = self.constraints, self._real(pins.edge), self._real(pins.cloud)

@@ -15,6 +15,7 @@ from typing import Protocol
 from isthmus.errors import InvalidInput
 from partitioner.accuracy_rule import AccuracyRule
 from partitioner.codec_choice import DEFAULT_CODECS, CodecQuote, CodecSize, quickest_codec, quotes_for, sizes_allowed
+from partitioner.constraints import Constraints
 from partitioner.cut_problem import CutProblem, OpCost, TensorCost
 from partitioner.graph import ModelGraph, TensorInfo
 from partitioner.link import Link
@@ -63,6 +64,7 @@ class Costing:
 
     lossless: only codecs that keep every bit. private_input: model inputs and their files never leave the edge.
     accuracy: which lossy codecs a tensor may take besides (all without).
+    constraints: what a plan must keep to besides; costs do not depend on them.
     batch: items a request. edge_load, cloud_load: factors on all that a side computes, coding included (1.0: idle).
     """
 
@@ -75,6 +77,7 @@ class Costing:
     edge_load: float = 1.0
     cloud_load: float = 1.0
     accuracy: AccuracyRule | None = field(default=None, hash=False)
+    constraints: Constraints = field(default_factory=Constraints)
 
     def __post_init__(self) -> None:
         if self.form not in ("tensor", "bytes"):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from isthmus.errors import InfeasibleCut, InvalidPlan
 from partitioner.constrained_choice import ConstrainedChoice
 from partitioner.cost_model import ModelCosts, ModelFacts, model_costs
 from partitioner.objectives import objective_for
-from partitioner.parametric_model import parametric_model
+from partitioner.parametric_model import ParametricModel, parametric_model
 from partitioner.plan import Plan
 from partitioner.plan_making import chosen_crossing, make_plan, quickest_crossing
 from partitioner.refusal import Rules, refusal
@@ -51,12 +52,15 @@ def best_plan(
     InvalidInput for an unknown objective.
     """
     wanted = objective_for(objective, setting)
-    parametric = parametric_model(model, setting.edge, setting.cloud, setting.costing)
-    cuts = ConstrainedChoice(parametric.problem, model.graph, setting.constraints, setting.costing.batch)
+    parametric = _costed(model, setting)
+    cuts = ConstrainedChoice(parametric.problem, model.graph, setting.costing.constraints, setting.costing.batch)
     try:
         found = cuts.best(wanted, is_over)
     except InfeasibleCut:
         raise refusal(_rules(model, setting), is_over) from None
+    if found.choice is None and found.bound < math.inf:
+        problem = "no plan that keeps to them was found in time"
+        raise InfeasibleCut("constraints", problem, remedy="allow more time, or relax one of them")
     if found.choice is None:
         raise refusal(_rules(model, setting), is_over)
     costs = _costs(model, setting)
@@ -73,10 +77,10 @@ def _rules(model: ModelFacts, setting: Setting) -> Rules:
     """The rules apart from the problem, to be tried one by one."""
     open_costing = replace(setting.costing, private_input=False)
     bare = parametric_model(model, setting.edge, setting.cloud, open_costing)
-    secret = parametric_model(model, setting.edge, setting.cloud, setting.costing).costs.private
+    secret = _costed(model, setting).costs.private
     problem = replace(bare.problem, cloud_required=False)
     required = model.interface.autonomy == "cloud-required"
-    return Rules(problem, model.graph, setting.constraints, setting.costing.batch, secret, required)
+    return Rules(problem, model.graph, setting.costing.constraints, setting.costing.batch, secret, required)
 
 
 def plan_for_cut(
@@ -104,17 +108,30 @@ def plans_to_compare(model: ModelFacts, setting: Setting) -> tuple[Plan, ...]:
 
     What the rules forbid is left out.
     """
+    rules, problem = setting.costing.constraints, _costed(model, setting).problem
+    cuts = ConstrainedChoice(problem, model.graph, rules, setting.costing.batch)
     everything = [op.name for op in model.graph.ops]
     plans = [] if model.interface.autonomy == "cloud-required" else [plan_for_cut(model, setting, everything)]
-    if setting.costing.private_input:
-        return tuple(plans)
+    if not setting.costing.private_input:
+        plans.extend(_cloud_only(model, setting))
+    return tuple(plan for plan in plans if cuts.admits(frozenset(plan.edge_ops), _wire_bytes(plan)))
+
+
+def _cloud_only(model: ModelFacts, setting: Setting) -> Iterator[Plan]:
     files = {s.name for s in model.interface.inputs if s.preprocessing is not None}
     crossing = [name for name in model.graph.boundary(()) if name in files and setting.costing.form == "bytes"]
     pictures = [size.codec for size in setting.costing.codecs if size.applies_to == "picture"]
-    plans.append(plan_for_cut(model, _without_pictures(setting), ()))
+    yield plan_for_cut(model, _without_pictures(setting), ())
     encodings = [codec for codec in (_FILE_CODEC, *pictures) if crossing and _has_rates(setting, codec)]
-    plans.extend(plan_for_cut(model, setting, (), dict.fromkeys(crossing, codec)) for codec in encodings)
-    return tuple(plans)
+    yield from (plan_for_cut(model, setting, (), dict.fromkeys(crossing, codec)) for codec in encodings)
+
+
+def _wire_bytes(plan: Plan) -> int:
+    return sum(tensor.bytes for tensor in (*plan.boundary, *plan.downlink))
+
+
+def _costed(model: ModelFacts, setting: Setting) -> ParametricModel:
+    return parametric_model(model, setting.edge, setting.cloud, setting.costing)
 
 
 def _has_rates(setting: Setting, codec: str) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from partitioner.condition import Condition
-from partitioner.constraints import Constraints
 from partitioner.cost_model import Costing
 from partitioner.link import Link
 from partitioner.profiles import DeviceProfile
@@ -15,13 +14,12 @@ __all__ = ["Setting"]
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """Where a model runs: two measured devices, the link, what is assumed (`costing`), and what it must keep to."""
+    """Where a model runs: two measured devices, the link between them, and what is allowed and assumed (`costing`)."""
 
     edge: DeviceProfile
     cloud: DeviceProfile
     link: Link
     costing: Costing = field(default_factory=Costing)
-    constraints: Constraints = field(default_factory=Constraints)
 
     @property
     def condition(self) -> Condition:
