@@ -12,6 +12,7 @@ __all__ = [
     "AsyncClient",
     "Client",
     "Condition",
+    "Constraints",
     "Costing",
     "DeviceProfile",
     "Frontier",

@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from isthmus.client import AsyncClient, Client, Result
+from isthmus.planning import Planner
 from nodes.compute_pool import ComputePool
 from nodes.engines.allocator import keep_freed_memory
 from nodes.engines.factory import engine_for
 from nodes.measure.device_profile import measure_device as _measure_device
 from nodes.measure.model_session import measure_model_within
 from partitioner.condition import Condition
+from partitioner.constraints import Constraints
 from partitioner.cost_model import Costing
 from partitioner.front_end import model_from_module
 from partitioner.frontier import Frontier, frontier_of
 from partitioner.link import Link
 from partitioner.model import Model, Segments
 from partitioner.model_source import resolve_model
-from partitioner.partition import Setting, partition_graph
 from partitioner.plan import Plan
 from partitioner.profiles import DeviceProfile
+from partitioner.setting import Setting
 from partitioner.spec import ModelSpec
 
 __all__ = [
     "AsyncClient",
     "Client",
     "Condition",
+    "Constraints",
     "Costing",
     "DeviceProfile",
     "Frontier",
@@ -85,15 +89,18 @@ def partition(
     edge: DeviceProfile | str | Path,
     cloud: DeviceProfile | str | Path,
     link: Link,
-    objective: str = "latency",
+    objective: str | Mapping[str, float] = "latency",
     costing: Costing | None = None,
 ) -> Plan:
     """The best plan of `model` for two devices and a link. Profiles may be given as files.
 
-    costing: what is allowed (codecs, input form, privacy); tensors and lossless codecs without. Raises InfeasibleCut.
+    objective: "latency", "throughput", "energy", "cost", or a weighted sum of all but throughput.
+    costing: what is allowed (codecs, input form, privacy, constraints); tensors and lossless codecs without.
+    Throughput and budgets are searched for ten seconds at most; the plan's provenance says how far it may be from the
+    best. Raises InfeasibleCut.
     """
     setting = Setting(_profile(edge), _profile(cloud), link, costing or Costing())
-    return partition_graph(model, setting, objective)
+    return Planner(model, setting).best(objective).plan
 
 
 def frontier(

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from isthmus.errors import InvalidInput
+from partitioner.accuracy_rule import AccuracyRule
 from partitioner.codec_choice import DEFAULT_CODECS, CodecQuote, CodecSize, quickest_codec, quotes_for, sizes_allowed
+from partitioner.constraints import Constraints
 from partitioner.cut_problem import CutProblem, OpCost, TensorCost
 from partitioner.graph import ModelGraph, TensorInfo
 from partitioner.link import Link
@@ -61,6 +63,8 @@ class Costing:
     """What is allowed and assumed when costs are made.
 
     lossless: only codecs that keep every bit. private_input: model inputs and their files never leave the edge.
+    accuracy: which lossy codecs a tensor may take besides (all without).
+    constraints: what a plan must keep to besides; costs do not depend on them.
     batch: items a request. edge_load, cloud_load: factors on all that a side computes, coding included (1.0: idle).
     """
 
@@ -72,6 +76,8 @@ class Costing:
     batch: int = 1
     edge_load: float = 1.0
     cloud_load: float = 1.0
+    accuracy: AccuracyRule | None = field(default=None, hash=False)
+    constraints: Constraints = field(default_factory=Constraints)
 
     def __post_init__(self) -> None:
         if self.form not in ("tensor", "bytes"):
@@ -198,6 +204,9 @@ class _Builder:
         picture = tensor.name in self._file_inputs()
         sizes = sizes_allowed(self.costing.codecs, lossless=self.costing.lossless)
         rates = (self.edge.codec_rates, self.cloud.codec_rates)
+        accuracy = self.costing.accuracy
+        if accuracy is not None:
+            sizes = tuple(size for size in sizes if size.lossless or accuracy.allows(tensor.name, size.codec))
         quotes = quotes_for(tensor, sizes, rates, self.link.uplink_bps, picture=picture, batch=self.costing.batch)
         return tuple(quote.loaded(self.costing.edge_load, self.costing.cloud_load) for quote in quotes)
 

@@ -74,6 +74,7 @@ def derive_graph(program: Program, flops: Mapping[str, tuple[int, int]]) -> Mode
         inputs=program.inputs,
         outputs=program.outputs,
         batch_readers=frozenset(name for name, f in walk.reads.items() if f.reads_batch),
+        weight_bytes={name: _weight_bytes(program, name) for op in ops for name in op.weights},
     )
 
 
@@ -95,6 +96,7 @@ def _op(program: Program, call: Call, walk: _Derivation, flops: tuple[int, int])
         parameter_bytes=sum(_weight_bytes(program, w) for w in found.weights),
         flops_per_item=per_item,
         flops_fixed=fixed,
+        weights=tuple(sorted(found.weights)),
     )
 
 

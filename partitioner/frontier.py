@@ -11,8 +11,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from isthmus.errors import InvalidPlan
+from isthmus.errors import InvalidInput, InvalidPlan
 from partitioner.condition import Condition, CostVector
+from partitioner.constraints import pinned
 from partitioner.cost_model import ModelFacts
 from partitioner.parametric_model import ParametricModel, parametric_model
 from partitioner.parametric_problem import CutChoice
@@ -93,7 +94,11 @@ def frontier_of(model: ModelFacts, setting: Setting) -> Frontier:
     crosses only to tell the batch size costs nothing, as in the cut problem. Raises InfeasibleCut when the rules forbid
     every cut.
     """
+    if setting.costing.constraints.has_budget:
+        remedy = "leave memory and wire limits out, or ask for one plan"
+        raise InvalidInput("frontier", "cannot be complete under a budget", remedy=remedy)
     parametric = parametric_model(model, setting.edge, setting.cloud, setting.costing)
+    parametric = replace(parametric, problem=pinned(parametric.problem, model.graph, setting.costing.constraints))
     ratio = setting.link.uplink_bps / setting.link.downlink_bps
     found = [(cut.choice, cut.region) for cut in supported_cuts(parametric.problem, ratio)]
     found.extend((choice, ()) for choice in _edge_only(parametric, found))

@@ -46,7 +46,7 @@ class Op:
     """One operator: `kind` is its ATen name, `inputs` and `outputs` are tensor names (activations, never parameters).
 
     flops: for a batch of one; for any other it is flops_per_item * batch + flops_fixed (see `flops_at`).
-    parameter_bytes: what its weights and constants weigh.
+    parameter_bytes: what its weights and constants weigh. weights: their names; others may read them too.
     """
 
     name: str
@@ -57,6 +57,7 @@ class Op:
     parameter_bytes: int
     flops_per_item: int
     flops_fixed: int
+    weights: tuple[str, ...] = ()
 
     def flops_at(self, batch: int) -> int:
         """Floating point operations (a multiply-add counts two) for `batch` items."""
@@ -101,6 +102,7 @@ class ModelGraph:
     input's contents (sizes, arithmetic on them, ops of constants only) are no ops: each segment makes its own.
     inputs, outputs: tensor names in the model's order; a name may stand in `outputs` twice, or be an input.
     batch_readers: the ops that read the batch size as a number, so that the cloud must be able to tell it.
+    weight_bytes: what each weight that an op names weighs.
     """
 
     ops: tuple[Op, ...]
@@ -108,6 +110,7 @@ class ModelGraph:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     batch_readers: frozenset[str] = frozenset()
+    weight_bytes: Mapping[str, int] = field(default_factory=dict)
     _index: Mapping[str, Op] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -3,32 +3,84 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
-from isthmus.errors import InfeasibleCut, InvalidInput, InvalidPlan
+from isthmus.errors import InfeasibleCut, InvalidPlan
+from partitioner.constrained_choice import ConstrainedChoice
 from partitioner.cost_model import ModelCosts, ModelFacts, model_costs
-from partitioner.cut_problem import CutProblem, CutSolution, OpCost
-from partitioner.min_cut import solve
+from partitioner.objectives import objective_for
+from partitioner.parametric_model import ParametricModel, parametric_model
 from partitioner.plan import Plan
-from partitioner.plan_making import make_plan, quickest_crossing
+from partitioner.plan_making import chosen_crossing, make_plan, quickest_crossing
+from partitioner.refusal import Rules, refusal
 from partitioner.setting import Setting
 
-__all__ = ["Setting", "partition_graph", "plan_for_cut", "plans_to_compare"]
+__all__ = ["BestPlan", "Setting", "best_plan", "partition_graph", "plan_for_cut", "plans_to_compare"]
 
 _FILE_CODEC = "file"
 
 
-def partition_graph(model: ModelFacts, setting: Setting, objective: str = "latency") -> Plan:
-    """The plan of least latency. `model` is a `Model` or anything with its name, digest, graph and interface.
+@dataclass(frozen=True, slots=True)
+class BestPlan:
+    """The plan, its value under the objective (in `unit`), and how much better the best could be (0.0: proven best)."""
 
-    Raises InfeasibleCut when the rules forbid every cut, InvalidInput for an unknown objective.
+    plan: Plan
+    value: float
+    unit: str
+    gap: float
+
+
+def partition_graph(model: ModelFacts, setting: Setting, objective: str | Mapping[str, float] = "latency") -> Plan:
+    """The best plan, proven. `model` is a `Model` or anything with its name, digest, graph and interface.
+
+    objective: see `objective_for`. Raises InfeasibleCut when the rules forbid every cut, InvalidInput for an unknown
+    objective.
     """
-    if objective != "latency":
-        raise InvalidInput("objective", "is not known", value=objective, remedy='use "latency"')
+    return best_plan(model, setting, objective).plan
+
+
+def best_plan(
+    model: ModelFacts,
+    setting: Setting,
+    objective: str | Mapping[str, float] = "latency",
+    is_over: Callable[[], bool] = lambda: False,
+) -> BestPlan:
+    """The best plan found before `is_over` says so; it is asked now and then where a minimum cut does not decide.
+
+    The plan's provenance names the objective and the gap. Raises InfeasibleCut with the smallest reason in one line,
+    InvalidInput for an unknown objective.
+    """
+    wanted = objective_for(objective, setting)
+    parametric = _costed(model, setting)
+    cuts = ConstrainedChoice(parametric.problem, model.graph, setting.costing.constraints, setting.costing.batch)
+    try:
+        found = cuts.best(wanted, is_over)
+    except InfeasibleCut:
+        raise refusal(_rules(model, setting), is_over) from None
+    if found.choice is None and found.bound < math.inf:
+        problem = "no plan that keeps to them was found in time"
+        raise InfeasibleCut("constraints", problem, remedy="allow more time, or relax one of them")
+    if found.choice is None:
+        raise refusal(_rules(model, setting), is_over)
     costs = _costs(model, setting)
-    solution = _solve(model, costs.problem)
-    return _quickest_plan(model, setting, costs, solution.edge_ops, {})
+    plan = make_plan(model, setting, costs, found.choice.edge_ops, chosen_crossing(model, costs, found.choice))
+    facts = {"objective": f"{wanted.name}: {found.value:.6g} {wanted.unit}".rstrip(), "gap": _gap_words(found.gap)}
+    return BestPlan(replace(plan, provenance={**plan.provenance, **facts}), found.value, wanted.unit, found.gap)
+
+
+def _gap_words(gap: float) -> str:
+    return "0, proven best" if gap == 0.0 else f"up to {gap:.2%} better may exist"
+
+
+def _rules(model: ModelFacts, setting: Setting) -> Rules:
+    """The rules apart from the problem, to be tried one by one."""
+    open_costing = replace(setting.costing, private_input=False)
+    bare = parametric_model(model, setting.edge, setting.cloud, open_costing)
+    secret = _costed(model, setting).costs.private
+    problem = replace(bare.problem, cloud_required=False)
+    required = model.interface.autonomy == "cloud-required"
+    return Rules(problem, model.graph, setting.costing.constraints, setting.costing.batch, secret, required)
 
 
 def plan_for_cut(
@@ -56,17 +108,30 @@ def plans_to_compare(model: ModelFacts, setting: Setting) -> tuple[Plan, ...]:
 
     What the rules forbid is left out.
     """
+    rules, problem = setting.costing.constraints, _costed(model, setting).problem
+    cuts = ConstrainedChoice(problem, model.graph, rules, setting.costing.batch)
     everything = [op.name for op in model.graph.ops]
     plans = [] if model.interface.autonomy == "cloud-required" else [plan_for_cut(model, setting, everything)]
-    if setting.costing.private_input:
-        return tuple(plans)
+    if not setting.costing.private_input:
+        plans.extend(_cloud_only(model, setting))
+    return tuple(plan for plan in plans if cuts.admits(frozenset(plan.edge_ops), _wire_bytes(plan)))
+
+
+def _cloud_only(model: ModelFacts, setting: Setting) -> Iterator[Plan]:
     files = {s.name for s in model.interface.inputs if s.preprocessing is not None}
     crossing = [name for name in model.graph.boundary(()) if name in files and setting.costing.form == "bytes"]
     pictures = [size.codec for size in setting.costing.codecs if size.applies_to == "picture"]
-    plans.append(plan_for_cut(model, _without_pictures(setting), ()))
+    yield plan_for_cut(model, _without_pictures(setting), ())
     encodings = [codec for codec in (_FILE_CODEC, *pictures) if crossing and _has_rates(setting, codec)]
-    plans.extend(plan_for_cut(model, setting, (), dict.fromkeys(crossing, codec)) for codec in encodings)
-    return tuple(plans)
+    yield from (plan_for_cut(model, setting, (), dict.fromkeys(crossing, codec)) for codec in encodings)
+
+
+def _wire_bytes(plan: Plan) -> int:
+    return sum(tensor.bytes for tensor in (*plan.boundary, *plan.downlink))
+
+
+def _costed(model: ModelFacts, setting: Setting) -> ParametricModel:
+    return parametric_model(model, setting.edge, setting.cloud, setting.costing)
 
 
 def _has_rates(setting: Setting, codec: str) -> bool:
@@ -81,29 +146,6 @@ def _without_pictures(setting: Setting) -> Setting:
 
 def _costs(model: ModelFacts, setting: Setting) -> ModelCosts:
     return model_costs(model, setting.edge, setting.cloud, setting.link, setting.costing)
-
-
-def _solve(model: ModelFacts, problem: CutProblem) -> CutSolution:
-    """The best cut; where the edge may not hold the whole model, the best that runs some last op in the cloud.
-
-    Every cut but edge-only has an op without consumers in the cloud, so one solve for each such op covers them all.
-    """
-    if model.interface.autonomy == "full":
-        return solve(problem)
-    read = {op for tensor in problem.tensors if tensor.consumers for op in (tensor.producer,)}
-    last = [op.name for op in problem.ops if op.name not in read]
-    solutions = [s for s in (_solve_without(problem, name) for name in last) if s is not None]
-    if not solutions:
-        raise InfeasibleCut(remedy="the model requires the cloud: relax privacy or what else forbids it")
-    return min(solutions, key=lambda solution: solution.total_s)
-
-
-def _solve_without(problem: CutProblem, cloud_op: str) -> CutSolution | None:
-    ops = [OpCost(op.name, math.inf, op.cloud_s) if op.name == cloud_op else op for op in problem.ops]
-    try:
-        return solve(replace(problem, ops=ops))
-    except InfeasibleCut:
-        return None
 
 
 def _quickest_plan(

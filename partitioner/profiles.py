@@ -1,18 +1,31 @@
-"""What was measured of a device, as data. The clock that measured it is elsewhere (nodes.measure).
+"""A device's profile: all that was measured of it, as data. The clock that measured it is elsewhere (nodes.measure).
 
-Every time includes the device's emulated slowdown, if it has one. Reading JSON raises InvalidProfile.
+Reading JSON raises InvalidProfile.
 """
 
 from __future__ import annotations
 
-import hashlib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from isthmus.errors import InvalidProfile
 from partitioner.graph import ModelGraph
+from partitioner.measurements import (
+    AffineTime,
+    CodecRate,
+    Footprint,
+    Measurement,
+    OpTimes,
+    Power,
+    Price,
+    Provenance,
+    SegmentTime,
+    check,
+    check_times,
+    digest_of_ops,
+)
 from partitioner.op_calibration import Anchor, calibrated
 from partitioner.plain_json import STRICT, read_json, write_json
 from partitioner.roofline import Roofline
@@ -24,166 +37,12 @@ __all__ = [
     "Footprint",
     "Measurement",
     "OpTimes",
+    "Power",
+    "Price",
     "Provenance",
     "SegmentTime",
     "digest_of_ops",
 ]
-
-
-def digest_of_ops(edge_ops: Iterable[str]) -> str:
-    """16 hex digits that name a set of ops, whatever its order."""
-    return hashlib.sha256("\n".join(sorted(edge_ops)).encode()).hexdigest()[:16]
-
-
-@dataclass(frozen=True, slots=True)
-class Measurement:
-    """A time in seconds: the 10th percentile of `repeats`, and how far the median lies above it."""
-
-    __pydantic_config__ = STRICT
-    seconds: float
-    spread_s: float
-    repeats: int
-
-    def __post_init__(self) -> None:
-        _check_times(self, "seconds", "spread_s")
-        _check(self.repeats >= 1, "repeats", self.repeats)
-
-
-@dataclass(frozen=True, slots=True)
-class AffineTime:
-    """A time that grows with the batch: fixed_s + per_item_s * batch."""
-
-    __pydantic_config__ = STRICT
-    fixed_s: float
-    per_item_s: float
-
-    def __post_init__(self) -> None:
-        _check_times(self, "fixed_s", "per_item_s")
-
-    def at(self, batch: int) -> float:
-        """Seconds for `batch` items."""
-        return self.fixed_s + self.per_item_s * batch
-
-
-@dataclass(frozen=True, slots=True)
-class CodecRate:
-    """How fast a device encodes and decodes with one codec, per byte of the decoded tensor."""
-
-    __pydantic_config__ = STRICT
-    encode_s_per_byte: float
-    encode_fixed_s: float
-    decode_s_per_byte: float
-    decode_fixed_s: float
-
-    def __post_init__(self) -> None:
-        _check_times(self, "encode_s_per_byte", "encode_fixed_s", "decode_s_per_byte", "decode_fixed_s")
-
-    def encode_s(self, tensor_bytes: int) -> float:
-        """Seconds to encode a tensor of that many bytes."""
-        return self.encode_fixed_s + self.encode_s_per_byte * tensor_bytes
-
-    def decode_s(self, tensor_bytes: int) -> float:
-        """Seconds to decode a tensor of that many bytes (its size once decoded)."""
-        return self.decode_fixed_s + self.decode_s_per_byte * tensor_bytes
-
-
-@dataclass(frozen=True, slots=True)
-class OpTimes:
-    """Each op of one model timed alone, and the whole model timed as the engine really runs it."""
-
-    __pydantic_config__ = STRICT
-    model_digest: str
-    engine: str
-    threads: int
-    batch: int
-    seconds: Mapping[str, Measurement]
-    whole: Measurement
-
-    def __post_init__(self) -> None:
-        _check(self.threads >= 1, "threads", self.threads)
-        _check(self.batch >= 1, "batch", self.batch)
-
-    @property
-    def key(self) -> tuple[str, str, int, int]:
-        """What a later measurement of the same thing replaces."""
-        return (self.model_digest, self.engine, self.threads, self.batch)
-
-    def shares_of_whole(self) -> Mapping[str, float]:
-        """Seconds of each op, scaled to sum to the whole run: closer than the plain sum (4.8 % -> 1.8 % on a CNN)."""
-        total = math.fsum(time.seconds for time in self.seconds.values())
-        scale = self.whole.seconds / total if total > 0 else 1.0
-        return {name: time.seconds * scale for name, time in self.seconds.items()}
-
-
-@dataclass(frozen=True, slots=True)
-class SegmentTime:
-    """The real time of one prefix or suffix; the cut is named by `digest_of_ops` of its edge ops.
-
-    leading_ops: how many, where the edge ops are the first ones of the graph's order; None for any other cut.
-    """
-
-    __pydantic_config__ = STRICT
-    model_digest: str
-    segment: Literal["prefix", "suffix"]
-    edge_ops_digest: str
-    engine: str
-    batch: int
-    time: Measurement
-    leading_ops: int | None = None
-
-    def __post_init__(self) -> None:
-        _check(self.segment in ("prefix", "suffix"), "segment", self.segment)
-        _check(self.batch >= 1, "batch", self.batch)
-
-    @property
-    def key(self) -> tuple[str, str, str, str, int]:
-        """What a later measurement of the same thing replaces."""
-        return (self.model_digest, self.segment, self.edge_ops_digest, self.engine, self.batch)
-
-
-@dataclass(frozen=True, slots=True)
-class Footprint:
-    """What a whole model takes on the device besides time, at one batch.
-
-    load_s: from the artifact on disk to the first answer. peak_activation_bytes: the most that its activations held at
-    once (inputs included, parameters not); None for an engine whose memory nobody can watch.
-    """
-
-    __pydantic_config__ = STRICT
-    model_digest: str
-    engine: str
-    batch: int
-    load_s: float
-    parameter_bytes: int
-    peak_activation_bytes: int | None
-
-    def __post_init__(self) -> None:
-        _check_times(self, "load_s")
-        _check(self.batch >= 1, "batch", self.batch)
-
-    @property
-    def key(self) -> tuple[str, str, int]:
-        """What a later measurement of the same thing replaces."""
-        return (self.model_digest, self.engine, self.batch)
-
-
-@dataclass(frozen=True, slots=True)
-class Provenance:
-    """When and where a profile was taken. load: the 1-minute load average then. noisy: repeats disagreed too much.
-
-    scaled_from: what a profile of hardware that nobody measured was made of; "" for a real one. left_out: what the
-    budget did not allow to measure.
-    """
-
-    __pydantic_config__ = STRICT
-    measured_at: str
-    host: str
-    torch_version: str
-    load: float
-    noisy: bool
-    allocator: str
-    scaled_from: str = ""
-    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +53,7 @@ class DeviceProfile:
     flops_per_s: peak by dtype ("float32"). memory_bytes_per_s: bandwidth. op_overhead_s: what any op costs at least.
     kind_flops_per_s: the peak of one kind of op where it was measured apart, as "convolution float32".
     preprocessing_s_per_pixel, preprocessing_fixed_s: file to model input, per pixel of the file's picture.
+    power, price: declared, or None; what the objectives energy (of the edge) and cost (of the cloud) need.
     """
 
     __pydantic_config__ = STRICT
@@ -213,16 +73,18 @@ class DeviceProfile:
     engine: str = field(default="eager")
     kind_flops_per_s: Mapping[str, float] = field(default_factory=dict)
     footprints: tuple[Footprint, ...] = ()
+    power: Power | None = None
+    price: Price | None = None
 
     def __post_init__(self) -> None:
-        _check(self.device in ("cpu", "cuda"), "device", self.device)
-        _check(self.threads >= 1, "threads", self.threads)
-        _check(math.isfinite(self.slowdown) and self.slowdown >= 1.0, "slowdown", self.slowdown)
-        _check_times(self, "op_overhead_s", "preprocessing_s_per_pixel", "preprocessing_fixed_s")
+        check(self.device in ("cpu", "cuda"), "device", self.device)
+        check(self.threads >= 1, "threads", self.threads)
+        check(math.isfinite(self.slowdown) and self.slowdown >= 1.0, "slowdown", self.slowdown)
+        check_times(self, "op_overhead_s", "preprocessing_s_per_pixel", "preprocessing_fixed_s")
         rates = {"memory_bytes_per_s": self.memory_bytes_per_s, **self.flops_per_s, **self.kind_flops_per_s}
-        _check("float32" in rates, "flops_per_s", dict(self.flops_per_s))
+        check("float32" in rates, "flops_per_s", dict(self.flops_per_s))
         for name, rate in rates.items():
-            _check(math.isfinite(rate) and rate > 0, name, rate)
+            check(math.isfinite(rate) and rate > 0, name, rate)
 
     def to_json(self) -> str:
         """`from_json` reads it back equal."""
@@ -290,14 +152,3 @@ class DeviceProfile:
     def _nearest_op_times(self, model_digest: str, batch: int) -> OpTimes | None:
         mine = [t for t in self.op_times if t.model_digest == model_digest and t.engine == self.engine]
         return min(mine, key=lambda t: (abs(math.log(t.batch / batch)), -t.batch), default=None)
-
-
-def _check_times(owner: object, *names: str) -> None:
-    for name in names:
-        seconds = getattr(owner, name)
-        _check(math.isfinite(seconds) and seconds >= 0, f"{type(owner).__name__}.{name}", seconds)
-
-
-def _check(holds: bool, field_name: str, value: object) -> None:
-    if not holds:
-        raise InvalidProfile(field_name, "is not valid", value=value, remedy="measure the device again")

@@ -18,11 +18,15 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from partitioner.axis_costs import three_axes
+from partitioner.chains import never_needed
 from partitioner.parametric_problem import CutChoice, ParametricProblem
 from partitioner.weight_regions import IntegerAxes, Triple, WeightRegions
-from partitioner.weighted_cuts import WeightedCut, WeightedCuts, Weights
+from partitioner.weighted_cuts import WeightedCut, WeightedCuts
 
-__all__ = ["SupportedCut", "axes", "supported_cuts"]
+__all__ = ["SupportedCut", "Weights", "axes", "supported_cuts"]
+
+Weights = tuple[float, float, float]
 
 _RELATIVE_ERROR = 1e-12
 
@@ -51,7 +55,7 @@ def supported_cuts(problem: ParametricProblem, downlink_ratio: float = 1.0) -> t
 
 class _Search:
     def __init__(self, problem: ParametricProblem, downlink_ratio: float) -> None:
-        self._cuts = WeightedCuts(problem, downlink_ratio)
+        self._cuts = WeightedCuts(problem, three_axes(downlink_ratio), never_needed(problem))
         self._ratio = downlink_ratio
         self._integers = IntegerAxes.of(_all_costs(problem, downlink_ratio))
         self._found: list[WeightedCut] = []

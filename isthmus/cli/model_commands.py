@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from isthmus.errors import InvalidInput, InvalidProfile
+from isthmus.units import parse_size_bytes
 
 if TYPE_CHECKING:
+    from partitioner.constraints import Constraints
+    from partitioner.partition import BestPlan
     from partitioner.plan import Plan
     from partitioner.profiles import DeviceProfile
 
@@ -82,36 +87,69 @@ def partition(
     cloud: Annotated[Path, typer.Option(help="The cloud's profile.")],
     bandwidth: Annotated[str, typer.Option(help="Both ways, like 20mbps.")] = "20mbps",
     rtt: Annotated[str, typer.Option(help="There and back, like 30ms.")] = "30ms",
-    objective: Annotated[str, typer.Option(help="latency.")] = "latency",
-    privacy: Annotated[str, typer.Option(help="raw-input: inputs never leave the edge.")] = "",
+    objective: Annotated[
+        str, typer.Option(help="latency, throughput, energy, cost, or a sum like latency+0.2*energy.")
+    ] = "latency",
+    privacy: Annotated[
+        str, typer.Option(help="raw-input: inputs never leave the edge; or an op: nor does anything before it.")
+    ] = "",
+    edge_memory: Annotated[
+        str, typer.Option(help="Most that parameters and activations take on the edge, like 64MB.")
+    ] = "",
     lossy: Annotated[bool, typer.Option("--lossy", help="Allow codecs that lose accuracy.")] = False,
+    accuracy_budget: Annotated[
+        float | None, typer.Option(help="Allow lossy codecs whose measured loss is no larger, like 0.02.")
+    ] = None,
+    frontier: Annotated[bool, typer.Option("--frontier", help="Every plan that wins somewhere, as a table.")] = False,
     picture: Annotated[Path | None, typer.Option(help="Write an SVG of the graph with the cut.")] = None,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="Write the plan as JSON.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Write the plan or frontier as JSON.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the plan or frontier as JSON.")] = False,
 ) -> None:
     """Choose the best plan of MODEL for two devices and a link, and say what it beats."""
     from isthmus.api import load_model
+    from isthmus.cli.frontier_table import frontier_lines
+    from isthmus.planning import Planner
     from partitioner.cost_model import Costing
     from partitioner.link import Link
-    from partitioner.partition import Setting, partition_graph, plans_to_compare
     from partitioner.picture import cut_picture
+    from partitioner.setting import Setting
 
-    if privacy not in ("", "raw-input"):
-        raise InvalidInput("--privacy", "is not known", value=privacy, remedy="use raw-input")
     link = Link.of(bandwidth=bandwidth, rtt=rtt)
-    costing = Costing(lossless=not lossy, private_input=privacy == "raw-input")
-    setting = Setting(_read_profile(edge), _read_profile(cloud), link, costing)
+    costing = Costing(
+        lossless=not lossy and accuracy_budget is None,
+        private_input=privacy == "raw-input",
+        constraints=_constraints(privacy, edge_memory),
+    )
     loaded = load_model(model)
-    plan = partition_graph(loaded, setting, objective)
-    if output is not None:
-        output.write_text(plan.to_json())
-    if picture is not None:
-        picture.write_text(cut_picture(loaded.graph, plan))
-    if as_json:
-        print(plan.to_json(), end="")
+    planner = Planner(loaded, Setting(_read_profile(edge), _read_profile(cloud), link, costing), accuracy_budget)
+    if frontier:
+        found = planner.frontier()
+        _emit(found.to_json(), frontier_lines(found, link.rtt_s), output, as_json)
         return
-    for shown, mark in ((plan, "*"), *((other, " ") for other in plans_to_compare(loaded, setting))):
-        print(f"{mark} {_line(shown)}")
+    best = planner.best(objective)
+    if picture is not None:
+        picture.write_text(cut_picture(loaded.graph, best.plan))
+    shown = [(best.plan, "*"), *((other, " ") for other in planner.others())]
+    lines = [*(f"{mark} {_line(plan)}" for plan, mark in shown), _verdict(best)]
+    _emit(best.plan.to_json(), lines, output, as_json)
+
+
+def _emit(text: str, lines: Iterable[str], output: Path | None, as_json: bool) -> None:
+    if output is not None:
+        output.write_text(text)
+    print(text if as_json else "\n".join(lines), end="" if as_json else "\n")
+
+
+def _constraints(privacy: str, edge_memory: str) -> Constraints:
+    from partitioner.constraints import Constraints
+
+    memory_bytes = parse_size_bytes(edge_memory, "--edge-memory") if edge_memory else math.inf
+    up_to = "" if privacy == "raw-input" else privacy
+    return Constraints(private_up_to=up_to, edge_memory_bytes=memory_bytes)
+
+
+def _verdict(best: BestPlan) -> str:
+    return f"{best.plan.provenance['objective']}; gap {best.plan.provenance['gap']}"
 
 
 def _read_profile(path: Path) -> DeviceProfile:

@@ -1,0 +1,114 @@
+"""What a plan must keep to. Pins and privacy are minimum cuts as before; budgets are not (`bounded_search`)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import networkx as nx
+
+from isthmus.errors import InvalidInput
+from isthmus.units import format_size
+from partitioner.cut_problem import OpCost
+from partitioner.graph import ModelGraph
+from partitioner.parametric_problem import ParametricProblem, ParametricTensor
+
+__all__ = ["BUDGETS", "Constraints", "pinned"]
+
+BUDGETS = ("edge_memory_bytes", "cloud_memory_bytes", "wire_bytes")
+
+
+@dataclass(frozen=True, slots=True)
+class Constraints:
+    """Limits on the cut itself; none by default. (Inputs that never leave the edge: `Costing.private_input`.)
+
+    edge_ops, cloud_ops: pinned to that side. private_up_to: an op; it and all before it stay on the edge, and of all
+    that only what it makes may cross. edge_memory_bytes, cloud_memory_bytes: parameters and peak activations
+    (`memory`). wire_bytes: up and down together. Raises InvalidInput for a budget below zero.
+    """
+
+    edge_ops: frozenset[str] = frozenset()
+    cloud_ops: frozenset[str] = frozenset()
+    private_up_to: str = ""
+    edge_memory_bytes: float = math.inf
+    cloud_memory_bytes: float = math.inf
+    wire_bytes: float = math.inf
+
+    def __post_init__(self) -> None:
+        for name in BUDGETS:
+            if not getattr(self, name) >= 0:
+                raise InvalidInput(name.replace("_", " "), "must be zero or more", value=getattr(self, name))
+
+    @property
+    def has_budget(self) -> bool:
+        """Whether something is limited that a minimum cut cannot see."""
+        return any(getattr(self, name) < math.inf for name in BUDGETS)
+
+    @property
+    def has_memory_budget(self) -> bool:
+        """Whether either side's memory is limited."""
+        return self.edge_memory_bytes < math.inf or self.cloud_memory_bytes < math.inf
+
+    def parts(self) -> dict[str, Constraints]:
+        """Each constraint that is set, alone, by the words a person would use for it."""
+        nothing, parts = Constraints(), {}
+        if self.edge_ops:
+            parts["what is pinned to the edge"] = replace(nothing, edge_ops=self.edge_ops)
+        if self.cloud_ops:
+            parts["what is pinned to the cloud"] = replace(nothing, cloud_ops=self.cloud_ops)
+        if self.private_up_to:
+            parts[f"privacy up to {self.private_up_to!r}"] = replace(nothing, private_up_to=self.private_up_to)
+        for name in BUDGETS:
+            limit = getattr(self, name)
+            if limit < math.inf:
+                words = name.removesuffix("_bytes").replace("_", " ") if "memory" in name else "wire"
+                parts[f"{words} {format_size(limit)}"] = replace(nothing, **{name: limit})
+        return parts
+
+    def joined(self, other: Constraints) -> Constraints:
+        """Both; the tighter of two budgets."""
+        return Constraints(
+            self.edge_ops | other.edge_ops,
+            self.cloud_ops | other.cloud_ops,
+            self.private_up_to or other.private_up_to,
+            min(self.edge_memory_bytes, other.edge_memory_bytes),
+            min(self.cloud_memory_bytes, other.cloud_memory_bytes),
+            min(self.wire_bytes, other.wire_bytes),
+        )
+
+
+def pinned(problem: ParametricProblem, graph: ModelGraph, constraints: Constraints) -> ParametricProblem:
+    """`problem` (of `graph`) with pins and privacy in it; the budgets are left out.
+
+    Raises InvalidInput naming an op that the model does not have.
+    """
+    named = {*constraints.edge_ops, *constraints.cloud_ops, *filter(None, [constraints.private_up_to])}
+    unknown = sorted(named - {op.name for op in graph.ops})
+    if unknown:
+        raise InvalidInput(
+            "constraints", "name an op that the model lacks", value=unknown[0], remedy="see model.graph.ops"
+        )
+    on_edge, secret = constraints.edge_ops, frozenset[str]()
+    if constraints.private_up_to:
+        before = frozenset(nx.ancestors(graph.networkx(), constraints.private_up_to))
+        on_edge = on_edge | before | {constraints.private_up_to}
+        secret = _read_or_made_by(graph, before, constraints.private_up_to)
+    ops = tuple(_pinned_op(op, on_edge, constraints.cloud_ops) for op in problem.ops)
+    return replace(problem, ops=ops, tensors=tuple(_kept_secret(tensor, secret) for tensor in problem.tensors))
+
+
+def _read_or_made_by(graph: ModelGraph, before: frozenset[str], last: str) -> frozenset[str]:
+    """What `last` and the ops before it read: all that must not be seen. What they make besides may not, either."""
+    read = {name for op in graph.ops if op.name in before or op.name == last for name in op.inputs}
+    return frozenset(read | {name for op in graph.ops if op.name in before for name in op.outputs})
+
+
+def _pinned_op(op: OpCost, on_edge: frozenset[str], in_cloud: frozenset[str]) -> OpCost:
+    edge_s = math.inf if op.name in in_cloud else op.edge_s
+    return OpCost(op.name, edge_s, math.inf if op.name in on_edge else op.cloud_s)
+
+
+def _kept_secret(tensor: ParametricTensor, secret: frozenset[str]) -> ParametricTensor:
+    """A file is as secret as the tensor that is made of it."""
+    is_secret = tensor.name.removeprefix("file:") in secret
+    return replace(tensor, uplink=()) if is_secret else tensor

@@ -1,0 +1,229 @@
+"""What was measured, one value a thing: times of ops, halves and codecs, memory, watts, prices, and where it was.
+
+Every time includes the device's emulated slowdown, if it has one. A value that cannot be raises InvalidProfile.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from isthmus.errors import InvalidProfile
+from partitioner.plain_json import STRICT
+
+__all__ = [
+    "AffineTime",
+    "CodecRate",
+    "Footprint",
+    "Measurement",
+    "OpTimes",
+    "Power",
+    "Price",
+    "Provenance",
+    "SegmentTime",
+    "check",
+    "check_times",
+    "digest_of_ops",
+]
+
+
+def digest_of_ops(edge_ops: Iterable[str]) -> str:
+    """16 hex digits that name a set of ops, whatever its order."""
+    return hashlib.sha256("\n".join(sorted(edge_ops)).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """A time in seconds: the 10th percentile of `repeats`, and how far the median lies above it."""
+
+    __pydantic_config__ = STRICT
+    seconds: float
+    spread_s: float
+    repeats: int
+
+    def __post_init__(self) -> None:
+        check_times(self, "seconds", "spread_s")
+        check(self.repeats >= 1, "repeats", self.repeats)
+
+
+@dataclass(frozen=True, slots=True)
+class AffineTime:
+    """A time that grows with the batch: fixed_s + per_item_s * batch."""
+
+    __pydantic_config__ = STRICT
+    fixed_s: float
+    per_item_s: float
+
+    def __post_init__(self) -> None:
+        check_times(self, "fixed_s", "per_item_s")
+
+    def at(self, batch: int) -> float:
+        """Seconds for `batch` items."""
+        return self.fixed_s + self.per_item_s * batch
+
+
+@dataclass(frozen=True, slots=True)
+class CodecRate:
+    """How fast a device encodes and decodes with one codec, per byte of the decoded tensor."""
+
+    __pydantic_config__ = STRICT
+    encode_s_per_byte: float
+    encode_fixed_s: float
+    decode_s_per_byte: float
+    decode_fixed_s: float
+
+    def __post_init__(self) -> None:
+        check_times(self, "encode_s_per_byte", "encode_fixed_s", "decode_s_per_byte", "decode_fixed_s")
+
+    def encode_s(self, tensor_bytes: int) -> float:
+        """Seconds to encode a tensor of that many bytes."""
+        return self.encode_fixed_s + self.encode_s_per_byte * tensor_bytes
+
+    def decode_s(self, tensor_bytes: int) -> float:
+        """Seconds to decode a tensor of that many bytes (its size once decoded)."""
+        return self.decode_fixed_s + self.decode_s_per_byte * tensor_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class OpTimes:
+    """Each op of one model timed alone, and the whole model timed as the engine really runs it."""
+
+    __pydantic_config__ = STRICT
+    model_digest: str
+    engine: str
+    threads: int
+    batch: int
+    seconds: Mapping[str, Measurement]
+    whole: Measurement
+
+    def __post_init__(self) -> None:
+        check(self.threads >= 1, "threads", self.threads)
+        check(self.batch >= 1, "batch", self.batch)
+
+    @property
+    def key(self) -> tuple[str, str, int, int]:
+        """What a later measurement of the same thing replaces."""
+        return (self.model_digest, self.engine, self.threads, self.batch)
+
+    def shares_of_whole(self) -> Mapping[str, float]:
+        """Seconds of each op, scaled to sum to the whole run: closer than the plain sum (4.8 % -> 1.8 % on a CNN)."""
+        total = math.fsum(time.seconds for time in self.seconds.values())
+        scale = self.whole.seconds / total if total > 0 else 1.0
+        return {name: time.seconds * scale for name, time in self.seconds.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentTime:
+    """The real time of one prefix or suffix; the cut is named by `digest_of_ops` of its edge ops.
+
+    leading_ops: how many, where the edge ops are the first ones of the graph's order; None for any other cut.
+    """
+
+    __pydantic_config__ = STRICT
+    model_digest: str
+    segment: Literal["prefix", "suffix"]
+    edge_ops_digest: str
+    engine: str
+    batch: int
+    time: Measurement
+    leading_ops: int | None = None
+
+    def __post_init__(self) -> None:
+        check(self.segment in ("prefix", "suffix"), "segment", self.segment)
+        check(self.batch >= 1, "batch", self.batch)
+
+    @property
+    def key(self) -> tuple[str, str, str, str, int]:
+        """What a later measurement of the same thing replaces."""
+        return (self.model_digest, self.segment, self.edge_ops_digest, self.engine, self.batch)
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """What a whole model takes on the device besides time, at one batch.
+
+    load_s: from the artifact on disk to the first answer. peak_activation_bytes: the most that its activations held at
+    once (inputs included, parameters not); None for an engine whose memory nobody can watch.
+    """
+
+    __pydantic_config__ = STRICT
+    model_digest: str
+    engine: str
+    batch: int
+    load_s: float
+    parameter_bytes: int
+    peak_activation_bytes: int | None
+
+    def __post_init__(self) -> None:
+        check_times(self, "load_s")
+        check(self.batch >= 1, "batch", self.batch)
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """What a later measurement of the same thing replaces."""
+        return (self.model_digest, self.engine, self.batch)
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """When and where a profile was taken. load: the 1-minute load average then. noisy: repeats disagreed too much.
+
+    scaled_from: what a profile of hardware that nobody measured was made of; "" for a real one. left_out: what the
+    budget did not allow to measure.
+    """
+
+    __pydantic_config__ = STRICT
+    measured_at: str
+    host: str
+    torch_version: str
+    load: float
+    noisy: bool
+    allocator: str
+    scaled_from: str = ""
+    left_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Power:
+    """Watts of a device: while it computes, while it waits, and what its radio takes on top while bytes move.
+
+    provenance: "declared by ...", or what read it.
+    """
+
+    __pydantic_config__ = STRICT
+    busy_w: float
+    idle_w: float
+    radio_w: float
+    provenance: str
+
+    def __post_init__(self) -> None:
+        check_times(self, "busy_w", "idle_w", "radio_w")
+        check(self.busy_w >= self.idle_w, "Power.busy_w", self.busy_w)
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What a second of a device costs, in any currency. provenance: whose price, and when."""
+
+    __pydantic_config__ = STRICT
+    per_s: float
+    provenance: str
+
+    def __post_init__(self) -> None:
+        check_times(self, "per_s")
+
+
+def check_times(owner: object, *names: str) -> None:
+    """Raise InvalidProfile unless these attributes are durations or rates: finite, zero or more."""
+    for name in names:
+        seconds = getattr(owner, name)
+        check(math.isfinite(seconds) and seconds >= 0, f"{type(owner).__name__}.{name}", seconds)
+
+
+def check(holds: bool, field_name: str, value: object) -> None:
+    """Raise InvalidProfile naming the field and its value unless `holds`."""
+    if not holds:
+        raise InvalidProfile(field_name, "is not valid", value=value, remedy="measure the device again")

@@ -1,0 +1,137 @@
+"""What a plan is chosen for: latency, throughput, energy, cost, or a weighted sum of the linear ones.
+
+Each is made of stages, linear in the cost vector; the dearest stage decides. All but throughput have one stage.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from isthmus.errors import InvalidInput
+from partitioner.condition import CostVector
+from partitioner.setting import Setting
+
+__all__ = ["Objective", "Stage", "objective_for"]
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A price for each edge second, byte up, byte down and cloud second (idle devices), and for leaving the edge."""
+
+    edge_s: float = 0.0
+    uplink_bytes: float = 0.0
+    downlink_bytes: float = 0.0
+    cloud_s: float = 0.0
+    crossing: float = 0.0
+
+    @property
+    def prices(self) -> tuple[float, float, float, float]:
+        """In the order of a cost vector."""
+        return (self.edge_s, self.uplink_bytes, self.downlink_bytes, self.cloud_s)
+
+    def scaled(self, factor: float) -> Stage:
+        """All prices times `factor`."""
+        return Stage(*(factor * price for price in (*self.prices, self.crossing)))
+
+    def plus(self, other: Stage) -> Stage:
+        """The prices of both."""
+        pairs = zip((*self.prices, self.crossing), (*other.prices, other.crossing), strict=True)
+        return Stage(*(a + b for a, b in pairs))
+
+    def value(self, costs: CostVector, crosses: bool) -> float:
+        """What a plan pays in this stage."""
+        amounts = (costs.edge_s, costs.uplink_bytes, costs.downlink_bytes, costs.cloud_s)
+        terms = [price * amount for price, amount in zip(self.prices, amounts, strict=True)]
+        return math.fsum((*terms, self.crossing if crosses else 0.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """The least of the dearest stage is wanted. unit: of its values ("s", "J", ...)."""
+
+    name: str
+    unit: str
+    stages: tuple[Stage, ...]
+
+    def value(self, costs: CostVector, crosses: bool) -> float:
+        """What a plan is judged by."""
+        return max(stage.value(costs, crosses) for stage in self.stages)
+
+
+def objective_for(wanted: str | Mapping[str, float], setting: Setting) -> Objective:
+    """The objective of that name, or the sum of linear ones by weight (`{"latency": 1, "energy": 0.2}`).
+
+    "latency": seconds. "throughput": seconds a request of the slowest of edge, uplink, downlink and cloud, each busy
+    with a request of its own. "energy": joules of the edge device (busy while it computes, idle while it waits, the
+    radio on top while bytes move). "cost": the price of the cloud's seconds. As text, a sum is "latency+0.2*energy".
+    Raises InvalidInput for an unknown name, a weight below zero, a device that declares no power or price.
+    """
+    weights = dict(wanted) if isinstance(wanted, Mapping) else _read_sum(wanted)
+    if set(weights) == {"throughput"}:
+        return Objective("throughput", "s", _throughput(setting))
+    for name, weight in weights.items():
+        if name not in _LINEAR:
+            known = ", ".join([*_LINEAR, "throughput"])
+            remedy = "throughput is no part of a sum" if name == "throughput" else f"use one of: {known}"
+            raise InvalidInput("objective", "is not known", value=name, remedy=remedy)
+        if not (math.isfinite(weight) and weight >= 0):
+            raise InvalidInput(f"objective {name}", "needs a weight of zero or more", value=weight)
+    total = Stage()
+    for name, weight in weights.items():
+        total = total.plus(_LINEAR[name](setting).scaled(weight))
+    if set(weights.values()) == {1.0} and len(weights) == 1:
+        name = next(iter(weights))
+        return Objective(name, _UNITS[name], (total,))
+    return Objective("+".join(f"{weight:g}*{name}" for name, weight in weights.items()), "", (total,))
+
+
+def _read_sum(text: str) -> dict[str, float]:
+    weights: dict[str, float] = {}
+    for term in text.split("+"):
+        factor, times, name = term.strip().rpartition("*")
+        try:
+            weights[name.strip()] = float(factor) if times else 1.0
+        except ValueError:
+            raise InvalidInput(
+                "objective", "is no sum", value=text, remedy="write it like latency+0.2*energy"
+            ) from None
+    return weights
+
+
+def _latency(setting: Setting) -> Stage:
+    condition = setting.condition
+    up_s, down_s = condition.link.uplink_s(1.0), condition.link.downlink_s(1.0)
+    return Stage(condition.edge_load, up_s, down_s, condition.cloud_load, condition.link.rtt_s)
+
+
+def _throughput(setting: Setting) -> tuple[Stage, ...]:
+    condition = setting.condition
+    return (
+        Stage(edge_s=condition.edge_load),
+        Stage(uplink_bytes=condition.link.uplink_s(1.0)),
+        Stage(downlink_bytes=condition.link.downlink_s(1.0)),
+        Stage(cloud_s=condition.cloud_load),
+    )
+
+
+def _energy(setting: Setting) -> Stage:
+    power = setting.edge.power
+    if power is None:
+        raise InvalidInput("objective energy", "needs the edge's power", remedy="declare `power` in its profile")
+    latency = _latency(setting)
+    waiting = latency.scaled(power.idle_w)
+    radio = Stage(0.0, latency.uplink_bytes, latency.downlink_bytes).scaled(power.radio_w)
+    return waiting.plus(radio).plus(Stage(edge_s=latency.edge_s * (power.busy_w - power.idle_w)))
+
+
+def _cost(setting: Setting) -> Stage:
+    price = setting.cloud.price
+    if price is None:
+        raise InvalidInput("objective cost", "needs the cloud's price", remedy="declare `price` in its profile")
+    return Stage(cloud_s=setting.condition.cloud_load * price.per_s)
+
+
+_LINEAR: Mapping[str, Callable[[Setting], Stage]] = {"latency": _latency, "energy": _energy, "cost": _cost}
+_UNITS: Mapping[str, str] = {"latency": "s", "energy": "J", "cost": ""}

@@ -1,0 +1,121 @@
+"""Why no cut keeps to the constraints: the fewest of them that already contradict each other, in one line."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from isthmus.errors import InfeasibleCut
+from isthmus.units import format_size
+from partitioner.axis_costs import three_axes
+from partitioner.constrained_choice import ConstrainedChoice
+from partitioner.constraints import Constraints, pinned
+from partitioner.graph import ModelGraph
+from partitioner.memory import MemoryModel
+from partitioner.objectives import Objective, Stage
+from partitioner.parametric_problem import ParametricProblem
+from partitioner.weighted_cuts import Pins, WeightedCuts
+
+__all__ = ["Rules", "refusal"]
+
+_PRIVACY, _CLOUD = "privacy", "a model that requires the cloud"
+_ANYTHING = Objective("anything", "", (Stage(),))
+_REMEDY = "relax one of them"
+
+
+@dataclass(frozen=True)
+class Rules:
+    """All that a cut must keep to. problem: without any of it. secret: the tensors of `problem` that must not cross."""
+
+    problem: ParametricProblem
+    graph: ModelGraph
+    constraints: Constraints
+    batch: int
+    secret: frozenset[str] = field(default_factory=frozenset)
+    cloud_required: bool = False
+
+    def parts(self) -> dict[str, Constraints]:
+        """The constraints one by one; privacy and the need of the cloud are not in `Constraints`."""
+        more = {_PRIVACY: bool(self.secret), _CLOUD: self.cloud_required}
+        return {**{name: Constraints() for name, is_set in more.items() if is_set}, **self.constraints.parts()}
+
+    def choice_under(self, names: tuple[str, ...], *, budgets: bool = True) -> ConstrainedChoice:
+        """The cuts that keep to these parts alone."""
+        tensors = self.problem.tensors
+        if _PRIVACY in names:
+            tensors = tuple(replace(t, uplink=()) if t.name in self.secret else t for t in tensors)
+        joined = Constraints()
+        for name in names:
+            joined = joined.joined(self.parts()[name])
+        if not budgets:
+            joined = Constraints(joined.edge_ops, joined.cloud_ops, joined.private_up_to)
+        problem = replace(self.problem, tensors=tensors, cloud_required=_CLOUD in names)
+        return ConstrainedChoice(problem, self.graph, joined, self.batch)
+
+
+def refusal(rules: Rules, is_over: Callable[[], bool]) -> InfeasibleCut:
+    """The error that names the smallest set of constraints that no cut keeps to, and what they would need."""
+    parts = rules.parts()
+    for size in range(1, len(parts) + 1):
+        for names in itertools.combinations(parts, size):
+            if is_over():
+                return InfeasibleCut("constraints", "no cut keeps to them all", remedy=_REMEDY)
+            if not _is_feasible(rules.choice_under(names), is_over):
+                return _explained(rules, names)
+    return InfeasibleCut()
+
+
+def _is_feasible(choice: ConstrainedChoice, is_over: Callable[[], bool]) -> bool:
+    try:
+        return choice.best(_ANYTHING, is_over).choice is not None
+    except InfeasibleCut:
+        return False
+
+
+def _explained(rules: Rules, names: tuple[str, ...]) -> InfeasibleCut:
+    budgets = [name for name in names if rules.parts()[name].has_budget]
+    others = " and ".join(name for name in names if name not in budgets)
+    if len(budgets) == 1:
+        need = _need(rules, names, rules.parts()[budgets[0]], others)
+        if need:
+            return InfeasibleCut(budgets[0], need, remedy=_REMEDY if others else "allow more")
+    return InfeasibleCut(
+        " and ".join(names), "no cut keeps to " + ("both" if len(names) == 2 else "all"), remedy=_REMEDY
+    )
+
+
+def _need(rules: Rules, names: tuple[str, ...], budget: Constraints, others: str) -> str:
+    """What the other constraints need at least of the one budget; empty where that bound does not tell."""
+    free = rules.choice_under(names, budgets=False)
+    problem = pinned(free.problem, free.graph, free.constraints)
+    memory = MemoryModel(rules.graph, rules.batch)
+    if budget.wire_bytes < math.inf:
+        cut = WeightedCuts(problem, three_axes(1.0)).solve((0.0, 1.0, 0.0)).choice
+        least = cut.costs.uplink_bytes + cut.costs.downlink_bytes
+        return f"the cuts that {others} leaves send {format_size(least)} at least" if others else ""
+    side = "edge" if budget.edge_memory_bytes < math.inf else "cloud"
+    forced = _forced(problem, rules.graph, side)
+    least = memory.edge_at_least(forced) if side == "edge" else memory.cloud_at_least(forced)
+    if least <= min(budget.edge_memory_bytes, budget.cloud_memory_bytes):
+        return ""
+    if not others:
+        return f"even the inputs need {format_size(least)}"
+    where = "on the edge" if side == "edge" else "in the cloud"
+    return f"the ops that {others} keeps {where} need {format_size(least)}"
+
+
+def _forced(problem: ParametricProblem, graph: ModelGraph, side: str) -> frozenset[str]:
+    """The ops that every cut has on that side: those that nothing allows on the other."""
+    cuts = WeightedCuts(problem, three_axes(1.0))
+
+    def may_leave(op: str) -> bool:
+        pins = Pins(cloud=frozenset({op})) if side == "edge" else Pins(edge=frozenset({op}))
+        try:
+            cuts.solve((1.0, 1.0, 1.0), pins=pins)
+        except InfeasibleCut:
+            return False
+        return True
+
+    return frozenset(op.name for op in graph.ops if not may_leave(op.name))

@@ -1,0 +1,130 @@
+"""Plans keep to the constraints, or the smallest reason why none can is said in one line."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from isthmus.errors import InfeasibleCut, InvalidInput
+from partitioner.accuracy_rule import AccuracyTable
+from partitioner.constraints import Constraints
+from partitioner.frontier import frontier_of
+from partitioner.link import Link
+from partitioner.memory import MemoryModel
+from partitioner.partition import Setting, best_plan, partition_graph, plans_to_compare
+
+
+def _ruled(setting: Setting, private: bool = False, bandwidth: str = "20mbps", **rules: Any) -> Setting:
+    costing = replace(setting.costing, private_input=private, constraints=Constraints(**rules))
+    return replace(setting, link=Link.of(bandwidth, "2ms"), costing=costing)
+
+
+def test_pinned_ops_stay_where_they_are_pinned(model: Any, setting: Setting) -> None:
+    fast = _ruled(setting, bandwidth="100gbps", edge_ops=frozenset({"stem"}))
+    slow = _ruled(setting, bandwidth="10kbps", cloud_ops=frozenset({"head"}))
+    assert partition_graph(model, fast).edge_ops == ("stem",)
+    assert "head" not in partition_graph(model, slow).edge_ops
+
+
+def test_all_up_to_a_private_op_stays_on_the_edge(model: Any, setting: Setting) -> None:
+    plan = partition_graph(model, _ruled(setting, bandwidth="100gbps", private_up_to="body"))
+    assert (plan.edge_ops, [t.tensor for t in plan.boundary]) == (("stem", "body"), ["narrow"])
+
+
+def test_a_small_edge_gets_a_small_prefix(model: Any, setting: Setting) -> None:
+    whole = MemoryModel(model.graph).edge(frozenset(op.name for op in model.graph.ops))
+    free = _ruled(setting, bandwidth="10kbps")
+    small = _ruled(setting, bandwidth="10kbps", edge_memory_bytes=whole - 1)
+    assert partition_graph(model, free).kind == "edge-only"
+    assert MemoryModel(model.graph).edge(frozenset(partition_graph(model, small).edge_ops)) < whole
+
+
+def test_a_wire_budget_keeps_the_narrow_cut(model: Any, setting: Setting) -> None:
+    plan = partition_graph(model, _ruled(setting, bandwidth="100gbps", wire_bytes=20_000))
+    assert sum(t.bytes for t in (*plan.boundary, *plan.downlink)) <= 20_000
+
+
+def test_comparisons_keep_to_the_constraints(model: Any, setting: Setting) -> None:
+    plans = plans_to_compare(model, _ruled(setting, wire_bytes=20_000))
+    assert [plan.kind for plan in plans] == ["edge-only"]
+    assert plans_to_compare(model, _ruled(setting, private_up_to="body", cloud_ops=frozenset({"head"}))) == ()
+
+
+def test_the_frontier_keeps_to_pins_and_privacy(model: Any, setting: Setting) -> None:
+    rules = _ruled(setting, private_up_to="body", cloud_ops=frozenset({"head"}))
+    plans = frontier_of(model, rules).plans
+    assert {entry.plan.edge_ops for entry in plans} <= {("stem", "body"), ("stem", "body", "grow")}
+
+
+def test_a_frontier_under_a_budget_is_refused(model: Any, setting: Setting) -> None:
+    with pytest.raises(InvalidInput, match="frontier: cannot be complete under a budget"):
+        frontier_of(model, _ruled(setting, wire_bytes=20_000))
+
+
+@pytest.mark.parametrize(
+    ("private", "rules", "reason"),
+    [
+        (True, {"edge_memory_bytes": 1e6}, "edge memory 1 MB: the ops that privacy keeps on the edge need 2.2 MB"),
+        (
+            False,
+            {"edge_memory_bytes": 1e6, "edge_ops": frozenset({"body"}), "wire_bytes": 5e6},
+            "edge memory 1 MB: the ops that what is pinned to the edge keeps on the edge need 2.2 MB",
+        ),
+        (
+            False,
+            {"edge_ops": frozenset({"head"}), "cloud_ops": frozenset({"stem"})},
+            "what is pinned to the edge and what is pinned to the cloud: no cut keeps to both",
+        ),
+        (
+            False,
+            {"cloud_ops": frozenset({"head"}), "wire_bytes": 1000},
+            "wire 1 kB: the cuts that what is pinned to the cloud leaves send 10.8 kB at least",
+        ),
+        (False, {"edge_memory_bytes": 1e3}, "edge memory 1 kB: even the inputs need 602 kB"),
+    ],
+)
+def test_the_smallest_reason_is_said(
+    model: Any, setting: Setting, private: bool, rules: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(InfeasibleCut, match=reason) as refused:
+        partition_graph(model, _ruled(setting, private, **rules))
+    assert "\n" not in str(refused.value)
+
+
+def test_a_search_out_of_time_does_not_say_that_there_is_no_plan(model: Any, setting: Setting) -> None:
+    whole = MemoryModel(model.graph).edge(frozenset(op.name for op in model.graph.ops))
+    rules = _ruled(setting, bandwidth="10kbps", edge_memory_bytes=whole - 1)
+    assert best_plan(model, rules).gap == 0.0
+    with pytest.raises(InfeasibleCut, match="in time"):
+        best_plan(model, rules, is_over=lambda: True)
+
+
+def test_only_measured_codecs_within_the_budget_are_used(model: Any, setting: Setting) -> None:
+    def codec_of(table: AccuracyTable) -> str:
+        costing = replace(setting.costing, lossless=False, accuracy=table)
+        return partition_graph(model, replace(setting, link=Link.of("5mbps", "2ms"), costing=costing)).boundary[0].codec
+
+    losses = {("narrow", "int8"): 0.01}
+    assert codec_of(AccuracyTable(0.02, losses)) == "int8"
+    assert codec_of(AccuracyTable(0.005, losses)) == "zstd"
+    assert codec_of(AccuracyTable(0.02, {})) == "zstd"
+    assert codec_of(AccuracyTable(0.02, {}, unmeasured=True)) == "int8"
+
+
+@pytest.mark.parametrize("budget", [-0.1, 1.1, float("nan")])
+def test_an_accuracy_budget_that_is_none_is_refused(budget: float) -> None:
+    with pytest.raises(InvalidInput, match="accuracy budget"):
+        AccuracyTable(budget, {})
+
+
+@pytest.mark.parametrize("limit", [-1.0, float("nan")])
+def test_a_limit_that_is_none_is_refused(limit: float) -> None:
+    with pytest.raises(InvalidInput, match="wire bytes"):
+        Constraints(wire_bytes=limit)
+
+
+def test_an_unknown_op_is_named(model: Any, setting: Setting) -> None:
+    with pytest.raises(InvalidInput, match="ghost"):
+        partition_graph(model, _ruled(setting, private_up_to="ghost"))

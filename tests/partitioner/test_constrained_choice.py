@@ -1,0 +1,134 @@
+"""Objectives and budgets against every plan there is."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from isthmus.errors import InfeasibleCut
+from partitioner.constrained_choice import ConstrainedChoice
+from partitioner.constraints import Constraints
+from partitioner.graph import Dimension, ModelGraph, Op, TensorInfo
+from partitioner.memory import MemoryModel
+from partitioner.objectives import Objective, Stage
+from partitioner.parametric_problem import CutChoice, ParametricProblem
+from tests.partitioner.random_problems import COSTS, every_choice, problems
+
+_PRICES = st.one_of(st.just(0.0), st.floats(0.01, 100.0))
+_STAGES = st.builds(Stage, _PRICES, _PRICES, _PRICES, _PRICES, _PRICES)
+
+
+def never() -> bool:
+    """No time limit."""
+    return False
+
+
+def graph_of(problem: ParametricProblem, seed: int) -> ModelGraph:
+    """A model graph of the same ops, with tensors and weights of a few bytes; some weights have several readers."""
+    rng = random.Random(seed)
+    weights = {f"w{i}": rng.randint(1, 9) for i in range(4)}
+    ops = tuple(
+        Op(
+            op.name,
+            "relu",
+            1,
+            tuple(t.name for t in problem.tensors if op.name in t.consumers),
+            tuple(t.name for t in problem.tensors if t.producer == op.name),
+            0,
+            1,
+            0,
+            tuple(sorted(rng.sample(sorted(weights), rng.randint(0, 2)))),
+        )
+        for op in problem.ops
+    )
+    tensors = {
+        t.name: TensorInfo(t.name, "int8", (Dimension(0, rng.randint(1, 9)),), t.producer, t.consumers, t.is_output)
+        for t in problem.tensors
+    }
+    inputs = tuple(t.name for t in problem.tensors if t.producer is None)
+    outputs = tuple(t.name for t in problem.tensors if t.is_output)
+    return ModelGraph(ops, tensors, inputs, outputs, frozenset(), weights)
+
+
+def _keeps(graph: ModelGraph, rules: Constraints, choice: CutChoice) -> bool:
+    memory, edge = MemoryModel(graph), choice.edge_ops
+    return (
+        rules.edge_ops <= edge
+        and rules.cloud_ops.isdisjoint(edge)
+        and memory.edge(edge) <= rules.edge_memory_bytes
+        and memory.cloud(edge) <= rules.cloud_memory_bytes
+        and choice.costs.uplink_bytes + choice.costs.downlink_bytes <= rules.wire_bytes
+    )
+
+
+def _value(problem: ParametricProblem, objective: Objective) -> Callable[[CutChoice], float]:
+    return lambda choice: objective.value(choice.costs, len(choice.edge_ops) < len(problem.ops))
+
+
+def _check(problem: ParametricProblem, graph: ModelGraph, rules: Constraints, objective: Objective) -> None:
+    allowed = [choice for choice in every_choice(problem) if _keeps(graph, rules, choice)]
+    value = _value(problem, objective)
+    try:
+        found = ConstrainedChoice(problem, graph, rules).best(objective, never)
+    except InfeasibleCut:
+        found = None
+    if not allowed:
+        assert found is None or found.choice is None
+        return
+    assert found is not None
+    assert found.choice in allowed
+    assert found.gap == 0.0
+    assert found.value == pytest.approx(value(found.choice), rel=1e-9, abs=1e-300)
+    assert found.value == pytest.approx(min(map(value, allowed)), rel=1e-8, abs=1e-300)
+
+
+@given(problems(5), st.lists(_STAGES, min_size=2, max_size=4))
+@settings(max_examples=60, deadline=None)
+def test_the_least_of_the_dearest_stage_is_found_and_proven(problem: ParametricProblem, stages: list[Stage]) -> None:
+    _check(problem, graph_of(problem, 0), Constraints(), Objective("slowest", "s", tuple(stages)))
+
+
+@given(problems(5), _STAGES, st.sets(st.integers(0, 4)), st.sets(st.integers(0, 4)))
+@settings(max_examples=60, deadline=None)
+def test_one_stage_with_pins_is_a_minimum_cut(
+    problem: ParametricProblem, stage: Stage, edge: set[int], cloud: set[int]
+) -> None:
+    names = [op.name for op in problem.ops]
+    rules = Constraints(
+        frozenset(names[i] for i in edge if i < len(names)), frozenset(names[i] for i in cloud if i < len(names))
+    )
+    _check(problem, graph_of(problem, 0), rules, Objective("price", "", (stage,)))
+
+
+@given(problems(5), _STAGES, COSTS, st.integers(5, 60), st.integers(5, 60), st.integers(0, 9))
+@settings(max_examples=80, deadline=None)
+def test_budgets_are_kept_and_the_best_within_them_proven(
+    problem: ParametricProblem, stage: Stage, wire: float, edge: int, cloud: int, seed: int
+) -> None:
+    rng = random.Random(seed)
+    budgets = (float(edge), float(cloud), wire)
+    rules = Constraints(frozenset(), frozenset(), "", *(b if rng.random() < 0.6 else math.inf for b in budgets))
+    _check(problem, graph_of(problem, seed), rules, Objective("price", "", (stage,)))
+
+
+@given(problems(4), st.lists(_STAGES, min_size=2, max_size=3), COSTS, st.integers(5, 60), st.integers(0, 9))
+@settings(max_examples=40, deadline=None)
+def test_stages_and_budgets_together(
+    problem: ParametricProblem, stages: list[Stage], wire: float, edge: int, seed: int
+) -> None:
+    rules = Constraints(edge_memory_bytes=edge, wire_bytes=wire)
+    _check(problem, graph_of(problem, seed), rules, Objective("slowest", "", tuple(stages)))
+
+
+@given(problems(4, forbidding=False), st.lists(_STAGES, min_size=3, max_size=3))
+@settings(max_examples=40, deadline=None)
+def test_a_search_that_is_stopped_says_how_far_it_may_be_off(problem: ParametricProblem, stages: list[Stage]) -> None:
+    objective = Objective("slowest", "s", tuple(stages))
+    found = ConstrainedChoice(problem, graph_of(problem, 0), Constraints()).best(objective, lambda: True)
+    least = min(map(_value(problem, objective), every_choice(problem)))
+    assert found.value * (1 - found.gap) <= least * (1 + 1e-8) + 1e-300
