@@ -17,7 +17,15 @@ from isthmus.errors import InvalidRequest
 from nodes.codecs.base import EncodedTensor
 from nodes.codecs.dtypes import dtype_name, dtype_named
 
-__all__ = ["checked_size", "from_memory", "in_memory_order", "memory_bytes", "ordered_strides", "stride_order"]
+__all__ = [
+    "checked_size",
+    "from_memory",
+    "in_memory_order",
+    "in_stride_order",
+    "memory_bytes",
+    "ordered_strides",
+    "stride_order",
+]
 
 _MAX_DIMENSIONS = 64
 
@@ -85,6 +93,12 @@ def from_memory(encoded: EncodedTensor, data: bytes | bytearray | memoryview, ma
     flat = _tensor_over(data, dtype_named(encoded.dtype))
     order = encoded.stride_order or tuple(range(len(encoded.shape)))
     return flat.as_strided(encoded.shape, ordered_strides(encoded.shape, order))
+
+
+def in_stride_order(values: torch.Tensor, encoded: EncodedTensor, dtype: torch.dtype) -> torch.Tensor:
+    """A copy of `values` in `dtype` and in the stride order that the header says."""
+    strides = ordered_strides(encoded.shape, encoded.stride_order or range(len(encoded.shape)))
+    return torch.empty_strided(encoded.shape, strides, dtype=dtype).copy_(values)
 
 
 def _tensor_over(data: bytes | bytearray | memoryview, dtype: torch.dtype) -> torch.Tensor:

@@ -37,7 +37,7 @@ from nodes.codecs.frame import pack, unpack
 from nodes.codecs.layout import checked_size, from_memory, memory_bytes, stride_order
 from nodes.codecs.level_packing import pack_levels, unpack_levels
 
-__all__ = ["LINEAR_BITS", "LinearCodec", "ranges_parameter"]
+__all__ = ["LINEAR_BITS", "LinearCodec", "ranges_parameter", "read_ranges"]
 
 LINEAR_BITS = (8, 6, 5, 4, 3)
 """The widths on offer; the codecs are named int8, int6, ..."""
@@ -82,7 +82,7 @@ class LinearCodec:
         self._bits, self._top = bits, (1 << bits) - 1
         self._whole_item = "scope" in self.parameters
         self._range_coded = "coder" in self.parameters
-        self._ranges = _read_ranges(self.parameters["ranges"]) if "ranges" in self.parameters else None
+        self._ranges = read_ranges(self.parameters["ranges"]) if "ranges" in self.parameters else None
 
     def encode(self, name: str, tensor: torch.Tensor) -> EncodedTensor:
         """See `Codec`. Raises InvalidRequest where "ranges" were made for another number of channels."""
@@ -164,8 +164,8 @@ class LinearCodec:
         return _Quantised(from_memory(header, content, max_bytes), steps, offsets)
 
 
-def _read_ranges(text: str) -> torch.Tensor:
-    """float32 (groups, 2). Raises InvalidPlan."""
+def read_ranges(text: str) -> torch.Tensor:
+    """What `ranges_parameter` wrote: float32 (channels or 1, 2). Raises InvalidPlan."""
     try:
         raw = base64.b64decode(text, validate=True)
         pairs = np.frombuffer(raw, "<f4").astype(np.float32).reshape(-1, 2)

@@ -27,7 +27,7 @@ from nodes.codecs.base import DEFAULT_MAX_BYTES, EncodedTensor
 from nodes.codecs.coefficient_grid import CoefficientGrid
 from nodes.codecs.dtypes import dtype_name, dtype_named
 from nodes.codecs.frame import pack, unpack
-from nodes.codecs.layout import checked_size, from_memory, memory_bytes, ordered_strides, stride_order
+from nodes.codecs.layout import checked_size, from_memory, in_stride_order, memory_bytes, stride_order
 from nodes.codecs.level_coder import LARGEST_LEVEL, LevelDecoder, LevelEncoder, LevelModels
 from nodes.codecs.transform_table import TransformTable
 
@@ -86,7 +86,7 @@ class TransformCodec:
             values = self._decoded(body, encoded.shape[0])
         except ValueError as fault:
             raise InvalidRequest(encoded.name, f"is not a transform message: {fault}") from None
-        return _laid_out(self._grid.values(values), encoded, dtype)
+        return in_stride_order(self._grid.values(values), encoded, dtype)
 
     def _levels(self, tensor: torch.Tensor) -> Integers | None:
         """int64 (items, K, H, W); None where the values are no floats or cannot be quantised."""
@@ -121,10 +121,3 @@ class TransformCodec:
     def _centred(self, levels: Integers, classes: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Levels moved to where the values that round to them lie on average: a little towards zero."""
         return levels.astype(np.float32) - np.sign(levels).astype(np.float32) * self._shrink[classes]
-
-
-def _laid_out(values: torch.Tensor, encoded: EncodedTensor, dtype: torch.dtype) -> torch.Tensor:
-    """`values` in the dtype and the stride order that the header says."""
-    order = encoded.stride_order or tuple(range(len(encoded.shape)))
-    strides = ordered_strides(encoded.shape, order)
-    return torch.empty_strided(encoded.shape, strides, dtype=dtype).copy_(values)
