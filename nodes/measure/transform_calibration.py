@@ -90,7 +90,9 @@ def _class_loss(items: CalibrationItems, other: torch.Tensor) -> Callable[[float
     before = items.outputs.flatten(1).double()
     best = before.argmax(1, keepdim=True)
     margins, noise = _margins(before, best), _margins(other.flatten(1).double(), best)
-    _, member = np.unique(np.asarray(items.groups), return_inverse=True)
+    names, member = np.unique(np.asarray(items.groups), return_inverse=True)
+    if len(names) == len(member):  # one item says nothing of the size of its noise: then all are one group
+        member = np.zeros_like(member)
     energy = np.bincount(member, weights=(noise - margins) ** 2) / np.bincount(member)
     spread = np.sqrt(np.maximum(energy, 1e-18))[member]
     return lambda factor: float(ndtr(-margins / (factor * spread)).mean())
