@@ -86,16 +86,21 @@ def _codec_at(fit: TransformFit, step: float) -> TransformCodec:
 
 
 def _class_loss(items: CalibrationItems, other: torch.Tensor) -> Callable[[float], float]:
-    """The share of best classes that change, by factor on the step: margins against noise of its size in each group."""
+    """The share of best classes that change, by factor on the step: margins against normal noise as in their group.
+
+    The noise has a mean below zero, since the best of the other classes is whichever the noise favours.
+    """
     before = items.outputs.flatten(1).double()
     best = before.argmax(1, keepdim=True)
-    margins, noise = _margins(before, best), _margins(other.flatten(1).double(), best)
+    margins, noisy = _margins(before, best), _margins(other.flatten(1).double(), best)
     names, member = np.unique(np.asarray(items.groups), return_inverse=True)
     if len(names) == len(member):  # one item says nothing of the size of its noise: then all are one group
         member = np.zeros_like(member)
-    energy = np.bincount(member, weights=(noise - margins) ** 2) / np.bincount(member)
-    spread = np.sqrt(np.maximum(energy, 1e-18))[member]
-    return lambda factor: float(ndtr(-margins / (factor * spread)).mean())
+    counts = np.bincount(member)
+    lost = np.bincount(member, weights=noisy - margins) / counts
+    variance = np.bincount(member, weights=(noisy - margins - lost[member]) ** 2) / counts
+    spread = np.sqrt(np.maximum(variance, 1e-18))[member]
+    return lambda factor: float(ndtr(-(margins / factor + lost[member]) / spread).mean())
 
 
 def _margins(logits: torch.Tensor, best: torch.Tensor) -> Doubles:
