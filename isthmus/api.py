@@ -12,9 +12,11 @@ from nodes.compute_pool import ComputePool
 from nodes.engines.allocator import keep_freed_memory
 from nodes.engines.factory import engine_for
 from nodes.measure.device_profile import measure_device as _measure_device
-from nodes.measure.device_profile import measure_model as _measure_model
+from nodes.measure.model_session import measure_model_within
+from partitioner.condition import Condition
 from partitioner.cost_model import Costing
 from partitioner.front_end import model_from_module
+from partitioner.frontier import Frontier, frontier_of
 from partitioner.link import Link
 from partitioner.model import Model, Segments
 from partitioner.model_source import resolve_model
@@ -26,47 +28,56 @@ from partitioner.spec import ModelSpec
 __all__ = [
     "AsyncClient",
     "Client",
+    "Condition",
     "Costing",
     "DeviceProfile",
+    "Frontier",
     "Link",
     "Model",
     "ModelSpec",
     "Plan",
     "Result",
     "Segments",
+    "frontier",
     "load_model",
     "measure_device",
     "measure_model",
     "partition",
 ]
 
+_EQUAL_LINK = Link(1e6, 1e6, 0.0)
+
 
 def load_model(source: str | Path | nn.Module | ModelSpec, example_inputs: tuple[torch.Tensor, ...] = ()) -> Model:
     """A model that can be cut.
 
-    source: an artifact folder, a model file, `module:callable`, a ModelSpec, or an nn.Module with `example_inputs`
-    (tensors, batch first). Raises InvalidModel naming the op or the file's fault.
+    source: an artifact folder, a model file, `module:callable`, a ModelSpec, or an nn.Module. example_inputs: tensors,
+    batch first, for an nn.Module, and for a TorchScript file that was not traced. Raises InvalidModel naming the op or
+    the file's fault.
     """
     if isinstance(source, ModelSpec):
         return model_from_module(source)
     if isinstance(source, nn.Module):
         return model_from_module(source, example_inputs)
-    return resolve_model(str(source))
+    return resolve_model(str(source), example_inputs=example_inputs)
 
 
-def measure_device(budget_s: float = 5.0, device: str = "cpu", threads: int = 1) -> DeviceProfile:
-    """This device's peak rates, measured now. Raises DeviceUnavailable."""
+def measure_device(
+    budget_s: float = 5.0, device: str = "cpu", threads: int = 1, engine: str = "eager"
+) -> DeviceProfile:
+    """This device's peak rates, measured now; `engine` is what models are measured on. Raises DeviceUnavailable."""
     keep_freed_memory()
     with ComputePool(threads) as pool:
-        return pool.run_blocking(_measure_device, budget_s, engine_for("eager", device, threads=threads))
+        return pool.run_blocking(_measure_device, budget_s, engine_for(engine, device, threads=threads))
 
 
-def measure_model(model: Model, profile: DeviceProfile) -> DeviceProfile:
-    """`profile` with this model's op times, measured now on this device."""
+def measure_model(model: Model, profile: DeviceProfile, budget_s: float = 5.0) -> DeviceProfile:
+    """`profile` with what the budget allows of this model, measured now on this device and the profile's engine: op
+    times, memory, whole halves at a few cuts, larger batches. `profile.provenance.left_out` names the rest."""
     keep_freed_memory()
     with ComputePool(profile.threads) as pool:
-        engine = engine_for("eager", profile.device, threads=profile.threads)
-        return pool.run_blocking(_measure_model, model, profile, engine)
+        engine = engine_for(profile.engine, profile.device, threads=profile.threads)
+        return pool.run_blocking(measure_model_within, model, profile, engine, budget_s)
 
 
 def partition(
@@ -83,6 +94,21 @@ def partition(
     """
     setting = Setting(_profile(edge), _profile(cloud), link, costing or Costing())
     return partition_graph(model, setting, objective)
+
+
+def frontier(
+    model: Model,
+    edge: DeviceProfile | str | Path,
+    cloud: DeviceProfile | str | Path,
+    link: Link | None = None,
+    costing: Costing | None = None,
+) -> Frontier:
+    """Every plan of `model` that is the best for some loads, bandwidth and round trip. Profiles may be given as files.
+
+    link: only the ratio of its two bandwidths counts; equal without one. costing: as for `partition`, its loads left
+    out. Raises InfeasibleCut.
+    """
+    return frontier_of(model, Setting(_profile(edge), _profile(cloud), link or _EQUAL_LINK, costing or Costing()))
 
 
 def _profile(given: DeviceProfile | str | Path) -> DeviceProfile:

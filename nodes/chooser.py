@@ -6,14 +6,16 @@ monotonic clock, handed in: a chooser has no clock of its own.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from nodes.queues import CloudQueue, EdgeQueue
 from partitioner.link import Link
 from partitioner.plan import Prediction
-from partitioner.plan_table import PlanEntry, PlanTable
+from partitioner.plan_table import Correction, PlanEntry, PlanTable
 
-__all__ = ["Choice", "ChoiceRequest", "Chooser", "Transfer"]
+__all__ = ["Choice", "ChoiceRequest", "Chooser", "Exchange", "StageTimes", "Transfer"]
 
 InputForm = Literal["tensor", "bytes"]
 
@@ -27,6 +29,7 @@ class ChoiceRequest:
     remaining_s: time left until the deadline, None without one.
     edge_queue_s, cloud_queue_s: expected waits before the prefix and before the suffix start.
     policy: a policy's name that the request asks for, "" for the configured one. plan_id: a plan forced by the request.
+    corrections: by plan id, how far its requests lately were from its costs; a plan that is not there is as it says.
     """
 
     table: PlanTable
@@ -39,6 +42,7 @@ class ChoiceRequest:
     cloud_reachable: bool = True
     policy: str = ""
     plan_id: str = ""
+    corrections: Mapping[str, Correction] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,33 @@ class Transfer:
     span_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A request whose upload was one frame, alone on the link: no span of its own, so its whole time on the way counts.
+
+    wire_s: from sending to the answer, less what the replica says it spent.
+    """
+
+    up_bytes: int
+    down_bytes: int
+    wire_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class StageTimes:
+    """What one answered request really took and sent, to compare with what its plan's costs say.
+
+    cloud_s, uplink_bytes: None where the edge finished by itself.
+    """
+
+    entry: PlanEntry
+    batch: int
+    file_bytes: int
+    edge_s: float
+    cloud_s: float | None
+    uplink_bytes: int | None
+
+
 class Chooser(Protocol):
     """Chooses a plan for each request and learns from what the link did.
 
@@ -77,8 +108,24 @@ class Chooser(Protocol):
         """Learn bandwidth from a finished transfer."""
         ...
 
+    def observe_exchange(self, exchange: Exchange, now_s: float) -> None:
+        """Learn bandwidth from a small request's whole way."""
+        ...
+
+    def observe_stages(self, times: StageTimes) -> None:
+        """Learn how far a plan's costs are from what its requests take."""
+        ...
+
     def observe_rtt(self, rtt_s: float, now_s: float) -> None:
         """Learn the round-trip time from a small echo."""
+        ...
+
+    def edge_queue(self) -> EdgeQueue:
+        """A fresh estimate of the wait for a device's compute, with one worker."""
+        ...
+
+    def cloud_queue(self) -> CloudQueue:
+        """A fresh estimate of the wait on one replica."""
         ...
 
     def link(self) -> Link | None:

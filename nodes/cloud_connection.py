@@ -29,6 +29,10 @@ class LinkObserver(Protocol):
     def transfer_measured(self, direction: str, size_bytes: int, span_s: float) -> None:
         """Bytes arrived over a span, on the receiver's clock. direction: "up" or "down"."""
 
+    def exchange_measured(self, up_bytes: int, down_bytes: int, wire_s: float) -> None:
+        """A request whose upload was one frame, alone on the link, was answered: the time there and back, less what
+        the replica says it spent."""
+
 
 class CloudConnection(Protocol):
     """A stream to one replica. Every call ends in a result or an IsthmusError; nothing hangs after `close`."""

@@ -39,7 +39,7 @@ class CloudHost:
     async def start(cls, settings: CloudSettings) -> CloudHost:
         """Load, measure, listen, register. Raises DeviceUnavailable, InvalidModel, PortInUse."""
         keep_freed_memory()
-        engine = engine_for("eager", device=settings.device, threads=settings.threads)
+        engine = engine_for(settings.engine, device=settings.device, threads=settings.threads)
         pool = ComputePool(settings.threads, name="suffix")
         models = await pool.run(load_models, settings.models)
         replica_id = uuid.uuid4().hex[:12]

@@ -44,10 +44,12 @@ class EdgeHost:
         PortInUse; a cloud that is not there is no error."""
         keep_freed_memory()
         edge_id = f"{socket.gethostname()}:{settings.listen}"
-        engine = engine_for("eager", device=settings.device, threads=settings.threads)
+        engine = engine_for(settings.engine, device=settings.device, threads=settings.threads)
         pool = ComputePool(settings.threads, name="prefix")
         models = await pool.run(load_models, settings.models)
-        slowed = engine_for("eager", device=settings.device, threads=settings.threads, slowdown=settings.slowdown)
+        slowed = engine_for(
+            settings.engine, device=settings.device, threads=settings.threads, slowdown=settings.slowdown
+        )
         profile = await measured_profile(models, slowed, pool)
         builders = {
             name: await pool.run(PlanBuilder, model, engine, settings.slowdown) for name, model in models.items()
@@ -55,7 +57,7 @@ class EdgeHost:
         observer = ChooserObserver(chooser)
 
         async def dial(target: str) -> CloudConnection:
-            return await SegmentClient.connect(target, edge_id, observer)
+            return await SegmentClient.connect(target, edge_id, observer, chooser.cloud_queue())
 
         node = EdgeNode(builders, models, profile, chooser, pool, dial)
         await node.start()

@@ -10,15 +10,17 @@ from collections.abc import Mapping
 
 from isthmus.errors import CloudUnavailable, Draining, NotFound, Overloaded
 from isthmus.telemetry import get_logger
-from nodes.chooser import ChoiceRequest, Chooser, Transfer
+from nodes.chooser import ChoiceRequest, Chooser, Exchange, StageTimes, Transfer
 from nodes.cloud_connection import CloudConnection
 from nodes.compute_pool import ComputePool
 from nodes.gateway import InferRequest, InferResult, ModelDescription
 from nodes.model_runtime import ModelRuntime, ReadyPlan, plan_definition
 from nodes.plan_builder import PlanBuilder, with_cloud_times
+from nodes.prefix_queue import PrefixQueue
 from nodes.replica_set import Dial, ReplicaSet
-from nodes.request_run import RequestRun
+from nodes.request_run import Answer, RequestRun
 from partitioner.model import Model
+from partitioner.plan_table import PlanEntry
 from partitioner.profiles import DeviceProfile
 
 __all__ = ["ChooserObserver", "EdgeNode"]
@@ -42,6 +44,10 @@ class ChooserObserver:
             Transfer("up" if direction == "up" else "down", size_bytes, span_s), time.monotonic()
         )
 
+    def exchange_measured(self, up_bytes: int, down_bytes: int, wire_s: float) -> None:
+        """See LinkObserver."""
+        self._chooser.observe_exchange(Exchange(up_bytes, down_bytes, wire_s), time.monotonic())
+
 
 class EdgeNode:
     """Implements Gateway. Make it, `start` it, feed its replica set with fleet views, `drain` it."""
@@ -56,7 +62,8 @@ class EdgeNode:
         self._profile = profile
         self._chooser = chooser
         self._pool = pool
-        self._measured: dict[tuple[str, str], tuple[ReadyPlan, ...]] = {}
+        self._queue = PrefixQueue(pool, chooser.edge_queue())
+        self._measured: dict[tuple[str, str, str], tuple[ReadyPlan, ...]] = {}
         self._wire_ids = itertools.count(1)
         self._waiting = 0
         self._draining = False
@@ -109,6 +116,7 @@ class EdgeNode:
                 batch=request.inputs.batch,
                 file_bytes=request.inputs.file_bytes,
                 remaining_s=request.timeout_s,
+                edge_queue_s=self._queue.wait_s(),
                 cloud_queue_s=0.0 if connection is None else connection.cloud_queue_s,
                 cloud_reachable=connection is not None,
                 policy=request.policy,
@@ -119,7 +127,8 @@ class EdgeNode:
         if plan.kind == "edge-only":
             connection = None
         half = runtime.ready_plan(plan.plan_id).half
-        answer = await RequestRun(request, next(self._wire_ids), choice, half, self._pool, connection).run()
+        answer = await RequestRun(request, next(self._wire_ids), choice, half, self._queue, connection).run()
+        self._learn(request, choice.entry, answer)
         return InferResult(
             request_id=uuid.uuid4().hex,
             outputs=answer.outputs,
@@ -130,6 +139,21 @@ class EdgeNode:
             reason=choice.reason,
             predicted_s=choice.predicted.total_s,
         )
+
+    def _learn(self, request: InferRequest, entry: PlanEntry, answer: Answer) -> None:
+        """Compare what the plan's own stages took with its costs. One that the edge had to finish says nothing."""
+        edge_only = entry.plan.kind == "edge-only"
+        if edge_only or answer.finished_by == "cloud":
+            self._chooser.observe_stages(
+                StageTimes(
+                    entry=entry,
+                    batch=request.inputs.batch,
+                    file_bytes=request.inputs.file_bytes,
+                    edge_s=answer.timings.edge_s,
+                    cloud_s=None if edge_only else answer.timings.cloud_s,
+                    uplink_bytes=None if edge_only else answer.uplink_bytes,
+                )
+            )
 
     def _runtime(self, name: str) -> ModelRuntime:
         runtime = self._runtimes.get(name)
@@ -164,11 +188,11 @@ class EdgeNode:
     async def _edge_side(self, name: str, cloud_profile_json: str) -> tuple[ReadyPlan, ...]:
         """The plans of a model for a cloud of that profile, with this side measured; kept for the next replica."""
         cloud = DeviceProfile.from_json(cloud_profile_json)
-        key = (name, cloud.name)
+        key = (name, cloud.name, cloud.engine)
         if key not in self._measured:
             builder = self._builders[name]
             cuts = await self._pool.run(builder.candidates, self._profile, cloud)
-            self._measured[key] = await self._pool.run(builder.with_cloud, cuts)
+            self._measured[key] = await self._pool.run(builder.with_cloud, cuts, cloud.engine)
         return self._measured[key]
 
     async def _prepare(self, runtime: ModelRuntime, connection: CloudConnection, ready: tuple[ReadyPlan, ...]) -> None:

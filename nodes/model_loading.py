@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from isthmus.errors import InvalidConfiguration
 from nodes.compute_pool import ComputePool
@@ -26,13 +25,8 @@ def load_models(artifacts: Sequence[ModelArtifact]) -> dict[str, Model]:
         if artifact.name in models:
             raise InvalidConfiguration("models.name", "is used twice", value=artifact.name)
         model = load_artifact(artifact.path)
-        models[artifact.name] = model if model.name == artifact.name else renamed(model, artifact.name)
+        models[artifact.name] = model if model.name == artifact.name else model.renamed(artifact.name)
     return models
-
-
-def renamed(model: Model, name: str) -> Model:
-    """The same model under another name. The digest covers the name, so edge and cloud must rename alike."""
-    return replace(model, interface=replace(model.interface, name=name))
 
 
 async def measured_profile(models: Mapping[str, Model], engine: Engine, pool: ComputePool) -> DeviceProfile:

@@ -11,24 +11,27 @@ from dataclasses import replace
 
 from nodes.codecs.factory import IMAGE_CODEC_NAMES
 from nodes.engines.base import Engine
+from nodes.engines.factory import engine_for
 from nodes.halves import EdgeHalf
 from nodes.inputs import ModelInputs
 from nodes.measure.accuracy import measure_accuracy
-from nodes.measure.affine import affine_time
+from nodes.measure.engine_difference import measure_engine_difference
 from nodes.measure.timing import measure
 from nodes.model_runtime import ReadyPlan, wire_codecs
 from nodes.plan_shapes import cut_plan
 from nodes.preprocessing import preprocess
 from nodes.protocol.events import MeasuredBatch
 from nodes.sample_inputs import sample_inputs
-from partitioner.candidates import candidate_cuts
+from partitioner.affine_fit import affine_time
 from partitioner.codec_choice import DEFAULT_CODECS
 from partitioner.cost_model import Costing
+from partitioner.frontier import frontier_of
 from partitioner.link import Link
+from partitioner.menu import menu_of
 from partitioner.model import Model
 from partitioner.partition import Setting
 from partitioner.plan import InputForm, Plan
-from partitioner.plan_table import PlanCosts, PlanEntry
+from partitioner.plan_table import EngineDifference, PlanCosts, PlanEntry
 from partitioner.profiles import AffineTime, DeviceProfile
 
 __all__ = ["PlanBuilder", "with_cloud_times"]
@@ -38,7 +41,7 @@ MEASURE_BUDGET_S = 0.15
 MOST_CUTS = 7
 # How far a lossy plan may fall short of perfect agreement on the calibration inputs and still be offered.
 ACCURACY_BUDGET = 0.02
-# Any link: the candidates' grid replaces it.
+# As fast either way: of a frontier's link nothing else counts.
 _ANY_LINK = Link(20e6, 20e6, 0.03)
 _NO_TIME = AffineTime(0.0, 0.0)
 
@@ -52,22 +55,24 @@ class PlanBuilder:
         self._slowdown = slowdown
         self._files = tuple(spec.name for spec in model.interface.inputs if spec.preprocessing is not None)
         self._preprocessing = self._measure_preprocessing()
+        self._differences: dict[tuple[str, str, tuple[str, ...]], EngineDifference] = {}
 
     def edge_only(self) -> tuple[ReadyPlan, ...]:
         """The plans that need no cloud, for each input form."""
         every_op = tuple(op.name for op in self._model.graph.ops)
-        return self._forms(self._measured(self._plan(every_op, {})))
+        ready = self._forms(self._measured(self._plan(every_op, {})))
+        return tuple(self._with_engines(plan, "eager") for plan in ready)
 
     def candidates(self, edge: DeviceProfile, cloud: DeviceProfile) -> tuple[tuple[str, ...], ...]:
         """The cuts worth measuring for these two devices, the splits only."""
         lossy = bool(self._model.calibration)
         setting = Setting(edge, cloud, _ANY_LINK, Costing(codecs=DEFAULT_CODECS, lossless=not lossy))
         every = len(self._model.graph.ops)
-        cuts = candidate_cuts(self._model, setting, limit=MOST_CUTS)
-        return tuple(cut.edge_ops for cut in cuts if 0 < len(cut.edge_ops) < every)
+        menu = menu_of(frontier_of(self._model, setting), most_cuts=MOST_CUTS)
+        return tuple(cut.edge_ops for cut in menu.cuts if 0 < len(cut.edge_ops) < every)
 
-    def with_cloud(self, cuts: Iterable[tuple[str, ...]]) -> tuple[ReadyPlan, ...]:
-        """Cloud-only in each encoding and form, and each cut in each codec that suits it."""
+    def with_cloud(self, cuts: Iterable[tuple[str, ...]], cloud_engine: str = "eager") -> tuple[ReadyPlan, ...]:
+        """Cloud-only in each encoding and form, and each cut in each codec that suits it, for clouds of that engine."""
         plans = [*self._forms(self._measured(self._plan((), {}, "raw")))]
         if self._files:
             plans.extend(
@@ -78,7 +83,7 @@ class PlanBuilder:
             plans.extend(self._forms(self._measured(self._plan(cut, {}, "zstd"))))
             if self._model.calibration:
                 plans.extend(self._quantised(cut))
-        return tuple(plans)
+        return tuple(self._with_engines(plan, cloud_engine) for plan in plans)
 
     def _quantised(self, cut: tuple[str, ...]) -> tuple[ReadyPlan, ...]:
         """The int8 plans of a cut, none where they cost more accuracy than the budget allows."""
@@ -89,10 +94,25 @@ class PlanBuilder:
         lossy = self._measured(plan)
         return self._forms(replace(lossy, entry=replace(lossy.entry, accuracy=accuracy)))
 
+    def _with_engines(self, ready: ReadyPlan, cloud_engine: str) -> ReadyPlan:
+        """The plan for that engine in the cloud, with what both engines do to its answers."""
+        plan = replace(ready.entry.plan, cloud_engine=cloud_engine)
+        difference = self._difference(plan)
+        return replace(ready, entry=replace(ready.entry, plan=plan, engine_difference=difference))
+
+    def _difference(self, plan: Plan) -> EngineDifference | None:
+        """Measured here once for each cut and pair of engines; None where both are exact."""
+        engines = (plan.edge_engine, plan.cloud_engine)
+        key = (*engines, plan.edge_ops)
+        if engines != ("eager", "eager") and key not in self._differences:
+            cloud = self._engine if engines[0] == engines[1] else engine_for(engines[1], threads=self._engine.threads)
+            self._differences[key] = measure_engine_difference(self._model, plan.edge_ops, self._engine, cloud)
+        return self._differences.get(key)
+
     # ---- one plan ----------------------------------------------------------------------------------------------
 
     def _plan(self, edge_ops: tuple[str, ...], codecs: Mapping[str, str], default: str = "raw") -> Plan:
-        return cut_plan(self._model, edge_ops, codecs, default, engine=self._engine.name)
+        return cut_plan(self._model, edge_ops, codecs, default, engines=(self._engine.name, "eager"))
 
     def _measured(self, plan: Plan) -> ReadyPlan:
         """The plan with its edge side measured and its wire bytes counted."""

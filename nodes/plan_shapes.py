@@ -16,11 +16,12 @@ def cut_plan(
     codecs: Mapping[str, str],
     default: str = "raw",
     form: InputForm = "tensor",
-    engine: str = "eager",
+    engines: tuple[str, str] = ("eager", "eager"),
 ) -> Plan:
     """The plan of `edge_ops` with `codecs` by tensor and `default` for the others; outputs come back raw.
 
-    int8 as the default leaves what is not floating (integers, masks) to zstd. Raises InvalidPlan where it is no cut.
+    engines: of the edge and of the cloud. int8 as the default leaves what is not floating (integers, masks) to zstd.
+    Raises InvalidPlan where it is no cut.
     """
     graph = model.graph
     kept = graph.kept(edge_ops)
@@ -36,7 +37,8 @@ def cut_plan(
         ),
         downlink=tuple(TensorCodec(name, "raw") for name in made),
         kept=kept,
-        edge_engine=engine,
+        edge_engine=engines[0],
+        cloud_engine=engines[1],
     )
 
 

@@ -16,9 +16,9 @@ from isthmus.errors import DeadlineExceeded, InvalidInput, IsthmusError
 from isthmus.telemetry import get_logger
 from nodes.chooser import Choice
 from nodes.cloud_connection import CloudConnection
-from nodes.compute_pool import ComputePool
 from nodes.gateway import InferRequest, StageTimings
 from nodes.halves import EdgeHalf, EdgeOutcome
+from nodes.prefix_queue import PrefixQueue
 from nodes.protocol.edge_stream import WireRequest
 from nodes.protocol.events import ResponseArrived
 
@@ -30,16 +30,24 @@ Outputs = tuple[tuple[str, torch.Tensor], ...]
 # link is not mistaken for a dead replica, short enough that a client with an ordinary timeout still gets its answer.
 PATIENCE_FACTOR = 4.0
 PATIENCE_S = 1.0
+# Answers up to this size are decoded on the event loop (some 50 us): in the pool they would wait behind a whole prefix.
+DECODED_AT_ONCE_BYTES = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A finished request: outputs, where the time went, what crossed, and who finished it ("cloud" or "edge")."""
+    """A finished request: outputs, where the time went, what crossed each way, who finished it ("cloud" or "edge")."""
 
     outputs: Outputs
     timings: StageTimings
-    wire_bytes: int
+    uplink_bytes: int
+    downlink_bytes: int
     finished_by: str
+
+    @property
+    def wire_bytes(self) -> int:
+        """Bytes both ways."""
+        return self.uplink_bytes + self.downlink_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +65,7 @@ class RequestRun:
         wire_id: int,
         choice: Choice,
         half: EdgeHalf,
-        pool: ComputePool,
+        queue: PrefixQueue,
         connection: CloudConnection | None,
     ) -> None:
         """connection: None when the plan needs no cloud."""
@@ -65,7 +73,7 @@ class RequestRun:
         self._wire_id = wire_id
         self._choice = choice
         self._half = half
-        self._pool = pool
+        self._queue = queue
         self._connection = connection
         self._started_s = time.monotonic()
         self._deadline_s = None if request.timeout_s is None else self._started_s + request.timeout_s
@@ -73,26 +81,29 @@ class RequestRun:
 
     async def run(self) -> Answer:
         """The answer. Raises DeadlineExceeded, ComputeFailed, InvalidRequest."""
-        outcome = await self._pool.run(self._prefix)
+        outcome = await self._queue.run(self._expected_edge_s(), self._prefix)
         if self._connection is None or self._choice.entry.plan.kind == "edge-only":
-            return await self._finish_on_edge(outcome, wire_bytes=0)
+            return await self._finish_on_edge(outcome, uplink_bytes=0)
         remote = await self._remote(outcome, self._connection)
         if remote is None:
             return await self._finish_on_edge(outcome, outcome.wire_bytes)
-        outputs = await self._pool.run(self._half.finish, outcome, remote.response.tensors)
         down_bytes = sum(len(tensor.data) for tensor in remote.response.tensors)
-        return Answer(outputs, self._stages(outcome, remote), outcome.wire_bytes + down_bytes, "cloud")
+        if down_bytes <= DECODED_AT_ONCE_BYTES:
+            outputs = self._half.finish(outcome, remote.response.tensors)
+        else:
+            outputs = await self._queue.run(0.0, lambda: self._half.finish(outcome, remote.response.tensors))
+        return Answer(outputs, self._stages(outcome, remote), outcome.wire_bytes, down_bytes, "cloud")
 
     def _prefix(self) -> EdgeOutcome:
         if self._deadline_s is not None and time.monotonic() >= self._deadline_s:
             raise DeadlineExceeded("the deadline passed before the prefix began; nothing was computed")
         return self._half.run(self._request.inputs)
 
-    async def _finish_on_edge(self, outcome: EdgeOutcome, wire_bytes: int) -> Answer:
+    async def _finish_on_edge(self, outcome: EdgeOutcome, uplink_bytes: int) -> Answer:
         if self._deadline_s is not None and time.monotonic() >= self._deadline_s:
             raise DeadlineExceeded("the deadline passed before the suffix began on the edge")
         started = time.monotonic()
-        outputs = await self._pool.run(self._half.finish_locally, outcome)
+        outputs = await self._queue.run(self._finish_s(), lambda: self._half.finish_locally(outcome))
         finish_s = time.monotonic() - started
         elapsed_s = time.monotonic() - self._started_s
         edge_s = min(elapsed_s, outcome.compute_s + finish_s)
@@ -100,7 +111,7 @@ class RequestRun:
         waited_s = elapsed_s - edge_s
         in_queue = self._connection is None
         timings = StageTimings(waited_s if in_queue else 0.0, edge_s, 0.0 if in_queue else waited_s, 0.0, 0.0, 0.0)
-        return Answer(outputs, timings, wire_bytes, "edge")
+        return Answer(outputs, timings, uplink_bytes, 0, "edge")
 
     async def _remote(self, outcome: EdgeOutcome, connection: CloudConnection) -> _Remote | None:
         """The replica's answer, None when the edge is to finish instead."""
@@ -122,8 +133,14 @@ class RequestRun:
         patience_s = max(PATIENCE_FACTOR * predicted_s, predicted_s + PATIENCE_S)
         if self._deadline_s is None:
             return patience_s
-        finish_s = self._choice.entry.costs.local_finish.at(self._request.inputs.batch)
-        return max(0.0, min(patience_s, self._deadline_s - now_s - 1.2 * finish_s))
+        return max(0.0, min(patience_s, self._deadline_s - now_s - 1.2 * self._finish_s()))
+
+    def _expected_edge_s(self) -> float:
+        """The prefix without the wait before it."""
+        return max(0.0, self._choice.predicted.edge_s - self._queue.wait_s())
+
+    def _finish_s(self) -> float:
+        return self._choice.entry.costs.local_finish.at(self._request.inputs.batch)
 
     def _wire_request(self, outcome: EdgeOutcome, now_s: float) -> WireRequest:
         return WireRequest(
@@ -134,6 +151,7 @@ class RequestRun:
             remaining_s=None if self._deadline_s is None else self._deadline_s - now_s,
             deadline_s=self._deadline_s,
             priority=self._request.priority,
+            expected_cloud_s=self._choice.entry.costs.cloud.at(self._request.inputs.batch),
         )
 
     def _stages(self, outcome: EdgeOutcome, remote: _Remote) -> StageTimings:

@@ -33,6 +33,7 @@ class CloudSettings:
     listen: str
     registry: str
     advertise: str = ""
+    engine: str = "eager"
     device: str = "cpu"
     threads: int = 1
     drain_s: float = 10.0
@@ -56,6 +57,7 @@ class EdgeSettings:
     listen: str
     registry: str
     policy: str = "latency"
+    engine: str = "eager"
     device: str = "cpu"
     threads: int = 1
     slowdown: float = 1.0

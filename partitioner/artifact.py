@@ -15,11 +15,10 @@ from safetensors.torch import save_file
 
 from isthmus.errors import InvalidModel
 from partitioner.model import Model, canonical_json
-from partitioner.operators import check_operators
-from partitioner.program import Program
-from partitioner.program_json import program_from_data, program_to_data
 from partitioner.spec import Interface
-from partitioner.weights import contiguous_form, stride_order
+from partitioner.torch_artifact import torch_graph_data, torch_model_from_data
+from partitioner.torch_model import TorchModel
+from partitioner.weights import contiguous_form
 
 __all__ = ["is_artifact", "load_artifact", "save_artifact"]
 
@@ -39,13 +38,7 @@ def save_artifact(model: Model, folder: str | Path) -> None:
     """Write `model` into `folder`, made when missing. Each file is replaced as a whole; spec.json comes last."""
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
-    orders = {n: list(stride_order(t)) for n, t in model.weights.items()}
-    graph = {
-        "format": _FORMAT,
-        "program": program_to_data(model.program),
-        "flops": {name: list(law) for name, law in model.flops.items()},
-        "stride_orders": {n: order for n, order in orders.items() if order != sorted(order)},
-    }
+    graph = {"format": _FORMAT, **_graph_data(model)}
     _write_tensors(target / _WEIGHTS, {n: contiguous_form(t) for n, t in model.weights.items()})
     _write(target / _GRAPH, canonical_json(graph))
     hashes = {_GRAPH: _sha256(target / _GRAPH)}
@@ -69,10 +62,9 @@ def load_artifact(folder: str | Path) -> Model:
     for name, expected in spec["sha256"].items():
         if _sha256(source / name) != expected:
             raise InvalidModel(str(source / name), "was changed or damaged", remedy=_REMEDY)
-    program, flops, orders = _read_graph(source / _GRAPH)
-    weights = _read_weights(source / _WEIGHTS, program, orders)
     calibration = _read_calibration(source / _CALIBRATION) if _CALIBRATION in spec["sha256"] else ()
-    model = Model(program, weights, Interface.from_json(canonical_json(spec["interface"])), flops, calibration)
+    interface = Interface.from_json(canonical_json(spec["interface"]))
+    model = _read_model(source, interface, calibration)
     if model.digest != spec["digest"]:
         where = f"{source / _WEIGHTS} or {_SPEC}"
         raise InvalidModel(where, "was changed or damaged: its digest differs", remedy=_REMEDY)
@@ -90,47 +82,19 @@ def _read_spec(source: Path) -> dict[str, Any]:
     return spec
 
 
-def _read_graph(path: Path) -> tuple[Program, dict[str, tuple[int, int]], Mapping[str, Any]]:
-    data = _read_json(path)
-    if data.keys() != {"format", "program", "flops", "stride_orders"} or not isinstance(data["stride_orders"], dict):
-        raise InvalidModel(str(path), "is not a model graph", remedy=_REMEDY)
+def _graph_data(model: Model) -> dict[str, Any]:
+    if isinstance(model, TorchModel):
+        return torch_graph_data(model)
+    raise InvalidModel(f"model {model.name!r}", "is of no kind that can be stored", value=type(model).__name__)
+
+
+def _read_model(source: Path, interface: Interface, calibration: tuple[torch.Tensor, ...]) -> Model:
+    data, weights = _read_json(source / _GRAPH), _read_tensors(source / _WEIGHTS)
     try:
-        program = program_from_data(data["program"])
-        check_operators(program)
-        return program, _flops(data["flops"]), data["stride_orders"]
+        return torch_model_from_data(data, weights, interface, calibration)
     except InvalidModel as error:
-        raise InvalidModel(f"{path}: {error.field}", error.problem, value=error.value, remedy=error.remedy) from error
-
-
-def _flops(data: Any) -> dict[str, tuple[int, int]]:
-    if not isinstance(data, dict) or not all(_is_law(law) for law in data.values()):
-        raise InvalidModel("flops", "are not pairs of whole numbers", remedy=_REMEDY)
-    return {name: (law[0], law[1]) for name, law in data.items()}
-
-
-def _is_law(law: Any) -> bool:
-    return isinstance(law, list) and len(law) == 2 and all(type(n) is int for n in law)
-
-
-def _read_weights(path: Path, program: Program, orders: Mapping[str, Any]) -> dict[str, torch.Tensor]:
-    stored = _read_tensors(path)
-    if stored.keys() != set(program.weights):
-        raise InvalidModel(str(path), "holds other weights than the graph names", remedy=_REMEDY)
-    weights = {n: _in_order(path, stored[n], n, orders.get(n)) for n in program.weights}
-    for name, tensor in weights.items():
-        kind = program.types[name]
-        if str(tensor.dtype) != f"torch.{kind.dtype}" or tuple(tensor.shape) != tuple(d.at(1) for d in kind.shape):
-            raise InvalidModel(str(path), f"weight {name!r} is not what the graph says", remedy=_REMEDY)
-    return weights
-
-
-def _in_order(path: Path, tensor: torch.Tensor, name: str, order: Any) -> torch.Tensor:
-    """A stored tensor with its dimensions where the model has them, strides as they were."""
-    if order is None:
-        return tensor
-    if not isinstance(order, list) or sorted(order) != list(range(tensor.dim())):
-        raise InvalidModel(str(path), f"weight {name!r} has no valid stride order", value=order, remedy=_REMEDY)
-    return tensor.permute([order.index(d) for d in range(tensor.dim())])
+        where = f"{source / _GRAPH} or {_WEIGHTS}: {error.field}"
+        raise InvalidModel(where, error.problem, value=error.value, remedy=error.remedy) from error
 
 
 def _read_calibration(path: Path) -> tuple[torch.Tensor, ...]:

@@ -6,7 +6,7 @@ Sizes are data: a ratio for each codec, with its provenance ("assumed" until som
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from isthmus.errors import InvalidInput
@@ -68,6 +68,10 @@ class CodecQuote:
     def total_s(self) -> float:
         """Encoding, transfer and decoding."""
         return self.encode_s + self.transfer_s + self.decode_s
+
+    def loaded(self, encoder_load: float, decoder_load: float) -> CodecQuote:
+        """The quote where the two devices are that many times slower than idle."""
+        return replace(self, encode_s=self.encode_s * encoder_load, decode_s=self.decode_s * decoder_load)
 
     def named(self, tensor: str) -> TensorCodec:
         """The codec of `tensor` in a plan."""

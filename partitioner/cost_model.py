@@ -25,6 +25,7 @@ __all__ = ["Costing", "FileFacts", "ModelCosts", "ModelFacts", "cut_problem", "m
 
 _PREPROCESS = "preprocess:"
 _FILE = "file:"
+_FILE_CODEC = "file"
 
 
 class ModelFacts(Protocol):
@@ -60,7 +61,7 @@ class Costing:
     """What is allowed and assumed when costs are made.
 
     lossless: only codecs that keep every bit. private_input: model inputs and their files never leave the edge.
-    batch: items a request. cloud_load: factor on the cloud's compute times (1.0: idle).
+    batch: items a request. edge_load, cloud_load: factors on all that a side computes, coding included (1.0: idle).
     """
 
     form: InputForm = "tensor"
@@ -69,6 +70,7 @@ class Costing:
     private_input: bool = False
     file: FileFacts = FileFacts()
     batch: int = 1
+    edge_load: float = 1.0
     cloud_load: float = 1.0
 
     def __post_init__(self) -> None:
@@ -76,16 +78,19 @@ class Costing:
             raise InvalidInput("form", "is not an input form", value=self.form, remedy='use "tensor" or "bytes"')
         if self.batch < 1:
             raise InvalidInput("batch", "must be 1 or more", value=self.batch)
-        if not (math.isfinite(self.cloud_load) and self.cloud_load > 0):
-            raise InvalidInput("cloud_load", "must be above zero", value=self.cloud_load)
+        for name in ("edge_load", "cloud_load"):
+            load = getattr(self, name)
+            if not (math.isfinite(load) and load > 0):
+                raise InvalidInput(name, "must be above zero", value=load)
 
 
 @dataclass(frozen=True, slots=True)
 class ModelCosts:
     """A problem and the facts behind its numbers.
 
-    uplink, downlink: the codecs open to each tensor, either way; `problem` holds the quickest.
+    uplink, downlink: the codecs open to each tensor, either way; `problem` holds the quickest. Files are among them.
     edge_s, cloud_s: of every op, pseudo-ops included. file_inputs: the inputs that have a pseudo-op.
+    private: the tensors that must not cross.
     """
 
     problem: CutProblem
@@ -94,6 +99,7 @@ class ModelCosts:
     edge_s: Mapping[str, float]
     cloud_s: Mapping[str, float]
     file_inputs: tuple[str, ...]
+    private: frozenset[str]
 
     def model_ops(self, edge_ops: Iterable[str]) -> frozenset[str]:
         """The real ops of a solution of `problem`."""
@@ -102,6 +108,10 @@ class ModelCosts:
     def files_crossing(self, edge_ops: frozenset[str]) -> tuple[str, ...]:
         """The inputs whose files cross as they arrived under a solution of `problem`."""
         return tuple(name for name in self.file_inputs if _PREPROCESS + name not in edge_ops)
+
+    def file_quote(self, name: str) -> CodecQuote:
+        """The file of that input as it arrived: its decoding is the pseudo-op's time."""
+        return self.uplink[_FILE + name][0]
 
     def with_preprocessing(self, edge_ops: Iterable[str], cloud_files: Iterable[str] = ()) -> frozenset[str]:
         """Model ops as a cut of `problem`, preprocessing on the edge but for the inputs in `cloud_files`."""
@@ -138,16 +148,23 @@ class _Builder:
     def build(self) -> ModelCosts:
         """The costs of everything, by the rules of `model_costs`."""
         files = tuple(self._file_inputs())
-        uplink = {name: self._uplink_quotes(tensor) for name, tensor in self.model.graph.tensors.items()}
+        graph = self.model.graph
+        private = frozenset((*graph.inputs, *(_FILE + name for name in files)) if self.costing.private_input else ())
+        uplink: dict[str, tuple[CodecQuote, ...]] = {_FILE + name: (self._file_quote(),) for name in files}
+        uplink |= {name: self._uplink_quotes(tensor) for name, tensor in graph.tensors.items()}
         downlink = {name: self._downlink_quotes(tensor) for name, tensor in self._made_outputs()}
+
+        def uplink_s(name: str) -> float:
+            return math.inf if name in private else quickest_codec(uplink[name], name).total_s
+
         edge_s, cloud_s = self._op_seconds(files)
-        tensors = [self._tensor_cost(tensor, uplink, downlink) for tensor in self.model.graph.tensors.values()]
-        problem = CutProblem(
-            ops=[OpCost(name, seconds, cloud_s[name]) for name, seconds in edge_s.items()],
-            tensors=[*(self._file_cost(name) for name in files), *tensors],
-            fixed_s=self.link.rtt_s,
-        )
-        return ModelCosts(problem, uplink, downlink, edge_s, cloud_s, files)
+        tensors = [
+            *(TensorCost(_FILE + name, None, (_PREPROCESS + name,), uplink_s(_FILE + name)) for name in files),
+            *(self._tensor_cost(tensor, uplink_s(tensor.name), downlink) for tensor in graph.tensors.values()),
+        ]
+        ops = [OpCost(name, seconds, cloud_s[name]) for name, seconds in edge_s.items()]
+        problem = CutProblem(ops, tensors, self.link.rtt_s)
+        return ModelCosts(problem, uplink, downlink, edge_s, cloud_s, files, private)
 
     def _file_inputs(self) -> Iterator[str]:
         if self.costing.form == "bytes":
@@ -158,46 +175,43 @@ class _Builder:
         return ((name, t) for name, t in tensors.items() if t.is_output and t.producer is not None)
 
     def _op_seconds(self, files: tuple[str, ...]) -> tuple[Mapping[str, float], Mapping[str, float]]:
-        graph, batch, load = self.model.graph, self.costing.batch, self.costing.cloud_load
+        costing = self.costing
         edge_s = {_PREPROCESS + name: self._preprocessing_s(self.edge) for name in files}
-        cloud_s = {_PREPROCESS + name: self._preprocessing_s(self.cloud) * load for name in files}
-        on_edge = self.edge.op_seconds(graph, self.model.digest, batch)
-        in_cloud = self.cloud.op_seconds(graph, self.model.digest, batch)
-        return {**edge_s, **on_edge}, {**cloud_s, **{name: s * load for name, s in in_cloud.items()}}
+        cloud_s = {_PREPROCESS + name: self._preprocessing_s(self.cloud) for name in files}
+        edge_s |= self.edge.op_seconds(self.model.graph, self.model.digest, costing.batch)
+        cloud_s |= self.cloud.op_seconds(self.model.graph, self.model.digest, costing.batch)
+        return (
+            {name: seconds * costing.edge_load for name, seconds in edge_s.items()},
+            {name: seconds * costing.cloud_load for name, seconds in cloud_s.items()},
+        )
 
     def _preprocessing_s(self, device: DeviceProfile) -> float:
         one = device.preprocessing_fixed_s + device.preprocessing_s_per_pixel * self.costing.file.pixels
         return one * self.costing.batch
 
+    def _file_quote(self) -> CodecQuote:
+        size_bytes = self.costing.file.size_bytes * self.costing.batch
+        size = CodecSize(_FILE_CODEC, 0.0, True, "expected file length", "picture", size_bytes)
+        return CodecQuote(size, size_bytes, 0.0, self.link.uplink_s(size_bytes), 0.0)
+
     def _uplink_quotes(self, tensor: TensorInfo) -> tuple[CodecQuote, ...]:
         picture = tensor.name in self._file_inputs()
         sizes = sizes_allowed(self.costing.codecs, lossless=self.costing.lossless)
         rates = (self.edge.codec_rates, self.cloud.codec_rates)
-        return quotes_for(tensor, sizes, rates, self.link.uplink_bps, picture=picture, batch=self.costing.batch)
+        quotes = quotes_for(tensor, sizes, rates, self.link.uplink_bps, picture=picture, batch=self.costing.batch)
+        return tuple(quote.loaded(self.costing.edge_load, self.costing.cloud_load) for quote in quotes)
 
     def _downlink_quotes(self, tensor: TensorInfo) -> tuple[CodecQuote, ...]:
         sizes = sizes_allowed(self.costing.codecs, lossless=True)
         rates = (self.cloud.codec_rates, self.edge.codec_rates)
-        return quotes_for(tensor, sizes, rates, self.link.downlink_bps, batch=self.costing.batch)
+        quotes = quotes_for(tensor, sizes, rates, self.link.downlink_bps, batch=self.costing.batch)
+        return tuple(quote.loaded(self.costing.cloud_load, self.costing.edge_load) for quote in quotes)
 
     def _tensor_cost(
-        self,
-        tensor: TensorInfo,
-        uplink: Mapping[str, tuple[CodecQuote, ...]],
-        downlink: Mapping[str, tuple[CodecQuote, ...]],
+        self, tensor: TensorInfo, uplink_s: float, downlink: Mapping[str, tuple[CodecQuote, ...]]
     ) -> TensorCost:
-        is_input = tensor.name in self.model.graph.inputs
         producer = _PREPROCESS + tensor.name if tensor.name in self._file_inputs() else tensor.producer
-        uplink_s = math.inf if is_input and self.costing.private_input else _quickest_s(uplink[tensor.name], tensor)
         # An input that is also an output is answered from the edge's own copy: its file must be decoded there.
-        downlink_s = _quickest_s(downlink[tensor.name], tensor) if tensor.name in downlink else math.inf
+        made = tensor.name in downlink
+        downlink_s = quickest_codec(downlink[tensor.name], tensor.name).total_s if made else math.inf
         return TensorCost(tensor.name, producer, tensor.consumers, uplink_s, tensor.is_output, downlink_s)
-
-    def _file_cost(self, name: str) -> TensorCost:
-        size_bytes = self.costing.file.size_bytes * self.costing.batch
-        uplink_s = math.inf if self.costing.private_input else self.link.uplink_s(size_bytes)
-        return TensorCost(_FILE + name, None, (_PREPROCESS + name,), uplink_s)
-
-
-def _quickest_s(quotes: tuple[CodecQuote, ...], tensor: TensorInfo) -> float:
-    return quickest_codec(quotes, tensor.name).total_s

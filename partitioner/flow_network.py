@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import breadth_first_order
 
-__all__ = ["Arcs", "FlowNetwork", "assemble"]
+__all__ = ["Arcs", "FlowNetwork", "Shape", "assemble", "shape_of"]
 
 _Indices = NDArray[np.int64]
 _Mask = NDArray[np.bool_]
@@ -75,22 +75,44 @@ class FlowNetwork:
         return reached
 
 
-def assemble(arcs: Arcs, node_count: int, source: int, sink: int) -> FlowNetwork:
-    """The network of `arcs`: both directions, parallel arcs added up, zeros and loops left out. O(arcs log arcs)."""
-    is_arc = (arcs.capacity > 0) & (arcs.tails != arcs.heads)
-    tails, heads, capacity = arcs.tails[is_arc], arcs.heads[is_arc], arcs.capacity[is_arc]
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A network without capacities, and where in it the capacity of each given arc goes (parallel arcs share one)."""
+
+    empty: FlowNetwork
+    position: _Indices
+
+    def filled(self, capacity: NDArray[np.float64]) -> FlowNetwork:
+        """The network with these capacities, one entry for each arc given; parallel ones add up."""
+        total = np.bincount(self.position, capacity, len(self.empty.tails))
+        return replace(self.empty, capacity=total)
+
+
+def shape_of(tails: _Indices, heads: _Indices, node_count: int, source: int, sink: int) -> Shape:
+    """The shape of arcs between so many nodes. O(arcs log arcs)."""
+    count = len(tails)
     both = np.concatenate((tails * node_count + heads, heads * node_count + tails))
     keys, position = np.unique(both, return_inverse=True)
-    total = np.zeros(len(keys), dtype=arcs.capacity.dtype)
-    np.add.at(total, position[: len(tails)], capacity)
-    tails, heads = np.divmod(keys, node_count)
-    return FlowNetwork(
+    twin = np.empty(len(keys), dtype=np.int64)
+    twin[position[:count]], twin[position[count:]] = position[count:], position[:count]
+    network_tails, network_heads = np.divmod(keys, node_count)
+    empty = FlowNetwork(
         node_count=node_count,
         source=source,
         sink=sink,
-        tails=tails,
-        heads=heads,
-        twin=np.searchsorted(keys, heads * node_count + tails),
-        indptr=np.searchsorted(tails, np.arange(node_count + 1)).astype(np.int32),
-        capacity=total,
+        tails=network_tails,
+        heads=network_heads,
+        twin=twin,
+        indptr=np.searchsorted(network_tails, np.arange(node_count + 1)).astype(np.int32),
+        capacity=np.zeros(len(keys)),
     )
+    return Shape(empty, position[:count])
+
+
+def assemble(arcs: Arcs, node_count: int, source: int, sink: int) -> FlowNetwork:
+    """The network of `arcs`: both directions, parallel arcs added up, zeros and loops left out. O(arcs log arcs)."""
+    is_arc = (arcs.capacity > 0) & (arcs.tails != arcs.heads)
+    shape = shape_of(arcs.tails[is_arc], arcs.heads[is_arc], node_count, source, sink)
+    total = np.zeros(len(shape.empty.tails), dtype=arcs.capacity.dtype)
+    np.add.at(total, shape.position, arcs.capacity[is_arc])
+    return replace(shape.empty, capacity=total)

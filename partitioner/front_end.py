@@ -16,13 +16,13 @@ from torch.utils import _pytree as pytree
 from isthmus.errors import InvalidModel
 from partitioner.exported import Captured, capture
 from partitioner.flops import count_flops
-from partitioner.model import Model
 from partitioner.program import is_name
 from partitioner.pt2_scan import scanned_pt2
 from partitioner.spec import InputSpec, Interface, ModelSpec, OutputSpec
 from partitioner.torch_export import check_examples, export_module, with_batch
+from partitioner.torch_model import TorchModel
 
-__all__ = ["model_from_module", "model_from_pt2"]
+__all__ = ["check_same", "model_from_module", "model_from_pt2", "run_module"]
 
 _DEFAULT_MAX_BATCH = 64
 _SHOWN_CLASSES = 5
@@ -30,8 +30,8 @@ _SHOWN_CLASSES = 5
 
 def model_from_module(
     module: ModelSpec | nn.Module, example_inputs: tuple[Tensor, ...] | Tensor = (), name: str = ""
-) -> Model:
-    """A Model of a ModelSpec, or of a module with example inputs (batch first, any batch size).
+) -> TorchModel:
+    """A TorchModel of a ModelSpec, or of a module with example inputs (batch first, any batch size).
 
     The module must be in the state that it is to run in (call .eval() first). It is run a few times, to check that what
     was exported gives the same results at other batch sizes. Raises InvalidModel naming cause and remedy.
@@ -41,18 +41,18 @@ def model_from_module(
         if not is_name(input_name):
             raise InvalidModel("input_names", "must be identifiers", value=input_name, remedy="use letters and digits")
     check_examples(spec.example_inputs)
-    expected = _run(spec.module, spec.example_inputs)
+    expected = run_module(spec.module, spec.example_inputs)
     exported = export_module(spec.module, spec.example_inputs)
     model = _model(exported, spec)
-    _check_same(model, spec.example_inputs, expected)
+    check_same(model, spec.example_inputs, expected)
     for batch in (1, 3):
         examples = with_batch(spec.example_inputs, batch)
-        _check_same(model, examples, _run(spec.module, examples))
+        check_same(model, examples, run_module(spec.module, examples))
     return model
 
 
-def model_from_pt2(path: str | Path, name: str = "") -> Model:
-    """A Model of a file that torch.export.save wrote, scanned for anything executable before torch opens it.
+def model_from_pt2(path: str | Path, name: str = "") -> TorchModel:
+    """A TorchModel of a file that torch.export.save wrote, scanned for anything executable before torch opens it.
 
     Raises InvalidModel when it is no such file, holds code, or has a fixed batch.
     """
@@ -79,13 +79,13 @@ def _spec(module: ModelSpec | nn.Module, examples: tuple[Tensor, ...] | Tensor, 
     return ModelSpec(module, given, name=name or type(module).__name__)
 
 
-def _model(exported: ExportedProgram, spec: ModelSpec) -> Model:
+def _model(exported: ExportedProgram, spec: ModelSpec) -> TorchModel:
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         captured = capture(exported, spec.input_names)
     interface = _interface(captured, spec, exported)
     flops = count_flops(captured.program, captured.weights)
-    return Model(captured.program, captured.weights, interface, flops, spec.calibration)
+    return TorchModel(captured.program, captured.weights, interface, flops, spec.calibration)
 
 
 def _interface(captured: Captured, spec: ModelSpec, exported: ExportedProgram) -> Interface:
@@ -119,7 +119,7 @@ def _check_keys(given: Mapping[str, object], names: tuple[str, ...], what: str) 
         raise InvalidModel(what, f"names {unknown[0]!r}, which the model does not have", remedy=f"use one of {names}")
 
 
-def _run(module: nn.Module, examples: tuple[Tensor, ...]) -> list[Tensor]:
+def run_module(module: nn.Module, examples: tuple[Tensor, ...]) -> list[Tensor]:
     """The module's tensors, flattened in the order in which export flattens them."""
     try:
         with torch.no_grad():
@@ -131,7 +131,8 @@ def _run(module: nn.Module, examples: tuple[Tensor, ...]) -> list[Tensor]:
     return [leaf for leaf in pytree.tree_leaves(result) if isinstance(leaf, Tensor)]
 
 
-def _check_same(model: Model, examples: tuple[Tensor, ...], expected: list[Tensor]) -> None:
+def check_same(model: TorchModel, examples: tuple[Tensor, ...], expected: list[Tensor]) -> None:
+    """Raise InvalidModel unless the model's outputs are close to what its source gave."""
     with torch.no_grad():
         found = model(*examples)
     same = len(found) == len(expected) and all(map(_close, found, expected))

@@ -31,7 +31,7 @@ from partitioner.cut_problem import CutProblem, CutSolution, boundary_of, total_
 from partitioner.exact_flow import maximal_minimum_cut
 from partitioner.flow_network import FlowNetwork
 
-__all__ = ["solve"]
+__all__ = ["minimum_source_side", "solve"]
 
 _UNIT_BITS = 60
 _FORBIDDEN = 1 << (_UNIT_BITS + 1)
@@ -45,7 +45,7 @@ def solve(problem: CutProblem) -> CutSolution:
     Raises InfeasibleCut where every cut costs infinity.
     """
     everything = frozenset(op.name for op in problem.ops)
-    edge_only = CutSolution(everything, (), total_of(problem, everything))
+    edge_only = CutSolution(everything, (), math.fsum(op.edge_s for op in problem.ops))
     best = edge_only if problem.fixed_s == math.inf else min(edge_only, _best_cut(problem), key=_total_s)
     if not math.isfinite(best.total_s):
         raise InfeasibleCut()
@@ -58,13 +58,20 @@ def _total_s(solution: CutSolution) -> float:
 
 def _best_cut(problem: CutProblem) -> CutSolution:
     """The best cut without the fixed cost, with its cost, fixed cost included."""
-    network = build_network(problem)
-    source_side = _cheapest_forced_side(network)
+    source_side = minimum_source_side(build_network(problem))
     if source_side is None:
         raise InfeasibleCut()
-    source_side = _refine(network, source_side)
     edge = frozenset(op.name for op, on_edge in zip(problem.ops, source_side.tolist(), strict=False) if on_edge)
     return CutSolution(edge, boundary_of(problem, edge), total_of(problem, edge))
+
+
+def minimum_source_side(network: FlowNetwork, known: NDArray[np.bool_] | None = None) -> NDArray[np.bool_] | None:
+    """The source side of the minimum cut with the largest one, one bool a node; None where every cut is infinite.
+
+    known: the source side of any finite cut, the cheaper the better.
+    """
+    start = _cheapest_forced_side(network) if known is None else known
+    return None if start is None else _refine(network, start)
 
 
 def _cheapest_forced_side(network: FlowNetwork) -> NDArray[np.bool_] | None:

@@ -1,4 +1,4 @@
-"""From the text that names a model to the model: an artifact folder, a .pt2 file, or a factory `module:callable`."""
+"""From the text that names a model to the model: an artifact folder, a file of any known kind, or `module:callable`."""
 
 from __future__ import annotations
 
@@ -17,16 +17,21 @@ from partitioner.artifact import is_artifact, load_artifact
 from partitioner.front_end import model_from_module, model_from_pt2
 from partitioner.model import Model
 from partitioner.spec import ModelSpec
+from partitioner.torchscript import model_from_torchscript
+from partitioner.torchscript_scan import is_torchscript
 
 __all__ = ["resolve_model"]
 
 _FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*\Z")
-_REMEDY = "give an artifact folder, a .pt2 file, or module:callable"
+_REMEDY = "give an artifact folder, a .pt2 or TorchScript file, or module:callable"
 
 
-def resolve_model(source: str | Path, search_path: Path | None = None, name: str = "") -> Model:
+def resolve_model(
+    source: str | Path, search_path: Path | None = None, name: str = "", example_inputs: tuple[Tensor, ...] = ()
+) -> Model:
     """Load what `source` names.
 
+    example_inputs: for a file that does not say the shapes of its inputs; others ignore them.
     A factory is looked up with the current directory and `search_path` (a configuration's folder) on the import path,
     and returns (nn.Module, example inputs) or a ModelSpec. name: what to call a model that does not say so.
     Raises InvalidModel when `source` names no model.
@@ -41,7 +46,7 @@ def resolve_model(source: str | Path, search_path: Path | None = None, name: str
         return _from_folder(path)
     if not path.is_file():
         raise InvalidModel("model", "there is no such file, folder or factory", value=text, remedy=_REMEDY)
-    return _from_file(path, name)
+    return _from_file(path, name, example_inputs)
 
 
 def _from_folder(path: Path) -> Model:
@@ -50,12 +55,14 @@ def _from_folder(path: Path) -> Model:
     raise InvalidModel(str(path), "is not a model folder: graph.json or spec.json is missing", remedy=_REMEDY)
 
 
-def _from_file(path: Path, name: str) -> Model:
+def _from_file(path: Path, name: str, example_inputs: tuple[Tensor, ...]) -> Model:
     if path.suffix == ".pt2":
         return model_from_pt2(path, name)
-    if path.suffix in (".pt", ".pth", ".onnx"):
-        remedy = "save it with torch.export.save, or give a factory module:callable"
-        raise InvalidModel(str(path), f"models in {path.suffix} files are not supported yet", remedy=remedy)
+    if is_torchscript(path):
+        return model_from_torchscript(path, example_inputs, name)
+    if path.suffix in (".pt", ".pth", ".jit"):
+        remedy = "save the module with torch.jit.save or torch.export.save"
+        raise InvalidModel(str(path), "is no TorchScript; pickled modules are code and are not loaded", remedy=remedy)
     raise InvalidModel(str(path), "is not a model file", remedy=_REMEDY)
 
 

@@ -4,30 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from isthmus.errors import InfeasibleCut, InvalidInput, InvalidPlan
-from partitioner.codec_choice import CodecQuote, CodecSize, quickest_codec
-from partitioner.cost_model import Costing, ModelCosts, ModelFacts, model_costs
+from partitioner.cost_model import ModelCosts, ModelFacts, model_costs
 from partitioner.cut_problem import CutProblem, CutSolution, OpCost
-from partitioner.link import Link
 from partitioner.min_cut import solve
-from partitioner.plan import Plan, Prediction, TensorCodec
-from partitioner.profiles import DeviceProfile
+from partitioner.plan import Plan
+from partitioner.plan_making import make_plan, quickest_crossing
+from partitioner.setting import Setting
 
 __all__ = ["Setting", "partition_graph", "plan_for_cut", "plans_to_compare"]
 
 _FILE_CODEC = "file"
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """Where a model runs: two measured devices, the link between them, and what is allowed (`costing`)."""
-
-    edge: DeviceProfile
-    cloud: DeviceProfile
-    link: Link
-    costing: Costing = field(default_factory=Costing)
 
 
 def partition_graph(model: ModelFacts, setting: Setting, objective: str = "latency") -> Plan:
@@ -39,7 +28,7 @@ def partition_graph(model: ModelFacts, setting: Setting, objective: str = "laten
         raise InvalidInput("objective", "is not known", value=objective, remedy='use "latency"')
     costs = _costs(model, setting)
     solution = _solve(model, costs.problem)
-    return _plan(model, setting, costs, solution.edge_ops, {})
+    return _quickest_plan(model, setting, costs, solution.edge_ops, {})
 
 
 def plan_for_cut(
@@ -59,7 +48,7 @@ def plan_for_cut(
     edge = model.graph.check_closed(edge_ops)
     if set(codecs or {}) - set(model.graph.boundary(edge)):
         raise InvalidPlan("codecs", "names a tensor that does not cross", value=sorted(forced))
-    return _plan(model, setting, costs, costs.with_preprocessing(edge, files), forced)
+    return _quickest_plan(model, setting, costs, costs.with_preprocessing(edge, files), forced)
 
 
 def plans_to_compare(model: ModelFacts, setting: Setting) -> tuple[Plan, ...]:
@@ -117,91 +106,7 @@ def _solve_without(problem: CutProblem, cloud_op: str) -> CutSolution | None:
         return None
 
 
-def _plan(
+def _quickest_plan(
     model: ModelFacts, setting: Setting, costs: ModelCosts, edge_ops: frozenset[str], forced: Mapping[str, str]
 ) -> Plan:
-    """The plan of a cut of `costs.problem` (pseudo-ops included)."""
-    graph, real = model.graph, costs.model_ops(edge_ops)
-    files = set(costs.files_crossing(edge_ops))
-    boundary = {
-        name: _quote(costs.uplink, name, forced) if name not in files else _file_quote(setting)
-        for name in graph.boundary(real)
-    }
-    outputs = [name for name in dict.fromkeys(graph.outputs) if name not in graph.kept(real)]
-    downlink = {name: _quote(costs.downlink, name, {}) for name in outputs}
-    return Plan(
-        model=model.name,
-        model_digest=model.digest,
-        form=setting.costing.form,
-        edge_ops=tuple(op.name for op in graph.ops if op.name in real),
-        boundary=_named(boundary),
-        downlink=_named(downlink),
-        kept=graph.kept(real),
-        edge_engine=setting.edge.engine,
-        cloud_engine=setting.cloud.engine,
-        predicted=_predict(costs, edge_ops, boundary, downlink),
-        provenance=_provenance(model, setting),
-    )
-
-
-def _named(quotes: Mapping[str, CodecQuote]) -> tuple[TensorCodec, ...]:
-    return tuple(quote.named(name) for name, quote in quotes.items())
-
-
-def _quote(quotes: Mapping[str, tuple[CodecQuote, ...]], name: str, forced: Mapping[str, str]) -> CodecQuote:
-    if name not in forced:
-        return quickest_codec(quotes[name], name)
-    for quote in quotes[name]:
-        if quote.size.codec == forced[name]:
-            return quote
-    known = ", ".join(quote.size.codec for quote in quotes[name])
-    raise InvalidPlan("codecs", f"{forced[name]!r} cannot carry {name!r} here", remedy=f"use one of: {known}")
-
-
-def _file_quote(setting: Setting) -> CodecQuote:
-    """The file as it arrived: its decoding is the pseudo-op's time."""
-    size_bytes = setting.costing.file.size_bytes * setting.costing.batch
-    size = CodecSize(_FILE_CODEC, 0.0, True, "expected file length", "picture", size_bytes)
-    return CodecQuote(size, size_bytes, 0.0, setting.link.uplink_s(size_bytes), 0.0)
-
-
-def _predict(
-    costs: ModelCosts,
-    edge_ops: frozenset[str],
-    boundary: Mapping[str, CodecQuote],
-    downlink: Mapping[str, CodecQuote],
-) -> Prediction:
-    up, down = tuple(boundary.values()), tuple(downlink.values())
-    half_trip_s = costs.problem.fixed_s / 2 if len(edge_ops) < len(costs.problem.ops) else 0.0
-    edge_s = [seconds for name, seconds in costs.edge_s.items() if name in edge_ops]
-    cloud_s = [seconds for name, seconds in costs.cloud_s.items() if name not in edge_ops]
-    return Prediction.of(
-        math.fsum((*edge_s, *(quote.encode_s for quote in up))),
-        math.fsum((half_trip_s, *(quote.transfer_s for quote in up))),
-        math.fsum((*cloud_s, *(quote.decode_s for quote in up), *(quote.encode_s for quote in down))),
-        math.fsum((half_trip_s, *(quote.transfer_s + quote.decode_s for quote in down))),
-    )
-
-
-def _provenance(model: ModelFacts, setting: Setting) -> Mapping[str, str]:
-    """Where every number of the prediction comes from, one line each."""
-    costing = setting.costing
-    facts = {
-        "edge": _device_line(model, setting.edge),
-        "cloud": _device_line(model, setting.cloud),
-        "link": str(setting.link),
-        "batch": str(costing.batch),
-        "accuracy": "lossless" if costing.lossless else "lossy codecs allowed, accuracy not measured",
-        **{f"codec {size.codec}": f"ratio {size.ratio:g}, {size.provenance}" for size in costing.codecs},
-    }
-    if costing.form == "bytes":
-        facts["file"] = f"{costing.file.size_bytes} bytes, {costing.file.pixels} pixels expected"
-    return facts
-
-
-def _device_line(model: ModelFacts, device: DeviceProfile) -> str:
-    times = "measured op times" if device.has_op_times(model.digest) else "roofline"
-    slowed = f", emulated slowdown {device.slowdown:g}x" if device.slowdown != 1.0 else ""
-    noisy = ", noisy" if device.provenance.noisy else ""
-    ran = f"{device.engine}, {device.threads} threads, {device.provenance.measured_at}"
-    return f"{device.name}: {times}, {ran}{slowed}{noisy}"
+    return make_plan(model, setting, costs, edge_ops, quickest_crossing(model, costs, edge_ops, forced))

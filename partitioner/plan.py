@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any, Literal, Protocol
 
 from isthmus.errors import InvalidPlan
@@ -68,14 +69,15 @@ class Prediction:
         return cls(edge_s, uplink_s, cloud_s, downlink_s, math.fsum((edge_s, uplink_s, cloud_s, downlink_s)))
 
     def __post_init__(self) -> None:
+        # One is made for each plan at each request, so the checks are few: a NaN or an infinity is one in the sum too.
         stages = (self.edge_s, self.uplink_s, self.cloud_s, self.downlink_s)
-        if not all(math.isfinite(stage) and stage >= 0 for stage in stages):
+        if not (min(stages) >= 0 and (total_s := math.fsum(stages)) < math.inf):
             raise InvalidPlan("predicted", "has a stage that is no duration", value=stages)
-        if not math.isclose(self.total_s, math.fsum(stages), rel_tol=1e-9, abs_tol=1e-12):
+        if not abs(self.total_s - total_s) <= 1e-9 * total_s + 1e-12:
             raise InvalidPlan("predicted.total_s", "is not the sum of the stages", value=self.total_s)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: the digests are worked out once a plan, not at each of a request's look-ups
 class Plan:
     """A cut of one model with codecs and engines, its predicted time and where its numbers come from.
 
@@ -96,7 +98,7 @@ class Plan:
     predicted: Prediction | None = field(default=None, compare=True)
     provenance: Mapping[str, str] = field(default_factory=dict, hash=False)
 
-    @property
+    @cached_property
     def wire_digest(self) -> str:
         """16 hex digits over what both sides must agree on: model digest, cut, codecs with parameters.
 
@@ -104,7 +106,7 @@ class Plan:
         """
         return wire_digest(self.model_digest, self.edge_ops, self.boundary, self.downlink)
 
-    @property
+    @cached_property
     def plan_id(self) -> str:
         """16 hex digits over wire digest, input form and engines: what is predicted, chosen and explained."""
         return _digest([self.wire_digest, self.form, self.edge_engine, self.cloud_engine])

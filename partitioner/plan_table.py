@@ -12,7 +12,7 @@ from partitioner.plain_json import STRICT, read_json, write_json
 from partitioner.plan import InputForm, Plan, Prediction
 from partitioner.profiles import AffineTime
 
-__all__ = ["Accuracy", "PlanCosts", "PlanEntry", "PlanTable"]
+__all__ = ["NO_CORRECTION", "Accuracy", "Correction", "EngineDifference", "PlanCosts", "PlanEntry", "PlanTable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,18 @@ class PlanCosts:
 
 
 @dataclass(frozen=True, slots=True)
+class Correction:
+    """Factors on a plan's costs: what its requests really took over what the costs say."""
+
+    edge: float = 1.0
+    cloud: float = 1.0
+    uplink_bytes: float = 1.0
+
+
+NO_CORRECTION = Correction()
+
+
+@dataclass(frozen=True, slots=True)
 class Accuracy:
     """How far a plan with a lossy codec agrees with the whole model, over `n` samples; 1.0 is perfect."""
 
@@ -50,10 +62,26 @@ class Accuracy:
 
 
 @dataclass(frozen=True, slots=True)
+class EngineDifference:
+    """How far a plan's engines are from the whole model on eager, its codecs aside, over `n` items.
+
+    max_abs: over all outputs. cosine, top1_agreement: means for the first output. calibrated: on the model's own
+    calibration inputs rather than made-up ones.
+    """
+
+    __pydantic_config__ = STRICT
+    max_abs: float
+    cosine: float
+    top1_agreement: float
+    n: int
+    calibrated: bool
+
+
+@dataclass(frozen=True, slots=True)
 class PlanEntry:
     """A plan and its costs. file_crosses: the request's own files cross, so their length adds to the wire bytes.
 
-    accuracy: None for a lossless plan.
+    accuracy: None for a lossless plan. engine_difference: None where both engines are exact.
     """
 
     __pydantic_config__ = STRICT
@@ -61,6 +89,7 @@ class PlanEntry:
     costs: PlanCosts
     file_crosses: bool = False
     accuracy: Accuracy | None = None
+    engine_difference: EngineDifference | None = None
 
     def uplink_bytes(self, batch: int, file_bytes: int = 0) -> int:
         """Bytes to the cloud for `batch` items whose files have `file_bytes` in all."""
@@ -71,15 +100,16 @@ class PlanEntry:
         """Bytes from the cloud for `batch` items."""
         return round(self.costs.downlink_bytes_fixed + self.costs.downlink_bytes_per_item * batch)
 
-    def predict(self, batch: int, file_bytes: int, link: Link) -> Prediction:
+    def predict(self, batch: int, file_bytes: int, link: Link, correction: Correction = NO_CORRECTION) -> Prediction:
         """The stages of one request on an idle edge and cloud over `link`; edge-only has no link stages."""
+        edge_s = self.costs.edge.at(batch) * correction.edge
         if self.plan.kind == "edge-only":
-            return Prediction.of(self.costs.edge.at(batch), 0.0, 0.0, 0.0)
+            return Prediction.of(edge_s, 0.0, 0.0, 0.0)
         half_trip_s = link.rtt_s / 2
         return Prediction.of(
-            self.costs.edge.at(batch),
-            link.uplink_s(self.uplink_bytes(batch, file_bytes)) + half_trip_s,
-            self.costs.cloud.at(batch),
+            edge_s,
+            link.uplink_s(self.uplink_bytes(batch, file_bytes) * correction.uplink_bytes) + half_trip_s,
+            self.costs.cloud.at(batch) * correction.cloud,
             link.downlink_s(self.downlink_bytes(batch)) + half_trip_s,
         )
 

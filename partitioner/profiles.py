@@ -13,6 +13,7 @@ from typing import Literal
 
 from isthmus.errors import InvalidProfile
 from partitioner.graph import ModelGraph
+from partitioner.op_calibration import Anchor, calibrated
 from partitioner.plain_json import STRICT, read_json, write_json
 from partitioner.roofline import Roofline
 
@@ -20,6 +21,7 @@ __all__ = [
     "AffineTime",
     "CodecRate",
     "DeviceProfile",
+    "Footprint",
     "Measurement",
     "OpTimes",
     "Provenance",
@@ -115,7 +117,10 @@ class OpTimes:
 
 @dataclass(frozen=True, slots=True)
 class SegmentTime:
-    """The real time of one prefix or suffix; the cut is named by `digest_of_ops` of its edge ops."""
+    """The real time of one prefix or suffix; the cut is named by `digest_of_ops` of its edge ops.
+
+    leading_ops: how many, where the edge ops are the first ones of the graph's order; None for any other cut.
+    """
 
     __pydantic_config__ = STRICT
     model_digest: str
@@ -124,6 +129,7 @@ class SegmentTime:
     engine: str
     batch: int
     time: Measurement
+    leading_ops: int | None = None
 
     def __post_init__(self) -> None:
         _check(self.segment in ("prefix", "suffix"), "segment", self.segment)
@@ -136,8 +142,38 @@ class SegmentTime:
 
 
 @dataclass(frozen=True, slots=True)
+class Footprint:
+    """What a whole model takes on the device besides time, at one batch.
+
+    load_s: from the artifact on disk to the first answer. peak_activation_bytes: the most that its activations held at
+    once (inputs included, parameters not); None for an engine whose memory nobody can watch.
+    """
+
+    __pydantic_config__ = STRICT
+    model_digest: str
+    engine: str
+    batch: int
+    load_s: float
+    parameter_bytes: int
+    peak_activation_bytes: int | None
+
+    def __post_init__(self) -> None:
+        _check_times(self, "load_s")
+        _check(self.batch >= 1, "batch", self.batch)
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """What a later measurement of the same thing replaces."""
+        return (self.model_digest, self.engine, self.batch)
+
+
+@dataclass(frozen=True, slots=True)
 class Provenance:
-    """When and where a profile was taken. load: the 1-minute load average then. noisy: repeats disagreed too much."""
+    """When and where a profile was taken. load: the 1-minute load average then. noisy: repeats disagreed too much.
+
+    scaled_from: what a profile of hardware that nobody measured was made of; "" for a real one. left_out: what the
+    budget did not allow to measure.
+    """
 
     __pydantic_config__ = STRICT
     measured_at: str
@@ -146,6 +182,8 @@ class Provenance:
     load: float
     noisy: bool
     allocator: str
+    scaled_from: str = ""
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +192,7 @@ class DeviceProfile:
 
     slowdown: emulated, 1.0 without; already inside every time and rate here, kept so that outputs can say so.
     flops_per_s: peak by dtype ("float32"). memory_bytes_per_s: bandwidth. op_overhead_s: what any op costs at least.
+    kind_flops_per_s: the peak of one kind of op where it was measured apart, as "convolution float32".
     preprocessing_s_per_pixel, preprocessing_fixed_s: file to model input, per pixel of the file's picture.
     """
 
@@ -172,13 +211,15 @@ class DeviceProfile:
     preprocessing_s_per_pixel: float = 0.0
     preprocessing_fixed_s: float = 0.0
     engine: str = field(default="eager")
+    kind_flops_per_s: Mapping[str, float] = field(default_factory=dict)
+    footprints: tuple[Footprint, ...] = ()
 
     def __post_init__(self) -> None:
         _check(self.device in ("cpu", "cuda"), "device", self.device)
         _check(self.threads >= 1, "threads", self.threads)
         _check(math.isfinite(self.slowdown) and self.slowdown >= 1.0, "slowdown", self.slowdown)
         _check_times(self, "op_overhead_s", "preprocessing_s_per_pixel", "preprocessing_fixed_s")
-        rates = {"memory_bytes_per_s": self.memory_bytes_per_s, **self.flops_per_s}
+        rates = {"memory_bytes_per_s": self.memory_bytes_per_s, **self.flops_per_s, **self.kind_flops_per_s}
         _check("float32" in rates, "flops_per_s", dict(self.flops_per_s))
         for name, rate in rates.items():
             _check(math.isfinite(rate) and rate > 0, name, rate)
@@ -202,17 +243,27 @@ class DeviceProfile:
         merged = {time.key: time for time in (*self.segment_times, *times)}
         return replace(self, segment_times=tuple(merged.values()))
 
+    def with_footprints(self, *footprints: Footprint) -> DeviceProfile:
+        """The profile with these footprints; they replace older ones of the same model, engine and batch."""
+        merged = {one.key: one for one in (*self.footprints, *footprints)}
+        return replace(self, footprints=tuple(merged.values()))
+
+    def roofline(self) -> Roofline:
+        """What op times are guessed from where none were measured."""
+        return Roofline(self.flops_per_s, self.memory_bytes_per_s, self.op_overhead_s, self.kind_flops_per_s)
+
     def op_seconds(self, graph: ModelGraph, model_digest: str, batch: int) -> Mapping[str, float]:
         """Seconds of every op of `graph` for a batch: measured where it was, else by the roofline.
 
+        Measured ops are scaled to sum to the real times of the segments between measured cuts (`op_calibration`).
         Times measured at another batch are scaled by what the roofline says of the two batches.
         """
-        roof = Roofline(self.flops_per_s, self.memory_bytes_per_s, self.op_overhead_s)
+        roof = self.roofline()
         estimated = roof.op_seconds(graph, batch)
         times = self._nearest_op_times(model_digest, batch)
         if times is None:
             return estimated
-        measured = times.shares_of_whole()
+        measured = calibrated(times.shares_of_whole(), [op.name for op in graph.ops], self._anchors(times))
         there = estimated if times.batch == batch else roof.op_seconds(graph, times.batch)
         return {
             name: measured[name] * (estimate / there[name] if there[name] else 1.0) if name in measured else estimate
@@ -222,6 +273,19 @@ class DeviceProfile:
     def has_op_times(self, model_digest: str) -> bool:
         """Whether the ops of that model were measured here, at whatever batch."""
         return self._nearest_op_times(model_digest, 1) is not None
+
+    def _anchors(self, times: OpTimes) -> tuple[Anchor, ...]:
+        """The cuts after so many ops whose two halves were timed on the same engine, model and batch."""
+        halves: dict[int, dict[str, float]] = {}
+        for one in self.segment_times:
+            same = (one.model_digest, one.engine, one.batch) == (times.model_digest, times.engine, times.batch)
+            if same and one.leading_ops is not None:
+                halves.setdefault(one.leading_ops, {})[one.segment] = one.time.seconds
+        return tuple(
+            Anchor(leading, seconds["prefix"], seconds["suffix"])
+            for leading, seconds in sorted(halves.items())
+            if len(seconds) == 2
+        )
 
     def _nearest_op_times(self, model_digest: str, batch: int) -> OpTimes | None:
         mine = [t for t in self.op_times if t.model_digest == model_digest and t.engine == self.engine]

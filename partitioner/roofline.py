@@ -7,20 +7,26 @@ Patterson, "Roofline", CACM 2009), besides a fixed overhead. Measured times repl
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from partitioner.graph import ModelGraph, Op
 
-__all__ = ["Roofline"]
+__all__ = ["Roofline", "kind_group"]
+
+_MATMULS = ("mm", "matmul", "linear", "gemm", "attention")
 
 
 @dataclass(frozen=True, slots=True)
 class Roofline:
-    """flops_per_s: peak by dtype, "float32" at least; memory_bytes_per_s; op_overhead_s: the least any op takes."""
+    """flops_per_s: peak by dtype, "float32" at least; memory_bytes_per_s; op_overhead_s: the least any op takes.
+
+    kind_flops_per_s: the peak of "convolution float32", "matmul float32", ... where it was measured apart.
+    """
 
     flops_per_s: Mapping[str, float]
     memory_bytes_per_s: float
     op_overhead_s: float
+    kind_flops_per_s: Mapping[str, float] = field(default_factory=dict)
 
     def op_seconds(self, graph: ModelGraph, batch: int) -> Mapping[str, float]:
         """Seconds of every op for a batch."""
@@ -30,5 +36,16 @@ class Roofline:
         touched = [graph.tensors[name] for name in (*op.inputs, *op.outputs)]
         traffic = op.parameter_bytes + sum(tensor.bytes_at(batch) for tensor in touched)
         dtype = next((tensor.dtype for tensor in reversed(touched)), "float32")
-        peak = self.flops_per_s.get(dtype, self.flops_per_s["float32"])
-        return self.op_overhead_s + max(op.flops_at(batch) / peak, traffic / self.memory_bytes_per_s)
+        return self.op_overhead_s + max(op.flops_at(batch) / self._peak(op, dtype), traffic / self.memory_bytes_per_s)
+
+    def _peak(self, op: Op, dtype: str) -> float:
+        by_dtype = self.flops_per_s.get(dtype, self.flops_per_s["float32"])
+        return self.kind_flops_per_s.get(f"{kind_group(op.kind)} {dtype}", by_dtype)
+
+
+def kind_group(kind: str) -> str:
+    """ "convolution", "matmul" or "other", from an op's kind in ATen's or ONNX's words."""
+    name = kind.lower()
+    if "conv" in name:
+        return "convolution"
+    return "matmul" if any(word in name for word in _MATMULS) else "other"

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cached_property
-
-import torch
-from torch import fx
+from typing import TYPE_CHECKING, Protocol
 
 from partitioner.graph import ModelGraph
-from partitioner.lowering import lower
-from partitioner.program import Program
 
-__all__ = ["Segments", "split"]
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["Segment", "Segments", "split"]
 
 
-@dataclass(frozen=True, eq=False)
+class Segment(Protocol):
+    """A slice of a model between named tensors. It says what it is, so that any engine can make its own form of it."""
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The tensors that it takes, in order; a name may stand twice."""
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The tensors that it returns, in order."""
+
+    def __call__(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Run it in the model's own exact form on the calling thread. The first call builds that form."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Segments:
     """The two sides of a cut.
 
@@ -30,26 +43,20 @@ class Segments:
     boundary: tuple[str, ...]
     kept: tuple[str, ...]
     returned: tuple[str, ...]
-    prefix: fx.GraphModule
-    suffix: fx.GraphModule
-    program: Program
-    weights: Mapping[str, torch.Tensor]
-
-    @cached_property
-    def cloud(self) -> fx.GraphModule:
-        """The suffix without what is kept: boundary tensors in, the tensors of `returned` out. Made when first used."""
-        return lower(self.program, self.weights, self.boundary, self.returned)
+    prefix: Segment
+    suffix: Segment
+    cloud: Segment
 
     def assemble(self, kept: tuple[torch.Tensor, ...], returned: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
         """All of the model's outputs in its order, out of what the edge kept and what the cloud returned."""
         have = dict(zip((*self.kept, *self.returned), (*kept, *returned), strict=True))
-        return tuple(have[name] for name in self.program.outputs)
+        return tuple(have[name] for name in self.suffix.outputs)
 
 
 def split(
-    program: Program, weights: Mapping[str, torch.Tensor], graph: ModelGraph, edge_ops: Iterable[str]
+    graph: ModelGraph, edge_ops: Iterable[str], segment: Callable[[tuple[str, ...], tuple[str, ...]], Segment]
 ) -> Segments:
-    """The segments of any set of ops that is closed under predecessors; the weights are shared, never copied.
+    """The segments of any set of ops that is closed under predecessors; `segment` makes one from inputs and outputs.
 
     Sizes and values of constants are made anew on each side. Raises InvalidPlan when the set is not closed or names an
     unknown op.
@@ -63,8 +70,7 @@ def split(
         boundary=boundary,
         kept=kept,
         returned=returned,
-        prefix=lower(program, weights, graph.inputs, crossing),
-        suffix=lower(program, weights, crossing, graph.outputs),
-        program=program,
-        weights=weights,
+        prefix=segment(graph.inputs, crossing),
+        suffix=segment(crossing, graph.outputs),
+        cloud=segment(boundary, returned),
     )

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from random import Random
 
-from nodes.chooser import Choice, ChoiceRequest, Transfer
+from nodes.chooser import Choice, ChoiceRequest, Exchange, StageTimes, Transfer
 from partitioner.link import Link
 from scheduler.decision_log import DecisionLog
+from scheduler.estimators.drift import DriftEstimator
 from scheduler.estimators.link import LinkEstimate, LinkEstimator
+from scheduler.estimators.load import CloudQueueEstimator, EdgeQueueEstimator
 from scheduler.exploration import DEFAULT_SHARE, Exploration
 from scheduler.policies.base import Policy
 from scheduler.policies.factory import configured_policy, named_policy
@@ -41,6 +43,7 @@ class PlanChooser:
         self._policy = configured_policy(policy)
         self._rng = Random(seed)
         self._estimator = LinkEstimator()
+        self._drift = DriftEstimator()
         self._exploration = Exploration(explore_share)
         self._log = DecisionLog(log_capacity)
         self._now_s = 0.0
@@ -50,10 +53,12 @@ class PlanChooser:
         name, policy = self._in_force(request)
         estimate = self.estimate()
         link = estimate.link
-        choice = policy.choose(request, link, self._rng)
+        plan_ids = tuple(entry.plan.plan_id for entry in request.table.for_form(request.form))
+        seen = replace(request, policy=name, corrections=self._drift.corrections(plan_ids))
+        choice = policy.choose(seen, link, self._rng)
         if isinstance(policy, LatencyPolicy):
-            choice = self._exploration.instead_of(choice, request, estimate, self._rng) or choice
-        self._log.record(name, replace(request, policy=name), link, choice)
+            choice = self._exploration.instead_of(choice, seen, estimate, self._rng) or choice
+        self._log.record(name, seen, link, choice)
         return choice
 
     def observe_transfer(self, transfer: Transfer, now_s: float) -> None:
@@ -61,10 +66,27 @@ class PlanChooser:
         self._now_s = max(self._now_s, now_s)
         self._estimator.observe_transfer(transfer, now_s)
 
+    def observe_exchange(self, exchange: Exchange, now_s: float) -> None:
+        """See Chooser."""
+        self._now_s = max(self._now_s, now_s)
+        self._estimator.observe_exchange(exchange, now_s)
+
+    def observe_stages(self, times: StageTimes) -> None:
+        """See Chooser."""
+        self._drift.observe(times)
+
     def observe_rtt(self, rtt_s: float, now_s: float) -> None:
         """See Chooser."""
         self._now_s = max(self._now_s, now_s)
         self._estimator.observe_rtt(rtt_s, now_s)
+
+    def edge_queue(self) -> EdgeQueueEstimator:
+        """See Chooser."""
+        return EdgeQueueEstimator()
+
+    def cloud_queue(self) -> CloudQueueEstimator:
+        """See Chooser."""
+        return CloudQueueEstimator()
 
     def link(self) -> Link | None:
         """See Chooser."""

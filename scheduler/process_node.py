@@ -12,6 +12,8 @@ import json
 import signal
 import sys
 
+import uvloop
+
 from isthmus.errors import IsthmusError
 from isthmus.telemetry import configure_logging
 from nodes.cloud_host import CloudHost
@@ -27,7 +29,8 @@ def main() -> int:
     configure_logging("warning")
     settings = sys.stdin.buffer.readline().decode()
     try:
-        asyncio.run(_run(sys.argv[1], settings))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_run(sys.argv[1], settings))
     except IsthmusError as error:
         _say(error=str(error), kind=type(error).__name__)
         return 1

@@ -24,13 +24,18 @@ ModelArgument = Annotated[
 def import_model(
     model: ModelArgument,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write the artifact to.")],
+    example: Annotated[
+        list[str] | None,
+        typer.Option(help="Shape and dtype of an input that the file does not tell, like 1x3x224x224 or 1x64:int64."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Make an artifact (graph, weights and spec: data only) of a model."""
+    from isthmus.cli.example_tensor import example_tensor
     from partitioner.artifact import save_artifact
     from partitioner.model_source import resolve_model
 
-    made = resolve_model(model)
+    made = resolve_model(model, example_inputs=tuple(map(example_tensor, example or ())))
     save_artifact(made, output)
     facts = {"model": made.name, "digest": made.digest, "ops": len(made.graph.ops), "folder": str(output)}
     text = f"{made.name}: {len(made.graph.ops)} ops, digest {made.digest[:12]}, written to {output}"
@@ -45,6 +50,7 @@ def profile(
     budget: Annotated[str, typer.Option(help="Time to spend on the device, like 10s.")] = "5s",
     threads: Annotated[int, typer.Option(min=1, help="Threads of one op.")] = 1,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    engine: Annotated[str, typer.Option(help="eager or onnxruntime; a file is of one engine.")] = "eager",
     as_json: Annotated[bool, typer.Option("--json", help="Print the profile as JSON.")] = False,
 ) -> None:
     """Measure this device; with MODEL, merge the times of its ops into the file."""
@@ -54,8 +60,11 @@ def profile(
     budget_s = parse_duration_s(budget, "--budget")
     if model is not None and output.exists():
         measured = _read_profile(output)
+        if measured.engine != engine:
+            remedy = f"write another file, or use --engine {measured.engine}"
+            raise InvalidInput("--engine", f"{output} was measured on {measured.engine}", value=engine, remedy=remedy)
     else:
-        measured = api.measure_device(budget_s, device, threads)
+        measured = api.measure_device(budget_s, device, threads, engine)
     if model is not None:
         measured = api.measure_model(api.load_model(model), measured)
     output.write_text(measured.to_json())

@@ -376,6 +376,7 @@ class RequestHeader(_message.Message):
     PRIORITY_FIELD_NUMBER: _builtins.int
     TENSORS_FIELD_NUMBER: _builtins.int
     TRACE_FIELD_NUMBER: _builtins.int
+    CHUNKS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.int
     wire_digest: _builtins.str
     batch: _builtins.int
@@ -387,6 +388,10 @@ class RequestHeader(_message.Message):
     def tensors(self) -> _containers.RepeatedCompositeFieldContainer[Global___TensorHeader]: ...
     @_builtins.property
     def trace(self) -> Global___TraceContext: ...
+    @_builtins.property
+    def chunks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Chunk]:
+        """the first chunks: a small message is one frame"""
+
     def __init__(
         self,
         *,
@@ -397,10 +402,11 @@ class RequestHeader(_message.Message):
         priority: _builtins.int = ...,
         tensors: _abc.Iterable[Global___TensorHeader] | None = ...,
         trace: Global___TraceContext | None = ...,
+        chunks: _abc.Iterable[Global___Chunk] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["trace", b"trace"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "priority", b"priority", "request_id", b"request_id", "tensors", b"tensors", "time_remaining_us", b"time_remaining_us", "trace", b"trace", "wire_digest", b"wire_digest"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "chunks", b"chunks", "priority", b"priority", "request_id", b"request_id", "tensors", b"tensors", "time_remaining_us", b"time_remaining_us", "trace", b"trace", "wire_digest", b"wire_digest"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -413,21 +419,27 @@ class ResponseHeader(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     TENSORS_FIELD_NUMBER: _builtins.int
     TIMINGS_FIELD_NUMBER: _builtins.int
+    CHUNKS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.int
     @_builtins.property
     def tensors(self) -> _containers.RepeatedCompositeFieldContainer[Global___TensorHeader]: ...
     @_builtins.property
     def timings(self) -> Global___CloudTimings: ...
+    @_builtins.property
+    def chunks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Chunk]:
+        """as in RequestHeader"""
+
     def __init__(
         self,
         *,
         request_id: _builtins.int = ...,
         tensors: _abc.Iterable[Global___TensorHeader] | None = ...,
         timings: Global___CloudTimings | None = ...,
+        chunks: _abc.Iterable[Global___Chunk] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["timings", b"timings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "tensors", b"tensors", "timings", b"timings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunks", b"chunks", "request_id", b"request_id", "tensors", b"tensors", "timings", b"timings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -435,7 +447,7 @@ Global___ResponseHeader: _TypeAlias = ResponseHeader  # noqa: Y015
 
 @_typing.final
 class TensorHeader(_message.Message):
-    """One encoded tensor: its bytes follow in chunks."""
+    """One encoded tensor: its bytes come in chunks, the first of them in the message's header."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -25,6 +25,7 @@ __all__ = [
     "memory_bytes",
     "ordered_strides",
     "stride_order",
+    "tensor_over",
 ]
 
 _MAX_DIMENSIONS = 64
@@ -90,7 +91,7 @@ def from_memory(encoded: EncodedTensor, data: bytes | bytearray | memoryview, ma
     size = checked_size(encoded, max_bytes)
     if len(data) != size:
         raise InvalidRequest(encoded.name, f"must decode to {size} bytes", value=len(data))
-    flat = _tensor_over(data, dtype_named(encoded.dtype))
+    flat = tensor_over(data, dtype_named(encoded.dtype))
     order = encoded.stride_order or tuple(range(len(encoded.shape)))
     return flat.as_strided(encoded.shape, ordered_strides(encoded.shape, order))
 
@@ -101,7 +102,8 @@ def in_stride_order(values: torch.Tensor, encoded: EncodedTensor, dtype: torch.d
     return torch.empty_strided(encoded.shape, strides, dtype=dtype).copy_(values)
 
 
-def _tensor_over(data: bytes | bytearray | memoryview, dtype: torch.dtype) -> torch.Tensor:
+def tensor_over(data: bytes | bytearray | memoryview, dtype: torch.dtype) -> torch.Tensor:
+    """The elements in `data`, one dimension, without a copy (bool is copied): nobody may write to them."""
     if len(data) == 0:
         return torch.empty(0, dtype=dtype)
     _silence_read_only_warning()

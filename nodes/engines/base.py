@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Engine", "Runner", "Segment"]
+__all__ = ["Engine", "Runnable", "Runner"]
 
-Segment = Callable[..., "tuple[torch.Tensor, ...]"]
+Runnable = Callable[..., "tuple[torch.Tensor, ...]"]
+"""A `Segment` of a model: it says which slice of what it is. Eager also takes any module or function on tensors."""
 
 
 class Runner(Protocol):
@@ -24,11 +25,11 @@ class Runner(Protocol):
 
 
 class Engine(Protocol):
-    """Executes segments on one device."""
+    """Executes segments on one device. Every engine takes and makes the same boundary tensors."""
 
     @property
     def name(self) -> str:
-        """ "eager", ...: what plans and profiles call it."""
+        """ "eager", "onnxruntime", ...: what plans and profiles call it."""
 
     @property
     def device(self) -> str:
@@ -42,5 +43,8 @@ class Engine(Protocol):
     def slowdown(self) -> float:
         """1 for real; above, an emulated slower device (demos and tests): see `nodes.engines.slowdown`."""
 
-    def load(self, segment: Segment) -> Runner:
-        """A runner of `segment` (a GraphModule, or any callable on tensors). Segments share one copy of weights."""
+    def load(self, segment: Runnable) -> Runner:
+        """A runner of `segment`, in whatever form this engine makes of the model's slice.
+
+        Raises InvalidModel naming the op that it cannot run; it never runs a part in another engine.
+        """

@@ -10,18 +10,29 @@ from nodes.engines.eager import EagerEngine
 
 __all__ = ["ENGINE_NAMES", "engine_for"]
 
-ENGINE_NAMES = ("eager",)
+ENGINE_NAMES = ("eager", "onnxruntime")
 
 
 def engine_for(name: str = "eager", device: str = "cpu", *, threads: int = 1, slowdown: float = 1.0) -> Engine:
-    """The engine of that name on "cpu", "cuda" or "auto" (a GPU where there is one).
+    """The engine of that name on "cpu", "cuda" or "auto" (a GPU where there is one and the engine can use it).
 
-    Raises NotFound for an unknown engine, InvalidConfiguration for an unknown device, DeviceUnavailable for "cuda"
-    without a GPU.
+    Raises NotFound for an unknown engine, InvalidConfiguration for an unknown device or one that the engine cannot use,
+    DeviceUnavailable for "cuda" without a GPU.
     """
     if name not in ENGINE_NAMES:
         raise NotFound(f"engine: there is no {name!r}; use one of {', '.join(ENGINE_NAMES)}")
+    if name == "onnxruntime":
+        return _onnxruntime(device, threads, slowdown)
     return EagerEngine(_checked_device(device), threads, slowdown)
+
+
+def _onnxruntime(device: str, threads: int, slowdown: float) -> Engine:
+    from nodes.engines.onnxruntime import OnnxRuntimeEngine  # 0.3 s and 60 MB that eager nodes need not spend
+
+    if device != "auto" and _checked_device(device) != "cpu":
+        remedy = "use device: cpu, or engine: eager"
+        raise InvalidConfiguration("device", "is none that onnxruntime runs on here", value=device, remedy=remedy)
+    return OnnxRuntimeEngine(threads, slowdown)
 
 
 def _checked_device(device: str) -> str:

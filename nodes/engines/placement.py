@@ -10,7 +10,7 @@ import torch
 from torch import fx
 from torch.fx.node import Argument, map_aggregate
 
-from nodes.engines.base import Segment
+from nodes.engines.base import Runnable
 
 __all__ = ["DeviceWeights", "place"]
 
@@ -18,7 +18,7 @@ DeviceWeights = dict[tuple[object, ...], tuple[torch.Tensor, torch.Tensor]]
 """By address, shape, strides and dtype of a host tensor: it (so that its address is not reused) and its copy."""
 
 
-def place(segment: Segment, device: str, weights: DeviceWeights) -> Segment:
+def place(segment: Runnable, device: str, weights: DeviceWeights) -> Runnable:
     """`segment` itself on the CPU; elsewhere a copy of it whose weights are there. `weights` is filled for the next.
 
     Anything but a torch module is left as it is: it gets its tensors on the device.

@@ -15,7 +15,7 @@ from partitioner.model import Model
 from partitioner.plan_table import Accuracy
 from partitioner.segments import Segments
 
-__all__ = ["allowed_codecs", "measure_accuracy", "measure_quality"]
+__all__ = ["Metric", "agreement", "measure_accuracy", "measure_quality"]
 
 Metric = Literal["top1_agreement", "cosine"]
 
@@ -57,12 +57,12 @@ def measure_quality(
     return answer_quality(torch.cat(whole), torch.cat(other), classes=classes, groups=groups, truth=truth)
 
 
-def allowed_codecs(measured: Mapping[tuple[str, str], AnswerQuality], budget: float) -> frozenset[tuple[str, str]]:
-    """The (tensor, codec) pairs whose agreement falls short of perfect by `budget` at most, each measured alone.
-
-    What is not in `measured` was not measured and is not allowed; lossless codecs need no measurement.
-    """
-    return frozenset(pair for pair, quality in measured.items() if quality.agreement.value >= 1.0 - budget)
+def agreement(metric: Metric, whole: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    """float32, one value an item (dimension 0): 1 where the two agree perfectly."""
+    whole, other = whole.flatten(1).float(), other.flatten(1).float()
+    if metric == "top1_agreement":
+        return (whole.argmax(1) == other.argmax(1)).float()
+    return torch.cosine_similarity(whole, other)
 
 
 def _batches(inputs: tuple[torch.Tensor, ...]) -> Iterator[tuple[torch.Tensor, ...]]:

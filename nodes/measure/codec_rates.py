@@ -14,10 +14,10 @@ from PIL import Image
 from nodes.codecs.base import Codec, Decoder, EncodedTensor
 from nodes.codecs.factory import CALIBRATED_CODEC_NAMES, CODEC_NAMES, codec
 from nodes.codecs.image import FileCodec, PngCodec, WebpCodec
-from nodes.measure.affine import affine_time
 from nodes.measure.timing import measure
 from nodes.preprocessing import ImageBatch, pictures, preprocess
 from nodes.sample_inputs import sample_file
+from partitioner.affine_fit import affine_time
 from partitioner.profiles import AffineTime, CodecRate
 from partitioner.spec import ImagePreprocessing
 

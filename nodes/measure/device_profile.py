@@ -49,6 +49,7 @@ def measure_device(budget_s: float, engine: Engine) -> DeviceProfile:
         preprocessing_s_per_pixel=preprocessing.per_item_s * slowdown,
         preprocessing_fixed_s=preprocessing.fixed_s * slowdown,
         engine=engine.name,
+        kind_flops_per_s={kind: flops / slowdown for kind, flops in roofline.kind_flops_per_s.items()},
     )
 
 

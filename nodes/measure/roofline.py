@@ -24,9 +24,11 @@ _OPS_IN_A_ROW = 100
 
 @dataclass(frozen=True, slots=True)
 class RooflineTimes:
-    """flops_per_s: the better of a matmul and a convolution, by dtype. noisy: some repeats disagreed too much."""
+    """flops_per_s: the better of a matmul and a convolution, by dtype; kind_flops_per_s: each of them, by
+    "matmul float32". noisy: some repeats disagreed too much."""
 
     flops_per_s: dict[str, float]
+    kind_flops_per_s: dict[str, float]
     memory_bytes_per_s: float
     op_overhead_s: float
     noisy: bool
@@ -37,14 +39,20 @@ def measure_roofline(device: str, budget_s: float = 1.0) -> RooflineTimes:
     dtypes = _DTYPES[device]
     share_s = budget_s / (2 * len(dtypes) + 2)
     with torch.inference_mode():
-        arithmetic = {name: _best_flops(device, getattr(torch, name), share_s) for name in dtypes}
+        arithmetic = {
+            f"{kind} {name}": run(device, getattr(torch, name), share_s)
+            for name in dtypes
+            for kind, run in (("matmul", _matmul), ("convolution", _convolution))
+        }
         copied, copy = _copying(device, share_s)
         chain = _op_chain(device, share_s)
+    rates = {kind: flops / time.seconds for kind, (flops, time) in arithmetic.items()}
     return RooflineTimes(
-        {name: flops for name, (flops, _) in arithmetic.items()},
+        {name: max(rates[f"matmul {name}"], rates[f"convolution {name}"]) for name in dtypes},
+        rates,
         copied / copy.seconds,
         chain.seconds / _OPS_IN_A_ROW,
-        is_noisy(copy) or any(noisy for _, noisy in arithmetic.values()),
+        is_noisy(copy) or any(is_noisy(time) for _, time in arithmetic.values()),
     )
 
 
@@ -58,11 +66,6 @@ def _timed(device: str, call: Callable[[], object], budget_s: float) -> Measurem
     if first.seconds > budget_s:  # bfloat16 without hardware for it takes 40 times as long: one run says enough
         return first
     return measure(finished, budget_s=budget_s, min_repeats=3)
-
-
-def _best_flops(device: str, dtype: torch.dtype, budget_s: float) -> tuple[float, bool]:
-    runs = (_matmul(device, dtype, budget_s), _convolution(device, dtype, budget_s))
-    return max(flops / time.seconds for flops, time in runs), any(is_noisy(time) for _, time in runs)
 
 
 def _matmul(device: str, dtype: torch.dtype, budget_s: float) -> tuple[int, Measurement]:

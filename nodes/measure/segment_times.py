@@ -8,9 +8,9 @@ from typing import Literal, cast
 import torch
 
 from nodes.engines.base import Engine
-from nodes.measure.affine import affine_time
 from nodes.measure.timing import measure
 from nodes.sample_inputs import sample_inputs
+from partitioner.affine_fit import affine_time
 from partitioner.model import Model
 from partitioner.profiles import AffineTime, SegmentTime, digest_of_ops
 from partitioner.segments import Segments
@@ -44,10 +44,10 @@ def segment_time(times: Iterable[SegmentTime], half: Half) -> AffineTime:
 
 def _measured(model: Model, segments: Segments, half: Half, batch: int, engine: Engine, budget_s: float) -> SegmentTime:
     tensors = tuple(cast(torch.Tensor, value) for value in sample_inputs(model, batch).values.values())
-    module = segments.prefix
+    segment = segments.prefix
     if half == "suffix":
         with torch.inference_mode():
-            tensors, module = segments.prefix(*tensors)[: len(segments.boundary)], segments.cloud
-    runner = engine.load(module)
+            tensors, segment = segments.prefix(*tensors)[: len(segments.boundary)], segments.cloud
+    runner = engine.load(segment)
     time = measure(lambda: runner(*tensors), budget_s=budget_s)
     return SegmentTime(model.digest, half, digest_of_ops(segments.edge_ops), engine.name, batch, time)

@@ -6,12 +6,13 @@ are off by 5-16 %.
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Sequence
 
 from partitioner.profiles import Measurement
 
-__all__ = ["NOISY_SPREAD", "is_noisy", "measure", "percentile", "summary"]
+__all__ = ["NOISY_SPREAD", "is_noisy", "measure", "measure_interleaved", "percentile", "summary"]
 
 NOISY_SPREAD = 0.25
 """A measurement whose median lies further above its 10th percentile than this share of it is called noisy."""
@@ -41,6 +42,32 @@ def measure(
         now = time.perf_counter()
         times.append(now - before)
     return summary(times)
+
+
+def measure_interleaved(
+    thunks: Sequence[Callable[[], object]],
+    *,
+    budget_s: float,
+    min_rounds: int = 5,
+    max_rounds: int = 100,
+    seed: int = 0,
+) -> tuple[Measurement, ...]:
+    """One measurement a thunk, in rounds that call each of them once, in a new random order each round.
+
+    What slows the machine for a while then slows all of them alike, so that they can be compared. The first round
+    warms up and is thrown away.
+    """
+    order, taken = random.Random(seed), [list[float]() for _ in thunks]
+    started = time.perf_counter()
+    for number in range(max_rounds + 1):
+        for which in order.sample(range(len(thunks)), len(thunks)):
+            before = time.perf_counter()
+            thunks[which]()
+            if number > 0:
+                taken[which].append(time.perf_counter() - before)
+        if number >= min_rounds and time.perf_counter() - started > budget_s:
+            break
+    return tuple(summary(times) for times in taken)
 
 
 def summary(times: Sequence[float]) -> Measurement:

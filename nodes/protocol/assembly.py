@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from isthmus.errors import InvalidRequest
@@ -26,8 +27,9 @@ class ReceiveSpan:
 class Assembly:
     """One message that is arriving. Chunks of a tensor come in order and without gaps; tensors may interleave."""
 
-    def __init__(self, headers: list[pb.TensorHeader], limits: StreamLimits) -> None:
+    def __init__(self, headers: Iterable[pb.TensorHeader], limits: StreamLimits) -> None:
         """Check the headers against the limits before any byte is kept. Raises InvalidRequest."""
+        headers = tuple(headers)
         if len(headers) > limits.tensors:
             raise InvalidRequest("tensors", f"at most {limits.tensors} in a message", value=len(headers))
         total = sum(header.encoded_bytes for header in headers)

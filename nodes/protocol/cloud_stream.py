@@ -71,8 +71,8 @@ def _codecs(codecs: Sequence[pb.TensorCodec]) -> tuple[WireCodec, ...]:
     return tuple(WireCodec(c.tensor, c.codec, dict(c.parameters)) for c in codecs)
 
 
-def _chunk_frame(chunk: pb.Chunk) -> pb.CloudFrame:
-    return pb.CloudFrame(chunk=chunk)
+def _new_outbox() -> Outbox[pb.ResponseHeader, pb.CloudFrame]:
+    return Outbox(lambda header: pb.CloudFrame(response=header), lambda chunk: pb.CloudFrame(chunk=chunk))
 
 
 class CloudStream:
@@ -82,7 +82,7 @@ class CloudStream:
         """models: the digest of each served model, by name."""
         self.state = CloudState.WAITING
         self._limits = limits
-        self._outbox: Outbox[pb.CloudFrame] = Outbox(_chunk_frame)
+        self._outbox = _new_outbox()
         self._incoming: dict[int, _Incoming] = {}
         self._accepted: set[int] = set()
         self._welcome = pb.Welcome(
@@ -127,9 +127,7 @@ class CloudStream:
                 encode_s=timings.encode_s,
             ),
         )
-        self._outbox.put_message(
-            request.request_id, pb.CloudFrame(response=header), tensors, request.deadline_s, request.priority
-        )
+        self._outbox.put_message(request.request_id, header, tensors, request.deadline_s, request.priority)
 
     def reject(self, request_id: int, rejection: Rejection) -> None:
         """Answer a request with an error. Ignored when it was cancelled or the stream has gone meanwhile."""
@@ -151,7 +149,7 @@ class CloudStream:
         lost = tuple(sorted(self._accepted))
         self._accepted.clear()
         self._incoming.clear()
-        self._outbox = Outbox(_chunk_frame)
+        self._outbox = _new_outbox()
         self.state = CloudState.CLOSED
         return lost
 
@@ -215,9 +213,12 @@ class CloudStream:
             limit = f"at most {self._limits.open_messages} requests may arrive at once"
             return self._refuse(request_id, Rejection("RESOURCE_EXHAUSTED", "OVERLOADED", limit))
         try:
-            assembly = Assembly(list(header.tensors), self._limits)
+            assembly = Assembly(header.tensors, self._limits)
+            for chunk in header.chunks:
+                assembly.add(chunk, now_s)
         except InvalidInput as error:
             return self._refuse(request_id, Rejection("INVALID_ARGUMENT", "BAD_TENSOR", str(error)))
+        header.ClearField("chunks")  # the assembly has the bytes
         deadline_s = now_s + header.time_remaining_us * 1e-6 if header.time_remaining_us > 0 else None
         self._incoming[request_id] = _Incoming(header, assembly, deadline_s)
         return self._finish(request_id, now_s)

@@ -53,7 +53,10 @@ class EdgeState(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class WireRequest:
-    """One request for the cloud. deadline_s: on the edge's clock, for ordering; remaining_s: what travels."""
+    """One request for the cloud. deadline_s: on the edge's clock, for ordering; remaining_s: what travels.
+
+    expected_cloud_s: the suffix as predicted, for the estimate of the replica's queue; it does not travel.
+    """
 
     request_id: int
     wire_digest: str
@@ -63,6 +66,7 @@ class WireRequest:
     deadline_s: float | None = None
     priority: int = 0
     traceparent: str = ""
+    expected_cloud_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -85,8 +89,8 @@ def _timings(message: pb.CloudTimings) -> CloudTimings:
     )
 
 
-def _chunk_frame(chunk: pb.Chunk) -> pb.EdgeFrame:
-    return pb.EdgeFrame(chunk=chunk)
+def _new_outbox() -> Outbox[pb.RequestHeader, pb.EdgeFrame]:
+    return Outbox(lambda header: pb.EdgeFrame(request=header), lambda chunk: pb.EdgeFrame(chunk=chunk))
 
 
 class EdgeStream:
@@ -95,7 +99,7 @@ class EdgeStream:
     def __init__(self, edge_id: str, limits: StreamLimits = DEFAULT_LIMITS) -> None:
         self.state = EdgeState.OPENING
         self._limits = limits
-        self._outbox: Outbox[pb.EdgeFrame] = Outbox(_chunk_frame)
+        self._outbox = _new_outbox()
         self._in_flight: set[int] = set()
         self._responses: dict[int, _Response] = {}
         hello = pb.Hello(protocol_major=PROTOCOL_MAJOR, protocol_minor=PROTOCOL_MINOR, edge_id=edge_id)
@@ -131,13 +135,7 @@ class EdgeStream:
             trace=pb.TraceContext(traceparent=request.traceparent),
         )
         self._in_flight.add(request.request_id)
-        self._outbox.put_message(
-            request.request_id,
-            pb.EdgeFrame(request=header),
-            request.tensors,
-            request.deadline_s,
-            request.priority,
-        )
+        self._outbox.put_message(request.request_id, header, request.tensors, request.deadline_s, request.priority)
 
     def cancel(self, request_id: int) -> None:
         """Take a request back: nothing more of it is sent, and a late answer is dropped. Unknown ids are ignored."""
@@ -164,7 +162,7 @@ class EdgeStream:
         lost = tuple(sorted(self._in_flight))
         self._in_flight.clear()
         self._responses.clear()
-        self._outbox = Outbox(_chunk_frame)
+        self._outbox = _new_outbox()
         self.state = EdgeState.CLOSED
         return lost
 
@@ -204,7 +202,9 @@ class EdgeStream:
         if header.request_id not in self._in_flight:
             return []  # a late answer to a cancelled request
         try:
-            assembly = Assembly(list(header.tensors), self._limits)
+            assembly = Assembly(header.tensors, self._limits)
+            for chunk in header.chunks:
+                assembly.add(chunk, now_s)
         except InvalidInput as error:
             raise RemoteProtocolError(str(error)) from error
         self._responses[header.request_id] = _Response(assembly, _timings(header.timings))

@@ -6,7 +6,7 @@ from isthmus.errors import RemoteProtocolError
 
 __all__ = ["PROTOCOL_MAJOR", "PROTOCOL_MINOR", "check_version"]
 
-PROTOCOL_MAJOR = 1
+PROTOCOL_MAJOR = 2
 PROTOCOL_MINOR = 0
 
 

@@ -11,6 +11,7 @@ import torch
 
 from isthmus.errors import InvalidRequest
 from isthmus.oip import open_inference_pb2 as oip
+from nodes.codecs.layout import tensor_over
 from nodes.datatypes import Datatype, datatype_of, datatype_of_dtype
 from nodes.inputs import RequestInput
 
@@ -74,11 +75,7 @@ def _raw_tensor(raw: bytes, datatype: Datatype, shape: tuple[int, ...], field: s
         raise InvalidRequest(
             field, f"{datatype.name} of shape {list(shape)} takes {expected} bytes", value=f"{len(raw)} bytes"
         )
-    dtype = getattr(torch, datatype.dtype)
-    if not raw:
-        return torch.empty(shape, dtype=dtype)
-    # bytearray: torch warns about memory that it must not write to, and one copy here frees the message.
-    return torch.frombuffer(bytearray(raw), dtype=dtype).reshape(shape)
+    return tensor_over(raw, getattr(torch, datatype.dtype)).reshape(shape)
 
 
 def _typed_tensor(

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
-import math
 import time
-from dataclasses import dataclass
 from typing import TypeVar
 
 import grpc
@@ -31,7 +28,9 @@ from nodes.protocol.events import (
     RequestFailed,
     ResponseArrived,
 )
+from nodes.queues import CloudQueue
 from nodes.transport.channel_options import CHANNEL_OPTIONS
+from nodes.transport.echo_timer import EchoTimer
 from nodes.transport.status import error_of
 
 __all__ = ["SegmentClient"]
@@ -41,6 +40,7 @@ PREPARE_TIMEOUT_S = 120.0
 ECHO_PERIOD_S = 0.5
 FIRST_ECHOES = 3
 FIRST_ECHO_GAP_S = 0.05
+FOLLOW_UP_ECHOES = 2
 # One padded echo on a new connection gives a first bandwidth before any request has crossed.
 PROBE_BYTES = 32 << 10
 
@@ -48,16 +48,10 @@ T = TypeVar("T")
 _Call = grpc.aio.StreamStreamCall[pb.EdgeFrame, pb.CloudFrame]
 
 
-@dataclass(frozen=True, slots=True)
-class _Echo:
-    sent_s: float
-    padding_bytes: int
-
-
 class SegmentClient:
     """A stream to one replica. Make it with `await SegmentClient.connect(...)`."""
 
-    def __init__(self, target: str, edge_id: str, observer: LinkObserver) -> None:
+    def __init__(self, target: str, edge_id: str, observer: LinkObserver, queue: CloudQueue) -> None:
         self._target = target
         self._observer = observer
         self._stream = EdgeStream(edge_id)
@@ -68,19 +62,18 @@ class SegmentClient:
         self._welcome: asyncio.Future[Connected] = asyncio.get_running_loop().create_future()
         self._requests: dict[int, asyncio.Future[ResponseArrived]] = {}
         self._plans: dict[str, asyncio.Future[tuple[MeasuredBatch, ...]]] = {}
-        self._echoes: dict[int, _Echo] = {}
-        self._least_rtt_s = math.inf
-        self._echo_tokens = itertools.count(1)
-        self._queue_s = 0.0
+        self._echoes = EchoTimer(observer)
+        self._queue = queue
+        self._submitted = 0
         self._unusable = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
     async def connect(
-        cls, target: str, edge_id: str, observer: LinkObserver, timeout_s: float = CONNECT_TIMEOUT_S
+        cls, target: str, edge_id: str, observer: LinkObserver, queue: CloudQueue, timeout_s: float = CONNECT_TIMEOUT_S
     ) -> SegmentClient:
         """Dial, shake hands, take a first look at the link. Raises CloudUnavailable or RemoteProtocolError."""
-        client = cls(target, edge_id, observer)
+        client = cls(target, edge_id, observer, queue)
         call: _Call = client._stub.Run()
         client._tasks = [
             asyncio.create_task(client._write(call)),
@@ -112,7 +105,7 @@ class SegmentClient:
 
     @property
     def cloud_queue_s(self) -> float:
-        return self._queue_s
+        return self._queue.wait_s(time.monotonic())
 
     async def describe(self) -> ReplicaDescription:
         """See CloudConnection."""
@@ -145,13 +138,21 @@ class SegmentClient:
         future: asyncio.Future[ResponseArrived] = asyncio.get_running_loop().create_future()
         self._requests[request.request_id] = future
         self._stream.submit(request)
+        self._submitted += 1
+        number, alone, sent_s = self._submitted, len(self._requests) == 1, time.monotonic()
+        self._queue.sent(request.request_id, request.expected_cloud_s, sent_s)
         self._wake.set()
         try:
-            return await future
+            response = await future
+            if alone and self._submitted == number:
+                self._learn_whole(request, response, time.monotonic() - sent_s)
+            return response
         finally:
             self._requests.pop(request.request_id, None)
-            self._stream.cancel(request.request_id)  # does nothing once answered
-            self._wake.set()
+            self._queue.finished(request.request_id)
+            if not future.done() or future.cancelled():
+                self._stream.cancel(request.request_id)
+                self._wake.set()
 
     async def wait_until_unusable(self) -> None:
         """See CloudConnection."""
@@ -233,9 +234,9 @@ class SegmentClient:
             case PlanRejected(wire_digest=digest):
                 _reject(self._plans.get(digest), error_from_status(event.code, event.message))
             case EchoReturned(token=token):
-                self._time_echo(self._echoes.pop(token, None))
+                self._echoes.returned(token)
             case LoadReported(queued_s=queued_s):
-                self._queue_s = queued_s
+                self._queue.reported(queued_s, time.monotonic(), self._echoes.one_way_s)
             case PeerDraining():
                 self._log.info("replica is draining")
                 self._unusable.set()
@@ -247,21 +248,15 @@ class SegmentClient:
         if down.size_bytes and down.seconds > 0:
             self._observer.transfer_measured("down", down.size_bytes, down.seconds)
 
-    def _time_echo(self, echo: _Echo | None) -> None:
-        if echo is None:
-            return
-        elapsed_s = time.monotonic() - echo.sent_s
-        if not echo.padding_bytes:
-            self._least_rtt_s = min(self._least_rtt_s, elapsed_s)
-            self._observer.rtt_measured(elapsed_s)
-        elif elapsed_s > self._least_rtt_s:
-            # The padding went up only: what it took beyond a small echo is its time on the wire.
-            self._observer.transfer_measured("up", echo.padding_bytes, elapsed_s - self._least_rtt_s)
+    def _learn_whole(self, request: WireRequest, response: ResponseArrived, elapsed_s: float) -> None:
+        """An upload in one frame has no span of its own: its whole way tells the bandwidth."""
+        timings = response.timings
+        if timings.receive.size_bytes == 0:
+            up, down = (sum(len(tensor.data) for tensor in message.tensors) for message in (request, response))
+            self._observer.exchange_measured(up, down, elapsed_s - timings.queue_s - timings.compute_s)
 
     def _send_echo(self, padding_bytes: int = 0) -> None:
-        token = next(self._echo_tokens)
-        self._echoes[token] = _Echo(time.monotonic(), padding_bytes)
-        self._stream.echo(token, bytes(padding_bytes))
+        self._stream.echo(self._echoes.sent(padding_bytes), bytes(padding_bytes))
         self._wake.set()
 
     async def _echo_periodically(self) -> None:
@@ -272,9 +267,11 @@ class SegmentClient:
                 await asyncio.sleep(FIRST_ECHO_GAP_S)
             self._send_echo(PROBE_BYTES)
             while True:
-                await asyncio.sleep(ECHO_PERIOD_S)
-                if not self._requests:  # behind a request's chunks an echo would time the queue
-                    self._send_echo()
+                surprised = await self._echoes.surprise_within(ECHO_PERIOD_S)
+                for _ in range(FOLLOW_UP_ECHOES if surprised else 1):
+                    if not self._requests:  # behind a request's chunks an echo would time the queue
+                        self._send_echo()
+                    await asyncio.sleep(FIRST_ECHO_GAP_S if surprised else 0)
 
 
 def _resolve(future: asyncio.Future[T] | None, value: T) -> None:

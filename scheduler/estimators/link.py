@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nodes.chooser import Transfer
+from nodes.chooser import Exchange, Transfer
 from partitioner.link import Link
 from scheduler.estimators.bandwidth import BandwidthEstimate, BandwidthEstimator
 from scheduler.estimators.round_trip import RoundTripEstimator
@@ -13,6 +13,9 @@ __all__ = ["ASSUMED_RTT_S", "LinkEstimate", "LinkEstimator"]
 
 # Used only until the first echo is back, for a link whose bandwidth is known already.
 ASSUMED_RTT_S = 0.02
+# Of a small request's time on the way, this much may be round trip and scheduling; only the rest is bytes on the link.
+_UNCERTAIN_RTT_SHARE = 0.1
+_UNCERTAIN_S = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,34 @@ class LinkEstimator:
     def observe_transfer(self, transfer: Transfer, now_s: float) -> None:
         """Learn from bytes that arrived."""
         self._directions[transfer.direction].observe(transfer.size_bytes, transfer.span_s, now_s)
+
+    def observe_exchange(self, exchange: Exchange, now_s: float) -> None:
+        """Learn both directions from a small request. Where its bytes took no time that can be told from the round
+        trip, it shows no more than how slow the link is not."""
+        rtt_s = self._round_trip.estimate_s()
+        if rtt_s is None:
+            return
+        spare_s, doubt_s = exchange.wire_s - rtt_s, _UNCERTAIN_RTT_SHARE * rtt_s + _UNCERTAIN_S
+        if spare_s > 2 * doubt_s:
+            self._observe_both(exchange, spare_s, now_s)
+        elif self._slower_than(exchange, 2 * doubt_s, now_s):
+            self._observe_both(exchange, 2 * doubt_s, now_s)
+
+    def _observe_both(self, exchange: Exchange, bytes_s: float, now_s: float) -> None:
+        """Share the time between the directions as the believed rates do."""
+        up_s, down_s = self._believed_s(exchange, now_s)
+        share = up_s / (up_s + down_s) if up_s + down_s > 0 else 1.0
+        self._directions["up"].observe(exchange.up_bytes, bytes_s * share, now_s)
+        if self._directions["down"].estimate(now_s) is not None:
+            self._directions["down"].observe(exchange.down_bytes, bytes_s * (1 - share), now_s)
+
+    def _slower_than(self, exchange: Exchange, bytes_s: float, now_s: float) -> bool:
+        return self.estimate(now_s).link is not None and sum(self._believed_s(exchange, now_s)) > bytes_s
+
+    def _believed_s(self, exchange: Exchange, now_s: float) -> tuple[float, float]:
+        """What the bytes take each way by what is believed; by size alone where nothing is."""
+        link = self.estimate(now_s).link or Link(1e6, 1e6, 0.0)
+        return link.uplink_s(exchange.up_bytes), link.downlink_s(exchange.down_bytes)
 
     def observe_rtt(self, rtt_s: float, now_s: float) -> None:
         """Learn from a small echo."""

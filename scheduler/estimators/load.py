@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 
 __all__ = ["CloudQueueEstimator", "EdgeQueueEstimator"]
@@ -13,45 +14,38 @@ REPORT_LIFETIME_S = 5.0
 class EdgeQueueEstimator:
     """The expected wait before new work starts on this machine's `workers`, from the work already accepted.
 
-    Every piece of work is `submitted` with its predicted seconds, `started` once and `finished` once (also when it was
-    dropped). Work unknown to the estimator is ignored. The wait is the remaining work over the number of workers;
-    work that runs longer than predicted counts as about to end.
+    Every piece of work is `submitted` with its predicted seconds and `finished` once (also when it was dropped); work
+    starts in the order of submission, as a worker is free. Work unknown to the estimator is ignored. The wait is the
+    remaining work over the number of workers; work that runs longer than predicted counts as about to end.
     """
 
     def __init__(self, workers: int = 1) -> None:
         self._workers = max(1, workers)
-        self._waiting: dict[str, float] = {}
-        self._waiting_s = 0.0
-        self._running_until: dict[str, float] = {}
+        self._waiting: OrderedDict[int, float] = OrderedDict()
+        self._running_until: dict[int, float] = {}
 
-    def submitted(self, work_id: str, expected_s: float) -> None:
+    def submitted(self, work_id: int, expected_s: float, now_s: float) -> None:
         """Work was queued that is predicted to take `expected_s`."""
-        self._take(work_id)
         self._waiting[work_id] = expected_s
-        self._waiting_s += expected_s
+        self._start(now_s)
 
-    def started(self, work_id: str, now_s: float) -> None:
-        """Queued work began to run."""
-        if work_id in self._waiting:
-            self._running_until[work_id] = now_s + self._take(work_id)
-
-    def finished(self, work_id: str) -> None:
+    def finished(self, work_id: int, now_s: float) -> None:
         """Work ended, or was dropped from the queue."""
-        self._take(work_id)
+        self._waiting.pop(work_id, None)
         self._running_until.pop(work_id, None)
+        self._start(now_s)
 
     def wait_s(self, now_s: float) -> float:
         """Seconds until work submitted now would start; 0.0 while a worker is free."""
-        if not self._waiting and len(self._running_until) < self._workers:
+        if len(self._running_until) < self._workers:
             return 0.0
         running_s = sum(max(0.0, until - now_s) for until in self._running_until.values())
-        return (self._waiting_s + running_s) / self._workers
+        return (math.fsum(self._waiting.values()) + running_s) / self._workers
 
-    def _take(self, work_id: str) -> float:
-        expected_s = self._waiting.pop(work_id, 0.0)
-        # An empty queue resets the sum, so that rounding errors cannot pile up.
-        self._waiting_s = max(0.0, self._waiting_s - expected_s) if self._waiting else 0.0
-        return expected_s
+    def _start(self, now_s: float) -> None:
+        while self._waiting and len(self._running_until) < self._workers:
+            work_id, expected_s = self._waiting.popitem(last=False)
+            self._running_until[work_id] = now_s + expected_s
 
 
 class CloudQueueEstimator:
@@ -66,18 +60,18 @@ class CloudQueueEstimator:
         self._reported_s = 0.0
         self._reported_at_s: float | None = None
         # Work by request id: (sent at, predicted seconds), in the order of sending.
-        self._own: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._own: OrderedDict[int, tuple[float, float]] = OrderedDict()
 
     def reported(self, queued_s: float, now_s: float, delay_s: float = 0.0) -> None:
         """A load report came in. delay_s: how long it travelled, half the round trip."""
         self._reported_s = max(0.0, queued_s)
         self._reported_at_s = now_s - delay_s
 
-    def sent(self, request_id: str, expected_s: float, now_s: float) -> None:
+    def sent(self, request_id: int, expected_s: float, now_s: float) -> None:
         """An own request left for this replica, its suffix predicted to take `expected_s`."""
         self._own[request_id] = (now_s, expected_s)
 
-    def finished(self, request_id: str) -> None:
+    def finished(self, request_id: int) -> None:
         """An own request was answered, failed or was cancelled."""
         self._own.pop(request_id, None)
 

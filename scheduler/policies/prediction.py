@@ -10,7 +10,7 @@ from isthmus.units import format_duration
 from nodes.chooser import ChoiceRequest
 from partitioner.link import Link
 from partitioner.plan import Prediction
-from partitioner.plan_table import PlanEntry
+from partitioner.plan_table import NO_CORRECTION, PlanEntry
 
 __all__ = ["ASSUMED_LINK", "Candidate", "candidates", "in_time", "predict", "reachable"]
 
@@ -36,7 +36,8 @@ def predict(entry: PlanEntry, request: ChoiceRequest, link: Link | None) -> Pred
 
     A plan that leaves nothing to do on the edge (a file that crosses as it came) does not wait there.
     """
-    own = entry.predict(request.batch, request.file_bytes, link or ASSUMED_LINK)
+    correction = request.corrections.get(entry.plan.plan_id, NO_CORRECTION)
+    own = entry.predict(request.batch, request.file_bytes, link or ASSUMED_LINK, correction)
     edge_wait_s = request.edge_queue_s if _edge_works(entry) else 0.0
     cloud_wait_s = 0.0 if entry.plan.kind == "edge-only" else request.cloud_queue_s
     if edge_wait_s == 0.0 and cloud_wait_s == 0.0:

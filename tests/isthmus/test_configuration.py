@@ -39,6 +39,7 @@ def test_link_takes_quantities_as_people_write_them(tmp_path: Path) -> None:
         (MODELS + "edgee: {}", "edgee: is not a key"),
         (MODELS + "edge: {thread: 1}", "edge.thread: is not a key"),
         (MODELS + "edge: {threads: 0}", "edge.threads"),
+        (MODELS + "cloud: {engine: warp}", "cloud.engine"),
         (MODELS + "edge: {listen: nowhere}", "127.0.0.1:8001"),
         (MODELS + "link: {bandwidth: .nan}", "finite"),
         (MODELS + "link: {bandwidth: 20furlongs}", "furlongs"),
@@ -58,3 +59,8 @@ def test_a_mistake_is_named(tmp_path: Path, text: str, words: str) -> None:
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidConfiguration, match="cannot be read"):
         read_configuration(tmp_path / "none.yaml")
+
+
+def test_each_side_names_its_engine(tmp_path: Path) -> None:
+    read_in = read(tmp_path, MODELS + "cloud: {engine: onnxruntime}")
+    assert (read_in.edge.engine, read_in.cloud.engine) == ("eager", "onnxruntime")

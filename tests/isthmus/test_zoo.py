@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from nodes.preprocessing import ImageBatch, preprocess
 from partitioner.front_end import model_from_module
 from partitioner.model import Model
 from partitioner.spec import ModelSpec
+from partitioner.torchscript import load_script
 
 EXPECTED = {
     "chelsea": {"tiger cat", "tabby", "Egyptian cat"},
@@ -43,7 +45,14 @@ def sentences(batch: int) -> tuple[Tensor, ...]:
     return ids, (torch.arange(64)[None] < torch.arange(5, 5 + batch)[:, None]).long()
 
 
-def check_cuts(module: nn.Module, model: Model, cuts: Iterable[int], runs: Iterable[tuple[Tensor, ...]]) -> None:
+def sounds(batch: int) -> tuple[Tensor, ...]:
+    generator = torch.Generator().manual_seed(batch)
+    return torch.randn(batch, 576, generator=generator) / 10, torch.randn(batch, 2, 128, generator=generator)
+
+
+def check_cuts(
+    module: Callable[..., Any], model: Model, cuts: Iterable[int], runs: Iterable[tuple[Tensor, ...]]
+) -> None:
     """Every cut after so many ops gives the module's bits on every input."""
     ops = [op.name for op in model.graph.ops]
     with torch.inference_mode():
@@ -51,8 +60,9 @@ def check_cuts(module: nn.Module, model: Model, cuts: Iterable[int], runs: Itera
         for count in cuts:
             segments = model.split(ops[:count])
             for inputs, expected in wanted:
-                (found,) = segments.suffix(*(t.clone() for t in segments.prefix(*inputs)))
-                assert torch.equal(found, expected), f"cut after {count} ops, batch {len(expected)}"
+                found = segments.suffix(*(t.clone() for t in segments.prefix(*inputs)))
+                whole = expected if isinstance(expected, tuple) else (expected,)
+                assert all(map(torch.equal, found, whole)), f"cut after {count} ops, batch {len(inputs[0])}"
 
 
 def test_efficientnet_cut_in_places_gives_its_own_bits(efficientnet: tuple[nn.Module, Model]) -> None:
@@ -66,6 +76,18 @@ def test_efficientnet_cut_on_channels_last_gives_its_own_bits(efficientnet: tupl
 
 def test_minilm_cut_in_places_gives_its_own_bits(minilm: tuple[nn.Module, Model]) -> None:
     check_cuts(*minilm, (0, 7, 40, 90, 158), [sentences(1), sentences(3)])
+
+
+def test_silero_cut_anywhere_gives_its_own_bits() -> None:
+    # The oracle is the TorchScript network itself, not what was traced of it.
+    path = next(zoo._installed((("silero_vad", "data/silero_vad.jit"),)))
+    network, model = load_script(path)._model, model_from_module(zoo.silero_vad())
+
+    def step(audio: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        speech, following = network(audio, state.transpose(0, 1))
+        return speech, following.transpose(0, 1)
+
+    check_cuts(step, model, range(len(model.graph.ops) + 1), map(sounds, (1, 2, 3, 7)))
 
 
 @pytest.mark.slow

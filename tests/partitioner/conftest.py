@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from partitioner.front_end import model_from_module
-from partitioner.model import Model
+from partitioner.torch_model import TorchModel
 
 
 class Residual(nn.Module):
@@ -191,7 +191,7 @@ class Case:
     name: str
     module: nn.Module
     inputs: Callable[[int], tuple[Tensor, ...]]
-    model: Model
+    model: TorchModel
 
 
 Inputs = Callable[[int], tuple[Tensor, ...]]

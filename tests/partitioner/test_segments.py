@@ -134,7 +134,7 @@ def test_boundary_stands_in_the_order_in_which_tensors_are_made(case: Any) -> No
 def test_segments_share_the_models_weights(residual: Any) -> None:
     segments = residual.model.split([op.name for op in residual.model.graph.ops[:4]])
     stored = {w.data_ptr() for w in residual.model.weights.values()}
-    held = {t.data_ptr() for s in (segments.prefix, segments.suffix) for t in s.state_dict().values()}
+    held = {t.data_ptr() for s in (segments.prefix, segments.suffix) for t in s.module.state_dict().values()}
     assert held
     assert held <= stored
 
@@ -158,4 +158,6 @@ def test_an_unknown_op_is_refused(residual: Any) -> None:
 def test_splitting_twice_gives_the_same_code(case: Any) -> None:
     ops = [op.name for op in case.model.graph.ops[:4]]
     first, second = case.model.split(ops), case.model.split(reversed(ops))
-    assert (first.prefix.code, first.suffix.code) == (second.prefix.code, second.suffix.code)
+    assert [s.module.code for s in (first.prefix, first.suffix)] == [
+        s.module.code for s in (second.prefix, second.suffix)
+    ]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from isthmus.errors import InvalidConfiguration, NotFound
-from nodes.chooser import ChoiceRequest, Chooser, Transfer
+from nodes.chooser import ChoiceRequest, Chooser, StageTimes, Transfer
 from partitioner.link import Link
 from partitioner.plan_table import PlanTable
 from scheduler.plan_chooser import PlanChooser
@@ -115,3 +115,20 @@ def test_the_same_seed_gives_the_same_choices(request_of: Requests) -> None:
 
     assert run(7) == run(7)
     assert run(7) != run(8)
+
+
+def test_requests_that_take_longer_than_the_costs_say_change_the_choice(request_of: Requests, link: Link) -> None:
+    chooser = chooser_on(link)
+    choice = chooser.choose(request_of())
+    assert choice.entry.plan.kind == "split"
+    for _ in range(5):
+        chooser.observe_stages(StageTimes(choice.entry, 1, 250_000, 4 * choice.predicted.edge_s, 0.005, 40_000))
+    assert chooser.choose(request_of()).entry.plan.kind != "split"
+
+
+def test_the_log_keeps_the_corrections_that_a_choice_was_made_with(request_of: Requests, link: Link) -> None:
+    chooser = chooser_on(link)
+    entry = chooser.choose(request_of()).entry
+    chooser.observe_stages(StageTimes(entry, 1, 250_000, 0.06, 0.005, 40_000))
+    chooser.choose(request_of())
+    assert chooser.log.last(1)[0].request.corrections[entry.plan.plan_id].edge > 1.0

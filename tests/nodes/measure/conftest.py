@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from partitioner.front_end import model_from_module
-from partitioner.model import Model
 from partitioner.spec import ModelSpec
+from partitioner.torch_model import TorchModel
 
 
 class Small(nn.Module):
@@ -25,7 +25,7 @@ class Small(nn.Module):
 
 
 @pytest.fixture(scope="session")
-def small_model() -> Model:
+def small_model() -> TorchModel:
     """Untrained, with labels and six calibration inputs."""
     torch.manual_seed(0)
     calibration = torch.randn(6, 3, 16, 16)

@@ -9,10 +9,10 @@ import torch
 
 from isthmus.errors import InvalidInput
 from nodes.measure.sensitivity import boundary_gradients, boundary_tensors
-from partitioner.model import Model
+from partitioner.torch_model import TorchModel
 
 
-def test_gradients_predict_the_divergence(small_model: Model) -> None:
+def test_gradients_predict_the_divergence(small_model: TorchModel) -> None:
     segments = small_model.split([op.name for op in small_model.graph.ops[:1]])
     boundary = boundary_tensors(segments, small_model.calibration)
     slopes = boundary_gradients(small_model, segments, boundary, segments.boundary[0], draws=600).flatten(1)
@@ -23,7 +23,7 @@ def test_gradients_predict_the_divergence(small_model: Model) -> None:
     assert predicted == pytest.approx(measured, rel=0.25)
 
 
-def test_gradients_predict_the_change_of_other_outputs(small_model: Model) -> None:
+def test_gradients_predict_the_change_of_other_outputs(small_model: TorchModel) -> None:
     outputs = replace(small_model.interface.outputs[0], labels=())
     model = replace(small_model, interface=replace(small_model.interface, outputs=(outputs,)))
     segments = model.split([op.name for op in model.graph.ops[:1]])
@@ -35,7 +35,7 @@ def test_gradients_predict_the_change_of_other_outputs(small_model: Model) -> No
     assert float((slopes @ change.flatten()).square().mean()) == pytest.approx(measured, rel=0.25)
 
 
-def test_a_tensor_that_does_not_cross_is_refused(small_model: Model) -> None:
+def test_a_tensor_that_does_not_cross_is_refused(small_model: TorchModel) -> None:
     segments = small_model.split([op.name for op in small_model.graph.ops[:1]])
     boundary = boundary_tensors(segments, small_model.calibration)
     with pytest.raises(InvalidInput, match="does not cross"):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodes.measure.timing import is_noisy, measure, percentile, summary
+from nodes.measure.timing import is_noisy, measure, measure_interleaved, percentile, summary
 from partitioner.profiles import Measurement
 
 TIMES = st.lists(st.floats(0, 1e3), min_size=1, max_size=50)
@@ -41,3 +43,14 @@ def test_quick_calls_stop_at_the_most_repeats() -> None:
 @pytest.mark.parametrize(("spread", "noisy"), [(0.0, False), (0.02, False), (0.05, True)])
 def test_repeats_that_disagree_are_noisy(spread: float, noisy: bool) -> None:
     assert is_noisy(Measurement(0.1, spread, 10)) is noisy
+
+
+def test_interleaved_calls_are_made_equally_often_after_one_warm_up_each() -> None:
+    calls = [0, 0, 0]
+
+    def count(which: int) -> None:
+        calls[which] += 1
+
+    found = measure_interleaved([partial(count, which) for which in range(3)], budget_s=0.0, min_rounds=4)
+    assert calls == [5, 5, 5]
+    assert [one.repeats for one in found] == [4, 4, 4]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodes.measure.affine import affine_time
+from partitioner.affine_fit import affine_time
 
 
 @given(fixed=st.floats(0, 10), slope=st.floats(0, 10), sizes=st.sets(st.integers(1, 64), min_size=2, max_size=5))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from partitioner.profiles import AffineTime
 
-__all__ = ["affine_time"]
+__all__ = ["affine_residual", "affine_time"]
 
 
 def affine_time(seconds: Mapping[float, float]) -> AffineTime:
@@ -26,3 +26,8 @@ def affine_time(seconds: Mapping[float, float]) -> AffineTime:
         return AffineTime(mean_time, 0.0)
     fixed = mean_time - slope * mean_size
     return AffineTime(fixed, slope) if fixed >= 0 else AffineTime(0.0, through_zero)
+
+
+def affine_residual(seconds: Mapping[float, float], line: AffineTime) -> float:
+    """How far `seconds` by size lie from `line`: the largest relative difference. 0 says that the time is affine."""
+    return max(abs(line.fixed_s + line.per_item_s * size - took) / took for size, took in seconds.items())

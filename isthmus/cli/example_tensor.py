@@ -1,0 +1,31 @@
+"""Example inputs as people write them on a command line: 1x3x224x224, or 1x64:int64."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import torch
+
+from isthmus.errors import InvalidInput
+from partitioner.graph import DTYPE_BYTES
+
+__all__ = ["example_tensor"]
+
+_TEXT = re.compile(r"(\d+(?:x\d+)*)(?::(\w+))?\Z")
+_MOST_ELEMENTS = 1 << 28
+
+
+def example_tensor(text: str) -> torch.Tensor:
+    """A tensor of that shape and dtype (float32 unless said): noise, or zeros for integers, a valid index anywhere.
+
+    Raises InvalidInput for anything else.
+    """
+    match = _TEXT.match(text)
+    dtype = (match[2] or "float32") if match else ""
+    shape = [int(size) for size in match[1].split("x")] if match else []
+    if dtype not in DTYPE_BYTES or math.prod(shape) > _MOST_ELEMENTS:
+        raise InvalidInput("--example", "is not a shape", value=text, remedy="write it like 1x3x224x224 or 1x64:int64")
+    wanted = getattr(torch, dtype)
+    noise = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    return (noise if wanted.is_floating_point else torch.zeros(shape)).to(wanted)

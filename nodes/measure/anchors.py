@@ -1,0 +1,63 @@
+"""Times whole halves at a few cuts of a model: what the times of its ops are then scaled to (`op_calibration`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from typing import cast
+
+import torch
+
+from nodes.engines.base import Engine
+from nodes.measure.timing import measure_interleaved
+from nodes.sample_inputs import sample_inputs
+from partitioner.graph import ModelGraph
+from partitioner.model import Model
+from partitioner.profiles import Measurement, SegmentTime, digest_of_ops
+from partitioner.roofline import kind_group
+
+__all__ = ["anchor_positions", "measure_anchors"]
+
+Tensors = tuple[torch.Tensor, ...]
+
+
+def anchor_positions(seconds: Mapping[str, float], graph: ModelGraph, count: int) -> tuple[int, ...]:
+    """After how many ops to cut so that `count` anchors part the model's time evenly; fewer for a short model.
+
+    Only before an op that does real work: an engine folds a normalisation or an activation into the op before it, and
+    a cut between them measures what no plan would do.
+    """
+    sums = [0.0, *accumulate(seconds.get(op.name, 0.0) for op in graph.ops)]
+    clean = [at for at, op in enumerate(graph.ops) if at > 0 and kind_group(op.kind) != "other"]
+    if not clean or sums[-1] <= 0:
+        return ()
+    wanted = (sums[-1] * (number + 1) / (count + 1) for number in range(count))
+    return tuple(sorted({min(clean, key=lambda position: abs(sums[position] - at)) for at in wanted}))
+
+
+def measure_anchors(
+    model: Model, engine: Engine, positions: Sequence[int], whole_s: float, *, budget_s: float = 2.0
+) -> tuple[SegmentTime, ...]:
+    """Both halves of the cut after each of `positions` ops at batch 1, on the calling thread.
+
+    Each pair is interleaved with the whole model and told in its terms: times are those of a moment at which the whole
+    takes `whole_s`. They include the engine's emulated slowdown.
+    """
+    inputs = tuple(cast(torch.Tensor, value) for value in sample_inputs(model, 1).values.values())
+    whole = engine.load(model.whole)
+    found: list[SegmentTime] = []
+    for position in positions:
+        edge_ops = [op.name for op in model.graph.ops[:position]]
+        segments = model.split(edge_ops)
+        prefix, suffix = engine.load(segments.prefix), engine.load(segments.cloud)
+        boundary = prefix(*inputs)[: len(segments.boundary)]
+        thunks = (lambda: prefix(*inputs), lambda: suffix(*boundary), lambda: whole(*inputs))  # noqa: B023 (run at once)
+        first, second, both = measure_interleaved(thunks, budget_s=budget_s / len(positions))
+        key = (digest_of_ops(edge_ops), engine.name, 1)
+        found.append(SegmentTime(model.digest, "prefix", *key, _scaled(first, whole_s / both.seconds), position))
+        found.append(SegmentTime(model.digest, "suffix", *key, _scaled(second, whole_s / both.seconds), position))
+    return tuple(found)
+
+
+def _scaled(time: Measurement, factor: float) -> Measurement:
+    return Measurement(time.seconds * factor, time.spread_s * factor, time.repeats)

@@ -1,0 +1,64 @@
+"""How far a cut's answers on its engines are from the whole model's on the exact one, with nothing lost on the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import cast
+
+import torch
+
+from nodes.engines.base import Engine, Runner
+from nodes.engines.eager import EagerEngine
+from nodes.measure.accuracy import Metric, agreement
+from nodes.sample_inputs import sample_inputs
+from partitioner.model import Model
+from partitioner.plan_table import EngineDifference
+from partitioner.segments import Segments
+
+__all__ = ["measure_engine_difference"]
+
+_BATCH = 8
+_METRICS: tuple[Metric, Metric] = ("cosine", "top1_agreement")
+
+Tensors = tuple[torch.Tensor, ...]
+
+
+def measure_engine_difference(model: Model, edge_ops: Iterable[str], edge: Engine, cloud: Engine) -> EngineDifference:
+    """prefix on `edge`, suffix on `cloud`, against the whole model on eager; runs on the calling thread.
+
+    On the model's calibration inputs, on made-up ones where it has none. Raises InvalidPlan when `edge_ops` is not a
+    cut, InvalidModel naming an op that an engine cannot run.
+    """
+    segments = model.split(edge_ops)
+    exact = EagerEngine(threads=edge.threads).load(model.whole)
+    prefix, suffix = edge.load(segments.prefix), cloud.load(segments.cloud)
+    pairs = [(exact(*batch), _through(segments, prefix, suffix, batch)) for batch in _batches(model)]
+    first = [(whole[0], cut[0]) for whole, cut in pairs]
+    cosine, top1 = (torch.cat([agreement(metric, *pair) for pair in first]) for metric in _METRICS)
+    return EngineDifference(
+        max_abs=max(_largest(*pair) for pair in pairs),
+        cosine=float(cosine.mean()),
+        top1_agreement=float(top1.mean()),
+        n=len(cosine),
+        calibrated=bool(model.calibration),
+    )
+
+
+def _batches(model: Model) -> Iterator[Tensors]:
+    """Calibration inputs in batches; without them one batch of samples."""
+    if not model.calibration:
+        yield tuple(cast(torch.Tensor, value) for value in sample_inputs(model, _BATCH).values.values())
+        return
+    for start in range(0, len(model.calibration[0]), _BATCH):
+        yield tuple(tensor[start : start + _BATCH] for tensor in model.calibration)
+
+
+def _through(segments: Segments, prefix: Runner, suffix: Runner, inputs: Tensors) -> Tensors:
+    made = prefix(*inputs)
+    crossing = len(segments.boundary)
+    return segments.assemble(made[crossing:], suffix(*made[:crossing]))
+
+
+def _largest(whole: Tensors, cut: Tensors) -> float:
+    """The largest difference in any output."""
+    return max(float((a.double() - b.double()).abs().max()) for a, b in zip(whole, cut, strict=True))

@@ -1,0 +1,105 @@
+"""Measures a model on this device within a budget: what matters most first, and what did not fit is said."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import cast
+
+import torch
+
+from nodes.engines.base import Engine
+from nodes.measure.activation_memory import peak_activation_bytes
+from nodes.measure.anchors import anchor_positions, measure_anchors
+from nodes.measure.device_profile import measure_model
+from nodes.measure.timing import measure
+from nodes.sample_inputs import sample_inputs
+from partitioner.model import Model
+from partitioner.profiles import DeviceProfile, Footprint, SegmentTime, digest_of_ops
+
+__all__ = ["measure_model_within"]
+
+OPS_SHARE, MOST_OPS_S = 0.3, 4.0
+FEW_ANCHORS, MANY_ANCHORS = 3, 9
+# Calls of the whole model (of one batch) that a step makes at least: warm-up and five repeats.
+LEAST_CALLS = 6
+STEP_BUDGET_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One thing to measure: what the user calls it, the least that it takes, and how to do it."""
+
+    title: str
+    least_s: float
+    run: Callable[[DeviceProfile], DeviceProfile]
+
+
+def measure_model_within(model: Model, profile: DeviceProfile, engine: Engine, budget_s: float) -> DeviceProfile:
+    """`profile` with what the budget allows of `model`: op times always, then memory, the halves at a few cuts, larger
+    batches, the halves at more cuts. `provenance.left_out` names the rest. Blocking, on the calling thread.
+    """
+    started = time.perf_counter()
+    profile = measure_model(model, profile, engine, budget_s=min(MOST_OPS_S, OPS_SHARE * budget_s))
+    left_out: list[str] = []
+    for step in _steps(model, profile, engine):
+        if time.perf_counter() - started + step.least_s > budget_s:
+            left_out.append(f"{model.name}: {step.title} (takes {step.least_s:.1f} s or more)")
+        else:
+            profile = step.run(profile)
+    told = (*profile.provenance.left_out, *left_out)
+    return replace(profile, provenance=replace(profile.provenance, left_out=tuple(dict.fromkeys(told))))
+
+
+def _steps(model: Model, profile: DeviceProfile, engine: Engine) -> Iterator[_Step]:
+    whole_s = next(t for t in profile.op_times if t.model_digest == model.digest and t.engine == engine.name).whole
+    call_s = whole_s.seconds
+    yield _Step("memory and load time", 2 * call_s, lambda known: known.with_footprints(_footprint(model, engine)))
+    yield _anchors_step(model, engine, FEW_ANCHORS, call_s)
+    batch = 2
+    while batch <= model.interface.max_batch:
+        yield _batch_step(model, engine, batch, call_s)
+        batch *= 2
+    yield _anchors_step(model, engine, MANY_ANCHORS, call_s)
+
+
+def _anchors_step(model: Model, engine: Engine, count: int, call_s: float) -> _Step:
+    def run(known: DeviceProfile) -> DeviceProfile:
+        times = next(t for t in known.op_times if t.model_digest == model.digest and t.engine == engine.name)
+        positions = anchor_positions(times.shares_of_whole(), model.graph, count)
+        whole_s = times.whole.seconds
+        return known.with_segment_times(*measure_anchors(model, engine, positions, whole_s, budget_s=STEP_BUDGET_S))
+
+    return _Step(f"both halves at {count} cuts", 2 * count * LEAST_CALLS * call_s, run)
+
+
+def _batch_step(model: Model, engine: Engine, batch: int, call_s: float) -> _Step:
+    def run(known: DeviceProfile) -> DeviceProfile:
+        return known.with_segment_times(_whole_at(model, engine, batch))
+
+    return _Step(f"batch {batch}", LEAST_CALLS * batch * call_s, run)
+
+
+def _whole_at(model: Model, engine: Engine, batch: int) -> SegmentTime:
+    order = [op.name for op in model.graph.ops]
+    runner, inputs = engine.load(model.whole), _inputs(model, batch)
+    taken = measure(lambda: runner(*inputs), budget_s=STEP_BUDGET_S / 4)
+    return SegmentTime(model.digest, "prefix", digest_of_ops(order), engine.name, batch, taken, len(order))
+
+
+def _footprint(model: Model, engine: Engine) -> Footprint:
+    """Load time: from the model in memory to its first answer. A session made before is used again, and costs none."""
+    inputs = _inputs(model, 1)
+    started = time.perf_counter()
+    runner = engine.load(model.whole)
+    runner(*inputs)
+    load_s = time.perf_counter() - started
+    parameters = tuple(model.weights.values())
+    watched = engine.name == "eager" and engine.device == "cpu"
+    peak = peak_activation_bytes(model, inputs, parameters) if watched else None
+    return Footprint(model.digest, engine.name, 1, load_s, sum(tensor.nbytes for tensor in parameters), peak)
+
+
+def _inputs(model: Model, batch: int) -> tuple[torch.Tensor, ...]:
+    return tuple(cast(torch.Tensor, value) for value in sample_inputs(model, batch).values.values())

@@ -1,0 +1,36 @@
+"""What a node asks of whoever estimates waits, before its own compute and on a replica; the scheduler answers."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+__all__ = ["CloudQueue", "EdgeQueue"]
+
+
+class EdgeQueue(Protocol):
+    """The expected wait for this device's compute. Times are readings of the caller's monotonic clock."""
+
+    def submitted(self, work_id: int, expected_s: float, now_s: float) -> None:
+        """Work was queued that is predicted to take `expected_s`."""
+
+    def finished(self, work_id: int, now_s: float) -> None:
+        """Work ended, or was dropped."""
+
+    def wait_s(self, now_s: float) -> float:
+        """Seconds until work submitted now would start."""
+
+
+class CloudQueue(Protocol):
+    """The expected wait before a suffix starts on one replica."""
+
+    def reported(self, queued_s: float, now_s: float, delay_s: float = 0.0) -> None:
+        """The replica said how much work waits there; the report travelled for `delay_s`."""
+
+    def sent(self, request_id: int, expected_s: float, now_s: float) -> None:
+        """An own request left, its suffix predicted to take `expected_s`."""
+
+    def finished(self, request_id: int) -> None:
+        """An own request was answered, failed or was cancelled."""
+
+    def wait_s(self, now_s: float) -> float:
+        """Seconds that a suffix sent now is expected to wait."""

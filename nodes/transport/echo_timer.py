@@ -1,0 +1,76 @@
+"""Times echoes: the round trip from small ones, a first bandwidth from a padded one, and when to ask again at once."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from nodes.cloud_connection import LinkObserver
+
+__all__ = ["EchoTimer"]
+
+# An echo this far from the one before it is a surprise: the path may have changed.
+SURPRISE_FACTOR, SURPRISE_FLOOR_S = 1.5, 0.001
+
+
+@dataclass(frozen=True, slots=True)
+class _Echo:
+    sent_s: float
+    padding_bytes: int
+
+
+class EchoTimer:
+    """Echoes under way on one stream, and what they teach the observer."""
+
+    def __init__(self, observer: LinkObserver, clock: Callable[[], float] = time.monotonic) -> None:
+        self.surprised = asyncio.Event()
+        self._observer = observer
+        self._clock = clock
+        self._under_way: dict[int, _Echo] = {}
+        self._tokens = itertools.count(1)
+        self._least_rtt_s = math.inf
+        self._last_rtt_s: float | None = None
+
+    @property
+    def one_way_s(self) -> float:
+        """Half of the least round trip seen; 0.0 before the first."""
+        return 0.0 if math.isinf(self._least_rtt_s) else self._least_rtt_s / 2
+
+    def sent(self, padding_bytes: int) -> int:
+        """An echo leaves now. Returns its token."""
+        token = next(self._tokens)
+        self._under_way[token] = _Echo(self._clock(), padding_bytes)
+        return token
+
+    def returned(self, token: int) -> None:
+        """An echo is back. A token that was never sent is ignored."""
+        echo = self._under_way.pop(token, None)
+        if echo is None:
+            return
+        elapsed_s = self._clock() - echo.sent_s
+        if not echo.padding_bytes:
+            self._learn_rtt(elapsed_s)
+        elif elapsed_s > self._least_rtt_s:
+            # The padding went up only: what it took beyond a small echo is its time on the wire.
+            self._observer.transfer_measured("up", echo.padding_bytes, elapsed_s - self._least_rtt_s)
+
+    async def surprise_within(self, period_s: float) -> bool:
+        """Wait for a surprising echo. Returns False once the period is over without one."""
+        self.surprised.clear()
+        try:
+            async with asyncio.timeout(period_s):
+                return await self.surprised.wait()
+        except TimeoutError:
+            return False
+
+    def _learn_rtt(self, rtt_s: float) -> None:
+        last_s = rtt_s if self._last_rtt_s is None else self._last_rtt_s
+        if max(rtt_s, last_s) > SURPRISE_FACTOR * min(rtt_s, last_s) + SURPRISE_FLOOR_S:
+            self.surprised.set()
+        self._last_rtt_s = rtt_s
+        self._least_rtt_s = min(self._least_rtt_s, rtt_s)
+        self._observer.rtt_measured(rtt_s)

@@ -1,0 +1,38 @@
+"""How the time of a whole model grows with the batch: a line through what was measured, and how far it is from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from partitioner.affine_fit import affine_residual, affine_time
+from partitioner.profiles import AffineTime, DeviceProfile
+
+__all__ = ["BatchLaw", "batch_law"]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLaw:
+    """seconds: measured, by batch. line: fixed + per item. residual: the largest relative distance from it."""
+
+    seconds: dict[int, float]
+    line: AffineTime
+    residual: float
+
+    def gain(self, batch: int) -> float:
+        """Time of `batch` single requests over that of one batch: above 1 where batching pays."""
+        return batch * self.seconds[min(self.seconds)] / min(self.seconds) / self.seconds[batch]
+
+
+def batch_law(profile: DeviceProfile, model_digest: str, op_count: int) -> BatchLaw | None:
+    """The law of the model on the profile's engine; None where less than two batches were measured."""
+    mine = [t for t in profile.op_times if t.model_digest == model_digest and t.engine == profile.engine]
+    seconds = {times.batch: times.whole.seconds for times in mine}
+    for one in profile.segment_times:
+        whole = one.leading_ops == op_count and one.segment == "prefix"
+        if whole and (one.model_digest, one.engine) == (model_digest, profile.engine):
+            seconds[one.batch] = one.time.seconds
+    if len(seconds) < 2:
+        return None
+    by_size = {float(batch): took for batch, took in sorted(seconds.items())}
+    line = affine_time(by_size)
+    return BatchLaw(dict(sorted(seconds.items())), line, affine_residual(by_size, line))

@@ -1,0 +1,132 @@
+"""A plan out of a cut: the codec of all that crosses, the predicted time, and where the numbers come from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from isthmus.errors import InvalidPlan
+from partitioner.codec_choice import CodecQuote, quickest_codec
+from partitioner.cost_model import ModelCosts, ModelFacts
+from partitioner.parametric_problem import CutChoice
+from partitioner.plan import Plan, Prediction, TensorCodec
+from partitioner.profiles import DeviceProfile
+from partitioner.setting import Setting
+
+__all__ = ["Crossing", "chosen_crossing", "make_plan", "provenance_of", "quickest_crossing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """The codec of every boundary tensor and of every output that the cloud makes, in the plan's order."""
+
+    boundary: Mapping[str, CodecQuote]
+    downlink: Mapping[str, CodecQuote]
+
+
+def quickest_crossing(
+    model: ModelFacts, costs: ModelCosts, edge_ops: frozenset[str], forced: Mapping[str, str]
+) -> Crossing:
+    """The quickest codec for all that crosses under a solution of `costs.problem`, but for the codecs in `forced`.
+
+    Raises InvalidPlan for a forced codec that cannot carry its tensor.
+    """
+    files = set(costs.files_crossing(edge_ops))
+    boundary = {
+        name: _quote(costs.uplink, name, forced) if name not in files else costs.file_quote(name)
+        for name in model.graph.boundary(costs.model_ops(edge_ops))
+    }
+    downlink = {name: _quote(costs.downlink, name, {}) for name in _made_in_cloud(model, costs, edge_ops)}
+    return Crossing(boundary, downlink)
+
+
+def chosen_crossing(model: ModelFacts, costs: ModelCosts, choice: CutChoice) -> Crossing:
+    """The codecs of `choice`; a tensor that joins only to tell the batch size takes its quickest."""
+    files = set(costs.files_crossing(choice.edge_ops))
+
+    def up(name: str) -> CodecQuote:
+        if name in files:
+            return costs.file_quote(name)
+        way = choice.uplink.get(name)
+        return quickest_codec(costs.uplink[name], name) if way is None else costs.uplink[name][way]
+
+    boundary = {name: up(name) for name in model.graph.boundary(costs.model_ops(choice.edge_ops))}
+    outputs = _made_in_cloud(model, costs, choice.edge_ops)
+    return Crossing(boundary, {name: costs.downlink[name][choice.downlink[name]] for name in outputs})
+
+
+def make_plan(
+    model: ModelFacts, setting: Setting, costs: ModelCosts, edge_ops: frozenset[str], crossing: Crossing
+) -> Plan:
+    """The plan of a solution of `costs.problem` (pseudo-ops included), with its prediction."""
+    graph, real = model.graph, costs.model_ops(edge_ops)
+    return Plan(
+        model=model.name,
+        model_digest=model.digest,
+        form=setting.costing.form,
+        edge_ops=tuple(op.name for op in graph.ops if op.name in real),
+        boundary=_named(crossing.boundary),
+        downlink=_named(crossing.downlink),
+        kept=graph.kept(real),
+        edge_engine=setting.edge.engine,
+        cloud_engine=setting.cloud.engine,
+        predicted=_predict(costs, edge_ops, crossing),
+        provenance=provenance_of(model, setting),
+    )
+
+
+def _made_in_cloud(model: ModelFacts, costs: ModelCosts, edge_ops: frozenset[str]) -> list[str]:
+    kept = model.graph.kept(costs.model_ops(edge_ops))
+    return [name for name in dict.fromkeys(model.graph.outputs) if name not in kept]
+
+
+def _named(quotes: Mapping[str, CodecQuote]) -> tuple[TensorCodec, ...]:
+    return tuple(quote.named(name) for name, quote in quotes.items())
+
+
+def _quote(quotes: Mapping[str, tuple[CodecQuote, ...]], name: str, forced: Mapping[str, str]) -> CodecQuote:
+    if name not in forced:
+        return quickest_codec(quotes[name], name)
+    for quote in quotes[name]:
+        if quote.size.codec == forced[name]:
+            return quote
+    known = ", ".join(quote.size.codec for quote in quotes[name])
+    raise InvalidPlan("codecs", f"{forced[name]!r} cannot carry {name!r} here", remedy=f"use one of: {known}")
+
+
+def _predict(costs: ModelCosts, edge_ops: frozenset[str], crossing: Crossing) -> Prediction:
+    up, down = tuple(crossing.boundary.values()), tuple(crossing.downlink.values())
+    half_trip_s = costs.problem.fixed_s / 2 if len(edge_ops) < len(costs.problem.ops) else 0.0
+    edge_s = [seconds for name, seconds in costs.edge_s.items() if name in edge_ops]
+    cloud_s = [seconds for name, seconds in costs.cloud_s.items() if name not in edge_ops]
+    return Prediction.of(
+        math.fsum((*edge_s, *(quote.encode_s for quote in up))),
+        math.fsum((half_trip_s, *(quote.transfer_s for quote in up))),
+        math.fsum((*cloud_s, *(quote.decode_s for quote in up), *(quote.encode_s for quote in down))),
+        math.fsum((half_trip_s, *(quote.transfer_s + quote.decode_s for quote in down))),
+    )
+
+
+def provenance_of(model: ModelFacts, setting: Setting) -> Mapping[str, str]:
+    """Where every number of the prediction comes from, one line each."""
+    costing = setting.costing
+    facts = {
+        "edge": _device_line(model, setting.edge),
+        "cloud": _device_line(model, setting.cloud),
+        "link": str(setting.link),
+        "batch": str(costing.batch),
+        "accuracy": "lossless" if costing.lossless else "lossy codecs allowed, accuracy not measured",
+        **{f"codec {size.codec}": f"ratio {size.ratio:g}, {size.provenance}" for size in costing.codecs},
+    }
+    if costing.form == "bytes":
+        facts["file"] = f"{costing.file.size_bytes} bytes, {costing.file.pixels} pixels expected"
+    return facts
+
+
+def _device_line(model: ModelFacts, device: DeviceProfile) -> str:
+    times = "measured op times" if device.has_op_times(model.digest) else "roofline"
+    slowed = f", emulated slowdown {device.slowdown:g}x" if device.slowdown != 1.0 else ""
+    noisy = ", noisy" if device.provenance.noisy else ""
+    ran = f"{device.engine}, {device.threads} threads, {device.provenance.measured_at}"
+    return f"{device.name}: {times}, {ran}{slowed}{noisy}"

@@ -1,0 +1,89 @@
+"""A profile of hardware that one does not have: a measured one, scaled to a stated peak and memory bandwidth.
+
+Each op keeps what it was measured to take, times what the roofline says of the two devices: an op bound by arithmetic
+follows the peaks, one bound by memory the bandwidths (Williams, Waterman and Patterson, "Roofline", CACM 2009).
+Overheads of an op, codecs and preprocessing follow the peaks. Good for planning; never a measurement, and marked so.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from isthmus.errors import InvalidInput
+from partitioner.cost_model import ModelFacts
+from partitioner.profiles import CodecRate, DeviceProfile, Measurement, OpTimes
+from partitioner.roofline import Roofline
+
+__all__ = ["scaled_profile"]
+
+
+def scaled_profile(
+    profile: DeviceProfile,
+    *,
+    name: str,
+    flops_per_s: float,
+    memory_bytes_per_s: float,
+    models: Sequence[ModelFacts] = (),
+) -> DeviceProfile:
+    """`profile` as a device called `name` would have it, whose float32 peak and memory bandwidth are stated.
+
+    Other dtypes keep their ratio to float32. models: those whose op times are to be carried over; times of whole
+    segments are not, since how an engine fuses there is not known. Raises InvalidInput for a rate that is none.
+    """
+    for field, rate in (("flops_per_s", flops_per_s), ("memory_bytes_per_s", memory_bytes_per_s)):
+        if not (math.isfinite(rate) and rate > 0):
+            raise InvalidInput(field, "must be above zero", value=rate)
+    faster = flops_per_s / profile.flops_per_s["float32"]
+    there = Roofline(
+        {dtype: rate * faster for dtype, rate in profile.flops_per_s.items()},
+        memory_bytes_per_s,
+        profile.op_overhead_s / faster,
+        {kind: rate * faster for kind, rate in profile.kind_flops_per_s.items()},
+    )
+    stated = f"{flops_per_s:.4g} FLOP/s float32, {memory_bytes_per_s:.4g} B/s"
+    return replace(
+        profile,
+        name=name,
+        flops_per_s=there.flops_per_s,
+        kind_flops_per_s=there.kind_flops_per_s,
+        memory_bytes_per_s=memory_bytes_per_s,
+        op_overhead_s=there.op_overhead_s,
+        codec_rates={codec: _scaled_rate(rate, 1 / faster) for codec, rate in profile.codec_rates.items()},
+        preprocessing_s_per_pixel=profile.preprocessing_s_per_pixel / faster,
+        preprocessing_fixed_s=profile.preprocessing_fixed_s / faster,
+        op_times=tuple(
+            _scaled_times(times, model, profile.roofline(), there) for times, model in _pairs(profile, models)
+        ),
+        segment_times=(),
+        footprints=(),
+        provenance=replace(profile.provenance, scaled_from=f"{profile.name}, to {stated}"),
+    )
+
+
+def _pairs(profile: DeviceProfile, models: Sequence[ModelFacts]) -> list[tuple[OpTimes, ModelFacts]]:
+    by_digest = {model.digest: model for model in models}
+    return [(t, by_digest[t.model_digest]) for t in profile.op_times if t.model_digest in by_digest]
+
+
+def _scaled_times(times: OpTimes, model: ModelFacts, here: Roofline, there: Roofline) -> OpTimes:
+    ours, theirs = here.op_seconds(model.graph, times.batch), there.op_seconds(model.graph, times.batch)
+    factors = {name: theirs[name] / ours[name] for name in times.seconds if name in ours}
+    seconds = {name: _scaled(one, factors.get(name, 1.0)) for name, one in times.seconds.items()}
+    shares = times.shares_of_whole()
+    whole_factor = math.fsum(shares[name] * factors.get(name, 1.0) for name in shares) / math.fsum(shares.values())
+    return replace(times, seconds=seconds, whole=_scaled(times.whole, whole_factor))
+
+
+def _scaled(time: Measurement, factor: float) -> Measurement:
+    return Measurement(time.seconds * factor, time.spread_s * factor, time.repeats)
+
+
+def _scaled_rate(rate: CodecRate, factor: float) -> CodecRate:
+    return CodecRate(
+        rate.encode_s_per_byte * factor,
+        rate.encode_fixed_s * factor,
+        rate.decode_s_per_byte * factor,
+        rate.decode_fixed_s * factor,
+    )

@@ -1,0 +1,157 @@
+"""What a TorchScript archive holds, looked at before torch opens it: loading runs `__setstate__`, exporting `forward`.
+
+The code in it is source of TorchScript's own language, run by an interpreter that knows torch's operators and nothing
+else: no import, no attribute of a Python object. So it is data, with the exception of the operators that reach outside
+the model (they write files, map files, read memory unchecked), which are refused, as are operators and classes from
+outside torch. Its pickles may name the archive's own classes, tensors and storages only. What passes is written into a
+new archive without debug information, so that torch reads exactly what was scanned.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import pickletools
+import re
+import zipfile
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from isthmus.errors import InvalidModel
+from partitioner.operators import DENIED
+
+__all__ = ["is_torchscript", "scanned_torchscript"]
+
+_MAX_ARCHIVE_BYTES = 16 << 30
+_MAX_SOURCE_BYTES = 64 << 20
+_ENTRIES = re.compile(
+    r"((data|constants|traced_inputs)(/\d+|\.pkl)|code/[\w/]+\.py|version|byteorder|\.data/\w+|\.format_version"
+    r"|\.storage_alignment)\Z"
+)
+_DROPPED = re.compile(r"(code/[\w/]+\.py\.debug_pkl|extra/[\w./-]+)\Z")
+_GLOBALS = re.compile(
+    r"(__torch__(?!\.torch\.classes)(\.\w+)* \w+|torch \w+Storage|torch device|collections OrderedDict"
+    r"|torch\._utils _rebuild_(tensor_v2|parameter)|torch\.jit\._pickle (build_\w+|restore_type_tag))\Z"
+)
+# Other ways to name a class or an object; torch's own writer uses none of them.
+_REFUSED_OPCODES = frozenset({"STACK_GLOBAL", "INST", "OBJ", "NEWOBJ_EX", "EXT1", "EXT2", "EXT4", "PERSID"})
+_REACHING_OUT = DENIED | {"save", "seed", "manual_seed"}
+_REMEDY = "save it again with torch.jit.save, or load it in Python yourself if you trust it"
+
+
+def is_torchscript(path: Path) -> bool:
+    """Whether the file is a zip archive with TorchScript code."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.partition("/")[2].startswith("code/") for name in archive.namelist())
+    except (OSError, zipfile.BadZipFile, NotImplementedError):
+        return False
+
+
+def scanned_torchscript(path: Path) -> io.BytesIO:
+    """An archive with the scanned contents of the file at `path`, for `torch.jit.load`.
+
+    Raises InvalidModel naming the file and what it holds.
+    """
+    entries = _entries(path)
+    for name, content in entries.items():
+        if name.endswith(".py"):
+            _check_source(path, name, content)
+        elif name.endswith(".pkl"):
+            _check_pickle(path, name, content)
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in entries.items():
+            archive.writestr(name, content)
+    made.seek(0)
+    return made
+
+
+def _entries(path: Path) -> dict[str, bytes]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            infos = [i for i in archive.infolist() if not _DROPPED.match(i.filename.partition("/")[2])]
+            _check_names(path, infos)
+            return {i.filename: archive.read(i) for i in infos}
+    except OSError as error:
+        raise InvalidModel(str(path), f"cannot be read: {error.strerror}", remedy="check the path") from error
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+        raise InvalidModel(str(path), f"is not a model file: {error}", remedy=_REMEDY) from error
+
+
+def _check_names(path: Path, infos: list[zipfile.ZipInfo]) -> None:
+    names = [i.filename for i in infos]
+    roots = {name.partition("/")[0] for name in names}
+    if len({name.lower() for name in names}) != len(names) or len(roots) != 1:
+        raise InvalidModel(str(path), "is not a model file: repeated or foreign entries", remedy=_REMEDY)
+    if sum(i.file_size for i in infos) > _MAX_ARCHIVE_BYTES:
+        raise InvalidModel(str(path), "is too large", remedy="split the model")
+    strange = [name for name in names if not _ENTRIES.match(name.partition("/")[2])]
+    if strange:
+        raise InvalidModel(str(path), f"holds {strange[0]!r}, which is no plain data", remedy=_REMEDY)
+
+
+def _check_pickle(path: Path, name: str, content: bytes) -> None:
+    try:
+        for opcode, argument, _ in pickletools.genops(content):
+            foreign = opcode.name == "GLOBAL" and not _GLOBALS.match(str(argument))
+            if foreign or opcode.name in _REFUSED_OPCODES:
+                what = argument if foreign else opcode.name
+                raise InvalidModel(
+                    str(path), f"{name} names something that is no plain data", value=what, remedy=_REMEDY
+                )
+    except ValueError as error:
+        raise InvalidModel(str(path), f"{name} is damaged: {error}", remedy=_REMEDY) from error
+
+
+def _check_source(path: Path, name: str, content: bytes) -> None:
+    if len(content) > _MAX_SOURCE_BYTES:
+        raise InvalidModel(str(path), f"{name} is too large", remedy=_REMEDY)
+    try:
+        tree = ast.parse(content)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise InvalidModel(str(path), f"{name} is not TorchScript: {error}", remedy=_REMEDY) from error
+    for problem in _problems(tree):
+        raise InvalidModel(str(path), f"{name} {problem}", remedy=_REMEDY)
+
+
+def _problems(tree: ast.AST) -> Iterator[str]:
+    """What the source does beyond computing."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield "imports something"
+        if isinstance(node, ast.Attribute):
+            match _chain(node):
+                case ["torch" | "ops", *_] as chain if not _is_allowed(chain):
+                    yield f"uses {'.'.join(chain)}, which a model may not"
+                case ["__torch__", "torch", "classes", *rest]:
+                    yield f"uses the foreign class {'.'.join(rest)}"
+
+
+def _chain(node: ast.AST) -> list[str]:
+    """["torch", "relu"] for `torch.relu`; empty when it does not begin with a name."""
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    return [node.id, *reversed(parts)] if isinstance(node, ast.Name) else []
+
+
+def _is_allowed(chain: list[str]) -> bool:
+    match chain:
+        case ["torch", operator] | ["ops", "aten", operator]:
+            return operator in _torch_operators() and operator not in _REACHING_OUT
+        case ["ops", "prim"] | ["ops", "aten"] | ["ops", "prim", _]:
+            return True
+        case _:
+            return False
+
+
+@cache
+def _torch_operators() -> frozenset[str]:
+    """The names of TorchScript's `aten` operators in this torch."""
+    schemas = torch._C._jit_get_all_schemas()
+    return frozenset(s.name.removeprefix("aten::") for s in schemas if s.name.startswith("aten::"))

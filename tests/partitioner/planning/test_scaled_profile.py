@@ -1,0 +1,65 @@
+"""Profiles of hardware that nobody measured."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from isthmus.errors import InvalidInput
+from partitioner.profiles import DeviceProfile, Measurement, OpTimes
+from partitioner.scaled_profile import scaled_profile
+from tests.partitioner.planning.conftest import PlainModel
+
+
+def scaled(profile: DeviceProfile, flops: float = 1.0, memory: float = 1.0, *models: PlainModel) -> DeviceProfile:
+    return scaled_profile(
+        profile,
+        name="planned",
+        flops_per_s=profile.flops_per_s["float32"] * flops,
+        memory_bytes_per_s=profile.memory_bytes_per_s * memory,
+        models=models,
+    )
+
+
+def measured(profile: DeviceProfile, model: PlainModel) -> DeviceProfile:
+    guessed = profile.op_seconds(model.graph, model.digest, 1)
+    times = {name: Measurement(2 * seconds, 0.0, 5) for name, seconds in guessed.items()}
+    whole = Measurement(2 * math.fsum(guessed.values()), 0.0, 5)
+    return profile.with_op_times(OpTimes(model.digest, "eager", 1, 1, times, whole))
+
+
+def test_it_says_what_it_is(edge: DeviceProfile) -> None:
+    planned = scaled(edge, 10.0)
+    assert planned.name == "planned"
+    assert edge.name in planned.provenance.scaled_from
+    assert DeviceProfile.from_json(planned.to_json()) == planned
+
+
+def test_twice_as_fast_in_everything_is_half_the_time(edge: DeviceProfile, model: PlainModel) -> None:
+    known = measured(edge, model)
+    before = known.op_seconds(model.graph, model.digest, 1)
+    after = scaled(known, 2.0, 2.0, model).op_seconds(model.graph, model.digest, 1)
+    assert after == pytest.approx({name: seconds / 2 for name, seconds in before.items()})
+
+
+def test_an_op_bound_by_memory_gains_nothing_from_arithmetic(edge: DeviceProfile, model: PlainModel) -> None:
+    slow_memory = scaled_profile(edge, name="x", flops_per_s=1e10, memory_bytes_per_s=1e6)
+    known = measured(slow_memory, model)
+    before = known.op_seconds(model.graph, model.digest, 1)["body"]
+    assert scaled(known, 100.0, 1.0, model).op_seconds(model.graph, model.digest, 1)["body"] == pytest.approx(
+        before, rel=0.01
+    )
+
+
+def test_a_model_that_was_not_given_falls_back_to_the_roofline(edge: DeviceProfile, model: PlainModel) -> None:
+    planned = scaled(measured(edge, model), 2.0, 2.0)
+    assert not planned.has_op_times(model.digest)
+
+
+@pytest.mark.parametrize("rate", [0.0, -1.0, math.nan, math.inf])
+def test_a_rate_that_is_none_is_refused_by_name(edge: DeviceProfile, rate: float) -> None:
+    with pytest.raises(InvalidInput, match="flops_per_s"):
+        scaled_profile(edge, name="x", flops_per_s=rate, memory_bytes_per_s=1e9)
+    with pytest.raises(InvalidInput, match="memory_bytes_per_s"):
+        scaled_profile(edge, name="x", flops_per_s=1e9, memory_bytes_per_s=rate)

@@ -1,0 +1,232 @@
+"""TorchScript files: straight lines are converted, branches are traced, anything that reaches outside is refused."""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from isthmus.errors import InvalidModel
+from partitioner.model_source import resolve_model
+from partitioner.torchscript import load_script, model_from_torchscript
+from partitioner.torchscript_scan import scanned_torchscript
+
+
+class Line(nn.Module):
+    """Two layers without a branch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(3, 4, 3), nn.Linear(4, 2)
+
+    def forward(self, picture: Tensor) -> tuple[Tensor, Tensor]:
+        seen = F.relu(self.conv(picture)).mean((2, 3))
+        return seen, self.head(seen)
+
+
+class Branches(nn.Module):
+    """A branch on a fixed size, an exception on the other side."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.line = nn.Linear(6, 6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[1] != 6:
+            raise ValueError("six, please")
+        y: Tensor = self.line(x)
+        for _ in range(3):
+            y = y.tanh() + x
+        return y
+
+
+class DataBranch(nn.Module):
+    """A branch on what is in the tensor."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + 1 if bool(x.sum() > 0) else x - 1
+
+
+class Counter(nn.Module):
+    """Counts its calls."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: Tensor
+        self.register_buffer("calls", torch.zeros(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls += 1
+        return x * self.calls
+
+
+class Writes(nn.Module):
+    """Writes a file when it runs."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        torch.save(x, "written")
+        return x
+
+
+def saved(path: Path, script: Any) -> Path:
+    torch.jit.save(script, path)
+    return path
+
+
+@pytest.fixture
+def line(tmp_path: Path) -> Path:
+    """A traced file; it tells its input's shape."""
+    torch.manual_seed(0)
+    return saved(tmp_path / "line.pt", torch.jit.trace(Line().eval(), torch.randn(1, 3, 8, 8)))  # type: ignore[no-untyped-call]
+
+
+def check_every_prefix(path: Path, inputs: Callable[[int], Tensor], examples: tuple[Tensor, ...] = ()) -> None:
+    model, script = model_from_torchscript(path, examples), load_script(path)
+    ops = [op.name for op in model.graph.ops]
+    for batch in (1, 2, 3, 7):
+        value = inputs(batch)
+        with torch.inference_mode():
+            whole = script(value)
+            expected = whole if isinstance(whole, tuple) else (whole,)
+            for count in range(len(ops) + 1):
+                segments = model.split(ops[:count])
+                found = segments.suffix(*segments.prefix(value))
+                assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+
+
+def test_a_traced_file_needs_no_examples_and_keeps_bits(line: Path) -> None:
+    check_every_prefix(line, lambda batch: torch.randn(batch, 3, 8, 8))
+
+
+def test_a_scripted_file_with_examples_keeps_bits(tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.pt", torch.jit.script(Line().eval()))
+    check_every_prefix(path, lambda batch: torch.randn(batch, 3, 8, 8), (torch.randn(1, 3, 8, 8),))
+
+
+def test_branches_that_no_value_decides_are_traced_and_keep_bits(tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.pt", torch.jit.script(Branches().eval()))
+    check_every_prefix(path, lambda batch: torch.randn(batch, 6), (torch.randn(1, 6),))
+
+
+def test_inputs_are_named_as_in_the_file(line: Path) -> None:
+    assert model_from_torchscript(line).graph.inputs == ("picture",)
+
+
+def test_a_source_is_told_by_its_contents(line: Path) -> None:
+    other = line.rename(line.with_suffix(".bin"))
+    assert resolve_model(other).name == "line"
+
+
+def test_without_shapes_the_remedy_is_named(tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.pt", torch.jit.script(Line().eval()))
+    with pytest.raises(InvalidModel, match="--example"):
+        model_from_torchscript(path)
+
+
+def test_examples_that_do_not_fit_are_refused(line: Path) -> None:
+    with pytest.raises(InvalidModel, match="fails on its example inputs"):
+        model_from_torchscript(line, (torch.randn(1, 5, 8, 8),))
+
+
+def test_a_branch_on_data_is_named(tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.pt", torch.jit.script(DataBranch()))
+    with pytest.raises(InvalidModel, match="prim::If"):
+        model_from_torchscript(path, (torch.randn(2, 3),))
+
+
+def test_state_is_refused_by_name(tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.pt", torch.jit.script(Counter()))
+    with pytest.raises(InvalidModel, match="'calls'"):
+        model_from_torchscript(path, (torch.randn(2, 3),))
+
+
+def test_an_operator_that_writes_files_is_refused_unrun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = saved(tmp_path / "a.pt", torch.jit.script(Writes()))
+    with pytest.raises(InvalidModel, match=r"torch\.save"):
+        model_from_torchscript(path, (torch.randn(2, 3),))
+    assert not Path("written").exists()
+
+
+class Executes:
+    """Pickles to a call that leaves a file behind."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.mark,)
+
+
+def doctored(source: Path, entry: str, change: Callable[[bytes], bytes]) -> Path:
+    """A copy with the entries of that ending changed."""
+    target = source.with_name("bad.pt")
+    with zipfile.ZipFile(source) as archive, zipfile.ZipFile(target, "w") as made:
+        for name in archive.namelist():
+            content = archive.read(name)
+            made.writestr(name, change(content) if name.endswith(entry) else content)
+    return target
+
+
+@pytest.mark.parametrize("entry", ["/data.pkl", "/constants.pkl", "/traced_inputs.pkl"])
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_pickles_that_name_python_objects_are_refused_unrun(
+    line: Path, tmp_path: Path, entry: str, protocol: int
+) -> None:
+    mark = tmp_path / "ran"
+    bad = doctored(line, entry, lambda _: pickle.dumps(Executes(mark), protocol))
+    with pytest.raises(InvalidModel, match=entry.removeprefix("/")):
+        model_from_torchscript(bad)
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("import os\n", "imports"),
+        ("def f(x: Tensor) -> Tensor:\n  return ops.image.read_file(x)\n", "ops.image"),
+        ("def f(x: Tensor) -> Tensor:\n  return torch.from_file('a', False, 3)\n", "torch.from_file"),
+        ("def f(x: Tensor) -> Tensor:\n  return torch.as_strided(x, [9], [9])\n", "torch.as_strided"),
+        ("def f(x: Tensor) -> Tensor:\n  return torch.os.system(x)\n", "torch.os"),
+        ("def f(x: __torch__.torch.classes.a.B) -> int:\n  return 1\n", "foreign class"),
+        ("def f(:\n", "not TorchScript"),
+        ("(" * 100_000, "not TorchScript"),
+    ],
+)
+def test_source_that_does_more_than_compute_is_refused(line: Path, code: str, reason: str) -> None:
+    bad = doctored(line, ".py", lambda content: content + code.encode())
+    with pytest.raises(InvalidModel, match=reason):
+        scanned_torchscript(bad)
+
+
+def test_entries_that_are_no_data_are_refused(line: Path) -> None:
+    with zipfile.ZipFile(line, "a") as archive:
+        archive.writestr("line/code/native.so", b"")
+    with pytest.raises(InvalidModel, match=r"native\.so"):
+        scanned_torchscript(line)
+
+
+def test_repeated_entries_are_refused(line: Path) -> None:
+    with zipfile.ZipFile(line, "a") as archive:
+        archive.writestr("line/DATA.pkl", b"")
+    with pytest.raises(InvalidModel, match="repeated"):
+        scanned_torchscript(line)
+
+
+def test_a_truncated_archive_is_refused(line: Path) -> None:
+    line.write_bytes(line.read_bytes()[:-200])
+    with pytest.raises(InvalidModel):
+        resolve_model(line)
+
+
+def test_a_pickled_module_is_refused(tmp_path: Path) -> None:
+    torch.save(Line(), tmp_path / "a.pt")
+    with pytest.raises(InvalidModel, match="pickled modules are code"):
+        resolve_model(tmp_path / "a.pt")

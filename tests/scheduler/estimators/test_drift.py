@@ -1,0 +1,93 @@
+"""How far costs are from what requests take."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nodes.chooser import StageTimes
+from partitioner.plan_table import Correction, PlanEntry
+from scheduler.estimators.drift import DriftEstimator
+
+Maker = Callable[..., PlanEntry]
+
+
+def took(entry: PlanEntry, edge: float = 1.0, cloud: float = 1.0, size: float = 1.0) -> StageTimes:
+    costs = entry.costs
+    size_bytes = round(entry.uplink_bytes(1) * size)
+    return StageTimes(entry, 1, 0, costs.edge.at(1) * edge, costs.cloud.at(1) * cloud, size_bytes)
+
+
+def correction(estimator: DriftEstimator, entry: PlanEntry) -> Correction:
+    return estimator.corrections((entry.plan.plan_id,))[entry.plan.plan_id]
+
+
+@pytest.fixture
+def split(entry: Maker) -> PlanEntry:
+    return entry("blocks.4", edge_s=0.03, size=40_000, cloud_s=0.005)
+
+
+def test_a_plan_never_seen_is_as_it_says(split: PlanEntry) -> None:
+    assert correction(DriftEstimator(), split) == Correction()
+
+
+@given(st.floats(0.3, 3.5), st.floats(0.5, 3.5), st.floats(0.3, 3.5))
+def test_a_constant_drift_is_learned_stage_by_stage(edge: float, cloud: float, size: float) -> None:
+    split = make_split()
+    estimator = DriftEstimator()
+    for _ in range(30):
+        estimator.observe(took(split, edge, cloud, size))
+    learned = correction(estimator, split)
+    assert learned.edge == pytest.approx(edge, rel=0.03)
+    assert learned.cloud == pytest.approx(cloud, rel=0.03)
+    assert learned.uplink_bytes == pytest.approx(size, rel=0.25)
+
+
+def test_a_change_is_followed_within_a_few_requests(split: PlanEntry) -> None:
+    estimator = DriftEstimator()
+    for _ in range(20):
+        estimator.observe(took(split))
+    for _ in range(6):
+        estimator.observe(took(split, edge=2.0))
+    assert 1.7 < correction(estimator, split).edge <= 2.0
+
+
+def test_a_plan_not_tried_yet_leans_on_the_others_but_not_on_their_sizes(entry: Maker, split: PlanEntry) -> None:
+    estimator = DriftEstimator()
+    for _ in range(10):
+        estimator.observe(took(split, edge=1.5, cloud=1.3, size=2.0))
+    other = correction(estimator, entry("blocks.9", edge_s=0.05, size=9_000, cloud_s=0.01))
+    assert other.edge == pytest.approx(1.5, rel=0.1)
+    assert other.cloud == pytest.approx(1.3, rel=0.1)
+    assert other.uplink_bytes == 1.0
+
+
+def test_an_edge_that_finished_alone_teaches_the_edge_only(split: PlanEntry) -> None:
+    estimator = DriftEstimator()
+    estimator.observe(StageTimes(split, 1, 0, 0.06, None, None))
+    learned = correction(estimator, split)
+    assert learned.edge > 1.3
+    assert (learned.cloud, learned.uplink_bytes) == (1.0, 1.0)
+
+
+@pytest.mark.parametrize("seconds", [math.nan, math.inf, -1.0, 0.0, 1e-5])
+def test_what_makes_no_sense_is_ignored(split: PlanEntry, seconds: float) -> None:
+    estimator = DriftEstimator()
+    estimator.observe(StageTimes(split, 1, 0, seconds, seconds, 0))
+    assert correction(estimator, split) == Correction()
+
+
+def test_one_request_counts_as_four_times_off_at_most(split: PlanEntry) -> None:
+    estimator = DriftEstimator()
+    estimator.observe(took(split, cloud=1e6))
+    assert correction(estimator, split).cloud <= 4.0
+
+
+def make_split() -> PlanEntry:
+    from tests.scheduler.conftest import make_entry
+
+    return make_entry("blocks.4", edge_s=0.03, size=40_000, cloud_s=0.02)
