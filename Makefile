@@ -20,13 +20,14 @@ check: $(STAMP)
 	$(BIN)/lint-imports
 
 # torch first and alone: asked for by another package's open range, pip would pull gigabytes of CUDA.
-# silero-vad (a TorchScript model for the tests) without its dependencies: torchaudio has no CPU build.
+# silero-vad (a TorchScript model for the tests) without its dependencies: torchaudio has no CPU build. ultralytics, never
+# imported, for two photos of the codec tournament.
 $(STAMP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet "torch>=2.6,<2.14"
 	$(BIN)/python -m pip install --quiet --editable ".[zoo,dev]"
-	$(BIN)/python -m pip install --quiet --no-deps silero-vad
+	$(BIN)/python -m pip install --quiet --no-deps silero-vad ultralytics
 	touch $(STAMP)
 
 # The stubs: made in their own environment, because grpcio-tools wants protobuf 6 and its output runs on 6 and 7.

@@ -206,8 +206,14 @@ def _text(figure: Figure) -> str:
         f"{figure.figure}: {figure.value:.4g} [{figure.low:.4g}, {figure.high:.4g}], goal {figure.goal:g}, "
         f"floor {figure.floor:.4g}, n {figure.n}: {figure.verdict or ('holds' if figure.holds else 'missed')}"
     )
-    lines = [f"  {name}: {value}" for name, value in figure.details.items()]
+    lines = [f"  {name}: {_lines(value)}" for name, value in figure.details.items()]
     return "\n".join([head, *lines, f"  machine: {figure.machine}", f"  seed: {figure.seed}"])
+
+
+def _lines(value: object) -> object:
+    """Lists of text as a table, a row a line."""
+    rows = isinstance(value, list) and all(isinstance(row, str) for row in value)
+    return "\n    ".join(["", *value]) if isinstance(value, list) and rows else value
 
 
 def _record(figure: Figure) -> None:

@@ -13,7 +13,7 @@ import torch
 
 from isthmus.errors import InvalidPlan, InvalidRequest
 from nodes.codecs.base import EncodedTensor, ImageCodec
-from nodes.codecs.factory import IMAGE_CODEC_NAMES, codec, image_codec
+from nodes.codecs.factory import codec, encodes_images, image_codec
 from nodes.engines.base import Engine
 from nodes.engines.slowdown import run_slowed
 from nodes.inputs import ModelInputs
@@ -60,7 +60,7 @@ class _Codecs:
     def __init__(self, model: Model, codecs: Sequence[WireCodec]) -> None:
         self._preprocessing = {spec.name: spec.preprocessing for spec in model.interface.inputs}
         self.names = tuple(wire.tensor for wire in codecs)
-        self.files = frozenset(wire.tensor for wire in codecs if wire.codec in IMAGE_CODEC_NAMES)
+        self.files = frozenset(wire.tensor for wire in codecs if encodes_images(wire.codec))
         self._tensor = {w.tensor: codec(w.codec, w.parameters) for w in codecs if w.tensor not in self.files}
         self._image = {w.tensor: self._image_codec(w) for w in codecs if w.tensor in self.files}
 

@@ -2,7 +2,7 @@
 
 Two kinds of codec, told apart by what they encode; both decode to the tensor that the model takes:
 
-- `Codec` encodes any tensor (raw, zstd, int8).
+- `Codec` encodes any tensor (raw, zstd, lz4, int8 to int3), or the one that its parameters were made for (transform).
 - `ImageCodec` encodes the files of an input that declares preprocessing (file, png, webp).
 
 Decoding never trusts its input: sizes are derived from shape and dtype and refused above `max_bytes` before anything

@@ -1,6 +1,6 @@
 """Image codecs: the files as they arrived, or the model-sized picture without loss. Both decode to the model's tensor.
 
-Data: for each item its length as a little-endian uint32, then its bytes. The preprocessing is no part of the message:
+Data: the items, one after the other (`nodes.codecs.items`). The preprocessing is no part of the message:
 both sides have it from the model, whose digest they compared.
 
 Lossless coding of 224 x 224 photos, mean of five (bytes, encode, decode): PNG level 1 90 kB 7.0 ms 2.4 ms; level 3
@@ -10,8 +10,7 @@ Lossless coding of 224 x 224 photos, mean of five (bytes, encode, decode): PNG l
 from __future__ import annotations
 
 import io
-import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -19,14 +18,13 @@ from PIL import Image
 
 from isthmus.errors import InvalidRequest
 from nodes.codecs.base import DEFAULT_MAX_BYTES, EncodedTensor
+from nodes.codecs.items import join_items, split_items
 from nodes.codecs.layout import checked_size
 from nodes.image_files import open_image
 from nodes.preprocessing import ImageBatch, Pictures, normalise, pictures, preprocess
 from partitioner.spec import ImagePreprocessing
 
-__all__ = ["FileCodec", "PngCodec", "WebpCodec"]
-
-_LENGTH = struct.Struct("<I")
+__all__ = ["FileCodec", "PictureCodec", "PngCodec", "WebpCodec"]
 
 
 class FileCodec:
@@ -51,17 +49,15 @@ class FileCodec:
         return preprocess(ImageBatch(files), self._preprocessing, encoded.name)
 
 
-class _PictureCodec:
-    """The model-sized pictures, coded without loss by one of Pillow's formats."""
+class PictureCodec:
+    """The model-sized pictures in one of Pillow's formats, written with `options`."""
 
-    name: str
+    name = "picture"
     lossless = True
     parameters: Mapping[str, str] = {}
-    _format: str
-    _options: Mapping[str, object]
 
-    def __init__(self, preprocessing: ImagePreprocessing) -> None:
-        self._preprocessing = preprocessing
+    def __init__(self, preprocessing: ImagePreprocessing, form: str, options: Mapping[str, object]) -> None:
+        self._preprocessing, self._format, self._options = preprocessing, form, options
 
     def encode_images(self, name: str, images: ImageBatch) -> EncodedTensor:
         """See `ImageCodec`. Runs the geometric stage."""
@@ -95,26 +91,27 @@ class _PictureCodec:
             raise InvalidRequest(field, f"is a broken {self._format} picture: {error}") from error
 
 
-class PngCodec(_PictureCodec):
+class PngCodec(PictureCodec):
     """PNG, which every other program reads."""
 
     name = "png"
-    _format = "PNG"
-    _options: Mapping[str, object] = {"compress_level": 3}
+
+    def __init__(self, preprocessing: ImagePreprocessing) -> None:
+        super().__init__(preprocessing, "PNG", {"compress_level": 3})
 
 
-class WebpCodec(_PictureCodec):
+class WebpCodec(PictureCodec):
     """Lossless WebP: a fifth smaller than PNG in 0.4 of its time."""
 
     name = "webp"
-    _format = "WEBP"
-    _options: Mapping[str, object] = {"lossless": True, "quality": 0, "method": 0}
+
+    def __init__(self, preprocessing: ImagePreprocessing) -> None:
+        super().__init__(preprocessing, "WEBP", {"lossless": True, "quality": 0, "method": 0})
 
 
 def _message(codec: str, name: str, items: Sequence[bytes], preprocessing: ImagePreprocessing) -> EncodedTensor:
     shape = (len(items), 3, preprocessing.height, preprocessing.width)
-    data = b"".join(part for item in items for part in (_LENGTH.pack(len(item)), item))
-    return EncodedTensor(name, "float32", shape, (0, 1, 2, 3), codec, {}, data)
+    return EncodedTensor(name, "float32", shape, (0, 1, 2, 3), codec, {}, join_items(items))
 
 
 def _checked_items(encoded: EncodedTensor, preprocessing: ImagePreprocessing, max_bytes: int) -> tuple[bytes, ...]:
@@ -125,18 +122,4 @@ def _checked_items(encoded: EncodedTensor, preprocessing: ImagePreprocessing, ma
         raise InvalidRequest(encoded.name, f"must be float32 [items, {expected}]", value=encoded.shape)
     if encoded.stride_order not in ((), (0, 1, 2, 3)):
         raise InvalidRequest(encoded.name, "must be in C order", value=encoded.stride_order)
-    return tuple(_items(encoded))
-
-
-def _items(encoded: EncodedTensor) -> Iterator[bytes]:
-    data, offset = encoded.data, 0
-    for _ in range(encoded.shape[0]):
-        if len(data) - offset < _LENGTH.size:
-            raise InvalidRequest(encoded.name, f"must hold {encoded.shape[0]} items")
-        start = offset + _LENGTH.size
-        offset = start + _LENGTH.unpack_from(data, offset)[0]
-        if offset > len(data):
-            raise InvalidRequest(encoded.name, "an item runs past the end")
-        yield data[start:offset]
-    if offset != len(data):
-        raise InvalidRequest(encoded.name, f"has {len(data) - offset} bytes after its items")
+    return tuple(split_items(encoded))

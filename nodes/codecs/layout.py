@@ -21,6 +21,7 @@ __all__ = [
     "checked_size",
     "from_memory",
     "in_memory_order",
+    "in_stride_order",
     "memory_bytes",
     "ordered_strides",
     "stride_order",
@@ -93,6 +94,12 @@ def from_memory(encoded: EncodedTensor, data: bytes | bytearray | memoryview, ma
     flat = tensor_over(data, dtype_named(encoded.dtype))
     order = encoded.stride_order or tuple(range(len(encoded.shape)))
     return flat.as_strided(encoded.shape, ordered_strides(encoded.shape, order))
+
+
+def in_stride_order(values: torch.Tensor, encoded: EncodedTensor, dtype: torch.dtype) -> torch.Tensor:
+    """A copy of `values` in `dtype` and in the stride order that the header says."""
+    strides = ordered_strides(encoded.shape, encoded.stride_order or range(len(encoded.shape)))
+    return torch.empty_strided(encoded.shape, strides, dtype=dtype).copy_(values)
 
 
 def tensor_over(data: bytes | bytearray | memoryview, dtype: torch.dtype) -> torch.Tensor:

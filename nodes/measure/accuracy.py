@@ -2,41 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 import torch
 
 from isthmus.errors import InvalidModel
+from nodes.codecs.base import Codec
 from nodes.codecs.factory import codec
+from nodes.measure.answer_quality import AnswerQuality, answer_quality
 from partitioner.model import Model
 from partitioner.plan_table import Accuracy
 from partitioner.segments import Segments
 
-__all__ = ["Metric", "agreement", "measure_accuracy"]
+__all__ = ["Metric", "agreement", "measure_accuracy", "measure_quality"]
 
 Metric = Literal["top1_agreement", "cosine"]
 
 _BATCH = 8
 
 
-def measure_accuracy(model: Model, edge_ops: Iterable[str], codecs: Mapping[str, str]) -> Accuracy:
-    """How well prefix -> codecs -> suffix agrees with the whole model on its first output.
+def measure_accuracy(model: Model, edge_ops: Iterable[str], codecs: Mapping[str, str | Codec]) -> Accuracy:
+    """How well prefix -> codecs -> suffix agrees with the whole model on its first output, as plans keep it.
 
     codecs: by boundary tensor, "raw" where none is named. The metric is top-1 agreement for an output with labels,
     cosine similarity otherwise, its mean over the calibration items. Runs eager on the calling thread.
     Raises InvalidModel without calibration inputs, InvalidPlan when `edge_ops` is not a cut.
     """
-    if not model.calibration or len(model.calibration[0]) == 0:
-        raise InvalidModel("calibration", "is empty", remedy="give the ModelSpec some calibration inputs")
-    segments, total = model.split(edge_ops), 0.0
+    found = measure_quality(model, edge_ops, codecs).agreement
     metric: Metric = "top1_agreement" if model.interface.outputs[0].labels else "cosine"
-    count = len(model.calibration[0])
-    for start in range(0, count, _BATCH):
-        items = tuple(tensor[start : start + _BATCH] for tensor in model.calibration)
+    return Accuracy(metric, found.value, found.n)
+
+
+def measure_quality(
+    model: Model,
+    edge_ops: Iterable[str],
+    codecs: Mapping[str, str | Codec],
+    *,
+    groups: Sequence[int] | None = None,
+    truth: torch.Tensor | None = None,
+) -> AnswerQuality:
+    """The same with everything that can be said of the answers; see `answer_quality` for `groups` and `truth`."""
+    inputs = model.calibration
+    if not inputs or len(inputs[0]) == 0:
+        raise InvalidModel("calibration", "is empty", remedy="give the ModelSpec some calibration inputs")
+    segments = model.split(edge_ops)
+    made = {name: codec(given) if isinstance(given, str) else given for name, given in codecs.items()}
+    whole, other = [], []
+    for items in _batches(inputs):
         with torch.inference_mode():
-            total += float(agreement(metric, model(*items)[0], _through(segments, codecs, items)[0]).sum())
-    return Accuracy(metric, total / count, count)
+            whole.append(model(*items)[0])
+            other.append(_through(segments, made, items)[0])
+    classes = bool(model.interface.outputs[0].labels)
+    return answer_quality(torch.cat(whole), torch.cat(other), classes=classes, groups=groups, truth=truth)
 
 
 def agreement(metric: Metric, whole: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
@@ -47,13 +65,18 @@ def agreement(metric: Metric, whole: torch.Tensor, other: torch.Tensor) -> torch
     return torch.cosine_similarity(whole, other)
 
 
+def _batches(inputs: tuple[torch.Tensor, ...]) -> Iterator[tuple[torch.Tensor, ...]]:
+    for start in range(0, len(inputs[0]), _BATCH):
+        yield tuple(tensor[start : start + _BATCH] for tensor in inputs)
+
+
 def _through(
-    segments: Segments, codecs: Mapping[str, str], items: tuple[torch.Tensor, ...]
+    segments: Segments, codecs: Mapping[str, Codec], items: tuple[torch.Tensor, ...]
 ) -> tuple[torch.Tensor, ...]:
     made = segments.prefix(*items)
     crossed = []
     for name, tensor in zip(segments.boundary, made, strict=False):
-        chosen = codec(codecs.get(name, "raw"))
-        crossed.append(chosen.decode(chosen.encode(name, tensor)))
+        chosen = codecs.get(name)
+        crossed.append(tensor if chosen is None else chosen.decode(chosen.encode(name, tensor)))
     outputs: tuple[torch.Tensor, ...] = segments.suffix(*crossed, *made[len(crossed) :])
     return outputs

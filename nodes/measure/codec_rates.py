@@ -11,8 +11,8 @@ from functools import partial
 import torch
 from PIL import Image
 
-from nodes.codecs.base import Decoder, EncodedTensor
-from nodes.codecs.factory import CODEC_NAMES, codec
+from nodes.codecs.base import Codec, Decoder, EncodedTensor
+from nodes.codecs.factory import CALIBRATED_CODEC_NAMES, CODEC_NAMES, codec
 from nodes.codecs.image import FileCodec, PngCodec, WebpCodec
 from nodes.measure.timing import measure
 from nodes.preprocessing import ImageBatch, pictures, preprocess
@@ -51,7 +51,8 @@ def measure_codec_rates(budget_s: float = 1.0) -> Mapping[str, CodecRate]:
     640 x 480 photos: "png" and "webp" encode pictures of the model's size (the geometric stage before is
     preprocessing, not encoding) and decode to the tensor; decoding "file" is the whole preprocessing.
     """
-    samples = {**{name: _tensor_samples(name) for name in CODEC_NAMES}, **_image_samples()}
+    plain = (name for name in CODEC_NAMES if name not in CALIBRATED_CODEC_NAMES)
+    samples = {**{name: _tensor_samples(codec(name)) for name in plain}, **_image_samples()}
     share_s = budget_s / (4 * len(samples))
     return {name: _rate(pair, share_s) for name, pair in samples.items()}
 
@@ -79,8 +80,8 @@ def _scaled_sample(scale: int) -> tuple[bytes, int]:
     return buffer.getvalue(), image.width * image.height * scale**2
 
 
-def _tensor_samples(name: str) -> tuple[_Sample, ...]:
-    made, tensors = codec(name), (sample_activation(*side) for side in _SIDES.values())
+def _tensor_samples(made: Codec) -> tuple[_Sample, ...]:
+    tensors = (sample_activation(*side) for side in _SIDES.values())
     return tuple(_Sample(t.nbytes, partial(made.encode, "sample", t), made) for t in tensors)
 
 

@@ -113,6 +113,6 @@ def test_the_limit_holds_for_images() -> None:
 
 def test_unknown_image_codecs_and_parameters_are_refused() -> None:
     with pytest.raises(NotFound, match="file, png, webp"):
-        image_codec("jpeg", SMALL)
+        image_codec("tiff", SMALL)
     with pytest.raises(InvalidPlan, match="quality"):
         image_codec("png", SMALL, {"quality": "90"})

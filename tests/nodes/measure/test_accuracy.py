@@ -8,15 +8,16 @@ import pytest
 import torch
 
 from isthmus.errors import InvalidModel
-from nodes.measure.accuracy import agreement, measure_accuracy
+from nodes.codecs.factory import codec
+from nodes.measure.accuracy import agreement, measure_accuracy, measure_quality
 from partitioner.torch_model import TorchModel
 
 
-@pytest.mark.parametrize("codec", ["raw", "zstd"])
-def test_lossless_codecs_agree_fully(small_model: TorchModel, codec: str) -> None:
+@pytest.mark.parametrize("name", ["raw", "zstd", "lz4"])
+def test_lossless_codecs_agree_fully(small_model: TorchModel, name: str) -> None:
     cut = [op.name for op in small_model.graph.ops[:2]]
     boundary = small_model.graph.boundary(cut)
-    found = measure_accuracy(small_model, cut, dict.fromkeys(boundary, codec))
+    found = measure_accuracy(small_model, cut, dict.fromkeys(boundary, name))
     assert (found.metric, found.value, found.n) == ("top1_agreement", 1.0, 6)
 
 
@@ -32,6 +33,14 @@ def test_eight_bits_agree_closely_in_direction(small_model: TorchModel) -> None:
 def test_a_model_without_calibration_inputs_is_refused(small_model: TorchModel) -> None:
     with pytest.raises(InvalidModel, match="calibration"):
         measure_accuracy(replace(small_model, calibration=()), (), {})
+
+
+def test_codecs_may_be_given_as_made(small_model: TorchModel) -> None:
+    cut = [op.name for op in small_model.graph.ops[:2]]
+    (tensor,) = small_model.graph.boundary(cut)
+    made = measure_quality(small_model, cut, {tensor: codec("int4")})
+    assert made == measure_quality(small_model, cut, {tensor: "int4"})
+    assert made.max_abs > 0
 
 
 def test_agreement_is_one_value_an_item() -> None:

@@ -1,0 +1,77 @@
+"""What a model's answer is sensitive to at a cut: gradients of the answer with respect to a boundary tensor.
+
+For a classifier the gradients are of log p(c) for a class c drawn from the answer itself; the mean of g g^T over draws
+is the Fisher information, and d^T E[g g^T] d / 2 is the Kullback-Leibler divergence that a small change d causes (Amari
+1998). Uncertain answers weigh more, as they should: they change first. For any other output the gradients are of its
+projections on random directions of length 1, so that d^T E[g g^T] d is the squared change of the output over its size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+
+from isthmus.errors import InvalidInput
+from partitioner.model import Model
+from partitioner.segments import Segments
+
+__all__ = ["Boundary", "boundary_gradients", "boundary_tensors"]
+
+_BATCH = 8
+
+Boundary = tuple[torch.Tensor, ...]
+"""What the prefix made of some items: the boundary tensors, then what is kept."""
+
+
+def boundary_tensors(segments: Segments, inputs: tuple[torch.Tensor, ...]) -> Boundary:
+    """The prefix over all items of `inputs`, in small batches."""
+    parts = []
+    for start in range(0, len(inputs[0]), _BATCH):
+        with torch.inference_mode():
+            parts.append(segments.prefix(*(tensor[start : start + _BATCH] for tensor in inputs)))
+    return tuple(torch.cat(made) for made in zip(*parts, strict=True))
+
+
+def boundary_gradients(
+    model: Model, segments: Segments, boundary: Boundary, tensor: str, *, draws: int = 2
+) -> torch.Tensor:
+    """Gradients of the first output at every item, `draws` for each: (items * draws, ...) as `tensor` is shaped.
+
+    Deterministic. Raises InvalidInput for a tensor that does not cross or is no float.
+    """
+    if tensor not in segments.boundary:
+        raise InvalidInput("tensor", "does not cross", value=tensor, remedy=f"use one of {list(segments.boundary)}")
+    position = segments.boundary.index(tensor)
+    if not boundary[position].is_floating_point():
+        raise InvalidInput("tensor", "has no gradient", value=tensor, remedy="quantise floating point tensors only")
+    generator = torch.Generator().manual_seed(0)
+    classes = bool(model.interface.outputs[0].labels)
+    found: list[torch.Tensor] = []
+    for items in _batches(boundary):
+        items[position].requires_grad_(True)
+        output = segments.suffix(*items)[0].flatten(1)
+        for _ in range(draws):
+            answer = _log_likelihood(output, generator) if classes else _projection(output, generator)
+            (gradient,) = torch.autograd.grad(answer, items[position], retain_graph=True)
+            found.append(gradient)
+    return torch.cat(found)
+
+
+def _batches(boundary: Boundary) -> Iterator[list[torch.Tensor]]:
+    for start in range(0, len(boundary[0]), _BATCH):
+        with torch.inference_mode(False):  # clones made inside would be inference tensors, which take no gradients
+            yield [tensor[start : start + _BATCH].clone() for tensor in boundary]
+
+
+def _log_likelihood(logits: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    drawn = torch.multinomial(logits.detach().softmax(1), 1, generator=generator)
+    likelihood: torch.Tensor = logits.log_softmax(1).gather(1, drawn).sum()
+    return likelihood
+
+
+def _projection(output: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    directions = torch.randn(output.shape, generator=generator)
+    size = output.detach().norm(dim=1, keepdim=True).clamp_min(1e-12)
+    projected: torch.Tensor = (output * directions / size).sum()
+    return projected

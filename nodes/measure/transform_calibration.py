@@ -1,0 +1,125 @@
+"""A transform codec for one boundary tensor, with the coarsest step that keeps the answers within a budget.
+
+The answer's noise is measured by running the suffix on decoded tensors, and scaled to other steps until the right one
+is found: rounding errors grow in proportion to the step, and so does what they do to the answer. That is smoother
+than counting changed answers at each step, of which a few hundred calibration items show one to ten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.special import ndtr
+
+from isthmus.errors import InvalidInput
+from nodes.codecs.transform import TransformCodec
+from nodes.measure.sensitivity import Boundary
+from nodes.measure.transform_fit import TransformFit
+from partitioner.segments import Segments
+
+__all__ = ["CalibrationItems", "calibrated_codec", "calibrated_step"]
+
+CAUTION = 0.8
+"""The share of the budget to aim at: calibration items are few, and what comes later differs from them."""
+
+_BATCH, _ROUNDS, _LARGEST_BUDGET = 8, 8, 0.1
+_NEAR_ENOUGH = 0.1  # of a factor on the step: about a hundredth of the bytes
+_STEP_RANGE = 4.0  # how far the noise is scaled; coarse steps leave its proportion
+Doubles = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CalibrationItems:
+    """Items to calibrate on: what the prefix made of them, the whole model's first output, and where each came from.
+
+    classes: whether the output has classes, so that the budget is about the best one; else about cosine similarity.
+    """
+
+    segments: Segments
+    boundary: Boundary
+    outputs: torch.Tensor
+    groups: Sequence[int]
+    classes: bool
+
+    def changed(self, tensor: str, codec: TransformCodec) -> torch.Tensor:
+        """The first outputs when `tensor` crosses by `codec`."""
+        position, made = self.segments.boundary.index(tensor), []
+        for start in range(0, len(self.outputs), _BATCH):
+            items = [part[start : start + _BATCH] for part in self.boundary]
+            items[position] = codec.decode(codec.encode(tensor, items[position]))
+            with torch.inference_mode():
+                made.append(self.segments.suffix(*items)[0])
+        return torch.cat(made)
+
+
+def calibrated_codec(fit: TransformFit, items: CalibrationItems, tensor: str, budget: float) -> TransformCodec:
+    """The codec of `tensor` at the calibrated step."""
+    return _codec_at(fit, calibrated_step(fit, items, tensor, budget))
+
+
+def calibrated_step(fit: TransformFit, items: CalibrationItems, tensor: str, budget: float) -> float:
+    """The coarsest step that is expected to change at most `CAUTION * budget` of the best classes, or to keep the
+    cosine similarity above 1 - CAUTION * budget.
+
+    Raises InvalidInput for a budget that is not between 0 and 0.1: beyond, noise no longer grows with the step.
+    """
+    if not 0 < budget <= _LARGEST_BUDGET:
+        raise InvalidInput("budget", f"must be between 0 and {_LARGEST_BUDGET}", value=budget)
+    loss = CAUTION * budget
+    step = float(np.sqrt(24 * loss / 4 / fit.coefficients[0].numel()))  # from the metric's own units: near enough
+    for _ in range(_ROUNDS):
+        other = items.changed(tensor, _codec_at(fit, step))
+        expected = _class_loss(items, other) if items.classes else _cosine_loss(items, other)
+        factor = _largest_factor(expected, loss)
+        step *= factor
+        if abs(np.log(factor)) < _NEAR_ENOUGH:
+            break
+    return step
+
+
+def _codec_at(fit: TransformFit, step: float) -> TransformCodec:
+    return TransformCodec({"table": fit.table(step).to_text()})
+
+
+def _class_loss(items: CalibrationItems, other: torch.Tensor) -> Callable[[float], float]:
+    """The share of best classes that change, by factor on the step: margins against normal noise as in their group.
+
+    The noise has a mean below zero, since the best of the other classes is whichever the noise favours.
+    """
+    before = items.outputs.flatten(1).double()
+    best = before.argmax(1, keepdim=True)
+    margins, noisy = _margins(before, best), _margins(other.flatten(1).double(), best)
+    names, member = np.unique(np.asarray(items.groups), return_inverse=True)
+    if len(names) == len(member):  # one item says nothing of the size of its noise: then all are one group
+        member = np.zeros_like(member)
+    counts = np.bincount(member)
+    lost = np.bincount(member, weights=noisy - margins) / counts
+    variance = np.bincount(member, weights=(noisy - margins - lost[member]) ** 2) / counts
+    spread = np.sqrt(np.maximum(variance, 1e-18))[member]
+    return lambda factor: float(ndtr(-(margins / factor + lost[member]) / spread).mean())
+
+
+def _margins(logits: torch.Tensor, best: torch.Tensor) -> Doubles:
+    """How far class `best` lies above the best of the others."""
+    others = logits.scatter(1, best, -torch.inf).amax(1)
+    margins: Doubles = (logits.gather(1, best)[:, 0] - others).numpy()
+    return margins
+
+
+def _cosine_loss(items: CalibrationItems, other: torch.Tensor) -> Callable[[float], float]:
+    similarity = torch.cosine_similarity(items.outputs.flatten(1).double(), other.flatten(1).double())
+    loss = max(float((1 - similarity).mean()), 1e-18)
+    return lambda factor: loss * factor**2
+
+
+def _largest_factor(expected: Callable[[float], float], loss: float) -> float:
+    """By bisection of the factor's logarithm; `expected` grows with the factor."""
+    low, high = -np.log(_STEP_RANGE), np.log(_STEP_RANGE)
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (middle, high) if expected(float(np.exp(middle))) <= loss else (low, middle)
+    return float(np.exp(low))
