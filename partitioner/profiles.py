@@ -132,6 +132,17 @@ class DeviceProfile:
             for name, estimate in estimated.items()
         }
 
+    def segment_time(
+        self, model_digest: str, segment: Literal["prefix", "suffix"], edge_ops: Iterable[str], batch: int
+    ) -> Measurement:
+        """The measured time of one half of a cut at that batch. Raises InvalidProfile where it was not measured."""
+        wanted = (model_digest, segment, digest_of_ops(edge_ops), self.engine, batch)
+        for time in self.segment_times:
+            if time.key == wanted:
+                return time.time
+        remedy = "measure the cut on this device"
+        raise InvalidProfile("segment_times", f"hold no {segment} of that cut", value=wanted[2], remedy=remedy)
+
     def has_op_times(self, model_digest: str) -> bool:
         """Whether the ops of that model were measured here, at whatever batch."""
         return self._nearest_op_times(model_digest, 1) is not None

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from partitioner.profiles import Measurement
 
-__all__ = ["NOISY_SPREAD", "is_noisy", "measure", "measure_interleaved", "percentile", "summary"]
+__all__ = ["NOISY_SPREAD", "is_noisy", "measure", "measure_interleaved", "percentile", "pooled", "summary"]
 
 NOISY_SPREAD = 0.25
 """A measurement whose median lies further above its 10th percentile than this share of it is called noisy."""
@@ -74,6 +74,16 @@ def summary(times: Sequence[float]) -> Measurement:
     """What `times` (seconds, at least one) say."""
     low = percentile(times, 0.1)
     return Measurement(low, percentile(times, 0.5) - low, len(times))
+
+
+def pooled(passes: Sequence[Measurement]) -> Measurement:
+    """One measurement out of several passes (one at least), taken at different moments: the median of their times.
+
+    Its spread is how far the passes lie apart, which says more of whether a difference is real than the repeats of one
+    moment do.
+    """
+    times = [one.seconds for one in passes]
+    return Measurement(percentile(times, 0.5), max(times) - min(times), sum(one.repeats for one in passes))
 
 
 def percentile(values: Sequence[float], share: float) -> float:

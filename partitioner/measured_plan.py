@@ -1,0 +1,90 @@
+"""Plans whose times are those of whole segments, with how far they can be trusted: what a choice may rest on.
+
+A sum of op times is good enough to nominate cuts. It is off by several percent of a segment, which is more than plans
+that nearly tie differ by.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from partitioner.codec_choice import CodecQuote
+from partitioner.condition import Condition, CostVector
+from partitioner.cost_model import ModelCosts, ModelFacts, model_costs
+from partitioner.partition import plan_for_cut
+from partitioner.plan import Plan
+from partitioner.plan_making import Crossing, quickest_crossing
+from partitioner.profiles import Measurement
+from partitioner.setting import Setting
+
+__all__ = ["MeasuredPlan", "measured_plan"]
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredPlan:
+    """A plan and its costs on idle devices.
+
+    edge_spread_s, cloud_spread_s: by how much the repeats of its segments differed.
+    """
+
+    plan: Plan
+    costs: CostVector
+    edge_spread_s: float
+    cloud_spread_s: float
+
+    def total_s(self, condition: Condition) -> float:
+        """The predicted latency under `condition`."""
+        rtt_s = 0.0 if self.plan.kind == "edge-only" else condition.link.rtt_s
+        return self.costs.seconds(condition) + rtt_s
+
+    def spread_s(self, condition: Condition) -> float:
+        """How far `total_s` may be off by what the segments' repeats differed; the two sides' add as independent."""
+        return math.hypot(condition.edge_load * self.edge_spread_s, condition.cloud_load * self.cloud_spread_s)
+
+
+def measured_plan(
+    model: ModelFacts, setting: Setting, edge_ops: Iterable[str], codecs: Mapping[str, str] | None = None
+) -> MeasuredPlan:
+    """The plan that `plan_for_cut` makes, with the segment times of the setting's profiles in place of op times.
+
+    Preprocessing and coding are taken as there; loads in the costing are left out. Raises InvalidProfile where a
+    segment was not measured, else as `plan_for_cut` does.
+    """
+    plan = plan_for_cut(model, setting, edge_ops, codecs)
+    idle = replace(setting.costing, edge_load=1.0, cloud_load=1.0)
+    costs = model_costs(model, setting.edge, setting.cloud, setting.link, idle)
+    chosen = {tensor.tensor: tensor.codec for tensor in plan.boundary}
+    files = [name for name, codec in chosen.items() if codec == "file"]
+    cut = costs.with_preprocessing(plan.edge_ops, files)
+    crossing = quickest_crossing(model, costs, cut, chosen)
+    prefix, suffix = _segments(model, setting, plan)
+    vector = _vector(costs, cut, crossing, prefix.seconds, suffix.seconds)
+    return MeasuredPlan(plan, vector, prefix.spread_s, suffix.spread_s)
+
+
+def _segments(model: ModelFacts, setting: Setting, plan: Plan) -> tuple[Measurement, Measurement]:
+    """The times of both halves; none for a half without ops."""
+    nothing, batch = Measurement(0.0, 0.0, 1), setting.costing.batch
+    has_prefix, has_suffix = bool(plan.edge_ops), len(plan.edge_ops) < len(model.graph.ops)
+    prefix = setting.edge.segment_time(model.digest, "prefix", plan.edge_ops, batch) if has_prefix else nothing
+    suffix = setting.cloud.segment_time(model.digest, "suffix", plan.edge_ops, batch) if has_suffix else nothing
+    return prefix, suffix
+
+
+def _vector(costs: ModelCosts, cut: frozenset[str], crossing: Crossing, prefix_s: float, suffix_s: float) -> CostVector:
+    up, down = tuple(crossing.boundary.values()), tuple(crossing.downlink.values())
+    pseudo = costs.edge_s.keys() - costs.model_ops(costs.edge_s)
+    edge_s = [costs.edge_s[name] for name in pseudo if name in cut]
+    cloud_s = [costs.cloud_s[name] for name in pseudo if name not in cut]
+    return CostVector(
+        math.fsum((prefix_s, *edge_s, *(quote.encode_s for quote in up), *(quote.decode_s for quote in down))),
+        _wire_bytes(up),
+        _wire_bytes(down),
+        math.fsum((suffix_s, *cloud_s, *(quote.decode_s for quote in up), *(quote.encode_s for quote in down))),
+    )
+
+
+def _wire_bytes(quotes: Iterable[CodecQuote]) -> float:
+    return math.fsum(quote.wire_bytes for quote in quotes)
