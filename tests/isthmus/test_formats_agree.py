@@ -16,6 +16,8 @@ from partitioner.onnx_front_end import model_from_onnx
 from partitioner.partition import Setting, partition_graph
 from partitioner.profiles import CodecRate, DeviceProfile, Provenance
 
+_BANDWIDTHS = ("1mbps", "3mbps", "10mbps", "20mbps", "40mbps", "100mbps", "1gbps")
+
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Model, Model]:
@@ -62,4 +64,9 @@ def test_their_best_cuts_are_at_the_same_tensors(both: tuple[Model, Model]) -> N
     assert len({tuple(cut[0]) for cut in found.values()}) > 2  # the links do call for different cuts
 
 
-_BANDWIDTHS = ("1mbps", "3mbps", "10mbps", "20mbps", "40mbps", "100mbps", "1gbps")
+def test_cuts_of_the_onnx_file_give_its_own_bits(both: tuple[Model, Model]) -> None:
+    model, picture = both[1], torch.randn(3, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+    ops, whole = [op.name for op in model.graph.ops], model(picture)
+    for count in (0, 1, 20, len(ops) // 2, len(ops) - 5, len(ops)):
+        segments = model.split(ops[:count])
+        assert torch.equal(segments.suffix(*segments.prefix(picture))[0], whole[0]), count
