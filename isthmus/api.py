@@ -56,8 +56,8 @@ def load_model(source: str | Path | nn.Module | ModelSpec, example_inputs: tuple
     """A model that can be cut.
 
     source: an artifact folder, a model file, `module:callable`, a ModelSpec, or an nn.Module. example_inputs: tensors,
-    batch first, for an nn.Module, and for a TorchScript file that was not traced. Raises InvalidModel naming the op or
-    the file's fault.
+    batch first, for an nn.Module, for a TorchScript file that was not traced, and for an ONNX file that leaves more
+    open than the batch (a tensor without dimensions pins its input). Raises InvalidModel naming op or fault.
     """
     if isinstance(source, ModelSpec):
         return model_from_module(source)

@@ -58,8 +58,13 @@ def _files(given: RequestInput, field: str) -> ImageBatch:
     return ImageBatch(given.elements)
 
 
+def _batch_position(expected: TensorDescription, shape: tuple[int, ...]) -> int:
+    """Where the batch stands in an input; files are one an item."""
+    return expected.shape.index(-1) if len(shape) == len(expected.shape) else 0
+
+
 def _common_batch(model: ModelDescription, shapes: dict[str, tuple[int, ...]]) -> int:
-    batches = {shape[0] for shape in shapes.values() if shape}
+    batches = {shapes[tensor.name][_batch_position(tensor, shapes[tensor.name])] for tensor in model.inputs}
     if len(batches) != 1:
         raise InvalidRequest("inputs", "must share one batch size", value=sorted(batches))
     batch = batches.pop()

@@ -83,14 +83,18 @@ def _read_spec(source: Path) -> dict[str, Any]:
 
 
 def _graph_data(model: Model) -> dict[str, Any]:
-    if isinstance(model, TorchModel):
-        return torch_graph_data(model)
-    raise InvalidModel(f"model {model.name!r}", "is of no kind that can be stored", value=type(model).__name__)
+    return torch_graph_data(model) if isinstance(model, TorchModel) else model.structure()
 
 
 def _read_model(source: Path, interface: Interface, calibration: tuple[torch.Tensor, ...]) -> Model:
     data, weights = _read_json(source / _GRAPH), _read_tensors(source / _WEIGHTS)
     try:
+        if "onnx" in data:
+            from partitioner.onnx_artifact import (
+                onnx_model_from_data,
+            )  # imports onnxruntime, which torch models do without
+
+            return onnx_model_from_data(data, weights, interface, calibration)
         return torch_model_from_data(data, weights, interface, calibration)
     except InvalidModel as error:
         where = f"{source / _GRAPH} or {_WEIGHTS}: {error.field}"

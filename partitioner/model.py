@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
@@ -14,6 +14,9 @@ from partitioner.graph import ModelGraph
 from partitioner.segments import Segment, Segments
 from partitioner.spec import Interface
 from partitioner.weights import contiguous_form, stride_order
+
+if TYPE_CHECKING:
+    from partitioner.onnx_form import OnnxForm
 
 __all__ = ["Model", "Segments", "canonical_json", "check_interface", "contents_digest"]
 
@@ -51,6 +54,13 @@ class Model(Protocol):
     @property
     def whole(self) -> Segment:
         """All of it, from inputs to outputs."""
+
+    @property
+    def onnx_form(self) -> OnnxForm:
+        """All of it at the ONNX level, with its tensors by the same names. Raises InvalidModel naming an op without."""
+
+    def structure(self) -> dict[str, Any]:
+        """All but interface and weights, as JSON takes it: what the digest is over."""
 
     def split(self, edge_ops: Iterable[str]) -> Segments:
         """The two sides of a cut. Raises InvalidPlan when `edge_ops` is not closed under predecessors."""

@@ -23,7 +23,7 @@ from partitioner.torchscript_scan import is_torchscript
 __all__ = ["resolve_model"]
 
 _FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*\Z")
-_REMEDY = "give an artifact folder, a .pt2 or TorchScript file, or module:callable"
+_REMEDY = "give an artifact folder, a .pt2, TorchScript or .onnx file, or module:callable"
 
 
 def resolve_model(
@@ -56,6 +56,10 @@ def _from_folder(path: Path) -> Model:
 
 
 def _from_file(path: Path, name: str, example_inputs: tuple[Tensor, ...]) -> Model:
+    if path.suffix == ".onnx":
+        from partitioner.onnx_front_end import model_from_onnx  # imports onnxruntime, which torch models do without
+
+        return model_from_onnx(path, example_inputs, name)
     if path.suffix == ".pt2":
         return model_from_pt2(path, name)
     if is_torchscript(path):

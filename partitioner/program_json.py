@@ -10,7 +10,7 @@ from isthmus.errors import InvalidModel
 from partitioner.graph import DTYPE_BYTES, Dimension
 from partitioner.program import Call, Program, Ref, TensorType, TorchConstant, Value
 
-__all__ = ["program_from_data", "program_to_data"]
+__all__ = ["program_from_data", "program_to_data", "types_from_data"]
 
 _MAX_NESTING = 8
 _MAX_INTEGER = 1 << 63
@@ -36,8 +36,13 @@ def program_from_data(data: Any) -> Program:
         weights=_names(fields["weights"], "weights"),
         calls=tuple(_call_from_data(c) for c in _list(fields["calls"], "calls")),
         outputs=_names(fields["outputs"], "outputs"),
-        types={name: _type(t, name) for name, t in _any_mapping(fields["types"], "types").items()},
+        types=types_from_data(fields["types"]),
     )
+
+
+def types_from_data(data: Any) -> dict[str, TensorType]:
+    """dtype and shape by name, from {name: [dtype, [[per item, fixed], ...]]}. Raises InvalidModel."""
+    return {name: _type(t, name) for name, t in _any_mapping(data, "types").items()}
 
 
 def _call_to_data(call: Call) -> dict[str, Any]:

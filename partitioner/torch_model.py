@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import fx
@@ -45,8 +45,7 @@ class TorchModel:
     def __post_init__(self) -> None:
         check_interface(self.interface, self.program.inputs, self.program.outputs)
         object.__setattr__(self, "graph", derive_graph(self.program, self.flops))
-        digest = contents_digest(program_to_data(self.program), self.interface, self.weights)
-        object.__setattr__(self, "digest", digest)
+        object.__setattr__(self, "digest", contents_digest(self.structure(), self.interface, self.weights))
         object.__setattr__(self, "whole", self._segment(self.program.inputs, self.program.outputs))
         _ = self.whole.module  # a program that torch cannot hold is refused here, not at the first request
 
@@ -62,6 +61,10 @@ class TorchModel:
     def renamed(self, name: str) -> TorchModel:
         """See `Model`."""
         return replace(self, interface=replace(self.interface, name=name))
+
+    def structure(self) -> dict[str, Any]:
+        """See `Model`."""
+        return program_to_data(self.program)
 
     @cached_property
     def onnx_form(self) -> OnnxForm:

@@ -1,4 +1,4 @@
-"""Example inputs as people write them on a command line: 1x3x224x224, or 1x64:int64."""
+"""Example inputs as people write them on a command line: 1x3x224x224, 1x64:int64, or a number alone: =16000:int64."""
 
 from __future__ import annotations
 
@@ -13,14 +13,18 @@ from partitioner.graph import DTYPE_BYTES
 __all__ = ["example_tensor"]
 
 _TEXT = re.compile(r"(\d+(?:x\d+)*)(?::(\w+))?\Z")
+_NUMBER = re.compile(r"=(-?\d+(?:\.\d+)?)(?::(\w+))?\Z")
 _MOST_ELEMENTS = 1 << 28
 
 
 def example_tensor(text: str) -> torch.Tensor:
     """A tensor of that shape and dtype (float32 unless said): noise, or zeros for integers, a valid index anywhere.
 
-    Raises InvalidInput for anything else.
+    "=16000:int64" is that number, without dimensions. Raises InvalidInput for anything else.
     """
+    number = _NUMBER.match(text)
+    if number and (number[2] or "float32") in DTYPE_BYTES:
+        return torch.tensor(float(number[1])).to(getattr(torch, number[2] or "float32"))
     match = _TEXT.match(text)
     dtype = (match[2] or "float32") if match else ""
     shape = [int(size) for size in match[1].split("x")] if match else []

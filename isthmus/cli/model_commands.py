@@ -31,7 +31,7 @@ def import_model(
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write the artifact to.")],
     example: Annotated[
         list[str] | None,
-        typer.Option(help="Shape and dtype of an input that the file does not tell, like 1x3x224x224 or 1x64:int64."),
+        typer.Option(help="Each input that the file does not tell: 1x3x224x224, 1x64:int64, or pinned: =16000:int64."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:

@@ -16,6 +16,7 @@ from nodes.engines.running import check_threads, run_segment
 from nodes.engines.session_cache import SessionCache, SessionKey
 from nodes.engines.slowdown import check_slowdown
 from partitioner.onnx_form import OnnxForm
+from partitioner.onnx_model import OnnxSegment
 from partitioner.onnx_session import OnnxSession
 from partitioner.torch_model import TorchSegment
 
@@ -23,7 +24,7 @@ __all__ = ["OnnxRuntimeEngine"]
 
 
 class OnnxRuntimeEngine:
-    """Runs slices of a model's ONNX form, which a torch model is exported to once, when its first segment is loaded.
+    """Runs slices of a model's ONNX form; a torch model is exported to it once, when its first segment is loaded.
 
     threads: of one session's run; they never spin. slowdown: emulated, 1 for none. session_bytes: weights that all
     sessions together may hold (each lays out a copy of its own); the least recently used one goes first, and is made
@@ -38,7 +39,7 @@ class OnnxRuntimeEngine:
 
     def load(self, segment: Runnable) -> Runner:
         """See `Engine`. Segments of one slice share a session. Raises InvalidModel for what is no model's segment."""
-        if not isinstance(segment, TorchSegment):
+        if not isinstance(segment, TorchSegment | OnnxSegment):
             remedy = "load a segment that Model.split made"
             raise InvalidModel("segment", "is of no model", value=type(segment).__name__, remedy=remedy)
         runner = _OnnxRuntimeRunner(self, segment, segment.model.onnx_form)
@@ -50,7 +51,7 @@ class OnnxRuntimeEngine:
         """Weights that its sessions hold, each a copy of its own."""
         return self._sessions.held_bytes
 
-    def session(self, segment: TorchSegment, form: OnnxForm) -> OnnxSession:
+    def session(self, segment: TorchSegment | OnnxSegment, form: OnnxForm) -> OnnxSession:
         """The session of that slice: the one there is, or a new one."""
         key = SessionKey(segment.model.digest, segment.inputs, segment.outputs)
         return self._sessions.get(key, lambda: OnnxSession(form, segment.inputs, segment.outputs, threads=self.threads))
@@ -59,7 +60,7 @@ class OnnxRuntimeEngine:
 @dataclass(frozen=True, slots=True)
 class _OnnxRuntimeRunner:
     engine: OnnxRuntimeEngine
-    segment: TorchSegment
+    segment: TorchSegment | OnnxSegment
     form: OnnxForm
 
     def session(self) -> OnnxSession:

@@ -11,13 +11,10 @@ from pathlib import Path
 
 import torch
 
-from isthmus.errors import InvalidModel
 from nodes.measure.torch_op_times import LEAST_RUNS, MOST_RUNS
 from partitioner.model import Model
-from partitioner.onnx_form import OnnxForm
 from partitioner.onnx_session import open_session, session_options
 from partitioner.onnx_slicing import slice_form
-from partitioner.torch_model import TorchModel
 
 __all__ = ["onnx_op_times"]
 
@@ -28,7 +25,7 @@ def onnx_op_times(
     model: Model, inputs: tuple[torch.Tensor, ...], threads: int, budget_s: float
 ) -> Mapping[str, list[float]]:
     """Seconds of each run of every op of `model.graph`, by name; the warm-up is left out."""
-    form = _form(model)
+    form = model.onnx_form
     piece = slice_form(form, model.graph.inputs, tuple(dict.fromkeys(model.graph.outputs)))
     fed = {value: inputs[at].numpy() for value, at in piece.fed.items()}
     with tempfile.TemporaryDirectory() as folder:
@@ -41,12 +38,6 @@ def onnx_op_times(
             runs += 1
         events = json.loads(Path(session.end_profiling()).read_text())
     return _by_op(events, form.owners(), runs)
-
-
-def _form(model: Model) -> OnnxForm:
-    if isinstance(model, TorchModel):
-        return model.onnx_form
-    raise InvalidModel(f"model {model.name!r}", "has no ONNX form", remedy="use engine: eager")
 
 
 def _by_op(events: list[dict[str, object]], owners: Mapping[str, str], runs: int) -> Mapping[str, list[float]]:

@@ -1,0 +1,117 @@
+"""Floating point operations of an ONNX node, from the shapes of what it reads and makes. A multiply-add counts two."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from math import prod
+from typing import Any
+
+import onnx
+from onnx import helper
+
+__all__ = ["node_flops"]
+
+Shape = tuple[int, ...]
+Attributes = Mapping[str, Any]
+
+# What an operator does per element that it touches, where no formula counts multiplications: such operators are bound
+# by memory, so the number only has to rank them near the truth. Moving data counts nothing.
+_PER_ELEMENT: Mapping[str, int] = {
+    "Softmax": 5, "LogSoftmax": 5, "LayerNormalization": 5, "InstanceNormalization": 5, "GroupNormalization": 5,
+    "BatchNormalization": 2, "Gelu": 8, "Erf": 8, "Tanh": 6, "Sigmoid": 4, "Exp": 4, "Log": 4, "HardSwish": 4,
+    "HardSigmoid": 3, "Pow": 4, "Sqrt": 4, "Mish": 8, "Softplus": 5,
+}  # fmt: skip
+_MOVES_DATA = frozenset(
+    {
+        "Cast",
+        "Concat",
+        "Constant",
+        "ConstantOfShape",
+        "DepthToSpace",
+        "Dropout",
+        "Expand",
+        "Flatten",
+        "Gather",
+        "GatherElements",
+        "GatherND",
+        "Identity",
+        "Pad",
+        "Reshape",
+        "Shape",
+        "Size",
+        "Slice",
+        "SpaceToDepth",
+        "Split",
+        "Squeeze",
+        "Tile",
+        "Transpose",
+        "Unsqueeze",
+    }
+)
+_GATE_FLOPS = 8
+"""Of one gate of a recurrent layer: bias, nonlinearity, its part of the new state."""
+
+
+def node_flops(node: onnx.NodeProto, shapes: Mapping[str, Shape]) -> int:
+    """shapes: of everything that it reads and makes, for one batch size."""
+    read = [shapes.get(name, ()) for name in node.input]
+    made = [shapes.get(name, ()) for name in node.output]
+    attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+    formula = _FORMULAS.get(node.op_type)
+    if formula is not None:
+        return formula(read, made, attributes)
+    if node.op_type in _MOVES_DATA:
+        return 0
+    touched = max((prod(shape) for shape in (*read, *made)), default=0)
+    return touched * _PER_ELEMENT.get(node.op_type, 1)
+
+
+def _convolution(read: Sequence[Shape], made: Sequence[Shape], attributes: Attributes) -> int:
+    """The kernel, [out channels, in channels a group, *window], once for each place of the output; a bias adds one."""
+    return prod(made[0]) * (2 * prod(read[1][1:]) + (len(read) > 2))
+
+
+def _transposed_convolution(read: Sequence[Shape], made: Sequence[Shape], attributes: Attributes) -> int:
+    """The kernel, [in channels, out channels a group, *window], once for each place of the input."""
+    return 2 * prod(read[0]) * prod(read[1][1:])
+
+
+def _matrix_product(read: Sequence[Shape], made: Sequence[Shape], attributes: Attributes) -> int:
+    return 2 * prod(made[0]) * read[0][-1]
+
+
+def _gemm(read: Sequence[Shape], made: Sequence[Shape], attributes: Attributes) -> int:
+    inner = read[0][0] if attributes.get("transA") else read[0][-1]
+    return 2 * prod(made[0]) * inner + (prod(made[0]) if len(read) > 2 else 0)
+
+
+def _attention(read: Sequence[Shape], made: Sequence[Shape], attributes: Attributes) -> int:
+    """Queries by keys, then weights by values; [batch, heads, length, width] or [batch, length, heads x width]."""
+    queries, keys, values = read[:3]
+    heads = queries[1] if len(queries) == 4 else 1
+    return 2 * queries[0] * heads * queries[-2] * keys[-2] * (queries[-1] + values[-1])
+
+
+def _recurrent(read: Sequence[Shape], made: Sequence[Shape], attributes: Attributes) -> int:
+    """X [length, batch, in], W [directions, gates x hidden, in], R [directions, gates x hidden, hidden]."""
+    length, batch, width = read[0]
+    directions, rows, hidden = read[2]
+    return length * batch * directions * rows * (2 * (width + hidden) + _GATE_FLOPS)
+
+
+def _pooling(read: Sequence[Shape], made: Sequence[Shape], attributes: Attributes) -> int:
+    return prod(made[0]) * prod(attributes["kernel_shape"])
+
+
+_FORMULAS: Mapping[str, Callable[[Sequence[Shape], Sequence[Shape], Attributes], int]] = {
+    "Conv": _convolution,
+    "ConvTranspose": _transposed_convolution,
+    "MatMul": _matrix_product,
+    "Gemm": _gemm,
+    "Attention": _attention,
+    "LSTM": _recurrent,
+    "GRU": _recurrent,
+    "RNN": _recurrent,
+    "AveragePool": _pooling,
+    "MaxPool": _pooling,
+}

@@ -1,0 +1,132 @@
+"""The ModelGraph of an ONNX graph: which nodes are ops, what flows between them, what they weigh."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import onnx
+import torch
+
+from partitioner.graph import Dimension, ModelGraph, Op, TensorInfo
+from partitioner.onnx_flops import node_flops
+from partitioner.onnx_form import reads
+from partitioner.program import TensorType
+
+__all__ = ["onnx_graph"]
+
+_BATCHES = (2, 5)
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What a value stands on: tensors that flow, constants, whether it depends on the batch without a tensor."""
+
+    tensors: tuple[str, ...] = ()
+    constants: frozenset[str] = frozenset()
+    reads_batch: bool = False
+
+
+@dataclass(slots=True)
+class _Derivation:
+    """One walk over the nodes. constants: bytes and shape of every initializer."""
+
+    proto: onnx.ModelProto
+    weights: Mapping[str, torch.Tensor]
+    types: Mapping[str, TensorType]
+    facts: dict[str, _Facts] = field(default_factory=dict)
+    ops: list[Op] = field(default_factory=list)
+    batch_readers: set[str] = field(default_factory=set)
+    sizes: dict[str, int] = field(default_factory=dict)
+    shapes: tuple[dict[str, tuple[int, ...]], ...] = ()
+
+    def run(self) -> None:
+        self._read_constants()
+        for value in self.proto.graph.input:
+            self.facts[value.name] = _Facts(tensors=(value.name,))
+        for node in self.proto.graph.node:
+            self._visit(node)
+
+    def _read_constants(self) -> None:
+        shapes: dict[str, tuple[int, ...]] = {name: tuple(w.shape) for name, w in self.weights.items()}
+        self.sizes = {name: w.nbytes for name, w in self.weights.items()}
+        for constant in self.proto.graph.initializer:
+            shapes[constant.name] = tuple(constant.dims)
+            self.sizes[constant.name] = onnx.numpy_helper.to_array(constant).nbytes
+        self.facts = {name: _Facts(constants=frozenset({name})) for name in self.sizes}
+        typed = self.types.items()
+        self.shapes = tuple({**shapes, **{n: tuple(d.at(b) for d in t.shape) for n, t in typed}} for b in _BATCHES)
+
+    def _visit(self, node: onnx.NodeProto) -> None:
+        read = [self.facts[name] for name in reads(node)]
+        if node.op_type == "Shape":
+            batch = any(d.per_item for name in node.input for d in self._dimensions(name))
+            found = _Facts(reads_batch=batch)
+        else:
+            found = _Facts(
+                tensors=tuple(dict.fromkeys(t for f in read for t in f.tensors)),
+                constants=frozenset[str]().union(*(f.constants for f in read)),
+                reads_batch=any(f.reads_batch for f in read),
+            )
+        made = tuple(name for name in node.output if name)
+        if found.tensors:
+            self._add_op(node, found, made)
+        self.facts.update({name: _Facts(tensors=(name,)) if found.tensors else found for name in made})
+
+    def _dimensions(self, name: str) -> tuple[Dimension, ...]:
+        return self.types[name].shape if name in self.types else ()
+
+    def _add_op(self, node: onnx.NodeProto, found: _Facts, made: tuple[str, ...]) -> None:
+        low, high = (node_flops(node, shapes) for shapes in self.shapes)
+        per_item = (high - low) // (_BATCHES[1] - _BATCHES[0])
+        fixed = low - per_item * _BATCHES[0]
+        weight = sum(self.sizes[name] for name in found.constants)
+        self.ops.append(Op(node.name, node.op_type, per_item + fixed, found.tensors, made, weight, per_item, fixed))
+        if found.reads_batch:
+            self.batch_readers.add(node.name)
+
+
+def onnx_graph(
+    proto: onnx.ModelProto, weights: Mapping[str, torch.Tensor], types: Mapping[str, TensorType]
+) -> ModelGraph:
+    """The graph of a flat `proto` whose nodes have names of their own. types: of inputs and all that nodes make.
+
+    Nodes that depend on no input's contents (constants, shapes, arithmetic on them) are no ops: each segment makes its
+    own.
+    """
+    walk = _Derivation(proto, weights, types)
+    walk.run()
+    inputs, outputs = (tuple(v.name for v in values) for values in (proto.graph.input, proto.graph.output))
+    types = {**_constant_types(proto, weights, outputs), **types}
+    return ModelGraph(
+        tuple(walk.ops), _tensors(inputs, outputs, walk.ops, types), inputs, outputs, frozenset(walk.batch_readers)
+    )
+
+
+def _constant_types(
+    proto: onnx.ModelProto, weights: Mapping[str, torch.Tensor], outputs: Iterable[str]
+) -> dict[str, TensorType]:
+    """Of the outputs that are constants of the file."""
+    arrays = {i.name: onnx.numpy_helper.to_array(i) for i in proto.graph.initializer if i.name in set(outputs)}
+    found = {name: (str(a.dtype), a.shape) for name, a in arrays.items()}
+    found |= {n: (str(w.dtype).removeprefix("torch."), tuple(w.shape)) for n, w in weights.items() if n in set(outputs)}
+    return {name: TensorType(dtype, tuple(Dimension(0, d) for d in shape)) for name, (dtype, shape) in found.items()}
+
+
+def _tensors(
+    inputs: tuple[str, ...], outputs: tuple[str, ...], ops: Iterable[Op], types: Mapping[str, TensorType]
+) -> dict[str, TensorInfo]:
+    producers: dict[str, str | None] = dict.fromkeys(inputs)
+    consumers: dict[str, list[str]] = {}
+    for op in ops:
+        producers.update(dict.fromkeys(op.outputs, op.name))
+        for name in op.inputs:
+            consumers.setdefault(name, []).append(op.name)
+    for name in outputs:  # what no op makes: a constant, or a value of constants and sizes only
+        producers.setdefault(name, None)
+    return {
+        name: TensorInfo(
+            name, types[name].dtype, types[name].shape, producer, tuple(consumers.get(name, ())), name in set(outputs)
+        )
+        for name, producer in producers.items()
+    }

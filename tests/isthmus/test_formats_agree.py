@@ -1,0 +1,72 @@
+"""One model by two formats: the same outputs, and the same best cuts for given costs of compute and link."""
+
+from __future__ import annotations
+
+import warnings
+
+import pytest
+import torch
+
+from isthmus import zoo
+from partitioner.cost_model import Costing
+from partitioner.front_end import model_from_module
+from partitioner.link import Link
+from partitioner.model import Model
+from partitioner.onnx_front_end import model_from_onnx
+from partitioner.partition import Setting, partition_graph
+from partitioner.profiles import CodecRate, DeviceProfile, Provenance
+
+_BANDWIDTHS = ("1mbps", "3mbps", "10mbps", "20mbps", "40mbps", "100mbps", "1gbps")
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Model, Model]:
+    """efficientnet-lite0 from torch, and from the ONNX file that torch's own exporter writes of it."""
+    spec, path = zoo.efficientnet_lite0(), tmp_path_factory.mktemp("onnx") / "efficientnet.onnx"
+    shapes = ({0: torch.export.Dim("batch", min=1)},)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's exporter uses what torch has deprecated
+        torch.onnx.export(
+            spec.module, spec.example_inputs, path, dynamo=True, verbose=False, dynamic_shapes=shapes,
+            input_names=["image"], output_names=["logits"],
+        )  # fmt: skip
+    return model_from_module(spec), model_from_onnx(path)
+
+
+def device(flops_per_s: float) -> DeviceProfile:
+    """Compute alone costs time: what an op weighs in either format."""
+    provenance = Provenance("2026-01-01T00:00:00+00:00", "bench", "2.9", 0.0, False, "default")
+    rates = {"raw": CodecRate(0.0, 0.0, 0.0, 0.0), "zstd": CodecRate(1e-9, 1e-5, 1e-9, 1e-5)}
+    return DeviceProfile("cpu", "bench", 1, 1.0, {"float32": flops_per_s}, 1e15, 0.0, rates, provenance)
+
+
+def best_boundary(model: Model, bandwidth: str) -> list[tuple[str, tuple[int, ...]]]:
+    """dtypes and shapes of what crosses in the best plan."""
+    setting = Setting(device(2e9), device(2e11), Link.of(bandwidth=bandwidth, rtt="10ms"), Costing())
+    tensors = (model.graph.tensors[t.tensor] for t in partition_graph(model, setting, "latency").boundary)
+    return sorted((t.dtype, t.shape_at(1)) for t in tensors)
+
+
+def test_they_compute_the_same(both: tuple[Model, Model]) -> None:
+    picture = torch.randn(3, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        torch.testing.assert_close(both[0](picture), both[1](picture), rtol=1e-4, atol=1e-4)
+
+
+def test_they_weigh_the_same(both: tuple[Model, Model]) -> None:
+    flops = [sum(op.flops for op in m.graph.ops if op.kind in ("conv2d", "linear", "Conv", "Gemm")) for m in both]
+    assert flops[0] == pytest.approx(flops[1], rel=1e-2)
+
+
+def test_their_best_cuts_are_at_the_same_tensors(both: tuple[Model, Model]) -> None:
+    found = {bandwidth: [best_boundary(m, bandwidth) for m in both] for bandwidth in _BANDWIDTHS}
+    assert all(torch_cut == onnx_cut for torch_cut, onnx_cut in found.values())
+    assert len({tuple(cut[0]) for cut in found.values()}) > 2  # the links do call for different cuts
+
+
+def test_cuts_of_the_onnx_file_give_its_own_bits(both: tuple[Model, Model]) -> None:
+    model, picture = both[1], torch.randn(3, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+    ops, whole = [op.name for op in model.graph.ops], model(picture)
+    for count in (0, 1, 20, len(ops) // 2, len(ops) - 5, len(ops)):
+        segments = model.split(ops[:count])
+        assert torch.equal(segments.suffix(*segments.prefix(picture))[0], whole[0]), count
