@@ -98,6 +98,6 @@ def test_the_table_says_who_wins_at_a_bandwidth(run: Run) -> None:
 
 
 def test_an_accuracy_budget_without_calibration_inputs_is_lossless(run: Run) -> None:
-    narrow = ("--bandwidth", "1mbps", "--rtt", "0ms", "--json")
+    narrow = ("--bandwidth", "100mbps", "--rtt", "0ms", "--json")
     boundaries = [json.loads(run(*narrow, *more))["boundary"] for more in (["--lossy"], ["--accuracy-budget", "0.5"])]
     assert [any(t["codec"] == "int8" for t in boundary) for boundary in boundaries] == [True, False]
