@@ -61,6 +61,7 @@ def search(task: Task, is_over: Callable[[], bool]) -> SearchResult:
     numbers = itertools.count()
 
     def consider(pins: Pins) -> None:
+        """Bound the cuts within `pins`; keep what may hold a better one."""
         if task.is_hopeless(pins):
             return
         try:

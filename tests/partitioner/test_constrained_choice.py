@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from isthmus.errors import InfeasibleCut
 from partitioner.constrained_choice import ConstrainedChoice
 from partitioner.constraints import Constraints
+from partitioner.cut_problem import OpCost
 from partitioner.graph import Dimension, ModelGraph, Op, TensorInfo
 from partitioner.memory import MemoryModel
 from partitioner.objectives import Objective, Stage
-from partitioner.parametric_problem import CutChoice, ParametricProblem
+from partitioner.parametric_problem import CutChoice, ParametricProblem, ParametricTensor, Transfer
 from tests.partitioner.random_problems import COSTS, every_choice, problems
 
 _PRICES = st.one_of(st.just(0.0), st.floats(0.01, 100.0))
@@ -132,3 +133,73 @@ def test_a_search_that_is_stopped_says_how_far_it_may_be_off(problem: Parametric
     found = ConstrainedChoice(problem, graph_of(problem, 0), Constraints()).best(objective, lambda: True)
     least = min(map(_value(problem, objective), every_choice(problem)))
     assert found.value * (1 - found.gap) <= least * (1 + 1e-8) + 1e-300
+
+
+# Ops side by side, whose sides and codecs are free: knapsacks, where a Lagrangian bound alone often leaves a gap.
+
+
+def _side_by_side(edge_s: list[int], cloud_s: list[int], ways: list[list[tuple[int, int]]]) -> ParametricProblem:
+    """Op i reads its own input, which crosses in any of its ways (coding seconds on the edge, bytes)."""
+    ops = tuple(OpCost(f"op{i}", e, c) for i, (e, c) in enumerate(zip(edge_s, cloud_s, strict=True)))
+    tensors = tuple(
+        ParametricTensor(f"x{i}", None, (f"op{i}",), tuple(Transfer("", s, b, 0.0) for s, b in options))
+        for i, options in enumerate(ways)
+    )
+    return ParametricProblem(ops, tensors)
+
+
+@st.composite
+def _knapsacks(draw: st.DrawFn, most_ops: int = 6) -> ParametricProblem:
+    count = draw(st.integers(2, most_ops))
+    seconds = st.lists(st.integers(1, 20), min_size=count, max_size=count)
+    options = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 20)), min_size=1, max_size=2)
+    return _side_by_side(draw(seconds), draw(seconds), draw(st.lists(options, min_size=count, max_size=count)))
+
+
+@given(_knapsacks(), st.integers(0, 20))
+@settings(max_examples=60, deadline=None)
+def test_work_is_balanced_between_the_sides(problem: ParametricProblem, crossing: int) -> None:
+    stages = (Stage(edge_s=1.0, crossing=crossing / 2), Stage(cloud_s=1.0, crossing=crossing), Stage(uplink_bytes=0.5))
+    _check(problem, graph_of(problem, 0), Constraints(), Objective("slowest", "s", stages))
+
+
+@given(_knapsacks(), st.integers(5, 60), st.integers(0, 40))
+@settings(max_examples=60, deadline=None)
+def test_codecs_share_a_wire_budget(problem: ParametricProblem, wire: int, crossing: int) -> None:
+    price = Objective("latency", "s", (Stage(1.0, 0.1, 0.1, 1.0, crossing),))
+    _check(problem, graph_of(problem, 0), Constraints(wire_bytes=wire), price)
+
+
+@given(_knapsacks(), st.integers(10, 45), st.integers(10, 60), st.integers(0, 99))
+@settings(max_examples=80, deadline=None)
+def test_shared_weights_share_the_memory(problem: ParametricProblem, edge: int, cloud: int, seed: int) -> None:
+    rules = Constraints(edge_memory_bytes=edge, cloud_memory_bytes=cloud)
+    _check(problem, graph_of(problem, seed), rules, Objective("latency", "s", (Stage(1.0, 0.1, 0.1, 1.0),)))
+
+
+def test_edge_only_wins_by_the_round_trip_alone() -> None:
+    problem = _side_by_side([3, 3], [1, 1], [[(0, 0)], [(0, 0)]])
+    rules = Constraints(wire_bytes=100)
+    found = ConstrainedChoice(problem, graph_of(problem, 0), rules).best(
+        Objective("latency", "s", (Stage(1.0, 0.0, 0.0, 1.0, crossing=5.0),)), never
+    )
+    assert (found.value, found.choice is not None and len(found.choice.edge_ops)) == (6.0, 2)
+
+
+@given(_knapsacks())
+@settings(max_examples=60, deadline=None)
+def test_a_bound_is_never_above_the_best(problem: ParametricProblem) -> None:
+    objective = Objective("slowest", "s", (Stage(edge_s=1.0), Stage(cloud_s=1.0), Stage(uplink_bytes=0.5)))
+    found = ConstrainedChoice(problem, graph_of(problem, 0), Constraints()).best(objective, lambda: True)
+    assert found.bound <= min(map(_value(problem, objective), every_choice(problem))) * (1 + 1e-9)
+
+
+_TRADES = st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20)), min_size=3, max_size=3)
+
+
+@given(st.lists(_TRADES, min_size=3, max_size=5), st.integers(10, 50))
+@settings(max_examples=60, deadline=None)
+def test_codecs_alone_are_a_knapsack_too(ways: list[list[tuple[int, int]]], wire: int) -> None:
+    problem = _side_by_side([99] * len(ways), [1] * len(ways), ways)
+    rules = Constraints(cloud_ops=frozenset(op.name for op in problem.ops), wire_bytes=wire)
+    _check(problem, graph_of(problem, 0), rules, Objective("edge", "s", (Stage(edge_s=1.0),)))
