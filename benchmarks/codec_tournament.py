@@ -195,7 +195,9 @@ def measure_tournament(options: Options) -> Figure:
     sentences, hidden_bytes = sentence_rows(size, options)
     everything = [*pictures, *rows, ours]
     if options.record:
-        draw([*pictures, *rows], 1 - BUDGET, f"efficientnet-lite0, {len(photos.names)} photos", RESULTS / f"{NAME}.svg")
+        shown = [*pictures, *(row for row in rows if row.place == rows[-1].place)]
+        title = f"efficientnet-lite0, {len(photos.names)} photos, features {rows[-1].place}"
+        draw(shown, 1 - BUDGET, title, RESULTS / f"{NAME}.svg")
     every = np.ones(len(photos.groups), bool)
     ratio = times_fewer(items, ours, base, options.seed, every)
     details = _details(items, photos, ours, base, options.seed) | {

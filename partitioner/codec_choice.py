@@ -5,7 +5,7 @@ Sizes are data: a ratio for each codec, with its provenance ("assumed" until som
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -25,7 +25,8 @@ class CodecSize:
     """What a codec makes of a tensor: ratio * bytes + fixed_bytes on the wire.
 
     applies_to: every tensor, floating point ones, or pictures (an input that declares preprocessing, sent as a file).
-    parameters: what both sides must agree on. provenance: where the ratio comes from.
+    parameters: what both sides must agree on. provenance: where the ratio comes from. tensor: the only one that this is
+    about, "" for any; what was measured on a tensor stands before what holds for any.
     """
 
     codec: str
@@ -35,6 +36,7 @@ class CodecSize:
     applies_to: Literal["all", "floating", "picture"] = "all"
     fixed_bytes: int = 0
     parameters: Mapping[str, str] = field(default_factory=dict, hash=False)
+    tensor: str = ""
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.ratio < 1e6 or self.fixed_bytes < 0:
@@ -99,7 +101,7 @@ def quotes_for(
     """
     size_bytes = tensor.bytes_at(batch)
     quotes = []
-    for size in sizes:
+    for size in _about(tensor.name, tuple(sizes)):
         encoder, decoder = (device.get(size.codec, _FREE if size.codec == "raw" else None) for device in rates)
         if encoder is not None and decoder is not None and _takes(size, tensor, picture):
             wire = size.wire_bytes(size_bytes)
@@ -108,6 +110,12 @@ def quotes_for(
                 CodecQuote(size, wire, encoder.encode_s(size_bytes), transfer_s, decoder.decode_s(size_bytes))
             )
     return tuple(quotes)
+
+
+def _about(tensor: str, sizes: tuple[CodecSize, ...]) -> Iterator[CodecSize]:
+    """Those that are about `tensor`, and of the general ones those whose codec was not measured on it."""
+    measured = {size.codec for size in sizes if size.tensor == tensor}
+    return (size for size in sizes if size.tensor == tensor or (not size.tensor and size.codec not in measured))
 
 
 def quickest_codec(quotes: tuple[CodecQuote, ...], tensor: str) -> CodecQuote:

@@ -144,6 +144,7 @@ class _Reader:
         self._content, self._offset = content, 0
 
     def table(self) -> TransformTable:
+        """The table in the content, all of it."""
         if self._content[: len(_MAGIC)] != _MAGIC:
             raise ValueError("starts with another word")
         self._offset = len(_MAGIC)

@@ -13,8 +13,11 @@ from PIL import Image
 
 from nodes.codecs.base import Codec, Decoder, EncodedTensor
 from nodes.codecs.factory import CALIBRATED_CODEC_NAMES, CODEC_NAMES, codec
-from nodes.codecs.image import FileCodec, PngCodec, WebpCodec
+from nodes.codecs.image import FileCodec, PictureCodec, PngCodec, WebpCodec
+from nodes.codecs.lossy_image import LOSSY_FORMATS, LossyPictureCodec
+from nodes.codecs.transform import TransformCodec
 from nodes.measure.timing import measure
+from nodes.measure.transform_fit import fit_transform
 from nodes.preprocessing import ImageBatch, pictures, preprocess
 from nodes.sample_inputs import sample_file
 from partitioner.affine_fit import affine_time
@@ -26,6 +29,8 @@ __all__ = ["measure_codec_rates", "measure_preprocessing", "sample_activation"]
 _SIDES = {"small": (24, 14), "large": (48, 56)}  # channels, height and width: 19 kB and 602 kB of float32
 _PREPROCESSING = ImagePreprocessing(224, 224, 256)
 _SCALES = (1, 2)
+_SAMPLE_STEP = 0.2
+_SAMPLE_QUALITY = "90"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +53,13 @@ def measure_codec_rates(budget_s: float = 1.0) -> Mapping[str, CodecRate]:
     """Rates of every codec on the calling thread, per byte of the decoded tensor (float32).
 
     Tensor codecs are timed on sample activations of two sizes. Image codecs are timed on batches of one and two
-    640 x 480 photos: "png" and "webp" encode pictures of the model's size (the geometric stage before is
-    preprocessing, not encoding) and decode to the tensor; decoding "file" is the whole preprocessing.
+    640 x 480 photos: picture codecs encode pictures of the model's size (the geometric stage before is preprocessing,
+    not encoding), the lossy ones at quality 90, and decode to the tensor; decoding "file" is the whole preprocessing.
+    "tiled" has no rate: the solver does not use it.
     """
     plain = (name for name in CODEC_NAMES if name not in CALIBRATED_CODEC_NAMES)
-    samples = {**{name: _tensor_samples(codec(name)) for name in plain}, **_image_samples()}
+    tensors = {name: _tensor_samples(partial(_plain, name)) for name in plain}
+    samples = {**tensors, TransformCodec.name: _tensor_samples(_sample_transform), **_image_samples()}
     share_s = budget_s / (4 * len(samples))
     return {name: _rate(pair, share_s) for name, pair in samples.items()}
 
@@ -80,21 +87,34 @@ def _scaled_sample(scale: int) -> tuple[bytes, int]:
     return buffer.getvalue(), image.width * image.height * scale**2
 
 
-def _tensor_samples(made: Codec) -> tuple[_Sample, ...]:
-    tensors = (sample_activation(*side) for side in _SIDES.values())
-    return tuple(_Sample(t.nbytes, partial(made.encode, "sample", t), made) for t in tensors)
+def _tensor_samples(made: Callable[[torch.Tensor], Codec]) -> tuple[_Sample, ...]:
+    """made: the codec for a sample tensor."""
+    pairs = ((tensor, made(tensor)) for tensor in (sample_activation(*side) for side in _SIDES.values()))
+    return tuple(_Sample(tensor.nbytes, partial(one.encode, "sample", tensor), one) for tensor, one in pairs)
+
+
+def _plain(name: str, _tensor: torch.Tensor) -> Codec:
+    return codec(name)
+
+
+def _sample_transform(tensor: torch.Tensor) -> Codec:
+    """Coded at about three bits an element, as activations are."""
+    step = _SAMPLE_STEP * float(tensor.std())
+    return TransformCodec({"table": fit_transform(tensor, torch.zeros_like(tensor)).table(step).to_text()})
 
 
 def _image_samples() -> Mapping[str, tuple[_Sample, ...]]:
     size = 4 * 3 * _PREPROCESSING.height * _PREPROCESSING.width
-    files, png, webp = FileCodec(_PREPROCESSING), PngCodec(_PREPROCESSING), WebpCodec(_PREPROCESSING)
-    found: dict[str, list[_Sample]] = {"file": [], "png": [], "webp": []}
+    files = FileCodec(_PREPROCESSING)
+    formats: list[PictureCodec] = [PngCodec(_PREPROCESSING), WebpCodec(_PREPROCESSING)]
+    formats += [LossyPictureCodec(name, _PREPROCESSING, {"quality": _SAMPLE_QUALITY}) for name in LOSSY_FORMATS]
+    found: dict[str, list[_Sample]] = {name: [] for name in (files.name, *(one.name for one in formats))}
     for batch in (1, 2):
         images = ImageBatch((_photo(),) * batch)
         small = pictures(images, _PREPROCESSING)
         found["file"].append(_Sample(batch * size, partial(files.encode_images, "sample", images), files))
-        found["png"].append(_Sample(batch * size, partial(png.encode_pictures, "sample", small), png))
-        found["webp"].append(_Sample(batch * size, partial(webp.encode_pictures, "sample", small), webp))
+        for one in formats:
+            found[one.name].append(_Sample(batch * size, partial(one.encode_pictures, "sample", small), one))
     return {name: tuple(samples) for name, samples in found.items()}
 
 

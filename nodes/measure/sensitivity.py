@@ -38,7 +38,8 @@ def boundary_gradients(
 ) -> torch.Tensor:
     """Gradients of the first output at every item, `draws` for each: (items * draws, ...) as `tensor` is shaped.
 
-    Deterministic. Raises InvalidInput for a tensor that does not cross or is no float.
+    Deterministic. Raises InvalidInput for a tensor that does not cross, is no float, or lies before something that
+    cannot be differentiated (the ops of an ONNX model).
     """
     if tensor not in segments.boundary:
         raise InvalidInput("tensor", "does not cross", value=tensor, remedy=f"use one of {list(segments.boundary)}")
@@ -51,6 +52,8 @@ def boundary_gradients(
     for items in _batches(boundary):
         items[position].requires_grad_(True)
         output = segments.suffix(*items)[0].flatten(1)
+        if not output.requires_grad:
+            raise InvalidInput("tensor", "has no gradient", value=tensor, remedy="treat all directions alike")
         for _ in range(draws):
             answer = _log_likelihood(output, generator) if classes else _projection(output, generator)
             (gradient,) = torch.autograd.grad(answer, items[position], retain_graph=True)

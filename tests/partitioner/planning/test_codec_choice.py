@@ -55,3 +55,16 @@ def test_a_quote_is_the_sum_of_its_stages() -> None:
 def test_no_codec_at_all_is_an_error_that_names_the_tensor() -> None:
     with pytest.raises(InvalidInput, match="'t'"):
         quickest_codec((), "t")
+
+
+def test_what_was_measured_on_a_tensor_stands_before_what_holds_for_any() -> None:
+    rates = {"int8": CodecRate(0, 0, 0, 0)}
+    sizes = (CodecSize("int8", 0.25, False, "assumed"), CodecSize("int8", 0.2, False, "measured", tensor="t"))
+    (quote,) = quotes_for(TENSOR, sizes, (rates, rates), 1e6)
+    assert quote.size.provenance == "measured"
+
+
+def test_a_codec_of_another_tensor_is_not_offered() -> None:
+    rates = {"transform": CodecRate(0, 0, 0, 0)}
+    sizes = [CodecSize("transform", 0.1, False, "measured", tensor="other", parameters={"table": "x"})]
+    assert quotes_for(TENSOR, sizes, (rates, rates), 1e6) == ()
