@@ -21,8 +21,7 @@ from nodes.measure.accuracy import measure_accuracy
 from nodes.measure.segment_times import measure_segments
 from nodes.measure.timing import pooled
 from nodes.plan_builder import ACCURACY_BUDGET
-from nodes.sample_inputs import SAMPLE_HEIGHT, SAMPLE_WIDTH, sample_file
-from partitioner.cost_model import Costing, FileFacts
+from partitioner.cost_model import Costing
 from partitioner.frontier import frontier_of
 from partitioner.link import Link
 from partitioner.measured_plan import MeasuredPlan, measured_plan
@@ -141,8 +140,7 @@ def _with_segments(model: Model, profile: DeviceProfile, cuts: tuple[Cut, ...], 
 
 def _setting(model: Model, profile: DeviceProfile, lossless: bool) -> Setting:
     form: InputForm = "bytes" if any(spec.preprocessing for spec in model.interface.inputs) else "tensor"
-    file = FileFacts(len(sample_file()), SAMPLE_WIDTH * SAMPLE_HEIGHT)
-    return Setting(profile, profile, ANY_LINK, Costing(form=form, lossless=lossless, file=file))
+    return Setting(profile, profile, ANY_LINK, Costing(form=form, lossless=lossless))
 
 
 def _plans(model: Model, profile: DeviceProfile, accuracy: Mapping[Cut, float]) -> Plans:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodes.measure.timing import is_noisy, measure, percentile, summary
+from nodes.measure.timing import is_noisy, measure, percentile, pooled, summary
 from partitioner.profiles import Measurement
 
 TIMES = st.lists(st.floats(0, 1e3), min_size=1, max_size=50)
@@ -41,3 +41,8 @@ def test_quick_calls_stop_at_the_most_repeats() -> None:
 @pytest.mark.parametrize(("spread", "noisy"), [(0.0, False), (0.02, False), (0.05, True)])
 def test_repeats_that_disagree_are_noisy(spread: float, noisy: bool) -> None:
     assert is_noisy(Measurement(0.1, spread, 10)) is noisy
+
+
+def test_passes_pool_to_their_median_and_the_distance_between_them() -> None:
+    passes = [Measurement(seconds, 0.5, 5) for seconds in (3.0, 1.0, 1.25)]
+    assert pooled(passes) == Measurement(1.25, 2.0, 15)
