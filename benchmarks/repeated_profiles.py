@@ -27,7 +27,6 @@ from partitioner.link import Link
 from partitioner.measured_plan import MeasuredPlan, measured_plan
 from partitioner.menu import Domain, menu_of
 from partitioner.model import Model
-from partitioner.partition import plans_to_compare
 from partitioner.plan import InputForm
 from partitioner.profiles import DeviceProfile, SegmentTime
 from partitioner.setting import Setting
@@ -145,15 +144,15 @@ def _setting(model: Model, profile: DeviceProfile, lossless: bool) -> Setting:
 
 def _plans(model: Model, profile: DeviceProfile, accuracy: Mapping[Cut, float]) -> Plans:
     lossless, lossy = _setting(model, profile, True), _setting(model, profile, False)
-    unsplit = [
-        measured_plan(model, lossless, plan.edge_ops, {t.tensor: t.codec for t in plan.boundary})
-        for plan in plans_to_compare(model, lossless)
-    ]
-    splits = [measured_plan(model, lossless, cut, _codecs(model, cut, "raw", "raw")) for cut in accuracy]
-    splits += [measured_plan(model, lossless, cut, _codecs(model, cut, "zstd", "zstd")) for cut in accuracy]
-    kept = (cut for cut, agreement in accuracy.items() if agreement >= 1.0 - ACCURACY_BUDGET)
-    splits += [measured_plan(model, lossy, cut, _codecs(model, cut, "int8", "zstd")) for cut in kept]
-    return Plans((*unsplit, *splits))
+    whole = tuple(op.name for op in model.graph.ops)
+    encodings = ("raw", "zstd", *(("file", "png", "webp") if lossless.costing.form == "bytes" else ()))
+    plans = [measured_plan(model, lossless, whole)]
+    plans += [measured_plan(model, lossless, (), dict.fromkeys(model.graph.inputs, one)) for one in encodings]
+    for cut, agreement in accuracy.items():
+        plans += [measured_plan(model, lossless, cut, _codecs(model, cut, one, one)) for one in ("raw", "zstd")]
+        if agreement >= 1.0 - ACCURACY_BUDGET:
+            plans.append(measured_plan(model, lossy, cut, _codecs(model, cut, "int8", "zstd")))
+    return Plans(tuple(plans))
 
 
 def _codecs(model: Model, cut: Cut, floating: str, other: str) -> dict[str, str]:
