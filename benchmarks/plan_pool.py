@@ -10,8 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from partitioner.condition import Condition, CostVector
-from partitioner.cost_model import Costing
-from partitioner.model import Model
+from partitioner.cost_model import Costing, ModelFacts
 from partitioner.parametric_model import ParametricModel, parametric_model
 from partitioner.parametric_problem import CutChoice, ParametricTensor, Transfer
 from partitioner.profiles import DeviceProfile
@@ -56,7 +55,7 @@ def busiest_s(costs: CostVector, condition: Condition) -> float:
     )
 
 
-def plan_pool(model: Model, profile: DeviceProfile, costing: Costing) -> PlanPool:
+def plan_pool(model: ModelFacts, profile: DeviceProfile, costing: Costing) -> PlanPool:
     """The frontier between two devices of one profile (loads make them differ), and all linear cuts."""
     parametric = parametric_model(model, profile, profile, costing)
     found = [cut.choice for cut in supported_cuts(parametric.problem)]
@@ -65,7 +64,7 @@ def plan_pool(model: Model, profile: DeviceProfile, costing: Costing) -> PlanPoo
     return PlanPool(tuple(found), parametric, len(model.graph.ops))
 
 
-def _linear(model: Model, parametric: ParametricModel, codecs: list[str]) -> Iterator[CutChoice]:
+def _linear(model: ModelFacts, parametric: ParametricModel, codecs: list[str]) -> Iterator[CutChoice]:
     ops = [op.name for op in model.graph.ops]
     yield _choice(parametric, frozenset(), "")
     for count in range(len(ops) + 1):

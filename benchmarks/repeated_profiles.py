@@ -21,14 +21,12 @@ from nodes.measure.accuracy import measure_accuracy
 from nodes.measure.segment_times import measure_segments
 from nodes.measure.timing import pooled
 from nodes.plan_builder import ACCURACY_BUDGET
-from nodes.sample_inputs import SAMPLE_HEIGHT, SAMPLE_WIDTH, sample_file
-from partitioner.cost_model import Costing, FileFacts
+from partitioner.cost_model import Costing
 from partitioner.frontier import frontier_of
 from partitioner.link import Link
 from partitioner.measured_plan import MeasuredPlan, measured_plan
 from partitioner.menu import Domain, menu_of
 from partitioner.model import Model
-from partitioner.partition import plans_to_compare
 from partitioner.plan import InputForm
 from partitioner.profiles import DeviceProfile, SegmentTime
 from partitioner.setting import Setting
@@ -141,21 +139,20 @@ def _with_segments(model: Model, profile: DeviceProfile, cuts: tuple[Cut, ...], 
 
 def _setting(model: Model, profile: DeviceProfile, lossless: bool) -> Setting:
     form: InputForm = "bytes" if any(spec.preprocessing for spec in model.interface.inputs) else "tensor"
-    file = FileFacts(len(sample_file()), SAMPLE_WIDTH * SAMPLE_HEIGHT)
-    return Setting(profile, profile, ANY_LINK, Costing(form=form, lossless=lossless, file=file))
+    return Setting(profile, profile, ANY_LINK, Costing(form=form, lossless=lossless))
 
 
 def _plans(model: Model, profile: DeviceProfile, accuracy: Mapping[Cut, float]) -> Plans:
     lossless, lossy = _setting(model, profile, True), _setting(model, profile, False)
-    unsplit = [
-        measured_plan(model, lossless, plan.edge_ops, {t.tensor: t.codec for t in plan.boundary})
-        for plan in plans_to_compare(model, lossless)
-    ]
-    splits = [measured_plan(model, lossless, cut, _codecs(model, cut, "raw", "raw")) for cut in accuracy]
-    splits += [measured_plan(model, lossless, cut, _codecs(model, cut, "zstd", "zstd")) for cut in accuracy]
-    kept = (cut for cut, agreement in accuracy.items() if agreement >= 1.0 - ACCURACY_BUDGET)
-    splits += [measured_plan(model, lossy, cut, _codecs(model, cut, "int8", "zstd")) for cut in kept]
-    return Plans((*unsplit, *splits))
+    whole = tuple(op.name for op in model.graph.ops)
+    encodings = ("raw", "zstd", *(("file", "png", "webp") if lossless.costing.form == "bytes" else ()))
+    plans = [measured_plan(model, lossless, whole)]
+    plans += [measured_plan(model, lossless, (), dict.fromkeys(model.graph.inputs, one)) for one in encodings]
+    for cut, agreement in accuracy.items():
+        plans += [measured_plan(model, lossless, cut, _codecs(model, cut, one, one)) for one in ("raw", "zstd")]
+        if agreement >= 1.0 - ACCURACY_BUDGET:
+            plans.append(measured_plan(model, lossy, cut, _codecs(model, cut, "int8", "zstd")))
+    return Plans(tuple(plans))
 
 
 def _codecs(model: Model, cut: Cut, floating: str, other: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodes.measure.timing import is_noisy, measure, measure_interleaved, percentile, summary
+from nodes.measure.timing import is_noisy, measure, measure_interleaved, percentile, pooled, summary
 from partitioner.profiles import Measurement
 
 TIMES = st.lists(st.floats(0, 1e3), min_size=1, max_size=50)
@@ -54,3 +54,8 @@ def test_interleaved_calls_are_made_equally_often_after_one_warm_up_each() -> No
     found = measure_interleaved([partial(count, which) for which in range(3)], budget_s=0.0, min_rounds=4)
     assert calls == [5, 5, 5]
     assert [one.repeats for one in found] == [4, 4, 4]
+
+
+def test_passes_pool_to_their_median_and_the_distance_between_them() -> None:
+    passes = [Measurement(seconds, 0.5, 5) for seconds in (3.0, 1.0, 1.25)]
+    assert pooled(passes) == Measurement(1.25, 2.0, 15)

@@ -45,6 +45,12 @@ def test_picture_codecs_take_only_pictures() -> None:
     assert offered == [["raw"], ["raw", "png"]]
 
 
+def test_a_picture_takes_the_smallest_lossless_codec_that_was_measured_on_a_slow_link() -> None:
+    rates = dict.fromkeys(("png", "webp"), CodecRate(0, 0, 0, 0))
+    quotes = quotes_for(TENSOR, sizes_allowed(DEFAULT_CODECS, lossless=True), (rates, rates), 1e6, picture=True)
+    assert quickest_codec(quotes, "t").size.codec == "webp"
+
+
 def test_a_quote_is_the_sum_of_its_stages() -> None:
     rate = {"half": CodecRate(1e-6, 1.0, 2e-6, 2.0)}
     (quote,) = quotes_for(TENSOR, [CodecSize("half", 0.5, True, "test", fixed_bytes=8)], (rate, rate), 8e6)
