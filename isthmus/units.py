@@ -14,6 +14,7 @@ from isthmus.errors import InvalidQuantity
 __all__ = [
     "format_bandwidth",
     "format_duration",
+    "format_flops",
     "format_size",
     "parse_bandwidth_bps",
     "parse_duration_s",
@@ -88,6 +89,14 @@ def format_bandwidth(bps: float) -> str:
         if bps >= scale:
             return f"{bps / scale:.3g} {unit}"
     return f"{bps:.3g} bit/s"
+
+
+def format_flops(flops: float) -> str:
+    """ "64 MFLOP" for 64e6; a multiply-add counts two."""
+    for scale, unit in ((1e12, "TFLOP"), (1e9, "GFLOP"), (1e6, "MFLOP"), (1e3, "kFLOP")):
+        if flops >= scale:
+            return f"{flops / scale:.3g} {unit}"
+    return f"{flops:.0f} FLOP"
 
 
 def format_duration(seconds: float) -> str:
