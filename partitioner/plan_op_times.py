@@ -11,7 +11,7 @@ __all__ = ["plan_op_seconds"]
 
 
 def plan_op_seconds(model: ModelFacts, setting: Setting, edge_ops: Iterable[str]) -> Mapping[str, float]:
-    """Seconds of every op of `model`, on the edge for those of `edge_ops` and in the cloud for the rest, loads included."""
+    """Seconds of every op of `model`: on the edge for `edge_ops`, in the cloud for the rest; under the loads."""
     costing, here = setting.costing, frozenset(edge_ops)
     edge = setting.edge.op_seconds(model.graph, model.digest, costing.batch)
     cloud = setting.cloud.op_seconds(model.graph, model.digest, costing.batch)
