@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from isthmus.cli.output_file import check_output, write_output
 from isthmus.errors import InvalidInput, InvalidProfile
 
 if TYPE_CHECKING:
+    from partitioner.model import Model
     from partitioner.plan import Plan
     from partitioner.profiles import DeviceProfile
+    from partitioner.setting import Setting
 
 __all__ = ["import_model", "partition", "profile"]
 
@@ -52,19 +55,38 @@ def profile(
     from isthmus.units import parse_duration_s
 
     budget_s = parse_duration_s(budget, "--budget")
+    check_output(output, "--output")
+    loaded = None if model is None else api.load_model(model)
     if model is not None and output.exists():
         measured = _read_profile(output)
     else:
         measured = api.measure_device(budget_s, device, threads)
-    if model is not None:
-        measured = api.measure_model(api.load_model(model), measured)
-    output.write_text(measured.to_json())
+    if loaded is not None:
+        measured = api.measure_model(loaded, measured)
+    write_output(output, measured.to_json(), "--output")
     if as_json:
         print(measured.to_json())
         return
     noisy = ", noisy: measure again on a quiet machine" if measured.provenance.noisy else ""
     peak = measured.flops_per_s.get("float32", 0.0) / 1e9
     print(f"{output}: {measured.name}, {peak:.1f} GFLOP/s float32, {measured.memory_bytes_per_s / 1e9:.1f} GB/s{noisy}")
+    _print_tables(measured, loaded)
+
+
+def _print_tables(measured: DeviceProfile, model: Model | None) -> None:
+    from rich.console import Console
+
+    from isthmus.cli.profile_tables import device_tables, left_out, model_tables
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 120  # a file has no width: no name is cut
+    for part in (*(model_tables(measured, model) if model else ()), *device_tables(measured)):
+        console.print()
+        console.print(part)
+    console.print("\nnot measured:")
+    for line in left_out(measured, model):
+        console.print(f"  {line}")
 
 
 def partition(
@@ -77,6 +99,7 @@ def partition(
     privacy: Annotated[str, typer.Option(help="raw-input: inputs never leave the edge.")] = "",
     lossy: Annotated[bool, typer.Option("--lossy", help="Allow codecs that lose accuracy.")] = False,
     picture: Annotated[Path | None, typer.Option(help="Write an SVG of the graph with the cut.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write a page (HTML): the plan, and where it changes.")] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Write the plan as JSON.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
 ) -> None:
@@ -86,18 +109,25 @@ def partition(
     from partitioner.link import Link
     from partitioner.partition import Setting, partition_graph, plans_to_compare
     from partitioner.picture import cut_picture
+    from partitioner.plan_op_times import plan_op_seconds
 
+    for path, option in ((picture, "--picture"), (report, "--report"), (output, "--output")):
+        check_output(path, option)
     if privacy not in ("", "raw-input"):
         raise InvalidInput("--privacy", "is not known", value=privacy, remedy="use raw-input")
     link = Link.of(bandwidth=bandwidth, rtt=rtt)
     costing = Costing(lossless=not lossy, private_input=privacy == "raw-input")
     setting = Setting(_read_profile(edge), _read_profile(cloud), link, costing)
     loaded = load_model(model)
+    for path, profile in ((edge, setting.edge), (cloud, setting.cloud)):
+        _check_model(path, profile, loaded)
     plan = partition_graph(loaded, setting, objective)
-    if output is not None:
-        output.write_text(plan.to_json())
+    write_output(output, plan.to_json(), "--output")
     if picture is not None:
-        picture.write_text(cut_picture(loaded.graph, plan))
+        seconds = plan_op_seconds(loaded, setting, plan.edge_ops)
+        write_output(picture, cut_picture(loaded.graph, plan, op_seconds=seconds), "--picture")
+    if report is not None:
+        write_output(report, _page(loaded, setting, plan), "--report")
     if as_json:
         print(plan.to_json(), end="")
         return
@@ -112,6 +142,19 @@ def _read_profile(path: Path) -> DeviceProfile:
         return DeviceProfile.from_json(path.read_text())
     except OSError as error:
         raise InvalidProfile(str(path), f"cannot be read: {error.strerror}", remedy="run `isthmus profile`") from error
+
+
+def _check_model(path: Path, profile: DeviceProfile, model: Model) -> None:
+    """A profile without op times means the roofline; one with those of other models is a file mixed up."""
+    if profile.op_times and not profile.has_op_times(model.digest):
+        remedy = f"run `isthmus profile MODEL -o {path}` with this model"
+        raise InvalidProfile(str(path), f"has op times of other models only, none of {model.name}", remedy=remedy)
+
+
+def _page(model: Model, setting: Setting, plan: Plan) -> str:
+    from isthmus.report import report_of, report_page
+
+    return report_page(report_of(model, setting, plan))
 
 
 def _line(plan: Plan) -> str:

@@ -131,7 +131,7 @@ def _piece(piece: Piece, line: TimeLine, name: PlanName, x: LogAxis, y: LogAxis)
 def _codes(
     pieces: Sequence[Piece], lines: Sequence[TimeLine], codes: Sequence[PlanName], x: LogAxis, y: LogAxis
 ) -> Iterator[str]:
-    """Each plan's code above the widest of its pieces, where there is room."""
+    """Each plan's code at the widest of its pieces, where there is room; below, for other plans' lines lie above."""
     widest: dict[str, tuple[float, float, float]] = {}
     for piece in pieces:
         if ends := _ends(piece, x):
@@ -140,7 +140,7 @@ def _codes(
             widest[codes[piece.line].code] = max(place, widest.get(codes[piece.line].code, place))
     for code, (width, at_x, at_y) in widest.items():
         if width > 26:
-            yield text(at_x, at_y - 10, "halo", code, "middle")
+            yield text(at_x, at_y + 20, "halo", code, "middle")
 
 
 def _reference_label(label: str, points: Sequence[tuple[float, float]]) -> Iterator[str]:

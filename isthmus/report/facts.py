@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
-from isthmus.errors import InvalidInput, InvalidPlan
+from isthmus.errors import InfeasibleCut, InvalidInput, InvalidPlan
 from partitioner.condition import Condition
 from partitioner.cost_model import ModelFacts
 from partitioner.frontier import Frontier, frontier_of
 from partitioner.menu import Menu, menu_of
-from partitioner.partition import plans_to_compare
-from partitioner.plan import Plan
+from partitioner.partition import partition_graph, plans_to_compare
+from partitioner.plan import InputForm, Plan
 from partitioner.plan_table import PlanEntry
 from partitioner.setting import Setting
 
-__all__ = ["Chapter", "Report", "chapter_of"]
+__all__ = ["Chapter", "Report", "chapter_of", "report_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,3 +70,14 @@ def chapter_of(model: ModelFacts, setting: Setting, plan: Plan, measured: tuple[
     except InvalidInput as error:
         return Chapter(setting, plan, others, None, None, str(error), measured)
     return Chapter(setting, plan, others, frontier, menu_of(frontier), measured=measured)
+
+
+def report_of(model: ModelFacts, setting: Setting, plan: Plan) -> Report:
+    """The report about `plan`; where requests may bring the other input form too, with the best plan for that one."""
+    chapters = [chapter_of(model, setting, plan)]
+    if any(spec.preprocessing is not None for spec in model.interface.inputs):
+        form: InputForm = "tensor" if plan.form == "bytes" else "bytes"
+        other = replace(setting, costing=replace(setting.costing, form=form))
+        with suppress(InfeasibleCut):  # what forbids every cut of that form says nothing against this one
+            chapters.append(chapter_of(model, other, partition_graph(model, other)))
+    return Report(model, tuple(chapters))
