@@ -14,10 +14,13 @@ from isthmus.errors import InvalidQuantity
 __all__ = [
     "format_bandwidth",
     "format_duration",
+    "format_flops",
     "format_size",
     "parse_bandwidth_bps",
     "parse_duration_s",
+    "parse_flops_per_s",
     "parse_size_bytes",
+    "parse_size_per_s",
 ]
 
 _NUMBER = re.compile(r"\s*([0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?|\.[0-9]+)\s*([A-Za-zµ/]*)\s*\Z")
@@ -28,6 +31,7 @@ _BANDWIDTH_UNITS = {
     for suffix in ("bps", "bit/s")
 }
 _DURATION_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+_FLOPS_UNITS = {"mflops": 1e6, "gflops": 1e9, "tflops": 1e12, "pflops": 1e15}
 _SIZE_UNITS = {
     "b": 1.0,
     "kb": 1e3,
@@ -44,10 +48,7 @@ def parse_bandwidth_bps(text: str | float, field: str = "bandwidth") -> float:
 
     Raises InvalidQuantity naming `field`.
     """
-    bps = _parse(text, _BANDWIDTH_UNITS, field, "write it like 20mbps")
-    if bps <= 0:
-        raise InvalidQuantity(field, "must be above zero", value=text, remedy="write it like 20mbps")
-    return bps
+    return _above_zero(_parse(text, _BANDWIDTH_UNITS, field, "write it like 20mbps"), text, field, "20mbps")
 
 
 def parse_duration_s(text: str | float, field: str = "duration") -> float:
@@ -58,6 +59,23 @@ def parse_duration_s(text: str | float, field: str = "duration") -> float:
 def parse_size_bytes(text: str | float, field: str = "size") -> int:
     """Bytes of "64MB", "1MiB" or a number of bytes. Zero or more. Raises InvalidQuantity."""
     return round(_parse(text, _SIZE_UNITS, field, "write it like 64MB"))
+
+
+def parse_flops_per_s(text: str | float, field: str = "flops") -> float:
+    """FLOP/s of "500gflops", "2 tflops" or a number of them. Above zero. Raises InvalidQuantity."""
+    return _above_zero(_parse(text, _FLOPS_UNITS, field, "write it like 500gflops"), text, field, "500gflops")
+
+
+def parse_size_per_s(text: str | float, field: str = "bandwidth") -> float:
+    """Bytes a second of "50GB/s" or a number of them. Above zero. Raises InvalidQuantity."""
+    units = {f"{unit}/s": scale for unit, scale in _SIZE_UNITS.items()}
+    return _above_zero(_parse(text, units, field, "write it like 50GB/s"), text, field, "50GB/s")
+
+
+def _above_zero(value: float, text: str | float, field: str, example: str) -> float:
+    if value <= 0:
+        raise InvalidQuantity(field, "must be above zero", value=text, remedy=f"write it like {example}")
+    return value
 
 
 def _parse(text: str | float, units: dict[str, float], field: str, remedy: str) -> float:
@@ -88,6 +106,14 @@ def format_bandwidth(bps: float) -> str:
         if bps >= scale:
             return f"{bps / scale:.3g} {unit}"
     return f"{bps:.3g} bit/s"
+
+
+def format_flops(flops: float) -> str:
+    """ "64 MFLOP" for 64e6; a multiply-add counts two."""
+    for scale, unit in ((1e12, "TFLOP"), (1e9, "GFLOP"), (1e6, "MFLOP"), (1e3, "kFLOP")):
+        if flops >= scale:
+            return f"{flops / scale:.3g} {unit}"
+    return f"{flops:.0f} FLOP"
 
 
 def format_duration(seconds: float) -> str:

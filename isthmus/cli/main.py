@@ -8,7 +8,9 @@ from typing import NoReturn
 import typer
 
 from isthmus.cli.emulate_link import emulate_link
-from isthmus.cli.model_commands import import_model, partition, profile
+from isthmus.cli.import_command import import_model
+from isthmus.cli.partition_command import partition
+from isthmus.cli.profile_command import profile
 from isthmus.cli.run_commands import cloud, demo, edge, infer, status, up
 from isthmus.errors import InvalidInput, IsthmusError, NotFound
 

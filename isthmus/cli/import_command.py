@@ -1,0 +1,34 @@
+"""`isthmus import`: an artifact of a model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from isthmus.cli.model_argument import ModelArgument
+
+__all__ = ["import_model"]
+
+
+def import_model(
+    model: ModelArgument,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write the artifact to.")],
+    example: Annotated[
+        list[str] | None,
+        typer.Option(help="Each input that the file does not tell: 1x3x224x224, 1x64:int64, or pinned: =16000:int64."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Make an artifact (graph, weights and spec: data only) of a model."""
+    from isthmus.cli.example_tensor import example_tensor
+    from partitioner.artifact import save_artifact
+    from partitioner.model_source import resolve_model
+
+    made = resolve_model(model, example_inputs=tuple(map(example_tensor, example or ())))
+    save_artifact(made, output)
+    facts = {"model": made.name, "digest": made.digest, "ops": len(made.graph.ops), "folder": str(output)}
+    text = f"{made.name}: {len(made.graph.ops)} ops, digest {made.digest[:12]}, written to {output}"
+    print(json.dumps(facts) if as_json else text)

@@ -1,0 +1,40 @@
+"""The MODEL argument and the profile files that several commands take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from isthmus.errors import InvalidProfile
+
+if TYPE_CHECKING:
+    from partitioner.model import Model
+    from partitioner.profiles import DeviceProfile
+
+__all__ = ["ModelArgument", "read_profile", "read_profile_of"]
+
+ModelArgument = Annotated[
+    str, typer.Argument(metavar="MODEL", help="An artifact folder, a model file, or module:callable.")
+]
+
+
+def read_profile(path: Path) -> DeviceProfile:
+    """The profile in that file. Raises InvalidProfile naming it."""
+    from partitioner.profiles import DeviceProfile
+
+    try:
+        return DeviceProfile.from_json(path.read_text())
+    except OSError as error:
+        raise InvalidProfile(str(path), f"cannot be read: {error.strerror}", remedy="run `isthmus profile`") from error
+
+
+def read_profile_of(path: Path, model: Model) -> DeviceProfile:
+    """The same for planning `model`: without op times the roofline counts. One with those of other models only is a
+    file mixed up, and raises InvalidProfile."""
+    profile = read_profile(path)
+    if profile.op_times and not profile.has_op_times(model.digest):
+        remedy = f"run `isthmus profile MODEL -o {path}` with this model"
+        raise InvalidProfile(str(path), f"has op times of other models only, none of {model.name}", remedy=remedy)
+    return profile

@@ -1,0 +1,121 @@
+"""`isthmus profile`: measure this device and a model on it, or plan for hardware that one does not have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from isthmus.cli.model_argument import read_profile
+from isthmus.cli.output_file import check_output, write_output
+from isthmus.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from partitioner.model import Model
+    from partitioner.profiles import DeviceProfile
+
+__all__ = ["profile"]
+
+# With a model, this much of the budget goes to the device itself, at most the default budget.
+DEVICE_SHARE, DEVICE_S = 0.3, 5.0
+
+
+def profile(
+    model: Annotated[str | None, typer.Argument(metavar="[MODEL]", help="Measure this model too.")] = None,
+    output: Annotated[Path, typer.Option("-o", "--output", help="File to write, or to merge into.")] = Path(
+        "device.json"
+    ),
+    budget: Annotated[str, typer.Option(help="Time to spend, like 120s; what it leaves out is said.")] = "10s",
+    threads: Annotated[int, typer.Option(min=1, help="Threads of one op.")] = 1,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    engine: Annotated[str, typer.Option(help="eager or onnxruntime; a file is of one engine.")] = "eager",
+    like: Annotated[
+        Path | None, typer.Option(help="Measure nothing: scale this profile to hardware of --peak and --memory.")
+    ] = None,
+    peak: Annotated[str, typer.Option(help="With --like: its float32 arithmetic, like 500gflops.")] = "",
+    memory: Annotated[str, typer.Option(help="With --like: its memory bandwidth, like 50GB/s.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the profile as JSON.")] = False,
+) -> None:
+    """Measure this device; with MODEL, merge its times into the file."""
+    from isthmus import api
+    from isthmus.units import parse_duration_s
+
+    budget_s = parse_duration_s(budget, "--budget")
+    check_output(output, "--output")
+    loaded = None if model is None else api.load_model(model)
+    if like is not None:
+        made = _scaled(read_profile(like), output.stem, (peak, memory), loaded)
+    else:
+        known = _known(output, engine) if loaded is not None else None
+        made = _measured(known, loaded, budget_s, (device, threads, engine))
+    write_output(output, made.to_json(), "--output")
+    if as_json:
+        print(made.to_json())
+        return
+    _print_summary(output, made)
+    _print_tables(made, loaded)
+
+
+def _known(output: Path, engine: str) -> DeviceProfile | None:
+    """The profile to merge into, None where there is none yet. Raises InvalidInput for one of another engine."""
+    if not output.exists():
+        return None
+    known = read_profile(output)
+    if known.engine != engine:
+        remedy = f"write another file, or use --engine {known.engine}"
+        raise InvalidInput("--engine", f"{output} was measured on {known.engine}", value=engine, remedy=remedy)
+    return known
+
+
+def _measured(
+    known: DeviceProfile | None, model: Model | None, budget_s: float, where: tuple[str, int, str]
+) -> DeviceProfile:
+    from isthmus import api
+
+    device_s = budget_s if model is None else min(DEVICE_S, DEVICE_SHARE * budget_s)
+    measured = known or api.measure_device(device_s, *where)
+    if model is None:
+        return measured
+    return api.measure_model(model, measured, budget_s if known is not None else budget_s - device_s)
+
+
+def _scaled(profile: DeviceProfile, name: str, stated: tuple[str, str], model: Model | None) -> DeviceProfile:
+    from isthmus.units import parse_flops_per_s, parse_size_per_s
+    from partitioner.scaled_profile import scaled_profile
+
+    peak, memory = stated
+    if not peak or not memory:
+        raise InvalidInput("--like", "needs the hardware that it is scaled to", remedy="give --peak and --memory")
+    return scaled_profile(
+        profile,
+        name=name,
+        flops_per_s=parse_flops_per_s(peak, "--peak"),
+        memory_bytes_per_s=parse_size_per_s(memory, "--memory"),
+        models=() if model is None else (model,),
+    )
+
+
+def _print_summary(output: Path, made: DeviceProfile) -> None:
+    noisy = ", noisy: measure again on a quiet machine" if made.provenance.noisy else ""
+    scaled = f", not measured: scaled from {made.provenance.scaled_from}" if made.provenance.scaled_from else ""
+    flops = made.flops_per_s.get("float32", 0.0) / 1e9
+    print(
+        f"{output}: {made.name}, {flops:.1f} GFLOP/s float32, {made.memory_bytes_per_s / 1e9:.1f} GB/s{noisy}{scaled}"
+    )
+
+
+def _print_tables(measured: DeviceProfile, model: Model | None) -> None:
+    from rich.console import Console
+
+    from isthmus.cli.profile_tables import device_tables, left_out, model_tables
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 120  # a file has no width: no name is cut
+    for part in (*(model_tables(measured, model) if model else ()), *device_tables(measured)):
+        console.print()
+        console.print(part)
+    console.print("\nnot measured:")
+    for line in left_out(measured, model):
+        console.print(f"  {line}")

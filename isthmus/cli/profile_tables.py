@@ -1,0 +1,157 @@
+"""A profile as tables: where a model's time goes on a device, what the device can do, and what was not measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from isthmus.units import format_duration, format_flops, format_size
+from partitioner.cost_model import ModelFacts
+from partitioner.graph import ModelGraph, Op
+from partitioner.picture_stages import plain_kind
+from partitioner.profiles import DeviceProfile, OpTimes
+from partitioner.roofline import Roofline
+
+__all__ = ["device_tables", "left_out", "model_tables"]
+
+_MOST_ROWS = 12
+_FEW_REPEATS = 5
+_FREE_S_PER_BYTE = 1e-12  # a terabyte a second: a tensor handed over, not copied
+
+
+def device_tables(profile: DeviceProfile) -> Iterator[RenderableType]:
+    """The roofline and the codecs' rates, with what speaks against trusting them."""
+    yield Text(_device_line(profile))
+    roof = _table("roofline", "peak", "even at")
+    for dtype, peak in profile.flops_per_s.items():
+        even = f"{peak / profile.memory_bytes_per_s:.3g} FLOP/B"
+        roof.add_row(dtype, f"{format_flops(peak)}/s", even)
+    roof.add_row("memory", f"{format_size(profile.memory_bytes_per_s)}/s", "")
+    roof.add_row("any op", f"{format_duration(profile.op_overhead_s)} at least", "")
+    yield roof
+    codecs = _table("codec", "encode", "decode", "encode, fixed", "decode, fixed")
+    for name, rate in profile.codec_rates.items():
+        per_byte = (_rate(rate.encode_s_per_byte), _rate(rate.decode_s_per_byte))
+        fixed = (format_duration(rate.encode_fixed_s), format_duration(rate.decode_fixed_s))
+        codecs.add_row(name, *per_byte, *fixed)
+    yield codecs
+
+
+def _device_line(profile: DeviceProfile) -> str:
+    taken = profile.provenance
+    slowed = f", emulated slowdown {profile.slowdown:g}x" if profile.slowdown != 1.0 else ""
+    noise = "NOISY: measure again on a quiet machine" if taken.noisy else "quiet"
+    threads = f"{profile.threads} thread{'' if profile.threads == 1 else 's'}"
+    return f"{profile.engine}, {threads}{slowed}; {taken.measured_at} on {taken.host}, load {taken.load:.2f}, {noise}"
+
+
+def model_tables(profile: DeviceProfile, model: ModelFacts) -> Iterator[RenderableType]:
+    """The kinds of ops and the costliest ops, as shares of the whole run; nothing where the ops were not measured."""
+    times = _times(profile, model)
+    if times is None:
+        return
+    yield Text(f"{model.name}: {format_duration(times.whole.seconds)} for a batch of {times.batch}")
+    costs = _op_costs(profile, model.graph, times)
+    kinds = sorted(costs, key=lambda cost: cost.kind)
+    by_kind = [_sum(kind, list(of_kind)) for kind, of_kind in groupby(kinds, key=lambda cost: cost.kind)]
+    whole_s = times.whole.seconds
+    yield _costs_table("kind of op", by_kind, whole_s)
+    yield _costs_table("op", costs, whole_s)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cost:
+    name: str
+    kind: str
+    count: int
+    seconds: float
+    flops: int
+    moved_bytes: int
+    roofline_s: float
+
+
+def _op_costs(profile: DeviceProfile, graph: ModelGraph, times: OpTimes) -> list[_Cost]:
+    roof = Roofline(profile.flops_per_s, profile.memory_bytes_per_s, profile.op_overhead_s)
+    least = roof.op_seconds(graph, times.batch)
+    shares = times.shares_of_whole()
+    return [_op_cost(graph, op, times.batch, shares, least) for op in graph.ops if op.name in shares]
+
+
+def _op_cost(graph: ModelGraph, op: Op, batch: int, shares: Mapping[str, float], least: Mapping[str, float]) -> _Cost:
+    moved = op.parameter_bytes + sum(graph.tensors[name].bytes_at(batch) for name in (*op.inputs, *op.outputs))
+    return _Cost(op.name, plain_kind(op.kind), 1, shares[op.name], op.flops_at(batch), moved, least[op.name])
+
+
+def _sum(kind: str, costs: list[_Cost]) -> _Cost:
+    return _Cost(
+        kind,
+        kind,
+        len(costs),
+        sum(cost.seconds for cost in costs),
+        sum(cost.flops for cost in costs),
+        sum(cost.moved_bytes for cost in costs),
+        sum(cost.roofline_s for cost in costs),
+    )
+
+
+def _costs_table(what: str, costs: list[_Cost], whole_s: float) -> Table:
+    """The costliest; the rest as one line."""
+    made = _table(what, "ops", "time", "share", "work", "achieved", "of the roofline", "moved")
+    ordered = sorted(costs, key=lambda cost: -cost.seconds)
+    for cost in ordered[:_MOST_ROWS]:
+        made.add_row(*_cost_row(cost, whole_s))
+    if rest := ordered[_MOST_ROWS:]:
+        made.add_row(*_cost_row(_sum(f"the other {len(rest)}", rest), whole_s))
+    return made
+
+
+def _cost_row(cost: _Cost, whole_s: float) -> tuple[str, ...]:
+    share = cost.seconds / whole_s if whole_s > 0 else 0.0
+    achieved = f"{format_flops(cost.flops / cost.seconds)}/s" if cost.seconds > 0 else ""
+    reached = f"{cost.roofline_s / cost.seconds:.0%}" if cost.seconds > 0 else ""
+    work, moved = format_flops(cost.flops), format_size(cost.moved_bytes)
+    return (cost.name, str(cost.count), format_duration(cost.seconds), f"{share:.1%}", work, achieved, reached, moved)
+
+
+def left_out(profile: DeviceProfile, model: ModelFacts | None) -> Iterator[str]:
+    """What the file does not know, and what stands in for it."""
+    if model is None:
+        yield "op times: no MODEL was given; plans are made from the roofline"
+        return
+    times = _times(profile, model)
+    if times is None:
+        yield f"op times of {model.name}: plans are made from the roofline"
+        return
+    missing = [op.name for op in model.graph.ops if op.name not in times.seconds]
+    if missing:
+        yield f"{len(missing)} ops without a time of their own, {missing[0]} first: taken from the roofline"
+    repeats = min((time.repeats for time in times.seconds.values()), default=times.whole.repeats)
+    if min(repeats, times.whole.repeats) < _FEW_REPEATS:
+        yield f"repeats: the budget allowed {times.whole.repeats} runs of the whole and {repeats} of each op"
+    yield from profile.provenance.left_out
+    if not profile.provenance.left_out:
+        yield "nothing that this command measures; nodes time whole plans when they offer them"
+
+
+def _times(profile: DeviceProfile, model: ModelFacts) -> OpTimes | None:
+    found = [t for t in profile.op_times if t.model_digest == model.digest and t.engine == profile.engine]
+    return min(found, key=lambda times: times.batch, default=None)
+
+
+def _rate(seconds_per_byte: float) -> str:
+    if seconds_per_byte < _FREE_S_PER_BYTE:
+        return "free"
+    return f"{format_size(1 / seconds_per_byte)}/s"
+
+
+def _table(first: str, *others: str) -> Table:
+    made = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    made.add_column(first)
+    for name in others:
+        made.add_column(name, justify="right", no_wrap=True)
+    return made

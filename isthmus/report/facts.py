@@ -1,0 +1,83 @@
+"""What a report is made of: pure data, worked out from a model, a setting and the plan that was chosen."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from isthmus.errors import InfeasibleCut, InvalidInput, InvalidPlan
+from partitioner.condition import Condition
+from partitioner.cost_model import ModelFacts
+from partitioner.frontier import Frontier, frontier_of
+from partitioner.menu import Menu, menu_of
+from partitioner.partition import partition_graph, plans_to_compare
+from partitioner.plan import InputForm, Plan
+from partitioner.plan_table import PlanEntry
+from partitioner.setting import Setting
+
+__all__ = ["Chapter", "Report", "chapter_of", "report_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """One question about one input form, and its answers.
+
+    plan: the chosen one. others: what it is compared with. frontier, menu: None where `why_none` says why.
+    measured: plans whose accuracy may have been measured.
+    """
+
+    setting: Setting
+    plan: Plan
+    others: tuple[Plan, ...]
+    frontier: Frontier | None
+    menu: Menu | None
+    why_none: str = ""
+    measured: tuple[PlanEntry, ...] = ()
+
+    @property
+    def condition(self) -> Condition:
+        """The link and the loads that were asked about."""
+        costing = self.setting.costing
+        return Condition(self.setting.link, costing.edge_load, costing.cloud_load)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A model and a chapter for each input form that was looked at.
+
+    Raises InvalidPlan where a chapter is about another model, InvalidInput where there is none.
+    """
+
+    model: ModelFacts
+    chapters: tuple[Chapter, ...]
+
+    def __post_init__(self) -> None:
+        if not self.chapters:
+            raise InvalidInput("report", "needs a chapter at least")
+        for chapter in self.chapters:
+            if chapter.plan.model_digest != self.model.digest:
+                raise InvalidPlan("report", "is about another model than its plan", value=chapter.plan.model)
+
+
+def chapter_of(model: ModelFacts, setting: Setting, plan: Plan, measured: tuple[PlanEntry, ...] = ()) -> Chapter:
+    """The chapter about `plan`, with the plans it is compared with, the frontier of `setting` and its menu.
+
+    Where no frontier can be made (limits that it cannot keep), the chapter says why.
+    """
+    others = plans_to_compare(model, setting)
+    try:
+        frontier = frontier_of(model, setting)
+    except InvalidInput as error:
+        return Chapter(setting, plan, others, None, None, str(error), measured)
+    return Chapter(setting, plan, others, frontier, menu_of(frontier), measured=measured)
+
+
+def report_of(model: ModelFacts, setting: Setting, plan: Plan) -> Report:
+    """The report about `plan`; where requests may bring the other input form too, with the best plan for that one."""
+    chapters = [chapter_of(model, setting, plan)]
+    if any(spec.preprocessing is not None for spec in model.interface.inputs):
+        form: InputForm = "tensor" if plan.form == "bytes" else "bytes"
+        other = replace(setting, costing=replace(setting.costing, form=form))
+        with suppress(InfeasibleCut):  # what forbids every cut of that form says nothing against this one
+            chapters.append(chapter_of(model, other, partition_graph(model, other)))
+    return Report(model, tuple(chapters))

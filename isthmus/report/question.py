@@ -1,0 +1,107 @@
+"""What was asked, of what, on what: the provenance of every number on the page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+
+from isthmus.report.facts import Chapter, Report
+from isthmus.report.html import listing, paragraph, section, table
+from isthmus.units import format_bandwidth, format_duration, format_flops, format_size
+from partitioner.cost_model import ModelFacts
+from partitioner.profiles import DeviceProfile
+from partitioner.setting import Setting
+
+__all__ = ["assumed_section", "question_section", "warnings_of"]
+
+
+def question_section(report: Report) -> str:
+    """The model and the two devices."""
+    setting = report.chapters[0].setting
+    devices = (("edge", setting.edge), ("cloud", setting.cloud))
+    columns = [_device(device, report.model) for _, device in devices]
+    facts = [(term, *(dict(column)[term] for column in columns)) for term, _ in columns[0]]
+    return section(
+        "The question",
+        listing(_model(report.model)),
+        table("The devices, as measured", ("", *(side for side, _ in devices)), facts, numbers_from=3),
+    )
+
+
+def _model(model: ModelFacts) -> Iterator[tuple[str, str]]:
+    graph = model.graph
+    yield "model", model.name
+    yield "digest", model.digest
+    flops = format_flops(sum(op.flops for op in graph.ops))
+    yield "size", f"{len(graph.ops)} ops, {flops} for one item, {format_size(_parameter_bytes(model))} of parameters"
+    for word, names in (("input", graph.inputs), ("output", dict.fromkeys(graph.outputs))):
+        for name in names:
+            tensor = graph.tensors[name]
+            yield word, f"{name}, {tensor.dtype} {list(tensor.shape_at(1))}, {format_size(tensor.bytes)}"
+
+
+def _parameter_bytes(model: ModelFacts) -> int:
+    return sum(op.parameter_bytes for op in model.graph.ops)
+
+
+def _device(device: DeviceProfile, model: ModelFacts) -> list[tuple[str, str]]:
+    taken = device.provenance
+    noisy = "noisy: repeats disagreed or the machine was busy" if taken.noisy else "quiet"
+    slowed = f"× {device.slowdown:g}, inside all its times" if device.slowdown != 1.0 else "none"
+    return [
+        ("device", f"{device.name} ({device.device})"),
+        ("engine", f"{device.engine}, {device.threads} thread{'' if device.threads == 1 else 's'}"),
+        ("times of the ops", _op_times(device, model)),
+        ("emulated slowdown", slowed),
+        ("peak", ", ".join(f"{format_flops(rate)}/s {dtype}" for dtype, rate in device.flops_per_s.items())),
+        ("memory", f"{format_size(device.memory_bytes_per_s)}/s"),
+        ("measured", f"{taken.measured_at} on {taken.host}"),
+        ("load then", f"{taken.load:.2f}; {noisy}"),
+        ("software", f"torch {taken.torch_version}, allocator {taken.allocator}"),
+    ]
+
+
+def _op_times(device: DeviceProfile, model: ModelFacts) -> str:
+    return "measured" if device.has_op_times(model.digest) else "not measured: guessed by the roofline"
+
+
+def warnings_of(report: Report) -> Iterator[str]:
+    """What a reader must know before any number: emulation, noise, guesses."""
+    setting = report.chapters[0].setting
+    for side, device in (("edge", setting.edge), ("cloud", setting.cloud)):
+        if device.slowdown != 1.0:
+            yield f"The {side} is emulated: this machine, slowed down {device.slowdown:g} times."
+        if not device.has_op_times(report.model.digest):
+            yield f"The {side}'s op times are guesses from its peak rates: run `isthmus profile`."
+        if device.provenance.noisy:
+            yield f"The {side}'s profile was taken on a busy machine and is flagged noisy."
+
+
+def assumed_section(chapters: Iterable[Chapter]) -> str:
+    """What no measurement says."""
+    lines: dict[str, str] = {}
+    for chapter in chapters:
+        lines.update(_assumed(chapter.setting))
+    return section(
+        "What is assumed",
+        paragraph("Predictions are sums of these and the measured times; a live system corrects them as it serves."),
+        listing(lines.items()),
+    )
+
+
+def _assumed(setting: Setting) -> Iterator[tuple[str, str]]:
+    costing, link = setting.costing, setting.link
+    up, down = format_bandwidth(link.uplink_bps), format_bandwidth(link.downlink_bps)
+    yield (
+        "link",
+        f"{up} up, {down} down, round trip {format_duration(link.rtt_s)}, half of it each way; as asked, not measured",
+    )
+    yield "loads", f"edge × {costing.edge_load:g}, cloud × {costing.cloud_load:g} (1: idle); no queue on either side"
+    yield "batch", f"{costing.batch} a request"
+    for size in costing.codecs:
+        fixed = f" + {format_size(size.fixed_bytes)}" if size.fixed_bytes else ""
+        yield f"codec {size.codec}", f"{size.ratio:g} of the tensor's bytes{fixed}; {size.provenance}"
+    if costing.form == "bytes":
+        file = costing.file
+        side = math.sqrt(file.pixels)
+        yield "file", f"{format_size(file.size_bytes)} and {file.pixels} pixels (as {side:.0f} × {side:.0f}) a request"
