@@ -125,8 +125,7 @@ def provenance_of(model: ModelFacts, setting: Setting) -> Mapping[str, str]:
 
 
 def _device_line(model: ModelFacts, device: DeviceProfile) -> str:
-    times = "measured op times" if device.has_op_times(model.digest) else "roofline"
     slowed = f", emulated slowdown {device.slowdown:g}x" if device.slowdown != 1.0 else ""
     noisy = ", noisy" if device.provenance.noisy else ""
     ran = f"{device.engine}, {device.threads} threads, {device.provenance.measured_at}"
-    return f"{device.name}: {times}, {ran}{slowed}{noisy}"
+    return f"{device.name}: {device.op_times_are(model.digest)}, {ran}{slowed}{noisy}"

@@ -143,6 +143,13 @@ class DeviceProfile:
         remedy = "measure the cut on this device"
         raise InvalidProfile("segment_times", f"hold no {segment} of that cut", value=wanted[2], remedy=remedy)
 
+    def op_times_are(self, model_digest: str) -> str:
+        """Where the times of that model's ops come from, in words: measured, scaled from what was, or the roofline."""
+        if not self.has_op_times(model_digest):
+            return "roofline"
+        scaled_from = self.provenance.scaled_from
+        return f"op times scaled from {scaled_from}" if scaled_from else "measured op times"
+
     def has_op_times(self, model_digest: str) -> bool:
         """Whether the ops of that model were measured here, at whatever batch."""
         return self._nearest_op_times(model_digest, 1) is not None

@@ -51,7 +51,7 @@ def _device(device: DeviceProfile, model: ModelFacts) -> list[tuple[str, str]]:
     return [
         ("device", f"{device.name} ({device.device})"),
         ("engine", f"{device.engine}, {device.threads} thread{'' if device.threads == 1 else 's'}"),
-        ("times of the ops", _op_times(device, model)),
+        ("times of the ops", device.op_times_are(model.digest)),
         ("emulated slowdown", slowed),
         ("peak", ", ".join(f"{format_flops(rate)}/s {dtype}" for dtype, rate in device.flops_per_s.items())),
         ("memory", f"{format_size(device.memory_bytes_per_s)}/s"),
@@ -59,10 +59,6 @@ def _device(device: DeviceProfile, model: ModelFacts) -> list[tuple[str, str]]:
         ("load then", f"{taken.load:.2f}; {noisy}"),
         ("software", f"torch {taken.torch_version}, allocator {taken.allocator}"),
     ]
-
-
-def _op_times(device: DeviceProfile, model: ModelFacts) -> str:
-    return "measured" if device.has_op_times(model.digest) else "not measured: guessed by the roofline"
 
 
 def warnings_of(report: Report) -> Iterator[str]:
@@ -73,6 +69,8 @@ def warnings_of(report: Report) -> Iterator[str]:
             yield f"The {side} is emulated: this machine, slowed down {device.slowdown:g} times."
         if not device.has_op_times(report.model.digest):
             yield f"The {side}'s op times are guesses from its peak rates: run `isthmus profile`."
+        if device.provenance.scaled_from:
+            yield f"The {side} was never measured: its profile is scaled from {device.provenance.scaled_from}."
         if device.provenance.noisy:
             yield f"The {side}'s profile was taken on a busy machine and is flagged noisy."
 

@@ -57,6 +57,12 @@ def test_a_model_that_was_not_given_falls_back_to_the_roofline(edge: DeviceProfi
     assert not planned.has_op_times(model.digest)
 
 
+def test_plans_say_that_its_times_are_scaled(edge: DeviceProfile, model: PlainModel) -> None:
+    planned = scaled(measured(edge, model), 2.0, 2.0, model)
+    assert edge.name in planned.op_times_are(model.digest)
+    assert scaled(edge).op_times_are(model.digest) == "roofline"
+
+
 @pytest.mark.parametrize("rate", [0.0, -1.0, math.nan, math.inf])
 def test_a_rate_that_is_none_is_refused_by_name(edge: DeviceProfile, rate: float) -> None:
     with pytest.raises(InvalidInput, match="flops_per_s"):
