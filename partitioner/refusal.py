@@ -111,6 +111,7 @@ def _forced(problem: ParametricProblem, graph: ModelGraph, side: str) -> frozens
     cuts = WeightedCuts(problem, three_axes(1.0))
 
     def may_leave(op: str) -> bool:
+        """Whether some cut has it on the other side."""
         pins = Pins(cloud=frozenset({op})) if side == "edge" else Pins(edge=frozenset({op}))
         try:
             cuts.solve((1.0, 1.0, 1.0), pins=pins)
