@@ -75,9 +75,15 @@ def judge(condition: Condition, plans: tuple[Plans, Plans, Plans], photo: Mappin
     chosen = steady_choice(a.plans, condition)
     hasty = ratio(quickest(a.plans, condition), condition, b)
     on_photo = steady_choice(a.with_sizes({"file": photo["file"]}).plans, condition)
-    judged = [ratio(chosen, condition, b), ratio(chosen, condition, repeat), hasty]
-    best = quickest(b.unsplit, condition)
-    return Verdict(condition, chosen, best, *judged, ratio(on_photo, condition, b.with_sizes(photo)))
+    return Verdict(
+        condition,
+        chosen,
+        best_unsplit=quickest(b.unsplit, condition),
+        ratio=ratio(chosen, condition, b),
+        repeat=ratio(chosen, condition, repeat),
+        hasty=hasty,
+        photo=ratio(on_photo, condition, b.with_sizes(photo)),
+    )
 
 
 def within(values: Sequence[float]) -> float:
