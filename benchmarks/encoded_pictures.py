@@ -22,7 +22,7 @@ from partitioner.codec_choice import DEFAULT_CODECS, CodecSize
 from partitioner.cost_model import Costing, FileFacts
 from partitioner.profiles import CodecRate, DeviceProfile
 
-__all__ = ["PictureCodecs", "measure_picture_codecs"]
+__all__ = ["PictureCodecs", "measure_picture_codecs", "photo_sizes"]
 
 JPEG, QUALITY = "jpeg", 95
 TENSOR_BYTES = 4 * 3 * SIDE * SIDE
@@ -61,6 +61,17 @@ def measure_picture_codecs(profile: DeviceProfile) -> tuple[PictureCodecs, Devic
     rates = {**profile.codec_rates, JPEG: _jpeg_rate(crops[0][0], jpegs[0])}
     bare = replace(profile, codec_rates=rates, preprocessing_s_per_pixel=0.0, preprocessing_fixed_s=0.0)
     return PictureCodecs({name: round(size) for name, size in sizes.items()}), bare
+
+
+def photo_sizes() -> list[Mapping[str, int]]:
+    """For each photo of the demo: bytes of its file, and of its 224 x 224 crop as PNG and as WebP."""
+    coded = {codec.name: codec for codec in (PngCodec(PREPROCESSING), WebpCodec(PREPROCESSING))}
+    files = [path.read_bytes() for path in demo_photos()]
+    crops = [pictures(ImageBatch((file,)), PREPROCESSING, "image") for file in files]
+    return [
+        {"file": len(file), **{name: len(c.encode_pictures("image", crop).data) for name, c in coded.items()}}
+        for file, crop in zip(files, crops, strict=True)
+    ]
 
 
 def _jpeg(picture: Any) -> bytes:

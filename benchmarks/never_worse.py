@@ -6,7 +6,8 @@ Process A measures the device, makes the menu and measures its cuts as whole seg
 B measures the same anew. A chooses, B judges: the chosen plan over the best of edge-only and cloud-only, whose input
 may be the tensor (raw, zstd) or, for pictures, the file (100 kB), PNG or lossless WebP (a smaller JPEG breaks the
 accuracy budget, which lossy splits keep). Wire bytes are the solver's, the same for all. The value is the ratio that 99
-% of the conditions stay within, for the worse model; none may pass 1.05. Floor: the same, judged by A's own repeat.
+% of the conditions stay within, for the worse model; none may pass 1.05. Floor: the same, judged by A's own repeat. On
+real photos PNG and WebP take other sizes than the choice expects: that is told apart, and is no part of the value.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
+from benchmarks.encoded_pictures import photo_sizes
 from benchmarks.figure import Figure, Options, bootstrap, machine, parse_options, report
 from benchmarks.repeated_profiles import Plans, measured_plans
 from partitioner.condition import Condition
@@ -32,7 +34,10 @@ SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was chosen, and what it takes over the best unsplit plan: by B, by A's repeat, and without the rule."""
+    """What was chosen, and what it takes over the best unsplit plan: by B, by A's repeat, and without the rule.
+
+    photo: by B on a photo whose file's length the choice knows, but not what PNG and WebP will make of it.
+    """
 
     condition: Condition
     chosen: MeasuredPlan
@@ -40,6 +45,7 @@ class Verdict:
     ratio: float
     repeat: float
     hasty: float
+    photo: float
 
 
 def conditions(count: int, seed: int) -> list[Condition]:
@@ -63,12 +69,21 @@ def ratio(chosen: MeasuredPlan, condition: Condition, judges: Plans) -> float:
     return judges.of(chosen).total_s(condition) / quickest(judges.unsplit, condition).total_s(condition)
 
 
-def judge(condition: Condition, a: Plans, repeat: Plans, b: Plans) -> Verdict:
+def judge(condition: Condition, plans: tuple[Plans, Plans, Plans], photo: Mapping[str, int]) -> Verdict:
     """Choose by A, judge by the others."""
+    a, repeat, b = plans
     chosen = steady_choice(a.plans, condition)
     hasty = ratio(quickest(a.plans, condition), condition, b)
-    best = quickest(b.unsplit, condition)
-    return Verdict(condition, chosen, best, ratio(chosen, condition, b), ratio(chosen, condition, repeat), hasty)
+    on_photo = steady_choice(a.with_sizes({"file": photo["file"]}).plans, condition)
+    return Verdict(
+        condition,
+        chosen,
+        best_unsplit=quickest(b.unsplit, condition),
+        ratio=ratio(chosen, condition, b),
+        repeat=ratio(chosen, condition, repeat),
+        hasty=hasty,
+        photo=ratio(on_photo, condition, b.with_sizes(photo)),
+    )
 
 
 def within(values: Sequence[float]) -> float:
@@ -95,6 +110,7 @@ def summary(source: str, plans: tuple[Plans, Plans, Plans], verdicts: Sequence[V
     """The figures of one model."""
     name = source.partition(":")[2]
     words = {"ratio": "judged by B", "repeat": "judged by A's repeat", "hasty": "judged by B, the rule left out"}
+    words |= {"photo": "judged by B on real photos"}
     ratios = {title: [getattr(verdict, way) for verdict in verdicts] for way, title in words.items()}
     worst = sorted(verdicts, key=lambda verdict: -verdict.ratio)[:SHOWN]
     return {
@@ -121,12 +137,12 @@ def drift(one: Plans, other: Plans) -> str:
 
 def figure(options: Options) -> Figure:
     """Measure and judge both models; the figure is that of the worse one."""
-    drawn = conditions(CASES, options.seed)
-    details: dict[str, object] = {"goal for all": GOAL_ALL}
+    drawn, photos = conditions(CASES, options.seed), photo_sizes()
+    details: dict[str, object] = {"goal for all": GOAL_ALL, "bytes of the photos": photos}
     by_model: list[list[Verdict]] = []
     for source in SOURCES:
         plans = measured_plans(source, (BANDWIDTHS_BPS, SLOWDOWNS), options.quick)
-        by_model.append([judge(condition, *plans) for condition in drawn])
+        by_model.append([judge(condition, plans, photos[i % len(photos)]) for i, condition in enumerate(drawn)])
         details |= summary(source, plans, by_model[-1])
     ratios = max(([verdict.ratio for verdict in found] for found in by_model), key=within)
     floor = max(within([verdict.repeat for verdict in found]) for found in by_model)

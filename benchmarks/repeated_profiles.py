@@ -62,9 +62,18 @@ class Plans:
         """The same plan as measured here."""
         return next(plan for plan in self.plans if plan.plan.plan_id == other.plan.plan_id)
 
+    def with_sizes(self, sizes: Mapping[str, int]) -> Plans:
+        """The plans where a picture takes that many bytes by these codecs."""
+        return Plans(tuple(_resized(plan, sizes) for plan in self.plans))
+
     def paired(self, other: Plans) -> Iterator[tuple[MeasuredPlan, MeasuredPlan]]:
         """Each plan here and there."""
         return zip(self.plans, other.plans, strict=True)
+
+
+def _resized(plan: MeasuredPlan, sizes: Mapping[str, int]) -> MeasuredPlan:
+    uplink_bytes = sum(sizes.get(tensor.codec, tensor.bytes) for tensor in plan.plan.boundary)
+    return replace(plan, costs=replace(plan.costs, uplink_bytes=float(uplink_bytes)))
 
 
 def measured_plans(source: str, domain: tuple[Bounds, Bounds], quick: bool) -> tuple[Plans, Plans, Plans]:
