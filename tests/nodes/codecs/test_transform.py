@@ -152,6 +152,13 @@ def test_a_damaged_table_is_refused_or_still_one(position: int, value: int, cut:
         assert made.name == "transform"
 
 
+def test_a_table_with_more_after_its_end_is_refused() -> None:
+    content = zstandard.ZstdDecompressor().decompress(base64.b64decode(SMALL_TABLE))
+    longer = zstandard.ZstdCompressor().compress(content + b"\0")
+    with pytest.raises(InvalidPlan, match="after its end"):
+        codec("transform", {"table": base64.b64encode(longer).decode()})
+
+
 SMALL_TABLE = fit_transform(activations(6), activations(6, seed=2)).table(20.0).to_text()
 
 
