@@ -9,7 +9,7 @@ from isthmus.units import format_duration, format_flops, format_size
 from partitioner.graph import ModelGraph
 from partitioner.picture_lanes import BOX_WIDTH, PILL_HEIGHT, PILL_WIDTH, Box, Bypass, Layout, Pill, layout_of
 from partitioner.picture_stages import Stage, stages_of
-from partitioner.picture_style import MARKERS, STYLE
+from partitioner.picture_style import STYLE, markers
 from partitioner.plan import Plan
 from partitioner.svg import element, escaped, shortened, text, wrapped
 
@@ -34,12 +34,12 @@ def cut_picture(
     stages = stages_of(graph, graph.check_closed(plan.edge_ops), most_stages)
     layout = layout_of(graph, plan, stages, _BOXES_TOP)
     drawing = _Drawing(graph, plan, stages, layout, op_seconds or {})
-    body = "\n".join(drawing.parts())
-    height = drawing.height
-    sizes = f'width="{layout.width:g}" height="{height:g}" viewBox="0 0 {layout.width:g} {height:g}"'
+    width, height = f"{layout.width:g}", f"{drawing.height:g}"
+    head = f"<title>{escaped(_headline(graph, plan))}</title>\n<style>{STYLE}</style>\n{markers(plan.plan_id)}"
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="cut" role="img" {sizes}>\n'
-        f"<title>{escaped(_headline(graph, plan))}</title>\n<style>{STYLE}</style>\n{MARKERS}\n{body}\n</svg>\n"
+        '<svg xmlns="http://www.w3.org/2000/svg" class="cut" role="img" '
+        f'width="{width}" height="{height}" viewBox="0 0 {width} {height}">\n'
+        f"{head}\n" + "\n".join(drawing.parts()) + "\n</svg>\n"
     )
 
 
@@ -136,11 +136,11 @@ class _Drawing:
         boxes = self._layout.boxes
         for a, b in self._layout.steps:
             x = boxes[a].x + BOX_WIDTH / 2
-            yield _wire("wire", f"M{x:g},{boxes[a].y + boxes[a].height:g} V{boxes[b].y:g}", "isthmus-arrow")
+            yield _wire("wire", f"M{x:g},{boxes[a].y + boxes[a].height:g} V{boxes[b].y:g}", self._plan)
         for bypass in self._layout.bypasses:
-            yield from _around(boxes, bypass)
+            yield from _around(boxes, bypass, self._plan)
         for pill in self._layout.pills:
-            yield from _across(boxes, pill)
+            yield from _across(boxes, pill, self._plan)
 
     def _box(self, box: Box) -> Iterator[str]:
         if box.kind != "stage":
@@ -241,31 +241,30 @@ def _rect(x: float, y: float, width: float, height: float, kind: str, radius: fl
     return element("rect", x=x, y=y, width=width, height=height, rx=radius, class_=kind)
 
 
-def _wire(kind: str, path: str, marker: str) -> str:
-    return element("path", d=path, class_=kind, marker_end=f"url(#{marker})")
+def _wire(kind: str, path: str, plan: Plan) -> str:
+    head = "cut-arrow" if kind == "crossing" else "arrow"
+    return element("path", d=path, class_=kind, marker_end=f"url(#isthmus-{head}-{plan.plan_id})")
 
 
-def _around(boxes: Sequence[Box], bypass: Bypass) -> Iterator[str]:
+def _around(boxes: Sequence[Box], bypass: Bypass, plan: Plan) -> Iterator[str]:
     """Out of the source's side, down the bypass, and back into the side of each sink."""
     source = boxes[bypass.source]
     out = source.x if bypass.x < source.x else source.x + BOX_WIDTH
     start = source.middle + source.height / 4
     for sink in bypass.sinks:
         end = boxes[sink].middle - boxes[sink].height / 4
-        yield _wire("wire", f"M{out:g},{start:g} H{bypass.x:g} V{end:g} H{out:g}", "isthmus-arrow")
+        yield _wire("wire", f"M{out:g},{start:g} H{bypass.x:g} V{end:g} H{out:g}", plan)
 
 
-def _across(boxes: Sequence[Box], pill: Pill) -> Iterator[str]:
+def _across(boxes: Sequence[Box], pill: Pill, plan: Plan) -> Iterator[str]:
     """From a box to the pill, and from the pill to the boxes of the other side."""
     near, far = (pill.x, pill.x + PILL_WIDTH) if pill.up else (pill.x + PILL_WIDTH, pill.x)
     middle = pill.y + PILL_HEIGHT / 2
     source = boxes[pill.source]
-    yield _wire(
-        "crossing", _curve(source.x + (BOX_WIDTH if pill.up else 0), source.middle, near, middle), "isthmus-cut"
-    )
+    yield _wire("crossing", _curve(source.x + (BOX_WIDTH if pill.up else 0), source.middle, near, middle), plan)
     for sink in pill.sinks:
         end = boxes[sink]
-        yield _wire("crossing", _curve(far, middle, end.x + (0 if pill.up else BOX_WIDTH), end.middle), "isthmus-cut")
+        yield _wire("crossing", _curve(far, middle, end.x + (0 if pill.up else BOX_WIDTH), end.middle), plan)
 
 
 def _curve(x0: float, y0: float, x1: float, y1: float) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["DARK", "LIGHT", "MARKERS", "PART_COLOURS", "STYLE"]
+__all__ = ["DARK", "LIGHT", "PART_COLOURS", "STYLE", "markers"]
 
 PART_COLOURS = {"edge": "#f6c177", "uplink": "#eb9db4", "cloud": "#9ccfd8", "downlink": "#c4b2ea"}
 """The colours of the parts of a request's time, under dark text."""
@@ -50,13 +50,13 @@ STYLE = (
     + (".cut .on-part{fill:#26233a}")
 )
 
-MARKERS = (
-    "<defs>"
-    + "".join(
-        f'<marker id="isthmus-{name}" viewBox="0 0 8 8" refX="8" refY="4" orient="auto" '
+
+def markers(owner: str) -> str:
+    """The arrow heads of one picture. owner: what tells its ids from those of another picture on the same page."""
+    heads = "".join(
+        f'<marker id="isthmus-{kind}-{owner}" viewBox="0 0 8 8" refX="8" refY="4" orient="auto" '
         f'markerUnits="userSpaceOnUse" markerWidth="10" markerHeight="10">'
         f'<path d="M0,0 L8,4 L0,8 z" class="{kind}"/></marker>'
-        for name, kind in (("arrow", "arrow"), ("cut", "cut-arrow"))
+        for kind in ("arrow", "cut-arrow")
     )
-    + "</defs>"
-)
+    return f"<defs>{heads}</defs>"

@@ -35,7 +35,7 @@ def accuracy_section(chapter: Chapter, op_count: int) -> str:
             "Plans with lossy codecs: how far they agree with the whole model, over the bytes of one item.",
         ),
         table(
-            "The same as numbers",
+            "Accuracy and bytes as numbers",
             ("plan", "going up", "bytes up", "metric", "value", "samples"),
             [_row(entry, accuracy, op_count) for entry, accuracy in points],
             numbers_from=2,

@@ -24,7 +24,7 @@ svg{max-width:100%;height:auto;display:block}
 table{border-collapse:collapse;font-size:14px;min-width:50%}
 th,td{padding:5px 14px 5px 0;text-align:left;vertical-align:top;border-bottom:1px solid var(--rule)}
 th{font-weight:bold;border-bottom:2px solid var(--rule)}.n{text-align:right;white-space:nowrap;
-font-variant-numeric:tabular-nums}td{overflow-wrap:anywhere;min-width:3em}td.n{overflow-wrap:normal}
+font-variant-numeric:tabular-nums}td{overflow-wrap:anywhere;min-width:3.4em}td.n{overflow-wrap:normal;min-width:0}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:4px 18px;font-size:15px;margin:8px 0 16px}
 dt{color:var(--dim)}dd{margin:0;overflow-wrap:anywhere}
 .code{display:inline-block;min-width:2em;text-align:center;font-weight:bold;border-left:14px solid var(--c);
@@ -43,6 +43,7 @@ padding-left:6px;white-space:nowrap;print-color-adjust:exact}
 @media print{{:root{{color-scheme:light;{_LIGHT}}}body{{max-width:none;padding:0;font-size:11pt}}
 figure,tr,dl{{break-inside:avoid}}h2,h3,caption{{break-after:avoid}}.scroll{{overflow:visible}}
 table{{font-size:9pt}}.cut{{max-height:23cm}}}}
-@media (max-width:640px){{dl{{grid-template-columns:1fr;gap:0}}dd{{margin-bottom:8px}}}}
+@media (max-width:640px){{dl{{grid-template-columns:1fr;gap:0}}dd{{margin-bottom:8px}}
+figure{{overflow-x:auto}}figure svg{{max-width:none;width:820px}}td+td:not(.n){{min-width:9em}}}}
 """
 )

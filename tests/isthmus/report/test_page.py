@@ -1,0 +1,188 @@
+"""The report's page: whole, self-contained, and its numbers are the plans'."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from isthmus.errors import InvalidInput, InvalidPlan
+from isthmus.report import Report, report_page
+from isthmus.units import format_bandwidth, format_duration, format_size
+from partitioner.condition import Condition
+from partitioner.link import Link
+from partitioner.plan_table import Accuracy, PlanCosts, PlanEntry
+from partitioner.profiles import AffineTime
+
+_PARTS = ("edge_s", "uplink_s", "cloud_s", "downlink_s", "total_s")
+
+
+def _tree(page: str) -> ET.Element:
+    return ET.fromstring(page)
+
+
+def _tables(page: str) -> dict[str, list[list[str]]]:
+    """Rows of cells by caption; of tables of one caption, the first chapter's."""
+    found: dict[str, list[list[str]]] = {}
+    for table in _tree(page).iter("table"):
+        rows = [["".join(cell.itertext()) for cell in row] for row in table.iter("tr")]
+        found.setdefault(table.findtext("caption") or "", rows)
+    return found
+
+
+def _table(page: str, start: str) -> list[list[str]]:
+    return next(rows for caption, rows in _tables(page).items() if caption.startswith(start))
+
+
+def _said(page: str) -> str:
+    return " ".join("".join(_tree(page).itertext()).split())
+
+
+@pytest.fixture(scope="module")
+def page(report: Report) -> str:
+    """Made once: all tests only read it."""
+    return report_page(report)
+
+
+def test_it_is_well_formed_and_needs_nothing_from_outside(page: str) -> None:
+    assert _tree(page).tag == "html"
+    outside = re.findall(r"https?://[^\"]*|href|src=|@import|<script|url\((?!#isthmus-)", page)
+    assert set(outside) == {"http://www.w3.org/2000/svg"}
+
+
+def test_names_are_escaped(page: str) -> None:
+    assert "small <&> model" in _said(page)
+    assert "small &lt;&amp;&gt; model" in page
+
+
+def test_no_two_elements_have_one_id(page: str) -> None:
+    ids = re.findall(r' id="([^"]+)"', page)
+    assert page.count('class="cut"') == 2
+    assert len(ids) == len(set(ids)) == 4
+
+
+def test_the_breakdown_holds_the_plans_own_numbers(page: str, report: Report) -> None:
+    chapter = report.chapters[0]
+    rows = _table(page, "The same as numbers. Uplink")[1:]
+    assert rows[0][2:7] == [format_duration(getattr(chapter.plan.predicted, part)) for part in _PARTS]
+    plans = {plan.plan_id: plan for plan in (chapter.plan, *chapter.others)}
+    assert [row[2:7] for row in rows] == [
+        [format_duration(getattr(plan.predicted, part)) for part in _PARTS] for plan in plans.values()
+    ]
+
+
+def test_every_cloud_only_encoding_of_a_file_is_there(page: str) -> None:
+    said = _said(page)
+    assert all(f"cloud-only, image as {codec}" in said for codec in ("file", "png"))
+
+
+def test_every_tensor_that_crosses_is_named_with_its_bytes(page: str, report: Report) -> None:
+    rows = _table(page, "What crosses")[1:]
+    plan = report.chapters[0].plan
+    assert [(row[0], row[2], row[4]) for row in rows] == [
+        (tensor.tensor, tensor.codec, f"{tensor.bytes:,}") for tensor in (*plan.boundary, *plan.downlink)
+    ]
+
+
+def test_the_frontier_table_holds_every_plan(page: str, report: Report) -> None:
+    frontier = report.chapters[0].frontier
+    assert frontier is not None
+    rows = _table(page, "The plans, those with most ops")[1:]
+    assert [row[4:] for row in rows] == [
+        [
+            format_size(entry.costs.uplink_bytes),
+            format_size(entry.costs.downlink_bytes),
+            format_duration(entry.costs.edge_s),
+            format_duration(entry.costs.cloud_s),
+        ]
+        for entry in frontier.plans
+    ]
+
+
+@pytest.mark.parametrize("bandwidth", ["100kbps", "4mbps", "300mbps"])
+def test_the_curve_at_the_bandwidth_asked_about_is_the_chosen_plan(
+    report_over: Callable[[str], Report], bandwidth: str
+) -> None:
+    report = report_over(bandwidth)
+    page, plan = report_page(report), report.chapters[0].plan
+    bps = report.chapters[0].setting.link.uplink_bps
+    assert f"asked: {format_bandwidth(bps)}" in _said(page)
+    rows = _table(page, "The pieces of the curve")[1:]
+    (here,) = [row for row in rows if _bps(row[4]) <= bps < _bps(row[5])]
+    assert here[2] == (", ".join(f"{t.tensor} as {t.codec}" for t in plan.boundary) or "nothing")
+
+
+def _bps(said: str) -> float:
+    if said in ("0", "any"):
+        return 0.0 if said == "0" else float("inf")
+    number, unit = said.split()
+    return float(number) * {"kbit/s": 1e3, "Mbit/s": 1e6, "Gbit/s": 1e9}[unit]
+
+
+def test_the_map_names_the_frontiers_best_plan(page: str, report: Report) -> None:
+    chapter = report.chapters[0]
+    assert chapter.frontier is not None
+    (head, *rows) = _table(page, "Rows of that map (round trip")
+    codes = {row[0]: row[1] for row in _table(page, "The plans, those with most ops")[1:]}
+    for row in (rows[0], rows[-1]):
+        for said, code in zip(head[1:], row[1:], strict=True):
+            bps, load = _bps(said), float(row[0].removeprefix("× "))
+            link = Link(bps, bps, chapter.setting.link.rtt_s)
+            best = chapter.frontier.best(Condition(link, cloud_load=load)).plan
+            expected = {"edge-only": "edge-only", "cloud-only": "cloud-only,"}.get(
+                best.kind, f"split after {len(best.edge_ops)} "
+            )
+            assert codes[code].startswith(expected)
+
+
+def test_the_menu_says_what_it_guarantees(page: str, report: Report) -> None:
+    menu = report.chapters[0].menu
+    assert menu is not None
+    assert f"at most {menu.excess:.2%} slower" in _said(page)
+    assert f"The menu: {len(menu.cuts)} cut" in _said(page)
+
+
+def test_emulation_guesses_and_noise_come_before_the_numbers(model: object, report: Report) -> None:
+    setting = report.chapters[0].setting
+    noisy = replace(setting.cloud, provenance=replace(setting.cloud.provenance, noisy=True))
+    chapter = replace(report.chapters[0], setting=replace(setting, cloud=noisy))
+    said = _said(report_page(Report(report.model, (chapter,))))
+    start = said[: said.index("The question")]
+    assert "The edge is emulated: this machine, slowed down 40 times." in start
+    assert "The cloud's op times are guesses from its peak rates" in start
+    assert "The cloud's profile was taken on a busy machine" in start
+
+
+def test_where_no_accuracy_was_measured_the_page_says_so(page: str) -> None:
+    assert "No accuracy was measured; lossy codecs are allowed all the same." in _said(page)
+    assert "Accuracy against bytes" not in page
+
+
+def test_measured_accuracy_is_plotted_and_listed(report: Report) -> None:
+    none = AffineTime(0.0, 0.0)
+    costs = PlanCosts(none, none, 0, 1568.0, 0, 20.0, none)
+    entry = PlanEntry(report.chapters[0].plan, costs, accuracy=Accuracy("top1_agreement", 0.9875, 80))
+    page = report_page(Report(report.model, (replace(report.chapters[0], measured=(entry,)),)))
+    assert _table(page, "Accuracy and bytes")[1:][0][2:] == ["1.57 kB", "top1 agreement", "0.9875", "80"]
+    assert "0.9875 at 1.57 kB" in _said(page)
+
+
+def test_without_a_frontier_the_page_says_why(report: Report) -> None:
+    bare = replace(report.chapters[0], frontier=None, menu=None, why_none="limits that it cannot keep")
+    said = _said(report_page(Report(report.model, (bare,))))
+    assert "Not on this page: limits that it cannot keep." in said
+    assert "The frontier" not in said
+
+
+def test_a_plan_of_another_model_is_refused(report: Report) -> None:
+    stranger = replace(report.chapters[0].plan, model_digest="0" * 64)
+    with pytest.raises(InvalidPlan, match="another model"):
+        Report(report.model, (replace(report.chapters[0], plan=stranger),))
+
+
+def test_a_report_about_nothing_is_refused(report: Report) -> None:
+    with pytest.raises(InvalidInput, match="chapter"):
+        Report(report.model, ())
