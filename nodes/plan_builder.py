@@ -74,6 +74,7 @@ class PlanBuilder:
     def with_cloud(self, cuts: Iterable[tuple[str, ...]], cloud_engine: str = "eager") -> tuple[ReadyPlan, ...]:
         """Cloud-only in each encoding and form, and each cut in each codec that suits it, for clouds of that engine."""
         plans = [*self._forms(self._measured(self._plan((), {}, "raw")))]
+        plans.append(self._measured(self._plan((), {}, "zstd")))  # tokens shrink to a fraction; files have image codecs
         if self._files:
             plans.extend(
                 self._measured(replace(self._plan((), dict.fromkeys(self._files, name)), form="bytes"))
