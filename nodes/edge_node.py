@@ -137,7 +137,7 @@ class EdgeNode:
             wire_bytes=answer.wire_bytes,
             finished_by=answer.finished_by,
             reason=choice.reason,
-            predicted_s=choice.predicted.total_s,
+            predicted=choice.predicted,
         )
 
     def _learn(self, request: InferRequest, entry: PlanEntry, answer: Answer) -> None:

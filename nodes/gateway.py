@@ -8,6 +8,7 @@ from typing import Protocol
 import torch
 
 from nodes.inputs import ModelInputs
+from partitioner.plan import Prediction
 
 __all__ = ["Gateway", "InferRequest", "InferResult", "ModelDescription", "StageTimings", "TensorDescription"]
 
@@ -48,7 +49,8 @@ class StageTimings:
 class InferResult:
     """The answer: outputs by name in the model's order, the plan that made them, where the time went, and why.
 
-    finished_by: "cloud", or "edge" when the edge computed everything (by plan, or because the cloud did not answer).
+    predicted: by stage, waits included. finished_by: "cloud", or "edge" when the edge computed everything (by plan, or
+    because the cloud did not answer).
     """
 
     request_id: str
@@ -58,7 +60,7 @@ class InferResult:
     wire_bytes: int
     finished_by: str
     reason: str
-    predicted_s: float
+    predicted: Prediction
 
 
 @dataclass(frozen=True, slots=True)

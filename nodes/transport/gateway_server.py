@@ -163,7 +163,11 @@ def _response(request: oip.ModelInferRequest, result: InferResult, model: str, v
             "isthmus_wire_bytes": result.wire_bytes,
             "isthmus_finished_by": result.finished_by,
             "isthmus_reason": result.reason,
-            "isthmus_predicted_ms": result.predicted_s * 1e3,
+            "isthmus_predicted_ms": result.predicted.total_s * 1e3,
+            "isthmus_predicted_edge_ms": result.predicted.edge_s * 1e3,
+            "isthmus_predicted_uplink_ms": result.predicted.uplink_s * 1e3,
+            "isthmus_predicted_cloud_ms": result.predicted.cloud_s * 1e3,
+            "isthmus_predicted_downlink_ms": result.predicted.downlink_s * 1e3,
         },
     )
     return response
