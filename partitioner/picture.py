@@ -207,6 +207,8 @@ def _in(seconds: Mapping[str, float], part: str) -> str:
 
 def _repeated(stage: Stage, most: int) -> str:
     """What the stage does, and how often, in about `most` characters; a single op has its name."""
+    if len(stage.ops) == 1 and stage.label[0] in stage.ops[0]:
+        return shortened(stage.ops[0], most)
     if len(stage.ops) == 1 and len(stage.label[0]) < most - 8:
         return f"{stage.label[0]}: {shortened(stage.ops[0], most - len(stage.label[0]) - 2)}"
     if stage.repeats == 1:

@@ -80,11 +80,17 @@ def assumed_section(chapters: Iterable[Chapter]) -> str:
     lines: dict[str, str] = {}
     for chapter in chapters:
         lines.update(_assumed(chapter.setting))
+        lines.update((key, said) for key, said in chapter.plan.provenance.items() if _is_more(key))
     return section(
         "What is assumed",
         paragraph("Predictions are sums of these and the measured times; a live system corrects them as it serves."),
         listing(lines.items()),
     )
+
+
+def _is_more(key: str) -> bool:
+    """Whether a line of a plan's provenance says what the page does not say elsewhere, as its objective."""
+    return key not in ("edge", "cloud", "link", "batch", "file") and not key.startswith("codec ")
 
 
 def _assumed(setting: Setting) -> Iterator[tuple[str, str]]:

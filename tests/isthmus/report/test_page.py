@@ -170,6 +170,12 @@ def test_measured_accuracy_is_plotted_and_listed(report: Report) -> None:
     assert "0.9875 at 1.57 kB" in _said(page)
 
 
+def test_what_else_the_plan_knows_of_its_making_is_listed(report: Report) -> None:
+    chapter = report.chapters[0]
+    plan = replace(chapter.plan, provenance={**chapter.plan.provenance, "objective": "least energy"})
+    assert "objectiveleast energy" in _said(report_page(Report(report.model, (replace(chapter, plan=plan),))))
+
+
 def test_without_a_frontier_the_page_says_why(report: Report) -> None:
     bare = replace(report.chapters[0], frontier=None, menu=None, why_none="limits that it cannot keep")
     said = _said(report_page(Report(report.model, (bare,))))
