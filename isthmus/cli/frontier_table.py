@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
 
 from isthmus.units import format_bandwidth, format_duration, format_size
-
-if TYPE_CHECKING:
-    from partitioner.frontier import Frontier, FrontierPlan
+from partitioner.bandwidth_pieces import TimeLine, pieces_of
+from partitioner.frontier import Frontier, FrontierPlan
 
 __all__ = ["bandwidths_won", "frontier_lines"]
 
@@ -33,31 +31,15 @@ def frontier_lines(frontier: Frontier, rtt_s: float) -> Iterator[str]:
 
 
 def bandwidths_won(frontier: Frontier, rtt_s: float) -> Mapping[int, tuple[float, float]]:
-    """The bandwidths, in bits per second, from and to which each plan (by number) is the best on idle devices.
-
-    The time is linear in seconds a bit: the best plan changes where the next less steep line crosses.
-    """
-    lines = [_line(entry, frontier.downlink_ratio, rtt_s) for entry in frontier.plans]
-    best = min(range(len(lines)), key=lines.__getitem__)
-    won, price = {}, 0.0
-    while True:
-        crossings = [
-            ((lines[other][0] - lines[best][0]) / (lines[best][1] - lines[other][1]), other)
-            for other in range(len(lines))
-            if lines[other][1] < lines[best][1]
-        ]
-        until, after = min(crossings, default=(math.inf, best), key=lambda one: (one[0], lines[one[1]][1]))
-        won[best] = (1 / until if until > 0 else math.inf, 1 / price if price > 0 else math.inf)
-        if after == best:
-            return won
-        best, price = after, until
+    """The bandwidths, in bits per second, from and to which each plan (by number) is the best on idle devices."""
+    pieces = pieces_of([_line(entry, frontier.downlink_ratio, rtt_s) for entry in frontier.plans])
+    return {piece.line: (piece.from_bps, piece.to_bps) for piece in pieces}
 
 
-def _line(entry: FrontierPlan, downlink_ratio: float, rtt_s: float) -> tuple[float, float]:
-    """Seconds without the wire, and bits on it, the downlink's counted at the uplink's speed."""
+def _line(entry: FrontierPlan, downlink_ratio: float, rtt_s: float) -> TimeLine:
     costs = entry.costs
     fixed_s = costs.edge_s + costs.cloud_s + (0.0 if entry.plan.kind == "edge-only" else rtt_s)
-    return fixed_s, 8 * (costs.uplink_bytes + downlink_ratio * costs.downlink_bytes)
+    return TimeLine(fixed_s, 8 * (costs.uplink_bytes + downlink_ratio * costs.downlink_bytes))
 
 
 def _range(least_bps: float, most_bps: float) -> str:

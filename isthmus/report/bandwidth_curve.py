@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from isthmus.report.axes import LogAxis, frame
-from isthmus.report.bandwidth_pieces import Piece, TimeLine, pieces_of
 from isthmus.report.facts import Chapter
 from isthmus.report.html import figure, section, swatch, table
 from isthmus.report.plan_names import PlanName, codecs_of
 from isthmus.units import format_bandwidth, format_duration
+from partitioner.bandwidth_pieces import Piece, TimeLine, pieces_of
 from partitioner.condition import Condition
 from partitioner.frontier import Frontier, FrontierPlan
 from partitioner.link import Link

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isthmus.report.bandwidth_pieces import TimeLine, pieces_of
+from partitioner.bandwidth_pieces import TimeLine, pieces_of
 
 _LINES = st.lists(
     st.builds(TimeLine, st.floats(0, 10, allow_subnormal=False), st.integers(0, 10**8)), min_size=1, max_size=12
