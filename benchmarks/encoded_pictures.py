@@ -20,7 +20,8 @@ from nodes.measure.timing import measure
 from nodes.preprocessing import ImageBatch, pictures
 from partitioner.codec_choice import DEFAULT_CODECS, CodecSize
 from partitioner.cost_model import Costing, FileFacts
-from partitioner.profiles import CodecRate, DeviceProfile
+from partitioner.measurements import CodecRate
+from partitioner.profiles import DeviceProfile
 
 __all__ = ["PictureCodecs", "measure_picture_codecs", "photo_sizes"]
 

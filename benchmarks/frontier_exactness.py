@@ -23,11 +23,12 @@ from partitioner.cost_model import Costing, model_costs
 from partitioner.front_end import model_from_module
 from partitioner.frontier import Frontier, frontier_of
 from partitioner.link import Link
+from partitioner.measurements import CodecRate, Measurement, OpTimes, Provenance
 from partitioner.menu import menu_of
 from partitioner.min_cut import solve
 from partitioner.model import Model
 from partitioner.parametric_model import parametric_model
-from partitioner.profiles import CodecRate, DeviceProfile, Measurement, OpTimes, Provenance
+from partitioner.profiles import DeviceProfile
 from partitioner.setting import Setting
 from partitioner.supported_cuts import supported_cuts
 from tests.partitioner.conftest import ARCHITECTURES

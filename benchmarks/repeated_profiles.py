@@ -25,10 +25,11 @@ from partitioner.cost_model import Costing
 from partitioner.frontier import frontier_of
 from partitioner.link import Link
 from partitioner.measured_plan import MeasuredPlan, measured_plan
+from partitioner.measurements import SegmentTime
 from partitioner.menu import Domain, menu_of
 from partitioner.model import Model
 from partitioner.plan import InputForm
-from partitioner.profiles import DeviceProfile, SegmentTime
+from partitioner.profiles import DeviceProfile
 from partitioner.setting import Setting
 
 __all__ = ["Plans", "measured_plans"]

@@ -27,12 +27,13 @@ from partitioner.codec_choice import DEFAULT_CODECS
 from partitioner.cost_model import Costing
 from partitioner.frontier import frontier_of
 from partitioner.link import Link
+from partitioner.measurements import AffineTime
 from partitioner.menu import menu_of
 from partitioner.model import Model
 from partitioner.partition import Setting
 from partitioner.plan import InputForm, Plan
 from partitioner.plan_table import EngineDifference, PlanCosts, PlanEntry
-from partitioner.profiles import AffineTime, DeviceProfile
+from partitioner.profiles import DeviceProfile
 
 __all__ = ["PlanBuilder", "with_cloud_times"]
 

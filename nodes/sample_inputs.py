@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from typing import cast
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from nodes.inputs import ModelInputs
 from nodes.preprocessing import ImageBatch
 from partitioner.model import Model
 
-__all__ = ["sample_file", "sample_inputs"]
+__all__ = ["calibration_batches", "sample_file", "sample_inputs", "sample_tensors"]
 
 SAMPLE_WIDTH, SAMPLE_HEIGHT = 640, 480
 
@@ -51,3 +52,14 @@ def sample_inputs(model: Model, batch: int, files: Collection[str] = ()) -> Mode
         else:
             values[name] = torch.ones(info.shape_at(batch), dtype=dtype)
     return ModelInputs(values, batch)
+
+
+def sample_tensors(model: Model, batch: int) -> tuple[torch.Tensor, ...]:
+    """The same as tensors alone, one an input in the model's order."""
+    return tuple(cast(torch.Tensor, value) for value in sample_inputs(model, batch).values.values())
+
+
+def calibration_batches(inputs: tuple[torch.Tensor, ...], size: int) -> Iterator[tuple[torch.Tensor, ...]]:
+    """Calibration inputs, `size` items at a time."""
+    for start in range(0, len(inputs[0]), size):
+        yield tuple(tensor[start : start + size] for tensor in inputs)

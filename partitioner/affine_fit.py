@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from partitioner.profiles import AffineTime
+from partitioner.measurements import AffineTime
 
 __all__ = ["affine_residual", "affine_time"]
 

@@ -10,7 +10,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["Piece", "TimeLine", "pieces_of"]
+from partitioner.condition import Condition
+from partitioner.frontier import Frontier
+
+__all__ = ["Piece", "TimeLine", "pieces_of", "time_lines"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,16 @@ class Piece:
     line: int
     from_bps: float
     to_bps: float
+
+
+def time_lines(frontier: Frontier, condition: Condition) -> list[TimeLine]:
+    """The time of each plan of `frontier` over the uplink's bandwidth, round trip and loads as in `condition`."""
+    lines = []
+    for entry in frontier.plans:
+        costs, trip_s = entry.costs, 0.0 if entry.plan.kind == "edge-only" else condition.link.rtt_s
+        fixed_s = math.fsum((condition.edge_load * costs.edge_s, condition.cloud_load * costs.cloud_s, trip_s))
+        lines.append(TimeLine(fixed_s, 8 * (costs.uplink_bytes + frontier.downlink_ratio * costs.downlink_bytes)))
+    return lines
 
 
 def pieces_of(lines: Sequence[TimeLine]) -> tuple[Piece, ...]:

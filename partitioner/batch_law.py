@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from partitioner.affine_fit import affine_residual, affine_time
-from partitioner.profiles import AffineTime, DeviceProfile
+from partitioner.measurements import AffineTime
+from partitioner.profiles import DeviceProfile
 
 __all__ = ["BatchLaw", "batch_law"]
 
@@ -25,8 +26,7 @@ class BatchLaw:
 
 def batch_law(profile: DeviceProfile, model_digest: str, op_count: int) -> BatchLaw | None:
     """The law of the model on the profile's engine; None where less than two batches were measured."""
-    mine = [t for t in profile.op_times if t.model_digest == model_digest and t.engine == profile.engine]
-    seconds = {times.batch: times.whole.seconds for times in mine}
+    seconds = {times.batch: times.whole.seconds for times in profile.op_times_of(model_digest)}
     for one in profile.segment_times:
         whole = one.leading_ops == op_count and one.segment == "prefix"
         if whole and (one.model_digest, one.engine) == (model_digest, profile.engine):

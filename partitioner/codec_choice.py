@@ -11,10 +11,13 @@ from typing import Literal
 
 from isthmus.errors import InvalidInput
 from partitioner.graph import TensorInfo
+from partitioner.measurements import CodecRate
 from partitioner.plan import TensorCodec
-from partitioner.profiles import CodecRate
 
-__all__ = ["DEFAULT_CODECS", "CodecQuote", "CodecSize", "quickest_codec", "quotes_for", "sizes_allowed"]
+__all__ = ["DEFAULT_CODECS", "FILE_CODEC", "CodecQuote", "CodecSize", "quickest_codec", "quotes_for", "sizes_allowed"]
+
+FILE_CODEC = "file"
+"""An input's file crosses as it arrived."""
 
 _FLOATING = ("float16", "bfloat16", "float32", "float64")
 _FREE = CodecRate(0.0, 0.0, 0.0, 0.0)

@@ -44,6 +44,10 @@ class CostVector:
     downlink_bytes: float
     cloud_s: float
 
+    def latency_s(self, condition: Condition, *, crosses: bool) -> float:
+        """The time under `condition`, with the round trip where something crosses."""
+        return self.seconds(condition) + (condition.link.rtt_s if crosses else 0.0)
+
     def seconds(self, condition: Condition) -> float:
         """The time under `condition`, the round trip left out."""
         return math.fsum(

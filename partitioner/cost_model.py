@@ -14,7 +14,15 @@ from typing import Protocol
 
 from isthmus.errors import InvalidInput
 from partitioner.accuracy_rule import AccuracyRule
-from partitioner.codec_choice import DEFAULT_CODECS, CodecQuote, CodecSize, quickest_codec, quotes_for, sizes_allowed
+from partitioner.codec_choice import (
+    DEFAULT_CODECS,
+    FILE_CODEC,
+    CodecQuote,
+    CodecSize,
+    quickest_codec,
+    quotes_for,
+    sizes_allowed,
+)
 from partitioner.constraints import Constraints
 from partitioner.cut_problem import CutProblem, OpCost, TensorCost
 from partitioner.graph import ModelGraph, TensorInfo
@@ -27,7 +35,6 @@ __all__ = ["Costing", "FileFacts", "ModelCosts", "ModelFacts", "cut_problem", "m
 
 _PREPROCESS = "preprocess:"
 _FILE = "file:"
-_FILE_CODEC = "file"
 
 
 class ModelFacts(Protocol):
@@ -197,7 +204,7 @@ class _Builder:
 
     def _file_quote(self) -> CodecQuote:
         size_bytes = self.costing.file.size_bytes * self.costing.batch
-        size = CodecSize(_FILE_CODEC, 0.0, True, "expected file length", "picture", size_bytes)
+        size = CodecSize(FILE_CODEC, 0.0, True, "expected file length", "picture", size_bytes)
         return CodecQuote(size, size_bytes, 0.0, self.link.uplink_s(size_bytes), 0.0)
 
     def _uplink_quotes(self, tensor: TensorInfo) -> tuple[CodecQuote, ...]:

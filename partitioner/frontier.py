@@ -41,8 +41,7 @@ class FrontierPlan:
 
     def total_s(self, condition: Condition) -> float:
         """The predicted latency under `condition`."""
-        rtt_s = 0.0 if self.plan.kind == "edge-only" else condition.link.rtt_s
-        return self.costs.seconds(condition) + rtt_s
+        return self.costs.latency_s(condition, crosses=self.plan.kind != "edge-only")
 
 
 @dataclass(frozen=True, slots=True)

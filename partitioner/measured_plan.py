@@ -10,13 +10,13 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from partitioner.codec_choice import CodecQuote
+from partitioner.codec_choice import FILE_CODEC, CodecQuote
 from partitioner.condition import Condition, CostVector
 from partitioner.cost_model import ModelCosts, ModelFacts, model_costs
+from partitioner.measurements import Measurement
 from partitioner.partition import plan_for_cut
 from partitioner.plan import Plan
 from partitioner.plan_making import Crossing, quickest_crossing
-from partitioner.profiles import Measurement
 from partitioner.setting import Setting
 
 __all__ = ["MeasuredPlan", "measured_plan"]
@@ -36,8 +36,7 @@ class MeasuredPlan:
 
     def total_s(self, condition: Condition) -> float:
         """The predicted latency under `condition`."""
-        rtt_s = 0.0 if self.plan.kind == "edge-only" else condition.link.rtt_s
-        return self.costs.seconds(condition) + rtt_s
+        return self.costs.latency_s(condition, crosses=self.plan.kind != "edge-only")
 
     def spread_s(self, condition: Condition) -> float:
         """How far `total_s` may be off by what the segments' repeats differed; the two sides' add as independent."""
@@ -56,7 +55,7 @@ def measured_plan(
     idle = replace(setting.costing, edge_load=1.0, cloud_load=1.0)
     costs = model_costs(model, setting.edge, setting.cloud, setting.link, idle)
     chosen = {tensor.tensor: tensor.codec for tensor in plan.boundary}
-    files = [name for name, codec in chosen.items() if codec == "file"]
+    files = [name for name, codec in chosen.items() if codec == FILE_CODEC]
     cut = costs.with_preprocessing(plan.edge_ops, files)
     crossing = quickest_crossing(model, costs, cut, chosen)
     prefix, suffix = _segments(model, setting, plan)

@@ -48,6 +48,10 @@ class Measurement:
         check_times(self, "seconds", "spread_s")
         check(self.repeats >= 1, "repeats", self.repeats)
 
+    def scaled(self, factor: float) -> Measurement:
+        """The time and its spread, `factor` times as long."""
+        return Measurement(self.seconds * factor, self.spread_s * factor, self.repeats)
+
 
 @dataclass(frozen=True, slots=True)
 class AffineTime:
@@ -77,6 +81,15 @@ class CodecRate:
 
     def __post_init__(self) -> None:
         check_times(self, "encode_s_per_byte", "encode_fixed_s", "decode_s_per_byte", "decode_fixed_s")
+
+    def scaled(self, factor: float) -> CodecRate:
+        """The rates of a device that takes `factor` times as long."""
+        return CodecRate(
+            self.encode_s_per_byte * factor,
+            self.encode_fixed_s * factor,
+            self.decode_s_per_byte * factor,
+            self.decode_fixed_s * factor,
+        )
 
     def encode_s(self, tensor_bytes: int) -> float:
         """Seconds to encode a tensor of that many bytes."""

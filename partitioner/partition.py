@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from isthmus.errors import InfeasibleCut, InvalidPlan
+from partitioner.codec_choice import FILE_CODEC
 from partitioner.constrained_choice import ConstrainedChoice
 from partitioner.cost_model import ModelCosts, ModelFacts, model_costs
 from partitioner.objectives import objective_for
@@ -17,8 +18,6 @@ from partitioner.refusal import Rules, refusal
 from partitioner.setting import Setting
 
 __all__ = ["BestPlan", "Setting", "best_plan", "partition_graph", "plan_for_cut", "plans_to_compare"]
-
-_FILE_CODEC = "file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +92,7 @@ def plan_for_cut(
     """
     forced = dict(codecs or {})
     costs = _costs(model, setting)
-    files = [name for name, codec in forced.items() if codec == _FILE_CODEC]
+    files = [name for name, codec in forced.items() if codec == FILE_CODEC]
     strangers = set(files) - set(costs.file_inputs)
     if strangers:
         raise InvalidPlan("codecs", 'only an input of the "bytes" form crosses as a file', value=sorted(strangers))
@@ -122,7 +121,7 @@ def _cloud_only(model: ModelFacts, setting: Setting) -> Iterator[Plan]:
     crossing = [name for name in model.graph.boundary(()) if name in files and setting.costing.form == "bytes"]
     pictures = [size.codec for size in setting.costing.codecs if size.applies_to == "picture"]
     yield plan_for_cut(model, _without_pictures(setting), ())
-    encodings = [codec for codec in (_FILE_CODEC, *pictures) if crossing and _has_rates(setting, codec)]
+    encodings = [codec for codec in (FILE_CODEC, *pictures) if crossing and _has_rates(setting, codec)]
     yield from (plan_for_cut(model, setting, (), dict.fromkeys(crossing, codec)) for codec in encodings)
 
 
@@ -136,7 +135,7 @@ def _costed(model: ModelFacts, setting: Setting) -> ParametricModel:
 
 def _has_rates(setting: Setting, codec: str) -> bool:
     rated = setting.edge.codec_rates.keys() & setting.cloud.codec_rates.keys()
-    return codec == _FILE_CODEC or codec in rated
+    return codec == FILE_CODEC or codec in rated
 
 
 def _without_pictures(setting: Setting) -> Setting:

@@ -8,9 +8,9 @@ from typing import Literal
 
 from isthmus.errors import InvalidPlan, NotFound
 from partitioner.link import Link
+from partitioner.measurements import AffineTime
 from partitioner.plain_json import STRICT, read_json, write_json
 from partitioner.plan import InputForm, Plan, Prediction
-from partitioner.profiles import AffineTime
 
 __all__ = ["NO_CORRECTION", "Accuracy", "Correction", "EngineDifference", "PlanCosts", "PlanEntry", "PlanTable"]
 

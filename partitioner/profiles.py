@@ -13,7 +13,6 @@ from typing import Literal
 from isthmus.errors import InvalidProfile
 from partitioner.graph import ModelGraph
 from partitioner.measurements import (
-    AffineTime,
     CodecRate,
     Footprint,
     Measurement,
@@ -30,19 +29,7 @@ from partitioner.op_calibration import Anchor, calibrated
 from partitioner.plain_json import STRICT, read_json, write_json
 from partitioner.roofline import Roofline
 
-__all__ = [
-    "AffineTime",
-    "CodecRate",
-    "DeviceProfile",
-    "Footprint",
-    "Measurement",
-    "OpTimes",
-    "Power",
-    "Price",
-    "Provenance",
-    "SegmentTime",
-    "digest_of_ops",
-]
+__all__ = ["DeviceProfile"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +97,11 @@ class DeviceProfile:
         merged = {one.key: one for one in (*self.footprints, *footprints)}
         return replace(self, footprints=tuple(merged.values()))
 
+    def op_times_of(self, model_digest: str, engine: str | None = None) -> tuple[OpTimes, ...]:
+        """The op times of that model on `engine`, the profile's own without one; none where they were not measured."""
+        wanted = (model_digest, engine or self.engine)
+        return tuple(times for times in self.op_times if (times.model_digest, times.engine) == wanted)
+
     def roofline(self) -> Roofline:
         """What op times are guessed from where none were measured."""
         return Roofline(self.flops_per_s, self.memory_bytes_per_s, self.op_overhead_s, self.kind_flops_per_s)
@@ -168,5 +160,6 @@ class DeviceProfile:
         )
 
     def _nearest_op_times(self, model_digest: str, batch: int) -> OpTimes | None:
-        mine = [t for t in self.op_times if t.model_digest == model_digest and t.engine == self.engine]
-        return min(mine, key=lambda t: (abs(math.log(t.batch / batch)), -t.batch), default=None)
+        return min(
+            self.op_times_of(model_digest), key=lambda t: (abs(math.log(t.batch / batch)), -t.batch), default=None
+        )

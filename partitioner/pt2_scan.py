@@ -12,7 +12,8 @@ import json
 import pickle
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import torch
 from isthmus.errors import InvalidModel
 from partitioner.operators import DENIED
 from partitioner.size_grammar import is_size_text
+from partitioner.zip_entries import archive_of, read_entries
 
 __all__ = ["scanned_pt2"]
 
@@ -42,27 +44,19 @@ def scanned_pt2(path: Path) -> io.BytesIO:
 
     Raises InvalidModel naming the file and what it holds.
     """
-    entries = _entries(path)
+    entries = read_entries(path, partial(_checked, path), "give a file that torch.export.save wrote")
     for name, content in entries.items():
         kind = name.partition("/")[2]
         if kind.endswith(".json"):
             _check_json(path, kind, _json(path, name, content))
         elif kind.startswith("data/sample_inputs/"):
             _check_sample_inputs(path, content)
-    return _archive(entries)
+    return archive_of(entries)
 
 
-def _entries(path: Path) -> dict[str, bytes]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            infos = archive.infolist()
-            _check_names(path, [i.filename for i in infos], sum(i.file_size for i in infos))
-            return {i.filename: archive.read(i) for i in infos}
-    except OSError as error:
-        raise InvalidModel(str(path), f"cannot be read: {error.strerror}", remedy="check the path") from error
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
-        remedy = "give a file that torch.export.save wrote"
-        raise InvalidModel(str(path), f"is not a model file: {error}", remedy=remedy) from error
+def _checked(path: Path, infos: Sequence[zipfile.ZipInfo]) -> Sequence[zipfile.ZipInfo]:
+    _check_names(path, [i.filename for i in infos], sum(i.file_size for i in infos))
+    return infos
 
 
 def _check_names(path: Path, names: list[str], size: int) -> None:
@@ -76,15 +70,6 @@ def _check_names(path: Path, names: list[str], size: int) -> None:
         raise InvalidModel(str(path), f"holds {strange[0]!r}, which is no plain data", remedy=_REMEDY)
     if sum(kind.startswith("models/") for kind in kinds) != 1:
         raise InvalidModel(str(path), "does not hold exactly one exported model", remedy=_REMEDY)
-
-
-def _archive(entries: dict[str, bytes]) -> io.BytesIO:
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w", zipfile.ZIP_STORED) as archive:
-        for name, content in entries.items():
-            archive.writestr(name, content)
-    made.seek(0)
-    return made
 
 
 def _json(path: Path, name: str, content: bytes) -> Any:

@@ -13,7 +13,8 @@ from dataclasses import replace
 
 from isthmus.errors import InvalidInput
 from partitioner.cost_model import ModelFacts
-from partitioner.profiles import CodecRate, DeviceProfile, Measurement, OpTimes
+from partitioner.measurements import OpTimes
+from partitioner.profiles import DeviceProfile
 from partitioner.roofline import Roofline
 
 __all__ = ["scaled_profile"]
@@ -50,7 +51,7 @@ def scaled_profile(
         kind_flops_per_s=there.kind_flops_per_s,
         memory_bytes_per_s=memory_bytes_per_s,
         op_overhead_s=there.op_overhead_s,
-        codec_rates={codec: _scaled_rate(rate, 1 / faster) for codec, rate in profile.codec_rates.items()},
+        codec_rates={codec: rate.scaled(1 / faster) for codec, rate in profile.codec_rates.items()},
         preprocessing_s_per_pixel=profile.preprocessing_s_per_pixel / faster,
         preprocessing_fixed_s=profile.preprocessing_fixed_s / faster,
         op_times=tuple(
@@ -70,20 +71,7 @@ def _pairs(profile: DeviceProfile, models: Sequence[ModelFacts]) -> list[tuple[O
 def _scaled_times(times: OpTimes, model: ModelFacts, here: Roofline, there: Roofline) -> OpTimes:
     ours, theirs = here.op_seconds(model.graph, times.batch), there.op_seconds(model.graph, times.batch)
     factors = {name: theirs[name] / ours[name] for name in times.seconds if name in ours}
-    seconds = {name: _scaled(one, factors.get(name, 1.0)) for name, one in times.seconds.items()}
+    seconds = {name: one.scaled(factors.get(name, 1.0)) for name, one in times.seconds.items()}
     shares = times.shares_of_whole()
     whole_factor = math.fsum(shares[name] * factors.get(name, 1.0) for name in shares) / math.fsum(shares.values())
-    return replace(times, seconds=seconds, whole=_scaled(times.whole, whole_factor))
-
-
-def _scaled(time: Measurement, factor: float) -> Measurement:
-    return Measurement(time.seconds * factor, time.spread_s * factor, time.repeats)
-
-
-def _scaled_rate(rate: CodecRate, factor: float) -> CodecRate:
-    return CodecRate(
-        rate.encode_s_per_byte * factor,
-        rate.encode_fixed_s * factor,
-        rate.decode_s_per_byte * factor,
-        rate.decode_fixed_s * factor,
-    )
+    return replace(times, seconds=seconds, whole=times.whole.scaled(whole_factor))

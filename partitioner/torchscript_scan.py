@@ -14,14 +14,15 @@ import io
 import pickletools
 import re
 import zipfile
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Iterator, Sequence
+from functools import cache, partial
 from pathlib import Path
 
 import torch
 
 from isthmus.errors import InvalidModel
 from partitioner.operators import DENIED
+from partitioner.zip_entries import archive_of, read_entries
 
 __all__ = ["is_torchscript", "scanned_torchscript"]
 
@@ -56,30 +57,19 @@ def scanned_torchscript(path: Path) -> io.BytesIO:
 
     Raises InvalidModel naming the file and what it holds.
     """
-    entries = _entries(path)
+    entries = read_entries(path, partial(_checked, path), _REMEDY)
     for name, content in entries.items():
         if name.endswith(".py"):
             _check_source(path, name, content)
         elif name.endswith(".pkl"):
             _check_pickle(path, name, content)
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w", zipfile.ZIP_STORED) as archive:
-        for name, content in entries.items():
-            archive.writestr(name, content)
-    made.seek(0)
-    return made
+    return archive_of(entries)
 
 
-def _entries(path: Path) -> dict[str, bytes]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            infos = [i for i in archive.infolist() if not _DROPPED.match(i.filename.partition("/")[2])]
-            _check_names(path, infos)
-            return {i.filename: archive.read(i) for i in infos}
-    except OSError as error:
-        raise InvalidModel(str(path), f"cannot be read: {error.strerror}", remedy="check the path") from error
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
-        raise InvalidModel(str(path), f"is not a model file: {error}", remedy=_REMEDY) from error
+def _checked(path: Path, infos: Sequence[zipfile.ZipInfo]) -> Sequence[zipfile.ZipInfo]:
+    kept = [i for i in infos if not _DROPPED.match(i.filename.partition("/")[2])]
+    _check_names(path, kept)
+    return kept
 
 
 def _check_names(path: Path, infos: list[zipfile.ZipInfo]) -> None:

@@ -6,8 +6,10 @@ import math
 from collections.abc import Iterator, Mapping
 
 from isthmus.units import format_bandwidth, format_duration, format_size
-from partitioner.bandwidth_pieces import TimeLine, pieces_of
+from partitioner.bandwidth_pieces import pieces_of, time_lines
+from partitioner.condition import Condition
 from partitioner.frontier import Frontier, FrontierPlan
+from partitioner.link import Link
 
 __all__ = ["bandwidths_won", "frontier_lines"]
 
@@ -32,14 +34,9 @@ def frontier_lines(frontier: Frontier, rtt_s: float) -> Iterator[str]:
 
 def bandwidths_won(frontier: Frontier, rtt_s: float) -> Mapping[int, tuple[float, float]]:
     """The bandwidths, in bits per second, from and to which each plan (by number) is the best on idle devices."""
-    pieces = pieces_of([_line(entry, frontier.downlink_ratio, rtt_s) for entry in frontier.plans])
+    idle = Condition(Link(1.0, 1.0, rtt_s))  # of its link, only the round trip counts here
+    pieces = pieces_of(time_lines(frontier, idle))
     return {piece.line: (piece.from_bps, piece.to_bps) for piece in pieces}
-
-
-def _line(entry: FrontierPlan, downlink_ratio: float, rtt_s: float) -> TimeLine:
-    costs = entry.costs
-    fixed_s = costs.edge_s + costs.cloud_s + (0.0 if entry.plan.kind == "edge-only" else rtt_s)
-    return TimeLine(fixed_s, 8 * (costs.uplink_bytes + downlink_ratio * costs.downlink_bytes))
 
 
 def _range(least_bps: float, most_bps: float) -> str:

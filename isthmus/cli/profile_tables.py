@@ -13,8 +13,9 @@ from rich.text import Text
 from isthmus.units import format_duration, format_flops, format_size
 from partitioner.cost_model import ModelFacts
 from partitioner.graph import ModelGraph, Op
+from partitioner.measurements import OpTimes
 from partitioner.picture_stages import plain_kind
-from partitioner.profiles import DeviceProfile, OpTimes
+from partitioner.profiles import DeviceProfile
 from partitioner.roofline import Roofline
 
 __all__ = ["device_tables", "left_out", "model_tables"]
@@ -139,8 +140,7 @@ def left_out(profile: DeviceProfile, model: ModelFacts | None) -> Iterator[str]:
 
 
 def _times(profile: DeviceProfile, model: ModelFacts) -> OpTimes | None:
-    found = [t for t in profile.op_times if t.model_digest == model.digest and t.engine == profile.engine]
-    return min(found, key=lambda times: times.batch, default=None)
+    return min(profile.op_times_of(model.digest), key=lambda times: times.batch, default=None)
 
 
 def _rate(seconds_per_byte: float) -> str:

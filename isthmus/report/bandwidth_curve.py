@@ -10,29 +10,16 @@ from isthmus.report.facts import Chapter
 from isthmus.report.html import figure, section, swatch, table
 from isthmus.report.plan_names import PlanName, codecs_of
 from isthmus.units import format_bandwidth, format_duration
-from partitioner.bandwidth_pieces import Piece, TimeLine, pieces_of
-from partitioner.condition import Condition
-from partitioner.frontier import Frontier, FrontierPlan
+from partitioner.bandwidth_pieces import Piece, TimeLine, pieces_of, time_lines
+from partitioner.frontier import Frontier
 from partitioner.link import Link
 from partitioner.plan import Plan
 from partitioner.svg import element, escaped, text
 
-__all__ = ["bandwidth_axis", "bandwidth_section", "said_range", "time_lines"]
+__all__ = ["bandwidth_axis", "bandwidth_section", "said_range"]
 
 _WIDTH, _HEIGHT = 1000, 430
 _LEFT, _TOP, _RIGHT, _BOTTOM = 80, 40, 950, 370
-
-
-def time_lines(frontier: Frontier, condition: Condition) -> list[TimeLine]:
-    """The time of each plan of `frontier` over the uplink's bandwidth, round trip and loads as in `condition`."""
-    return [_line(entry, frontier.downlink_ratio, condition) for entry in frontier.plans]
-
-
-def _line(entry: FrontierPlan, downlink_ratio: float, condition: Condition) -> TimeLine:
-    costs = entry.costs
-    trip_s = 0.0 if entry.plan.kind == "edge-only" else condition.link.rtt_s
-    fixed_s = math.fsum((condition.edge_load * costs.edge_s, condition.cloud_load * costs.cloud_s, trip_s))
-    return TimeLine(fixed_s, 8 * (costs.uplink_bytes + downlink_ratio * costs.downlink_bytes))
 
 
 def bandwidth_axis(asked_bps: float, start: float, stop: float) -> LogAxis:

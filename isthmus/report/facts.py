@@ -37,8 +37,7 @@ class Chapter:
     @property
     def condition(self) -> Condition:
         """The link and the loads that were asked about."""
-        costing = self.setting.costing
-        return Condition(self.setting.link, costing.edge_load, costing.cloud_load)
+        return self.setting.condition
 
 
 @dataclass(frozen=True, slots=True)

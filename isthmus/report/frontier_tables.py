@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from isthmus.report.bandwidth_curve import said_range, time_lines
+from isthmus.report.bandwidth_curve import said_range
 from isthmus.report.facts import Chapter
 from isthmus.report.html import paragraph, section, swatch, table
 from isthmus.report.plan_names import PlanName, codecs_of
 from isthmus.units import format_bandwidth, format_duration, format_size
-from partitioner.bandwidth_pieces import Piece, pieces_of
+from partitioner.bandwidth_pieces import Piece, pieces_of, time_lines
 from partitioner.frontier import Frontier, FrontierPlan
 from partitioner.menu import Domain, Menu
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 import torch
@@ -11,6 +11,7 @@ from isthmus.errors import InvalidModel
 from nodes.codecs.base import Codec
 from nodes.codecs.factory import codec
 from nodes.measure.answer_quality import AnswerQuality, answer_quality
+from nodes.sample_inputs import calibration_batches
 from partitioner.model import Model
 from partitioner.plan_table import Accuracy
 from partitioner.segments import Segments
@@ -49,7 +50,7 @@ def measure_quality(
     segments = model.split(edge_ops)
     made = {name: codec(given) if isinstance(given, str) else given for name, given in codecs.items()}
     whole, other = [], []
-    for items in _batches(inputs):
+    for items in calibration_batches(inputs, _BATCH):
         with torch.inference_mode():
             whole.append(model(*items)[0])
             other.append(_through(segments, made, items)[0])
@@ -63,11 +64,6 @@ def agreement(metric: Metric, whole: torch.Tensor, other: torch.Tensor) -> torch
     if metric == "top1_agreement":
         return (whole.argmax(1) == other.argmax(1)).float()
     return torch.cosine_similarity(whole, other)
-
-
-def _batches(inputs: tuple[torch.Tensor, ...]) -> Iterator[tuple[torch.Tensor, ...]]:
-    for start in range(0, len(inputs[0]), _BATCH):
-        yield tuple(tensor[start : start + _BATCH] for tensor in inputs)
 
 
 def _through(

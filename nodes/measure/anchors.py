@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
-from typing import cast
-
-import torch
 
 from nodes.engines.base import Engine
 from nodes.measure.timing import measure_interleaved
-from nodes.sample_inputs import sample_inputs
+from nodes.sample_inputs import sample_tensors
 from partitioner.graph import ModelGraph
+from partitioner.measurements import SegmentTime, digest_of_ops
 from partitioner.model import Model
-from partitioner.profiles import Measurement, SegmentTime, digest_of_ops
 from partitioner.roofline import kind_group
 
 __all__ = ["anchor_positions", "measure_anchors"]
-
-Tensors = tuple[torch.Tensor, ...]
 
 
 def anchor_positions(seconds: Mapping[str, float], graph: ModelGraph, count: int) -> tuple[int, ...]:
@@ -43,7 +38,7 @@ def measure_anchors(
     Each pair is interleaved with the whole model and told in its terms: times are those of a moment at which the whole
     takes `whole_s`. They include the engine's emulated slowdown.
     """
-    inputs = tuple(cast(torch.Tensor, value) for value in sample_inputs(model, 1).values.values())
+    inputs = sample_tensors(model, 1)
     whole = engine.load(model.whole)
     found: list[SegmentTime] = []
     for position in positions:
@@ -54,10 +49,6 @@ def measure_anchors(
         thunks = (lambda: prefix(*inputs), lambda: suffix(*boundary), lambda: whole(*inputs))  # noqa: B023 (run at once)
         first, second, both = measure_interleaved(thunks, budget_s=budget_s / len(positions))
         key = (digest_of_ops(edge_ops), engine.name, 1)
-        found.append(SegmentTime(model.digest, "prefix", *key, _scaled(first, whole_s / both.seconds), position))
-        found.append(SegmentTime(model.digest, "suffix", *key, _scaled(second, whole_s / both.seconds), position))
+        found.append(SegmentTime(model.digest, "prefix", *key, first.scaled(whole_s / both.seconds), position))
+        found.append(SegmentTime(model.digest, "suffix", *key, second.scaled(whole_s / both.seconds), position))
     return tuple(found)
-
-
-def _scaled(time: Measurement, factor: float) -> Measurement:
-    return Measurement(time.seconds * factor, time.spread_s * factor, time.repeats)

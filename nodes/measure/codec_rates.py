@@ -21,7 +21,7 @@ from nodes.measure.transform_fit import fit_transform
 from nodes.preprocessing import ImageBatch, pictures, preprocess
 from nodes.sample_inputs import sample_file
 from partitioner.affine_fit import affine_time
-from partitioner.profiles import AffineTime, CodecRate
+from partitioner.measurements import AffineTime, CodecRate
 from partitioner.spec import ImagePreprocessing
 
 __all__ = ["measure_codec_rates", "measure_preprocessing", "sample_activation"]

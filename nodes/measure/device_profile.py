@@ -17,10 +17,10 @@ from nodes.engines.base import Engine
 from nodes.measure.codec_rates import measure_codec_rates, measure_preprocessing
 from nodes.measure.op_times import measure_op_times
 from nodes.measure.roofline import measure_roofline
-from nodes.measure.slowed import slowed_rate
 from nodes.measure.timing import is_noisy
+from partitioner.measurements import Provenance
 from partitioner.model import Model
-from partitioner.profiles import DeviceProfile, Provenance
+from partitioner.profiles import DeviceProfile
 
 __all__ = ["measure_device", "measure_model"]
 
@@ -44,7 +44,7 @@ def measure_device(budget_s: float, engine: Engine) -> DeviceProfile:
         flops_per_s={dtype: flops / slowdown for dtype, flops in roofline.flops_per_s.items()},
         memory_bytes_per_s=roofline.memory_bytes_per_s / slowdown,
         op_overhead_s=roofline.op_overhead_s * slowdown,
-        codec_rates={name: slowed_rate(rate, slowdown) for name, rate in rates.items()},
+        codec_rates={name: rate.scaled(slowdown) for name, rate in rates.items()},
         provenance=_provenance(load, roofline.noisy),
         preprocessing_s_per_pixel=preprocessing.per_item_s * slowdown,
         preprocessing_fixed_s=preprocessing.fixed_s * slowdown,

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import cast
 
 import torch
 
 from nodes.engines.base import Engine, Runner
 from nodes.engines.eager import EagerEngine
 from nodes.measure.accuracy import Metric, agreement
-from nodes.sample_inputs import sample_inputs
+from nodes.sample_inputs import calibration_batches, sample_tensors
 from partitioner.model import Model
 from partitioner.plan_table import EngineDifference
 from partitioner.segments import Segments
@@ -47,10 +46,9 @@ def measure_engine_difference(model: Model, edge_ops: Iterable[str], edge: Engin
 def _batches(model: Model) -> Iterator[Tensors]:
     """Calibration inputs in batches; without them one batch of samples."""
     if not model.calibration:
-        yield tuple(cast(torch.Tensor, value) for value in sample_inputs(model, _BATCH).values.values())
+        yield sample_tensors(model, _BATCH)
         return
-    for start in range(0, len(model.calibration[0]), _BATCH):
-        yield tuple(tensor[start : start + _BATCH] for tensor in model.calibration)
+    yield from calibration_batches(model.calibration, _BATCH)
 
 
 def _through(segments: Segments, prefix: Runner, suffix: Runner, inputs: Tensors) -> Tensors:

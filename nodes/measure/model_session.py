@@ -5,18 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import cast
-
-import torch
 
 from nodes.engines.base import Engine
 from nodes.measure.activation_memory import peak_activation_bytes
 from nodes.measure.anchors import anchor_positions, measure_anchors
 from nodes.measure.device_profile import measure_model
 from nodes.measure.timing import measure
-from nodes.sample_inputs import sample_inputs
+from nodes.sample_inputs import sample_tensors
+from partitioner.measurements import Footprint, OpTimes, SegmentTime, digest_of_ops
 from partitioner.model import Model
-from partitioner.profiles import DeviceProfile, Footprint, SegmentTime, digest_of_ops
+from partitioner.profiles import DeviceProfile
 
 __all__ = ["measure_model_within"]
 
@@ -53,25 +51,25 @@ def measure_model_within(model: Model, profile: DeviceProfile, engine: Engine, b
 
 
 def _steps(model: Model, profile: DeviceProfile, engine: Engine) -> Iterator[_Step]:
-    whole_s = next(t for t in profile.op_times if t.model_digest == model.digest and t.engine == engine.name).whole
-    call_s = whole_s.seconds
+    times = profile.op_times_of(model.digest, engine.name)[0]
+    call_s = times.whole.seconds
     yield _Step("memory and load time", 2 * call_s, lambda known: known.with_footprints(_footprint(model, engine)))
-    yield _anchors_step(model, engine, FEW_ANCHORS, call_s)
+    yield _anchors_step(model, engine, times, FEW_ANCHORS)
     batch = 2
     while batch <= model.interface.max_batch:
         yield _batch_step(model, engine, batch, call_s)
         batch *= 2
-    yield _anchors_step(model, engine, MANY_ANCHORS, call_s)
+    yield _anchors_step(model, engine, times, MANY_ANCHORS)
 
 
-def _anchors_step(model: Model, engine: Engine, count: int, call_s: float) -> _Step:
+def _anchors_step(model: Model, engine: Engine, times: OpTimes, count: int) -> _Step:
+    whole_s = times.whole.seconds
+
     def run(known: DeviceProfile) -> DeviceProfile:
-        times = next(t for t in known.op_times if t.model_digest == model.digest and t.engine == engine.name)
         positions = anchor_positions(times.shares_of_whole(), model.graph, count)
-        whole_s = times.whole.seconds
         return known.with_segment_times(*measure_anchors(model, engine, positions, whole_s, budget_s=STEP_BUDGET_S))
 
-    return _Step(f"both halves at {count} cuts", 2 * count * LEAST_CALLS * call_s, run)
+    return _Step(f"both halves at {count} cuts", 2 * count * LEAST_CALLS * whole_s, run)
 
 
 def _batch_step(model: Model, engine: Engine, batch: int, call_s: float) -> _Step:
@@ -83,14 +81,14 @@ def _batch_step(model: Model, engine: Engine, batch: int, call_s: float) -> _Ste
 
 def _whole_at(model: Model, engine: Engine, batch: int) -> SegmentTime:
     order = [op.name for op in model.graph.ops]
-    runner, inputs = engine.load(model.whole), _inputs(model, batch)
+    runner, inputs = engine.load(model.whole), sample_tensors(model, batch)
     taken = measure(lambda: runner(*inputs), budget_s=STEP_BUDGET_S / 4)
     return SegmentTime(model.digest, "prefix", digest_of_ops(order), engine.name, batch, taken, len(order))
 
 
 def _footprint(model: Model, engine: Engine) -> Footprint:
     """Load time: from the model in memory to its first answer. A session made before is used again, and costs none."""
-    inputs = _inputs(model, 1)
+    inputs = sample_tensors(model, 1)
     started = time.perf_counter()
     runner = engine.load(model.whole)
     runner(*inputs)
@@ -99,7 +97,3 @@ def _footprint(model: Model, engine: Engine) -> Footprint:
     watched = engine.name == "eager" and engine.device == "cpu"
     peak = peak_activation_bytes(model, inputs, parameters) if watched else None
     return Footprint(model.digest, engine.name, 1, load_s, sum(tensor.nbytes for tensor in parameters), peak)
-
-
-def _inputs(model: Model, batch: int) -> tuple[torch.Tensor, ...]:
-    return tuple(cast(torch.Tensor, value) for value in sample_inputs(model, batch).values.values())

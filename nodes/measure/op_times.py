@@ -7,17 +7,15 @@ measured whole, segments are predicted within 2 % (eager) or 3 % (onnxruntime), 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import cast
 
 import torch
 
 from nodes.engines.base import Engine
-from nodes.measure.slowed import slowed
 from nodes.measure.timing import measure, summary
 from nodes.measure.torch_op_times import LEAST_RUNS, MOST_RUNS, torch_op_times
-from nodes.sample_inputs import sample_inputs
+from nodes.sample_inputs import sample_tensors
+from partitioner.measurements import OpTimes
 from partitioner.model import Model
-from partitioner.profiles import OpTimes
 from partitioner.torch_model import TorchModel
 
 __all__ = ["measure_op_times"]
@@ -29,12 +27,12 @@ def measure_op_times(model: Model, engine: Engine, *, batch: int = 1, budget_s: 
     Half of `budget_s` each (3 runs at least). Times include the engine's emulated slowdown. Fetching a result of a
     multi-output op counts for that op; sizes and ops of constants, which every segment makes anew, count for none.
     """
-    inputs = tuple(cast(torch.Tensor, value) for value in sample_inputs(model, batch).values.values())
+    inputs = sample_tensors(model, batch)
     runner = engine.load(model.whole)
     whole = measure(lambda: runner(*inputs), budget_s=budget_s / 2, min_repeats=LEAST_RUNS, max_repeats=MOST_RUNS)
     times = _op_times(model, engine, inputs, budget_s / 2)
     names = {op.name for op in model.graph.ops}
-    seconds = {name: slowed(summary(taken), engine.slowdown) for name, taken in times.items() if name in names}
+    seconds = {name: summary(taken).scaled(engine.slowdown) for name, taken in times.items() if name in names}
     return OpTimes(model.digest, engine.name, engine.threads, batch, seconds, whole)
 
 

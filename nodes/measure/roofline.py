@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 
 from nodes.measure.timing import is_noisy, measure
-from partitioner.profiles import Measurement
+from partitioner.measurements import Measurement
 
 __all__ = ["RooflineTimes", "measure_roofline"]
 

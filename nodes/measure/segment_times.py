@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal, cast
+from typing import Literal
 
 import torch
 
 from nodes.engines.base import Engine
 from nodes.measure.timing import measure
-from nodes.sample_inputs import sample_inputs
+from nodes.sample_inputs import sample_tensors
 from partitioner.affine_fit import affine_time
+from partitioner.measurements import AffineTime, SegmentTime, digest_of_ops
 from partitioner.model import Model
-from partitioner.profiles import AffineTime, SegmentTime, digest_of_ops
 from partitioner.segments import Segments
 
 __all__ = ["measure_segments", "segment_time"]
@@ -43,7 +43,7 @@ def segment_time(times: Iterable[SegmentTime], half: Half) -> AffineTime:
 
 
 def _measured(model: Model, segments: Segments, half: Half, batch: int, engine: Engine, budget_s: float) -> SegmentTime:
-    tensors = tuple(cast(torch.Tensor, value) for value in sample_inputs(model, batch).values.values())
+    tensors = sample_tensors(model, batch)
     segment = segments.prefix
     if half == "suffix":
         with torch.inference_mode():

@@ -10,7 +10,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 
-from partitioner.profiles import Measurement
+from partitioner.measurements import Measurement
 
 __all__ = ["NOISY_SPREAD", "is_noisy", "measure", "measure_interleaved", "percentile", "pooled", "summary"]
 

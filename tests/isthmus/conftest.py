@@ -12,9 +12,10 @@ from isthmus.report import Report, report_of
 from partitioner.cost_model import Costing
 from partitioner.front_end import model_from_module
 from partitioner.link import Link
+from partitioner.measurements import CodecRate, Provenance
 from partitioner.model import Model
 from partitioner.partition import partition_graph
-from partitioner.profiles import CodecRate, DeviceProfile, Provenance
+from partitioner.profiles import DeviceProfile
 from partitioner.setting import Setting
 from partitioner.spec import ImagePreprocessing, ModelSpec
 

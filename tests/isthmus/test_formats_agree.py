@@ -11,10 +11,11 @@ from isthmus import zoo
 from partitioner.cost_model import Costing
 from partitioner.front_end import model_from_module
 from partitioner.link import Link
+from partitioner.measurements import CodecRate, Provenance
 from partitioner.model import Model
 from partitioner.onnx_front_end import model_from_onnx
 from partitioner.partition import Setting, partition_graph
-from partitioner.profiles import CodecRate, DeviceProfile, Provenance
+from partitioner.profiles import DeviceProfile
 
 _BANDWIDTHS = ("1mbps", "3mbps", "10mbps", "20mbps", "40mbps", "100mbps", "1gbps")
 

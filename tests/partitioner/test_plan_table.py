@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from isthmus.errors import InvalidPlan, NotFound
 from partitioner.link import Link
+from partitioner.measurements import AffineTime
 from partitioner.plan import InputForm, Plan, TensorCodec
 from partitioner.plan_table import Accuracy, PlanCosts, PlanEntry, PlanTable
-from partitioner.profiles import AffineTime
 
 _TIMES = st.builds(AffineTime, st.floats(0, 10), st.floats(0, 10))
 _COSTS = st.builds(

@@ -8,9 +8,9 @@ import pytest
 
 from nodes.chooser import ChoiceRequest
 from partitioner.link import Link
+from partitioner.measurements import AffineTime
 from partitioner.plan import Plan, TensorCodec
 from partitioner.plan_table import PlanCosts, PlanEntry, PlanTable
-from partitioner.profiles import AffineTime
 
 DIGEST = "d" * 64
 

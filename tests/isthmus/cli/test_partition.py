@@ -19,7 +19,8 @@ from partitioner.condition import Condition
 from partitioner.front_end import model_from_module
 from partitioner.frontier import Frontier
 from partitioner.link import Link
-from partitioner.profiles import CodecRate, DeviceProfile, Power, Provenance
+from partitioner.measurements import CodecRate, Power, Provenance
+from partitioner.profiles import DeviceProfile
 
 Run = Callable[..., str]
 

@@ -11,9 +11,9 @@ import pytest
 
 from isthmus.cli.main import main
 from partitioner.artifact import save_artifact
+from partitioner.measurements import Measurement, OpTimes
 from partitioner.model import Model
 from partitioner.plan import Plan
-from partitioner.profiles import Measurement, OpTimes
 from partitioner.setting import Setting
 
 

@@ -9,8 +9,9 @@ import pytest
 from rich.console import Console, RenderableType
 
 from isthmus.cli.profile_tables import device_tables, left_out, model_tables
+from partitioner.measurements import Measurement, OpTimes
 from partitioner.model import Model
-from partitioner.profiles import DeviceProfile, Measurement, OpTimes
+from partitioner.profiles import DeviceProfile
 from partitioner.setting import Setting
 
 

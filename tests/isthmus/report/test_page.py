@@ -14,8 +14,8 @@ from isthmus.report import Report, report_page
 from isthmus.units import format_bandwidth, format_duration, format_size
 from partitioner.condition import Condition
 from partitioner.link import Link
+from partitioner.measurements import AffineTime
 from partitioner.plan_table import Accuracy, PlanCosts, PlanEntry
-from partitioner.profiles import AffineTime
 
 _PARTS = ("edge_s", "uplink_s", "cloud_s", "downlink_s", "total_s")
 

@@ -8,8 +8,8 @@ from nodes.compute_pool import ComputePool
 from nodes.engines.eager import EagerEngine
 from nodes.engines.factory import engine_for
 from nodes.measure.op_times import measure_op_times
+from partitioner.measurements import OpTimes
 from partitioner.model import Model
-from partitioner.profiles import OpTimes
 
 
 def test_every_op_has_a_time_and_nothing_else_has(small_model: Model) -> None:

@@ -7,8 +7,8 @@ import pytest
 from isthmus.errors import InvalidPlan
 from nodes.engines.eager import EagerEngine
 from nodes.measure.segment_times import measure_segments, segment_time
+from partitioner.measurements import digest_of_ops
 from partitioner.model import Model
-from partitioner.profiles import digest_of_ops
 
 
 def first_ops(model: Model, count: int) -> tuple[str, ...]:

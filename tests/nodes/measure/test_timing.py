@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodes.measure.timing import is_noisy, measure, measure_interleaved, percentile, pooled, summary
-from partitioner.profiles import Measurement
+from partitioner.measurements import Measurement
 
 TIMES = st.lists(st.floats(0, 1e3), min_size=1, max_size=50)
 

@@ -8,8 +8,9 @@ import pytest
 
 from partitioner.graph import Dimension, ModelGraph, Op, TensorInfo
 from partitioner.link import Link
+from partitioner.measurements import CodecRate, Measurement, OpTimes, Provenance
 from partitioner.partition import Setting
-from partitioner.profiles import CodecRate, DeviceProfile, Measurement, OpTimes, Provenance
+from partitioner.profiles import DeviceProfile
 from partitioner.spec import ImagePreprocessing, InputSpec, Interface, OutputSpec
 
 FLOATS = {"image": 150_528, "wide": 400_000, "narrow": 2_000, "features": 4_000, "logits": 1_000}

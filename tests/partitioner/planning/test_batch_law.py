@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from partitioner.batch_law import batch_law
-from partitioner.profiles import DeviceProfile, Measurement, OpTimes, SegmentTime
+from partitioner.measurements import Measurement, OpTimes, SegmentTime
+from partitioner.profiles import DeviceProfile
 
 
 def profile_with(edge: DeviceProfile, seconds: dict[int, float]) -> DeviceProfile:

@@ -7,7 +7,7 @@ import pytest
 from isthmus.errors import InvalidInput
 from partitioner.codec_choice import DEFAULT_CODECS, CodecSize, quickest_codec, quotes_for, sizes_allowed
 from partitioner.graph import Dimension, TensorInfo
-from partitioner.profiles import CodecRate
+from partitioner.measurements import CodecRate
 
 TENSOR = TensorInfo("t", "float32", (Dimension(1, 0), Dimension(0, 250_000)), None, (), False)
 IDS = TensorInfo("t", "int64", (Dimension(1, 0), Dimension(0, 10)), None, (), False)

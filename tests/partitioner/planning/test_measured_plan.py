@@ -11,8 +11,9 @@ from partitioner.condition import Condition
 from partitioner.cost_model import Costing
 from partitioner.link import Link
 from partitioner.measured_plan import measured_plan
+from partitioner.measurements import Measurement, SegmentTime, digest_of_ops
 from partitioner.partition import plan_for_cut
-from partitioner.profiles import DeviceProfile, Measurement, SegmentTime, digest_of_ops
+from partitioner.profiles import DeviceProfile
 from partitioner.setting import Setting
 from tests.partitioner.planning.conftest import PlainModel
 

@@ -9,10 +9,11 @@ import pytest
 
 from isthmus.errors import InvalidInput, InvalidProfile
 from partitioner.link import Link
+from partitioner.measurements import Power, Price
 from partitioner.objectives import objective_for
 from partitioner.partition import Setting, best_plan, partition_graph, plans_to_compare
 from partitioner.plan import Plan
-from partitioner.profiles import DeviceProfile, Power, Price
+from partitioner.profiles import DeviceProfile
 
 POWER, PRICE = Power(busy_w=5.0, idle_w=1.0, radio_w=2.0, provenance="declared"), Price(0.001, "declared")
 

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from partitioner.measurements import Measurement, OpTimes, SegmentTime, digest_of_ops
 from partitioner.op_calibration import Anchor, calibrated
-from partitioner.profiles import DeviceProfile, Measurement, OpTimes, SegmentTime, digest_of_ops
+from partitioner.profiles import DeviceProfile
 from tests.partitioner.planning.conftest import PlainModel
 
 TIMES = st.lists(st.floats(0.01, 0.05), min_size=2, max_size=12)

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isthmus.errors import InvalidProfile
-from partitioner.profiles import AffineTime, CodecRate, DeviceProfile, Measurement, OpTimes, SegmentTime, digest_of_ops
+from partitioner.measurements import AffineTime, CodecRate, Measurement, OpTimes, SegmentTime, digest_of_ops
+from partitioner.profiles import DeviceProfile
 
 _SECONDS = st.floats(0, 1e3)
 _MEASUREMENTS = st.builds(Measurement, _SECONDS, _SECONDS, st.integers(1, 99))

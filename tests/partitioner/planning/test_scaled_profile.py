@@ -7,7 +7,8 @@ import math
 import pytest
 
 from isthmus.errors import InvalidInput
-from partitioner.profiles import DeviceProfile, Measurement, OpTimes
+from partitioner.measurements import Measurement, OpTimes
+from partitioner.profiles import DeviceProfile
 from partitioner.scaled_profile import scaled_profile
 from tests.partitioner.planning.conftest import PlainModel
 
