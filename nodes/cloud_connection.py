@@ -21,7 +21,10 @@ class ReplicaDescription:
 
 
 class LinkObserver(Protocol):
-    """Hears what the link did."""
+    """Hears what the link did, and says what it is believed to carry."""
+
+    def uplink_bps(self) -> float | None:
+        """Bits a second from edge to cloud, None before anything was measured."""
 
     def rtt_measured(self, rtt_s: float) -> None:
         """A small echo came back."""

@@ -34,6 +34,11 @@ class ChooserObserver:
     def __init__(self, chooser: Chooser) -> None:
         self._chooser = chooser
 
+    def uplink_bps(self) -> float | None:
+        """See LinkObserver."""
+        link = self._chooser.link()
+        return None if link is None else link.uplink_bps
+
     def rtt_measured(self, rtt_s: float) -> None:
         """See LinkObserver."""
         self._chooser.observe_rtt(rtt_s, time.monotonic())

@@ -137,6 +137,10 @@ class EdgeStream:
         self._in_flight.add(request.request_id)
         self._outbox.put_message(request.request_id, header, request.tensors, request.deadline_s, request.priority)
 
+    def pace(self, uplink_bps: float | None) -> None:
+        """What the way up is believed to carry: the requests submitted from now on are chunked for it."""
+        self._outbox.link_bps = uplink_bps
+
     def cancel(self, request_id: int) -> None:
         """Take a request back: nothing more of it is sent, and a late answer is dropped. Unknown ids are ignored."""
         if request_id not in self._in_flight:

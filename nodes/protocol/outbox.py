@@ -19,8 +19,10 @@ from nodes.codecs.base import EncodedTensor
 
 __all__ = ["MAX_CHUNK_BYTES", "MIN_CHUNK_BYTES", "Outbox", "Urgency", "chunk_bytes", "tensor_headers"]
 
-# Eight chunks a message let the receiver time the link; the bounds keep per-chunk cost (200 us in all) and
-# copies small. A message of one frame is timed by its whole way.
+# A chunk holds the link for at most this long, where its rate is known: so much later comes what is more urgent.
+CHUNK_S = 0.002
+# Where it is not known, eight chunks a message let the receiver time it. The bounds keep per-chunk cost (200 us in all)
+# and copies small. A message of one frame is timed by its whole way.
 CHUNKS_PER_MESSAGE = 8
 MIN_CHUNK_BYTES = 32 << 10
 MAX_CHUNK_BYTES = 512 << 10
@@ -30,9 +32,10 @@ Frame = TypeVar("Frame")
 Header = TypeVar("Header", pb.RequestHeader, pb.ResponseHeader)
 
 
-def chunk_bytes(total_bytes: int) -> int:
-    """The chunk size for a message of `total_bytes` encoded bytes."""
-    return min(MAX_CHUNK_BYTES, max(MIN_CHUNK_BYTES, math.ceil(total_bytes / CHUNKS_PER_MESSAGE)))
+def chunk_bytes(total_bytes: int, link_bps: float | None = None) -> int:
+    """The chunk size for a message of `total_bytes` encoded bytes. link_bps: what the link is believed to carry."""
+    wanted = total_bytes / CHUNKS_PER_MESSAGE if link_bps is None else link_bps * CHUNK_S / 8
+    return math.ceil(min(MAX_CHUNK_BYTES, max(MIN_CHUNK_BYTES, wanted)))
 
 
 def tensor_headers(tensors: Sequence[EncodedTensor]) -> list[pb.TensorHeader]:
@@ -87,10 +90,11 @@ def _parted(chunks: Iterator[pb.Chunk], room_bytes: int) -> tuple[list[pb.Chunk]
 
 
 class Outbox(Generic[Header, Frame]):
-    """Frames to send, of one side."""
+    """Frames to send, of one side. link_bps: what its direction is believed to carry, None before anything is known."""
 
     def __init__(self, wrap_header: Callable[[Header], Frame], wrap_chunk: Callable[[pb.Chunk], Frame]) -> None:
         """wrap_header, wrap_chunk: make a frame of each."""
+        self.link_bps: float | None = None
         self._wrap_header: Callable[[Header], Frame] = wrap_header
         self._wrap_chunk = wrap_chunk
         self._control: deque[Frame] = deque()
@@ -119,7 +123,7 @@ class Outbox(Generic[Header, Frame]):
         """
         self._sequence += 1
         urgency = Urgency(math.inf if deadline_s is None else deadline_s, priority or DEFAULT_PRIORITY, self._sequence)
-        room = chunk_bytes(sum(len(tensor.data) for tensor in tensors))
+        room = chunk_bytes(sum(len(tensor.data) for tensor in tensors), self.link_bps)
         chunks = _chunks(request_id, tensors, room)
         opening, rest = _parted(chunks, room)
         header.chunks.extend(opening)

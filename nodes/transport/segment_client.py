@@ -137,6 +137,7 @@ class SegmentClient:
         self._require_open()
         future: asyncio.Future[ResponseArrived] = asyncio.get_running_loop().create_future()
         self._requests[request.request_id] = future
+        self._stream.pace(self._observer.uplink_bps())
         self._stream.submit(request)
         self._submitted += 1
         number, alone, sent_s = self._submitted, len(self._requests) == 1, time.monotonic()

@@ -209,6 +209,7 @@ class _Session:
             )
         else:
             self._stream.respond(request, result.tensors, result.timings)
+            self._wake.set()
 
     async def _prepare(self, offer: PlanDefinition) -> None:
         try:

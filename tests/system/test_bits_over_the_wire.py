@@ -44,6 +44,9 @@ class Subject:
 class NobodyListens:
     """A LinkObserver for a link that nobody asks about."""
 
+    def uplink_bps(self) -> float | None:
+        return None
+
     def rtt_measured(self, rtt_s: float) -> None:
         """Not of interest."""
 

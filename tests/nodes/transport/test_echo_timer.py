@@ -14,6 +14,9 @@ class Heard:
         self.rtts_s: list[float] = []
         self.transfers: list[tuple[str, int, float]] = []
 
+    def uplink_bps(self) -> float | None:
+        raise AssertionError("an echo has no chunks")
+
     def rtt_measured(self, rtt_s: float) -> None:
         self.rtts_s.append(rtt_s)
 
@@ -68,3 +71,12 @@ async def test_an_echo_far_from_the_one_before_is_a_surprise(second_s: float, su
     echo(timer, clock, 0.03)
     echo(timer, clock, second_s)
     assert timer.surprised.is_set() is surprising
+
+
+async def test_one_way_is_half_of_the_least_round_trip() -> None:
+    clock = Clock()
+    timer = EchoTimer(Heard(), clock)
+    assert timer.one_way_s == 0.0
+    for took_s in (0.05, 0.03, 0.04):
+        echo(timer, clock, took_s)
+    assert timer.one_way_s == pytest.approx(0.015)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from isthmus.errors import InvalidInput
-from partitioner.measurements import Measurement, OpTimes
+from partitioner.measurements import Measurement, OpTimes, SegmentTime
 from partitioner.profiles import DeviceProfile
 from partitioner.scaled_profile import scaled_profile
 from tests.partitioner.planning.conftest import PlainModel
@@ -42,6 +43,20 @@ def test_twice_as_fast_in_everything_is_half_the_time(edge: DeviceProfile, model
     before = known.op_seconds(model.graph, model.digest, 1)
     after = scaled(known, 2.0, 2.0, model).op_seconds(model.graph, model.digest, 1)
     assert after == pytest.approx({name: seconds / 2 for name, seconds in before.items()})
+
+
+def test_codecs_and_preprocessing_follow_the_arithmetic(edge: DeviceProfile) -> None:
+    planned = scaled(edge, 4.0, 1.0)
+    rates = {codec: rate.scaled(1 / 4) for codec, rate in edge.codec_rates.items()}
+    assert rates
+    assert planned.codec_rates == rates
+    assert planned.preprocessing_s_per_pixel == pytest.approx(edge.preprocessing_s_per_pixel / 4)
+
+
+def test_times_of_whole_segments_are_not_carried_over(edge: DeviceProfile, model: PlainModel) -> None:
+    segment = SegmentTime(model.digest, "prefix", "ops", "eager", 1, Measurement(0.01, 0.0, 5), 1)
+    known = replace(measured(edge, model), segment_times=(segment,))
+    assert scaled(known, 2.0, 2.0, model).segment_times == ()
 
 
 def test_an_op_bound_by_memory_gains_nothing_from_arithmetic(edge: DeviceProfile, model: PlainModel) -> None:

@@ -24,6 +24,13 @@ def test_waiting_and_remaining_work_add_up() -> None:
     assert edge.wait_s(0.2) == pytest.approx(0.8)
 
 
+def test_workers_share_what_waits() -> None:
+    edge = EdgeQueueEstimator(workers=2)
+    for work in (1, 2, 3):
+        edge.submitted(work, 0.5, now_s=0.0)
+    assert edge.wait_s(0.2) == pytest.approx((0.5 + 0.3 + 0.3) / 2)
+
+
 def test_the_next_work_starts_when_one_ends() -> None:
     edge = EdgeQueueEstimator()
     for work in (1, 2):
