@@ -22,6 +22,7 @@ __all__ = [
     "Plan",
     "Result",
     "Segments",
+    "TlsFiles",
     "frontier",
     "load_model",
     "measure_device",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 from isthmus.errors import InvalidConfiguration
 
-__all__ = ["format_address", "parse_address"]
+__all__ = ["format_address", "is_loopback", "parse_address"]
 
 _HIGHEST_PORT = 65535
 
@@ -25,6 +27,15 @@ def parse_address(text: str, field: str = "address") -> tuple[str, int]:
 def format_address(host: str, port: int) -> str:
     """The text form of an address, IPv6 hosts in brackets: what `parse_address` reads."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def is_loopback(address: str) -> bool:
+    """Whether only this machine reaches `address` ("127.0.0.1:8001", "localhost:8001", "[::1]:0")."""
+    host, _ = parse_address(address)
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name: only this one is bound to loopback by every system
+        return host == "localhost"
 
 
 def _bare_host(host: str, text: str, field: str) -> str:

@@ -15,6 +15,7 @@ from nodes.engines.allocator import keep_freed_memory
 from nodes.engines.factory import engine_for
 from nodes.measure.device_profile import measure_device as _measure_device
 from nodes.measure.model_session import measure_model_within
+from nodes.tls_files import TlsFiles
 from partitioner.condition import Condition
 from partitioner.constraints import Constraints
 from partitioner.cost_model import Costing
@@ -42,6 +43,7 @@ __all__ = [
     "Plan",
     "Result",
     "Segments",
+    "TlsFiles",
     "frontier",
     "load_model",
     "measure_device",

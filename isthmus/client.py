@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.errors import InvalidRequest
+from nodes.tls_files import TlsFiles
 from nodes.transport.oip_client import ClientInput, OipClient
 
 __all__ = ["AsyncClient", "Client", "Result"]
@@ -35,13 +36,12 @@ class Result:
 class AsyncClient:
     """Asks an edge at `target` ("127.0.0.1:8001"). Use it as an async context manager, or `close` it.
 
-    tls is reserved: edges listen on loopback without it so far, and anything but None is refused.
+    tls: whom to trust and what to show, None for an edge that listens in clear.
     """
 
-    def __init__(self, target: str, tls: None = None) -> None:
-        if tls is not None:
-            raise InvalidRequest("tls", "is not supported yet", remedy="leave it out and use a loopback address")
-        self._client = OipClient(target)
+    def __init__(self, target: str, tls: TlsFiles | None = None) -> None:
+        """Raises InvalidConfiguration for TLS files that are not what they should be."""
+        self._client = OipClient(target, tls)
 
     async def infer(
         self,
@@ -104,13 +104,17 @@ def _client_input(name: str, value: Value) -> ClientInput:
 class Client:
     """`AsyncClient` for programs without an event loop. A context manager, safe to share between threads."""
 
-    def __init__(self, target: str, tls: None = None) -> None:
+    def __init__(self, target: str, tls: TlsFiles | None = None) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="isthmus-client", daemon=True)
         self._thread.start()
-        self._client = self._made(target, tls)
+        try:
+            self._client = self._made(target, tls)
+        except BaseException:
+            self._end_loop()
+            raise
 
-    def _made(self, target: str, tls: None) -> AsyncClient:
+    def _made(self, target: str, tls: TlsFiles | None) -> AsyncClient:
         async def make() -> AsyncClient:  # the channel belongs to the loop that it is made on
             return AsyncClient(target, tls)
 
@@ -141,6 +145,9 @@ class Client:
         if self._loop.is_closed():
             return
         asyncio.run_coroutine_threadsafe(self._client.close(), self._loop).result()
+        self._end_loop()
+
+    def _end_loop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()

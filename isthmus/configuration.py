@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
 
-from isthmus.addresses import parse_address
+from isthmus.addresses import is_loopback, parse_address
 from isthmus.errors import InvalidConfiguration
 from isthmus.units import parse_bandwidth_bps, parse_duration_s
 
 __all__ = ["CloudConfiguration", "Configuration", "EdgeConfiguration", "LinkConfiguration", "ModelConfiguration",
-           "read_configuration"]  # fmt: skip
+           "TlsConfiguration", "read_configuration"]  # fmt: skip
 
 
 def _address(text: object) -> object:
@@ -30,9 +30,16 @@ def _duration(value: object) -> object:
     return parse_duration_s(value) if isinstance(value, str | int | float) else value
 
 
+def _beside_the_file(path: object, info: ValidationInfo) -> object:
+    """A relative path starts at the configuration's own folder."""
+    folder = (info.context or {}).get("folder")
+    return str(folder / path) if isinstance(path, str) and path and isinstance(folder, Path) else path
+
+
 Address = Annotated[str, BeforeValidator(_address)]
 Bandwidth = Annotated[float, BeforeValidator(_bandwidth)]
 Duration = Annotated[float, BeforeValidator(_duration)]
+FilePath = Annotated[str, BeforeValidator(_beside_the_file)]
 
 
 class _Section(BaseModel):
@@ -46,8 +53,27 @@ class ModelConfiguration(_Section):
     source: str = Field(min_length=1)
 
 
+class TlsConfiguration(_Section):
+    """TLS of one side: for the ports it serves and, as a client's certificate, for those it dials. PEM files.
+
+    authority: signs the certificates of those that this side talks to, "" for what the system trusts.
+    require_clients: who dials this side must show a certificate of the authority; left out, the cloud asks for one and
+    the edge's gateway does not. server_name: what edges shall expect in the cloud's certificate, where it is not the
+    host that they dial.
+    """
+
+    certificate: FilePath = Field(min_length=1)
+    key: FilePath = Field(min_length=1)
+    authority: FilePath = ""
+    require_clients: bool | None = None
+    server_name: str = ""
+
+
 class EdgeConfiguration(_Section):
-    """The edge. emulate_slowdown is for demos and tests: the edge sleeps after its work, and every output says so."""
+    """The edge. emulate_slowdown is for demos and tests: the edge sleeps after its work, and every output says so.
+
+    insecure: listen beyond this machine although there is no TLS.
+    """
 
     listen: Address = "127.0.0.1:8001"
     registry: Address = "127.0.0.1:8100"
@@ -56,10 +82,19 @@ class EdgeConfiguration(_Section):
     device: Literal["cpu", "cuda", "auto"] = "cpu"
     threads: int = Field(default=1, ge=1, le=256)
     emulate_slowdown: float = Field(default=1.0, ge=1.0, le=1000.0, allow_inf_nan=False)
+    tls: TlsConfiguration | None = None
+    insecure: bool = False
+
+    def model_post_init(self, context: object) -> None:
+        """A port that others reach is secured, or said not to be."""
+        _check_secured("edge", {"listen": self.listen}, self.tls, self.insecure)
 
 
 class CloudConfiguration(_Section):
-    """The cloud. advertise: the address edges dial, where it differs from the one bound."""
+    """The cloud. advertise: the address edges dial, where it differs from the one bound.
+
+    insecure: listen beyond this machine although there is no TLS.
+    """
 
     registry_listen: Address = "127.0.0.1:8100"
     listen: Address = "127.0.0.1:0"
@@ -69,6 +104,22 @@ class CloudConfiguration(_Section):
     replicas: int = Field(default=1, ge=1, le=64)
     device: Literal["cpu", "cuda", "auto"] = "cpu"
     threads: int = Field(default=1, ge=1, le=256)
+    tls: TlsConfiguration | None = None
+    insecure: bool = False
+
+    def model_post_init(self, context: object) -> None:
+        """A port that others reach is secured, or said not to be."""
+        addresses = {"registry_listen": self.registry_listen, "listen": self.listen}
+        _check_secured("cloud", addresses, self.tls, self.insecure)
+
+
+def _check_secured(side: str, addresses: dict[str, str], tls: TlsConfiguration | None, insecure: bool) -> None:
+    for name, address in addresses.items():
+        if tls is None and not insecure and not is_loopback(address):
+            remedy = f"set {side}.tls (`isthmus certs` makes certificates), or write {side}.insecure: true"
+            raise InvalidConfiguration(
+                f"{side}.{name}", "is reached from other machines, without TLS", value=address, remedy=remedy
+            )
 
 
 class LinkConfiguration(_Section):
@@ -125,7 +176,7 @@ def read_configuration(path: Path) -> Configuration:
     if not isinstance(data, dict):
         raise InvalidConfiguration(str(path), "is not a mapping", remedy="start with `models:`")
     try:
-        return Configuration.model_validate(data)
+        return Configuration.model_validate(data, context={"folder": path.resolve().parent})
     except ValidationError as error:
         raise _first_fault(error) from None
 

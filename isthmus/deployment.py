@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from isthmus.addresses import format_address, parse_address
-from isthmus.configuration import Configuration, LinkConfiguration, ModelConfiguration
+from isthmus.configuration import Configuration, LinkConfiguration, ModelConfiguration, TlsConfiguration
 from nodes.settings import CloudSettings, EdgeSettings, ModelArtifact
+from nodes.tls_files import TlsFiles
 from nodes.transport.fleet_service import EndpointMapper
 from nodes.transport.registry_server import RegistryServer
 from partitioner.artifact import is_artifact, load_artifact, save_artifact
@@ -62,8 +63,13 @@ async def deploy(
             stack.enter_context(link)
         registry = configuration.edge.registry
         if sides.cloud:
+            tls = configuration.cloud.tls
             server = await RegistryServer.start(
-                FleetRegistry(), configuration.cloud.registry_listen, endpoint_mapper=_mapper(link)
+                FleetRegistry(),
+                configuration.cloud.registry_listen,
+                endpoint_mapper=_mapper(link),
+                tls=_tls_files(tls),
+                require_clients=_required(tls, by_default=True),
             )
             stack.push_async_callback(server.stop)
             registry = server.address
@@ -124,6 +130,9 @@ def _cloud_settings(configuration: Configuration, artifacts: tuple[ModelArtifact
         engine=cloud.engine,
         device=cloud.device,
         threads=cloud.threads,
+        tls=_tls_files(cloud.tls),
+        require_clients=_required(cloud.tls, by_default=True),
+        tls_server_name=cloud.tls.server_name if cloud.tls else "",
     )
 
 
@@ -138,7 +147,20 @@ def _edge_settings(configuration: Configuration, artifacts: tuple[ModelArtifact,
         device=edge.device,
         threads=edge.threads,
         slowdown=edge.emulate_slowdown,
+        tls=_tls_files(edge.tls),
+        require_clients=_required(edge.tls, by_default=False),
     )
+
+
+def _tls_files(tls: TlsConfiguration | None) -> TlsFiles | None:
+    return None if tls is None else TlsFiles(tls.authority, tls.certificate, tls.key)
+
+
+def _required(tls: TlsConfiguration | None, *, by_default: bool) -> bool:
+    """Whether clients must show a certificate; where the system's authorities are trusted, only when told so."""
+    if tls is None or tls.require_clients is None:
+        return by_default and tls is not None and bool(tls.authority)
+    return tls.require_clients
 
 
 def export_models(

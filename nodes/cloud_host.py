@@ -48,14 +48,16 @@ class CloudHost:
         server = GrpcServer(
             [SERVICE], lambda server: segment_pb2_grpc.add_SegmentServiceServicer_to_server(service, server)
         )
-        address = await server.start(settings.listen, "cloud.listen")
+        address = await server.start(
+            settings.listen, "cloud.listen", settings.tls, require_clients=settings.require_clients
+        )
         await server.set_serving(True)
         replica = Replica(
             replica_id,
-            Endpoint(settings.advertise or address),
+            Endpoint(settings.advertise or address, tls_server_name=settings.tls_server_name),
             tuple(ModelVersion(name, model.digest) for name, model in models.items()),
         )
-        registration = ReplicaRegistration(settings.registry, replica)
+        registration = ReplicaRegistration(settings.registry, replica, settings.tls)
         registration.start()
         get_logger("cloud").info("cloud replica serves", replica=replica_id, address=address)
         return cls(settings, pool, service, server, registration)

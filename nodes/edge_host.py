@@ -12,6 +12,7 @@ from nodes.compute_pool import ComputePool
 from nodes.edge_node import ChooserObserver, EdgeNode
 from nodes.engines.allocator import keep_freed_memory
 from nodes.engines.factory import engine_for
+from nodes.fleet import Endpoint
 from nodes.model_loading import load_models, measured_profile
 from nodes.plan_builder import PlanBuilder
 from nodes.settings import EdgeSettings
@@ -56,8 +57,8 @@ class EdgeHost:
         }
         observer = ChooserObserver(chooser)
 
-        async def dial(target: str) -> CloudConnection:
-            return await SegmentClient.connect(target, edge_id, observer, chooser.cloud_queue())
+        async def dial(endpoint: Endpoint) -> CloudConnection:
+            return await SegmentClient.connect(endpoint, edge_id, observer, chooser.cloud_queue(), settings.tls)
 
         node = EdgeNode(builders, models, profile, chooser, pool, dial)
         await node.start()
@@ -66,10 +67,13 @@ class EdgeHost:
             [SERVICE],
             lambda server: open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(service, server),
         )
-        address = await server.start(settings.listen, "edge.listen")
+        address = await server.start(
+            settings.listen, "edge.listen", settings.tls, require_clients=settings.require_clients
+        )
         await server.set_serving(True)
-        watch = FleetWatch(settings.registry, edge_id, node.replicas.follow) if settings.registry else None
-        if watch is not None:
+        watch = None
+        if settings.registry:
+            watch = FleetWatch(settings.registry, edge_id, node.replicas.follow, tls=settings.tls)
             watch.start()
         get_logger("edge").info("edge serves", address=address, policy=settings.policy)
         return cls(settings, node, pool, server, watch)

@@ -9,11 +9,11 @@ from collections.abc import Awaitable, Callable
 from isthmus.errors import IsthmusError
 from isthmus.telemetry import get_logger
 from nodes.cloud_connection import CloudConnection
-from nodes.fleet import FleetView, Replica
+from nodes.fleet import Endpoint, FleetView, Replica
 
 __all__ = ["ReplicaSet"]
 
-Dial = Callable[[str], Awaitable[CloudConnection]]
+Dial = Callable[[Endpoint], Awaitable[CloudConnection]]
 Welcome = Callable[[CloudConnection], Awaitable[None]]
 
 FIRST_RETRY_S = 0.2
@@ -24,7 +24,7 @@ class ReplicaSet:
     """One task a replica keeps one connection alive for as long as the fleet view holds it."""
 
     def __init__(self, dial: Dial, welcome: Welcome) -> None:
-        """dial: connects to a target. welcome: prepares a fresh connection (offers the plans) before it is used."""
+        """dial: connects to an endpoint. welcome: prepares a fresh connection (offers the plans) before it is used."""
         self._dial = dial
         self._welcome = welcome
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
@@ -61,7 +61,7 @@ class ReplicaSet:
         retry_s = FIRST_RETRY_S
         while True:
             try:
-                connection = await self._dial(replica.endpoint.target)
+                connection = await self._dial(replica.endpoint)
             except IsthmusError as error:
                 self._log.info("replica not reachable", target=replica.endpoint.target, reason=str(error))
             else:

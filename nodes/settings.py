@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
+
+from nodes.tls_files import TlsFiles
 
 __all__ = ["CloudSettings", "EdgeSettings", "ModelArtifact"]
 
@@ -26,6 +29,8 @@ class ModelArtifact:
 class CloudSettings:
     """One cloud replica. listen, advertise, registry: "HOST:PORT"; advertise "" means the address it is bound to.
 
+    tls: None for ports in clear. require_clients: only clients with a certificate of the authority get in.
+    tls_server_name: what edges shall expect in the certificate, "" for the host that they dial.
     drain_s: how long accepted requests may take when the replica goes.
     """
 
@@ -36,6 +41,9 @@ class CloudSettings:
     engine: str = "eager"
     device: str = "cpu"
     threads: int = 1
+    tls: TlsFiles | None = None
+    require_clients: bool = True
+    tls_server_name: str = ""
     drain_s: float = 10.0
 
     def to_json(self) -> str:
@@ -45,13 +53,15 @@ class CloudSettings:
     @classmethod
     def from_json(cls, text: str) -> CloudSettings:
         """Read what `to_json` wrote."""
-        data = json.loads(text)
-        return cls(**{**data, "models": tuple(ModelArtifact(**model) for model in data["models"])})
+        return cls(**_settings(text))
 
 
 @dataclass(frozen=True, slots=True)
 class EdgeSettings:
-    """One edge. slowdown: emulated, 1.0 for none. policy: the configured one's name. registry "": no cloud at all."""
+    """One edge. slowdown: emulated, 1.0 for none. policy: the configured one's name. registry "": no cloud at all.
+
+    tls: None for a gateway in clear and peers in clear. require_clients: as for a replica.
+    """
 
     models: tuple[ModelArtifact, ...]
     listen: str
@@ -61,6 +71,8 @@ class EdgeSettings:
     device: str = "cpu"
     threads: int = 1
     slowdown: float = 1.0
+    tls: TlsFiles | None = None
+    require_clients: bool = False
     drain_s: float = 10.0
 
     def to_json(self) -> str:
@@ -70,5 +82,10 @@ class EdgeSettings:
     @classmethod
     def from_json(cls, text: str) -> EdgeSettings:
         """Read what `to_json` wrote."""
-        data = json.loads(text)
-        return cls(**{**data, "models": tuple(ModelArtifact(**model) for model in data["models"])})
+        return cls(**_settings(text))
+
+
+def _settings(text: str) -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(text)
+    tls = data["tls"] and TlsFiles(**data["tls"])
+    return {**data, "tls": tls, "models": tuple(ModelArtifact(**model) for model in data["models"])}

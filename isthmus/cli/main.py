@@ -7,6 +7,7 @@ from typing import NoReturn
 
 import typer
 
+from isthmus.cli.certs_command import certs
 from isthmus.cli.emulate_link import emulate_link
 from isthmus.cli.import_command import import_model
 from isthmus.cli.partition_command import partition
@@ -32,6 +33,7 @@ app.command("cloud")(cloud)
 app.command("edge")(edge)
 app.command("infer")(infer)
 app.command("status")(status)
+app.command("certs")(certs)
 app.command("emulate-link")(emulate_link)
 
 

@@ -11,12 +11,14 @@ from dataclasses import replace
 
 import grpc
 
+from isthmus.errors import IsthmusError
 from isthmus.telemetry import get_logger
 from isthmus.v1 import fleet_pb2 as pb
 from isthmus.v1 import fleet_pb2_grpc
 from nodes.backoff import Backoff
 from nodes.fleet import FleetView, Replica
-from nodes.transport.channel_options import CHANNEL_OPTIONS
+from nodes.tls_files import TlsFiles
+from nodes.transport.credentials import open_channel
 from nodes.transport.fleet_messages import replica_message, view_from_message
 from nodes.transport.status import error_of
 from nodes.view_keeper import VIEW_GRACE_S, ViewKeeper
@@ -29,16 +31,14 @@ HEARTBEATS_PER_LEASE = 3
 SHORTEST_PERIOD_S, LONGEST_PERIOD_S = 0.02, 60.0
 
 
-def _dial(target: str) -> grpc.aio.Channel:
-    return grpc.aio.insecure_channel(target, options=CHANNEL_OPTIONS)
-
-
 class ReplicaRegistration:
     """Keeps one replica in the registry at `target`, whatever happens to it: heartbeats, registers again when the
-    registry was restarted or was away, and says goodbye. A registry that is not there is no error."""
+    registry was restarted or was away, and says goodbye. A registry that is not there is no error. Every attempt dials
+    anew, with the TLS files as they are by then."""
 
-    def __init__(self, target: str, replica: Replica) -> None:
+    def __init__(self, target: str, replica: Replica, tls: TlsFiles | None = None) -> None:
         self._target = target
+        self._tls = tls
         self._replica = replica
         self._wake = asyncio.Event()
         self._registered = asyncio.Event()
@@ -49,8 +49,7 @@ class ReplicaRegistration:
 
     def start(self) -> None:
         """Begin, on the running event loop."""
-        self._channel = _dial(self._target)
-        self._task = asyncio.create_task(self._run(fleet_pb2_grpc.FleetServiceStub(self._channel)))
+        self._task = asyncio.create_task(self._run())
 
     async def wait_registered(self) -> None:
         """Returns once the registry has taken the replica in for the first time."""
@@ -63,25 +62,35 @@ class ReplicaRegistration:
 
     async def close(self) -> None:
         """Leave the registry (if it answers within a second) and let go."""
-        if self._task is None or self._channel is None:
+        if self._task is None:
             return
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
+        self._task = None
+        if self._channel is None:
+            return  # the registry is away: the lease ends by itself
         with contextlib.suppress(grpc.RpcError):
             leaving = pb.HeartbeatRequest(replica_id=self._replica.replica_id, draining=True, leaving=True)
             await fleet_pb2_grpc.FleetServiceStub(self._channel).Heartbeat(leaving, timeout=LEAVE_TIMEOUT_S)
         await self._channel.close()
-        self._task = None
 
-    async def _run(self, stub: fleet_pb2_grpc.FleetServiceAsyncStub) -> None:
+    async def _run(self) -> None:
         while True:
             try:
-                period_s = _period_s(await self._register(stub))
-                while await self._heartbeat_after(stub, period_s):
-                    pass
-            except grpc.RpcError as error:
+                self._channel = open_channel(self._target, self._tls)
+                await self._stay_registered(fleet_pb2_grpc.FleetServiceStub(self._channel))
+            except (grpc.RpcError, IsthmusError) as error:
                 self._away.failed(error)
-                await asyncio.sleep(self._backoff.next_s())
+            if self._channel is not None:
+                channel, self._channel = self._channel, None
+                await channel.close()
+            await asyncio.sleep(self._backoff.next_s())
+
+    async def _stay_registered(self, stub: fleet_pb2_grpc.FleetServiceAsyncStub) -> None:
+        while True:
+            period_s = _period_s(await self._register(stub))
+            while await self._heartbeat_after(stub, period_s):
+                pass
 
     async def _register(self, stub: fleet_pb2_grpc.FleetServiceAsyncStub) -> float:
         request = pb.RegisterRequest(replica=replica_message(self._replica))
@@ -109,25 +118,26 @@ class FleetWatch:
         edge_id: str,
         on_view: Callable[[FleetView], None] | None = None,
         *,
+        tls: TlsFiles | None = None,
         grace_s: float = VIEW_GRACE_S,
     ) -> None:
-        """on_view: called on the event loop with every view that differs. grace_s: see `ViewKeeper`."""
+        """on_view: called on the event loop with every view that differs. tls: read anew for every attempt.
+        grace_s: see `ViewKeeper`."""
         self._target = target
         self._edge_id = edge_id
         self._on_view = on_view
+        self._tls = tls
         self._keeper = ViewKeeper(grace_s)
         self._backoff = Backoff()
         self._away = _AwayLog("edge", target)
         self._view = FleetView(0)
         self._changed = asyncio.Event()
         self._settling: asyncio.TimerHandle | None = None
-        self._channel: grpc.aio.Channel | None = None
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Begin, on the running event loop."""
-        self._channel = _dial(self._target)
-        self._task = asyncio.create_task(self._run(fleet_pb2_grpc.FleetServiceStub(self._channel)))
+        self._task = asyncio.create_task(self._run())
 
     @property
     def view(self) -> FleetView:
@@ -145,17 +155,18 @@ class FleetWatch:
         """Stop watching. The last view stays readable."""
         if self._settling is not None:
             self._settling.cancel()
-        if self._task is not None and self._channel is not None:
+        if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-            await self._channel.close()
             self._task = None
 
-    async def _run(self, stub: fleet_pb2_grpc.FleetServiceAsyncStub) -> None:
+    async def _run(self) -> None:
         while True:
             try:
-                await self._follow(stub.Watch(pb.WatchRequest(edge_id=self._edge_id)))
-            except grpc.RpcError as error:
+                async with open_channel(self._target, self._tls) as channel:
+                    stub = fleet_pb2_grpc.FleetServiceStub(channel)
+                    await self._follow(stub.Watch(pb.WatchRequest(edge_id=self._edge_id)))
+            except (grpc.RpcError, IsthmusError) as error:
                 self._away.failed(error)
             await asyncio.sleep(self._backoff.next_s())
 
@@ -201,9 +212,10 @@ class _AwayLog:
         self._target = target
         self._is_away = False
 
-    def failed(self, error: grpc.RpcError) -> None:
+    def failed(self, error: grpc.RpcError | IsthmusError) -> None:
         if not self._is_away:
-            self._log.warning("registry does not answer, trying on", reason=str(error_of(error, self._target)))
+            reason = error if isinstance(error, IsthmusError) else error_of(error, self._target)
+            self._log.warning("registry does not answer, trying on", reason=str(reason))
         self._is_away = True
 
     def answered(self) -> None:

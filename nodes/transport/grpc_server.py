@@ -10,7 +10,9 @@ from grpc_reflection.v1alpha import reflection
 
 from isthmus.addresses import format_address, parse_address
 from isthmus.errors import PortInUse
+from nodes.tls_files import TlsFiles
 from nodes.transport.channel_options import SERVER_OPTIONS
+from nodes.transport.credentials import server_credentials
 
 __all__ = ["GrpcServer"]
 
@@ -31,11 +33,20 @@ class GrpcServer:
         reflection.enable_server_reflection(names, self._server)
         self.address = ""
 
-    async def start(self, listen: str, field: str) -> str:
-        """Bind and serve; returns the address bound. Raises PortInUse naming `field`."""
+    async def start(
+        self, listen: str, field: str, tls: TlsFiles | None = None, *, require_clients: bool = False
+    ) -> str:
+        """Bind and serve; returns the address bound. require_clients: see `server_credentials`.
+
+        Raises PortInUse naming `field`, InvalidConfiguration for TLS files that are not what they should be.
+        """
         host, port = parse_address(listen, field)
+        side = field.partition(".")[0]
+        secured = None
+        if tls is not None:
+            secured = server_credentials(tls, require_clients=require_clients, field=f"{side}.tls")
         try:
-            bound = self._server.add_insecure_port(format_address(host, port))
+            bound = self._bind(format_address(host, port), secured)
         except RuntimeError as error:
             raise PortInUse(f"{field}: cannot listen on {listen}: {error}; free the port or choose another") from error
         if bound == 0:
@@ -43,6 +54,11 @@ class GrpcServer:
         await self._server.start()
         self.address = format_address(host, bound)
         return self.address
+
+    def _bind(self, address: str, secured: grpc.ServerCredentials | None) -> int:
+        if secured is None:
+            return self._server.add_insecure_port(address)
+        return self._server.add_secure_port(address, secured)
 
     async def set_serving(self, serving: bool) -> None:
         """What grpc.health.v1 answers, for the server and each service."""

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from isthmus.oip import open_inference_pb2 as oip
 from isthmus.oip import open_inference_pb2_grpc
 from nodes.datatypes import datatype_of, datatype_of_dtype
-from nodes.transport.channel_options import CHANNEL_OPTIONS
+from nodes.tls_files import TlsFiles
+from nodes.transport.credentials import open_channel
 from nodes.transport.oip_messages import ParameterValue, parameter_values
 from nodes.transport.status import error_of
 
@@ -71,9 +72,10 @@ def _varint(value: int) -> bytes:
 class OipClient:
     """One channel to one server."""
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, tls: TlsFiles | None = None) -> None:
+        """tls: whom to trust and what to show; None for a server in clear. Raises InvalidConfiguration."""
         self._target = target
-        self._channel = grpc.aio.insecure_channel(target, options=CHANNEL_OPTIONS)
+        self._channel = open_channel(target, tls)
         self._stub = open_inference_pb2_grpc.GRPCInferenceServiceStub(self._channel)
         self._model_infer: grpc.aio.UnaryUnaryMultiCallable[InferMessage, oip.ModelInferResponse] = (
             self._channel.unary_unary(_METHOD, InferMessage.serialized, oip.ModelInferResponse.FromString)

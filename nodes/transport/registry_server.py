@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from isthmus.telemetry import get_logger
 from isthmus.v1 import fleet_pb2, fleet_pb2_grpc
+from nodes.tls_files import TlsFiles
 from nodes.transport.fleet_service import EndpointMapper, FleetBook, FleetService
 from nodes.transport.grpc_server import GrpcServer
 
@@ -27,18 +28,19 @@ class RegistryServer:
         listen: str,
         *,
         endpoint_mapper: EndpointMapper | None = None,
-        field: str = "cloud.registry_listen",
+        tls: TlsFiles | None = None,
+        require_clients: bool = True,
     ) -> RegistryServer:
         """Serve `book` at `listen` ("127.0.0.1:8100"; port 0 takes a free one).
 
-        endpoint_mapper: what edges dial instead of what a replica advertises. field: how errors name the address.
-        Raises PortInUse, InvalidConfiguration for an address that is none.
+        endpoint_mapper: what edges dial instead of what a replica advertises. tls, require_clients: as for a replica.
+        Raises PortInUse, InvalidConfiguration for an address or a TLS file that is none.
         """
         service = FleetService(book, endpoint_mapper=endpoint_mapper)
         server = GrpcServer(
             [SERVICE], lambda server: fleet_pb2_grpc.add_FleetServiceServicer_to_server(service, server)
         )
-        address = await server.start(listen, field)
+        address = await server.start(listen, "cloud.registry_listen", tls, require_clients=require_clients)
         service.start()
         await server.set_serving(True)
         get_logger("registry").info("fleet registry serves", address=address)

@@ -14,6 +14,7 @@ from isthmus.telemetry import get_logger
 from isthmus.v1 import segment_pb2 as pb
 from isthmus.v1 import segment_pb2_grpc
 from nodes.cloud_connection import LinkObserver, ReplicaDescription
+from nodes.fleet import Endpoint
 from nodes.protocol.edge_stream import EdgeState, EdgeStream, WireRequest
 from nodes.protocol.events import (
     Connected,
@@ -29,7 +30,8 @@ from nodes.protocol.events import (
     ResponseArrived,
 )
 from nodes.queues import CloudQueue
-from nodes.transport.channel_options import CHANNEL_OPTIONS
+from nodes.tls_files import TlsFiles
+from nodes.transport.credentials import open_channel
 from nodes.transport.echo_timer import EchoTimer
 from nodes.transport.status import error_of
 
@@ -51,12 +53,14 @@ _Call = grpc.aio.StreamStreamCall[pb.EdgeFrame, pb.CloudFrame]
 class SegmentClient:
     """A stream to one replica. Make it with `await SegmentClient.connect(...)`."""
 
-    def __init__(self, target: str, edge_id: str, observer: LinkObserver, queue: CloudQueue) -> None:
+    def __init__(
+        self, channel: grpc.aio.Channel, target: str, edge_id: str, observer: LinkObserver, queue: CloudQueue
+    ) -> None:
         self._target = target
         self._observer = observer
         self._stream = EdgeStream(edge_id)
         self._log = get_logger("edge").bind(target=target)
-        self._channel = grpc.aio.insecure_channel(target, options=CHANNEL_OPTIONS)
+        self._channel = channel
         self._stub = segment_pb2_grpc.SegmentServiceStub(self._channel)
         self._wake = asyncio.Event()
         self._welcome: asyncio.Future[Connected] = asyncio.get_running_loop().create_future()
@@ -70,10 +74,18 @@ class SegmentClient:
 
     @classmethod
     async def connect(
-        cls, target: str, edge_id: str, observer: LinkObserver, queue: CloudQueue, timeout_s: float = CONNECT_TIMEOUT_S
+        cls,
+        endpoint: Endpoint,
+        edge_id: str,
+        observer: LinkObserver,
+        queue: CloudQueue,
+        tls: TlsFiles | None = None,
     ) -> SegmentClient:
-        """Dial, shake hands, take a first look at the link. Raises CloudUnavailable or RemoteProtocolError."""
-        client = cls(target, edge_id, observer, queue)
+        """Dial, shake hands, take a first look at the link. Raises CloudUnavailable, RemoteProtocolError, and
+        InvalidConfiguration for TLS files that are not what they should be."""
+        target = endpoint.target
+        channel = open_channel(target, tls, endpoint.tls_server_name)
+        client = cls(channel, target, edge_id, observer, queue)
         call: _Call = client._stub.Run()
         client._tasks = [
             asyncio.create_task(client._write(call)),
@@ -81,10 +93,10 @@ class SegmentClient:
             asyncio.create_task(client._echo_periodically()),
         ]
         try:
-            await asyncio.wait_for(asyncio.shield(client._welcome), timeout_s)
+            await asyncio.wait_for(asyncio.shield(client._welcome), CONNECT_TIMEOUT_S)
         except TimeoutError:
             await client.close()
-            raise CloudUnavailable(f"{target}: no welcome within {timeout_s:g} s") from None
+            raise CloudUnavailable(f"{target}: no welcome within {CONNECT_TIMEOUT_S:g} s") from None
         except BaseException:
             await client.close()
             raise

@@ -64,3 +64,16 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_each_side_names_its_engine(tmp_path: Path) -> None:
     read_in = read(tmp_path, MODELS + "cloud: {engine: onnxruntime}")
     assert (read_in.edge.engine, read_in.cloud.engine) == ("eager", "onnxruntime")
+
+
+@pytest.mark.parametrize(("side", "key"), [("edge", "listen"), ("cloud", "listen"), ("cloud", "registry_listen")])
+def test_a_port_that_others_reach_is_secured_or_said_not_to_be(tmp_path: Path, side: str, key: str) -> None:
+    with pytest.raises(InvalidConfiguration, match=rf"{side}\.{key}: .*insecure: true"):
+        read(tmp_path, MODELS + f"{side}: {{{key}: '0.0.0.0:9000'}}")
+    read(tmp_path, MODELS + f"{side}: {{{key}: '0.0.0.0:9000', insecure: true}}")
+    read(tmp_path, MODELS + f"{side}: {{{key}: '0.0.0.0:9000', tls: {{certificate: c.pem, key: c.key}}}}")
+
+
+def test_tls_files_are_looked_up_beside_the_configuration(tmp_path: Path) -> None:
+    tls = read(tmp_path, MODELS + "edge: {tls: {certificate: c.pem, key: /etc/c.key}}").edge.tls
+    assert (tls.certificate, tls.key, tls.authority) == (str(tmp_path / "c.pem"), "/etc/c.key", "")

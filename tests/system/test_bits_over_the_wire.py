@@ -16,6 +16,7 @@ from torch import Tensor
 from isthmus.zoo import efficientnet_lite0, minilm
 from nodes.compute_pool import ComputePool
 from nodes.engines.eager import EagerEngine
+from nodes.fleet import Endpoint
 from nodes.halves import EdgeHalf
 from nodes.inputs import ModelInputs
 from nodes.model_runtime import plan_definition, wire_codecs
@@ -116,7 +117,7 @@ def cloud(artifacts: Mapping[str, Path]) -> Iterator[str]:
 @pytest.fixture
 async def connection(cloud: str) -> AsyncIterator[SegmentClient]:
     """A stream to the cloud node."""
-    client = await SegmentClient.connect(cloud, "edge", NobodyListens(), CloudQueueEstimator())
+    client = await SegmentClient.connect(Endpoint(cloud), "edge", NobodyListens(), CloudQueueEstimator())
     yield client
     await client.close()
 
