@@ -12,6 +12,7 @@ from nodes.compute_pool import ComputePool
 from nodes.edge_node import ChooserObserver, EdgeNode
 from nodes.engines.allocator import keep_freed_memory
 from nodes.engines.factory import engine_for
+from nodes.gateway_probe import measure_overhead
 from nodes.model_loading import load_models, measured_profile
 from nodes.plan_builder import PlanBuilder
 from nodes.settings import EdgeSettings
@@ -67,11 +68,12 @@ class EdgeHost:
             lambda server: open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(service, server),
         )
         address = await server.start(settings.listen, "edge.listen")
+        node.overhead = await measure_overhead(address, models)
         await server.set_serving(True)
         watch = FleetWatch(settings.registry, edge_id, node.replicas.follow) if settings.registry else None
         if watch is not None:
             watch.start()
-        get_logger("edge").info("edge serves", address=address, policy=settings.policy)
+        get_logger("edge").info("edge serves", address=address, policy=settings.policy, overhead=str(node.overhead))
         return cls(settings, node, pool, server, watch)
 
     @property
