@@ -30,7 +30,7 @@ __all__ = ["OpSums", "Ranked", "disagreements"]
 
 # Of the compute alone: the link of a setting plays no part.
 _ANY_LINK = Link(20e6, 20e6, 0.03)
-_DEVICE_BUDGET_S, _MODEL_BUDGET_S = 2.0, 2.0
+_DEVICE_BUDGET_S, _MODEL_BUDGET_S = 1.0, 2.0
 # Pairs that are less than this far apart are those that an order is worth knowing of.
 _NEAR = 0.25
 
@@ -51,10 +51,12 @@ class OpSums:
             self._profile = pool.run_blocking(measure_model, model, profile, runs, budget_s=_MODEL_BUDGET_S)
 
     def splits(self) -> Iterator[Plan]:
-        """What an edge may have on its menu: each split of the frontier in the codecs that edges offer."""
-        frontier = frontier_of(self._model, self._setting(self._profile))
-        cuts = dict.fromkeys(plan.plan.edge_ops for plan in frontier.plans if plan.plan.kind == "split")
-        for cut in cuts:
+        """What an edge may have on its menu, in the codecs that edges offer: splits of the frontier, and, since two
+        profiles of one device seldom give the same frontier to the op, after each number of ops."""
+        setting = replace(self._setting(self._profile), costing=Costing(lossless=not self._model.calibration))
+        order = tuple(op.name for op in self._model.graph.ops)
+        cuts = [plan.plan.edge_ops for plan in frontier_of(self._model, setting).plans if plan.plan.kind == "split"]
+        for cut in dict.fromkeys((*cuts, *(order[:count] for count in range(1, len(order))))):
             for codec in ("zstd", "int8"):
                 yield cut_plan(self._model, cut, {}, codec, self._form, self._engines)
 
