@@ -39,7 +39,7 @@ async def measure_overhead(address: str, models: Mapping[str, Model]) -> Request
             for inputs in _requests(model):
                 try:
                     samples += await _ask(client, name, inputs)
-                except IsthmusError as error:
+                except (IsthmusError, TypeError) as error:  # TypeError: NumPy has no bfloat16
                     get_logger("edge").warning("overhead not measured", model=name, reason=str(error))
     finally:
         await client.close()

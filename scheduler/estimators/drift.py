@@ -70,6 +70,7 @@ class DriftEstimator:
     def __init__(self) -> None:
         self._plans: dict[str, _Stages] = {}
         self._device = _Stages()
+        self._unseen = _Stages()
 
     def observe(self, times: StageTimes) -> None:
         """One request was answered."""
@@ -93,7 +94,7 @@ class DriftEstimator:
 
     def corrections(self, plan_ids: tuple[str, ...]) -> Mapping[str, Correction]:
         """The factors of those plans."""
-        return {plan_id: self._correction(self._plans.get(plan_id, _UNSEEN)) for plan_id in plan_ids}
+        return {plan_id: self._correction(self._plans.get(plan_id, self._unseen)) for plan_id in plan_ids}
 
     def _correction(self, plan: _Stages) -> Correction:
         device = self._device
@@ -103,9 +104,6 @@ class DriftEstimator:
             math.exp(plan.uplink_bytes.with_prior(0.0)),
             plan.besides_s.with_prior(device.besides_s.mean()),
         )
-
-
-_UNSEEN = _Stages()
 
 
 def _of_short_stages(times: StageTimes) -> float:
