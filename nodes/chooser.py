@@ -28,6 +28,7 @@ class ChoiceRequest:
     file_bytes: length of the encoded files in a request of the "bytes" form, over the whole batch; 0 otherwise.
     remaining_s: time left until the deadline, None without one.
     edge_queue_s, cloud_queue_s: expected waits before the prefix and before the suffix start.
+    overhead_s: what a request of this size costs outside the node's own account, whatever the plan: the client's hop.
     policy: a policy's name that the request asks for, "" for the configured one. plan_id: a plan forced by the request.
     corrections: by plan id, how far its requests lately were from its costs; a plan that is not there is as it says.
     """
@@ -39,6 +40,7 @@ class ChoiceRequest:
     remaining_s: float | None = None
     edge_queue_s: float = 0.0
     cloud_queue_s: float = 0.0
+    overhead_s: float = 0.0
     cloud_reachable: bool = True
     policy: str = ""
     plan_id: str = ""
@@ -82,7 +84,8 @@ class Exchange:
 class StageTimes:
     """What one answered request really took and sent, to compare with what its plan's costs say.
 
-    cloud_s, uplink_bytes: None where the edge finished by itself.
+    cloud_s, uplink_bytes: None where the edge finished by itself. besides_s: choosing and waiting, less the waits that
+    were predicted; None where other requests were under way and some of it was a queue.
     """
 
     entry: PlanEntry
@@ -91,6 +94,7 @@ class StageTimes:
     edge_s: float
     cloud_s: float | None
     uplink_bytes: int | None
+    besides_s: float | None = None
 
 
 class Chooser(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Mapping
 
 from isthmus.oip import open_inference_pb2, open_inference_pb2_grpc
 from isthmus.telemetry import get_logger
@@ -13,13 +14,16 @@ from nodes.edge_node import ChooserObserver, EdgeNode
 from nodes.engines.allocator import keep_freed_memory
 from nodes.engines.factory import engine_for
 from nodes.fleet import Endpoint
+from nodes.gateway_probe import measure_overhead
 from nodes.model_loading import load_models, measured_profile
 from nodes.plan_builder import PlanBuilder
+from nodes.request_overhead import RequestOverhead
 from nodes.settings import EdgeSettings
 from nodes.transport.fleet_client import FleetWatch
 from nodes.transport.gateway_server import GatewayService
 from nodes.transport.grpc_server import GrpcServer
 from nodes.transport.segment_client import SegmentClient
+from partitioner.model import Model
 
 __all__ = ["EdgeHost"]
 
@@ -63,10 +67,8 @@ class EdgeHost:
         node = EdgeNode(builders, models, profile, chooser, pool, dial)
         await node.start()
         service = GatewayService(node, VERSION)
-        server = GrpcServer(
-            [SERVICE],
-            lambda server: open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(service, server),
-        )
+        node.overhead = await _probed_overhead(service, models)
+        server = _server(service)
         address = await server.start(
             settings.listen, "edge.listen", settings.tls, require_clients=settings.require_clients
         )
@@ -75,7 +77,7 @@ class EdgeHost:
         if settings.registry:
             watch = FleetWatch(settings.registry, edge_id, node.replicas.follow, tls=settings.tls)
             watch.start()
-        get_logger("edge").info("edge serves", address=address, policy=settings.policy)
+        get_logger("edge").info("edge serves", address=address, policy=settings.policy, overhead=str(node.overhead))
         return cls(settings, node, pool, server, watch)
 
     @property
@@ -91,3 +93,19 @@ class EdgeHost:
         await self.node.drain(self._settings.drain_s)
         await self._server.stop(self._settings.drain_s)
         self._pool.close()
+
+
+def _server(service: GatewayService) -> GrpcServer:
+    return GrpcServer(
+        [SERVICE], lambda server: open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(service, server)
+    )
+
+
+async def _probed_overhead(service: GatewayService, models: Mapping[str, Model]) -> RequestOverhead:
+    """Through a port of its own on loopback, in clear: nobody else asks there, and no certificate must be for it."""
+    server = _server(service)
+    address = await server.start("127.0.0.1:0", "edge.listen")
+    try:
+        return await measure_overhead(address, models)
+    finally:
+        await server.stop(0)

@@ -18,6 +18,7 @@ from nodes.model_runtime import ModelRuntime, ReadyPlan, plan_definition
 from nodes.plan_builder import PlanBuilder, with_cloud_times
 from nodes.prefix_queue import PrefixQueue
 from nodes.replica_set import Dial, ReplicaSet
+from nodes.request_overhead import NOT_MEASURED, RequestOverhead
 from nodes.request_run import Answer, RequestRun
 from partitioner.model import Model
 from partitioner.plan_table import PlanEntry
@@ -75,6 +76,7 @@ class EdgeNode:
         self._started = False
         self._idle = asyncio.Event()
         self._idle.set()
+        self.overhead: RequestOverhead = NOT_MEASURED  # until whoever hosts the node has asked it something
         self._building = asyncio.Lock()
         self.planned = asyncio.Event()  # set once some replica's plans are on offer
         self.replicas = ReplicaSet(dial, self._welcome)
@@ -113,27 +115,29 @@ class EdgeNode:
                 self._idle.set()
 
     async def _answer(self, runtime: ModelRuntime, request: InferRequest) -> InferResult:
+        came_s, alone = time.monotonic(), self._waiting == 1
         connection = self.replicas.pick()
-        choice = self._chooser.choose(
-            ChoiceRequest(
-                table=runtime.table,
-                form="bytes" if request.inputs.file_bytes else "tensor",
-                batch=request.inputs.batch,
-                file_bytes=request.inputs.file_bytes,
-                remaining_s=request.timeout_s,
-                edge_queue_s=self._queue.wait_s(),
-                cloud_queue_s=0.0 if connection is None else connection.cloud_queue_s,
-                cloud_reachable=connection is not None,
-                policy=request.policy,
-                plan_id=request.plan_id,
-            )
+        asked = ChoiceRequest(
+            table=runtime.table,
+            form="bytes" if request.inputs.file_bytes else "tensor",
+            batch=request.inputs.batch,
+            file_bytes=request.inputs.file_bytes,
+            remaining_s=request.timeout_s,
+            edge_queue_s=self._queue.wait_s(),
+            cloud_queue_s=0.0 if connection is None else connection.cloud_queue_s,
+            overhead_s=self.overhead.seconds(request.inputs.size_bytes),
+            cloud_reachable=connection is not None,
+            policy=request.policy,
+            plan_id=request.plan_id,
         )
+        choice = self._chooser.choose(asked)
+        chose_s = time.monotonic() - came_s
         plan = choice.entry.plan
         if plan.kind == "edge-only":
             connection = None
         half = runtime.ready_plan(plan.plan_id).half
         answer = await RequestRun(request, next(self._wire_ids), choice, half, self._queue, connection).run()
-        self._learn(request, choice.entry, answer)
+        self._learn(asked, choice.entry, answer, chose_s if alone and self._waiting == 1 else None)
         return InferResult(
             request_id=uuid.uuid4().hex,
             outputs=answer.outputs,
@@ -145,18 +149,23 @@ class EdgeNode:
             predicted=choice.predicted,
         )
 
-    def _learn(self, request: InferRequest, entry: PlanEntry, answer: Answer) -> None:
-        """Compare what the plan's own stages took with its costs. One that the edge had to finish says nothing."""
-        edge_only = entry.plan.kind == "edge-only"
+    def _learn(self, asked: ChoiceRequest, entry: PlanEntry, answer: Answer, chose_s: float | None) -> None:
+        """Compare what the plan's own stages took with its costs. One that the edge had to finish says nothing.
+
+        chose_s: what choosing took; None where the request was not alone here, so that its waits were others' work.
+        """
+        edge_only, timings = entry.plan.kind == "edge-only", answer.timings
+        cloud_wait_s = 0.0 if edge_only else timings.cloud_queue_s - asked.cloud_queue_s
         if edge_only or answer.finished_by == "cloud":
             self._chooser.observe_stages(
                 StageTimes(
                     entry=entry,
-                    batch=request.inputs.batch,
-                    file_bytes=request.inputs.file_bytes,
-                    edge_s=answer.timings.edge_s,
-                    cloud_s=None if edge_only else answer.timings.cloud_s,
+                    batch=asked.batch,
+                    file_bytes=asked.file_bytes,
+                    edge_s=timings.edge_s,
+                    cloud_s=None if edge_only else timings.cloud_s,
                     uplink_bytes=None if edge_only else answer.uplink_bytes,
+                    besides_s=None if chose_s is None else chose_s + timings.edge_queue_s + cloud_wait_s,
                 )
             )
 

@@ -40,6 +40,11 @@ class ModelInputs:
         return "bytes" if self.file_bytes else "tensor"
 
     @property
+    def size_bytes(self) -> int:
+        """Bytes of all inputs as the client sent them."""
+        return sum(v.size_bytes if isinstance(v, ImageBatch) else v.nbytes for v in self.values.values())
+
+    @property
     def file_bytes(self) -> int:
         """Length of all encoded files together."""
         return sum(value.size_bytes for value in self.values.values() if isinstance(value, ImageBatch))

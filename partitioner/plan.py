@@ -53,7 +53,9 @@ class Prediction:
     """Where the time of one request goes, in seconds.
 
     edge_s: prefix and encoding. uplink_s: bytes over bandwidth and half the round trip. cloud_s: decoding, suffix and
-    encoding of the outputs. downlink_s: the way back and decoding. total_s: their sum.
+    encoding of the outputs. downlink_s: the way back and decoding. overhead_s: what the request costs besides, from the
+    client to the edge node and within it; 0 where no gateway was measured, as in all that is planned offline. total_s:
+    the sum.
     """
 
     __pydantic_config__ = STRICT
@@ -62,15 +64,19 @@ class Prediction:
     cloud_s: float
     downlink_s: float
     total_s: float
+    overhead_s: float = 0.0
 
     @classmethod
-    def of(cls, edge_s: float, uplink_s: float, cloud_s: float, downlink_s: float) -> Prediction:
+    def of(
+        cls, edge_s: float, uplink_s: float, cloud_s: float, downlink_s: float, overhead_s: float = 0.0
+    ) -> Prediction:
         """A prediction whose total is the sum of its stages. Raises InvalidPlan on a stage that is no duration."""
-        return cls(edge_s, uplink_s, cloud_s, downlink_s, math.fsum((edge_s, uplink_s, cloud_s, downlink_s)))
+        total_s = math.fsum((edge_s, uplink_s, cloud_s, downlink_s, overhead_s))
+        return cls(edge_s, uplink_s, cloud_s, downlink_s, total_s, overhead_s)
 
     def __post_init__(self) -> None:
         # One is made for each plan at each request, so the checks are few: a NaN or an infinity is one in the sum too.
-        stages = (self.edge_s, self.uplink_s, self.cloud_s, self.downlink_s)
+        stages = (self.edge_s, self.uplink_s, self.cloud_s, self.downlink_s, self.overhead_s)
         if not (min(stages) >= 0 and (total_s := math.fsum(stages)) < math.inf):
             raise InvalidPlan("predicted", "has a stage that is no duration", value=stages)
         if not abs(self.total_s - total_s) <= 1e-9 * total_s + 1e-12:

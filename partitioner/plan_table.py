@@ -41,11 +41,13 @@ class PlanCosts:
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """Factors on a plan's costs: what its requests really took over what the costs say."""
+    """Factors on a plan's costs: what its requests really took over what the costs say; and the seconds that they took
+    besides: choosing, hand-overs, and stages too short for a factor."""
 
     edge: float = 1.0
     cloud: float = 1.0
     uplink_bytes: float = 1.0
+    overhead_s: float = 0.0
 
 
 NO_CORRECTION = Correction()
@@ -100,17 +102,29 @@ class PlanEntry:
         """Bytes from the cloud for `batch` items."""
         return round(self.costs.downlink_bytes_fixed + self.costs.downlink_bytes_per_item * batch)
 
-    def predict(self, batch: int, file_bytes: int, link: Link, correction: Correction = NO_CORRECTION) -> Prediction:
-        """The stages of one request on an idle edge and cloud over `link`; edge-only has no link stages."""
+    def predict(
+        self,
+        batch: int,
+        file_bytes: int,
+        link: Link,
+        correction: Correction = NO_CORRECTION,
+        overhead_s: float = 0.0,
+    ) -> Prediction:
+        """The stages of one request on an idle edge and cloud over `link`; edge-only has no link stages.
+
+        overhead_s: what the request costs besides, whatever the plan.
+        """
+        overhead_s += correction.overhead_s
         edge_s = self.costs.edge.at(batch) * correction.edge
         if self.plan.kind == "edge-only":
-            return Prediction.of(edge_s, 0.0, 0.0, 0.0)
+            return Prediction.of(edge_s, 0.0, 0.0, 0.0, overhead_s)
         half_trip_s = link.rtt_s / 2
         return Prediction.of(
             edge_s,
             link.uplink_s(self.uplink_bytes(batch, file_bytes) * correction.uplink_bytes) + half_trip_s,
             self.costs.cloud.at(batch) * correction.cloud,
             link.downlink_s(self.downlink_bytes(batch)) + half_trip_s,
+            overhead_s,
         )
 
 

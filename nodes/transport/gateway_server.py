@@ -168,6 +168,7 @@ def _response(request: oip.ModelInferRequest, result: InferResult, model: str, v
             "isthmus_predicted_uplink_ms": result.predicted.uplink_s * 1e3,
             "isthmus_predicted_cloud_ms": result.predicted.cloud_s * 1e3,
             "isthmus_predicted_downlink_ms": result.predicted.downlink_s * 1e3,
+            "isthmus_predicted_overhead_ms": result.predicted.overhead_s * 1e3,
         },
     )
     return response

@@ -1,9 +1,12 @@
-"""How far a plan's measured costs are from what its requests really take: a factor a stage, followed as it changes.
+"""How far a plan's measured costs are from what its requests really take: a factor a stage, and seconds besides.
 
 Costs are low quantiles of warm repeats; a served request finds caches cold, a core throttled, another picture. Each
 observation gives the logarithm of "took over said" for a stage, and a plan's factor is the exponential of a forgetting
 mean of them. A plan that was hardly used leans on the mean of all plans of this device, so that one never tried does
 not look quicker than one whose factor is known (Robbins 1956: shrinkage towards the ensemble).
+
+What choosing and hand-overs take is no stage's, and of a stage of a few hundred microseconds the ratio is noise. Both
+are learned as seconds, in one forgetting mean a plan.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ __all__ = ["DriftEstimator"]
 _KEPT = 0.7
 # How many requests of its own outweigh what is known of the other plans.
 _PRIOR_REQUESTS = 0.5
-# Below these a stage is noise of the scheduler, and its ratio says nothing.
+# Below these a stage is noise of the scheduler, and its ratio says nothing: its difference counts among the rest.
 _LEAST_S = 0.002
 _LEAST_BYTES = 1024
 # One request counts as at most this far off.
@@ -30,7 +33,7 @@ _LIMIT = 4.0
 
 @dataclass(slots=True)
 class _Mean:
-    """A forgetting mean of logarithms, and the weight of what it has seen (up to 1 / (1 - _KEPT))."""
+    """A forgetting mean, and the weight of what it has seen (up to 1 / (1 - _KEPT))."""
 
     total: float = 0.0
     weight: float = 0.0
@@ -38,6 +41,10 @@ class _Mean:
     def add(self, value: float) -> None:
         self.total = self.total * _KEPT + value
         self.weight = self.weight * _KEPT + 1.0
+
+    def mean(self) -> float:
+        """Of what was seen alone; 0 where nothing was."""
+        return self.total / self.weight if self.weight else 0.0
 
     def with_prior(self, prior: float) -> float:
         """The mean, leaning on `prior` where little was seen."""
@@ -49,6 +56,11 @@ class _Stages:
     edge: _Mean = field(default_factory=_Mean)
     cloud: _Mean = field(default_factory=_Mean)
     uplink_bytes: _Mean = field(default_factory=_Mean)
+    besides_s: _Mean = field(default_factory=_Mean)
+
+    def learn_besides(self, seconds: float, most_s: float) -> None:
+        """One request took so many seconds besides; it counts as no more than `most_s`."""
+        self.besides_s.add(min(max(seconds, 0.0), most_s))
 
 
 class DriftEstimator:
@@ -58,6 +70,7 @@ class DriftEstimator:
     def __init__(self) -> None:
         self._plans: dict[str, _Stages] = {}
         self._device = _Stages()
+        self._unseen = _Stages()
 
     def observe(self, times: StageTimes) -> None:
         """One request was answered."""
@@ -69,20 +82,37 @@ class DriftEstimator:
         if times.uplink_bytes is not None:  # content makes the size: one plan's says nothing of another's
             said = entry.uplink_bytes(batch, times.file_bytes)
             _learn(times.uplink_bytes, said, _LEAST_BYTES, (plan.uplink_bytes,))
+        if times.besides_s is not None:
+            self._learn_besides(times.besides_s + _of_short_stages(times), plan)
+
+    def _learn_besides(self, seconds: float, plan: _Stages) -> None:
+        if not math.isfinite(seconds):
+            return
+        most_s = max(_LEAST_S, _LIMIT * self._device.besides_s.mean())
+        plan.learn_besides(seconds, most_s)
+        self._device.learn_besides(seconds, most_s)
 
     def corrections(self, plan_ids: tuple[str, ...]) -> Mapping[str, Correction]:
         """The factors of those plans."""
-        edge, cloud = self._device.edge.with_prior(0.0), self._device.cloud.with_prior(0.0)
-        return {plan_id: self._correction(self._plans.get(plan_id), edge, cloud) for plan_id in plan_ids}
+        return {plan_id: self._correction(self._plans.get(plan_id, self._unseen)) for plan_id in plan_ids}
 
-    def _correction(self, plan: _Stages | None, edge: float, cloud: float) -> Correction:
-        if plan is None:
-            return Correction(math.exp(edge), math.exp(cloud), 1.0)
+    def _correction(self, plan: _Stages) -> Correction:
+        device = self._device
         return Correction(
-            math.exp(plan.edge.with_prior(edge)),
-            math.exp(plan.cloud.with_prior(cloud)),
+            math.exp(plan.edge.with_prior(device.edge.with_prior(0.0))),
+            math.exp(plan.cloud.with_prior(device.cloud.with_prior(0.0))),
             math.exp(plan.uplink_bytes.with_prior(0.0)),
+            plan.besides_s.with_prior(device.besides_s.mean()),
         )
+
+
+def _of_short_stages(times: StageTimes) -> float:
+    """By how many seconds the stages that are too short for a ratio differ from their costs."""
+    costs = times.entry.costs
+    stages = [(times.edge_s, costs.edge.at(times.batch))]
+    if times.cloud_s is not None:
+        stages.append((times.cloud_s, costs.cloud.at(times.batch)))
+    return sum(took - said for took, said in stages if min(took, said) < _LEAST_S)
 
 
 def _learn(took: float, said: float, least: float, means: tuple[_Mean, ...]) -> None:

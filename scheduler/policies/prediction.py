@@ -32,17 +32,19 @@ class Candidate:
 
 
 def predict(entry: PlanEntry, request: ChoiceRequest, link: Link | None) -> Prediction:
-    """The entry's own prediction with the wait before the prefix in `edge_s` and that before the suffix in `cloud_s`.
+    """The entry's own prediction with the wait before the prefix in `edge_s` and that before the suffix in `cloud_s`,
+    and the request's own overhead.
 
     A plan that leaves nothing to do on the edge (a file that crosses as it came) does not wait there.
     """
     correction = request.corrections.get(entry.plan.plan_id, NO_CORRECTION)
-    own = entry.predict(request.batch, request.file_bytes, link or ASSUMED_LINK, correction)
+    own = entry.predict(request.batch, request.file_bytes, link or ASSUMED_LINK, correction, request.overhead_s)
     edge_wait_s = request.edge_queue_s if _edge_works(entry) else 0.0
     cloud_wait_s = 0.0 if entry.plan.kind == "edge-only" else request.cloud_queue_s
     if edge_wait_s == 0.0 and cloud_wait_s == 0.0:
         return own
-    return Prediction.of(own.edge_s + edge_wait_s, own.uplink_s, own.cloud_s + cloud_wait_s, own.downlink_s)
+    edge_s, cloud_s = own.edge_s + edge_wait_s, own.cloud_s + cloud_wait_s
+    return Prediction.of(edge_s, own.uplink_s, cloud_s, own.downlink_s, own.overhead_s)
 
 
 def candidates(request: ChoiceRequest, link: Link | None) -> tuple[Candidate, ...]:

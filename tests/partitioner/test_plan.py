@@ -28,7 +28,7 @@ _PLANS = st.builds(
     boundary=_TENSORS,
     downlink=_TENSORS,
     kept=st.lists(_NAMES, max_size=2).map(tuple),
-    predicted=st.none() | st.builds(Prediction.of, _SECONDS, _SECONDS, _SECONDS, _SECONDS),
+    predicted=st.none() | st.builds(Prediction.of, *[_SECONDS] * 5),
     provenance=st.dictionaries(_NAMES, _NAMES, max_size=2),
 )
 
@@ -113,6 +113,13 @@ def test_a_stage_that_is_no_duration_is_refused(seconds: float) -> None:
 def test_a_total_that_is_not_the_sum_is_refused() -> None:
     with pytest.raises(InvalidPlan, match="sum"):
         Prediction(1.0, 1.0, 1.0, 1.0, 5.0)
+
+
+def test_a_plan_written_before_predictions_had_an_overhead_still_reads(plan: Plan) -> None:
+    predicted = Prediction.of(1.0, 2.0, 3.0, 4.0)
+    data = json.loads(replace(plan, predicted=predicted).to_json())
+    del data["predicted"]["overhead_s"]
+    assert Plan.from_json(json.dumps(data)).predicted == predicted
 
 
 def test_kinds_are_told_by_what_crosses(plan: Plan) -> None:

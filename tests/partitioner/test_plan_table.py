@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +12,7 @@ from isthmus.errors import InvalidPlan, NotFound
 from partitioner.link import Link
 from partitioner.measurements import AffineTime
 from partitioner.plan import InputForm, Plan, TensorCodec
-from partitioner.plan_table import Accuracy, PlanCosts, PlanEntry, PlanTable
+from partitioner.plan_table import Accuracy, Correction, PlanCosts, PlanEntry, PlanTable
 
 _TIMES = st.builds(AffineTime, st.floats(0, 10), st.floats(0, 10))
 _COSTS = st.builds(
@@ -44,6 +46,15 @@ def test_stages_are_affine_in_the_batch_and_sum_up() -> None:
 def test_edge_only_does_not_touch_the_link() -> None:
     p = _entry(_plan(("all",))).predict(1, 10**6, Link(1, 1, 9))
     assert (p.uplink_s, p.cloud_s, p.downlink_s, p.total_s) == (0, 0, 0, 3)
+
+
+def test_what_a_request_costs_besides_adds_to_every_plan_and_to_no_other_stage() -> None:
+    for edge_ops in (("all",), ()):
+        entry = _entry(_plan(edge_ops))
+        bare, whole = (
+            entry.predict(1, 0, Link(800, 80, 0.5), Correction(overhead_s=c), o) for c, o in ((0, 0), (1, 2))
+        )
+        assert whole == replace(bare, overhead_s=3.0, total_s=bare.total_s + 3.0)
 
 
 def test_a_crossing_file_adds_its_own_length() -> None:

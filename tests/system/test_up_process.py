@@ -56,6 +56,14 @@ def test_stages_sum_to_the_elapsed_time(client: Client) -> None:
     assert result.timings["uplink"] + result.timings["downlink"] >= 5.0  # the emulated round trip, in ms
 
 
+@pytest.mark.parametrize("policy", ["edge-only", "fixed:split"])
+def test_the_prediction_says_what_a_request_costs_besides_its_stages(client: Client, policy: str) -> None:
+    said = client.infer(MODEL, {"image": FLOWER}, policy=policy, timeout_s=60).timings
+    parts = [said[f"predicted_{part}"] for part in ("edge", "uplink", "cloud", "downlink", "overhead")]
+    assert said["predicted"] == pytest.approx(sum(parts))
+    assert 0.3 < said["predicted_overhead"] < 100.0  # ms: no gRPC call through a gateway takes less than 0.3
+
+
 def test_the_reason_for_the_choice_travels_with_the_answer(client: Client) -> None:
     result = client.infer(MODEL, {"image": FLOWER}, timeout_s=60)
     assert "ms" in str(result.parameters["isthmus_reason"])

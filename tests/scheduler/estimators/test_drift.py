@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -85,6 +86,50 @@ def test_one_request_counts_as_four_times_off_at_most(split: PlanEntry) -> None:
     estimator = DriftEstimator()
     estimator.observe(took(split, cloud=1e6))
     assert correction(estimator, split).cloud <= 4.0
+
+
+def test_what_a_request_takes_besides_its_stages_is_learned(split: PlanEntry) -> None:
+    estimator = DriftEstimator()
+    for _ in range(20):
+        estimator.observe(replace(took(split), besides_s=0.0012))
+    assert correction(estimator, split).overhead_s == pytest.approx(0.0012, rel=0.01)
+
+
+def test_a_stage_too_short_for_a_factor_counts_among_the_rest(entry: Maker) -> None:
+    small = entry("input", edge_s=0.0002, size=9_000, cloud_s=0.01)
+    estimator = DriftEstimator()
+    for _ in range(20):
+        estimator.observe(replace(took(small, edge=5.0), besides_s=0.0004))
+    learned = correction(estimator, small)
+    assert learned.edge == 1.0
+    assert learned.overhead_s == pytest.approx(0.0012, rel=0.01)
+
+
+def test_a_plan_not_tried_yet_takes_besides_what_the_others_do(entry: Maker, split: PlanEntry) -> None:
+    estimator = DriftEstimator()
+    estimator.observe(replace(took(split), besides_s=0.001))
+    assert correction(estimator, entry(edge_s=0.1)).overhead_s == pytest.approx(0.001)
+
+
+def test_a_request_that_was_not_alone_teaches_nothing_of_the_rest(split: PlanEntry) -> None:
+    estimator = DriftEstimator()
+    estimator.observe(took(split))
+    assert correction(estimator, split).overhead_s == 0.0
+
+
+@given(st.lists(st.floats(), max_size=20))
+def test_the_rest_is_a_duration_whatever_was_seen(seen: list[float]) -> None:
+    split, estimator = make_split(), DriftEstimator()
+    for seconds in seen:
+        estimator.observe(replace(took(split), besides_s=seconds))
+    assert 0.0 <= correction(estimator, split).overhead_s < math.inf
+
+
+def test_one_long_wait_moves_the_rest_by_no_more_than_four_times(split: PlanEntry) -> None:
+    estimator = DriftEstimator()
+    for seconds in (0.001, 0.001, 0.001, 5.0):
+        estimator.observe(replace(took(split), besides_s=seconds))
+    assert correction(estimator, split).overhead_s < 0.004
 
 
 def make_split() -> PlanEntry:

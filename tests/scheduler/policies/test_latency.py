@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from isthmus.errors import CloudUnavailable, DeadlineExceeded, NotFound
 from nodes.chooser import ChoiceRequest
 from partitioner.link import Link
-from partitioner.plan_table import PlanEntry, PlanTable
+from partitioner.plan_table import Correction, PlanEntry, PlanTable
 from scheduler.policies.latency import NEAR_EQUAL, LatencyPolicy
 
 Requests = Callable[..., ChoiceRequest]
@@ -83,6 +83,21 @@ def test_a_wait_on_the_edge_drives_the_file_to_the_cloud(request_of: Requests, l
 def test_a_wait_in_the_cloud_keeps_the_request_on_the_edge(request_of: Requests, link: Link) -> None:
     choice = LATENCY.choose(request_of(cloud_queue_s=0.5), link, Random(0))
     assert choice.entry.plan.kind == "edge-only"
+
+
+def test_what_every_plan_costs_besides_is_predicted_and_changes_no_choice(request_of: Requests, link: Link) -> None:
+    bare, whole = (LATENCY.choose(request_of(overhead_s=s, edge_queue_s=0.01), link, Random(0)) for s in (0.0, 0.003))
+    assert whole.entry == bare.entry
+    assert whole.predicted.total_s == pytest.approx(bare.predicted.total_s + 0.003)
+    assert whole.predicted.overhead_s == 0.003
+
+
+def test_a_plan_that_costs_more_besides_loses(entry: Entries, request_of: Requests, link: Link) -> None:
+    near = (entry(edge_s=0.100), entry("a", edge_s=0.0772))  # with the link 98.8 ms
+    slow = {near[1].plan.plan_id: Correction(overhead_s=0.004)}
+    table = PlanTable("net", "d" * 64, near)
+    chosen = [LATENCY.choose(request_of(table=table, corrections=c), link, Random(0)).entry for c in ({}, slow)]
+    assert [one.plan.kind for one in chosen] == ["split", "edge-only"]
 
 
 def test_edge_only_while_the_cloud_is_not_reachable(request_of: Requests) -> None:

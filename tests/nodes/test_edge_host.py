@@ -1,0 +1,32 @@
+"""An edge as a whole, without a cloud: a real model behind a real gateway, in this process."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from nodes.edge_host import EdgeHost
+from nodes.settings import EdgeSettings, ModelArtifact
+from partitioner.artifact import save_artifact
+from partitioner.front_end import model_from_module
+from partitioner.spec import ModelSpec
+from scheduler.plan_chooser import PlanChooser
+
+
+def test_an_edge_learns_at_its_start_what_requests_cost_besides(tmp_path: Path) -> None:
+    module = nn.Sequential(nn.Linear(60_000, 8), nn.ReLU()).eval()
+    spec = ModelSpec(module=module, example_inputs=(torch.zeros(2, 60_000),), name="small")
+    save_artifact(model_from_module(spec), tmp_path / "small")
+    settings = EdgeSettings((ModelArtifact("small", str(tmp_path / "small")),), "127.0.0.1:0", registry="")
+
+    async def started() -> EdgeHost:
+        host = await EdgeHost.start(settings, PlanChooser())
+        await host.drain()
+        return host
+
+    overhead = asyncio.run(started()).node.overhead
+    assert overhead.requests >= 6  # three at least of one item (240 kB), and three of two
+    assert 1e-4 < overhead.seconds(240_000) <= overhead.seconds(480_000) < 1.0
