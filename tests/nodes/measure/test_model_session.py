@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from nodes.engines.eager import EagerEngine
@@ -10,6 +12,7 @@ from nodes.measure.anchors import anchor_positions, measure_anchors
 from nodes.measure.device_profile import measure_device
 from nodes.measure.model_session import measure_model_within
 from partitioner.batch_law import batch_law
+from partitioner.measurements import Footprint, Measurement, SegmentTime
 from partitioner.profiles import DeviceProfile
 from partitioner.torch_model import TorchModel
 
@@ -35,6 +38,37 @@ def test_a_small_budget_measures_the_ops_and_says_what_it_left_out(
     assert known.has_op_times(small_model.digest)
     assert any("batch 64" in one for one in known.provenance.left_out)
     assert DeviceProfile.from_json(known.to_json()) == known
+
+
+def test_a_model_measured_again_forgets_what_the_session_before_left_out(
+    device: DeviceProfile, small_model: TorchModel
+) -> None:
+    before = replace(
+        device, provenance=replace(device.provenance, left_out=("another: batch 2 (takes 1.0 s or more)",))
+    )
+    short = measure_model_within(small_model, before, EagerEngine(), budget_s=0.0)
+    assert len(short.provenance.left_out) > 1
+    again = measure_model_within(small_model, short, EagerEngine(), budget_s=60.0)
+    assert again.provenance.left_out == before.provenance.left_out
+
+
+def test_a_model_measured_again_keeps_no_time_that_is_now_left_out(
+    device: DeviceProfile, small_model: TorchModel
+) -> None:
+    digest, count = small_model.digest, len(small_model.graph.ops)
+    old = Measurement(1.0, 0.0, 5)
+    whole = SegmentTime(digest, "prefix", "0" * 16, "eager", 64, old, count)
+    cut = SegmentTime(digest, "prefix", "1" * 16, "eager", 1, old)
+    known = device.with_segment_times(whole, cut).with_footprints(Footprint(digest, "eager", 1, 1.0, 1, 1))
+    again = measure_model_within(small_model, known, EagerEngine(), budget_s=0.0)
+    assert again.segment_times == (cut,)  # of a plan's cut: no part of a session
+    assert again.footprints == ()
+
+
+def test_the_largest_batch_is_measured_whatever_it_is(device: DeviceProfile, small_model: TorchModel) -> None:
+    interface = replace(small_model.interface, max_batch=6)
+    known = measure_model_within(replace(small_model, interface=interface), device, EagerEngine(), budget_s=60.0)
+    assert sorted({time.batch for time in known.segment_times}) == [1, 2, 4, 6]
 
 
 def test_an_engine_whose_memory_nobody_sees_says_none(device: DeviceProfile, small_model: TorchModel) -> None:
