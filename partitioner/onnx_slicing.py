@@ -44,7 +44,7 @@ def slice_form(form: OnnxForm, inputs: tuple[str, ...], outputs: tuple[str, ...]
     given = {form.values[name]: at for at, name in reversed(list(enumerate(inputs)))}  # the first of equals wins
     passed = {name: given[form.values[name]] for name in outputs if form.values[name] in given}
     wanted = {form.values[name]: name for name in outputs if name not in passed}
-    # A constant that is also an output comes along, but ops read their own: it may be laid out for them, and bits count.
+    # A constant that is also an output comes along, but ops read their own, which onnxruntime lays out.
     constants = {i.name for i in form.model.graph.initializer} | form.weights.keys()
     walk = _Walk(form, given.keys() - constants)
     walk.run(wanted)
