@@ -14,7 +14,7 @@ from partitioner.cut_problem import OpCost
 from partitioner.graph import ModelGraph
 from partitioner.parametric_problem import ParametricProblem, ParametricTensor
 
-__all__ = ["BUDGETS", "Constraints", "pinned"]
+__all__ = ["BUDGETS", "Constraints", "names_like", "pinned"]
 
 BUDGETS = ("edge_memory_bytes", "cloud_memory_bytes", "wire_bytes")
 
@@ -78,6 +78,11 @@ class Constraints:
         )
 
 
+def names_like(graph: ModelGraph, name: str) -> str:
+    """The ops whose names are nearest to `name`, in words."""
+    return ", ".join(get_close_matches(name, [op.name for op in graph.ops], cutoff=0.0))
+
+
 def pinned(problem: ParametricProblem, graph: ModelGraph, constraints: Constraints) -> ParametricProblem:
     """`problem` (of `graph`) with pins and privacy in it; the budgets are left out.
 
@@ -86,8 +91,7 @@ def pinned(problem: ParametricProblem, graph: ModelGraph, constraints: Constrain
     named = {*constraints.edge_ops, *constraints.cloud_ops, *filter(None, [constraints.private_up_to])}
     unknown = sorted(named - {op.name for op in graph.ops})
     if unknown:
-        near = get_close_matches(unknown[0], [op.name for op in graph.ops], cutoff=0.0)
-        remedy = f"write it as the graph does, like {', '.join(near)}"
+        remedy = f"write it as the graph does, like {names_like(graph, unknown[0])}"
         raise InvalidInput("constraints", "name an op that the model lacks", value=unknown[0], remedy=remedy)
     on_edge, secret = constraints.edge_ops, frozenset[str]()
     if constraints.private_up_to:

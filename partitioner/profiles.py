@@ -73,6 +73,11 @@ class DeviceProfile:
         for name, rate in rates.items():
             check(math.isfinite(rate) and rate > 0, name, rate)
 
+    @property
+    def ran_on(self) -> str:
+        """The engine and the threads, in words."""
+        return f"{self.engine}, {self.threads} thread{'' if self.threads == 1 else 's'}"
+
     def to_json(self) -> str:
         """`from_json` reads it back equal."""
         return write_json(self)

@@ -28,11 +28,14 @@ from isthmus.cli.partition_options import (
     Report,
     RoundTrip,
     WireLimit,
+    check_ops,
     constraints_of,
 )
 from isthmus.errors import InvalidInput
+from isthmus.units import format_bandwidth, format_duration
 
 if TYPE_CHECKING:
+    from partitioner.link import Link
     from partitioner.model import Model
     from partitioner.partition import BestPlan
     from partitioner.plan import Plan
@@ -81,6 +84,8 @@ def partition(
         constraints=constraints_of(privacy, (edge_memory, cloud_memory, wire_limit), (pin_edge, pin_cloud)),
     )
     loaded = load_model(model)
+    named = {"--privacy": [privacy] if privacy else [], "--pin-edge": pin_edge, "--pin-cloud": pin_cloud}
+    check_ops(loaded.graph, named)
     setting = Setting(read_profile_of(edge, loaded), read_profile_of(cloud, loaded), link, costing)
     planner = Planner(loaded, setting, accuracy_budget)
     if frontier:
@@ -89,8 +94,8 @@ def partition(
         return
     best = planner.best(objective)
     _draw(loaded, setting, best.plan, picture, report)
-    shown = [(best.plan, "*"), *((other, " ") for other in planner.others())]
-    lines = [*(f"{mark} {_line(plan)}" for plan, mark in shown), _verdict(best)]
+    others = [plan for plan in planner.others() if plan.plan_id != best.plan.plan_id]
+    lines = [f"* {_line(best.plan)}", *(f"  {_line(plan)}" for plan in others), _verdict(best, link)]
     _emit(best.plan.to_json(), lines, output, as_json)
 
 
@@ -112,8 +117,9 @@ def _emit(text: str, lines: Iterable[str], output: Path | None, as_json: bool) -
     print(text if as_json else "\n".join(lines), end="" if as_json else "\n")
 
 
-def _verdict(best: BestPlan) -> str:
-    return f"{best.plan.provenance['objective']}; gap {best.plan.provenance['gap']}"
+def _verdict(best: BestPlan, link: Link) -> str:
+    over = f"over {format_bandwidth(link.uplink_bps)}, round trip {format_duration(link.rtt_s)}"
+    return f"{best.plan.provenance['objective']} {over}; gap {best.plan.provenance['gap']}"
 
 
 def _line(plan: Plan) -> str:

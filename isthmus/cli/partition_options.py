@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from isthmus.errors import InvalidInput
 from isthmus.units import parse_size_bytes
 
 if TYPE_CHECKING:
     from partitioner.constraints import Constraints
+    from partitioner.graph import ModelGraph
 
 __all__ = [
     "RAW_INPUT",
@@ -34,6 +36,7 @@ __all__ = [
     "Report",
     "RoundTrip",
     "WireLimit",
+    "check_ops",
     "constraints_of",
 ]
 
@@ -121,3 +124,19 @@ def constraints_of(
         cloud_memory_bytes=cloud,
         wire_bytes=wire,
     )
+
+
+def check_ops(graph: ModelGraph, named: Mapping[str, Iterable[str] | None]) -> None:
+    """Raise InvalidInput naming the option whose value is no op of the model. named: by option."""
+    from partitioner.constraints import names_like
+
+    ops = {op.name for op in graph.ops}
+    for option, names in named.items():
+        for name in names or ():
+            if name not in ops and (option, name) != ("--privacy", RAW_INPUT):
+                what = (
+                    "is neither raw-input nor an op of the model" if option == "--privacy" else "is no op of the model"
+                )
+                raise InvalidInput(
+                    option, what, value=name, remedy=f"write it as the graph does, like {names_like(graph, name)}"
+                )

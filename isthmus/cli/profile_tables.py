@@ -29,7 +29,9 @@ def device_tables(profile: DeviceProfile) -> Iterator[RenderableType]:
     """The roofline and the codecs' rates, with what speaks against trusting them."""
     yield Text(_device_line(profile))
     roof = plain_table("roofline", "peak", "even at")
-    for name, peak in {**profile.flops_per_s, **profile.kind_flops_per_s}.items():
+    apart = {kind.rpartition(" ")[2] for kind in profile.kind_flops_per_s}
+    whole = {dtype: peak for dtype, peak in profile.flops_per_s.items() if dtype not in apart}
+    for name, peak in {**whole, **profile.kind_flops_per_s}.items():
         even = f"{peak / profile.memory_bytes_per_s:.3g} FLOP/B"
         roof.add_row(name, f"{format_flops(peak)}/s", even)
     roof.add_row("memory", f"{format_size(profile.memory_bytes_per_s)}/s", "")
@@ -47,8 +49,7 @@ def _device_line(profile: DeviceProfile) -> str:
     taken = profile.provenance
     slowed = f", emulated slowdown {profile.slowdown:g}x" if profile.slowdown != 1.0 else ""
     noise = "NOISY: measure again on a quiet machine" if taken.noisy else "quiet"
-    threads = f"{profile.threads} thread{'' if profile.threads == 1 else 's'}"
-    return f"{profile.engine}, {threads}{slowed}; {taken.measured_at} on {taken.host}, load {taken.load:.2f}, {noise}"
+    return f"{profile.ran_on}{slowed}; {taken.measured_at} on {taken.host}, load {taken.load:.2f}, {noise}"
 
 
 def model_tables(profile: DeviceProfile, model: ModelFacts) -> Iterator[RenderableType]:
@@ -134,7 +135,7 @@ def left_out(profile: DeviceProfile, model: ModelFacts | None) -> Iterator[str]:
     if min(repeats, times.whole.repeats) < _FEW_REPEATS:
         yield f"repeats: the budget allowed {times.whole.repeats} runs of the whole and {repeats} of each op"
     if any(one.model_digest == model.digest and one.peak_activation_bytes is None for one in profile.footprints):
-        yield f"memory of activations: {profile.engine} on {profile.device} does not show it"
+        yield f"{model.name}: memory of activations (only torch models on eager, on a CPU, show it)"
     yield from profile.provenance.left_out
     if not profile.provenance.left_out:
         yield "nothing that this command measures; nodes time whole plans when they offer them"

@@ -42,7 +42,7 @@ def _footprint(held: Footprint) -> str:
 def _law(law: BatchLaw) -> str:
     fixed, item = format_duration(law.line.fixed_s), format_duration(law.line.per_item_s)
     largest = max(law.seconds)
-    return f"time of a batch of B up to {largest}: {fixed} + {item} x B, within {law.residual:.1%} of what was measured"
+    return f"a batch of B, up to {largest}: {fixed} + {item} x B; the batch that fits worst is {law.residual:.1%} off"
 
 
 def _batches(law: BatchLaw) -> Table:

@@ -24,7 +24,7 @@ def question_section(report: Report) -> str:
     return section(
         "The question",
         listing(_model(report.model)),
-        table("The devices, as measured", ("", *(side for side, _ in devices)), facts, numbers_from=3),
+        table("The devices, as their profiles say", ("", *(side for side, _ in devices)), facts, numbers_from=3),
     )
 
 
@@ -50,7 +50,7 @@ def _device(device: DeviceProfile, model: ModelFacts) -> list[tuple[str, str]]:
     slowed = f"× {device.slowdown:g}, inside all its times" if device.slowdown != 1.0 else "none"
     return [
         ("device", f"{device.name} ({device.device})"),
-        ("engine", f"{device.engine}, {device.threads} thread{'' if device.threads == 1 else 's'}"),
+        ("engine", device.ran_on),
         ("times of the ops", device.op_times_are(model.digest)),
         ("emulated slowdown", slowed),
         ("peak", ", ".join(f"{format_flops(rate)}/s {dtype}" for dtype, rate in device.flops_per_s.items())),

@@ -20,6 +20,7 @@ from partitioner.artifact import load_artifact, save_artifact
 from partitioner.measurements import Footprint, OpTimes, SegmentTime, digest_of_ops
 from partitioner.model import Model
 from partitioner.profiles import DeviceProfile
+from partitioner.torch_model import TorchModel
 
 __all__ = ["measure_model_within"]
 
@@ -112,7 +113,7 @@ def _footprint(model: Model, engine: Engine) -> Footprint:
     inputs = sample_tensors(model, 1)
     load_s = _load_s(model, engine, inputs)
     parameters = tuple(model.weights.values())
-    watched = engine.name == "eager" and engine.device == "cpu"
+    watched = isinstance(model, TorchModel) and engine.name == "eager" and engine.device == "cpu"
     peak = peak_activation_bytes(model, inputs, parameters) if watched else None
     return Footprint(model.digest, engine.name, 1, load_s, sum(tensor.nbytes for tensor in parameters), peak)
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import onnx
 import pytest
 
 from nodes.engines.eager import EagerEngine
-from nodes.engines.factory import engine_for
 from nodes.measure.anchors import anchor_positions, measure_anchors
 from nodes.measure.device_profile import measure_device
 from nodes.measure.model_session import measure_model_within
 from partitioner.batch_law import batch_law
 from partitioner.measurements import Footprint, Measurement, SegmentTime
+from partitioner.onnx_model import OnnxModel
 from partitioner.profiles import DeviceProfile
+from partitioner.program import TensorType
+from partitioner.spec import InputSpec, Interface, OutputSpec
 from partitioner.torch_model import TorchModel
 
 
@@ -71,8 +74,18 @@ def test_the_largest_batch_is_measured_whatever_it_is(device: DeviceProfile, sma
     assert sorted({time.batch for time in known.segment_times}) == [1, 2, 4, 6]
 
 
-def test_an_engine_whose_memory_nobody_sees_says_none(device: DeviceProfile, small_model: TorchModel) -> None:
-    known = measure_model_within(small_model, device, engine_for("onnxruntime"), budget_s=3.0)
+def test_activations_that_nobody_sees_are_none(device: DeviceProfile, small_model: TorchModel) -> None:
+    values = {name: TensorType(info.dtype, info.shape) for name, info in small_model.graph.tensors.items()}
+    nodes = [onnx.helper.make_node("Relu", ["x"], ["y"], "relu")]
+    outside = [onnx.ValueInfoProto(name=name) for name in ("x", "y")]
+    proto = onnx.helper.make_model(
+        onnx.helper.make_graph(nodes, "model", outside[:1], outside[1:]),
+        opset_imports=[onnx.helper.make_opsetid("", 18)],
+        ir_version=9,
+    )
+    interface = Interface("relu", (InputSpec("x"),), (OutputSpec("y"),), max_batch=2)
+    model = OnnxModel(proto, {}, dict.fromkeys(("x", "y"), values["x"]), interface)
+    known = measure_model_within(model, device, EagerEngine(), budget_s=1.0)
     assert known.footprints[0].peak_activation_bytes is None
 
 
