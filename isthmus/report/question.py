@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from isthmus.report.facts import Chapter, Report
 from isthmus.report.html import listing, paragraph, section, table
 from isthmus.units import format_bandwidth, format_duration, format_flops, format_size
-from partitioner.cost_model import ModelFacts
+from partitioner.codec_choice import sizes_allowed
+from partitioner.cost_model import Costing, ModelFacts
 from partitioner.profiles import DeviceProfile
 from partitioner.setting import Setting
 
@@ -102,10 +103,24 @@ def _assumed(setting: Setting) -> Iterator[tuple[str, str]]:
     )
     yield "loads", f"edge × {costing.edge_load:g}, cloud × {costing.cloud_load:g} (1: idle); no queue on either side"
     yield "batch", f"{costing.batch} a request"
-    for size in costing.codecs:
+    rules = list(_rules(costing))
+    if rules:
+        yield "kept to", "; ".join(rules)
+    for size in sizes_allowed(costing.codecs, lossless=costing.lossless):
+        if size.applies_to == "picture" and costing.form != "bytes":
+            continue
         fixed = f" + {format_size(size.fixed_bytes)}" if size.fixed_bytes else ""
         yield f"codec {size.codec}", f"{size.ratio:g} of the tensor's bytes{fixed}; {size.provenance}"
     if costing.form == "bytes":
         file = costing.file
         side = math.sqrt(file.pixels)
         yield "file", f"{format_size(file.size_bytes)} and {file.pixels} pixels (as {side:.0f} × {side:.0f}) a request"
+
+
+def _rules(costing: Costing) -> Iterator[str]:
+    """What every plan on the page had to keep to, besides its codecs."""
+    if costing.private_input:
+        yield "inputs never leave the edge"
+    for name, part in costing.constraints.parts().items():
+        ops = sorted(part.edge_ops | part.cloud_ops)
+        yield f"{name} ({', '.join(ops)})" if ops else name
