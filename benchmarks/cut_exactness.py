@@ -1,6 +1,6 @@
 """`solve` against brute force on random DAGs, and its time on graphs too large for that.
 
-python benchmarks/cut_exactness.py [--quick] [--json]
+python benchmarks/cut_exactness.py [--quick] [--json] [--record]
 The value is the largest relative excess of `solve` over the best of all cuts; the goal is 1e-9.
 """
 

@@ -1,6 +1,6 @@
 """The frontier of every test model: its best plan against fresh solves, its time, and the sizes of its menus.
 
-python benchmarks/frontier_exactness.py [--quick] [--json]
+python benchmarks/frontier_exactness.py [--quick] [--json] [--record]
 The value is the largest relative excess of the frontier's best plan over a fresh solve, at random conditions; the goal
 is 1e-9, with 150 ms for each frontier, menus of 6 cuts within 2 % and 16 within 1 %. Costs are stated, not measured: a
 roofline of two devices with a random factor for each op (neither the result nor the time should depend on them much).

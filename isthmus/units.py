@@ -19,9 +19,14 @@ __all__ = [
     "parse_bandwidth_bps",
     "parse_duration_s",
     "parse_flops_per_s",
+    "parse_power_w",
+    "parse_price_per_s",
     "parse_size_bytes",
     "parse_size_per_s",
 ]
+
+_POWER_UNITS = {"mw": 1e-3, "w": 1.0, "kw": 1e3}
+_PRICE_UNITS = {"/s": 1.0, "/min": 1 / 60.0, "/h": 1 / 3600.0}
 
 _NUMBER = re.compile(r"\s*([0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?|\.[0-9]+)\s*([A-Za-zµ/]*)\s*\Z")
 
@@ -70,6 +75,16 @@ def parse_size_per_s(text: str | float, field: str = "bandwidth") -> float:
     """Bytes a second of "50GB/s" or a number of them. Above zero. Raises InvalidQuantity."""
     units = {f"{unit}/s": scale for unit, scale in _SIZE_UNITS.items()}
     return _above_zero(_parse(text, units, field, "write it like 50GB/s"), text, field, "50GB/s")
+
+
+def parse_power_w(text: str | float, field: str = "power") -> float:
+    """Watts of "5W", "800mW" or a number of them. Zero or more. Raises InvalidQuantity."""
+    return _parse(text, _POWER_UNITS, field, "write it like 5W")
+
+
+def parse_price_per_s(text: str | float, field: str = "price") -> float:
+    """Price a second of "0.9/h" or a number, in any currency. Zero or more. Raises InvalidQuantity."""
+    return _parse(text, _PRICE_UNITS, field, "write it like 0.9/h")
 
 
 def _above_zero(value: float, text: str | float, field: str, example: str) -> float:

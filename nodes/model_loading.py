@@ -10,12 +10,15 @@ from nodes.engines.base import Engine
 from nodes.measure.device_profile import measure_device, measure_model
 from nodes.settings import ModelArtifact
 from partitioner.artifact import load_artifact
+from partitioner.codec_choice import DEFAULT_CODECS
 from partitioner.model import Model
 from partitioner.profiles import DeviceProfile
 
 __all__ = ["load_models", "measured_profile"]
 
 DEVICE_BUDGET_S = 2.0
+# A node's rates decide which cuts are worth measuring (`PlanBuilder.candidates`): no pictures, no calibrated codecs.
+RATED_CODECS = tuple(size.codec for size in DEFAULT_CODECS if size.applies_to != "picture")
 
 
 def load_models(artifacts: Sequence[ModelArtifact]) -> dict[str, Model]:
@@ -31,7 +34,7 @@ def load_models(artifacts: Sequence[ModelArtifact]) -> dict[str, Model]:
 
 async def measured_profile(models: Mapping[str, Model], engine: Engine, pool: ComputePool) -> DeviceProfile:
     """This device, with the op times of every model. Measured under the thread budget that serving has."""
-    profile = await pool.run(measure_device, DEVICE_BUDGET_S, engine)
+    profile = await pool.run(measure_device, DEVICE_BUDGET_S, engine, RATED_CODECS)
     for model in models.values():
         profile = await pool.run(measure_model, model, profile, engine)
     return profile

@@ -14,7 +14,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from isthmus.errors import InvalidModel
-from partitioner.model import Model, canonical_json
+from partitioner.model import Model
+from partitioner.plain_json import canonical_json
 from partitioner.spec import Interface
 from partitioner.torch_artifact import torch_graph_data, torch_model_from_data
 from partitioner.torch_model import TorchModel

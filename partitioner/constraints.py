@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 
 import networkx as nx
 
@@ -13,7 +14,7 @@ from partitioner.cut_problem import OpCost
 from partitioner.graph import ModelGraph
 from partitioner.parametric_problem import ParametricProblem, ParametricTensor
 
-__all__ = ["BUDGETS", "Constraints", "pinned"]
+__all__ = ["BUDGETS", "Constraints", "names_like", "pinned"]
 
 BUDGETS = ("edge_memory_bytes", "cloud_memory_bytes", "wire_bytes")
 
@@ -53,9 +54,9 @@ class Constraints:
         """Each constraint that is set, alone, by the words a person would use for it."""
         nothing, parts = Constraints(), {}
         if self.edge_ops:
-            parts["what is pinned to the edge"] = replace(nothing, edge_ops=self.edge_ops)
+            parts["pins to the edge"] = replace(nothing, edge_ops=self.edge_ops)
         if self.cloud_ops:
-            parts["what is pinned to the cloud"] = replace(nothing, cloud_ops=self.cloud_ops)
+            parts["pins to the cloud"] = replace(nothing, cloud_ops=self.cloud_ops)
         if self.private_up_to:
             parts[f"privacy up to {self.private_up_to!r}"] = replace(nothing, private_up_to=self.private_up_to)
         for name in BUDGETS:
@@ -77,6 +78,11 @@ class Constraints:
         )
 
 
+def names_like(graph: ModelGraph, name: str) -> str:
+    """The ops whose names are nearest to `name`, in words."""
+    return ", ".join(get_close_matches(name, [op.name for op in graph.ops], cutoff=0.0))
+
+
 def pinned(problem: ParametricProblem, graph: ModelGraph, constraints: Constraints) -> ParametricProblem:
     """`problem` (of `graph`) with pins and privacy in it; the budgets are left out.
 
@@ -85,9 +91,8 @@ def pinned(problem: ParametricProblem, graph: ModelGraph, constraints: Constrain
     named = {*constraints.edge_ops, *constraints.cloud_ops, *filter(None, [constraints.private_up_to])}
     unknown = sorted(named - {op.name for op in graph.ops})
     if unknown:
-        raise InvalidInput(
-            "constraints", "name an op that the model lacks", value=unknown[0], remedy="see model.graph.ops"
-        )
+        remedy = f"write it as the graph does, like {names_like(graph, unknown[0])}"
+        raise InvalidInput("constraints", "name an op that the model lacks", value=unknown[0], remedy=remedy)
     on_edge, secret = constraints.edge_ops, frozenset[str]()
     if constraints.private_up_to:
         before = frozenset(nx.ancestors(graph.networkx(), constraints.private_up_to))

@@ -159,7 +159,7 @@ class Footprint:
     """What a whole model takes on the device besides time, at one batch.
 
     load_s: from the artifact on disk to the first answer. peak_activation_bytes: the most that its activations held at
-    once (inputs included, parameters not); None for an engine whose memory nobody can watch.
+    once (inputs included, parameters not); None where nobody can watch them.
     """
 
     __pydantic_config__ = STRICT

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -11,6 +10,7 @@ import torch
 
 from isthmus.errors import InvalidModel
 from partitioner.graph import ModelGraph
+from partitioner.plain_json import canonical_json
 from partitioner.segments import Segment, Segments
 from partitioner.spec import Interface
 from partitioner.weights import contiguous_form, stride_order
@@ -18,7 +18,7 @@ from partitioner.weights import contiguous_form, stride_order
 if TYPE_CHECKING:
     from partitioner.onnx_form import OnnxForm
 
-__all__ = ["Model", "Segments", "canonical_json", "check_interface", "contents_digest"]
+__all__ = ["Model", "Segments", "check_interface", "contents_digest"]
 
 
 class Model(Protocol):
@@ -70,11 +70,6 @@ class Model(Protocol):
 
     def __call__(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """The whole model: one tensor for each output, in order."""
-
-
-def canonical_json(data: Any) -> str:
-    """One text for one value: sorted keys, no spaces, no NaN."""
-    return json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def contents_digest(structure: Any, interface: Interface, weights: Mapping[str, torch.Tensor]) -> str:

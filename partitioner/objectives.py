@@ -119,7 +119,11 @@ def _throughput(setting: Setting) -> tuple[Stage, ...]:
 def _energy(setting: Setting) -> Stage:
     power = setting.edge.power
     if power is None:
-        raise InvalidInput("objective energy", "needs the edge's power", remedy="declare `power` in its profile")
+        raise InvalidInput(
+            "objective energy",
+            "needs the edge's power",
+            remedy="state it: isthmus declare EDGE.json --busy 5W --idle 1W --radio 2W",
+        )
     latency = _latency(setting)
     waiting = latency.scaled(power.idle_w)
     radio = Stage(0.0, latency.uplink_bytes, latency.downlink_bytes).scaled(power.radio_w)
@@ -129,7 +133,9 @@ def _energy(setting: Setting) -> Stage:
 def _cost(setting: Setting) -> Stage:
     price = setting.cloud.price
     if price is None:
-        raise InvalidInput("objective cost", "needs the cloud's price", remedy="declare `price` in its profile")
+        raise InvalidInput(
+            "objective cost", "needs the cloud's price", remedy="state it: isthmus declare CLOUD.json --price 0.9/h"
+        )
     return Stage(cloud_s=setting.condition.cloud_load * price.per_s)
 
 

@@ -124,6 +124,15 @@ def _nodes(graph: onnx.GraphProto, depth: int) -> Iterator[onnx.NodeProto]:
                     yield from _nodes(body, depth + 1)
 
 
+def _initializers(graph: onnx.GraphProto, depth: int) -> Iterator[TensorProto]:
+    """All initializers, those of bodies included."""
+    yield from graph.initializer
+    for node in _nodes(graph, depth):
+        for attribute in node.attribute:
+            for body in (attribute.g, *attribute.graphs):
+                yield from body.initializer
+
+
 def _check_node(node: onnx.NodeProto, count: int) -> None:
     if count >= _MOST_NODES:
         raise InvalidModel("graph", f"has over {_MOST_NODES} nodes", remedy="simplify the model")
@@ -156,7 +165,7 @@ def _check_order(graph: onnx.GraphProto, known: set[str]) -> None:
 
 def _load_external(proto: onnx.ModelProto, folder: Path) -> None:
     """Read what initializers keep in other files, each a plain file beneath `folder` with room for what is asked."""
-    for initializer in proto.graph.initializer:
+    for initializer in _initializers(proto.graph, 0):
         if initializer.data_location != TensorProto.EXTERNAL:
             continue
         where = {entry.key: entry.value for entry in initializer.external_data}

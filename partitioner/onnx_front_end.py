@@ -10,6 +10,7 @@ import torch
 from isthmus.errors import InvalidModel
 from partitioner.onnx_branches import inline_branches
 from partitioner.onnx_file import read_onnx
+from partitioner.onnx_fixed_batch import check_items_apart, fixed_batch, open_reshapes
 from partitioner.onnx_form import reads
 from partitioner.onnx_inputs import OnnxInputs, pin_inputs
 from partitioner.onnx_model import OnnxModel
@@ -30,15 +31,35 @@ def model_from_onnx(path: str | Path, example_inputs: tuple[torch.Tensor, ...] =
     proto, weights = read_onnx(file)
     try:
         inputs = pin_inputs(proto, example_inputs)
-        inline_branches(proto, weights, inputs)
-        _prune(proto, weights)
-        types = value_types(proto, weights, inputs)
-        return OnnxModel(_bare(proto, inputs), weights, types, _interface(proto, name or file.stem))
+        return _model(proto, weights, inputs, name or file.stem)
     except InvalidModel as error:
         raise InvalidModel(f"{file}: {error.field}", error.problem, value=error.value, remedy=error.remedy) from error
     except Exception as error:  # onnxruntime raises a dozen classes of its own
-        problem = f"cannot be run: {' '.join(str(error).split())[:300]}"
-        raise InvalidModel(str(file), problem, remedy="check it with onnx.checker, and its example inputs") from error
+        remedy = "check it with onnx.checker, and its example inputs"
+        raise InvalidModel(str(file), f"cannot be run: {_words(error)}", remedy=remedy) from error
+
+
+def _model(proto: onnx.ModelProto, weights: dict[str, torch.Tensor], inputs: OnnxInputs, name: str) -> OnnxModel:
+    try:
+        inline_branches(proto, weights, inputs)
+        if inputs.opened:
+            open_reshapes(proto)
+        _prune(proto, weights)
+        types = value_types(proto, weights, inputs)
+    except InvalidModel:
+        raise
+    except Exception as error:  # onnxruntime raises a dozen classes of its own
+        if inputs.opened:
+            raise fixed_batch(inputs, f"fails with another: {_words(error)}") from error
+        raise
+    model = OnnxModel(_bare(proto, inputs), weights, types, _interface(proto, name))
+    if inputs.opened:
+        check_items_apart(model, inputs)
+    return model
+
+
+def _words(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
 
 
 def _prune(proto: onnx.ModelProto, weights: dict[str, torch.Tensor]) -> None:

@@ -22,9 +22,10 @@ _BATCH = Dimension(1, 0)
 
 @dataclass(frozen=True, slots=True)
 class OnnxInputs:
-    """The types of the inputs that are left, in order."""
+    """The types of the inputs that are left, in order. opened: those whose batch the file fixes to 1."""
 
     types: Mapping[str, TensorType]
+    opened: tuple[str, ...] = ()
 
     def samples(self, batch: int) -> dict[str, torch.Tensor]:
         """Noise; zeros for integers, a valid index anywhere."""
@@ -41,7 +42,8 @@ def pin_inputs(proto: onnx.ModelProto, examples: Sequence[torch.Tensor]) -> Onnx
     """Read the inputs; those without dimensions become constants of `proto`, with their examples' values.
 
     examples: one for each input, in order, or none at all; they fix dimensions that the file leaves open. The batch is
-    the open dimension that comes first. Raises InvalidModel naming the input, the dimension and the remedy.
+    the open dimension that comes first; where none is, the first of size 1, and the caller must check that the model
+    bears another size there. Raises InvalidModel naming the input, the dimension and the remedy.
     """
     constants = {i.name for i in proto.graph.initializer}
     given = [v for v in proto.graph.input if v.name not in constants]  # old files list weights as inputs
@@ -49,18 +51,20 @@ def pin_inputs(proto: onnx.ModelProto, examples: Sequence[torch.Tensor]) -> Onnx
         names = [v.name for v in given]
         raise InvalidModel("example_inputs", f"must be {len(given)}, for {names}", value=len(examples))
     types: dict[str, TensorType] = {}
+    opened: list[str] = []
     for at, info in enumerate(given):
         example = examples[at] if examples else None
         if example is not None and example.dim() == 0:
             proto.graph.initializer.append(numpy_helper.from_array(example.numpy(), info.name))
         else:
             types[info.name] = TensorType(_dtype(info), _shape(info, example))
+            opened += [info.name] if all(d.dim_value > 0 for d in info.type.tensor_type.shape.dim) else []
     kept = [v for v in given if v.name in types]
     del proto.graph.input[:]
     proto.graph.input.extend(kept)
     if not types:
         raise InvalidModel("model", "has no input left", remedy="leave one with a batch dimension")
-    return OnnxInputs(types)
+    return OnnxInputs(types, tuple(opened))
 
 
 def _dtype(info: onnx.ValueInfoProto) -> str:
@@ -77,11 +81,14 @@ def _shape(info: onnx.ValueInfoProto, example: torch.Tensor | None) -> tuple[Dim
         remedy = "pin it with an example without dimensions (--example =16000:int64), or give it a batch dimension"
         raise InvalidModel(what, "has no batch dimension", remedy=remedy)
     sizes = [d.dim_value if d.dim_value > 0 else None for d in dims]
-    opened = [at for at, size in enumerate(sizes) if size is None]
+    opened = [at for at, size in enumerate(sizes) if size is None] or [
+        at for at, size in enumerate(sizes) if size == 1
+    ][:1]
     if not opened:
         remedy = "export it with a dynamic batch dimension"
         raise InvalidModel(what, f"has its batch fixed to {sizes[0]}", value=sizes, remedy=remedy)
     batch, *others = opened
+    sizes[batch] = None
     if others and example is None:
         shown = dims[others[0]].dim_param or "?"
         remedy = f"export it with that size fixed, or give example inputs of the shapes {_shown(sizes, batch)}"

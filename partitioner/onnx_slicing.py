@@ -44,9 +44,11 @@ def slice_form(form: OnnxForm, inputs: tuple[str, ...], outputs: tuple[str, ...]
     given = {form.values[name]: at for at, name in reversed(list(enumerate(inputs)))}  # the first of equals wins
     passed = {name: given[form.values[name]] for name in outputs if form.values[name] in given}
     wanted = {form.values[name]: name for name in outputs if name not in passed}
-    walk = _Walk(form, set(given))
+    # A constant that is also an output comes along, but ops read their own, which onnxruntime lays out.
+    constants = {i.name for i in form.model.graph.initializer} | form.weights.keys()
+    walk = _Walk(form, given.keys() - constants)
     walk.run(wanted)
-    fed = {value: at for value, at in given.items() if value in walk.used}
+    fed = {value: at for value, at in given.items() if value in walk.used and value not in constants}
     large = tuple(sorted(name for name in walk.used if name in form.weights))
     graph = helper.make_graph(
         [*walk.node_protos(), *_given_away(form, wanted)],

@@ -28,9 +28,9 @@ def write_json(value: DataclassInstance) -> str:
     return json.dumps(asdict(value), sort_keys=True, indent=1, allow_nan=False) + "\n"
 
 
-def canonical_json(value: Any) -> bytes:
-    """The one byte string that stands for `value` in a digest: sorted keys, no spaces, ASCII."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
+def canonical_json(value: Any) -> str:
+    """The one text that stands for `value`, in digests too: sorted keys, no spaces, ASCII, no NaN."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def read_json(kind: type[T], text: str | bytes, error: type[InvalidInput], what: str) -> T:

@@ -166,7 +166,7 @@ def _wire_form(tensor: WireTensor) -> tuple[str, str, dict[str, str]]:
 
 
 def _digest(value: Any) -> str:
-    return hashlib.sha256(canonical_json(value)).hexdigest()[:_DIGEST_DIGITS]
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:_DIGEST_DIGITS]
 
 
 def _json_object(text: str | bytes) -> dict[str, Any]:

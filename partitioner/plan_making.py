@@ -127,5 +127,5 @@ def provenance_of(model: ModelFacts, setting: Setting) -> Mapping[str, str]:
 def _device_line(model: ModelFacts, device: DeviceProfile) -> str:
     slowed = f", emulated slowdown {device.slowdown:g}x" if device.slowdown != 1.0 else ""
     noisy = ", noisy" if device.provenance.noisy else ""
-    ran = f"{device.engine}, {device.threads} threads, {device.provenance.measured_at}"
+    ran = f"{device.ran_on}, {device.provenance.measured_at}"
     return f"{device.name}: {device.op_times_are(model.digest)}, {ran}{slowed}{noisy}"

@@ -73,6 +73,11 @@ class DeviceProfile:
         for name, rate in rates.items():
             check(math.isfinite(rate) and rate > 0, name, rate)
 
+    @property
+    def ran_on(self) -> str:
+        """The engine and the threads, in words."""
+        return f"{self.engine}, {self.threads} thread{'' if self.threads == 1 else 's'}"
+
     def to_json(self) -> str:
         """`from_json` reads it back equal."""
         return write_json(self)
@@ -96,6 +101,19 @@ class DeviceProfile:
         """The profile with these footprints; they replace older ones of the same model, engine and batch."""
         merged = {one.key: one for one in (*self.footprints, *footprints)}
         return replace(self, footprints=tuple(merged.values()))
+
+    def without_session(self, model_digest: str) -> DeviceProfile:
+        """The profile without what `isthmus profile MODEL` measured of that model on the profile's engine: op times,
+        footprints, and the halves of cuts along the graph's order (whole runs among them)."""
+        gone = (model_digest, self.engine)
+        return replace(
+            self,
+            op_times=tuple(one for one in self.op_times if (one.model_digest, one.engine) != gone),
+            footprints=tuple(one for one in self.footprints if (one.model_digest, one.engine) != gone),
+            segment_times=tuple(
+                one for one in self.segment_times if (one.model_digest, one.engine) != gone or one.leading_ops is None
+            ),
+        )
 
     def op_times_of(self, model_digest: str, engine: str | None = None) -> tuple[OpTimes, ...]:
         """The op times of that model on `engine`, the profile's own without one; none where they were not measured."""

@@ -22,11 +22,10 @@ import torch
 from isthmus.errors import InvalidModel
 from partitioner.operators import DENIED
 from partitioner.size_grammar import is_size_text
-from partitioner.zip_entries import archive_of, read_entries
+from partitioner.zip_entries import archive_of, check_names, read_entries
 
 __all__ = ["scanned_pt2"]
 
-_MAX_ARCHIVE_BYTES = 16 << 30
 _ENTRIES = re.compile(
     r"(archive_format|archive_version|byteorder|version|\.data/\w+|models/\w+\.json|data/sample_inputs/\w+\.pt"
     r"|data/(weights|constants)/(\w+_config\.json|(weight|tensor)_\d+))\Z"
@@ -55,21 +54,10 @@ def scanned_pt2(path: Path) -> io.BytesIO:
 
 
 def _checked(path: Path, infos: Sequence[zipfile.ZipInfo]) -> Sequence[zipfile.ZipInfo]:
-    _check_names(path, [i.filename for i in infos], sum(i.file_size for i in infos))
-    return infos
-
-
-def _check_names(path: Path, names: list[str], size: int) -> None:
-    # torch looks names up without regard to case; twice the same name means that readers could see different files.
-    roots = {name.partition("/")[0] for name in names}
-    if len({name.lower() for name in names}) != len(names) or len(roots) != 1 or size > _MAX_ARCHIVE_BYTES:
-        raise InvalidModel(str(path), "is not a model file: repeated or foreign entries", remedy=_REMEDY)
-    kinds = [name.partition("/")[2] for name in names]
-    strange = [kind for kind in kinds if not _ENTRIES.match(kind)]
-    if strange:
-        raise InvalidModel(str(path), f"holds {strange[0]!r}, which is no plain data", remedy=_REMEDY)
-    if sum(kind.startswith("models/") for kind in kinds) != 1:
+    check_names(path, infos, _ENTRIES, _REMEDY)
+    if sum(info.filename.partition("/")[2].startswith("models/") for info in infos) != 1:
         raise InvalidModel(str(path), "does not hold exactly one exported model", remedy=_REMEDY)
+    return infos
 
 
 def _json(path: Path, name: str, content: bytes) -> Any:

@@ -94,7 +94,7 @@ def _need(rules: Rules, names: tuple[str, ...], budget: Constraints, others: str
     if budget.wire_bytes < math.inf:
         cut = WeightedCuts(problem, three_axes(1.0)).solve((0.0, 1.0, 0.0)).choice
         least = cut.costs.uplink_bytes + cut.costs.downlink_bytes
-        return f"the cuts that {others} leaves send {format_size(least)} at least" if others else ""
+        return f"the cuts left by {others} send {format_size(least)} at least" if others else ""
     side = "edge" if budget.edge_memory_bytes < math.inf else "cloud"
     forced = _forced(problem, rules.graph, side)
     least = memory.edge_at_least(forced) if side == "edge" else memory.cloud_at_least(forced)
@@ -103,7 +103,7 @@ def _need(rules: Rules, names: tuple[str, ...], budget: Constraints, others: str
     if not others:
         return f"even the inputs need {format_size(least)}"
     where = "on the edge" if side == "edge" else "in the cloud"
-    return f"the ops that {others} keeps {where} need {format_size(least)}"
+    return f"the ops kept {where} by {others} need {format_size(least)}"
 
 
 def _forced(problem: ParametricProblem, graph: ModelGraph, side: str) -> frozenset[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import warnings
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from torch.jit._pickle import restore_type_tag
 
 from isthmus.errors import InvalidModel
 from partitioner.front_end import check_same, model_from_module, run_module
+from partitioner.script_branches import ScriptBranch, script_branches
 from partitioner.spec import ModelSpec
 from partitioner.torch_export import check_examples, with_batch
 from partitioner.torch_model import TorchModel
@@ -24,6 +25,9 @@ from partitioner.torchscript_scan import scanned_torchscript
 __all__ = ["load_script", "model_from_torchscript", "traced_module"]
 
 _CHECKED_BATCHES = (1, 2, 5)
+_BRANCH_REMEDY = (
+    "write it with torch.where, or give the modules on one side of it as a model of their own (module:callable)"
+)
 _REMEDY = "export the module it was made of with torch.export.save, or give a factory module:callable"
 
 
@@ -36,6 +40,7 @@ def model_from_torchscript(path: str | Path, example_inputs: tuple[Tensor, ...] 
     file = Path(path)
     archive = scanned_torchscript(file)
     script = _loaded(file, archive)
+    branches = script_branches(script)  # now: running it or converting it puts all into one graph
     examples = tuple(example_inputs) or _traced_inputs(archive)
     if not examples:
         remedy = "give example inputs (--example 1x3x224x224), or save a traced module, which holds its own"
@@ -54,7 +59,7 @@ def model_from_torchscript(path: str | Path, example_inputs: tuple[Tensor, ...] 
             found.append(str(error))
         except Exception as error:  # the converters raise whatever their internals raise
             found.append(f"{type(error).__name__}: {_first_line(error)}")
-    raise InvalidModel(str(file), f"cannot be exported: {_reason(script)}{found[0]}", remedy=_REMEDY)
+    raise _refusal(file, branches, found[0])
 
 
 def load_script(path: Path) -> torch.jit.ScriptModule:
@@ -144,11 +149,14 @@ def _check_stateless(file: Path, script: torch.jit.ScriptModule, examples: tuple
         raise InvalidModel(str(file), f"keeps state in {changed[0]!r}", remedy="make state an input and an output")
 
 
-def _reason(script: torch.jit.ScriptModule) -> str:
-    """The control flow that stands in the way, named."""
-    graph: Any = script.inlined_graph
-    kinds = {node.kind() for kind in ("prim::If", "prim::Loop") for node in graph.findAllNodes(kind)}
-    return f"it has control flow ({', '.join(sorted(kinds))}); " if kinds else ""
+def _refusal(file: Path, branches: Sequence[ScriptBranch], first_error: str) -> InvalidModel:
+    """The control flow that stands in the way, named where there is some."""
+    if not branches:
+        return InvalidModel(str(file), f"cannot be exported: {first_error}", remedy=_REMEDY)
+    more = f" and {len(branches) - 1} more" if len(branches) > 1 else ""
+    decided = "that values decide" if branches[0].on_values else "that could not be traced"
+    problem = f"cannot be exported: it has control flow {decided}, {branches[0]}{more}"
+    return InvalidModel(str(file), problem, remedy=_BRANCH_REMEDY)
 
 
 def _first_line(error: BaseException) -> str:

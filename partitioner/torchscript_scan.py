@@ -22,11 +22,10 @@ import torch
 
 from isthmus.errors import InvalidModel
 from partitioner.operators import DENIED
-from partitioner.zip_entries import archive_of, read_entries
+from partitioner.zip_entries import archive_of, check_names, read_entries
 
 __all__ = ["is_torchscript", "scanned_torchscript"]
 
-_MAX_ARCHIVE_BYTES = 16 << 30
 _MAX_SOURCE_BYTES = 64 << 20
 _ENTRIES = re.compile(
     r"((data|constants|traced_inputs)(/\d+|\.pkl)|code/[\w/]+\.py|version|byteorder|\.data/\w+|\.format_version"
@@ -68,20 +67,8 @@ def scanned_torchscript(path: Path) -> io.BytesIO:
 
 def _checked(path: Path, infos: Sequence[zipfile.ZipInfo]) -> Sequence[zipfile.ZipInfo]:
     kept = [i for i in infos if not _DROPPED.match(i.filename.partition("/")[2])]
-    _check_names(path, kept)
+    check_names(path, kept, _ENTRIES, _REMEDY)
     return kept
-
-
-def _check_names(path: Path, infos: list[zipfile.ZipInfo]) -> None:
-    names = [i.filename for i in infos]
-    roots = {name.partition("/")[0] for name in names}
-    if len({name.lower() for name in names}) != len(names) or len(roots) != 1:
-        raise InvalidModel(str(path), "is not a model file: repeated or foreign entries", remedy=_REMEDY)
-    if sum(i.file_size for i in infos) > _MAX_ARCHIVE_BYTES:
-        raise InvalidModel(str(path), "is too large", remedy="split the model")
-    strange = [name for name in names if not _ENTRIES.match(name.partition("/")[2])]
-    if strange:
-        raise InvalidModel(str(path), f"holds {strange[0]!r}, which is no plain data", remedy=_REMEDY)
 
 
 def _check_pickle(path: Path, name: str, content: bytes) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from isthmus.cli.model_argument import ModelArgument
+from isthmus.cli.output_file import check_folder, write_folder
 
 __all__ = ["import_model"]
 
@@ -27,8 +29,9 @@ def import_model(
     from partitioner.artifact import save_artifact
     from partitioner.model_source import resolve_model
 
+    check_folder(output, "--output")
     made = resolve_model(model, example_inputs=tuple(map(example_tensor, example or ())))
-    save_artifact(made, output)
+    write_folder(output, "--output", partial(save_artifact, made))
     facts = {"model": made.name, "digest": made.digest, "ops": len(made.graph.ops), "folder": str(output)}
     text = f"{made.name}: {len(made.graph.ops)} ops, digest {made.digest[:12]}, written to {output}"
     print(json.dumps(facts) if as_json else text)

@@ -8,6 +8,7 @@ from typing import NoReturn
 import typer
 
 from isthmus.cli.certs_command import certs
+from isthmus.cli.declare_command import declare
 from isthmus.cli.emulate_link import emulate_link
 from isthmus.cli.import_command import import_model
 from isthmus.cli.partition_command import partition
@@ -27,6 +28,7 @@ app = typer.Typer(
 app.command("demo")(demo)
 app.command("import")(import_model)
 app.command("profile")(profile)
+app.command("declare")(declare)
 app.command("partition")(partition)
 app.command("up")(up)
 app.command("cloud")(cloud)

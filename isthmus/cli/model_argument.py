@@ -25,9 +25,12 @@ def read_profile(path: Path) -> DeviceProfile:
     from partitioner.profiles import DeviceProfile
 
     try:
-        return DeviceProfile.from_json(path.read_text())
+        return DeviceProfile.from_json(path.read_bytes())
     except OSError as error:
         raise InvalidProfile(str(path), f"cannot be read: {error.strerror}", remedy="run `isthmus profile`") from error
+    except InvalidProfile as error:
+        problem = f"is no profile: {error.field}: {error.problem}"
+        raise InvalidProfile(str(path), problem, value=error.value, remedy="run `isthmus profile`") from error
 
 
 def read_profile_of(path: Path, model: Model) -> DeviceProfile:

@@ -1,12 +1,13 @@
-"""Files that a command writes: refused in one line, and before the work where one can tell."""
+"""Files and folders that a command writes: refused in one line, and before the work where one can tell."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from isthmus.errors import InvalidInput
 
-__all__ = ["check_output", "write_output"]
+__all__ = ["check_folder", "check_output", "write_folder", "write_output"]
 
 
 def check_output(path: Path | None, option: str) -> None:
@@ -15,6 +16,20 @@ def check_output(path: Path | None, option: str) -> None:
         raise InvalidInput(option, "is a folder", value=str(path), remedy="name a file")
     if path is not None and not path.parent.is_dir():
         raise InvalidInput(option, "is in a folder that is not there", value=str(path), remedy="make the folder first")
+
+
+def check_folder(path: Path, option: str) -> None:
+    """Raises InvalidInput naming the option where `path` cannot be a folder: it is a file."""
+    if path.exists() and not path.is_dir():
+        raise InvalidInput(option, "is a file", value=str(path), remedy="name a folder")
+
+
+def write_folder(path: Path, option: str, write: Callable[[Path], None]) -> None:
+    """`write` into `path`. Raises InvalidInput naming the option where the system refuses."""
+    try:
+        write(path)
+    except OSError as error:
+        raise InvalidInput(option, f"cannot be written: {error.strerror}", value=str(path)) from error
 
 
 def write_output(path: Path | None, text: str, option: str) -> None:

@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from isthmus.cli.model_argument import ModelArgument, read_profile_of
 from isthmus.cli.output_file import check_output, write_output
+from isthmus.cli.partition_options import (
+    RAW_INPUT,
+    AccuracyBudget,
+    AsJson,
+    Bandwidth,
+    CloudMemory,
+    CloudProfile,
+    EdgeMemory,
+    EdgeProfile,
+    FrontierTable,
+    Lossy,
+    Objective,
+    Output,
+    Picture,
+    PinCloud,
+    PinEdge,
+    Privacy,
+    Report,
+    RoundTrip,
+    WireLimit,
+    check_ops,
+    constraints_of,
+)
 from isthmus.errors import InvalidInput
-from isthmus.units import parse_size_bytes
+from isthmus.units import format_bandwidth, format_duration
 
 if TYPE_CHECKING:
-    from partitioner.constraints import Constraints
+    from partitioner.link import Link
     from partitioner.model import Model
     from partitioner.partition import BestPlan
     from partitioner.plan import Plan
@@ -26,28 +46,24 @@ __all__ = ["partition"]
 
 def partition(
     model: ModelArgument,
-    edge: Annotated[Path, typer.Option(help="The edge's profile, from `isthmus profile`.")],
-    cloud: Annotated[Path, typer.Option(help="The cloud's profile.")],
-    bandwidth: Annotated[str, typer.Option(help="Both ways, like 20mbps.")] = "20mbps",
-    rtt: Annotated[str, typer.Option(help="There and back, like 30ms.")] = "30ms",
-    objective: Annotated[
-        str, typer.Option(help="latency, throughput, energy, cost, or a sum like latency+0.2*energy.")
-    ] = "latency",
-    privacy: Annotated[
-        str, typer.Option(help="raw-input: inputs never leave the edge; or an op: nor does anything before it.")
-    ] = "",
-    edge_memory: Annotated[
-        str, typer.Option(help="Most that parameters and activations take on the edge, like 64MB.")
-    ] = "",
-    lossy: Annotated[bool, typer.Option("--lossy", help="Allow codecs that lose accuracy.")] = False,
-    accuracy_budget: Annotated[
-        float | None, typer.Option(help="Allow lossy codecs whose measured loss is no larger, like 0.02.")
-    ] = None,
-    frontier: Annotated[bool, typer.Option("--frontier", help="Every plan that wins somewhere, as a table.")] = False,
-    picture: Annotated[Path | None, typer.Option(help="Write an SVG of the graph with the cut.")] = None,
-    report: Annotated[Path | None, typer.Option(help="Write a page (HTML): the plan, and where it changes.")] = None,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="Write the plan or frontier as JSON.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the plan or frontier as JSON.")] = False,
+    edge: EdgeProfile,
+    cloud: CloudProfile,
+    bandwidth: Bandwidth = "20mbps",
+    rtt: RoundTrip = "30ms",
+    objective: Objective = "latency",
+    lossy: Lossy = False,
+    accuracy_budget: AccuracyBudget = None,
+    privacy: Privacy = "",
+    edge_memory: EdgeMemory = "",
+    cloud_memory: CloudMemory = "",
+    wire_limit: WireLimit = "",
+    pin_edge: PinEdge = None,
+    pin_cloud: PinCloud = None,
+    frontier: FrontierTable = False,
+    picture: Picture = None,
+    report: Report = None,
+    output: Output = None,
+    as_json: AsJson = False,
 ) -> None:
     """Choose the best plan of MODEL for two devices and a link, and say what it beats."""
     from isthmus.api import load_model
@@ -64,10 +80,12 @@ def partition(
     link = Link.of(bandwidth=bandwidth, rtt=rtt)
     costing = Costing(
         lossless=not lossy and accuracy_budget is None,
-        private_input=privacy == "raw-input",
-        constraints=_constraints(privacy, edge_memory),
+        private_input=privacy == RAW_INPUT,
+        constraints=constraints_of(privacy, (edge_memory, cloud_memory, wire_limit), (pin_edge, pin_cloud)),
     )
     loaded = load_model(model)
+    named = {"--privacy": [privacy] if privacy else [], "--pin-edge": pin_edge, "--pin-cloud": pin_cloud}
+    check_ops(loaded.graph, named)
     setting = Setting(read_profile_of(edge, loaded), read_profile_of(cloud, loaded), link, costing)
     planner = Planner(loaded, setting, accuracy_budget)
     if frontier:
@@ -76,8 +94,8 @@ def partition(
         return
     best = planner.best(objective)
     _draw(loaded, setting, best.plan, picture, report)
-    shown = [(best.plan, "*"), *((other, " ") for other in planner.others())]
-    lines = [*(f"{mark} {_line(plan)}" for plan, mark in shown), _verdict(best)]
+    others = [plan for plan in planner.others() if plan.plan_id != best.plan.plan_id]
+    lines = [f"* {_line(best.plan)}", *(f"  {_line(plan)}" for plan in others), _verdict(best, link)]
     _emit(best.plan.to_json(), lines, output, as_json)
 
 
@@ -99,16 +117,9 @@ def _emit(text: str, lines: Iterable[str], output: Path | None, as_json: bool) -
     print(text if as_json else "\n".join(lines), end="" if as_json else "\n")
 
 
-def _constraints(privacy: str, edge_memory: str) -> Constraints:
-    from partitioner.constraints import Constraints
-
-    memory_bytes = parse_size_bytes(edge_memory, "--edge-memory") if edge_memory else math.inf
-    up_to = "" if privacy == "raw-input" else privacy
-    return Constraints(private_up_to=up_to, edge_memory_bytes=memory_bytes)
-
-
-def _verdict(best: BestPlan) -> str:
-    return f"{best.plan.provenance['objective']}; gap {best.plan.provenance['gap']}"
+def _verdict(best: BestPlan, link: Link) -> str:
+    over = f"over {format_bandwidth(link.uplink_bps)}, round trip {format_duration(link.rtt_s)}"
+    return f"{best.plan.provenance['objective']} {over}; gap {best.plan.provenance['gap']}"
 
 
 def _line(plan: Plan) -> str:

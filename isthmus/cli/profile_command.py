@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +10,7 @@ import typer
 
 from isthmus.cli.model_argument import read_profile
 from isthmus.cli.output_file import check_output, write_output
-from isthmus.errors import InvalidInput
+from isthmus.errors import InvalidInput, InvalidProfile
 
 if TYPE_CHECKING:
     from partitioner.model import Model
@@ -22,7 +23,7 @@ DEVICE_SHARE, DEVICE_S = 0.3, 5.0
 
 
 def profile(
-    model: Annotated[str | None, typer.Argument(metavar="[MODEL]", help="Measure this model too.")] = None,
+    model: Annotated[str | None, typer.Argument(metavar="MODEL", help="Measure this model too.")] = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="File to write, or to merge into.")] = Path(
         "device.json"
     ),
@@ -37,7 +38,10 @@ def profile(
     memory: Annotated[str, typer.Option(help="With --like: its memory bandwidth, like 50GB/s.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the profile as JSON.")] = False,
 ) -> None:
-    """Measure this device; with MODEL, merge its times into the file."""
+    """Measure this device; with MODEL, merge its times into the file.
+
+    Without MODEL the file is measured anew: of what it held, only the power and price that were declared stay.
+    """
     from isthmus import api
     from isthmus.units import parse_duration_s
 
@@ -48,7 +52,7 @@ def profile(
         made = _scaled(read_profile(like), output.stem, (peak, memory), loaded)
     else:
         known = _known(output, engine) if loaded is not None else None
-        made = _measured(known, loaded, budget_s, (device, threads, engine))
+        made = _with_declared(output, _measured(known, loaded, budget_s, (device, threads, engine)))
     write_output(output, made.to_json(), "--output")
     if as_json:
         print(made.to_json())
@@ -80,6 +84,15 @@ def _measured(
     return api.measure_model(model, measured, budget_s if known is not None else budget_s - device_s)
 
 
+def _with_declared(output: Path, measured: DeviceProfile) -> DeviceProfile:
+    """The power and price that were declared in the file that is about to be replaced hold on."""
+    try:
+        was = read_profile(output)
+    except InvalidProfile:
+        return measured  # no file, or none whose declarations could be read
+    return replace(measured, power=was.power, price=was.price)
+
+
 def _scaled(profile: DeviceProfile, name: str, stated: tuple[str, str], model: Model | None) -> DeviceProfile:
     from isthmus.units import parse_flops_per_s, parse_size_per_s
     from partitioner.scaled_profile import scaled_profile
@@ -109,11 +122,13 @@ def _print_tables(measured: DeviceProfile, model: Model | None) -> None:
     from rich.console import Console
 
     from isthmus.cli.profile_tables import device_tables, left_out, model_tables
+    from isthmus.cli.whole_model_tables import whole_model_tables
 
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 120  # a file has no width: no name is cut
-    for part in (*(model_tables(measured, model) if model else ()), *device_tables(measured)):
+    of_model = (*model_tables(measured, model), *whole_model_tables(measured, model)) if model else ()
+    for part in (*of_model, *device_tables(measured)):
         console.print()
         console.print(part)
     console.print("\nnot measured:")

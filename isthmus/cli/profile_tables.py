@@ -10,13 +10,13 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from isthmus.cli.plain_table import plain_table
 from isthmus.units import format_duration, format_flops, format_size
 from partitioner.cost_model import ModelFacts
 from partitioner.graph import ModelGraph, Op
 from partitioner.measurements import OpTimes
 from partitioner.picture_stages import plain_kind
 from partitioner.profiles import DeviceProfile
-from partitioner.roofline import Roofline
 
 __all__ = ["device_tables", "left_out", "model_tables"]
 
@@ -28,14 +28,16 @@ _FREE_S_PER_BYTE = 1e-12  # a terabyte a second: a tensor handed over, not copie
 def device_tables(profile: DeviceProfile) -> Iterator[RenderableType]:
     """The roofline and the codecs' rates, with what speaks against trusting them."""
     yield Text(_device_line(profile))
-    roof = _table("roofline", "peak", "even at")
-    for dtype, peak in profile.flops_per_s.items():
+    roof = plain_table("roofline", "peak", "even at")
+    apart = {kind.rpartition(" ")[2] for kind in profile.kind_flops_per_s}
+    whole = {dtype: peak for dtype, peak in profile.flops_per_s.items() if dtype not in apart}
+    for name, peak in {**whole, **profile.kind_flops_per_s}.items():
         even = f"{peak / profile.memory_bytes_per_s:.3g} FLOP/B"
-        roof.add_row(dtype, f"{format_flops(peak)}/s", even)
+        roof.add_row(name, f"{format_flops(peak)}/s", even)
     roof.add_row("memory", f"{format_size(profile.memory_bytes_per_s)}/s", "")
     roof.add_row("any op", f"{format_duration(profile.op_overhead_s)} at least", "")
     yield roof
-    codecs = _table("codec", "encode", "decode", "encode, fixed", "decode, fixed")
+    codecs = plain_table("codec", "encode", "decode", "encode, fixed", "decode, fixed")
     for name, rate in profile.codec_rates.items():
         per_byte = (_rate(rate.encode_s_per_byte), _rate(rate.decode_s_per_byte))
         fixed = (format_duration(rate.encode_fixed_s), format_duration(rate.decode_fixed_s))
@@ -47,8 +49,7 @@ def _device_line(profile: DeviceProfile) -> str:
     taken = profile.provenance
     slowed = f", emulated slowdown {profile.slowdown:g}x" if profile.slowdown != 1.0 else ""
     noise = "NOISY: measure again on a quiet machine" if taken.noisy else "quiet"
-    threads = f"{profile.threads} thread{'' if profile.threads == 1 else 's'}"
-    return f"{profile.engine}, {threads}{slowed}; {taken.measured_at} on {taken.host}, load {taken.load:.2f}, {noise}"
+    return f"{profile.ran_on}{slowed}; {taken.measured_at} on {taken.host}, load {taken.load:.2f}, {noise}"
 
 
 def model_tables(profile: DeviceProfile, model: ModelFacts) -> Iterator[RenderableType]:
@@ -77,8 +78,7 @@ class _Cost:
 
 
 def _op_costs(profile: DeviceProfile, graph: ModelGraph, times: OpTimes) -> list[_Cost]:
-    roof = Roofline(profile.flops_per_s, profile.memory_bytes_per_s, profile.op_overhead_s)
-    least = roof.op_seconds(graph, times.batch)
+    least = profile.roofline().op_seconds(graph, times.batch)
     shares = times.shares_of_whole()
     return [_op_cost(graph, op, times.batch, shares, least) for op in graph.ops if op.name in shares]
 
@@ -102,7 +102,7 @@ def _sum(kind: str, costs: list[_Cost]) -> _Cost:
 
 def _costs_table(what: str, costs: list[_Cost], whole_s: float) -> Table:
     """The costliest; the rest as one line."""
-    made = _table(what, "ops", "time", "share", "work", "achieved", "of the roofline", "moved")
+    made = plain_table(what, "ops", "time", "share", "work", "achieved", "of the roofline", "moved")
     ordered = sorted(costs, key=lambda cost: -cost.seconds)
     for cost in ordered[:_MOST_ROWS]:
         made.add_row(*_cost_row(cost, whole_s))
@@ -134,6 +134,8 @@ def left_out(profile: DeviceProfile, model: ModelFacts | None) -> Iterator[str]:
     repeats = min((time.repeats for time in times.seconds.values()), default=times.whole.repeats)
     if min(repeats, times.whole.repeats) < _FEW_REPEATS:
         yield f"repeats: the budget allowed {times.whole.repeats} runs of the whole and {repeats} of each op"
+    if any(one.model_digest == model.digest and one.peak_activation_bytes is None for one in profile.footprints):
+        yield f"{model.name}: memory of activations (only torch models on eager, on a CPU, show it)"
     yield from profile.provenance.left_out
     if not profile.provenance.left_out:
         yield "nothing that this command measures; nodes time whole plans when they offer them"
@@ -147,11 +149,3 @@ def _rate(seconds_per_byte: float) -> str:
     if seconds_per_byte < _FREE_S_PER_BYTE:
         return "free"
     return f"{format_size(1 / seconds_per_byte)}/s"
-
-
-def _table(first: str, *others: str) -> Table:
-    made = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    made.add_column(first)
-    for name in others:
-        made.add_column(name, justify="right", no_wrap=True)
-    return made

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from isthmus.report.facts import Chapter, Report
 from isthmus.report.html import listing, paragraph, section, table
 from isthmus.units import format_bandwidth, format_duration, format_flops, format_size
-from partitioner.cost_model import ModelFacts
+from partitioner.codec_choice import sizes_allowed
+from partitioner.cost_model import Costing, ModelFacts
 from partitioner.profiles import DeviceProfile
 from partitioner.setting import Setting
 
@@ -24,7 +25,7 @@ def question_section(report: Report) -> str:
     return section(
         "The question",
         listing(_model(report.model)),
-        table("The devices, as measured", ("", *(side for side, _ in devices)), facts, numbers_from=3),
+        table("The devices, as their profiles say", ("", *(side for side, _ in devices)), facts, numbers_from=3),
     )
 
 
@@ -50,7 +51,7 @@ def _device(device: DeviceProfile, model: ModelFacts) -> list[tuple[str, str]]:
     slowed = f"× {device.slowdown:g}, inside all its times" if device.slowdown != 1.0 else "none"
     return [
         ("device", f"{device.name} ({device.device})"),
-        ("engine", f"{device.engine}, {device.threads} thread{'' if device.threads == 1 else 's'}"),
+        ("engine", device.ran_on),
         ("times of the ops", device.op_times_are(model.digest)),
         ("emulated slowdown", slowed),
         ("peak", ", ".join(f"{format_flops(rate)}/s {dtype}" for dtype, rate in device.flops_per_s.items())),
@@ -102,10 +103,24 @@ def _assumed(setting: Setting) -> Iterator[tuple[str, str]]:
     )
     yield "loads", f"edge × {costing.edge_load:g}, cloud × {costing.cloud_load:g} (1: idle); no queue on either side"
     yield "batch", f"{costing.batch} a request"
-    for size in costing.codecs:
+    rules = list(_rules(costing))
+    if rules:
+        yield "kept to", "; ".join(rules)
+    for size in sizes_allowed(costing.codecs, lossless=costing.lossless):
+        if size.applies_to == "picture" and costing.form != "bytes":
+            continue
         fixed = f" + {format_size(size.fixed_bytes)}" if size.fixed_bytes else ""
         yield f"codec {size.codec}", f"{size.ratio:g} of the tensor's bytes{fixed}; {size.provenance}"
     if costing.form == "bytes":
         file = costing.file
         side = math.sqrt(file.pixels)
         yield "file", f"{format_size(file.size_bytes)} and {file.pixels} pixels (as {side:.0f} × {side:.0f}) a request"
+
+
+def _rules(costing: Costing) -> Iterator[str]:
+    """What every plan on the page had to keep to, besides its codecs."""
+    if costing.private_input:
+        yield "inputs never leave the edge"
+    for name, part in costing.constraints.parts().items():
+        ops = sorted(part.edge_ops | part.cloud_ops)
+        yield f"{name} ({', '.join(ops)})" if ops else name

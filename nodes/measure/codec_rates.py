@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import functools
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 
 import torch
 from PIL import Image
 
-from nodes.codecs.base import Codec, Decoder, EncodedTensor
-from nodes.codecs.factory import CALIBRATED_CODEC_NAMES, CODEC_NAMES, codec
-from nodes.codecs.image import FileCodec, PictureCodec, PngCodec, WebpCodec
-from nodes.codecs.lossy_image import LOSSY_FORMATS, LossyPictureCodec
+from nodes.codecs.base import Codec, Decoder, EncodedTensor, ImageCodec
+from nodes.codecs.factory import (
+    CODEC_NAMES,
+    IMAGE_CODEC_NAMES,
+    LOSSY_IMAGE_CODEC_NAMES,
+    codec,
+    encodes_images,
+    image_codec,
+)
+from nodes.codecs.image import PictureCodec
+from nodes.codecs.tiled import TiledCodec
 from nodes.codecs.transform import TransformCodec
 from nodes.measure.timing import measure
 from nodes.measure.transform_fit import fit_transform
@@ -24,13 +31,20 @@ from partitioner.affine_fit import affine_time
 from partitioner.measurements import AffineTime, CodecRate
 from partitioner.spec import ImagePreprocessing
 
-__all__ = ["measure_codec_rates", "measure_preprocessing", "sample_activation"]
+__all__ = ["RATED_CODEC_NAMES", "measure_codec_rates", "measure_preprocessing", "sample_activation"]
 
 _SIDES = {"small": (24, 14), "large": (48, 56)}  # channels, height and width: 19 kB and 602 kB of float32
 _PREPROCESSING = ImagePreprocessing(224, 224, 256)
 _SCALES = (1, 2)
 _SAMPLE_STEP = 0.2
-_SAMPLE_QUALITY = "90"
+_PICTURE_PARAMETERS = {name: {"quality": "90"} for name in LOSSY_IMAGE_CODEC_NAMES}
+
+RATED_CODEC_NAMES = (
+    *(name for name in CODEC_NAMES if name != TiledCodec.name),
+    *IMAGE_CODEC_NAMES,
+    *LOSSY_IMAGE_CODEC_NAMES,
+)
+"""The codecs that have a rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +63,17 @@ def sample_activation(channels: int, size: int) -> torch.Tensor:
     return torch.relu(torch.nn.functional.avg_pool2d(noise, 3, stride=1))
 
 
-def measure_codec_rates(budget_s: float = 1.0) -> Mapping[str, CodecRate]:
-    """Rates of every codec on the calling thread, per byte of the decoded tensor (float32).
+def measure_codec_rates(budget_s: float = 1.0, names: Collection[str] = RATED_CODEC_NAMES) -> Mapping[str, CodecRate]:
+    """Rates of these codecs on the calling thread, per byte of the decoded tensor (float32).
 
-    Tensor codecs are timed on sample activations of two sizes. Image codecs are timed on batches of one and two
-    640 x 480 photos: picture codecs encode pictures of the model's size (the geometric stage before is preprocessing,
-    not encoding), the lossy ones at quality 90, and decode to the tensor; decoding "file" is the whole preprocessing.
-    "tiled" has no rate: the solver does not use it.
+    budget_s: for all of `RATED_CODEC_NAMES`; fewer take their share of it. Tensor codecs are timed on sample
+    activations of two sizes. Image codecs are timed on batches of one and two 640 x 480 photos: picture codecs encode
+    pictures of the model's size (the geometric stage before is preprocessing, not encoding), the lossy ones at quality
+    90, and decode to the tensor; decoding "file" is the whole preprocessing. "tiled" has no rate: the solver does not
+    use it.
     """
-    plain = (name for name in CODEC_NAMES if name not in CALIBRATED_CODEC_NAMES)
-    tensors = {name: _tensor_samples(partial(_plain, name)) for name in plain}
-    samples = {**tensors, TransformCodec.name: _tensor_samples(_sample_transform), **_image_samples()}
-    share_s = budget_s / (4 * len(samples))
-    return {name: _rate(pair, share_s) for name, pair in samples.items()}
+    share_s = budget_s / (4 * len(RATED_CODEC_NAMES))
+    return {name: _rate(_samples(name), share_s) for name in names}
 
 
 def measure_preprocessing(budget_s: float = 0.3) -> AffineTime:
@@ -87,6 +99,12 @@ def _scaled_sample(scale: int) -> tuple[bytes, int]:
     return buffer.getvalue(), image.width * image.height * scale**2
 
 
+def _samples(name: str) -> tuple[_Sample, ...]:
+    if encodes_images(name):
+        return _image_samples(image_codec(name, _PREPROCESSING, _PICTURE_PARAMETERS.get(name)))
+    return _tensor_samples(_sample_transform if name == TransformCodec.name else partial(_plain, name))
+
+
 def _tensor_samples(made: Callable[[torch.Tensor], Codec]) -> tuple[_Sample, ...]:
     """made: the codec for a sample tensor."""
     pairs = ((tensor, made(tensor)) for tensor in (sample_activation(*side) for side in _SIDES.values()))
@@ -103,19 +121,16 @@ def _sample_transform(tensor: torch.Tensor) -> Codec:
     return TransformCodec({"table": fit_transform(tensor, torch.zeros_like(tensor)).table(step).to_text()})
 
 
-def _image_samples() -> Mapping[str, tuple[_Sample, ...]]:
+def _image_samples(made: ImageCodec) -> tuple[_Sample, ...]:
     size = 4 * 3 * _PREPROCESSING.height * _PREPROCESSING.width
-    files = FileCodec(_PREPROCESSING)
-    formats: list[PictureCodec] = [PngCodec(_PREPROCESSING), WebpCodec(_PREPROCESSING)]
-    formats += [LossyPictureCodec(name, _PREPROCESSING, {"quality": _SAMPLE_QUALITY}) for name in LOSSY_FORMATS]
-    found: dict[str, list[_Sample]] = {name: [] for name in (files.name, *(one.name for one in formats))}
-    for batch in (1, 2):
-        images = ImageBatch((_photo(),) * batch)
-        small = pictures(images, _PREPROCESSING)
-        found["file"].append(_Sample(batch * size, partial(files.encode_images, "sample", images), files))
-        for one in formats:
-            found[one.name].append(_Sample(batch * size, partial(one.encode_pictures, "sample", small), one))
-    return {name: tuple(samples) for name, samples in found.items()}
+    batches = {batch: ImageBatch((_photo(),) * batch) for batch in (1, 2)}
+    return tuple(_Sample(batch * size, _encoder(made, images), made) for batch, images in batches.items())
+
+
+def _encoder(made: ImageCodec, images: ImageBatch) -> Callable[[], EncodedTensor]:
+    if isinstance(made, PictureCodec):
+        return partial(made.encode_pictures, "sample", pictures(images, _PREPROCESSING))
+    return partial(made.encode_images, "sample", images)
 
 
 def _rate(samples: tuple[_Sample, ...], budget_s: float) -> CodecRate:

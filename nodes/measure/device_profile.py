@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +15,7 @@ import torch
 
 from nodes.engines.allocator import allocator_state
 from nodes.engines.base import Engine
-from nodes.measure.codec_rates import measure_codec_rates, measure_preprocessing
+from nodes.measure.codec_rates import RATED_CODEC_NAMES, measure_codec_rates, measure_preprocessing
 from nodes.measure.op_times import measure_op_times
 from nodes.measure.roofline import measure_roofline
 from nodes.measure.timing import is_noisy
@@ -25,15 +26,16 @@ from partitioner.profiles import DeviceProfile
 __all__ = ["measure_device", "measure_model"]
 
 
-def measure_device(budget_s: float, engine: Engine) -> DeviceProfile:
+def measure_device(budget_s: float, engine: Engine, codecs: Collection[str] = RATED_CODEC_NAMES) -> DeviceProfile:
     """Roofline, codec rates and preprocessing of this machine on `engine`'s device, in about `budget_s` seconds.
 
+    codecs: those to time; with fewer it takes so much less.
     Runs on the calling thread and under its thread budget: call it in a `ComputePool` of `engine.threads`. Everything
     includes the engine's emulated slowdown. The profile is flagged noisy when repeats disagree or the machine is busy.
     """
     load = os.getloadavg()[0]
     roofline = measure_roofline(engine.device, 0.5 * budget_s)
-    rates = measure_codec_rates(0.35 * budget_s)
+    rates = measure_codec_rates(0.35 * budget_s, codecs)
     preprocessing = measure_preprocessing(0.15 * budget_s)
     slowdown = engine.slowdown
     return DeviceProfile(

@@ -16,7 +16,7 @@ def run(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str
 
 @pytest.mark.parametrize(
     "command",
-    ["demo", "import", "profile", "partition", "up", "cloud", "edge", "infer", "status", "emulate-link"],
+    ["demo", "import", "profile", "declare", "partition", "up", "cloud", "edge", "infer", "status", "emulate-link"],
 )
 def test_every_command_has_help(command: str) -> None:
     done = run(command, "--help")

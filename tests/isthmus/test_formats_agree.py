@@ -8,8 +8,10 @@ import pytest
 import torch
 
 from isthmus import zoo
+from partitioner.condition import Condition
 from partitioner.cost_model import Costing
 from partitioner.front_end import model_from_module
+from partitioner.frontier import frontier_of
 from partitioner.link import Link
 from partitioner.measurements import CodecRate, Provenance
 from partitioner.model import Model
@@ -63,6 +65,16 @@ def test_their_best_cuts_are_at_the_same_tensors(both: tuple[Model, Model]) -> N
     found = {bandwidth: [best_boundary(m, bandwidth) for m in both] for bandwidth in _BANDWIDTHS}
     assert all(torch_cut == onnx_cut for torch_cut, onnx_cut in found.values())
     assert len({tuple(cut[0]) for cut in found.values()}) > 2  # the links do call for different cuts
+
+
+def test_their_frontiers_cost_the_same_everywhere(both: tuple[Model, Model]) -> None:
+    setting = Setting(device(2e9), device(2e11), Link.of("1mbps", "0ms"), Costing())
+    frontiers = [frontier_of(model, setting) for model in both]
+    for bps in (1e5 * 2**step for step in range(16)):
+        for load in (0.1, 1.0, 10.0):
+            condition = Condition(Link(bps, bps, 0.01), 1.0, load)
+            first, second = (frontier.best(condition).total_s(condition) for frontier in frontiers)
+            assert first == pytest.approx(second, rel=0.02), (bps, load)
 
 
 def test_cuts_of_the_onnx_file_give_its_own_bits(both: tuple[Model, Model]) -> None:

@@ -179,6 +179,52 @@ def test_a_branch_on_the_data_is_one_op_and_keeps_what_it_captures(tmp_path: Pat
     check_every_prefix(model, path, [rows(1), rows(3), (-rows(3)[0].abs(),)], {})
 
 
+def test_a_loop_is_one_op_and_keeps_what_it_captures(tmp_path: Path) -> None:
+    body = helper.make_graph(
+        [
+            helper.make_node("MatMul", ["carried", "w"], ["turned"]),
+            helper.make_node("Add", ["turned", "early"], ["next"]),
+            helper.make_node("Identity", ["going"], ["on"]),
+        ],
+        "body",
+        [value("step", kind=TensorProto.INT64), value("going", kind=TensorProto.BOOL), value("carried", "batch", 4)],
+        [value("on", kind=TensorProto.BOOL), value("next", "batch", 4)],
+    )
+    nodes = [
+        helper.make_node("Relu", ["x"], ["early"], "relu"),
+        helper.make_node("Tanh", ["x"], ["start"], "tanh"),
+        helper.make_node("Loop", ["three", "", "start"], ["y"], "loop", body=body),
+    ]
+    path = saved(tmp_path / "a.onnx", proto(nodes, [weight("w", 4, 4), numpy_helper.from_array(np.array(3), "three")]))
+    model = model_from_onnx(path)
+    assert model.graph.op("loop").inputs == ("start", "early")
+    check_every_prefix(model, path, [rows(1), rows(3)], {})
+
+
+def test_functions_of_the_file_are_put_in_place(tmp_path: Path) -> None:
+    made = helper.make_function(
+        "local", "twice", ["a"], ["b"], [helper.make_node("Add", ["a", "a"], ["b"])], [helper.make_opsetid("", 18)]
+    )
+    nodes = [helper.make_node("twice", ["x"], ["x2"], "first", domain="local"), helper.make_node("Relu", ["x2"], ["y"])]
+    model = proto(nodes)
+    model.functions.append(made)
+    model.opset_import.append(helper.make_opsetid("local", 1))
+    model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    path = saved(tmp_path / "a.onnx", model)
+    assert [op.kind for op in model_from_onnx(path).graph.ops] == ["Add", "Relu"]
+    check_every_prefix(model_from_onnx(path), path, [rows(1), rows(3)], {})
+
+
+def test_constants_and_inputs_may_be_outputs(tmp_path: Path) -> None:
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["y"], "mix"), helper.make_node("Relu", ["y"], ["z"], "relu")]
+    path = saved(
+        tmp_path / "a.onnx", proto(nodes, [weight("w", 4, 30), weight("b", 3)], outputs=("z", "w", "x", "b", "y"))
+    )
+    model = model_from_onnx(path)
+    assert model.graph.outputs == ("z", "w", "x", "b", "y")
+    check_every_prefix(model, path, [rows(1), rows(3)], {})
+
+
 def silero(name: str) -> Path:
     spec = find_spec("silero_vad")
     assert spec is not None
@@ -211,12 +257,46 @@ def test_silero_has_no_branch_left_and_cuts_keep_bits(name: str, examples: tuple
     [
         ("silero_vad.onnx", "open dimension 1"),
         ("silero_vad_16k_sequence.onnx", "batch fixed to 1"),
-        ("silero_vad_openvino_16k.onnx", "batch fixed to 1"),
     ],
 )
 def test_sizes_other_than_the_batch_must_be_known(name: str, reason: str) -> None:
     with pytest.raises(InvalidModel, match=reason):
         model_from_onnx(silero(name))
+
+
+def test_a_batch_fixed_to_1_is_opened_where_its_items_stay_apart(tmp_path: Path) -> None:
+    file = saved(tmp_path / "a.onnx", branching("is_four", [value("x", 1, 4)]))
+    model, opened = model_from_onnx(file), model_from_onnx(silero("silero_vad_openvino_16k.onnx"))
+    check_every_prefix(model, file, [rows(1)], {})
+    assert torch.equal(model(*rows(3))[0][1:2], model(rows(3)[0][1:2])[0])
+    assert [info.shape_at(3) for info in map(opened.graph.tensors.get, opened.graph.inputs) if info] == [
+        (3, 576),
+        (2, 3, 128),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "reason"),
+    [
+        ([helper.make_node("Softmax", ["x"], ["y"], axis=0)], "'y' of a batch is not what its items give one by one"),
+        ([helper.make_node("ReduceMean", ["x"], ["y"], keepdims=0)], "'y' of a batch is not what its items"),
+        (
+            [
+                helper.make_node("Constant", [], ["s"], value=helper.make_tensor("s", TensorProto.INT64, [2], [4, 1])),
+                helper.make_node("Transpose", ["x"], ["t"], perm=[1, 0]),
+                helper.make_node("Constant", [], ["z"], value=helper.make_tensor("z", FLOAT, [4, 3], [0.0] * 12)),
+                helper.make_node("Concat", ["t", "z"], ["c"], axis=1),
+                helper.make_node("Split", ["c"], ["y", "w"], axis=1, num_outputs=4),
+            ],
+            "fails with another",
+        ),
+    ],
+)
+def test_a_batch_fixed_to_1_that_is_more_than_a_habit_is_refused(
+    tmp_path: Path, nodes: list[onnx.NodeProto], reason: str
+) -> None:
+    with pytest.raises(InvalidModel, match=f"batch fixed to 1, and {reason}"):
+        model_from_onnx(saved(tmp_path / "a.onnx", proto(nodes, inputs=[value("x", 1, 4)])))
 
 
 def test_examples_that_do_not_fit_are_refused(mixed: Path) -> None:
@@ -264,6 +344,35 @@ def test_external_data_past_the_end_is_refused(tmp_path: Path) -> None:
     (tmp_path / "weights.bin").write_bytes(bytes(100))
     with pytest.raises(InvalidModel, match="past the end"):
         model_from_onnx(saved(tmp_path / "a.onnx", external("weights.bin", length=320)))
+
+
+def test_external_data_of_a_branch_is_read_and_confined_too(tmp_path: Path) -> None:
+    bias = torch.randn(30)
+
+    def body(name: str, operator: str, location: str) -> onnx.GraphProto:
+        kept = TensorProto(name=name, data_type=FLOAT, dims=[30], data_location=TensorProto.EXTERNAL)
+        entry = kept.external_data.add()
+        entry.key, entry.value = "location", location
+        nodes = [helper.make_node(operator, ["x", name], ["out"])]
+        return helper.make_graph(nodes, name, [], [onnx.ValueInfoProto(name="out")], [kept])
+
+    def branches(location: str) -> onnx.ModelProto:
+        then, otherwise = body("a", "Add", location), body("b", "Sub", location)
+        nodes = [
+            helper.make_node("ReduceSum", ["x"], ["sum"], keepdims=0),
+            helper.make_node("Greater", ["sum", "zero"], ["positive"]),
+            helper.make_node("If", ["positive"], ["y"], then_branch=then, else_branch=otherwise),
+        ]
+        zero = numpy_helper.from_array(np.array(0, np.float32), "zero")
+        return proto(nodes, [zero], [value("x", "batch", 30)])
+
+    (tmp_path / "weights.bin").write_bytes(bias.numpy().tobytes())
+    model = model_from_onnx(saved(tmp_path / "a.onnx", branches("weights.bin")))
+    ones = torch.ones(2, 30)
+    assert torch.equal(model(ones)[0], ones + bias)
+    assert torch.equal(model(-ones)[0], -ones - bias)
+    with pytest.raises(InvalidModel, match="not in a file beside the model"):
+        model_from_onnx(saved(tmp_path / "a.onnx", branches("/etc/hostname")))
 
 
 def nested(depth: int) -> onnx.NodeProto:

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from isthmus.errors import InvalidModel
 from partitioner.model_source import resolve_model
+from partitioner.script_branches import script_branches
 from partitioner.torchscript import load_script, model_from_torchscript
 from partitioner.torchscript_scan import scanned_torchscript
 
@@ -139,6 +140,43 @@ def test_a_branch_on_data_is_named(tmp_path: Path) -> None:
     path = saved(tmp_path / "a.pt", torch.jit.script(DataBranch()))
     with pytest.raises(InvalidModel, match="prim::If"):
         model_from_torchscript(path, (torch.randn(2, 3),))
+
+
+class Repeats(nn.Module):
+    """A method that branches on data, and a loop that data ends, beside a branch on a fixed size."""
+
+    def pick(self, x: Tensor) -> Tensor:
+        return x + 1 if bool(x.sum() > 0) else x - 1
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[1] == 6:
+            x = self.pick(x)
+        for _ in range(int(x.abs().max())):
+            x = x.tanh()
+        return x
+
+
+def test_the_module_and_the_line_that_branch_are_named(tmp_path: Path) -> None:
+    chain = nn.Sequential(Branches(), nn.Linear(6, 6), Repeats(), nn.Linear(6, 6))
+    path = saved(tmp_path / "a.pt", torch.jit.script(chain.eval()))
+    with pytest.raises(InvalidModel, match=r"torch\.where") as caught:
+        model_from_torchscript(path, (torch.randn(2, 6),))
+    said = str(caught.value)
+    assert "control flow that values decide, prim::" in said
+    assert "in module '2': " in said
+    assert " and 1 more" in said
+    assert "\n" not in said
+
+
+def test_branches_that_values_decide_are_told_from_others() -> None:
+    chain = torch.jit.script(nn.Sequential(Branches(), Repeats()).eval())
+    found = {(one.kind, one.module, one.statement.split("(")[0].split()[0]) for one in script_branches(chain)}
+    assert found == {("prim::If", "1", "return"), ("prim::Loop", "1", "for")}
+    quiet = torch.jit.script(nn.Sequential(Branches()).eval())
+    assert {(one.kind, one.module, one.on_values) for one in script_branches(quiet)} == {
+        ("prim::If", "0", False),
+        ("prim::Loop", "0", False),
+    }
 
 
 def test_state_is_refused_by_name(tmp_path: Path) -> None:

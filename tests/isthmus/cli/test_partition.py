@@ -57,7 +57,8 @@ def run(folder: Path) -> Run:
 def test_the_best_plan_comes_first_with_its_gap(run: Run) -> None:
     lines = run("--bandwidth", "1mbps", "--rtt", "0ms").splitlines()
     assert lines[0].startswith("*")
-    assert lines[-1].endswith("gap 0, proven best")
+    assert len(set(lines)) == len({line[2:] for line in lines})  # what won is not told again among what it beats
+    assert lines[-1].endswith("over 1 Mbit/s, round trip 0 s; gap 0, proven best")
 
 
 @pytest.mark.parametrize("objective", ["throughput", "energy", "latency+0.1*energy"])
@@ -73,13 +74,51 @@ def test_edge_memory_is_kept(run: Run) -> None:
 
 def test_privacy_and_memory_that_contradict_say_so_in_one_line(run: Run) -> None:
     said = run("--privacy", "raw-input", "--edge-memory", "1MB", fails=True)
-    assert said.startswith("edge memory 1 MB: the ops that privacy keeps on the edge need 2.11 MB")
+    assert said.startswith("edge memory 1 MB: the ops kept on the edge by privacy need 2.11 MB")
 
 
 def test_privacy_takes_an_op(run: Run) -> None:
     ops = json.loads(run("--bandwidth", "1kbps", "--json"))["edge_ops"]
     plan = json.loads(run("--bandwidth", "100gbps", "--rtt", "0ms", "--privacy", ops[1], "--json"))
     assert plan["edge_ops"] == ops[:2]
+
+
+def _ops_on_edge(run: Run, *words: str) -> list[str]:
+    return list(json.loads(run(*words, "--json"))["edge_ops"])
+
+
+def test_ops_stay_where_they_are_pinned(run: Run) -> None:
+    ops = _ops_on_edge(run, "--bandwidth", "1kbps")
+    quick = ("--bandwidth", "100gbps", "--rtt", "0ms")
+    assert _ops_on_edge(run, *quick) == []
+    assert _ops_on_edge(run, *quick, "--pin-edge", ops[0], "--pin-edge", ops[2]) == ops[:3]
+    assert _ops_on_edge(run, "--bandwidth", "1kbps", "--pin-cloud", ops[2]) == ops[:2]
+
+
+def test_cloud_memory_and_the_wire_limit_are_kept(run: Run) -> None:
+    ops = _ops_on_edge(run, "--bandwidth", "1kbps")
+    quick = ("--bandwidth", "100gbps", "--rtt", "0ms")
+    assert 0 < len(_ops_on_edge(run, *quick, "--cloud-memory", "9MB")) < len(ops)
+    plan = json.loads(run(*quick, "--wire-limit", "100B", "--json"))
+    assert sum(tensor["bytes"] for tensor in (*plan["boundary"], *plan["downlink"])) <= 100
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--pin-edge", "linear_2", "--pin-cloud", "linear_1"), "pins to the edge and pins to the cloud: no cut"),
+        (("--pin-cloud", "linear_2", "--wire-limit", "1kB"), "wire 1 kB: the cuts left by pins to the cloud send"),
+        (("--pin-cloud", "linear_2", "--cloud-memory", "1kB"), "cloud memory 1 kB: the ops kept in the cloud by"),
+        (("--pin-edge", "linaer"), "--pin-edge: is no op of the model (got 'linaer'); write it as the graph does"),
+        (("--privacy", "input"), "--privacy: is neither raw-input nor an op of the model (got 'input')"),
+        (("--wire-limit", "much"), "--wire-limit: is not a quantity"),
+        (("--cloud-memory", "5 stones"), "--cloud-memory: has an unknown unit"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_kept_is_said_in_one_line(run: Run, words: tuple[str, ...], said: str) -> None:
+    told = run(*words, fails=True)
+    assert told.startswith(said)
+    assert "\n" not in told
 
 
 def test_the_frontier_is_a_table(run: Run, tmp_path: Path) -> None:

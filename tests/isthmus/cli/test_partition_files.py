@@ -66,6 +66,36 @@ def test_a_file_that_cannot_be_written_is_one_line_and_exit_2(
     assert line.startswith(f"error: {said}")
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"\xb9\x00", "Invalid JSON"),
+        (b"hello", "Invalid JSON"),
+        (b'{"device": "tpu"}', "profile.device"),
+        (None, "cannot be read"),
+    ],
+)
+def test_a_file_that_is_no_profile_is_named(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, capsys: pytest.CaptureFixture[str], content: bytes | None, said: str
+) -> None:
+    if content is not None:
+        (folder / "wrong.json").write_bytes(content)
+    assert _partition(monkeypatch, folder, edge="wrong.json" if content is not None else "none.json") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: wrong.json: is no profile" if content is not None else "error: none.json: ")
+    assert said in line
+
+
+def test_an_artifact_is_not_written_over_a_file(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "argv", ["isthmus", "import", "model", "-o", "edge.json"])
+    with pytest.raises(SystemExit):
+        main()
+    assert capsys.readouterr().err.startswith("error: --output: is a file (got 'edge.json')")
+
+
 def test_a_profile_of_another_model_is_one_line_and_exit_2(
     monkeypatch: pytest.MonkeyPatch, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,7 +9,8 @@ import pytest
 from rich.console import Console, RenderableType
 
 from isthmus.cli.profile_tables import device_tables, left_out, model_tables
-from partitioner.measurements import Measurement, OpTimes
+from isthmus.cli.whole_model_tables import whole_model_tables
+from partitioner.measurements import Footprint, Measurement, OpTimes, SegmentTime
 from partitioner.model import Model
 from partitioner.profiles import DeviceProfile
 from partitioner.setting import Setting
@@ -57,6 +58,38 @@ def test_achieved_rates_stand_beside_the_roofline(profile: DeviceProfile, model:
     op = next(op for op in model.graph.ops if "linear" in op.kind)
     assert f"{op.flops / 0.002 / 1e3:.3g}" in linear
     assert any(word.endswith("%") for word in linear[5:])
+
+
+def test_the_roofline_of_an_op_is_that_of_its_kind(profile: DeviceProfile, model: Model) -> None:
+    def reached(device: DeviceProfile, kind: str) -> str:
+        lines = _printed(list(model_tables(device, model)))
+        return next(word for line in lines if line and line[0] == kind for word in line[5:] if word.endswith("%"))
+
+    slow_linear = replace(profile, kind_flops_per_s={"matmul float32": profile.flops_per_s["float32"] / 1e4})
+    assert reached(slow_linear, "linear") != reached(profile, "linear")
+    assert reached(slow_linear, "conv2d") == reached(profile, "conv2d")
+
+
+def test_the_whole_model_shows_loading_memory_and_the_law_of_the_batch(profile: DeviceProfile, model: Model) -> None:
+    count, (times,) = len(model.graph.ops), profile.op_times
+    whole_s = times.whole.seconds
+    wholes = [
+        SegmentTime(model.digest, "prefix", "0" * 16, "eager", batch, Measurement(0.75 * batch * whole_s, 0, 9), count)
+        for batch in (4, 8)
+    ]
+    known = profile.with_segment_times(*wholes).with_footprints(Footprint(model.digest, "eager", 1, 0.25, 1000, 2000))
+    lines = [" ".join(words) for words in _printed(list(whole_model_tables(known, model)))]
+    assert lines[0].startswith("loads in 250 ms")
+    assert "1 kB of parameters; 2 kB of activations at most (batch 1)" in lines[0]
+    assert lines[1].startswith("a batch of B, up to 8: ")
+    assert not lines[1].endswith(" is 0.0% off")  # the three times are on no one line
+    assert [line.split()[-1] for line in lines[3:]] == ["1.00x", "1.33x", "1.33x"]
+    assert list(whole_model_tables(profile, model)) == []
+
+
+def test_memory_that_an_engine_hides_is_said_to_be_left_out(profile: DeviceProfile, model: Model) -> None:
+    hidden = profile.with_footprints(Footprint(model.digest, "eager", 1, 0.25, 1000, None))
+    assert any("memory of activations" in line for line in left_out(hidden, model))
 
 
 def test_the_device_says_that_it_is_emulated_and_noisy(setting: Setting) -> None:

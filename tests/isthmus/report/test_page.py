@@ -13,6 +13,7 @@ from isthmus.errors import InvalidInput, InvalidPlan
 from isthmus.report import Report, report_page
 from isthmus.units import format_bandwidth, format_duration, format_size
 from partitioner.condition import Condition
+from partitioner.constraints import Constraints
 from partitioner.link import Link
 from partitioner.measurements import AffineTime
 from partitioner.plan_table import Accuracy, PlanCosts, PlanEntry
@@ -154,6 +155,18 @@ def test_emulation_guesses_and_noise_come_before_the_numbers(model: object, repo
     assert "The edge is emulated: this machine, slowed down 40 times." in start
     assert "The cloud's op times are guesses from its peak rates" in start
     assert "The cloud's profile was taken on a busy machine" in start
+
+
+def test_what_the_plans_had_to_keep_to_is_said(report: Report, page: str) -> None:
+    chapter = report.chapters[0]
+    rules = Constraints(edge_ops=frozenset({"conv2d"}), wire_bytes=5000.0)
+    costing = replace(chapter.setting.costing, form="tensor", lossless=True, private_input=True, constraints=rules)
+    ruled = replace(chapter, setting=replace(chapter.setting, costing=costing))
+    said = _said(report_page(Report(report.model, (ruled,))))
+    assert "inputs never leave the edge; pins to the edge (conv2d); wire 5 kB" in said
+    assert "codec int8" not in said  # not allowed
+    assert "codec png" not in said  # of no use to a tensor
+    assert "kept to" not in _said(page)
 
 
 def test_where_no_accuracy_was_measured_the_page_says_so(page: str) -> None:

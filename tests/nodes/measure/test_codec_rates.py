@@ -12,6 +12,10 @@ def test_every_codec_has_a_rate() -> None:
     assert all(rate.encode_s(100_000) > 0 and rate.decode_s(600_000) > 0 for rate in rates.values())
 
 
+def test_only_the_codecs_asked_for_are_timed() -> None:
+    assert list(measure_codec_rates(0.0, ("raw", "file", "jpeg"))) == ["raw", "file", "jpeg"]
+
+
 def test_raw_encodes_faster_than_png() -> None:
     rates = measure_codec_rates(0.0)
     assert rates["raw"].encode_s(602_112) < rates["png"].encode_s(602_112)

@@ -1,0 +1,142 @@
+"""The options of `isthmus partition`, and the constraints that some of them make."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from isthmus.errors import InvalidInput
+from isthmus.units import parse_size_bytes
+
+if TYPE_CHECKING:
+    from partitioner.constraints import Constraints
+    from partitioner.graph import ModelGraph
+
+__all__ = [
+    "RAW_INPUT",
+    "AccuracyBudget",
+    "AsJson",
+    "Bandwidth",
+    "CloudMemory",
+    "CloudProfile",
+    "EdgeMemory",
+    "EdgeProfile",
+    "FrontierTable",
+    "Lossy",
+    "Objective",
+    "Output",
+    "Picture",
+    "PinCloud",
+    "PinEdge",
+    "Privacy",
+    "Report",
+    "RoundTrip",
+    "WireLimit",
+    "check_ops",
+    "constraints_of",
+]
+
+RAW_INPUT = "raw-input"
+_RULES, _SHOWN = "What the plan must keep to", "What to show and write"
+
+EdgeProfile = Annotated[Path, typer.Option(help="The edge's profile, from `isthmus profile`.")]
+CloudProfile = Annotated[Path, typer.Option(help="The cloud's profile.")]
+Bandwidth = Annotated[str, typer.Option(help="Both ways, like 20mbps.")]
+RoundTrip = Annotated[str, typer.Option(help="There and back, like 30ms.")]
+Objective = Annotated[
+    str,
+    typer.Option(
+        help="latency, throughput, energy, cost, or a sum like latency+0.2*energy. "
+        "Energy needs the edge's power, cost the cloud's price: see `isthmus declare`."
+    ),
+]
+Lossy = Annotated[bool, typer.Option("--lossy", help="Allow codecs that lose accuracy, whatever they lose.")]
+AccuracyBudget = Annotated[
+    float | None, typer.Option(help="Allow lossy codecs whose measured loss is no larger, like 0.02.")
+]
+Privacy = Annotated[
+    str,
+    typer.Option(
+        help="raw-input: inputs never leave the edge; or an op: nor does anything before it.", rich_help_panel=_RULES
+    ),
+]
+EdgeMemory = Annotated[
+    str,
+    typer.Option(help="Most that parameters and activations take on the edge, like 64MB.", rich_help_panel=_RULES),
+]
+CloudMemory = Annotated[
+    str, typer.Option(help="The same in the cloud, for one request at a time.", rich_help_panel=_RULES)
+]
+WireLimit = Annotated[
+    str,
+    typer.Option(help="Most bytes of a request on the wire, both ways together, like 50kB.", rich_help_panel=_RULES),
+]
+PinEdge = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="OP", help="An op that runs on the edge, with all before it; repeatable.", rich_help_panel=_RULES
+    ),
+]
+PinCloud = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="OP", help="An op that runs in the cloud, with all after it; repeatable.", rich_help_panel=_RULES
+    ),
+]
+
+FrontierTable = Annotated[
+    bool,
+    typer.Option("--frontier", help="Print every plan that wins somewhere, as a table.", rich_help_panel=_SHOWN),
+]
+Picture = Annotated[Path | None, typer.Option(help="Write an SVG of the graph with the cut.", rich_help_panel=_SHOWN)]
+Report = Annotated[
+    Path | None, typer.Option(help="Write a page (HTML): the plan, and where it changes.", rich_help_panel=_SHOWN)
+]
+Output = Annotated[
+    Path | None,
+    typer.Option("-o", "--output", help="Write the plan or frontier as JSON.", rich_help_panel=_SHOWN),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the plan or frontier as JSON.", rich_help_panel=_SHOWN)]
+
+
+def constraints_of(
+    privacy: str, limits: tuple[str, str, str], pinned: tuple[Iterable[str] | None, Iterable[str] | None]
+) -> Constraints:
+    """limits: edge memory, cloud memory, wire; "" for none. pinned: to the edge, to the cloud.
+
+    Raises InvalidQuantity naming the option.
+    """
+    from partitioner.constraints import Constraints
+
+    options = ("--edge-memory", "--cloud-memory", "--wire-limit")
+    edge, cloud, wire = (
+        parse_size_bytes(text, option) if text else math.inf for text, option in zip(limits, options, strict=True)
+    )
+    return Constraints(
+        edge_ops=frozenset(pinned[0] or ()),
+        cloud_ops=frozenset(pinned[1] or ()),
+        private_up_to="" if privacy == RAW_INPUT else privacy,
+        edge_memory_bytes=edge,
+        cloud_memory_bytes=cloud,
+        wire_bytes=wire,
+    )
+
+
+def check_ops(graph: ModelGraph, named: Mapping[str, Iterable[str] | None]) -> None:
+    """Raise InvalidInput naming the option whose value is no op of the model. named: by option."""
+    from partitioner.constraints import names_like
+
+    ops = {op.name for op in graph.ops}
+    for option, names in named.items():
+        for name in names or ():
+            if name not in ops and (option, name) != ("--privacy", RAW_INPUT):
+                what = (
+                    "is neither raw-input nor an op of the model" if option == "--privacy" else "is no op of the model"
+                )
+                raise InvalidInput(
+                    option, what, value=name, remedy=f"write it as the graph does, like {names_like(graph, name)}"
+                )

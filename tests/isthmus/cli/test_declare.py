@@ -1,0 +1,93 @@
+"""`isthmus declare`: power and price in a profile, and the objectives that need them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from isthmus.cli.main import app
+from isthmus.errors import InvalidInput
+from partitioner.artifact import save_artifact
+from partitioner.model import Model
+from partitioner.profiles import DeviceProfile
+from partitioner.setting import Setting
+
+
+@pytest.fixture
+def folder(tmp_path: Path, model: Model, setting: Setting) -> Path:
+    """A model and two profiles that declare nothing."""
+    save_artifact(model, tmp_path / "model")
+    (tmp_path / "edge.json").write_text(setting.edge.to_json())
+    (tmp_path / "cloud.json").write_text(setting.cloud.to_json())
+    return tmp_path
+
+
+def _call(*words: str) -> str:
+    done = CliRunner().invoke(app, words)
+    if done.exception is not None:
+        raise done.exception
+    return done.stdout
+
+
+def _partition(folder: Path, objective: str) -> str:
+    files = ["--edge", str(folder / "edge.json"), "--cloud", str(folder / "cloud.json")]
+    return _call("partition", str(folder / "model"), *files, "--objective", objective)
+
+
+@pytest.mark.parametrize(
+    ("objective", "words"),
+    [
+        ("energy", ("edge.json", "--busy", "5W", "--idle", "800mW", "--radio", "2W")),
+        ("cost", ("cloud.json", "--price", "0.9/h")),
+    ],
+)
+def test_an_objective_that_lacks_a_fact_names_the_command_that_states_it(
+    folder: Path, objective: str, words: tuple[str, ...]
+) -> None:
+    with pytest.raises(InvalidInput, match="isthmus declare"):
+        _partition(folder, objective)
+    _call("declare", str(folder / words[0]), *words[1:])
+    assert f"{objective}: " in _partition(folder, objective)
+
+
+def test_what_is_not_given_stays(folder: Path) -> None:
+    path = str(folder / "edge.json")
+    _call("declare", path, "--busy", "5W", "--idle", "1W", "--radio", "0W", "--price", "3.6/h")
+    assert "4 W busy, 1 W idle, 0 W radio; 3.6 an hour" in _call("declare", path, "--busy", "4W")
+    known = DeviceProfile.from_json((folder / "edge.json").read_text())
+    assert known.power is not None
+    assert known.price is not None
+    assert (known.power.busy_w, known.power.idle_w) == (4.0, 1.0)
+    assert known.price.per_s == pytest.approx(0.001)
+    assert known.power.provenance.startswith("declared 2")
+
+
+def test_measuring_a_device_again_keeps_what_was_declared(folder: Path) -> None:
+    path = folder / "edge.json"
+    _call("declare", str(path), "--price", "3.6/h")
+    _call("profile", "-o", str(path), "--budget", "0.1s")
+    known = DeviceProfile.from_json(path.read_text())
+    assert known.provenance.torch_version != "2.13"  # measured here and now
+    assert known.price is not None
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "declare: says nothing"),
+        (("--busy", "5W"), "--idle: is needed too"),
+        (("--busy", "1W", "--idle", "2W", "--radio", "0W"), "--busy: is less than --idle"),
+        (("--busy", "fast", "--idle", "2W", "--radio", "0W"), "--busy: is not a quantity"),
+        (("--price", "3 dollars"), "--price: has an unknown unit"),
+    ],
+)
+def test_half_a_declaration_is_refused(folder: Path, words: tuple[str, ...], said: str) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        _call("declare", str(folder / "edge.json"), *words)
+
+
+def test_a_profile_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match=r"none\.json: cannot be read"):
+        _call("declare", str(tmp_path / "none.json"), "--price", "1/h")
