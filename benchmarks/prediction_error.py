@@ -3,7 +3,8 @@
 Error: |predicted - measured| / measured of whole requests, as the gateway predicts them before they run and a client
 outside the edge measures them: every way on every link, each way forced in turn, in random order after requests from
 which the edge learns the link. --quick: the demo's model, photo and links. Full: six models on six links on eager, two
-of them on onnxruntime too. Plans are timed by the nodes' own processes; networks other than the built-in ones have
+of them on onnxruntime too. --engines: the built-in models on these engines instead; ones that compile take minutes
+first, once. Plans are timed by the nodes' own processes; networks other than the built-in ones have
 random weights. Value: the median of all requests; its interval resamples whole cells (subject, link, way). Floor: the
 same error of a prediction that knows the cell's other requests (their median): what no predictor gets below here.
 """
@@ -18,7 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any, Literal
+from typing import Any, get_args
 
 import numpy as np
 
@@ -29,6 +30,7 @@ from isthmus.configuration import (
     CloudConfiguration,
     Configuration,
     EdgeConfiguration,
+    EngineName,
     LinkConfiguration,
     ModelConfiguration,
 )
@@ -51,7 +53,7 @@ MORE_LINKS = (*LINKS, Link(2e6, 2e6, 0.06), Link(50e6, 50e6, 0.01))
 RAW_FROM_BPS = 5e6
 BUILT = ("alexnet", "resnet18", "inception", "densenet121")
 ZOO = {"efficientnet-lite0": "isthmus.zoo:efficientnet_lite0", "all-minilm-l6-v2": "isthmus.zoo:minilm"}
-Engine = Literal["eager", "onnxruntime"]
+Engine = EngineName
 ENGINES: tuple[Engine, ...] = ("eager", "onnxruntime")
 Inputs = Mapping[str, Any]
 Cell = tuple[str, str, str]  # subject, link, way
@@ -151,6 +153,8 @@ async def measure(name: str, source: str, engine: Engine, links: Sequence[Link],
 
 
 def measure_all(options: Options) -> Measured:
+    if options.engines:
+        return measure_engines(options)
     if options.quick:
         name, source = next(iter(ZOO.items()))
         return asyncio.run(measure(name, source, "eager", LINKS, options))
@@ -163,6 +167,14 @@ def measure_all(options: Options) -> Measured:
     for name, source in ZOO.items():
         for engine in ENGINES:
             measured |= asyncio.run(measure(name, source, engine, MORE_LINKS, options))
+    return measured
+
+
+def measure_engines(options: Options) -> Measured:
+    links, measured = LINKS[1:3] if options.quick else MORE_LINKS, Measured()
+    for name, source in ZOO.items():
+        for engine in (one for one in get_args(Engine) if one in options.engines):
+            measured |= asyncio.run(measure(name, source, engine, links, options))
     return measured
 
 
@@ -194,7 +206,7 @@ def table(measured: Measured, floors: Sequence[float]) -> dict[str, object]:
 
 
 def main() -> None:
-    options = parse_options(__doc__ or "")
+    options = parse_options(__doc__ or "", engines=True)
     measured = measure_all(options)
     value = clustered([[one.errors()[0] for one in times] for times in measured.values()], options.seed)
     floors = [x for times in measured.values() for x in unavoidable(times)]

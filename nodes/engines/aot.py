@@ -21,6 +21,7 @@ import torch
 from nodes.engines.base import Runnable, Runner
 from nodes.engines.compiled_runner import CompiledRunner
 from nodes.engines.compiled_slice import CompiledRun, CompiledSlice, slice_of
+from nodes.engines.compiler_folder import compiler_folder
 from nodes.engines.cpp_compiler import check_compiler, processor_id
 from nodes.engines.package_cache import Package, PackageCache
 from nodes.engines.private_folder import compiled_folder
@@ -48,6 +49,7 @@ class AotEngine:
     def __init__(self, threads: int = 1, slowdown: float = 1.0, folder: Path | None = None) -> None:
         self.threads, self.slowdown = check_threads(threads), check_slowdown(slowdown)
         self._packages = PackageCache((folder or compiled_folder()) / "aot")
+        self._compiler_folder = compiler_folder(folder)
         self._runs: dict[CompiledSlice, CompiledRun] = {}
         self._lock = threading.Lock()  # one compiler at a time: it takes all the memory and threads that it may
 
@@ -99,7 +101,7 @@ class AotEngine:
             save_artifact(pieces[0].model, folder / "model")
             asked = [{"inputs": piece.inputs, "outputs": piece.outputs} for piece in pieces]
             (folder / "slices.json").write_text(json.dumps(asked))
-            said = _run_compiler(folder, self.threads)
+            said = _run_compiler(folder, self._compiler_folder, self.threads)
             for number, piece in enumerate(pieces):
                 seconds = folder / f"{number}.seconds"
                 if not seconds.exists():
@@ -110,10 +112,12 @@ class AotEngine:
         return made
 
 
-def _run_compiler(folder: Path, threads: int) -> str:
+def _run_compiler(folder: Path, compiler: Path, threads: int) -> str:
     """What the child said on standard error, its last line."""
     command = [sys.executable, "-m", "nodes.engines.aot_compiler", str(folder), str(threads)]
-    environment = {**os.environ, "TORCHINDUCTOR_CACHE_DIR": str(folder / "inductor"), "OMP_NUM_THREADS": str(threads)}
+    # TMPDIR: else the precompiled headers lie in /tmp under a known name, where another user can put theirs first.
+    folders = {"TORCHINDUCTOR_CACHE_DIR": str(compiler), "TMPDIR": str(compiler)}
+    environment = {**os.environ, **folders, "OMP_NUM_THREADS": str(threads)}
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment, text=True
     ) as child:

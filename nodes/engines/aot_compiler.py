@@ -1,7 +1,7 @@
 """Compiles slices of one model to packages: `python -m nodes.engines.aot_compiler FOLDER THREADS`, its own process.
 
 A process of its own, so that compiling takes neither the interpreter lock nor the memory (1 GB and more) of the process
-that serves; it gives way to it (nice 10). FOLDER holds the model's artifact in `model` and the slices in `slices.json`;
+that serves; it gives way to it (nice 5). FOLDER holds the model's artifact in `model` and the slices in `slices.json`;
 the package of slice N becomes `N.pt2`, and `N.seconds` says how long it took. What cannot be compiled is told on
 standard error, and the process ends with 1. It also ends when its standard input does: with the process that began it.
 """
@@ -30,7 +30,7 @@ def main() -> int:
     """Compile all that the folder asks for."""
     folder, threads = Path(sys.argv[1]), int(sys.argv[2])
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    os.nice(10)
+    os.nice(5)
     torch.set_num_threads(threads)  # becomes part of the code
     try:
         model = load_artifact(folder / "model")

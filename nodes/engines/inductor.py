@@ -19,8 +19,8 @@ from nodes.compute_pool import ComputePool
 from nodes.engines.base import Runnable, Runner
 from nodes.engines.compiled_runner import CompiledRunner
 from nodes.engines.compiled_slice import CompiledRun, CompiledSlice, slice_of
+from nodes.engines.compiler_folder import compiler_folder
 from nodes.engines.cpp_compiler import check_compiler
-from nodes.engines.private_folder import compiled_folder, private_folder
 from nodes.engines.running import check_threads
 from nodes.engines.segment_export import cannot_compile, exported_slice
 from nodes.engines.slowdown import check_slowdown
@@ -44,7 +44,7 @@ class InductorEngine:
     def __init__(self, threads: int = 1, slowdown: float = 1.0, folder: Path | None = None) -> None:
         self.threads, self.slowdown = check_threads(threads), check_slowdown(slowdown)
         check_compiler(self.name)
-        self._folder = private_folder((folder or compiled_folder()) / "inductor")
+        self._folder = compiler_folder(folder)
         self._compiled: dict[CompiledSlice, tuple[CompiledRun, float]] = {}
 
     def prepare(self, segments: Iterable[Runnable]) -> float:
@@ -78,7 +78,8 @@ def _compile(piece: CompiledSlice, threads: int, folder: Path) -> CompiledRun:
     inputs = [node.meta["val"] for node in module.graph.nodes if node.op == "placeholder"]
     # Its caches of whole graphs are pickles, and stay off; the C++ it makes is found again by its contents.
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder)
-    settings = config.patch(fx_graph_cache=False, compile_threads=threads)
+    # It would keep precompiled headers in /tmp under a known name, where another user can put theirs first.
+    settings = config.patch(fx_graph_cache=False, cpp_cache_precompile_headers=False, compile_threads=threads)
     autograd_settings = autograd_config.patch(enable_autograd_cache=False)
     try:
         with torch.no_grad(), settings, autograd_settings, warnings.catch_warnings():

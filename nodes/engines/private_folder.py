@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from pathlib import Path
 
 from isthmus.errors import InvalidConfiguration
 
-__all__ = ["check_private", "compiled_folder", "private_folder"]
+__all__ = ["check_private", "compiled_folder", "private_folder", "shed_oldest"]
+
+_IN_USE_S = 3600.0
 
 
 def compiled_folder() -> Path:
@@ -34,3 +37,26 @@ def check_private(path: Path) -> None:
     if stat.S_ISLNK(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
         remedy = "delete it, or make it yours alone (chown, chmod go-w): code is loaded from it"
         raise InvalidConfiguration(str(path), "could be changed by another user", remedy=remedy)
+
+
+def shed_oldest(folder: Path, most_bytes: int) -> None:
+    """Delete the files below `folder` that were written first until the rest is at most so large.
+
+    What is younger than an hour stays: a compiler may be at work with it.
+    """
+    files = [(found.st_mtime, found.st_size, path) for path in folder.rglob("*") for found in _stats(path)]
+    held, old = sum(size for _, size, _ in files), time.time() - _IN_USE_S
+    for written, size, path in sorted(files):
+        if held <= most_bytes or written > old:
+            return
+        path.unlink(missing_ok=True)
+        held -= size
+
+
+def _stats(path: Path) -> list[os.stat_result]:
+    """Of a file; nothing for a folder, and for a file that another process has just deleted."""
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return []
+    return [] if stat.S_ISDIR(found.st_mode) else [found]

@@ -10,6 +10,7 @@ from nodes.engines.base import Engine
 from nodes.measure.activation_memory import peak_activation_bytes
 from nodes.measure.anchors import anchor_positions, measure_anchors
 from nodes.measure.device_profile import measure_model
+from nodes.measure.engine_difference import measure_whole_difference
 from nodes.measure.timing import measure
 from nodes.sample_inputs import sample_tensors
 from partitioner.measurements import Footprint, OpTimes, SegmentTime, digest_of_ops
@@ -35,13 +36,15 @@ class _Step:
 
 
 def measure_model_within(model: Model, profile: DeviceProfile, engine: Engine, budget_s: float) -> DeviceProfile:
-    """`profile` with what the budget allows of `model`: op times always, then memory, the halves at a few cuts, larger
-    batches, the halves at more cuts. `provenance.left_out` names the rest. Blocking, on the calling thread.
+    """`profile` with what the budget allows of `model`: what must be compiled and op times always, then memory, how far
+    the engine is from eager, the halves at a few cuts, larger batches, the halves at more cuts. `provenance.left_out`
+    names the rest. Blocking, on the calling thread.
     """
     started = time.perf_counter()
+    compile_s = engine.prepare([model.whole])
     profile = measure_model(model, profile, engine, budget_s=min(MOST_OPS_S, OPS_SHARE * budget_s))
     left_out: list[str] = []
-    for step in _steps(model, profile, engine):
+    for step in _steps(model, profile, engine, compile_s):
         if time.perf_counter() - started + step.least_s > budget_s:
             left_out.append(f"{model.name}: {step.title} (takes {step.least_s:.1f} s or more)")
         else:
@@ -50,26 +53,38 @@ def measure_model_within(model: Model, profile: DeviceProfile, engine: Engine, b
     return replace(profile, provenance=replace(profile.provenance, left_out=tuple(dict.fromkeys(told))))
 
 
-def _steps(model: Model, profile: DeviceProfile, engine: Engine) -> Iterator[_Step]:
+def _steps(model: Model, profile: DeviceProfile, engine: Engine, compile_s: float) -> Iterator[_Step]:
     times = profile.op_times_of(model.digest, engine.name)[0]
     call_s = times.whole.seconds
-    yield _Step("memory and load time", 2 * call_s, lambda known: known.with_footprints(_footprint(model, engine)))
-    yield _anchors_step(model, engine, times, FEW_ANCHORS)
+    yield _Step(
+        "memory and load time",
+        0.0 if compile_s else 2 * call_s,  # says what compiling took, and that is known by now
+        lambda known: known.with_footprints(_footprint(model, engine, compile_s)),
+    )
+    if engine.name != "eager":
+        items = len(model.calibration[0]) if model.calibration else 1
+        yield _Step(
+            "its answers against eager's",
+            2 * items * call_s,
+            lambda known: known.with_engine_difference(model.digest, measure_whole_difference(model, engine)),
+        )
+    yield _anchors_step(model, engine, times, FEW_ANCHORS, compile_s)
     batch = 2
     while batch <= model.interface.max_batch:
         yield _batch_step(model, engine, batch, call_s)
         batch *= 2
-    yield _anchors_step(model, engine, times, MANY_ANCHORS)
+    yield _anchors_step(model, engine, times, MANY_ANCHORS, compile_s)
 
 
-def _anchors_step(model: Model, engine: Engine, times: OpTimes, count: int) -> _Step:
+def _anchors_step(model: Model, engine: Engine, times: OpTimes, count: int, compile_s: float) -> _Step:
     whole_s = times.whole.seconds
 
     def run(known: DeviceProfile) -> DeviceProfile:
         positions = anchor_positions(times.shares_of_whole(), model.graph, count)
         return known.with_segment_times(*measure_anchors(model, engine, positions, whole_s, budget_s=STEP_BUDGET_S))
 
-    return _Step(f"both halves at {count} cuts", 2 * count * LEAST_CALLS * whole_s, run)
+    # Two halves take a compiler about as long as the whole.
+    return _Step(f"both halves at {count} cuts", count * (2 * LEAST_CALLS * whole_s + compile_s), run)
 
 
 def _batch_step(model: Model, engine: Engine, batch: int, call_s: float) -> _Step:
@@ -86,7 +101,7 @@ def _whole_at(model: Model, engine: Engine, batch: int) -> SegmentTime:
     return SegmentTime(model.digest, "prefix", digest_of_ops(order), engine.name, batch, taken, len(order))
 
 
-def _footprint(model: Model, engine: Engine) -> Footprint:
+def _footprint(model: Model, engine: Engine, compile_s: float) -> Footprint:
     """Load time: from the model in memory to its first answer. A session made before is used again, and costs none."""
     inputs = sample_tensors(model, 1)
     started = time.perf_counter()
@@ -96,4 +111,4 @@ def _footprint(model: Model, engine: Engine) -> Footprint:
     parameters = tuple(model.weights.values())
     watched = engine.name == "eager" and engine.device == "cpu"
     peak = peak_activation_bytes(model, inputs, parameters) if watched else None
-    return Footprint(model.digest, engine.name, 1, load_s, sum(tensor.nbytes for tensor in parameters), peak)
+    return Footprint(model.digest, engine.name, 1, load_s, sum(tensor.nbytes for tensor in parameters), peak, compile_s)
