@@ -129,7 +129,8 @@ def test_a_compiler_that_fails_is_told_in_one_line(
 
 
 @BOTH
-def test_it_runs_on_the_cpu_only(engine_class: Make) -> None:
+def test_it_runs_on_the_cpu_only(engine_class: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     name: str = engine_class.name  # type: ignore[attr-defined]
     assert engine_for(name, device="auto").device == "cpu"
 
