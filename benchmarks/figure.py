@@ -50,6 +50,7 @@ class Options:
     as_json: bool
     record: bool
     seed: int
+    engines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +92,17 @@ class Figure:
     details: Mapping[str, object] = field(default_factory=dict)
 
 
-def parse_options(description: str) -> Options:
-    """The command line of a benchmark: --quick, --json, --record, --seed."""
+def parse_options(description: str, *, engines: bool = False) -> Options:
+    """The command line of a benchmark: --quick, --json, --record, --seed; --engines where it measures chosen ones."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--quick", action="store_true", help="the same on fewer cases, within 120 s")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--record", action="store_true", help="also write docs/results/NAME.json and .md")
     parser.add_argument("--seed", type=int, default=0)
+    if engines:
+        parser.add_argument("--engines", nargs="+", default=(), help="measure these engines only")
     given = parser.parse_args()
-    return Options(given.quick, given.json, given.record, given.seed)
+    return Options(given.quick, given.json, given.record, given.seed, tuple(given.engines) if engines else ())
 
 
 def measure_pairs(a: Callable[[], float], b: Callable[[], float], rounds: int, seed: int) -> PairedSamples:

@@ -3,7 +3,8 @@
 Error: |predicted - measured| / measured of whole requests, as the gateway predicts them before they run and a client
 outside the edge measures them: every way on every link, each way forced in turn, in random order after requests from
 which the edge learns the link. --quick: the demo's model, photo and links. Full: six models on six links on eager, two
-of them on onnxruntime too. Plans are timed by the nodes' own processes; networks other than the built-in ones have
+of them on onnxruntime too. --engines: the built-in models on these engines instead; ones that compile take minutes
+first, once. Plans are timed by the nodes' own processes; networks other than the built-in ones have
 random weights. Value: the median of all requests; its interval resamples whole cells (subject, link, way). Floor: the
 same error of a prediction that knows the cell's other requests (their median): what no predictor gets below here.
 Order: of two ways of one subject on one link whose times differ by more than the floor's 90th percentile, how often
@@ -21,7 +22,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
-from typing import Any, Literal
+from typing import Any, get_args
 
 import numpy as np
 from PIL import Image
@@ -34,6 +35,7 @@ from isthmus.configuration import (
     CloudConfiguration,
     Configuration,
     EdgeConfiguration,
+    EngineName,
     LinkConfiguration,
     ModelConfiguration,
 )
@@ -59,7 +61,7 @@ RAW_FROM_BPS = 5e6
 MOST_SPLITS = 2
 BUILT = ("alexnet", "resnet18", "inception", "densenet121")
 ZOO = {"efficientnet-lite0": "isthmus.zoo:efficientnet_lite0", "all-minilm-l6-v2": "isthmus.zoo:minilm"}
-Engine = Literal["eager", "onnxruntime"]
+Engine = EngineName
 ENGINES: tuple[Engine, ...] = ("eager", "onnxruntime")
 Inputs = Mapping[str, Any]
 Cell = tuple[str, str, str]  # subject, link, way
@@ -223,6 +225,8 @@ def photo() -> FileFacts:
 
 
 def measure_all(options: Options) -> Measured:
+    if options.engines:
+        return measure_engines(options)
     measured = Measured()
     if options.quick:
         name, source = next(iter(ZOO.items()))
@@ -236,6 +240,14 @@ def measure_all(options: Options) -> Measured:
     for name, source in ZOO.items():
         for engine in ENGINES:
             asyncio.run(measure(name, source, engine, MORE_LINKS, options, measured))
+    return measured
+
+
+def measure_engines(options: Options) -> Measured:
+    links, measured = LINKS[1:3] if options.quick else MORE_LINKS, Measured()
+    for name, source in ZOO.items():
+        for engine in (one for one in get_args(Engine) if one in options.engines):
+            asyncio.run(measure(name, source, engine, links, options, measured))
     return measured
 
 
@@ -270,7 +282,7 @@ def table(measured: Measured, floors: Sequence[float]) -> dict[str, object]:
 
 
 def main() -> None:
-    options = parse_options(__doc__ or "")
+    options = parse_options(__doc__ or "", engines=True)
     measured = measure_all(options)
     value = clustered([[one.errors()[0] for one in times] for times in measured.times.values()], options.seed)
     floors = [x for times in measured.times.values() for x in unavoidable(times)]

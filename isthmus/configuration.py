@@ -37,6 +37,7 @@ def _beside_the_file(path: object, info: ValidationInfo) -> object:
 
 
 Address = Annotated[str, BeforeValidator(_address)]
+EngineName = Literal["eager", "onnxruntime", "inductor", "aot"]
 Bandwidth = Annotated[float, BeforeValidator(_bandwidth)]
 Duration = Annotated[float, BeforeValidator(_duration)]
 FilePath = Annotated[str, BeforeValidator(_beside_the_file)]
@@ -78,7 +79,7 @@ class EdgeConfiguration(_Section):
     listen: Address = "127.0.0.1:8001"
     registry: Address = "127.0.0.1:8100"
     runtime: Literal["ray", "process"] = "ray"
-    engine: Literal["eager", "onnxruntime"] = "eager"
+    engine: EngineName = "eager"
     device: Literal["cpu", "cuda", "auto"] = "cpu"
     threads: int = Field(default=1, ge=1, le=256)
     emulate_slowdown: float = Field(default=1.0, ge=1.0, le=1000.0, allow_inf_nan=False)
@@ -100,7 +101,7 @@ class CloudConfiguration(_Section):
     listen: Address = "127.0.0.1:0"
     advertise: Address | None = None
     runtime: Literal["ray", "process"] = "ray"
-    engine: Literal["eager", "onnxruntime"] = "eager"
+    engine: EngineName = "eager"
     replicas: int = Field(default=1, ge=1, le=64)
     device: Literal["cpu", "cuda", "auto"] = "cpu"
     threads: int = Field(default=1, ge=1, le=256)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from isthmus.addresses import format_address, parse_address
 from isthmus.configuration import Configuration, LinkConfiguration, ModelConfiguration, TlsConfiguration
-from nodes.settings import CloudSettings, EdgeSettings, ModelArtifact
+from nodes.settings import COMPILING_ENGINES, CloudSettings, EdgeSettings, ModelArtifact, start_timeout_s
 from nodes.tls_files import TlsFiles
 from nodes.transport.fleet_service import EndpointMapper
 from nodes.transport.registry_server import RegistryServer
@@ -25,8 +25,6 @@ from simulations.link_emulator import LinkShape
 from simulations.link_thread import LinkEmulatorThread
 
 __all__ = ["Deployment", "Sides", "deploy", "export_models"]
-
-PLANNING_TIMEOUT_S = 120.0
 
 Progress = Callable[[str], None]
 
@@ -75,6 +73,9 @@ async def deploy(
             registry = server.address
             progress(f"fleet registry at {registry}")
         runtimes = _Runtimes(stack)
+        engines = _engines(configuration, sides)
+        if engines & COMPILING_ENGINES:
+            progress("compiling the models' segments: minutes the first time")
         if sides.cloud:
             cloud = _cloud_settings(configuration, artifacts, registry)
             await runtimes.of(configuration.cloud.runtime).start_cloud(cloud, configuration.cloud.replicas)
@@ -84,8 +85,13 @@ async def deploy(
             runtime = runtimes.of(configuration.edge.runtime)
             gateway = await runtime.start_edge(_edge_settings(configuration, artifacts, registry))
             progress(f"edge serves at {gateway} ({configuration.edge.runtime})")
-            planned = sides.cloud and await runtime.wait_until_planned(PLANNING_TIMEOUT_S)
+            planned = sides.cloud and await runtime.wait_until_planned(max(map(start_timeout_s, engines)))
         yield Deployment(gateway, registry, link, planned)
+
+
+def _engines(configuration: Configuration, sides: Sides) -> set[str]:
+    cloud = {configuration.cloud.engine} if sides.cloud else set()
+    return cloud | ({configuration.edge.engine} if sides.edge else set())
 
 
 class _Runtimes:

@@ -11,7 +11,7 @@ from nodes.compute_pool import ComputePool
 from nodes.engines.allocator import keep_freed_memory
 from nodes.engines.factory import engine_for
 from nodes.fleet import Endpoint, ModelVersion, Replica
-from nodes.model_loading import load_models, measured_profile
+from nodes.model_loading import load_models, measured_profile, with_differences
 from nodes.settings import CloudSettings
 from nodes.transport.fleet_client import ReplicaRegistration
 from nodes.transport.grpc_server import GrpcServer
@@ -43,7 +43,7 @@ class CloudHost:
         pool = ComputePool(settings.threads, name="suffix")
         models = await pool.run(load_models, settings.models)
         replica_id = uuid.uuid4().hex[:12]
-        profile = await measured_profile(models, engine, pool)
+        profile = await with_differences(await measured_profile(models, engine, pool), models, engine, pool)
         service = SegmentService(CloudNode(replica_id, models, engine, pool, profile))
         server = GrpcServer(
             [SERVICE], lambda server: segment_pb2_grpc.add_SegmentServiceServicer_to_server(service, server)

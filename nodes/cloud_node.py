@@ -8,11 +8,13 @@ from collections.abc import Mapping, Sequence
 
 from isthmus.errors import DeadlineExceeded, InvalidPlan, NotFound, Overloaded, UnknownPlan
 from isthmus.telemetry import get_logger
+from nodes.background import run_apart
 from nodes.cloud_connection import ReplicaDescription
 from nodes.codecs.base import EncodedTensor
 from nodes.codecs.factory import IMAGE_CODEC_NAMES
 from nodes.compute_pool import ComputePool
 from nodes.engines.base import Engine
+from nodes.engines.eager import EagerEngine
 from nodes.halves import CloudHalf, CloudOutcome, EdgeHalf
 from nodes.measure.timing import measure
 from nodes.protocol.events import CloudTimings, MeasuredBatch, PlanDefinition, RequestArrived
@@ -65,6 +67,7 @@ class CloudNode:
         if len(self._halves) >= MAX_PLANS:
             raise Overloaded(f"plans: at most {MAX_PLANS} on a replica; restart it or offer fewer")
         model = self._checked_model(offer)
+        await run_apart(self._engine.prepare, (model.split(offer.edge_ops).cloud,))
         half = await self._pool.run(CloudHalf, model, offer.edge_ops, offer.uplink, offer.downlink, self._engine)
         times = await self._pool.run(self._measure, model, offer, half)
         self._halves[offer.wire_digest] = half
@@ -84,7 +87,8 @@ class CloudNode:
         return model
 
     def _measure(self, model: Model, offer: PlanDefinition, half: CloudHalf) -> tuple[MeasuredBatch, ...]:
-        edge = EdgeHalf(model, offer.edge_ops, offer.uplink, offer.downlink, self._engine)
+        # Only makes what would arrive: not worth compiling anything for.
+        edge = EdgeHalf(model, offer.edge_ops, offer.uplink, offer.downlink, EagerEngine(threads=self._engine.threads))
         files = [wire.tensor for wire in offer.uplink if wire.codec in IMAGE_CODEC_NAMES]
         encoded = {batch: edge.run(sample_inputs(model, batch, files)).encoded for batch in MEASURED_BATCHES}
         return tuple(_measure_batch(half, encoded[batch], batch) for batch in MEASURED_BATCHES)

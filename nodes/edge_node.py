@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from isthmus.errors import CloudUnavailable, Draining, NotFound, Overloaded
 from isthmus.telemetry import get_logger
+from nodes.background import run_apart
 from nodes.chooser import ChoiceRequest, Chooser, Exchange, StageTimes, Transfer
 from nodes.cloud_connection import CloudConnection
 from nodes.compute_pool import ComputePool
@@ -205,8 +206,10 @@ class EdgeNode:
         key = (name, cloud.name, cloud.engine)
         if key not in self._measured:
             builder = self._builders[name]
+            told = cloud.engine_differences.get(self._runtimes[name].model.digest)
             cuts = await self._pool.run(builder.candidates, self._profile, cloud)
-            self._measured[key] = await self._pool.run(builder.with_cloud, cuts, cloud.engine)
+            await run_apart(builder.prepare, cuts)
+            self._measured[key] = await self._pool.run(builder.with_cloud, cuts, cloud.engine, told)
         return self._measured[key]
 
     async def _prepare(self, runtime: ModelRuntime, connection: CloudConnection, ready: tuple[ReadyPlan, ...]) -> None:

@@ -8,13 +8,14 @@ from isthmus.errors import InvalidConfiguration
 from nodes.compute_pool import ComputePool
 from nodes.engines.base import Engine
 from nodes.measure.device_profile import measure_device, measure_model
-from nodes.settings import ModelArtifact
+from nodes.measure.engine_difference import measure_whole_difference
+from nodes.settings import COMPILING_ENGINES, ModelArtifact
 from partitioner.artifact import load_artifact
 from partitioner.codec_choice import DEFAULT_CODECS
 from partitioner.model import Model
 from partitioner.profiles import DeviceProfile
 
-__all__ = ["load_models", "measured_profile"]
+__all__ = ["load_models", "measured_profile", "with_differences"]
 
 DEVICE_BUDGET_S = 2.0
 # A node's rates decide which cuts are worth measuring (`PlanBuilder.candidates`): no pictures, no calibrated codecs.
@@ -37,4 +38,15 @@ async def measured_profile(models: Mapping[str, Model], engine: Engine, pool: Co
     profile = await pool.run(measure_device, DEVICE_BUDGET_S, engine, RATED_CODECS)
     for model in models.values():
         profile = await pool.run(measure_model, model, profile, engine)
+    return profile
+
+
+async def with_differences(
+    profile: DeviceProfile, models: Mapping[str, Model], engine: Engine, pool: ComputePool
+) -> DeviceProfile:
+    """`profile` with how far `engine` is from eager on every model, where edges cannot measure it themselves."""
+    if engine.name in COMPILING_ENGINES:
+        for model in models.values():
+            difference = await pool.run(measure_whole_difference, model, engine)
+            profile = profile.with_engine_difference(model.digest, difference)
     return profile

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from isthmus.errors import InvalidModel
 from nodes.codecs.factory import IMAGE_CODEC_NAMES
 from nodes.engines.base import Engine
 from nodes.engines.factory import engine_for
@@ -22,6 +23,7 @@ from nodes.plan_shapes import cut_plan
 from nodes.preprocessing import preprocess
 from nodes.protocol.events import MeasuredBatch
 from nodes.sample_inputs import sample_inputs
+from nodes.settings import COMPILING_ENGINES
 from partitioner.affine_fit import affine_time
 from partitioner.codec_choice import DEFAULT_CODECS
 from partitioner.cost_model import Costing
@@ -62,7 +64,16 @@ class PlanBuilder:
         """The plans that need no cloud, for each input form."""
         every_op = tuple(op.name for op in self._model.graph.ops)
         ready = self._forms(self._measured(self._plan(every_op, {})))
-        return tuple(self._with_engines(plan, "eager") for plan in ready)
+        plans = [self._with_engines(plan, "eager", None) for plan in ready]
+        if not all(self._keeps_budget(plan.entry) for plan in plans):
+            problem = f"changes more than {ACCURACY_BUDGET:g} of the answers of {self._model.name}"
+            raise InvalidModel("engine", problem, value=self._engine.name, remedy="use engine: eager")
+        return tuple(plans)
+
+    def prepare(self, cuts: Iterable[tuple[str, ...]]) -> None:
+        """Have the engine compile what `with_cloud` needs for these cuts: not in a pool that serves, it takes long."""
+        halves = [self._model.split(cut) for cut in cuts]
+        self._engine.prepare([segment for half in halves for segment in (half.prefix, half.suffix)])
 
     def candidates(self, edge: DeviceProfile, cloud: DeviceProfile) -> tuple[tuple[str, ...], ...]:
         """The cuts worth measuring for these two devices, the splits only."""
@@ -72,8 +83,14 @@ class PlanBuilder:
         menu = menu_of(frontier_of(self._model, setting), most_cuts=MOST_CUTS)
         return tuple(cut.edge_ops for cut in menu.cuts if 0 < len(cut.edge_ops) < every)
 
-    def with_cloud(self, cuts: Iterable[tuple[str, ...]], cloud_engine: str = "eager") -> tuple[ReadyPlan, ...]:
-        """Cloud-only in each encoding and form, and each cut in each codec that suits it, for clouds of that engine."""
+    def with_cloud(
+        self, cuts: Iterable[tuple[str, ...]], cloud_engine: str = "eager", told: EngineDifference | None = None
+    ) -> tuple[ReadyPlan, ...]:
+        """Cloud-only in each encoding and form, and each cut in each codec that suits it, for clouds of that engine.
+
+        told: what such a cloud measured of its engine on the whole model. Plans that lose more than the accuracy budget
+        by codecs and engines together are left out.
+        """
         plans = [*self._forms(self._measured(self._plan((), {}, "raw")))]
         plans.append(self._measured(self._plan((), {}, "zstd")))  # tokens shrink to a fraction; files have image codecs
         if self._files:
@@ -85,7 +102,8 @@ class PlanBuilder:
             plans.extend(self._forms(self._measured(self._plan(cut, {}, "zstd"))))
             if self._model.calibration:
                 plans.extend(self._quantised(cut))
-        return tuple(self._with_engines(plan, cloud_engine) for plan in plans)
+        named = (self._with_engines(plan, cloud_engine, told) for plan in plans)
+        return tuple(plan for plan in named if self._keeps_budget(plan.entry))
 
     def _quantised(self, cut: tuple[str, ...]) -> tuple[ReadyPlan, ...]:
         """The int8 plans of a cut, none where they cost more accuracy than the budget allows."""
@@ -96,19 +114,34 @@ class PlanBuilder:
         lossy = self._measured(plan)
         return self._forms(replace(lossy, entry=replace(lossy.entry, accuracy=accuracy)))
 
-    def _with_engines(self, ready: ReadyPlan, cloud_engine: str) -> ReadyPlan:
+    def _keeps_budget(self, entry: PlanEntry) -> bool:
+        """Whether what the codecs lose and what the engines lose is within the budget in sum."""
+        loss = 0.0 if entry.accuracy is None else 1.0 - entry.accuracy.value
+        if entry.engine_difference is not None:
+            classes = bool(self._model.interface.outputs[0].labels)
+            loss += 1.0 - (entry.engine_difference.top1_agreement if classes else entry.engine_difference.cosine)
+        return loss <= ACCURACY_BUDGET
+
+    def _with_engines(self, ready: ReadyPlan, cloud_engine: str, told: EngineDifference | None) -> ReadyPlan:
         """The plan for that engine in the cloud, with what both engines do to its answers."""
         plan = replace(ready.entry.plan, cloud_engine=cloud_engine)
-        difference = self._difference(plan)
+        difference = self._difference(plan, told)
         return replace(ready, entry=replace(ready.entry, plan=plan, engine_difference=difference))
 
-    def _difference(self, plan: Plan) -> EngineDifference | None:
-        """Measured here once for each cut and pair of engines; None where both are exact."""
+    def _difference(self, plan: Plan, told: EngineDifference | None) -> EngineDifference | None:
+        """Measured here once for each cut and pair of engines; None where both are exact.
+
+        What another engine in the cloud compiles is not compiled here to measure it: it counts as much as `told`.
+        """
         engines = (plan.edge_engine, plan.cloud_engine)
         key = (*engines, plan.edge_ops)
         if engines != ("eager", "eager") and key not in self._differences:
-            cloud = self._engine if engines[0] == engines[1] else engine_for(engines[1], threads=self._engine.threads)
-            self._differences[key] = measure_engine_difference(self._model, plan.edge_ops, self._engine, cloud)
+            told = told if engines[1] in COMPILING_ENGINES and engines[0] != engines[1] else None
+            other = "eager" if told else engines[1]
+            same = other == self._engine.name
+            cloud = self._engine if same else engine_for(other, threads=self._engine.threads)
+            difference = measure_engine_difference(self._model, plan.edge_ops, self._engine, cloud)
+            self._differences[key] = difference.plus(told) if told else difference
         return self._differences.get(key)
 
     # ---- one plan ----------------------------------------------------------------------------------------------

@@ -9,7 +9,14 @@ from typing import Any
 
 from nodes.tls_files import TlsFiles
 
-__all__ = ["CloudSettings", "EdgeSettings", "ModelArtifact"]
+__all__ = ["COMPILING_ENGINES", "CloudSettings", "EdgeSettings", "ModelArtifact", "start_timeout_s"]
+
+COMPILING_ENGINES = frozenset({"aot", "inductor"})
+
+
+def start_timeout_s(engine: str) -> float:
+    """How long a node may take to start: one whose engine compiles whole models first takes minutes, once."""
+    return 3600.0 if engine in COMPILING_ENGINES else 120.0
 
 
 @dataclass(frozen=True, slots=True)

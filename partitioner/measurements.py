@@ -159,7 +159,8 @@ class Footprint:
     """What a whole model takes on the device besides time, at one batch.
 
     load_s: from the artifact on disk to the first answer. peak_activation_bytes: the most that its activations held at
-    once (inputs included, parameters not); None where nobody can watch them.
+    once (inputs included, parameters not); None where nobody can watch them. compile_s: what compiling
+    it took when that was done, 0 for an engine that compiles nothing; no part of load_s where the code was kept.
     """
 
     __pydantic_config__ = STRICT
@@ -169,9 +170,10 @@ class Footprint:
     load_s: float
     parameter_bytes: int
     peak_activation_bytes: int | None
+    compile_s: float = 0.0
 
     def __post_init__(self) -> None:
-        check_times(self, "load_s")
+        check_times(self, "load_s", "compile_s")
         check(self.batch >= 1, "batch", self.batch)
 
     @property

@@ -78,6 +78,16 @@ class EngineDifference:
     n: int
     calibrated: bool
 
+    def plus(self, other: EngineDifference) -> EngineDifference:
+        """At most how far two engines are when each runs one part and was measured alone: what they lose adds up."""
+        return EngineDifference(
+            max_abs=self.max_abs + other.max_abs,
+            cosine=self.cosine + other.cosine - 1.0,
+            top1_agreement=max(0.0, self.top1_agreement + other.top1_agreement - 1.0),
+            n=min(self.n, other.n),
+            calibrated=self.calibrated and other.calibrated,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class PlanEntry:

@@ -27,6 +27,7 @@ from partitioner.measurements import (
 )
 from partitioner.op_calibration import Anchor, calibrated
 from partitioner.plain_json import STRICT, read_json, write_json
+from partitioner.plan_table import EngineDifference
 from partitioner.roofline import Roofline
 
 __all__ = ["DeviceProfile"]
@@ -40,6 +41,7 @@ class DeviceProfile:
     flops_per_s: peak by dtype ("float32"). memory_bytes_per_s: bandwidth. op_overhead_s: what any op costs at least.
     kind_flops_per_s: the peak of one kind of op where it was measured apart, as "convolution float32".
     preprocessing_s_per_pixel, preprocessing_fixed_s: file to model input, per pixel of the file's picture.
+    engine_differences: how far the engine's answers for a whole model are from eager's, by model digest.
     power, price: declared, or None; what the objectives energy (of the edge) and cost (of the cloud) need.
     """
 
@@ -62,6 +64,7 @@ class DeviceProfile:
     footprints: tuple[Footprint, ...] = ()
     power: Power | None = None
     price: Price | None = None
+    engine_differences: Mapping[str, EngineDifference] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check(self.device in ("cpu", "cuda"), "device", self.device)
@@ -104,7 +107,7 @@ class DeviceProfile:
 
     def without_session(self, model_digest: str) -> DeviceProfile:
         """The profile without what `isthmus profile MODEL` measured of that model on the profile's engine: op times,
-        footprints, and the halves of cuts along the graph's order (whole runs among them)."""
+        footprints, the difference from eager, halves of cuts along the graph's order (whole runs among them)."""
         gone = (model_digest, self.engine)
         return replace(
             self,
@@ -113,7 +116,12 @@ class DeviceProfile:
             segment_times=tuple(
                 one for one in self.segment_times if (one.model_digest, one.engine) != gone or one.leading_ops is None
             ),
+            engine_differences={key: one for key, one in self.engine_differences.items() if key != model_digest},
         )
+
+    def with_engine_difference(self, model_digest: str, difference: EngineDifference) -> DeviceProfile:
+        """The profile with how far its engine is from eager on that model."""
+        return replace(self, engine_differences={**self.engine_differences, model_digest: difference})
 
     def op_times_of(self, model_digest: str, engine: str | None = None) -> tuple[OpTimes, ...]:
         """The op times of that model on `engine`, the profile's own without one; none where they were not measured."""

@@ -12,11 +12,10 @@ from typing import Any
 from isthmus import errors
 from isthmus.errors import InvalidConfiguration, IsthmusError, Unavailable
 from isthmus.telemetry import get_logger
-from nodes.settings import CloudSettings, EdgeSettings
+from nodes.settings import CloudSettings, EdgeSettings, start_timeout_s
 
 __all__ = ["ProcessRuntime"]
 
-START_TIMEOUT_S = 120.0
 RESTART_PAUSE_S = 0.5
 
 
@@ -28,7 +27,7 @@ class ProcessRuntime:
 
     async def start_cloud(self, settings: CloudSettings, replicas: int) -> None:
         """Start the replicas and return when all serve. Raises what they raise."""
-        nodes = [_Node("cloud", settings.to_json(), settings.drain_s) for _ in range(replicas)]
+        nodes = [_Node("cloud", settings) for _ in range(replicas)]
         self._nodes.extend(nodes)
         for node in nodes:
             await node.start()
@@ -36,7 +35,7 @@ class ProcessRuntime:
 
     async def start_edge(self, settings: EdgeSettings) -> str:
         """Start the edge and return the address of its gateway. Raises what it raises."""
-        node = _Node("edge", settings.to_json(), settings.drain_s)
+        node = _Node("edge", settings)
         self._nodes.append(node)
         return await node.start()
 
@@ -57,10 +56,11 @@ class ProcessRuntime:
 
 
 class _Node:
-    def __init__(self, side: str, settings: str, drain_s: float) -> None:
+    def __init__(self, side: str, settings: CloudSettings | EdgeSettings) -> None:
         self.side = side
-        self._settings = settings
-        self._drain_s = drain_s
+        self._settings = settings.to_json()
+        self._drain_s = settings.drain_s
+        self._start_timeout_s = start_timeout_s(settings.engine)
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task[None] | None = None
         self._supervisor: asyncio.Task[None] | None = None
@@ -81,9 +81,9 @@ class _Node:
         self._process.stdin.write(self._settings.encode() + b"\n")
         self._reader = asyncio.create_task(self._read(self._process, self._ready))
         try:
-            return await asyncio.wait_for(asyncio.shield(self._ready), START_TIMEOUT_S)
+            return await asyncio.wait_for(asyncio.shield(self._ready), self._start_timeout_s)
         except TimeoutError:
-            raise Unavailable(f"{self.side} node: not ready within {START_TIMEOUT_S:g} s") from None
+            raise Unavailable(f"{self.side} node: not ready within {self._start_timeout_s:g} s") from None
 
     def supervise(self) -> None:
         """Start the process again whenever it dies."""

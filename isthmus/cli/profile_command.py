@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -30,7 +31,9 @@ def profile(
     budget: Annotated[str, typer.Option(help="Time to spend, like 120s; what it leaves out is said.")] = "10s",
     threads: Annotated[int, typer.Option(min=1, help="Threads of one op.")] = 1,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    engine: Annotated[str, typer.Option(help="eager or onnxruntime; a file is of one engine.")] = "eager",
+    engine: Annotated[
+        str, typer.Option(help="eager, onnxruntime, inductor or aot; a file is of one engine.")
+    ] = "eager",
     like: Annotated[
         Path | None, typer.Option(help="Measure nothing: scale this profile to hardware of --peak and --memory.")
     ] = None,
@@ -116,6 +119,20 @@ def _print_summary(output: Path, made: DeviceProfile) -> None:
     print(
         f"{output}: {made.name}, {flops:.1f} GFLOP/s float32, {made.memory_bytes_per_s / 1e9:.1f} GB/s{noisy}{scaled}"
     )
+    for line in _compiling(made):
+        print(line)
+
+
+def _compiling(made: DeviceProfile) -> Iterator[str]:
+    for footprint in made.footprints:
+        if footprint.compile_s:
+            yield f"{made.engine}: compiled in {footprint.compile_s:.1f} s, loaded in {footprint.load_s:.2f} s"
+    for found in made.engine_differences.values():
+        source = "calibration" if found.calibrated else "made-up"
+        yield (
+            f"{made.engine}: differs from eager by {found.max_abs:.1e} at most, cosine {found.cosine:.6f}, "
+            f"top-1 agreement {found.top1_agreement:.3f} over {found.n} {source} inputs"
+        )
 
 
 def _print_tables(measured: DeviceProfile, model: Model | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -42,6 +42,13 @@ class Engine(Protocol):
     @property
     def slowdown(self) -> float:
         """1 for real; above, an emulated slower device (demos and tests): see `nodes.engines.slowdown`."""
+
+    def prepare(self, segments: Iterable[Runnable]) -> float:
+        """Compile what `load` would compile first; blocking, on whatever thread, without a `ComputePool`'s budget.
+
+        Returns the seconds that compiling them took, now or, where the code was kept, when it was made: 0 for an engine
+        that compiles nothing. Raises what `load` does.
+        """
 
     def load(self, segment: Runnable) -> Runner:
         """A runner of `segment`, in whatever form this engine makes of the model's slice.

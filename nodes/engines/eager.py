@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -28,6 +29,10 @@ class EagerEngine:
     def __init__(self, device: str = "cpu", threads: int = 1, slowdown: float = 1.0) -> None:
         self.device, self.threads, self.slowdown = device, check_threads(threads), check_slowdown(slowdown)
         self._weights: DeviceWeights = {}
+
+    def prepare(self, segments: Iterable[Runnable]) -> float:
+        """See `Engine`: nothing to do."""
+        return 0.0
 
     def load(self, segment: Runnable) -> Runner:
         """See `Engine`."""

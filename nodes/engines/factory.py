@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 
 from isthmus.errors import DeviceUnavailable, InvalidConfiguration, NotFound
@@ -10,29 +12,38 @@ from nodes.engines.eager import EagerEngine
 
 __all__ = ["ENGINE_NAMES", "engine_for"]
 
-ENGINE_NAMES = ("eager", "onnxruntime")
+ENGINE_NAMES = ("eager", "onnxruntime", "inductor", "aot")
 
 
 def engine_for(name: str = "eager", device: str = "cpu", *, threads: int = 1, slowdown: float = 1.0) -> Engine:
     """The engine of that name on "cpu", "cuda" or "auto" (a GPU where there is one and the engine can use it).
 
     Raises NotFound for an unknown engine, InvalidConfiguration for an unknown device or one that the engine cannot use,
-    DeviceUnavailable for "cuda" without a GPU.
+    and for a compiling engine without a C++ compiler, DeviceUnavailable for "cuda" without a GPU.
     """
     if name not in ENGINE_NAMES:
         raise NotFound(f"engine: there is no {name!r}; use one of {', '.join(ENGINE_NAMES)}")
-    if name == "onnxruntime":
-        return _onnxruntime(device, threads, slowdown)
-    return EagerEngine(_checked_device(device), threads, slowdown)
-
-
-def _onnxruntime(device: str, threads: int, slowdown: float) -> Engine:
-    from nodes.engines.onnxruntime import OnnxRuntimeEngine  # 0.3 s and 60 MB that eager nodes need not spend
-
+    if name == "eager":
+        return EagerEngine(_checked_device(device), threads, slowdown)
     if device != "auto" and _checked_device(device) != "cpu":
         remedy = "use device: cpu, or engine: eager"
-        raise InvalidConfiguration("device", "is none that onnxruntime runs on here", value=device, remedy=remedy)
-    return OnnxRuntimeEngine(threads, slowdown)
+        raise InvalidConfiguration("device", f"is none that {name} runs on here", value=device, remedy=remedy)
+    return _on_cpu(name)(threads, slowdown)
+
+
+def _on_cpu(name: str) -> Callable[[int, float], Engine]:
+    """Imported when asked for: onnxruntime is 0.3 s and 60 MB that other nodes need not spend."""
+    if name == "onnxruntime":
+        from nodes.engines.onnxruntime import OnnxRuntimeEngine
+
+        return OnnxRuntimeEngine
+    if name == "inductor":
+        from nodes.engines.inductor import InductorEngine
+
+        return InductorEngine
+    from nodes.engines.aot import AotEngine
+
+    return AotEngine
 
 
 def _checked_device(device: str) -> str:

@@ -6,6 +6,7 @@ results differ from eager's in the last digits; a plan on it records by how much
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -36,6 +37,10 @@ class OnnxRuntimeEngine:
     def __init__(self, threads: int = 1, slowdown: float = 1.0, session_bytes: int = 512 << 20) -> None:
         self.threads, self.slowdown = check_threads(threads), check_slowdown(slowdown)
         self._sessions = SessionCache(session_bytes)
+
+    def prepare(self, segments: Iterable[Runnable]) -> float:
+        """See `Engine`: sessions are made in less than a second, when they are needed."""
+        return 0.0
 
     def load(self, segment: Runnable) -> Runner:
         """See `Engine`. Segments of one slice share a session. Raises InvalidModel for what is no model's segment."""

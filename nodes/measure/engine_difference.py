@@ -14,7 +14,7 @@ from partitioner.model import Model
 from partitioner.plan_table import EngineDifference
 from partitioner.segments import Segments
 
-__all__ = ["measure_engine_difference"]
+__all__ = ["measure_engine_difference", "measure_whole_difference"]
 
 _BATCH = 8
 _METRICS: tuple[Metric, Metric] = ("cosine", "top1_agreement")
@@ -41,6 +41,12 @@ def measure_engine_difference(model: Model, edge_ops: Iterable[str], edge: Engin
         n=len(cosine),
         calibrated=bool(model.calibration),
     )
+
+
+def measure_whole_difference(model: Model, engine: Engine) -> EngineDifference:
+    """The whole model on `engine` against it on eager."""
+    every_op = [op.name for op in model.graph.ops]
+    return measure_engine_difference(model, every_op, engine, EagerEngine(threads=engine.threads))
 
 
 def _batches(model: Model) -> Iterator[Tensors]:

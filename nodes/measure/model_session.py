@@ -14,6 +14,7 @@ from nodes.engines.factory import engine_for
 from nodes.measure.activation_memory import peak_activation_bytes
 from nodes.measure.anchors import anchor_positions, measure_anchors
 from nodes.measure.device_profile import measure_model
+from nodes.measure.engine_difference import measure_whole_difference
 from nodes.measure.timing import measure
 from nodes.sample_inputs import sample_tensors
 from partitioner.artifact import load_artifact, save_artifact
@@ -35,28 +36,32 @@ ARTIFACT_S_PER_BYTE = 2e-9
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """One thing to measure: what the user calls it, the least that it takes, and how to do it."""
+    """One thing to measure: what the user calls it, the least that it takes, how to do it, whether at any price."""
 
     title: str
     least_s: float
     run: Callable[[DeviceProfile], DeviceProfile]
+    always: bool = False
 
 
 def measure_model_within(model: Model, profile: DeviceProfile, engine: Engine, budget_s: float) -> DeviceProfile:
-    """`profile` with what the budget allows of `model`: op times always, then memory, the halves at a few cuts, larger
-    batches, the halves at more cuts. `provenance.left_out` names the rest. An earlier session of this model is
-    forgotten with all that it left out, so that what is compared is of one moment. Blocking, on the calling thread.
+    """`profile` with what the budget allows of `model`: what must be compiled and op times always, then memory, how far
+    the engine is from eager, the halves at a few cuts, larger batches, the halves at more cuts. `provenance.left_out`
+    names the rest. An earlier session of this model is forgotten with all that it left out, so that what is compared is
+    of one moment. Blocking, on the calling thread.
     """
     started = time.perf_counter()
+    compile_s = engine.prepare([model.whole])
+    compiled = time.perf_counter()
     engine.load(model.whole)  # onnxruntime exports a torch model first: seconds
-    loading_s = time.perf_counter() - started
+    loading_s = time.perf_counter() - compiled
     profile = measure_model(
         model, profile.without_session(model.digest), engine, budget_s=min(MOST_OPS_S, OPS_SHARE * budget_s)
     )
-    steps = _steps(model, profile, engine, loading_s)
+    steps = _steps(model, profile, engine, (loading_s, compile_s))
     about, left_out = f"{model.name}: ", list[str]()
     for step in steps:
-        if time.perf_counter() - started + step.least_s > budget_s:
+        if not step.always and time.perf_counter() - started + step.least_s > budget_s:
             left_out.append(f"{about}{step.title} (takes {step.least_s:.1f} s or more)")
         else:
             profile = step.run(profile)
@@ -64,15 +69,25 @@ def measure_model_within(model: Model, profile: DeviceProfile, engine: Engine, b
     return replace(profile, provenance=replace(profile.provenance, left_out=told))
 
 
-def _steps(model: Model, profile: DeviceProfile, engine: Engine, loading_s: float) -> Iterator[_Step]:
+def _steps(model: Model, profile: DeviceProfile, engine: Engine, prepared: tuple[float, float]) -> Iterator[_Step]:
+    """prepared: the seconds that loading and compiling took."""
+    loading_s, compile_s = prepared
     times = profile.op_times_of(model.digest, engine.name)[0]
     call_s = times.whole.seconds
     load_s = loading_s + 2 * call_s + ARTIFACT_S_PER_BYTE * sum(tensor.nbytes for tensor in model.weights.values())
-    yield _Step("memory and load time", load_s, lambda known: known.with_footprints(_footprint(model, engine)))
-    yield _anchors_step(model, engine, times, FEW_ANCHORS)
+    # A budget that compiling has eaten up still pays for saying so, and for what the code does to the answers.
+    compiled = compile_s > 0
+
+    def footprint(known: DeviceProfile) -> DeviceProfile:
+        return known.with_footprints(_footprint(model, engine, compile_s))
+
+    yield _Step("memory and load time", load_s, footprint, compiled)
+    if engine.name != "eager":
+        yield _difference_step(model, engine, call_s, compiled)
+    yield _anchors_step(model, engine, times, FEW_ANCHORS, compile_s)
     for batch in _batches(model.interface.max_batch):
         yield _batch_step(model, engine, batch, call_s)
-    yield _anchors_step(model, engine, times, MANY_ANCHORS)
+    yield _anchors_step(model, engine, times, MANY_ANCHORS, compile_s)
 
 
 def _batches(most: int) -> Iterator[int]:
@@ -85,14 +100,24 @@ def _batches(most: int) -> Iterator[int]:
         yield most
 
 
-def _anchors_step(model: Model, engine: Engine, times: OpTimes, count: int) -> _Step:
+def _difference_step(model: Model, engine: Engine, call_s: float, always: bool) -> _Step:
+    items = len(model.calibration[0]) if model.calibration else 1
+
+    def run(known: DeviceProfile) -> DeviceProfile:
+        return known.with_engine_difference(model.digest, measure_whole_difference(model, engine))
+
+    return _Step("its answers against eager's", 2 * items * call_s, run, always)
+
+
+def _anchors_step(model: Model, engine: Engine, times: OpTimes, count: int, compile_s: float) -> _Step:
     whole_s = times.whole.seconds
 
     def run(known: DeviceProfile) -> DeviceProfile:
         positions = anchor_positions(times.shares_of_whole(), model.graph, count)
         return known.with_segment_times(*measure_anchors(model, engine, positions, whole_s, budget_s=STEP_BUDGET_S))
 
-    return _Step(f"both halves at {count} cuts", 2 * count * LEAST_CALLS * whole_s, run)
+    # Two halves take a compiler about as long as the whole.
+    return _Step(f"both halves at {count} cuts", count * (2 * LEAST_CALLS * whole_s + compile_s), run)
 
 
 def _batch_step(model: Model, engine: Engine, batch: int, call_s: float) -> _Step:
@@ -109,13 +134,13 @@ def _whole_at(model: Model, engine: Engine, batch: int) -> SegmentTime:
     return SegmentTime(model.digest, "prefix", digest_of_ops(order), engine.name, batch, taken, len(order))
 
 
-def _footprint(model: Model, engine: Engine) -> Footprint:
+def _footprint(model: Model, engine: Engine, compile_s: float) -> Footprint:
     inputs = sample_tensors(model, 1)
     load_s = _load_s(model, engine, inputs)
     parameters = tuple(model.weights.values())
     watched = isinstance(model, TorchModel) and engine.name == "eager" and engine.device == "cpu"
     peak = peak_activation_bytes(model, inputs, parameters) if watched else None
-    return Footprint(model.digest, engine.name, 1, load_s, sum(tensor.nbytes for tensor in parameters), peak)
+    return Footprint(model.digest, engine.name, 1, load_s, sum(tensor.nbytes for tensor in parameters), peak, compile_s)
 
 
 def _load_s(model: Model, engine: Engine, inputs: tuple[torch.Tensor, ...]) -> float:

@@ -9,13 +9,12 @@ import warnings
 from typing import Any
 
 from isthmus.errors import DeviceUnavailable, Unavailable
-from nodes.settings import CloudSettings, EdgeSettings
+from nodes.settings import CloudSettings, EdgeSettings, start_timeout_s
 
 __all__ = ["RayRuntime"]
 
 OBJECT_STORE_BYTES = 100 << 20
 POLL_S = 0.1
-DEPLOY_TIMEOUT_S = 120.0
 # Nodes bring their own thread budgets; Ray's CPUs only place replicas, so each asks for a sliver.
 REPLICA_CPUS = 0.1
 
@@ -34,7 +33,7 @@ class RayRuntime:
         from scheduler.serve.replicas import CloudReplica
 
         gpus = await asyncio.to_thread(self._gpus_for, settings.device, replicas)
-        await self._deploy("cloud", CloudReplica, settings.to_json(), replicas, gpus, settings.drain_s)
+        await self._deploy("cloud", CloudReplica, settings, replicas, gpus)
 
     async def start_edge(self, settings: EdgeSettings) -> str:
         """See Runtime."""
@@ -42,7 +41,7 @@ class RayRuntime:
         from scheduler.serve.replicas import EdgeReplica
 
         gpus = await asyncio.to_thread(self._gpus_for, settings.device, 1)
-        self._edge = await self._deploy("edge", EdgeReplica, settings.to_json(), 1, gpus, settings.drain_s)
+        self._edge = await self._deploy("edge", EdgeReplica, settings, 1, gpus)
         address: str = await asyncio.to_thread(lambda: self._edge.remote().result(timeout_s=30))
         return address
 
@@ -96,7 +95,9 @@ class RayRuntime:
             raise DeviceUnavailable("device: cuda was asked for, but Ray sees no GPU here; set device: cpu")
         return min(1.0, there / replicas)
 
-    async def _deploy(self, name: str, replica: type, settings: str, replicas: int, gpus: float, drain_s: float) -> Any:
+    async def _deploy(
+        self, name: str, replica: type, settings: CloudSettings | EdgeSettings, replicas: int, gpus: float
+    ) -> Any:
         from ray import serve
 
         deployment = serve.deployment(
@@ -104,30 +105,30 @@ class RayRuntime:
             name=name,
             num_replicas=replicas,
             ray_actor_options={"num_cpus": REPLICA_CPUS, "num_gpus": gpus},
-            graceful_shutdown_timeout_s=2 * drain_s + 5,
+            graceful_shutdown_timeout_s=2 * settings.drain_s + 5,
             graceful_shutdown_wait_loop_s=0.1,
             health_check_period_s=0.5,
             health_check_timeout_s=5,
         )
-        application = deployment.bind(settings)
+        application = deployment.bind(settings.to_json())
         target = serve.RunTarget(application, name=name, route_prefix=None)
         # Not `serve.run`: it waits without end for an application whose constructor raises.
         handles = await asyncio.to_thread(serve.run_many, [target], wait_for_applications_running=False)
-        await self._wait_running(name)
+        await self._wait_running(name, start_timeout_s(settings.engine))
         return handles[0]
 
-    async def _wait_running(self, name: str) -> None:
+    async def _wait_running(self, name: str, timeout_s: float) -> None:
         """Return when the application runs. Raises Unavailable with the constructor's error when it cannot."""
         from ray import serve
 
-        for _ in range(round(DEPLOY_TIMEOUT_S / POLL_S)):
+        for _ in range(round(timeout_s / POLL_S)):
             application = (await asyncio.to_thread(serve.status)).applications[name]
             if application.status == "RUNNING":
                 return
             if application.status in ("DEPLOY_FAILED", "UNHEALTHY"):
                 raise Unavailable(f"{name} application: {_last_line(application)}")
             await asyncio.sleep(POLL_S)
-        raise Unavailable(f"{name} application: not running within {DEPLOY_TIMEOUT_S:g} s")
+        raise Unavailable(f"{name} application: not running within {timeout_s:g} s")
 
 
 def _last_line(application: Any) -> str:

@@ -12,7 +12,7 @@ from isthmus.errors import InvalidPlan, NotFound
 from partitioner.link import Link
 from partitioner.measurements import AffineTime
 from partitioner.plan import InputForm, Plan, TensorCodec
-from partitioner.plan_table import Accuracy, Correction, PlanCosts, PlanEntry, PlanTable
+from partitioner.plan_table import Accuracy, Correction, EngineDifference, PlanCosts, PlanEntry, PlanTable
 
 _TIMES = st.builds(AffineTime, st.floats(0, 10), st.floats(0, 10))
 _COSTS = st.builds(
@@ -92,3 +92,11 @@ def test_json_reads_back_equal(costs: PlanCosts, accuracy: Accuracy | None, file
 def test_what_is_no_table_is_refused() -> None:
     with pytest.raises(InvalidPlan, match="plan table"):
         PlanTable.from_json('{"model": "m"}')
+
+
+def test_what_two_engines_lose_adds_up() -> None:
+    first = EngineDifference(max_abs=0.1, cosine=0.99, top1_agreement=0.9, n=8, calibrated=True)
+    both = first.plus(EngineDifference(max_abs=0.2, cosine=0.98, top1_agreement=0.05, n=6, calibrated=False))
+    assert both.max_abs == pytest.approx(0.3)
+    assert both.cosine == pytest.approx(0.97)
+    assert (both.top1_agreement, both.n, both.calibrated) == (0.0, 6, False)

@@ -4,10 +4,32 @@ from __future__ import annotations
 
 import dataclasses
 
+import pytest
+import torch
+
+from isthmus.errors import InvalidModel
+from nodes.engines.base import Runnable, Runner
+from nodes.engines.eager import EagerEngine
 from nodes.engines.factory import engine_for
 from nodes.measure.engine_difference import measure_engine_difference
 from nodes.plan_builder import PlanBuilder
+from partitioner.plan_table import EngineDifference
 from partitioner.torch_model import TorchModel
+
+
+class WrongEngine(EagerEngine):
+    """Turns the sign of all that it makes, so that no best class stays the best."""
+
+    name = "wrong"
+
+    def load(self, segment: Runnable) -> Runner:
+        right = super().load(segment)
+
+        def run(*tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            handed = {id(tensor) for tensor in tensors}
+            return tuple(made if id(made) in handed else -made for made in right(*tensors))
+
+        return run
 
 
 def first_ops(model: TorchModel, count: int) -> tuple[str, ...]:
@@ -46,3 +68,27 @@ def test_plans_name_both_engines_and_say_what_they_do_to_answers(small_model: To
 def test_plans_on_the_exact_engine_have_no_difference(small_model: TorchModel) -> None:
     builder = PlanBuilder(small_model, engine_for("eager"), 1.0)
     assert all(ready.entry.engine_difference is None for ready in (*builder.edge_only(), *builder.with_cloud([])))
+
+
+def test_an_engine_that_changes_the_answers_is_refused_for_the_whole_model(small_model: TorchModel) -> None:
+    with pytest.raises(InvalidModel, match=r"engine.*wrong.*eager"):
+        PlanBuilder(small_model, WrongEngine(), 1.0).edge_only()
+
+
+def test_plans_whose_engine_breaks_the_accuracy_budget_are_left_out(small_model: TorchModel) -> None:
+    found = PlanBuilder(small_model, WrongEngine(), 1.0).with_cloud([first_ops(small_model, 3)])
+    assert {ready.entry.plan.kind for ready in found} == {"cloud-only"}  # the only ones that never use it
+
+
+def test_what_a_cloud_says_of_its_compiled_code_adds_to_what_the_edge_measures(small_model: TorchModel) -> None:
+    told = EngineDifference(max_abs=0.5, cosine=0.999, top1_agreement=0.99, n=3, calibrated=True)
+    (plan, *_) = PlanBuilder(small_model, engine_for("eager"), 1.0).with_cloud([], "aot", told)
+    assert plan.entry.plan.cloud_engine == "aot"
+    found = plan.entry.engine_difference
+    assert found is not None
+    assert (found.max_abs, found.cosine) == pytest.approx((0.5, 0.999))  # eager adds nothing
+
+
+def test_a_cloud_whose_compiled_code_breaks_the_budget_gets_no_plans(small_model: TorchModel) -> None:
+    told = EngineDifference(max_abs=0.5, cosine=0.5, top1_agreement=0.9, n=3, calibrated=True)
+    assert PlanBuilder(small_model, engine_for("eager"), 1.0).with_cloud([], "aot", told) == ()

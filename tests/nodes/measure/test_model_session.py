@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import onnx
 import pytest
 
 from nodes.engines.eager import EagerEngine
+from nodes.engines.factory import engine_for
 from nodes.measure.anchors import anchor_positions, measure_anchors
 from nodes.measure.device_profile import measure_device
 from nodes.measure.model_session import measure_model_within
@@ -89,6 +91,11 @@ def test_activations_that_nobody_sees_are_none(device: DeviceProfile, small_mode
     assert known.footprints[0].peak_activation_bytes is None
 
 
+def test_an_engine_whose_memory_nobody_sees_says_none(device: DeviceProfile, small_model: TorchModel) -> None:
+    known = measure_model_within(small_model, device, engine_for("onnxruntime"), budget_s=60.0)
+    assert known.footprints[0].peak_activation_bytes is None
+
+
 def test_anchors_stand_before_ops_that_work_and_part_the_time(small_model: TorchModel) -> None:
     seconds = {op.name: 1.0 for op in small_model.graph.ops}
     kinds = [op.kind for op in small_model.graph.ops]
@@ -102,3 +109,25 @@ def test_both_halves_of_an_anchor_sum_to_about_the_whole(small_model: TorchModel
     assert (prefix.segment, suffix.segment) == ("prefix", "suffix")
     assert prefix.leading_ops == suffix.leading_ops == position
     assert 0.5 < prefix.time.seconds + suffix.time.seconds < 3.0  # in terms of a whole that takes one second
+
+
+def test_an_engine_other_than_eager_is_compared_with_it(device: DeviceProfile, small_model: TorchModel) -> None:
+    known = measure_model_within(small_model, device, engine_for("onnxruntime"), budget_s=60.0)
+    assert 0 < known.engine_differences[small_model.digest].max_abs < 1e-5
+    assert DeviceProfile.from_json(known.to_json()) == known
+    assert measure_model_within(small_model, device, EagerEngine(), budget_s=1.0).engine_differences == {}
+
+
+@pytest.mark.slow
+def test_compiling_counts_against_the_budget_and_is_told(
+    device: DeviceProfile, small_model: TorchModel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    known = measure_model_within(small_model, replace(device, engine="aot"), engine_for("aot"), budget_s=2.0)
+    (footprint,) = known.footprints
+    assert footprint.compile_s > 2.0
+    assert any("both halves" in one for one in known.provenance.left_out)
+    assert all(times.whole.seconds > 0 for times in known.op_times_of(small_model.digest))
+    again = measure_model_within(small_model, replace(device, engine="aot"), engine_for("aot"), budget_s=2.0)
+    assert again.footprints[0].compile_s == footprint.compile_s  # it was kept
+    assert again.footprints[0].load_s < 0.5
