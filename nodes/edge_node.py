@@ -192,7 +192,12 @@ class EdgeNode:
         if key not in self._measured:
             builder = self._builders[name]
             cuts = await self._pool.run(builder.candidates, self._profile, cloud)
-            self._measured[key] = await self._pool.run(builder.with_cloud, cuts, cloud.engine)
+            ready = [*await self._pool.run(builder.unsplit, cloud.engine)]
+            ready += await self._pool.run(builder.given, cloud.engine)
+            for cut in cuts:  # one at a time: requests wait for no more than that
+                ready += await self._pool.run(builder.split, cut, cloud.engine)
+            distinct = {one.entry.plan.plan_id: one for one in reversed(ready)}
+            self._measured[key] = tuple(reversed(distinct.values()))
         return self._measured[key]
 
     async def _prepare(self, runtime: ModelRuntime, connection: CloudConnection, ready: tuple[ReadyPlan, ...]) -> None:

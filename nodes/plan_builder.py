@@ -6,15 +6,17 @@ are worth measuring.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from isthmus.errors import InvalidPlan
 from nodes.codecs.factory import IMAGE_CODEC_NAMES
 from nodes.engines.base import Engine
 from nodes.engines.factory import engine_for
-from nodes.halves import EdgeHalf
+from nodes.halves import EdgeHalf, EdgeOutcome
 from nodes.inputs import ModelInputs
-from nodes.measure.accuracy import measure_accuracy
+from nodes.measure.accuracy_budget import AccuracyBudget
+from nodes.measure.codec_sizes import MeasuredCodec
 from nodes.measure.engine_difference import measure_engine_difference
 from nodes.measure.timing import measure
 from nodes.model_runtime import ReadyPlan, wire_codecs
@@ -31,7 +33,7 @@ from partitioner.measurements import AffineTime
 from partitioner.menu import menu_of
 from partitioner.model import Model
 from partitioner.partition import Setting
-from partitioner.plan import InputForm, Plan
+from partitioner.plan import InputForm, Plan, TensorCodec
 from partitioner.plan_table import EngineDifference, PlanCosts, PlanEntry
 from partitioner.profiles import DeviceProfile
 
@@ -50,12 +52,15 @@ _NO_TIME = AffineTime(0.0, 0.0)
 class PlanBuilder:
     """Builds and measures the plans of one model on an edge device. Blocking: call it in a compute pool."""
 
-    def __init__(self, model: Model, engine: Engine, slowdown: float) -> None:
+    def __init__(self, model: Model, engine: Engine, slowdown: float, given: Sequence[Plan] = ()) -> None:
+        """given: plans to offer besides those found here."""
         self._model = model
         self._engine = engine
         self._slowdown = slowdown
         self._files = tuple(spec.name for spec in model.interface.inputs if spec.preprocessing is not None)
         self._preprocessing = self._measure_preprocessing()
+        self._given = tuple(given)
+        self._budget = AccuracyBudget(model, ACCURACY_BUDGET)
         self._differences: dict[tuple[str, str, tuple[str, ...]], EngineDifference] = {}
 
     def edge_only(self) -> tuple[ReadyPlan, ...]:
@@ -67,13 +72,14 @@ class PlanBuilder:
     def candidates(self, edge: DeviceProfile, cloud: DeviceProfile) -> tuple[tuple[str, ...], ...]:
         """The cuts worth measuring for these two devices, the splits only."""
         lossy = bool(self._model.calibration)
-        setting = Setting(edge, cloud, _ANY_LINK, Costing(codecs=DEFAULT_CODECS, lossless=not lossy))
+        hopes = tuple(self._budget.hopes()) if lossy else ()
+        setting = Setting(edge, cloud, _ANY_LINK, Costing(codecs=(*DEFAULT_CODECS, *hopes), lossless=not lossy))
         every = len(self._model.graph.ops)
         menu = menu_of(frontier_of(self._model, setting), most_cuts=MOST_CUTS)
         return tuple(cut.edge_ops for cut in menu.cuts if 0 < len(cut.edge_ops) < every)
 
-    def with_cloud(self, cuts: Iterable[tuple[str, ...]], cloud_engine: str = "eager") -> tuple[ReadyPlan, ...]:
-        """Cloud-only in each encoding and form, and each cut in each codec that suits it, for clouds of that engine."""
+    def unsplit(self, cloud_engine: str = "eager") -> tuple[ReadyPlan, ...]:
+        """Cloud-only in each encoding and form, for clouds of that engine."""
         plans = [*self._forms(self._measured(self._plan((), {}, "raw")))]
         plans.append(self._measured(self._plan((), {}, "zstd")))  # tokens shrink to a fraction; files have image codecs
         if self._files:
@@ -81,20 +87,41 @@ class PlanBuilder:
                 self._measured(replace(self._plan((), dict.fromkeys(self._files, name)), form="bytes"))
                 for name in IMAGE_CODEC_NAMES
             )
-        for cut in cuts:
-            plans.extend(self._forms(self._measured(self._plan(cut, {}, "zstd"))))
-            if self._model.calibration:
-                plans.extend(self._quantised(cut))
         return tuple(self._with_engines(plan, cloud_engine) for plan in plans)
 
-    def _quantised(self, cut: tuple[str, ...]) -> tuple[ReadyPlan, ...]:
-        """The int8 plans of a cut, none where they cost more accuracy than the budget allows."""
-        plan = self._plan(cut, {}, "int8")
-        accuracy = measure_accuracy(self._model, cut, {tensor.tensor: tensor.codec for tensor in plan.boundary})
-        if accuracy.value < 1.0 - ACCURACY_BUDGET:
-            return ()
-        lossy = self._measured(plan)
-        return self._forms(replace(lossy, entry=replace(lossy.entry, accuracy=accuracy)))
+    def split(self, cut: tuple[str, ...], cloud_engine: str = "eager") -> tuple[ReadyPlan, ...]:
+        """A cut in zstd, in int8 and in its smallest codecs, as far as they keep the accuracy budget as a whole."""
+        found = self._budget.codecs_at(cut)
+        mixes = [{name: _in(codecs, wanted).named() for name, codecs in found.items()} for wanted in ("zstd", "int8")]
+        mixes.append({name: min(codecs, key=lambda one: one.size.ratio).named() for name, codecs in found.items()})
+        plans = {plan.plan_id: plan for plan in (self._plan(cut, mix, "zstd") for mix in mixes)}
+        return tuple(ready for plan in plans.values() for ready in self._accurate(plan, cloud_engine, ACCURACY_BUDGET))
+
+    def given(self, cloud_engine: str = "eager") -> tuple[ReadyPlan, ...]:
+        """The plans that somebody else chose, in every form that each can take, whatever it loses (which is measured).
+
+        Raises InvalidPlan for one of another model.
+        """
+        return tuple(ready for plan in self._given for ready in self._given_plan(plan, cloud_engine))
+
+    def _given_plan(self, plan: Plan, cloud_engine: str) -> Iterator[ReadyPlan]:
+        if plan.model_digest != self._model.digest:
+            remedy = "make it with `isthmus partition` from what is served"
+            raise InvalidPlan("plan", f"is not one of {self._model.name!r}", value=plan.plan_id, remedy=remedy)
+        own = replace(plan, form="tensor", edge_engine=self._engine.name, cloud_engine="eager")
+        if any(tensor.codec in IMAGE_CODEC_NAMES for tensor in plan.boundary):
+            yield self._with_engines(self._measured(replace(own, form="bytes")), cloud_engine)
+        else:
+            yield from self._accurate(own, cloud_engine, 1.0)
+
+    def _accurate(self, plan: Plan, cloud_engine: str, budget: float) -> Iterator[ReadyPlan]:
+        """The plan in all its forms with what it loses; none where that is more than the budget."""
+        accuracy = self._budget.accuracy(plan) if self._model.calibration else None
+        if accuracy is not None and accuracy.value < 1.0 - budget:
+            return
+        ready = self._measured(plan)
+        for one in self._forms(replace(ready, entry=replace(ready.entry, accuracy=accuracy))):
+            yield self._with_engines(one, cloud_engine)
 
     def _with_engines(self, ready: ReadyPlan, cloud_engine: str) -> ReadyPlan:
         """The plan for that engine in the cloud, with what both engines do to its answers."""
@@ -113,7 +140,7 @@ class PlanBuilder:
 
     # ---- one plan ----------------------------------------------------------------------------------------------
 
-    def _plan(self, edge_ops: tuple[str, ...], codecs: Mapping[str, str], default: str = "raw") -> Plan:
+    def _plan(self, edge_ops: tuple[str, ...], codecs: Mapping[str, str | TensorCodec], default: str = "raw") -> Plan:
         return cut_plan(self._model, edge_ops, codecs, default, engines=(self._engine.name, "eager"))
 
     def _measured(self, plan: Plan) -> ReadyPlan:
@@ -126,10 +153,11 @@ class PlanBuilder:
         times = {batch: self._time(half, inputs[batch]) for batch in MEASURED_BATCHES}
         finish_s = measure(lambda: half.finish_locally(outcomes[small]), budget_s=MEASURE_BUDGET_S).seconds
         file_crosses = any(t.codec == "file" for t in plan.boundary)
+        up = {batch: 0 if file_crosses else _wire_bytes(plan, outcomes[batch], batch) for batch in MEASURED_BATCHES}
         counted = tuple(
-            replace(t, bytes=len(e.data)) for t, e in zip(plan.boundary, outcomes[small].encoded, strict=True)
+            t if t.spread_bytes else replace(t, bytes=len(e.data))
+            for t, e in zip(plan.boundary, outcomes[small].encoded, strict=True)
         )
-        up = {batch: 0 if file_crosses else outcomes[batch].wire_bytes for batch in MEASURED_BATCHES}
         down = {batch: sum(self._model.graph.tensors[t.tensor].bytes_at(batch) for t in plan.downlink) for batch in up}
         costs = PlanCosts(
             edge=affine_time({batch: seconds * self._slowdown for batch, seconds in times.items()}),
@@ -175,6 +203,20 @@ class PlanBuilder:
                 preprocess(images[name], specs[name])  # type: ignore[arg-type]
 
         return AffineTime(0.0, measure(once, budget_s=MEASURE_BUDGET_S).seconds * self._slowdown)
+
+
+def _in(codecs: tuple[MeasuredCodec, ...], wanted: str) -> MeasuredCodec:
+    """That codec; the first where it is not among them."""
+    return next((one for one in codecs if one.codec.name == wanted), codecs[0])
+
+
+def _wire_bytes(plan: Plan, outcome: EdgeOutcome, batch: int) -> int:
+    """Expected of `batch` items: the mean of the calibration items where the plan holds it, else as this outcome has.
+
+    One picture says little of the next one where the length of a message follows its contents.
+    """
+    pairs = zip(plan.boundary, outcome.encoded, strict=True)
+    return sum(batch * tensor.bytes if tensor.spread_bytes else len(sent.data) for tensor, sent in pairs)
 
 
 def with_cloud_times(ready: ReadyPlan, times: Sequence[MeasuredBatch]) -> ReadyPlan:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 __all__ = ["CloudSettings", "EdgeSettings", "ModelArtifact"]
 
 
 @dataclass(frozen=True, slots=True)
 class ModelArtifact:
-    """A model by the name it is served under, and the folder of its artifact."""
+    """A model by the name it is served under, the folder of its artifact, and plans (JSON) to offer besides others."""
 
     name: str
     folder: str
+    plans: tuple[str, ...] = ()
 
     @property
     def path(self) -> Path:
@@ -46,7 +48,7 @@ class CloudSettings:
     def from_json(cls, text: str) -> CloudSettings:
         """Read what `to_json` wrote."""
         data = json.loads(text)
-        return cls(**{**data, "models": tuple(ModelArtifact(**model) for model in data["models"])})
+        return cls(**{**data, "models": tuple(_artifact(model) for model in data["models"])})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,4 +73,8 @@ class EdgeSettings:
     def from_json(cls, text: str) -> EdgeSettings:
         """Read what `to_json` wrote."""
         data = json.loads(text)
-        return cls(**{**data, "models": tuple(ModelArtifact(**model) for model in data["models"])})
+        return cls(**{**data, "models": tuple(_artifact(model) for model in data["models"])})
+
+
+def _artifact(data: dict[str, Any]) -> ModelArtifact:
+    return ModelArtifact(data["name"], data["folder"], tuple(data["plans"]))

@@ -103,6 +103,8 @@ def _assumed(setting: Setting) -> Iterator[tuple[str, str]]:
     yield "loads", f"edge × {costing.edge_load:g}, cloud × {costing.cloud_load:g} (1: idle); no queue on either side"
     yield "batch", f"{costing.batch} a request"
     for size in costing.codecs:
+        if size.tensor:
+            continue  # as measured: the accuracy section lists those
         fixed = f" + {format_size(size.fixed_bytes)}" if size.fixed_bytes else ""
         yield f"codec {size.codec}", f"{size.ratio:g} of the tensor's bytes{fixed}; {size.provenance}"
     if costing.form == "bytes":

@@ -36,7 +36,7 @@ def test_without_calibration_inputs_it_is_measured_on_samples(small_model: Torch
 
 def test_plans_name_both_engines_and_say_what_they_do_to_answers(small_model: TorchModel) -> None:
     builder = PlanBuilder(small_model, engine_for("onnxruntime"), 1.0)
-    for ready in builder.with_cloud([first_ops(small_model, 3)], "eager"):
+    for ready in (*builder.unsplit(), *builder.split(first_ops(small_model, 3))):
         plan, difference = ready.entry.plan, ready.entry.engine_difference
         assert (plan.edge_engine, plan.cloud_engine) == ("onnxruntime", "eager")
         assert difference is not None
@@ -45,4 +45,4 @@ def test_plans_name_both_engines_and_say_what_they_do_to_answers(small_model: To
 
 def test_plans_on_the_exact_engine_have_no_difference(small_model: TorchModel) -> None:
     builder = PlanBuilder(small_model, engine_for("eager"), 1.0)
-    assert all(ready.entry.engine_difference is None for ready in (*builder.edge_only(), *builder.with_cloud([])))
+    assert all(ready.entry.engine_difference is None for ready in (*builder.edge_only(), *builder.unsplit()))
