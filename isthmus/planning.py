@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from nodes.engines.allocator import keep_freed_memory
 from nodes.measure.accuracy_budget import AccuracyBudget
+from nodes.measure.calibration_items import CalibrationRuns
+from nodes.measure.codec_survey import DEFAULT_BUDGET, SurveyRow, input_survey, survey_of_cut
+from partitioner.condition import Condition
+from partitioner.cost_model import Costing
 from partitioner.frontier import Frontier, frontier_of
+from partitioner.link import Link
+from partitioner.menu import Domain
 from partitioner.model import Model
 from partitioner.partition import BestPlan, best_plan, plans_to_compare
 from partitioner.plan import Plan
@@ -19,12 +25,26 @@ from partitioner.setting import Setting
 __all__ = ["SEARCH_LIMIT_S", "Planner", "accuracy_line", "time_is_over"]
 
 SEARCH_LIMIT_S = 10.0
+_BANDWIDTHS = 34  # from one to the next by a quarter
+
+_Solve = Callable[[Setting], Sequence[Plan]]
 
 
 def time_is_over(limit_s: float) -> Callable[[], bool]:
     """Says whether so many seconds have passed since this call: what a search asks."""
     end = time.monotonic() + limit_s
     return lambda: time.monotonic() >= end
+
+
+def _usual_conditions(setting: Setting) -> Iterator[Condition]:
+    """The conditions to serve, so close that what wins between two of them wins by little."""
+    domain, ratio = Domain(), setting.link.downlink_bps / setting.link.uplink_bps
+    slowest, fastest = domain.bandwidths_bps
+    loads = [(edge, cloud) for edge in domain.edge_loads for cloud in domain.cloud_loads]
+    for step in range(_BANDWIDTHS):
+        bps = slowest * (fastest / slowest) ** (step / (_BANDWIDTHS - 1))
+        link = Link(bps, bps * ratio, setting.link.rtt_s)
+        yield from (Condition(link, edge, cloud) for edge, cloud in loads)
 
 
 @dataclass(frozen=True)
@@ -41,10 +61,17 @@ class Planner:
 
     @cached_property
     def frontier_setting(self) -> Setting:
-        """The setting with the codecs that the frontier's plans may use, as measured."""
-        return self._within_budget(
-            lambda setting: [entry.plan for entry in frontier_of(self.model, setting).plans],
-        )
+        """The setting with the codecs that the frontier's plans may use, as measured where they win somewhere usual."""
+
+        def all_plans(setting: Setting) -> list[Plan]:
+            return [entry.plan for entry in frontier_of(self.model, setting).plans]
+
+        def usual_plans(setting: Setting) -> list[Plan]:
+            frontier = frontier_of(self.model, setting)
+            winners = (frontier.best(condition).plan for condition in _usual_conditions(setting))
+            return list({plan.plan_id: plan for plan in winners}.values())
+
+        return self._within_budget(all_plans, usual_plans)
 
     def others(self) -> tuple[Plan, ...]:
         """Edge-only and cloud-only, to compare with; lossless under a budget."""
@@ -60,6 +87,20 @@ class Planner:
         best = solve(self._within_budget(lambda setting: [solve(setting).plan]))
         return best if self._budget is None else replace(best, plan=self._with_accuracy(best.plan, self._budget))
 
+    def survey(self) -> tuple[SurveyRow, ...]:
+        """Every codec at every cut of the frontier, and the input as pictures; nothing without calibration inputs.
+
+        Takes some ten seconds a cut.
+        """
+        if not self.model.calibration:
+            return ()
+        keep_freed_memory()
+        runs, every = CalibrationRuns(self.model), len(self.model.graph.ops)
+        budget = DEFAULT_BUDGET if self.accuracy_budget is None else self.accuracy_budget
+        cuts = dict.fromkeys(entry.plan.edge_ops for entry in self.frontier().plans)
+        rows = [row for cut in cuts if len(cut) < every for row in survey_of_cut(runs, cut, budget)]
+        return (*rows, *(input_survey(runs) if () in cuts else ()))
+
     @cached_property
     def _budget(self) -> AccuracyBudget | None:
         if self.accuracy_budget is None:
@@ -67,11 +108,15 @@ class Planner:
         keep_freed_memory()  # a third of what the many runs of measuring an accuracy take
         return AccuracyBudget(self.model, self.accuracy_budget)
 
-    def _within_budget(self, solve: Callable[[Setting], Sequence[Plan]]) -> Setting:
+    def _within_budget(self, solve: _Solve, nominate: _Solve | None = None) -> Setting:
         given, budget = self.given, self._budget
         if budget is None:
             return given
-        return replace(given, costing=budget.keep(given.costing, lambda one: solve(replace(given, costing=one))))
+
+        def under(way: _Solve) -> Callable[[Costing], Sequence[Plan]]:
+            return lambda costing: way(replace(given, costing=costing))
+
+        return replace(given, costing=budget.keep(given.costing, under(solve), under(nominate or solve)))
 
     def _with_accuracy(self, plan: Plan, budget: AccuracyBudget) -> Plan:
         found = budget.accuracy(plan)

@@ -31,8 +31,11 @@ FIRST_RATIO = 0.08
 """Of a tensor's bytes: what a transform codec may reach where none was calibrated yet. It made 0.1 to 0.12 of
 efficientnet-lite0's and MiniLM's hidden states."""
 
-_HOPE = 0.9  # of what it reached on the nearest tensor
+_HOPE = 0.9  # of what it reached on the nearest tensor, if that has another shape
 _LOSSLESS = ("zstd", "lz4")
+Solve = Callable[[Costing], Sequence[Plan]]
+"""The plans that a solver takes under a costing."""
+
 _Whole = tuple[frozenset[str], tuple[CodecKey, ...]]
 
 
@@ -56,20 +59,21 @@ class AccuracyBudget:
         self._found = _Findings({}, {}, {})
         self._places = {op.name: place for place, op in enumerate(model.graph.ops)}
 
-    def keep(self, costing: Costing, solve: Callable[[Costing], Sequence[Plan]]) -> Costing:
+    def keep(self, costing: Costing, solve: Solve, nominate: Solve | None = None) -> Costing:
         """`costing` with the codecs as measured, under which all plans of `solve` keep to the budget.
 
-        Without calibration inputs no lossy codec is allowed.
+        nominate: says what is worth measuring, where that is less than all plans of `solve`. Without calibration inputs
+        no lossy codec is allowed.
         """
         if self._runs is None:
             return replace(costing, accuracy=self._table)
         while True:
-            plans = solve(self._hopeful(costing))
-            if self._learn(costing, plans):
+            if self._learn(costing, (nominate or solve)(self._hopeful(costing))):
                 continue
-            refused = [self._refuse(plan) for plan in plans]  # each plan by itself: all are measured in any case
+            kept = self._measured(costing)
+            refused = [self._refuse(plan) for plan in solve(kept)]  # each plan by itself: all are measured in any case
             if not any(refused):
-                return self._measured(costing)
+                return kept
 
     def codecs_at(self, edge_ops: Sequence[str]) -> Mapping[str, tuple[MeasuredCodec, ...]]:
         """The codecs of every floating tensor that crosses there: lossless ones, and those that alone keep the budget.
@@ -120,15 +124,15 @@ class AccuracyBudget:
             if tensor.name not in self._found.codecs and takes_transform(tensor):
                 place = self._place(tensor.producer)
                 nearest = min(reached, key=lambda one: abs(one - place), default=None)
-                ratio = FIRST_RATIO if nearest is None else _HOPE * reached[nearest]
+                ratio = FIRST_RATIO if nearest is None else _hoped(tensor, *reached[nearest])
                 said = "hoped for: not calibrated"
                 yield CodecSize(TransformCodec.name, ratio, False, said, applies_to="floating", tensor=tensor.name)
 
-    def _reached(self) -> Mapping[int, float]:
-        """The ratio of each calibrated transform codec, by the place of its tensor."""
+    def _reached(self) -> Mapping[int, tuple[TensorInfo, float]]:
+        """Each tensor with a calibrated transform codec, and its ratio, by place."""
         tensors = self._model.graph.tensors
         return {
-            self._place(tensors[one.tensor].producer): one.size.ratio
+            self._place(tensors[one.tensor].producer): (tensors[one.tensor], one.size.ratio)
             for codecs in self._found.codecs.values()
             for one in codecs
             if one.codec.name == TransformCodec.name
@@ -174,6 +178,13 @@ class AccuracyBudget:
         worst = max(_lossy(plan), key=lambda tensor: self._found.losses[tensor.key])
         self._found.losses[worst.key] = math.inf
         return True
+
+
+def _hoped(tensor: TensorInfo, known: TensorInfo, ratio: float) -> float:
+    """Of `tensor`, where the nearest that was calibrated reached `ratio`. Of one shape are those before and after a
+    normalisation or a sum, of which one is as good as the other.
+    """
+    return ratio if tensor.shape == known.shape else _HOPE * ratio
 
 
 def _lossy(plan: Plan) -> list[TensorCodec]:

@@ -75,7 +75,10 @@ class CalibrationItems:
 
     def quality(self, changed: Mapping[str, torch.Tensor], truth: torch.Tensor | None = None) -> AnswerQuality:
         """How close the answers with those boundary tensors are to the whole model's. truth: the right classes."""
-        other = self.answers(changed)
+        return self.quality_of(self.answers(changed), truth)
+
+    def quality_of(self, other: torch.Tensor, truth: torch.Tensor | None = None) -> AnswerQuality:
+        """How close those first outputs are to the whole model's. truth: the right classes."""
         return answer_quality(self.outputs, other, classes=self.classes, groups=self.groups, truth=truth)
 
     def mean_bytes(self, sizes: npt.NDArray[np.int64]) -> Share:

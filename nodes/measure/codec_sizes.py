@@ -22,17 +22,23 @@ from nodes.codecs.transform_table import channel_grid
 from nodes.measure.answer_quality import AnswerQuality
 from nodes.measure.calibration_items import CalibrationItems, CalibrationRuns, Crossed
 from nodes.measure.sensitivity import boundary_gradients
-from nodes.measure.transform_calibration import LARGEST_BUDGET, calibrated_step
+from nodes.measure.transform_calibration import LARGEST_BUDGET, calibrated_step, finer_factor
 from nodes.measure.transform_fit import TransformFit, fit_transform
 from partitioner.codec_choice import CodecSize
 from partitioner.graph import TensorInfo
 from partitioner.model import Model
 from partitioner.plan import CodecKey, TensorCodec, codec_key
 
-__all__ = ["MeasuredCodec", "fitted_transform", "lossy_codecs", "measured_codec", "takes_transform"]
+__all__ = [
+    "CalibratedTransform",
+    "MeasuredCodec",
+    "calibrated_transform",
+    "lossy_codecs",
+    "measured_codec",
+    "takes_transform",
+]
 
 _SMALLEST_BYTES = 4096  # below, a header weighs as much and no rotation is worth its table
-_FINER = 0.85  # of the step: a tenth more bytes
 _REFINEMENTS = 6
 _DRAWS = 2
 
@@ -80,9 +86,19 @@ class MeasuredCodec:
         )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class CalibratedTransform:
+    """A learned transform, the step that keeps a budget, and the codec of that step as measured."""
+
+    fit: TransformFit
+    step: float
+    measured: MeasuredCodec
+
+
 def measured_codec(items: CalibrationItems, tensor: str, made: Codec) -> MeasuredCodec:
     """`made` on `tensor` of every item."""
-    return _measured(items, tensor, made, items.crossed(tensor, made))
+    crossed = items.crossed(tensor, made)
+    return _made(items, tensor, made, crossed, None if made.lossless else items.quality({tensor: crossed.values}))
 
 
 def lossy_codecs(runs: CalibrationRuns, items: CalibrationItems, tensor: str, budget: float) -> Iterator[MeasuredCodec]:
@@ -90,8 +106,8 @@ def lossy_codecs(runs: CalibrationRuns, items: CalibrationItems, tensor: str, bu
     and the narrowest of its kind, each loss as measured.
     """
     values = items.values(tensor)
-    if takes_transform(values) and budget > 0 and (made := _transform_within(runs.model, items, tensor, budget)):
-        yield made
+    if takes_transform(values) and budget > 0 and (made := calibrated_transform(runs.model, items, tensor, budget)):
+        yield made.measured
     within = []
     for bits in LINEAR_BITS:
         one = measured_codec(items, tensor, codec(f"int{bits}"))
@@ -110,7 +126,29 @@ def takes_transform(tensor: torch.Tensor | TensorInfo) -> bool:
     return floating and size >= _SMALLEST_BYTES and channel_grid(shape[1:]) is not None
 
 
-def fitted_transform(model: Model, items: CalibrationItems, tensor: str) -> TransformFit:
+def calibrated_transform(
+    model: Model, items: CalibrationItems, tensor: str, budget: float
+) -> CalibratedTransform | None:
+    """The transform at the step calibrated to `budget`, or at a finer one where these items lose more than that.
+
+    None for values that are not finite, and where no step keeps the budget.
+    """
+    if not bool(torch.isfinite(items.values(tensor)).all()):
+        return None
+    fit = _fitted(model, items, tensor)
+    step = calibrated_step(fit, items, tensor, min(budget, LARGEST_BUDGET))
+    for _ in range(_REFINEMENTS):
+        made = TransformCodec({"table": fit.table(step).to_text()})
+        crossed = items.crossed(tensor, made)
+        answers = items.answers({tensor: crossed.values})
+        found = _made(items, tensor, made, crossed, items.quality_of(answers))
+        if found.loss <= budget:
+            return CalibratedTransform(fit, step, found)
+        step *= finer_factor(items, answers, budget)
+    return None
+
+
+def _fitted(model: Model, items: CalibrationItems, tensor: str) -> TransformFit:
     """What the items teach of `tensor`. Where the suffix cannot be differentiated all directions are treated alike."""
     values = items.values(tensor)
     try:
@@ -120,22 +158,7 @@ def fitted_transform(model: Model, items: CalibrationItems, tensor: str) -> Tran
     return fit_transform(values, gradients)
 
 
-def _transform_within(model: Model, items: CalibrationItems, tensor: str, budget: float) -> MeasuredCodec | None:
-    """At the calibrated step, or at a finer one where a few changed answers say that it is too coarse."""
-    if not bool(torch.isfinite(items.values(tensor)).all()):
-        return None
-    fit = fitted_transform(model, items, tensor)
-    step = calibrated_step(fit, items, tensor, min(budget, LARGEST_BUDGET))
-    for attempt in range(_REFINEMENTS):
-        # Coding comes last: fitting its tables takes longer than to see that rounding alone loses too much.
-        if attempt == 0 or 1.0 - items.quality({tensor: fit.rounded(step)}).agreement.value <= budget:
-            measured = measured_codec(items, tensor, TransformCodec({"table": fit.table(step).to_text()}))
-            if measured.loss <= budget:
-                return measured
-        step *= _FINER
-    return None
-
-
-def _measured(items: CalibrationItems, tensor: str, made: Codec, crossed: Crossed) -> MeasuredCodec:
-    quality = None if made.lossless else items.quality({tensor: crossed.values})
+def _made(
+    items: CalibrationItems, tensor: str, made: Codec, crossed: Crossed, quality: AnswerQuality | None
+) -> MeasuredCodec:
     return MeasuredCodec(tensor, made, crossed.sizes, quality, items.values(tensor)[:1].nbytes)

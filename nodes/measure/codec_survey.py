@@ -23,14 +23,13 @@ from nodes.codecs.linear import LINEAR_BITS
 from nodes.codecs.transform import TransformCodec
 from nodes.measure.answer_quality import AnswerQuality, Share
 from nodes.measure.calibration_items import CalibrationItems, CalibrationRuns, accuracy_of
-from nodes.measure.codec_sizes import fitted_transform, takes_transform
+from nodes.measure.codec_sizes import calibrated_transform, takes_transform
 from nodes.measure.timing import measure
-from nodes.measure.transform_calibration import LARGEST_BUDGET, calibrated_step
 from nodes.preprocessing import Pictures
 from partitioner.plan_table import Accuracy
 from partitioner.spec import ImagePreprocessing
 
-__all__ = ["Family", "SurveyRow", "input_survey", "survey_of_cut"]
+__all__ = ["DEFAULT_BUDGET", "Family", "SurveyRow", "input_survey", "survey_of_cut"]
 
 Family = Literal["lossless", "linear", "transform", "picture"]
 
@@ -81,19 +80,14 @@ def _contestants(
         yield name, "lossless", dict.fromkeys(floats, codec(name))
     for bits in LINEAR_BITS:
         yield f"int{bits}", "linear", dict.fromkeys(floats, codec(f"int{bits}"))
-    able = [name for name in floats if takes_transform(items.values(name)) and _is_finite(items.values(name))]
-    fits = {name: fitted_transform(runs.model, items, name) for name in able}
-    share = min(max(budget, 1e-6), LARGEST_BUDGET) / max(1, len(able))
-    steps = {name: calibrated_step(fit, items, name, share) for name, fit in fits.items()}
-    others: dict[str, Codec] = {name: codec("zstd") for name in floats if name not in able}
-    for factor in FACTORS if able else ():
-        tables = {name: fit.table(factor * steps[name]).to_text() for name, fit in fits.items()}
-        made = {name: TransformCodec({"table": text}) for name, text in tables.items()}
-        yield f"transform, step x{factor:g}", "transform", {**others, **made}
-
-
-def _is_finite(values: torch.Tensor) -> bool:
-    return bool(torch.isfinite(values).all())
+    able = [name for name in floats if takes_transform(items.values(name))]
+    tried = {name: calibrated_transform(runs.model, items, name, budget / len(able)) for name in able if budget > 0}
+    made = {name: one for name, one in tried.items() if one is not None}
+    others: dict[str, Codec] = {name: codec("zstd") for name in floats if name not in made}
+    for factor in FACTORS if made else ():
+        tables = {name: one.fit.table(factor * one.step).to_text() for name, one in made.items()}
+        transforms = {name: TransformCodec({"table": text}) for name, text in tables.items()}
+        yield f"transform, step x{factor:g}", "transform", {**others, **transforms}
 
 
 def _row(

@@ -12,7 +12,7 @@ from nodes.codecs.base import Codec
 from nodes.codecs.transform import TransformCodec
 from nodes.measure.calibration_items import CalibrationItems
 from nodes.measure.sensitivity import boundary_gradients, boundary_tensors
-from nodes.measure.transform_calibration import calibrated_codec, calibrated_step
+from nodes.measure.transform_calibration import calibrated_codec, calibrated_step, finer_factor
 from nodes.measure.transform_fit import TransformFit, fit_transform
 from partitioner.torch_model import TorchModel
 
@@ -56,6 +56,20 @@ def test_cosine_similarity_keeps_to_the_budget(small_model: TorchModel) -> None:
     items, judged = calibration(model, 1), calibration(model, 2)
     made = calibrated_codec(fitted(model, items), items, items.segments.boundary[0], 0.01)
     assert 0.004 < 1 - agreement(judged, made) < 0.01
+
+
+def test_a_step_that_loses_too_much_is_shrunk_by_what_it_takes(small_model: TorchModel) -> None:
+    items = calibration(small_model, 1, 60)
+    fit, tensor = fitted(small_model, items), items.segments.boundary[0]
+    step = 3 * calibrated_step(fit, items, tensor, 0.02)
+    answers = items.answers({tensor: fit.rounded(step)})
+    assert 1 - items.quality_of(answers).agreement.value > 0.02
+    for _ in range(4):
+        step *= finer_factor(items, answers, 0.02)
+        answers = items.answers({tensor: fit.rounded(step)})
+        if 1 - items.quality_of(answers).agreement.value <= 0.02:
+            return
+    pytest.fail("the step was shrunk four times, and still loses too much")
 
 
 def test_a_larger_budget_allows_a_coarser_step(small_model: TorchModel) -> None:
