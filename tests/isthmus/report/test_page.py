@@ -170,8 +170,12 @@ def surveyed(edge_ops: tuple[str, ...], codec: str, size: float, agreement: floa
 
 def test_every_codec_at_every_cut_is_plotted_and_listed(report: Report) -> None:
     cut = report.chapters[0].plan.edge_ops
-    rows = (surveyed((), "int8", 3000, 1.0), surveyed(cut, "transform, step x1", 1568, 0.9875))
-    rows = (*rows, surveyed(cut, "transform, step x2", 900, 0.9), surveyed(cut, "int8", 2000, 1.0))
+    rows = (
+        surveyed((), "int8", 3000, 1.0),
+        surveyed(cut, "transform, step x1", 1568, 0.9875),
+        surveyed(cut, "transform, step x2", 900, 0.9),
+        surveyed(cut, "int8", 2000, 1.0),
+    )
     page = report_page(Report(report.model, (replace(report.chapters[0], surveyed=rows, budget=0.02),)))
     table = _table(page, "Accuracy and bytes")[1:]
     assert [row[0] for row in table] == ["input", *["cut 2"] * 3]
