@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
 import torch
 
-__all__ = ["pieces"]
+from isthmus.zoo import minilm
+from partitioner.spec import ModelSpec
+
+__all__ = ["minilm_on_sentences", "pieces"]
 
 _TOKENS = 64
 
@@ -36,6 +40,15 @@ def pieces(each: int) -> tuple[tuple[torch.Tensor, torch.Tensor], tuple[int, ...
         torch.tensor([one.ids for one in encoded]),
         torch.tensor([one.attention_mask for one in encoded]),
     ), tuple(groups)
+
+
+def minilm_on_sentences() -> ModelSpec:
+    """MiniLM with three pieces of each document as calibration inputs: `isthmus partition` may then use lossy codecs.
+
+    `isthmus import benchmarks.sentences:minilm_on_sentences -o DIR`.
+    """
+    inputs, groups = pieces(3)
+    return replace(minilm(), calibration=inputs, calibration_groups=groups)
 
 
 def _documents() -> list[str]:

@@ -13,9 +13,10 @@ import torch
 from nodes.codecs.base import Codec
 from nodes.codecs.transform import TransformCodec
 from nodes.measure.answer_quality import AnswerQuality, Share, answer_quality, grouped_share
+from nodes.measure.calibration_items import CalibrationItems
 from nodes.measure.sensitivity import boundary_gradients, boundary_tensors
 from nodes.measure.timing import measure
-from nodes.measure.transform_calibration import CalibrationItems, calibrated_step
+from nodes.measure.transform_calibration import calibrated_step
 from nodes.measure.transform_fit import TransformFit, fit_transform
 from partitioner.model import Model
 

@@ -48,10 +48,14 @@ class _Section(BaseModel):
 
 
 class ModelConfiguration(_Section):
-    """A model to serve: under which name, and where it comes from (artifact folder, file or `module:callable`)."""
+    """A model to serve: under which name, and where it comes from (artifact folder, file or `module:callable`).
+
+    plans: files that `isthmus partition -o` wrote, which the edge offers besides those that it finds itself.
+    """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")
     source: str = Field(min_length=1)
+    plans: tuple[str, ...] = ()
 
 
 class TlsConfiguration(_Section):

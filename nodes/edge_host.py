@@ -24,6 +24,7 @@ from nodes.transport.gateway_server import GatewayService
 from nodes.transport.grpc_server import GrpcServer
 from nodes.transport.segment_client import SegmentClient
 from partitioner.model import Model
+from partitioner.plan import Plan
 
 __all__ = ["EdgeHost"]
 
@@ -56,8 +57,10 @@ class EdgeHost:
             settings.engine, device=settings.device, threads=settings.threads, slowdown=settings.slowdown
         )
         profile = await measured_profile(models, slowed, pool)
+        given = {artifact.name: tuple(map(Plan.from_json, artifact.plans)) for artifact in settings.models}
         builders = {
-            name: await pool.run(PlanBuilder, model, engine, settings.slowdown) for name, model in models.items()
+            name: await pool.run(PlanBuilder, model, engine, settings.slowdown, given[name])
+            for name, model in models.items()
         }
         observer = ChooserObserver(chooser)
 

@@ -209,7 +209,12 @@ class EdgeNode:
             told = cloud.engine_differences.get(self._runtimes[name].model.digest)
             cuts = await self._pool.run(builder.candidates, self._profile, cloud)
             await run_apart(builder.prepare, cuts)
-            self._measured[key] = await self._pool.run(builder.with_cloud, cuts, cloud.engine, told)
+            ready = [*await self._pool.run(builder.unsplit, cloud.engine, told)]
+            ready += await self._pool.run(builder.given, cloud.engine, told)
+            for cut in cuts:  # one at a time: requests wait for no more than that
+                ready += await self._pool.run(builder.split, cut, cloud.engine, told)
+            distinct = {one.entry.plan.plan_id: one for one in reversed(ready)}
+            self._measured[key] = tuple(reversed(distinct.values()))
         return self._measured[key]
 
     async def _prepare(self, runtime: ModelRuntime, connection: CloudConnection, ready: tuple[ReadyPlan, ...]) -> None:

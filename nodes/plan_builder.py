@@ -6,16 +6,17 @@ are worth measuring.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from isthmus.errors import InvalidModel
+from isthmus.errors import InvalidModel, InvalidPlan
 from nodes.codecs.factory import IMAGE_CODEC_NAMES
 from nodes.engines.base import Engine
 from nodes.engines.factory import engine_for
-from nodes.halves import EdgeHalf
+from nodes.halves import EdgeHalf, EdgeOutcome
 from nodes.inputs import ModelInputs
-from nodes.measure.accuracy import measure_accuracy
+from nodes.measure.accuracy_budget import AccuracyBudget
+from nodes.measure.codec_sizes import MeasuredCodec
 from nodes.measure.engine_difference import measure_engine_difference
 from nodes.measure.timing import measure
 from nodes.model_runtime import ReadyPlan, wire_codecs
@@ -33,7 +34,7 @@ from partitioner.measurements import AffineTime
 from partitioner.menu import menu_of
 from partitioner.model import Model
 from partitioner.partition import Setting
-from partitioner.plan import InputForm, Plan
+from partitioner.plan import InputForm, Plan, TensorCodec
 from partitioner.plan_table import EngineDifference, PlanCosts, PlanEntry
 from partitioner.profiles import DeviceProfile
 
@@ -52,12 +53,15 @@ _NO_TIME = AffineTime(0.0, 0.0)
 class PlanBuilder:
     """Builds and measures the plans of one model on an edge device. Blocking: call it in a compute pool."""
 
-    def __init__(self, model: Model, engine: Engine, slowdown: float) -> None:
+    def __init__(self, model: Model, engine: Engine, slowdown: float, given: Sequence[Plan] = ()) -> None:
+        """given: plans to offer besides those found here."""
         self._model = model
         self._engine = engine
         self._slowdown = slowdown
         self._files = tuple(spec.name for spec in model.interface.inputs if spec.preprocessing is not None)
         self._preprocessing = self._measure_preprocessing()
+        self._given = tuple(given)
+        self._budget = AccuracyBudget(model, ACCURACY_BUDGET)
         self._differences: dict[tuple[str, str, tuple[str, ...]], EngineDifference] = {}
 
     def edge_only(self) -> tuple[ReadyPlan, ...]:
@@ -65,31 +69,30 @@ class PlanBuilder:
         every_op = tuple(op.name for op in self._model.graph.ops)
         ready = self._forms(self._measured(self._plan(every_op, {})))
         plans = [self._with_engines(plan, "eager", None) for plan in ready]
-        if not all(self._keeps_budget(plan.entry) for plan in plans):
+        if not all(_keeps_budget(plan.entry, self._model) for plan in plans):
             problem = f"changes more than {ACCURACY_BUDGET:g} of the answers of {self._model.name}"
             raise InvalidModel("engine", problem, value=self._engine.name, remedy="use engine: eager")
         return tuple(plans)
 
     def prepare(self, cuts: Iterable[tuple[str, ...]]) -> None:
-        """Have the engine compile what `with_cloud` needs for these cuts: not in a pool that serves, it takes long."""
+        """Have the engine compile what plans of these cuts need: not in a pool that serves, it takes long."""
         halves = [self._model.split(cut) for cut in cuts]
         self._engine.prepare([segment for half in halves for segment in (half.prefix, half.suffix)])
 
     def candidates(self, edge: DeviceProfile, cloud: DeviceProfile) -> tuple[tuple[str, ...], ...]:
         """The cuts worth measuring for these two devices, the splits only."""
         lossy = bool(self._model.calibration)
-        setting = Setting(edge, cloud, _ANY_LINK, Costing(codecs=DEFAULT_CODECS, lossless=not lossy))
+        hopes = tuple(self._budget.hopes()) if lossy else ()
+        setting = Setting(edge, cloud, _ANY_LINK, Costing(codecs=(*DEFAULT_CODECS, *hopes), lossless=not lossy))
         every = len(self._model.graph.ops)
         menu = menu_of(frontier_of(self._model, setting), most_cuts=MOST_CUTS)
         return tuple(cut.edge_ops for cut in menu.cuts if 0 < len(cut.edge_ops) < every)
 
-    def with_cloud(
-        self, cuts: Iterable[tuple[str, ...]], cloud_engine: str = "eager", told: EngineDifference | None = None
-    ) -> tuple[ReadyPlan, ...]:
-        """Cloud-only in each encoding and form, and each cut in each codec that suits it, for clouds of that engine.
+    def unsplit(self, cloud_engine: str = "eager", told: EngineDifference | None = None) -> tuple[ReadyPlan, ...]:
+        """Cloud-only in each encoding and form, for clouds of that engine.
 
         told: what such a cloud measured of its engine on the whole model. Plans that lose more than the accuracy budget
-        by codecs and engines together are left out.
+        by codecs and engines together are left out, here and of the splits.
         """
         plans = [*self._forms(self._measured(self._plan((), {}, "raw")))]
         plans.append(self._measured(self._plan((), {}, "zstd")))  # tokens shrink to a fraction; files have image codecs
@@ -98,29 +101,46 @@ class PlanBuilder:
                 self._measured(replace(self._plan((), dict.fromkeys(self._files, name)), form="bytes"))
                 for name in IMAGE_CODEC_NAMES
             )
-        for cut in cuts:
-            plans.extend(self._forms(self._measured(self._plan(cut, {}, "zstd"))))
-            if self._model.calibration:
-                plans.extend(self._quantised(cut))
         named = (self._with_engines(plan, cloud_engine, told) for plan in plans)
-        return tuple(plan for plan in named if self._keeps_budget(plan.entry))
+        return tuple(plan for plan in named if _keeps_budget(plan.entry, self._model))
 
-    def _quantised(self, cut: tuple[str, ...]) -> tuple[ReadyPlan, ...]:
-        """The int8 plans of a cut, none where they cost more accuracy than the budget allows."""
-        plan = self._plan(cut, {}, "int8")
-        accuracy = measure_accuracy(self._model, cut, {tensor.tensor: tensor.codec for tensor in plan.boundary})
-        if accuracy.value < 1.0 - ACCURACY_BUDGET:
-            return ()
-        lossy = self._measured(plan)
-        return self._forms(replace(lossy, entry=replace(lossy.entry, accuracy=accuracy)))
+    def split(
+        self, cut: tuple[str, ...], cloud_engine: str = "eager", told: EngineDifference | None = None
+    ) -> tuple[ReadyPlan, ...]:
+        """A cut in zstd, in int8 and in its smallest codecs, as far as they keep the accuracy budget as a whole."""
+        found = self._budget.codecs_at(cut)
+        mixes = [{name: _in(codecs, wanted).named() for name, codecs in found.items()} for wanted in ("zstd", "int8")]
+        mixes.append({name: min(codecs, key=lambda one: one.size.ratio).named() for name, codecs in found.items()})
+        plans = {plan.plan_id: plan for plan in (self._plan(cut, mix, "zstd") for mix in mixes)}
+        every = (ready for plan in plans.values() for ready in self._accurate(plan, ACCURACY_BUDGET))
+        named = (self._with_engines(plan, cloud_engine, told) for plan in every)
+        return tuple(plan for plan in named if _keeps_budget(plan.entry, self._model))
 
-    def _keeps_budget(self, entry: PlanEntry) -> bool:
-        """Whether what the codecs lose and what the engines lose is within the budget in sum."""
-        loss = 0.0 if entry.accuracy is None else 1.0 - entry.accuracy.value
-        if entry.engine_difference is not None:
-            classes = bool(self._model.interface.outputs[0].labels)
-            loss += 1.0 - (entry.engine_difference.top1_agreement if classes else entry.engine_difference.cosine)
-        return loss <= ACCURACY_BUDGET
+    def given(self, cloud_engine: str = "eager", told: EngineDifference | None = None) -> tuple[ReadyPlan, ...]:
+        """The plans that somebody else chose, in every form that each can take, whatever it loses (which is measured).
+
+        Raises InvalidPlan for one of another model.
+        """
+        every = (ready for plan in self._given for ready in self._given_plan(plan))
+        return tuple(self._with_engines(plan, cloud_engine, told) for plan in every)
+
+    def _given_plan(self, plan: Plan) -> Iterator[ReadyPlan]:
+        if plan.model_digest != self._model.digest:
+            remedy = "make it with `isthmus partition` from what is served"
+            raise InvalidPlan("plan", f"is not one of {self._model.name!r}", value=plan.plan_id, remedy=remedy)
+        own = replace(plan, form="tensor", edge_engine=self._engine.name, cloud_engine="eager")
+        if any(tensor.codec in IMAGE_CODEC_NAMES for tensor in plan.boundary):
+            yield self._measured(replace(own, form="bytes"))
+        else:
+            yield from self._accurate(own, 1.0)
+
+    def _accurate(self, plan: Plan, budget: float) -> Iterator[ReadyPlan]:
+        """The plan in all its forms with what it loses; none where that is more than the budget."""
+        accuracy = self._budget.accuracy(plan) if self._model.calibration else None
+        if accuracy is not None and accuracy.value < 1.0 - budget:
+            return
+        ready = self._measured(plan)
+        yield from self._forms(replace(ready, entry=replace(ready.entry, accuracy=accuracy)))
 
     def _with_engines(self, ready: ReadyPlan, cloud_engine: str, told: EngineDifference | None) -> ReadyPlan:
         """The plan for that engine in the cloud, with what both engines do to its answers."""
@@ -146,7 +166,7 @@ class PlanBuilder:
 
     # ---- one plan ----------------------------------------------------------------------------------------------
 
-    def _plan(self, edge_ops: tuple[str, ...], codecs: Mapping[str, str], default: str = "raw") -> Plan:
+    def _plan(self, edge_ops: tuple[str, ...], codecs: Mapping[str, str | TensorCodec], default: str = "raw") -> Plan:
         return cut_plan(self._model, edge_ops, codecs, default, engines=(self._engine.name, "eager"))
 
     def _measured(self, plan: Plan) -> ReadyPlan:
@@ -159,10 +179,11 @@ class PlanBuilder:
         times = {batch: self._time(half, inputs[batch]) for batch in MEASURED_BATCHES}
         finish_s = measure(lambda: half.finish_locally(outcomes[small]), budget_s=MEASURE_BUDGET_S).seconds
         file_crosses = any(t.codec == "file" for t in plan.boundary)
+        up = {batch: 0 if file_crosses else _wire_bytes(plan, outcomes[batch], batch) for batch in MEASURED_BATCHES}
         counted = tuple(
-            replace(t, bytes=len(e.data)) for t, e in zip(plan.boundary, outcomes[small].encoded, strict=True)
+            t if t.spread_bytes else replace(t, bytes=len(e.data))
+            for t, e in zip(plan.boundary, outcomes[small].encoded, strict=True)
         )
-        up = {batch: 0 if file_crosses else outcomes[batch].wire_bytes for batch in MEASURED_BATCHES}
         down = {batch: sum(self._model.graph.tensors[t.tensor].bytes_at(batch) for t in plan.downlink) for batch in up}
         costs = PlanCosts(
             edge=affine_time({batch: seconds * self._slowdown for batch, seconds in times.items()}),
@@ -208,6 +229,29 @@ class PlanBuilder:
                 preprocess(images[name], specs[name])  # type: ignore[arg-type]
 
         return AffineTime(0.0, measure(once, budget_s=MEASURE_BUDGET_S).seconds * self._slowdown)
+
+
+def _keeps_budget(entry: PlanEntry, model: Model) -> bool:
+    """Whether what the codecs lose and what the engines lose is within the budget in sum."""
+    loss = 0.0 if entry.accuracy is None else 1.0 - entry.accuracy.value
+    if entry.engine_difference is not None:
+        classes = bool(model.interface.outputs[0].labels)
+        loss += 1.0 - (entry.engine_difference.top1_agreement if classes else entry.engine_difference.cosine)
+    return loss <= ACCURACY_BUDGET
+
+
+def _in(codecs: tuple[MeasuredCodec, ...], wanted: str) -> MeasuredCodec:
+    """That codec; the first where it is not among them."""
+    return next((one for one in codecs if one.codec.name == wanted), codecs[0])
+
+
+def _wire_bytes(plan: Plan, outcome: EdgeOutcome, batch: int) -> int:
+    """Expected of `batch` items: the mean of the calibration items where the plan holds it, else as this outcome has.
+
+    One picture says little of the next one where the length of a message follows its contents.
+    """
+    pairs = zip(plan.boundary, outcome.encoded, strict=True)
+    return sum(batch * tensor.bytes if tensor.spread_bytes else len(sent.data) for tensor, sent in pairs)
 
 
 def with_cloud_times(ready: ReadyPlan, times: Sequence[MeasuredBatch]) -> ReadyPlan:

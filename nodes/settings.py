@@ -21,10 +21,11 @@ def start_timeout_s(engine: str) -> float:
 
 @dataclass(frozen=True, slots=True)
 class ModelArtifact:
-    """A model by the name it is served under, and the folder of its artifact."""
+    """A model by the name it is served under, the folder of its artifact, and plans (JSON) to offer besides others."""
 
     name: str
     folder: str
+    plans: tuple[str, ...] = ()
 
     @property
     def path(self) -> Path:
@@ -95,4 +96,8 @@ class EdgeSettings:
 def _settings(text: str) -> dict[str, Any]:
     data: dict[str, Any] = json.loads(text)
     tls = data["tls"] and TlsFiles(**data["tls"])
-    return {**data, "tls": tls, "models": tuple(ModelArtifact(**model) for model in data["models"])}
+    return {**data, "tls": tls, "models": tuple(_artifact(model) for model in data["models"])}
+
+
+def _artifact(data: dict[str, Any]) -> ModelArtifact:
+    return ModelArtifact(data["name"], data["folder"], tuple(data["plans"]))

@@ -8,34 +8,35 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from isthmus.errors import InvalidInput
+from partitioner.plan import CodecKey, codec_key
 
 __all__ = ["AccuracyRule", "AccuracyTable"]
 
 
 class AccuracyRule(Protocol):
-    """Says which (tensor, codec) pairs keep an accuracy budget. Lossless codecs are never asked about."""
+    """Says which codecs of which tensors keep an accuracy budget. Lossless codecs are never asked about."""
 
-    def allows(self, tensor: str, codec: str) -> bool:
-        """Whether `tensor` may cross with that lossy codec."""
+    def allows(self, tensor: str, codec: str, parameters: Mapping[str, str]) -> bool:
+        """Whether `tensor` may cross with that lossy codec in those parameters."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccuracyTable:
-    """Losses of pairs measured one at a time, against a budget; a pair that nobody measured is `unmeasured`.
+    """Losses measured of one tensor's codec at a time, against a budget; what nobody measured is `unmeasured`.
 
     budget, losses: shares of the agreement with the whole model (0.02: two in a hundred differ).
     Raises InvalidInput for a budget outside 0 to 1.
     """
 
     budget: float
-    losses: Mapping[tuple[str, str], float]
+    losses: Mapping[CodecKey, float]
     unmeasured: bool = False
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.budget <= 1.0:
             raise InvalidInput("accuracy budget", "must be between 0 and 1", value=self.budget, remedy="0.02 is common")
 
-    def allows(self, tensor: str, codec: str) -> bool:
+    def allows(self, tensor: str, codec: str, parameters: Mapping[str, str]) -> bool:
         """Whether the measured loss is within the budget."""
-        loss = self.losses.get((tensor, codec), -math.inf if self.unmeasured else math.inf)
+        loss = self.losses.get(codec_key(tensor, codec, parameters), -math.inf if self.unmeasured else math.inf)
         return loss <= self.budget

@@ -29,7 +29,8 @@ class CodecSize:
 
     applies_to: every tensor, floating point ones, or pictures (an input that declares preprocessing, sent as a file).
     parameters: what both sides must agree on. provenance: where the ratio comes from. tensor: the only one that this is
-    about, "" for any; what was measured on a tensor stands before what holds for any.
+    about, "" for any; what was measured on a tensor stands before what holds for any. spread: the standard deviation of
+    one item's bytes, as a share of the mean.
     """
 
     codec: str
@@ -40,9 +41,10 @@ class CodecSize:
     fixed_bytes: int = 0
     parameters: Mapping[str, str] = field(default_factory=dict, hash=False)
     tensor: str = ""
+    spread: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.ratio < 1e6 or self.fixed_bytes < 0:
+        if not (0.0 <= self.ratio < 1e6 and 0.0 <= self.spread < 1e6) or self.fixed_bytes < 0:
             raise InvalidInput(f"size of codec {self.codec!r}", "must be zero or more", value=self.ratio)
 
     def wire_bytes(self, tensor_bytes: int) -> int:
@@ -81,7 +83,8 @@ class CodecQuote:
 
     def named(self, tensor: str) -> TensorCodec:
         """The codec of `tensor` in a plan."""
-        return TensorCodec(tensor, self.size.codec, self.size.parameters, self.wire_bytes)
+        spread_bytes = round(self.size.spread * self.wire_bytes)
+        return TensorCodec(tensor, self.size.codec, self.size.parameters, self.wire_bytes, spread_bytes)
 
 
 def sizes_allowed(sizes: Iterable[CodecSize], *, lossless: bool) -> tuple[CodecSize, ...]:

@@ -213,7 +213,7 @@ class _Builder:
         rates = (self.edge.codec_rates, self.cloud.codec_rates)
         accuracy = self.costing.accuracy
         if accuracy is not None:
-            sizes = tuple(size for size in sizes if size.lossless or accuracy.allows(tensor.name, size.codec))
+            sizes = tuple(s for s in sizes if s.lossless or accuracy.allows(tensor.name, s.codec, s.parameters))
         quotes = quotes_for(tensor, sizes, rates, self.link.uplink_bps, picture=picture, batch=self.costing.batch)
         return tuple(quote.loaded(self.costing.edge_load, self.costing.cloud_load) for quote in quotes)
 

@@ -85,7 +85,8 @@ def _model(exported: ExportedProgram, spec: ModelSpec) -> TorchModel:
         captured = capture(exported, spec.input_names)
     interface = _interface(captured, spec, exported)
     flops = count_flops(captured.program, captured.weights)
-    return TorchModel(captured.program, captured.weights, interface, flops, spec.calibration)
+    groups = tuple(spec.calibration_groups)
+    return TorchModel(captured.program, captured.weights, interface, flops, spec.calibration, groups)
 
 
 def _interface(captured: Captured, spec: ModelSpec, exported: ExportedProgram) -> Interface:

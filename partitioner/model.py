@@ -18,13 +18,14 @@ from partitioner.weights import contiguous_form, stride_order
 if TYPE_CHECKING:
     from partitioner.onnx_form import OnnxForm
 
-__all__ = ["Model", "Segments", "check_interface", "contents_digest"]
+__all__ = ["Model", "Segments", "check_groups", "check_interface", "contents_digest"]
 
 
 class Model(Protocol):
     """A model as data, ready to be cut: a `TorchModel` of ATen operators or an `OnnxModel` of ONNX ones.
 
-    calibration: one tensor for each input that stand for real traffic, may be empty.
+    calibration: one tensor for each input that stand for real traffic, may be empty. calibration_groups: the source of
+    each of its items where several share one, else empty.
     """
 
     @property
@@ -38,6 +39,10 @@ class Model(Protocol):
     @property
     def calibration(self) -> tuple[torch.Tensor, ...]:
         """Items [count, ...] for each input, or nothing."""
+
+    @property
+    def calibration_groups(self) -> tuple[int, ...]:
+        """The source of each calibration item, or nothing."""
 
     @property
     def graph(self) -> ModelGraph:
@@ -91,6 +96,16 @@ def check_interface(interface: Interface, inputs: tuple[str, ...], outputs: tupl
     if len(interface.outputs) != len(outputs):
         problem = f"names {len(interface.outputs)} outputs, the model has {len(outputs)}"
         raise InvalidModel("output names", problem, remedy="name every output once, in order")
+
+
+def check_groups(calibration: tuple[torch.Tensor, ...], groups: tuple[int, ...]) -> None:
+    """Raise InvalidModel unless there are no groups, or one for each calibration item."""
+    items = len(calibration[0]) if calibration else 0
+    if groups and len(groups) != items:
+        remedy = "name the source of every item, or of none"
+        raise InvalidModel(
+            "calibration_groups", f"must be as many as the {items} items", value=len(groups), remedy=remedy
+        )
 
 
 def _raw_bytes(tensor: torch.Tensor) -> memoryview:

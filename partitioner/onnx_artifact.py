@@ -25,6 +25,7 @@ def onnx_model_from_data(
     weights: Mapping[str, torch.Tensor],
     interface: Interface,
     calibration: tuple[torch.Tensor, ...],
+    calibration_groups: tuple[int, ...] = (),
 ) -> OnnxModel:
     """The model of such a graph file; as untrusted as any. Raises InvalidModel naming the fault."""
     if data.keys() != {"format", "onnx", "types"}:
@@ -40,4 +41,4 @@ def onnx_model_from_data(
     values = {v.name for v in proto.graph.input} | {name for node in proto.graph.node for name in node.output if name}
     if types.keys() != values:
         raise InvalidModel("graph", "does not say the type of every value", remedy=_REMEDY)
-    return OnnxModel(proto, weights, types, interface, calibration)
+    return OnnxModel(proto, weights, types, interface, calibration, calibration_groups)

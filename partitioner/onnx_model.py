@@ -12,7 +12,7 @@ import torch
 from google.protobuf import json_format
 
 from partitioner.graph import ModelGraph
-from partitioner.model import check_interface, contents_digest
+from partitioner.model import check_groups, check_interface, contents_digest
 from partitioner.onnx_form import OnnxForm
 from partitioner.onnx_graph import onnx_graph
 from partitioner.onnx_session import OnnxSession
@@ -36,6 +36,7 @@ class OnnxModel:
     types: Mapping[str, TensorType]
     interface: Interface
     calibration: tuple[torch.Tensor, ...] = ()
+    calibration_groups: tuple[int, ...] = ()
     graph: ModelGraph = field(init=False)
     digest: str = field(init=False)
     onnx_form: OnnxForm = field(init=False, repr=False)
@@ -44,6 +45,7 @@ class OnnxModel:
     def __post_init__(self) -> None:
         graph = onnx_graph(self.proto, self.weights, self.types)
         check_interface(self.interface, graph.inputs, graph.outputs)
+        check_groups(self.calibration, self.calibration_groups)
         values = {name: name for name in graph.tensors}
         object.__setattr__(self, "graph", graph)
         object.__setattr__(self, "digest", contents_digest(self.structure(), self.interface, self.weights))

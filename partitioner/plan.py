@@ -13,10 +13,22 @@ from typing import Any, Literal, Protocol
 from isthmus.errors import InvalidPlan
 from partitioner.plain_json import STRICT, canonical_json, read_json
 
-__all__ = ["InputForm", "Plan", "PlanKind", "Prediction", "TensorCodec", "WireTensor", "wire_digest"]
+__all__ = [
+    "CodecKey",
+    "InputForm",
+    "Plan",
+    "PlanKind",
+    "Prediction",
+    "TensorCodec",
+    "WireTensor",
+    "codec_key",
+    "wire_digest",
+]
 
 InputForm = Literal["tensor", "bytes"]
 PlanKind = Literal["edge-only", "cloud-only", "split"]
+CodecKey = tuple[str, str, tuple[tuple[str, str], ...]]
+"""A tensor, its codec, and that codec's parameters: what a loss of accuracy is measured of."""
 
 _DIGEST_DIGITS = 16
 
@@ -32,20 +44,35 @@ class WireTensor(Protocol):
     def parameters(self) -> Mapping[str, str]: ...
 
 
+def codec_key(tensor: str, codec: str, parameters: Mapping[str, str]) -> CodecKey:
+    """The key of `tensor` in that codec with those parameters."""
+    return tensor, codec, tuple(sorted(parameters.items()))
+
+
 @dataclass(frozen=True, slots=True)
 class TensorCodec:
-    """How one tensor crosses. bytes: expected on the wire at batch 1. parameters: sorted, and part of the digest."""
+    """How one tensor crosses. parameters: sorted, and part of the digest.
+
+    bytes: expected on the wire at batch 1. spread_bytes: by how much one item differs from that (standard deviation of
+    the items that were measured); 0 where all are alike or nobody measured.
+    """
 
     __pydantic_config__ = STRICT
     tensor: str
     codec: str
     parameters: Mapping[str, str] = field(default_factory=dict, hash=False)
     bytes: int = 0
+    spread_bytes: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "parameters", dict(sorted(self.parameters.items())))
-        if self.bytes < 0:
-            raise InvalidPlan(f"bytes of {self.tensor!r}", "cannot be negative", value=self.bytes)
+        if min(self.bytes, self.spread_bytes) < 0:
+            raise InvalidPlan(f"bytes of {self.tensor!r}", "cannot be negative", value=(self.bytes, self.spread_bytes))
+
+    @property
+    def key(self) -> CodecKey:
+        """What a loss of accuracy is measured of."""
+        return codec_key(self.tensor, self.codec, self.parameters)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from isthmus.errors import InvalidPlan
@@ -72,7 +72,7 @@ def make_plan(
         edge_engine=setting.edge.engine,
         cloud_engine=setting.cloud.engine,
         predicted=_predict(costs, edge_ops, crossing),
-        provenance=provenance_of(model, setting),
+        provenance=provenance_of(model, setting, crossing.boundary),
     )
 
 
@@ -108,16 +108,22 @@ def _predict(costs: ModelCosts, edge_ops: frozenset[str], crossing: Crossing) ->
     )
 
 
-def provenance_of(model: ModelFacts, setting: Setting) -> Mapping[str, str]:
-    """Where every number of the prediction comes from, one line each."""
-    costing = setting.costing
+def provenance_of(model: ModelFacts, setting: Setting, crossing: Iterable[str] = ()) -> Mapping[str, str]:
+    """Where every number of the prediction comes from, one line each. crossing: the tensors whose own codec sizes are
+    of interest.
+    """
+    costing, tensors = setting.costing, set(crossing)
     facts = {
         "edge": _device_line(model, setting.edge),
         "cloud": _device_line(model, setting.cloud),
         "link": str(setting.link),
         "batch": str(costing.batch),
         "accuracy": "lossless" if costing.lossless else "lossy codecs allowed, accuracy not measured",
-        **{f"codec {size.codec}": f"ratio {size.ratio:g}, {size.provenance}" for size in costing.codecs},
+        **{
+            " ".join(filter(None, ("codec", size.codec, size.tensor))): f"ratio {size.ratio:.4g}, {size.provenance}"
+            for size in costing.codecs
+            if not size.tensor or size.tensor in tensors
+        },
     }
     if costing.form == "bytes":
         facts["file"] = f"{costing.file.size_bytes} bytes, {costing.file.pixels} pixels expected"

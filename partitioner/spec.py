@@ -112,7 +112,8 @@ class ModelSpec:
     """What a user's factory may return: a module with example inputs (batch first, any batch size), and names.
 
     preprocessing and labels are keyed by input and output name. calibration: one tensor for each input, [items, ...],
-    that stand for real traffic; codecs are calibrated and judged on them.
+    that stand for real traffic; codecs are calibrated and judged on them. calibration_groups: the source of each item
+    (the photo that a crop was taken from), where several share one; how sure an accuracy is depends on the sources.
     """
 
     module: nn.Module
@@ -123,6 +124,7 @@ class ModelSpec:
     preprocessing: Mapping[str, ImagePreprocessing] = field(default_factory=dict)
     labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     calibration: tuple[Tensor, ...] = ()
+    calibration_groups: tuple[int, ...] = ()
 
 
 def _interface(data: Mapping[str, Any]) -> Interface:

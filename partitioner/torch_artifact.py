@@ -35,6 +35,7 @@ def torch_model_from_data(
     stored: Mapping[str, torch.Tensor],
     interface: Interface,
     calibration: tuple[torch.Tensor, ...],
+    calibration_groups: tuple[int, ...] = (),
 ) -> TorchModel:
     """The model of such a graph file. stored: the weights' contiguous forms. Raises InvalidModel naming the fault."""
     if data.keys() != {"format", "program", "flops", "stride_orders"} or not isinstance(data["stride_orders"], dict):
@@ -42,7 +43,7 @@ def torch_model_from_data(
     program = program_from_data(data["program"])
     check_operators(program)
     weights = _weights(stored, program, data["stride_orders"])
-    return TorchModel(program, weights, interface, read_flops(data["flops"]), calibration)
+    return TorchModel(program, weights, interface, read_flops(data["flops"]), calibration, calibration_groups)
 
 
 def read_flops(data: Any) -> dict[str, tuple[int, int]]:

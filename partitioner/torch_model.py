@@ -13,7 +13,7 @@ from torch import fx
 from partitioner.derive_graph import derive_graph
 from partitioner.graph import ModelGraph
 from partitioner.lowering import lower
-from partitioner.model import check_interface, contents_digest
+from partitioner.model import check_groups, check_interface, contents_digest
 from partitioner.program import Program
 from partitioner.program_json import program_to_data
 from partitioner.segments import Segments, split
@@ -38,12 +38,14 @@ class TorchModel:
     interface: Interface
     flops: Mapping[str, tuple[int, int]]
     calibration: tuple[torch.Tensor, ...] = ()
+    calibration_groups: tuple[int, ...] = ()
     graph: ModelGraph = field(init=False)
     digest: str = field(init=False)
     whole: TorchSegment = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         check_interface(self.interface, self.program.inputs, self.program.outputs)
+        check_groups(self.calibration, self.calibration_groups)
         object.__setattr__(self, "graph", derive_graph(self.program, self.flops))
         object.__setattr__(self, "digest", contents_digest(self.structure(), self.interface, self.weights))
         object.__setattr__(self, "whole", self._segment(self.program.inputs, self.program.outputs))

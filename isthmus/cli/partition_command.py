@@ -35,10 +35,12 @@ from isthmus.errors import InvalidInput
 from isthmus.units import format_bandwidth, format_duration
 
 if TYPE_CHECKING:
+    from isthmus.planning import Planner
+    from nodes.measure.codec_survey import SurveyRow
     from partitioner.link import Link
     from partitioner.model import Model
     from partitioner.partition import BestPlan
-    from partitioner.plan import Plan
+    from partitioner.plan import Plan, TensorCodec
     from partitioner.setting import Setting
 
 __all__ = ["partition"]
@@ -93,23 +95,34 @@ def partition(
         _emit(found.to_json(), frontier_lines(found, link.rtt_s), output, as_json)
         return
     best = planner.best(objective)
-    _draw(loaded, setting, best.plan, picture, report)
+    if picture is not None:
+        _draw(loaded, setting, best.plan, picture)
+    if report is not None:
+        _report(planner, best.plan, report)
     others = [plan for plan in planner.others() if plan.plan_id != best.plan.plan_id]
     lines = [f"* {_line(best.plan)}", *(f"  {_line(plan)}" for plan in others), _verdict(best, link)]
     _emit(best.plan.to_json(), lines, output, as_json)
 
 
-def _draw(model: Model, setting: Setting, plan: Plan, picture: Path | None, report: Path | None) -> None:
+def _draw(model: Model, setting: Setting, plan: Plan, picture: Path) -> None:
     from partitioner.picture import cut_picture
     from partitioner.plan_op_times import plan_op_seconds
 
-    if picture is not None:
-        seconds = plan_op_seconds(model, setting, plan.edge_ops)
-        write_output(picture, cut_picture(model.graph, plan, op_seconds=seconds), "--picture")
-    if report is not None:
-        from isthmus.report import report_of, report_page
+    seconds = plan_op_seconds(model, setting, plan.edge_ops)
+    write_output(picture, cut_picture(model.graph, plan, op_seconds=seconds), "--picture")
 
-        write_output(report, report_page(report_of(model, setting, plan)), "--report")
+
+def _report(planner: Planner, plan: Plan, report: Path) -> None:
+    """Under an accuracy budget with every codec at the frontier's cuts, which takes a minute or two."""
+    from isthmus.report import report_of, report_page
+
+    budget, setting = planner.accuracy_budget, planner.given
+    surveyed: tuple[SurveyRow, ...] = ()
+    if budget is not None and not setting.costing.constraints.has_budget:
+        setting = planner.frontier_setting
+        surveyed = planner.survey()
+    page = report_page(report_of(planner.model, setting, plan, surveyed, budget))
+    write_output(report, page, "--report")
 
 
 def _emit(text: str, lines: Iterable[str], output: Path | None, as_json: bool) -> None:
@@ -117,12 +130,17 @@ def _emit(text: str, lines: Iterable[str], output: Path | None, as_json: bool) -
     print(text if as_json else "\n".join(lines), end="" if as_json else "\n")
 
 
+def _bytes(tensor: TensorCodec) -> str:
+    return f"{tensor.bytes} ± {tensor.spread_bytes} B" if tensor.spread_bytes else f"{tensor.bytes} B"
+
+
 def _verdict(best: BestPlan, link: Link) -> str:
+    provenance = best.plan.provenance
     over = f"over {format_bandwidth(link.uplink_bps)}, round trip {format_duration(link.rtt_s)}"
-    return f"{best.plan.provenance['objective']} {over}; gap {best.plan.provenance['gap']}"
+    return f"accuracy: {provenance['accuracy']}; {provenance['objective']} {over}; gap {provenance['gap']}"
 
 
 def _line(plan: Plan) -> str:
-    crossing = ", ".join(f"{t.tensor} as {t.codec} ({t.bytes} B)" for t in plan.boundary) or "nothing crosses"
+    crossing = ", ".join(f"{t.tensor} as {t.codec} ({_bytes(t)})" for t in plan.boundary) or "nothing crosses"
     total_ms = plan.predicted.total_s * 1e3 if plan.predicted is not None else float("nan")
     return f"{plan.kind:10} {total_ms:9.2f} ms  {len(plan.edge_ops)} ops on the edge; {crossing}"

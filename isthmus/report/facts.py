@@ -6,13 +6,13 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from isthmus.errors import InfeasibleCut, InvalidInput, InvalidPlan
+from nodes.measure.codec_survey import SurveyRow
 from partitioner.condition import Condition
 from partitioner.cost_model import ModelFacts
 from partitioner.frontier import Frontier, frontier_of
 from partitioner.menu import Menu, menu_of
 from partitioner.partition import partition_graph, plans_to_compare
 from partitioner.plan import InputForm, Plan
-from partitioner.plan_table import PlanEntry
 from partitioner.setting import Setting
 
 __all__ = ["Chapter", "Report", "chapter_of", "report_of"]
@@ -23,7 +23,8 @@ class Chapter:
     """One question about one input form, and its answers.
 
     plan: the chosen one. others: what it is compared with. frontier, menu: None where `why_none` says why.
-    measured: plans whose accuracy may have been measured.
+    surveyed: the codecs that were measured at the frontier's cuts, none where nobody did. budget: what the plan's
+    codecs may lose; None where nobody set one.
     """
 
     setting: Setting
@@ -32,7 +33,8 @@ class Chapter:
     frontier: Frontier | None
     menu: Menu | None
     why_none: str = ""
-    measured: tuple[PlanEntry, ...] = ()
+    surveyed: tuple[SurveyRow, ...] = ()
+    budget: float | None = None
 
     @property
     def condition(self) -> Condition:
@@ -58,7 +60,7 @@ class Report:
                 raise InvalidPlan("report", "is about another model than its plan", value=chapter.plan.model)
 
 
-def chapter_of(model: ModelFacts, setting: Setting, plan: Plan, measured: tuple[PlanEntry, ...] = ()) -> Chapter:
+def chapter_of(model: ModelFacts, setting: Setting, plan: Plan) -> Chapter:
     """The chapter about `plan`, with the plans it is compared with, the frontier of `setting` and its menu.
 
     Where no frontier can be made (limits that it cannot keep), the chapter says why.
@@ -67,13 +69,22 @@ def chapter_of(model: ModelFacts, setting: Setting, plan: Plan, measured: tuple[
     try:
         frontier = frontier_of(model, setting)
     except InvalidInput as error:
-        return Chapter(setting, plan, others, None, None, str(error), measured)
-    return Chapter(setting, plan, others, frontier, menu_of(frontier), measured=measured)
+        return Chapter(setting, plan, others, None, None, str(error))
+    return Chapter(setting, plan, others, frontier, menu_of(frontier))
 
 
-def report_of(model: ModelFacts, setting: Setting, plan: Plan) -> Report:
-    """The report about `plan`; where requests may bring the other input form too, with the best plan for that one."""
-    chapters = [chapter_of(model, setting, plan)]
+def report_of(
+    model: ModelFacts,
+    setting: Setting,
+    plan: Plan,
+    surveyed: tuple[SurveyRow, ...] = (),
+    budget: float | None = None,
+) -> Report:
+    """The report about `plan`; where requests may bring the other input form too, with the best plan for that one.
+
+    surveyed, budget: see `Chapter`; they go to the first one.
+    """
+    chapters = [replace(chapter_of(model, setting, plan), surveyed=surveyed, budget=budget)]
     if any(spec.preprocessing is not None for spec in model.interface.inputs):
         form: InputForm = "tensor" if plan.form == "bytes" else "bytes"
         other = replace(setting, costing=replace(setting.costing, form=form))

@@ -107,7 +107,8 @@ def _assumed(setting: Setting) -> Iterator[tuple[str, str]]:
     if rules:
         yield "kept to", "; ".join(rules)
     for size in sizes_allowed(costing.codecs, lossless=costing.lossless):
-        if size.applies_to == "picture" and costing.form != "bytes":
+        # What was measured of one tensor stands in the accuracy section.
+        if size.tensor or (size.applies_to == "picture" and costing.form != "bytes"):
             continue
         fixed = f" + {format_size(size.fixed_bytes)}" if size.fixed_bytes else ""
         yield f"codec {size.codec}", f"{size.ratio:g} of the tensor's bytes{fixed}; {size.provenance}"

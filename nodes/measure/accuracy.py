@@ -7,20 +7,16 @@ from typing import Literal
 
 import torch
 
-from isthmus.errors import InvalidModel
 from nodes.codecs.base import Codec
 from nodes.codecs.factory import codec
-from nodes.measure.answer_quality import AnswerQuality, answer_quality
-from nodes.sample_inputs import calibration_batches
+from nodes.measure.answer_quality import AnswerQuality
+from nodes.measure.calibration_items import CalibrationRuns, accuracy_of
 from partitioner.model import Model
 from partitioner.plan_table import Accuracy
-from partitioner.segments import Segments
 
 __all__ = ["Metric", "agreement", "measure_accuracy", "measure_quality"]
 
 Metric = Literal["top1_agreement", "cosine"]
-
-_BATCH = 8
 
 
 def measure_accuracy(model: Model, edge_ops: Iterable[str], codecs: Mapping[str, str | Codec]) -> Accuracy:
@@ -30,9 +26,7 @@ def measure_accuracy(model: Model, edge_ops: Iterable[str], codecs: Mapping[str,
     cosine similarity otherwise, its mean over the calibration items. Runs eager on the calling thread.
     Raises InvalidModel without calibration inputs, InvalidPlan when `edge_ops` is not a cut.
     """
-    found = measure_quality(model, edge_ops, codecs).agreement
-    metric: Metric = "top1_agreement" if model.interface.outputs[0].labels else "cosine"
-    return Accuracy(metric, found.value, found.n)
+    return accuracy_of(measure_quality(model, edge_ops, codecs))
 
 
 def measure_quality(
@@ -43,19 +37,13 @@ def measure_quality(
     groups: Sequence[int] | None = None,
     truth: torch.Tensor | None = None,
 ) -> AnswerQuality:
-    """The same with everything that can be said of the answers; see `answer_quality` for `groups` and `truth`."""
-    inputs = model.calibration
-    if not inputs or len(inputs[0]) == 0:
-        raise InvalidModel("calibration", "is empty", remedy="give the ModelSpec some calibration inputs")
-    segments = model.split(edge_ops)
+    """The same with everything that can be said of the answers; see `answer_quality` for `groups` and `truth`.
+
+    Without `groups`, the model's own say which items come from one source.
+    """
+    items = CalibrationRuns(model, groups).at(edge_ops)
     made = {name: codec(given) if isinstance(given, str) else given for name, given in codecs.items()}
-    whole, other = [], []
-    for items in calibration_batches(inputs, _BATCH):
-        with torch.inference_mode():
-            whole.append(model(*items)[0])
-            other.append(_through(segments, made, items)[0])
-    classes = bool(model.interface.outputs[0].labels)
-    return answer_quality(torch.cat(whole), torch.cat(other), classes=classes, groups=groups, truth=truth)
+    return items.quality({name: items.crossed(name, one).values for name, one in made.items()}, truth)
 
 
 def agreement(metric: Metric, whole: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
@@ -64,15 +52,3 @@ def agreement(metric: Metric, whole: torch.Tensor, other: torch.Tensor) -> torch
     if metric == "top1_agreement":
         return (whole.argmax(1) == other.argmax(1)).float()
     return torch.cosine_similarity(whole, other)
-
-
-def _through(
-    segments: Segments, codecs: Mapping[str, Codec], items: tuple[torch.Tensor, ...]
-) -> tuple[torch.Tensor, ...]:
-    made = segments.prefix(*items)
-    crossed = []
-    for name, tensor in zip(segments.boundary, made, strict=False):
-        chosen = codecs.get(name)
-        crossed.append(tensor if chosen is None else chosen.decode(chosen.encode(name, tensor)))
-    outputs: tuple[torch.Tensor, ...] = segments.suffix(*crossed, *made[len(crossed) :])
-    return outputs

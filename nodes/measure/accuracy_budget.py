@@ -1,64 +1,195 @@
-"""Plans that keep an accuracy budget: measure the codecs that the solver wants to use, take away what loses too much.
+"""Plans that keep an accuracy budget, each tensor in the codec that suits it, calibrated ones included.
 
-Each (tensor, codec) is measured alone, and each finished plan as a whole; a plan over the budget is solved again
-without its worst codec. That last step is a heuristic: codecs that are harmless alone may add up in more ways than one.
+A calibration costs seconds, so only what could win is calibrated: what nobody measured yet is taken to be about as good
+as on the nearest tensor that was, the solver says which tensors it would then use, those are measured, and so on
+until it uses nothing else. A finished plan is measured as a whole; one over the budget is solved again without its
+worst codec. That last step is a heuristic: codecs that are harmless alone may add up in more ways than one.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from nodes.measure.accuracy import measure_accuracy
+from isthmus.errors import InvalidModel
+from nodes.codecs.factory import LOSSLESS_CODEC_NAMES, codec
+from nodes.codecs.transform import TransformCodec
+from nodes.measure.calibration_items import CalibrationRuns, accuracy_of
+from nodes.measure.codec_sizes import MeasuredCodec, lossy_codecs, measured_codec, takes_transform
 from partitioner.accuracy_rule import AccuracyTable
 from partitioner.codec_choice import CodecSize
+from partitioner.cost_model import Costing
+from partitioner.graph import TensorInfo
 from partitioner.model import Model
-from partitioner.plan import Plan
+from partitioner.plan import CodecKey, Plan, TensorCodec
+from partitioner.plan_table import Accuracy
 
-__all__ = ["accuracy_table"]
+__all__ = ["AccuracyBudget"]
 
-_Pair = tuple[str, str]
+FIRST_RATIO = 0.08
+"""Of a tensor's bytes: what a transform codec may reach where none was calibrated yet. It made 0.1 to 0.12 of
+efficientnet-lite0's and MiniLM's hidden states."""
+
+_HOPE = 0.9  # of what it reached on the nearest tensor, if that has another shape
+_LOSSLESS = ("zstd", "lz4")
+Solve = Callable[[Costing], Sequence[Plan]]
+"""The plans that a solver takes under a costing."""
+
+_Whole = tuple[frozenset[str], tuple[CodecKey, ...]]
 
 
-def accuracy_table(
-    model: Model, solve: Callable[[AccuracyTable], Sequence[Plan]], codecs: Iterable[CodecSize], budget: float
-) -> AccuracyTable:
-    """The table under which all plans of `solve` keep to `budget`, as measured on the calibration inputs.
+@dataclass(frozen=True, slots=True)
+class _Findings:
+    """What was measured: codecs by tensor, the loss of each alone, and of plans as a whole."""
 
-    Only what plans really use is measured. Without calibration inputs no lossy codec is allowed.
-    Raises InvalidInput for a budget outside 0 to 1.
+    codecs: dict[str, tuple[MeasuredCodec, ...]]
+    losses: dict[CodecKey, float]
+    wholes: dict[_Whole, Accuracy]
+
+
+class AccuracyBudget:
+    """The most that lossy codecs may lose of a model's answers, as measured on its calibration inputs."""
+
+    def __init__(self, model: Model, budget: float) -> None:
+        """Raises InvalidInput for a budget outside 0 to 1."""
+        self._table = AccuracyTable(budget, {})
+        self._model = model
+        self._runs = CalibrationRuns(model) if model.calibration else None
+        self._found = _Findings({}, {}, {})
+        self._places = {op.name: place for place, op in enumerate(model.graph.ops)}
+
+    def keep(self, costing: Costing, solve: Solve, nominate: Solve | None = None) -> Costing:
+        """`costing` with the codecs as measured, under which all plans of `solve` keep to the budget.
+
+        nominate: says what is worth measuring, where that is less than all plans of `solve`. Without calibration inputs
+        no lossy codec is allowed.
+        """
+        if self._runs is None:
+            return replace(costing, accuracy=self._table)
+        while True:
+            if self._learn(costing, (nominate or solve)(self._hopeful(costing))):
+                continue
+            kept = self._measured(costing)
+            refused = [self._refuse(plan) for plan in solve(kept)]  # each plan by itself: all are measured in any case
+            if not any(refused):
+                return kept
+
+    def codecs_at(self, edge_ops: Sequence[str]) -> Mapping[str, tuple[MeasuredCodec, ...]]:
+        """The codecs of every floating tensor that crosses there: lossless ones, and those that alone keep the budget.
+
+        Empty without calibration inputs. Takes seconds a tensor, once.
+        """
+        if self._runs is None:
+            return {}
+        tensors = self._model.graph.tensors
+        crossing = [name for name in self._model.graph.boundary(edge_ops) if _is_floating(tensors[name])]
+        for name in crossing:
+            if name not in self._found.codecs:
+                self._measure(name, edge_ops)
+        return {name: self._found.codecs[name] for name in crossing}
+
+    def accuracy(self, plan: Plan) -> Accuracy | None:
+        """Of a plan as a whole; None for a lossless one. Raises InvalidModel without calibration inputs."""
+        lossy = _lossy(plan)
+        if not lossy:
+            return None
+        if self._runs is None:
+            raise InvalidModel("calibration", "is empty", remedy="give the ModelSpec some calibration inputs")
+        key = frozenset(plan.edge_ops), tuple(tensor.key for tensor in lossy)
+        if key not in self._found.wholes:
+            items = self._runs.at(plan.edge_ops)
+            made = {tensor.tensor: codec(tensor.codec, tensor.parameters) for tensor in lossy}
+            changed = {name: items.crossed(name, one).values for name, one in made.items()}
+            self._found.wholes[key] = accuracy_of(items.quality(changed))
+        return self._found.wholes[key]
+
+    # ---- what the solver is told -------------------------------------------------------------------------------
+
+    def _measured(self, costing: Costing) -> Costing:
+        sizes = [one.size for codecs in self._found.codecs.values() for one in codecs]
+        table = replace(self._table, losses=dict(self._found.losses))
+        return replace(costing, codecs=(*costing.codecs, *sizes), lossless=False, accuracy=table)
+
+    def _hopeful(self, costing: Costing) -> Costing:
+        """The same with what nobody measured yet allowed."""
+        known = self._measured(costing)
+        table = AccuracyTable(self._table.budget, dict(self._found.losses), unmeasured=True)
+        return replace(known, codecs=(*known.codecs, *self.hopes()), accuracy=table)
+
+    def hopes(self) -> Iterator[CodecSize]:
+        """A size of the transform codec for each tensor that could take one and was not calibrated yet."""
+        reached = self._reached()
+        for tensor in self._model.graph.tensors.values():
+            if tensor.name not in self._found.codecs and takes_transform(tensor):
+                place = self._place(tensor.producer)
+                nearest = min(reached, key=lambda one: abs(one - place), default=None)
+                ratio = FIRST_RATIO if nearest is None else _hoped(tensor, *reached[nearest])
+                said = "hoped for: not calibrated"
+                yield CodecSize(TransformCodec.name, ratio, False, said, applies_to="floating", tensor=tensor.name)
+
+    def _reached(self) -> Mapping[int, tuple[TensorInfo, float]]:
+        """Each tensor with a calibrated transform codec, and its ratio, by place."""
+        tensors = self._model.graph.tensors
+        return {
+            self._place(tensors[one.tensor].producer): (tensors[one.tensor], one.size.ratio)
+            for codecs in self._found.codecs.values()
+            for one in codecs
+            if one.codec.name == TransformCodec.name
+        }
+
+    def _place(self, producer: str | None) -> int:
+        return -1 if producer is None else self._places[producer]
+
+    # ---- what is measured --------------------------------------------------------------------------------------
+
+    def _learn(self, costing: Costing, plans: Sequence[Plan]) -> bool:
+        """Measure the tensors that `plans` would code with losses and nobody measured yet; whether there were any."""
+        lossy = {size.codec for size in costing.codecs if not size.lossless} | {TransformCodec.name}
+        new: dict[str, Plan] = {}
+        for plan in plans:
+            for tensor in plan.boundary:
+                if tensor.codec in lossy and tensor.tensor not in self._found.codecs:
+                    new.setdefault(tensor.tensor, plan)
+        for name, plan in new.items():
+            self._measure(name, plan.edge_ops)
+            # A codec that was not found to keep the budget loses too much, under whatever parameters it was assumed.
+            assumed = {(name, one, ()): math.inf for one in lossy}
+            self._found.losses.update({key: loss for key, loss in assumed.items() if key not in self._found.losses})
+        return bool(new)
+
+    def _measure(self, tensor: str, edge_ops: Sequence[str]) -> None:
+        """All codecs of `tensor` at that cut; its share of the budget is that of one of several."""
+        assert self._runs is not None
+        items = self._runs.at(edge_ops)
+        sharing = sum(takes_transform(self._model.graph.tensors[name]) for name in items.segments.boundary)
+        found = [measured_codec(items, tensor, codec(name)) for name in _LOSSLESS]
+        found += lossy_codecs(self._runs, items, tensor, self._table.budget / max(1, sharing))
+        self._found.codecs[tensor] = tuple(found)
+        self._found.losses.update({one.key: one.loss for one in found})
+        cut = frozenset(edge_ops)
+        self._found.wholes.update({(cut, (one.key,)): accuracy_of(one.quality) for one in found if one.quality})
+
+    def _refuse(self, plan: Plan) -> bool:
+        """Forbid the worst codec of a plan that loses more than the budget as a whole; whether it did."""
+        found = self.accuracy(plan)
+        if found is None or 1.0 - found.value <= self._table.budget:
+            return False
+        worst = max(_lossy(plan), key=lambda tensor: self._found.losses[tensor.key])
+        self._found.losses[worst.key] = math.inf
+        return True
+
+
+def _hoped(tensor: TensorInfo, known: TensorInfo, ratio: float) -> float:
+    """Of `tensor`, where the nearest that was calibrated reached `ratio`. Of one shape are those before and after a
+    normalisation or a sum, of which one is as good as the other.
     """
-    losses: dict[_Pair, float] = {}
-    if not model.calibration:
-        return AccuracyTable(budget, losses)
-    lossy = {size.codec for size in codecs if not size.lossless}
-    while True:
-        plans = solve(AccuracyTable(budget, losses, unmeasured=True))
-        measured = [_measure_pairs(model, plan, lossy, losses) for plan in plans]
-        if any(measured):
-            continue
-        if not any(_refuse(model, plan, lossy, losses, budget) for plan in plans):
-            return AccuracyTable(budget, losses)
+    return ratio if tensor.shape == known.shape else _HOPE * ratio
 
 
-def _lossy_pairs(plan: Plan, lossy: set[str]) -> list[_Pair]:
-    return [(tensor.tensor, tensor.codec) for tensor in plan.boundary if tensor.codec in lossy]
+def _lossy(plan: Plan) -> list[TensorCodec]:
+    return [tensor for tensor in plan.boundary if tensor.codec not in LOSSLESS_CODEC_NAMES]
 
 
-def _measure_pairs(model: Model, plan: Plan, lossy: set[str], losses: dict[_Pair, float]) -> bool:
-    """Measure what is new in `plan`, each pair alone; whether there was any."""
-    new = [pair for pair in _lossy_pairs(plan, lossy) if pair not in losses]
-    losses.update({pair: 1.0 - measure_accuracy(model, plan.edge_ops, dict([pair])).value for pair in new})
-    return bool(new)
-
-
-def _refuse(model: Model, plan: Plan, lossy: set[str], losses: dict[_Pair, float], budget: float) -> bool:
-    """Forbid the worst codec of a plan that loses more than the budget as a whole; whether it did.
-
-    With one lossy codec the whole is what was measured alone.
-    """
-    pairs = _lossy_pairs(plan, lossy)
-    if len(pairs) < 2 or 1.0 - measure_accuracy(model, plan.edge_ops, dict(pairs)).value <= budget:
-        return False
-    losses[max(pairs, key=lambda pair: losses[pair])] = math.inf
-    return True
+def _is_floating(tensor: TensorInfo) -> bool:
+    return tensor.dtype.startswith(("float", "bfloat"))

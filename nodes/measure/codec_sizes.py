@@ -1,93 +1,164 @@
-"""What the codecs make of a cut's tensors, measured on the model's calibration inputs: ratios for the solver.
+"""What the codecs make of a cut's tensors, measured on the model's calibration inputs: sizes and losses for the solver.
 
-A model without calibration inputs has no measured sizes, and the solver keeps to its assumed ones.
+A loss is measured of each codec alone, the other tensors crossing as they are. Of the codecs that are calibrated, each
+is made for the budget that is given.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from isthmus.errors import InvalidInput
 from nodes.codecs.base import Codec
-from nodes.codecs.factory import CALIBRATED_CODEC_NAMES, CODEC_NAMES, LOSSLESS_CODEC_NAMES, codec
+from nodes.codecs.factory import codec
+from nodes.codecs.linear import LINEAR_BITS
+from nodes.codecs.transform import TransformCodec
 from nodes.codecs.transform_table import channel_grid
-from nodes.measure.sensitivity import boundary_gradients, boundary_tensors
-from nodes.measure.transform_calibration import CalibrationItems, calibrated_codec
-from nodes.measure.transform_fit import fit_transform
+from nodes.measure.answer_quality import AnswerQuality
+from nodes.measure.calibration_items import CalibrationItems, CalibrationRuns, Crossed
+from nodes.measure.sensitivity import boundary_gradients
+from nodes.measure.transform_calibration import LARGEST_BUDGET, calibrated_step, finer_factor
+from nodes.measure.transform_fit import TransformFit, fit_transform
 from partitioner.codec_choice import CodecSize
+from partitioner.graph import TensorInfo
 from partitioner.model import Model
+from partitioner.plan import CodecKey, TensorCodec, codec_key
 
-__all__ = ["calibrated_transforms", "measured_sizes"]
+__all__ = [
+    "CalibratedTransform",
+    "MeasuredCodec",
+    "calibrated_transform",
+    "lossy_codecs",
+    "measured_codec",
+    "takes_transform",
+]
 
 _SMALLEST_BYTES = 4096  # below, a header weighs as much and no rotation is worth its table
+_REFINEMENTS = 6
+_DRAWS = 2
 
 
-def measured_sizes(model: Model, edge_ops: Sequence[str], budget: float = 0.0) -> tuple[CodecSize, ...]:
-    """A size for each boundary tensor of the cut and each codec that takes it, from the calibration inputs, batch 1.
-
-    budget: how far answers may fall short of the whole model's; above 0, transform codecs are calibrated to it, with
-    their tables as parameters. Other lossy codecs are measured in size only: their accuracy is for `measure_accuracy`.
+@dataclass(frozen=True, slots=True, eq=False)
+class MeasuredCodec:
+    """A codec of one tensor: bytes of every calibration item's message, and the answers' quality when it alone is
+    coded (None for a lossless one).
     """
-    if not model.calibration or len(model.calibration[0]) == 0:
-        return ()
-    segments = model.split(edge_ops)
-    boundary = boundary_tensors(segments, model.calibration)
-    plain = [codec(name) for name in CODEC_NAMES if name not in CALIBRATED_CODEC_NAMES]
-    tuned = calibrated_transforms(model, edge_ops, budget) if budget > 0 else {}
-    found: list[CodecSize] = []
-    for name, values in zip(segments.boundary, boundary, strict=False):
-        takes = [one for one in plain if one.lossless or values.is_floating_point()]
-        takes += [tuned[name]] if name in tuned else []
-        found += [_size(one, name, values) for one in takes]
-    return tuple(found)
+
+    tensor: str
+    codec: Codec
+    sizes: npt.NDArray[np.int64]
+    quality: AnswerQuality | None
+    item_bytes: int
+
+    @property
+    def key(self) -> CodecKey:
+        """Tensor, codec and parameters."""
+        return codec_key(self.tensor, self.codec.name, self.codec.parameters)
+
+    @property
+    def loss(self) -> float:
+        """How far the answers fall short of perfect agreement."""
+        return 0.0 if self.quality is None else 1.0 - self.quality.agreement.value
+
+    def named(self) -> TensorCodec:
+        """The tensor in this codec, as a plan holds it."""
+        spread = round(float(self.sizes.std()))
+        return TensorCodec(self.tensor, self.codec.name, self.codec.parameters, round(float(self.sizes.mean())), spread)
+
+    @property
+    def size(self) -> CodecSize:
+        """As the solver takes it: one item at a time, as most requests are."""
+        mean = float(self.sizes.mean())
+        return CodecSize(
+            self.codec.name,
+            mean / self.item_bytes,
+            self.codec.lossless,
+            f"measured on {len(self.sizes)} calibration items",
+            applies_to="all" if self.codec.lossless else "floating",
+            parameters=self.codec.parameters,
+            tensor=self.tensor,
+            spread=float(self.sizes.std()) / mean,
+        )
 
 
-def calibrated_transforms(
-    model: Model, edge_ops: Sequence[str], budget: float, groups: Sequence[int] | None = None
-) -> Mapping[str, Codec]:
-    """The transform codec of each boundary tensor that can have one, each alone within `budget` of the answers.
+@dataclass(frozen=True, slots=True, eq=False)
+class CalibratedTransform:
+    """A learned transform, the step that keeps a budget, and the codec of that step as measured."""
 
-    groups: the source of each calibration item, where several share one. Where the suffix cannot be differentiated all
-    directions are treated alike. Runs the suffix some ten times over the calibration inputs.
+    fit: TransformFit
+    step: float
+    measured: MeasuredCodec
+
+
+def measured_codec(items: CalibrationItems, tensor: str, made: Codec) -> MeasuredCodec:
+    """`made` on `tensor` of every item."""
+    crossed = items.crossed(tensor, made)
+    return _made(items, tensor, made, crossed, None if made.lossless else items.quality({tensor: crossed.values}))
+
+
+def lossy_codecs(runs: CalibrationRuns, items: CalibrationItems, tensor: str, budget: float) -> Iterator[MeasuredCodec]:
+    """The lossy codecs of a floating tensor that keep its answers within `budget`: the transform, if it takes one, int8
+    and the narrowest of its kind, each loss as measured.
     """
-    segments = model.split(edge_ops)
-    boundary = boundary_tensors(segments, model.calibration)
-    with torch.inference_mode():
-        outputs = torch.cat([model(*(t[i : i + 1] for t in model.calibration))[0] for i in range(len(boundary[0]))])
-    sources = groups if groups is not None else range(len(outputs))
-    items = CalibrationItems(segments, boundary, outputs, sources, bool(model.interface.outputs[0].labels))
-    return {
-        name: calibrated_codec(fit_transform(values, _gradients(model, items, name, values)), items, name, budget)
-        for name, values in _transformable(items)
-    }
+    values = items.values(tensor)
+    if takes_transform(values) and budget > 0 and (made := calibrated_transform(runs.model, items, tensor, budget)):
+        yield made.measured
+    within = []
+    for bits in LINEAR_BITS:
+        one = measured_codec(items, tensor, codec(f"int{bits}"))
+        if one.loss > budget:
+            break
+        within.append(one)
+    yield from {one.codec.name: one for one in (*within[:1], *within[-1:])}.values()
 
 
-def _transformable(items: CalibrationItems) -> Iterator[tuple[str, torch.Tensor]]:
-    for name, values in zip(items.segments.boundary, items.boundary, strict=False):
-        large = values.is_floating_point() and values[0].nbytes >= _SMALLEST_BYTES
-        if large and channel_grid(tuple(values.shape[1:])) is not None and bool(torch.isfinite(values).all()):
-            yield name, values
+def takes_transform(tensor: torch.Tensor | TensorInfo) -> bool:
+    """Whether a transform codec can be made for it: floats, large enough, channels on a grid or tokens."""
+    if isinstance(tensor, TensorInfo):
+        shape, floating, size = tensor.shape_at(1), tensor.dtype.startswith(("float", "bfloat")), tensor.bytes_at(1)
+    else:
+        shape, floating, size = tuple(tensor[:1].shape), tensor.is_floating_point(), tensor[:1].nbytes
+    return floating and size >= _SMALLEST_BYTES and channel_grid(shape[1:]) is not None
 
 
-def _gradients(model: Model, items: CalibrationItems, name: str, values: torch.Tensor) -> torch.Tensor:
+def calibrated_transform(
+    model: Model, items: CalibrationItems, tensor: str, budget: float
+) -> CalibratedTransform | None:
+    """The transform at the step calibrated to `budget`, or at a finer one where these items lose more than that.
+
+    None for values that are not finite, and where no step keeps the budget.
+    """
+    if not bool(torch.isfinite(items.values(tensor)).all()):
+        return None
+    fit = _fitted(model, items, tensor)
+    step = calibrated_step(fit, items, tensor, min(budget, LARGEST_BUDGET))
+    for _ in range(_REFINEMENTS):
+        made = TransformCodec({"table": fit.table(step).to_text()})
+        crossed = items.crossed(tensor, made)
+        answers = items.answers({tensor: crossed.values})
+        found = _made(items, tensor, made, crossed, items.quality_of(answers))
+        if found.loss <= budget:
+            return CalibratedTransform(fit, step, found)
+        step *= finer_factor(items, answers, budget)
+    return None
+
+
+def _fitted(model: Model, items: CalibrationItems, tensor: str) -> TransformFit:
+    """What the items teach of `tensor`. Where the suffix cannot be differentiated all directions are treated alike."""
+    values = items.values(tensor)
     try:
-        return boundary_gradients(model, items.segments, items.boundary, name)
+        gradients = boundary_gradients(model, items.segments, items.boundary, tensor, draws=_DRAWS)
     except InvalidInput:
-        return torch.zeros_like(values[:1])
+        gradients = torch.zeros_like(values[:1])
+    return fit_transform(values, gradients)
 
 
-def _size(made: Codec, tensor: str, values: torch.Tensor) -> CodecSize:
-    """Of one item at a time, as most requests are."""
-    sizes = [len(made.encode(tensor, values[item : item + 1]).data) for item in range(len(values))]
-    ratio = sum(sizes) / values.nbytes
-    return CodecSize(
-        made.name,
-        ratio,
-        made.name in LOSSLESS_CODEC_NAMES,
-        f"measured on {len(sizes)} calibration items",
-        applies_to="all" if made.lossless else "floating",
-        parameters=made.parameters,
-        tensor=tensor,
-    )
+def _made(
+    items: CalibrationItems, tensor: str, made: Codec, crossed: Crossed, quality: AnswerQuality | None
+) -> MeasuredCodec:
+    return MeasuredCodec(tensor, made, crossed.sizes, quality, items.values(tensor)[:1].nbytes)

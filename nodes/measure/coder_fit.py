@@ -14,7 +14,7 @@ __all__ = ["fitted_coder"]
 
 _SMALLEST_SCALE, _LARGEST_SCALE = -56, 96  # eighths of an octave: mean magnitudes of 0.008 to 4,096
 _GAINS = range(0, 33, 4)
-_ITEMS_FOR_GAIN = 64
+_ITEMS_FOR_GAIN = 16  # of one picture each; their positions are many
 _SHIFTLESS_OCTAVES = 4  # below a mean magnitude of 16 every level has a probability of its own
 _TABLE_TOTAL, _PSEUDO_COUNT = 20_000, 20.0
 Integers = npt.NDArray[np.int64]
@@ -35,7 +35,7 @@ def fitted_coder(table: TransformTable, scaled: Floats) -> TransformTable:
         first_scale=_SMALLEST_SCALE,
         classes=nothing,
     )
-    chosen = replace(start, activity_gain=_best_gain(start, levels[:_ITEMS_FOR_GAIN]))
+    chosen = replace(start, activity_gain=_best_gain(start, levels[:: max(1, len(levels) // _ITEMS_FOR_GAIN)]))
     classes = _classes(ScaleModel(chosen), levels)
     used = range(int(classes.min()), int(classes.max()) + 1)
     coder = tuple(_coder_class(_scale_of(one), levels[classes == one], scaled[classes == one]) for one in used)

@@ -1,14 +1,14 @@
 """A transform codec for one boundary tensor, with the coarsest step that keeps the answers within a budget.
 
-The answer's noise is measured by running the suffix on decoded tensors, and scaled to other steps until the right one
+The answer's noise is measured by running the suffix on rounded tensors, and scaled to other steps until the right one
 is found: rounding errors grow in proportion to the step, and so does what they do to the answer. That is smoother
-than counting changed answers at each step, of which a few hundred calibration items show one to ten.
+than counting changed answers at each step, of which a few hundred calibration items show one to ten. Only the codec
+of the last step is made: fitting its coder takes longer than the suffix.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -17,62 +17,42 @@ from scipy.special import ndtr
 
 from isthmus.errors import InvalidInput
 from nodes.codecs.transform import TransformCodec
-from nodes.measure.sensitivity import Boundary
+from nodes.measure.calibration_items import CalibrationItems
 from nodes.measure.transform_fit import TransformFit
-from partitioner.segments import Segments
 
-__all__ = ["CalibrationItems", "calibrated_codec", "calibrated_step"]
+__all__ = ["LARGEST_BUDGET", "calibrated_codec", "calibrated_step", "finer_factor"]
 
 CAUTION = 0.8
 """The share of the budget to aim at: calibration items are few, and what comes later differs from them."""
 
-_BATCH, _ROUNDS, _LARGEST_BUDGET = 8, 8, 0.1
-_NEAR_ENOUGH = 0.1  # of a factor on the step: about a hundredth of the bytes
+LARGEST_BUDGET = 0.1
+"""Beyond, noise no longer grows with the step."""
+
+_ROUNDS = 6
+_NEAR_ENOUGH = 0.15  # of a factor on the step: about a fiftieth of the bytes
+_ITEMS_FOR_NOISE = 10
+_SURELY, _LEAST_FACTOR = 0.93, 0.67
 _STEP_RANGE = 4.0  # how far the noise is scaled; coarse steps leave its proportion
 Doubles = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class CalibrationItems:
-    """Items to calibrate on: what the prefix made of them, the whole model's first output, and where each came from.
-
-    classes: whether the output has classes, so that the budget is about the best one; else about cosine similarity.
-    """
-
-    segments: Segments
-    boundary: Boundary
-    outputs: torch.Tensor
-    groups: Sequence[int]
-    classes: bool
-
-    def changed(self, tensor: str, codec: TransformCodec) -> torch.Tensor:
-        """The first outputs when `tensor` crosses by `codec`."""
-        position, made = self.segments.boundary.index(tensor), []
-        for start in range(0, len(self.outputs), _BATCH):
-            items = [part[start : start + _BATCH] for part in self.boundary]
-            items[position] = codec.decode(codec.encode(tensor, items[position]))
-            with torch.inference_mode():
-                made.append(self.segments.suffix(*items)[0])
-        return torch.cat(made)
-
-
 def calibrated_codec(fit: TransformFit, items: CalibrationItems, tensor: str, budget: float) -> TransformCodec:
     """The codec of `tensor` at the calibrated step."""
-    return _codec_at(fit, calibrated_step(fit, items, tensor, budget))
+    return TransformCodec({"table": fit.table(calibrated_step(fit, items, tensor, budget)).to_text()})
 
 
 def calibrated_step(fit: TransformFit, items: CalibrationItems, tensor: str, budget: float) -> float:
     """The coarsest step that is expected to change at most `CAUTION * budget` of the best classes, or to keep the
     cosine similarity above 1 - CAUTION * budget.
 
-    Raises InvalidInput for a budget that is not between 0 and 0.1: beyond, noise no longer grows with the step.
+    Raises InvalidInput for a budget that is not between 0 and LARGEST_BUDGET.
     """
-    if not 0 < budget <= _LARGEST_BUDGET:
-        raise InvalidInput("budget", f"must be between 0 and {_LARGEST_BUDGET}", value=budget)
+    if not 0 < budget <= LARGEST_BUDGET:
+        raise InvalidInput("budget", f"must be between 0 and {LARGEST_BUDGET}", value=budget)
     loss = CAUTION * budget
     step = float(np.sqrt(24 * loss / 4 / fit.coefficients[0].numel()))  # from the metric's own units: near enough
     for _ in range(_ROUNDS):
-        other = items.changed(tensor, _codec_at(fit, step))
+        other = items.answers({tensor: fit.rounded(step)})
         expected = _class_loss(items, other) if items.classes else _cosine_loss(items, other)
         factor = _largest_factor(expected, loss)
         step *= factor
@@ -81,8 +61,19 @@ def calibrated_step(fit: TransformFit, items: CalibrationItems, tensor: str, bud
     return step
 
 
-def _codec_at(fit: TransformFit, step: float) -> TransformCodec:
-    return TransformCodec({"table": fit.table(step).to_text()})
+def finer_factor(items: CalibrationItems, other: torch.Tensor, budget: float) -> float:
+    """By how much to shrink the step that gave the answers `other`, which lose more than `budget`, so that these very
+    items keep it: their noise is taken to shrink alike. By a third at most: an item that is nearly a tie anyhow says
+    little of the step, and falls on either side at the next one.
+    """
+    if not items.classes:
+        return max(_LEAST_FACTOR, _SURELY * float(np.sqrt(budget / _cosine_loss(items, other)(1.0))))
+    before = items.outputs.flatten(1).double()
+    best = before.argmax(1, keepdim=True)
+    margins, noisy = _margins(before, best), _margins(other.flatten(1).double(), best)
+    # An item's class holds up to the factor at which its noise has eaten up its margin; the worst may change.
+    holding = np.sort(np.where(noisy < 0, margins / (margins - noisy), 1.0))
+    return max(_LEAST_FACTOR, _SURELY * float(holding[int(budget * len(holding))]))
 
 
 def _class_loss(items: CalibrationItems, other: torch.Tensor) -> Callable[[float], float]:
@@ -94,7 +85,7 @@ def _class_loss(items: CalibrationItems, other: torch.Tensor) -> Callable[[float
     best = before.argmax(1, keepdim=True)
     margins, noisy = _margins(before, best), _margins(other.flatten(1).double(), best)
     names, member = np.unique(np.asarray(items.groups), return_inverse=True)
-    if len(names) == len(member):  # one item says nothing of the size of its noise: then all are one group
+    if len(member) < _ITEMS_FOR_NOISE * len(names):  # a few say little of the size of their noise: all are one group
         member = np.zeros_like(member)
     counts = np.bincount(member)
     lost = np.bincount(member, weights=noisy - margins) / counts

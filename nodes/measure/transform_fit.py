@@ -33,11 +33,12 @@ Doubles = npt.NDArray[np.float64]
 class TransformFit:
     """A learned transform; `table` quantises it to any step.
 
-    unit: its table for a step of 1, without probabilities. coefficients: the calibration items', float32 (items, K, H,
-    W).
+    unit: its table for a step of 1, without probabilities. grid: that table's. coefficients: the calibration items',
+    float32 (items, K, H, W).
     """
 
     unit: TransformTable
+    grid: CoefficientGrid
     coefficients: torch.Tensor
 
     def table(self, step: float) -> TransformTable:
@@ -50,6 +51,16 @@ class TransformFit:
         kept = _kept_components(scaled)
         stepped = replace(self.unit, synthesis=self.unit.synthesis[:, :kept], steps=self.unit.steps * np.float32(step))
         return fitted_coder(stepped, scaled[:, :kept].numpy())
+
+    def rounded(self, step: float) -> torch.Tensor:
+        """The calibration items as they come back from a codec of that step, without coding them: float32 in the
+        tensor's shape. Rounded levels are drawn towards zero by what they lie above on average, here by component.
+        """
+        scaled = self.coefficients / step
+        levels = scaled.round()
+        some = levels != 0
+        above = ((levels.abs() - scaled.abs()) * some).sum((0, 2, 3)) / some.sum((0, 2, 3)).clamp_min(1)
+        return self.grid.values((levels - levels.sign() * above.clamp(0, 1)[:, None, None]) * step)
 
 
 def _kept_components(scaled: torch.Tensor) -> int:
@@ -77,7 +88,8 @@ def fit_transform(activations: torch.Tensor, gradients: torch.Tensor) -> Transfo
     scales = np.zeros(synthesis.shape[1], np.int64), np.zeros((height, width), np.int64)
     nothing = (CoderClass(0, 0, np.ones(2, np.uint16)),)
     unit = TransformTable(last, cosine, mean.astype(np.float32), synthesis, steps, *scales, 0, 0, nothing)
-    return TransformFit(unit, CoefficientGrid(unit).coefficients(activations.float()))
+    linear = CoefficientGrid(unit)
+    return TransformFit(unit, linear, linear.coefficients(activations.float()))
 
 
 def _channel_rows(values: torch.Tensor, channels_last: bool) -> Doubles:

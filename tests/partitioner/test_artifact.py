@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,15 @@ def test_calibration_travels(tmp_path: Path) -> None:
     seen = torch.randn(4, 3)
     save_artifact(model_from_module(ModelSpec(nn.Linear(3, 2), (seen,), calibration=(seen,))), tmp_path)
     assert torch.equal(load_artifact(tmp_path).calibration[0], seen)
+
+
+def test_the_sources_of_calibration_items_travel(tmp_path: Path) -> None:
+    seen = torch.randn(4, 3)
+    spec = ModelSpec(nn.Linear(3, 2), (seen,), calibration=(seen,), calibration_groups=(0, 0, 7, 7))
+    save_artifact(model_from_module(spec), tmp_path)
+    assert load_artifact(tmp_path).calibration_groups == (0, 0, 7, 7)
+    with pytest.raises(InvalidModel, match="calibration_groups: must be as many as the 4 items"):
+        model_from_module(replace(spec, calibration_groups=(0, 1)))
 
 
 def test_saving_over_another_model_leaves_nothing_of_it(folder: Path, case_named: Any) -> None:

@@ -12,11 +12,12 @@ import pytest
 from isthmus.errors import InvalidInput, InvalidPlan
 from isthmus.report import Report, report_page
 from isthmus.units import format_bandwidth, format_duration, format_size
+from nodes.measure.answer_quality import Share
+from nodes.measure.codec_survey import Family, SurveyRow
 from partitioner.condition import Condition
 from partitioner.constraints import Constraints
 from partitioner.link import Link
-from partitioner.measurements import AffineTime
-from partitioner.plan_table import Accuracy, PlanCosts, PlanEntry
+from partitioner.plan_table import Accuracy
 
 _PARTS = ("edge_s", "uplink_s", "cloud_s", "downlink_s", "total_s")
 
@@ -174,13 +175,29 @@ def test_where_no_accuracy_was_measured_the_page_says_so(page: str) -> None:
     assert "Accuracy against bytes" not in page
 
 
-def test_measured_accuracy_is_plotted_and_listed(report: Report) -> None:
-    none = AffineTime(0.0, 0.0)
-    costs = PlanCosts(none, none, 0, 1568.0, 0, 20.0, none)
-    entry = PlanEntry(report.chapters[0].plan, costs, accuracy=Accuracy("top1_agreement", 0.9875, 80))
-    page = report_page(Report(report.model, (replace(report.chapters[0], measured=(entry,)),)))
-    assert _table(page, "Accuracy and bytes")[1:][0][2:] == ["1.57 kB", "top1 agreement", "0.9875", "80"]
-    assert "0.9875 at 1.57 kB" in _said(page)
+def surveyed(edge_ops: tuple[str, ...], codec: str, size: float, agreement: float) -> SurveyRow:
+    accuracy = Accuracy("top1_agreement", agreement, 80, agreement - 0.01, 1.0)
+    family: Family = "transform" if codec.startswith("transform") else "linear"
+    return SurveyRow(edge_ops, codec, family, Share(size, size, size, 80), accuracy, 1e-3, 2e-3, 13_000)
+
+
+def test_every_codec_at_every_cut_is_plotted_and_listed(report: Report) -> None:
+    cut = report.chapters[0].plan.edge_ops
+    rows = (
+        surveyed((), "int8", 3000, 1.0),
+        surveyed(cut, "transform, step x1", 1568, 0.9875),
+        surveyed(cut, "transform, step x2", 900, 0.9),
+        surveyed(cut, "int8", 2000, 1.0),
+    )
+    page = report_page(Report(report.model, (replace(report.chapters[0], surveyed=rows, budget=0.02),)))
+    table = _table(page, "Accuracy and bytes")[1:]
+    assert [row[0] for row in table] == ["input", *["cut 2"] * 3]
+    assert table[1][2:] == [
+        "transform, step x1", "1.57 kB", "0.9875", "0.9775 to 1.0000", "1 ms", "2 ms", "13 kB",
+    ]  # fmt: skip
+    assert "cut 2, transform, step x1: 0.9875 at 1.57 kB" in _said(page)
+    bold = [strong.text for strong in _tree(page).iter("strong") if strong.text in ("int8", "transform, step x1")]
+    assert bold == ["int8", "transform, step x1"]
 
 
 def test_what_else_the_plan_knows_of_its_making_is_listed(report: Report) -> None:

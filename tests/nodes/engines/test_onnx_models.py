@@ -51,5 +51,6 @@ def test_its_ops_are_timed(silero: OnnxModel, engine: str) -> None:
 def test_plans_are_made_of_it(silero: OnnxModel) -> None:
     builder = PlanBuilder(silero, engine_for("onnxruntime"), 1.0)
     cut = tuple(op.name for op in silero.graph.ops[:20])
-    kinds = [ready.entry.plan.kind for ready in (*builder.edge_only(), *builder.with_cloud([cut], "onnxruntime"))]
+    made = (*builder.edge_only(), *builder.unsplit("onnxruntime"), *builder.split(cut, "onnxruntime"))
+    kinds = [ready.entry.plan.kind for ready in made]
     assert kinds == ["edge-only", "cloud-only", "cloud-only", "split"]  # raw, and compressed

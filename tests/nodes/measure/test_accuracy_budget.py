@@ -2,59 +2,104 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
+import torch
 
 from isthmus.errors import InvalidInput
+from nodes.codecs.factory import codec
 from nodes.measure.accuracy import measure_accuracy
-from nodes.measure.accuracy_budget import accuracy_table
+from nodes.measure.accuracy_budget import AccuracyBudget
 from nodes.plan_shapes import cut_plan
-from partitioner.accuracy_rule import AccuracyTable
-from partitioner.codec_choice import DEFAULT_CODECS
-from partitioner.plan import Plan
+from partitioner.codec_choice import CodecSize
+from partitioner.cost_model import Costing
+from partitioner.plan import Plan, TensorCodec
 from partitioner.torch_model import TorchModel
 
-
-def _plans(model: TorchModel, table: AccuracyTable) -> Sequence[Plan]:
-    """The first cut, int8 wherever the table lets it."""
-    cut = (model.graph.ops[0].name,)
-    names = model.graph.boundary(cut)
-    return [cut_plan(model, cut, {name: "int8" if table.allows(name, "int8") else "raw" for name in names})]
+Solve = Callable[[Costing], Sequence[Plan]]
 
 
-@pytest.fixture
+def smallest(model: TorchModel, ops: int = 1) -> Solve:
+    """The first ops, each tensor in the smallest codec that the costing lets it take."""
+    cut = tuple(op.name for op in model.graph.ops[:ops])
+
+    def solve(costing: Costing) -> Sequence[Plan]:
+        def chosen(tensor: str) -> TensorCodec:
+            own = [size for size in costing.codecs if size.tensor in (tensor, "") and size.applies_to != "picture"]
+            best = min((size for size in own if allowed(costing, tensor, size)), key=lambda size: size.ratio)
+            return TensorCodec(tensor, best.codec, best.parameters, best.wire_bytes(model.graph.tensors[tensor].bytes))
+
+        return [cut_plan(model, cut, {name: chosen(name) for name in model.graph.boundary(cut)})]
+
+    return solve
+
+
+def allowed(costing: Costing, tensor: str, size: CodecSize) -> bool:
+    assert costing.accuracy is not None
+    return size.lossless or costing.accuracy.allows(tensor, size.codec, size.parameters)
+
+
+@pytest.fixture(scope="module")
 def model(small_model: TorchModel) -> TorchModel:
     """Judged by direction, where eight bits always lose a little."""
     outputs = replace(small_model.interface.outputs[0], labels=())
-    return replace(small_model, interface=replace(small_model.interface, outputs=(outputs,)))
+    inputs = torch.randn(60, 3, 16, 16, generator=torch.Generator().manual_seed(3))
+    return replace(small_model, interface=replace(small_model.interface, outputs=(outputs,)), calibration=(inputs,))
 
 
-def _loss(model: TorchModel, plan: Plan) -> float:
-    lossy = {t.tensor: t.codec for t in plan.boundary}
-    return 1.0 - measure_accuracy(model, plan.edge_ops, lossy).value
+def loss(model: TorchModel, plan: Plan) -> float:
+    made = {tensor.tensor: codec(tensor.codec, tensor.parameters) for tensor in plan.boundary}
+    return 1.0 - measure_accuracy(model, plan.edge_ops, made).value
 
 
-def test_a_codec_within_the_budget_stays(model: TorchModel) -> None:
-    table = accuracy_table(model, lambda t: _plans(model, t), DEFAULT_CODECS, 0.02)
-    (plan,) = _plans(model, table)
-    assert {tensor.codec for tensor in plan.boundary} == {"int8"}
-    assert 0.0 < _loss(model, plan) <= 0.02
+@pytest.mark.parametrize("ops", [1, 3])
+def test_the_plan_keeps_the_budget_in_a_calibrated_codec(model: TorchModel, ops: int) -> None:
+    (plan,) = smallest(model, ops)(AccuracyBudget(model, 0.02).keep(Costing(), smallest(model, ops)))
+    assert "transform" in {tensor.codec for tensor in plan.boundary}
+    assert all(tensor.parameters for tensor in plan.boundary if tensor.codec == "transform")
+    assert 0.0 < loss(model, plan) <= 0.02
 
 
-def test_a_codec_over_the_budget_goes(model: TorchModel) -> None:
-    table = accuracy_table(model, lambda t: _plans(model, t), DEFAULT_CODECS, 1e-9)
-    (plan,) = _plans(model, table)
-    assert {tensor.codec for tensor in plan.boundary} == {"raw"}
+def test_two_tensors_together_keep_the_budget(model: TorchModel) -> None:
+    ops = next(n for n in range(3, 9) if len(model.graph.boundary([op.name for op in model.graph.ops[:n]])) == 2)
+    (plan,) = smallest(model, ops)(AccuracyBudget(model, 0.02).keep(Costing(), smallest(model, ops)))
+    assert 0.0 < loss(model, plan) <= 0.02
+
+
+def test_codecs_over_the_budget_go(model: TorchModel) -> None:
+    (plan,) = smallest(model)(AccuracyBudget(model, 1e-12).keep(Costing(), smallest(model)))
+    assert loss(model, plan) <= 1e-12
+
+
+def test_the_bytes_of_a_plan_are_those_of_its_codecs(model: TorchModel) -> None:
+    (plan,) = smallest(model)(AccuracyBudget(model, 0.02).keep(Costing(), smallest(model)))
+    (tensor,) = plan.boundary
+    values = model.split(plan.edge_ops).prefix(*(part[:1] for part in model.calibration))[0]
+    sent = codec(tensor.codec, tensor.parameters).encode(tensor.tensor, values)
+    assert len(sent.data) == pytest.approx(tensor.bytes, rel=0.1)
+
+
+def test_only_what_could_win_is_calibrated(model: TorchModel) -> None:
+    asked = []
+
+    def solve(costing: Costing) -> Sequence[Plan]:
+        asked.append(costing)
+        return smallest(model)(costing)
+
+    kept = AccuracyBudget(model, 0.02).keep(Costing(), solve)
+    assert {size.tensor for size in kept.codecs if size.tensor} == set(model.graph.boundary((model.graph.ops[0].name,)))
+    assert len(asked) <= 3
 
 
 def test_nothing_is_lossy_without_calibration_inputs(model: TorchModel) -> None:
     blind = replace(model, calibration=())
-    table = accuracy_table(blind, lambda t: _plans(blind, t), DEFAULT_CODECS, 1.0)
-    assert not table.allows(model.graph.ops[0].outputs[0], "int8")
+    kept = AccuracyBudget(blind, 1.0).keep(Costing(), smallest(blind))
+    assert kept.accuracy is not None
+    assert not kept.accuracy.allows(model.graph.ops[0].outputs[0], "int8", {})
 
 
 def test_a_budget_that_is_none_is_refused(model: TorchModel) -> None:
     with pytest.raises(InvalidInput, match="accuracy budget"):
-        accuracy_table(model, lambda t: _plans(model, t), DEFAULT_CODECS, 2.0)
+        AccuracyBudget(model, 2.0)

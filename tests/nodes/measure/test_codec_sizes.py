@@ -1,4 +1,4 @@
-"""Ratios as measured on calibration inputs, and transforms that keep to a budget."""
+"""Codecs as measured on calibration inputs, each alone, and transforms that keep to a budget."""
 
 from __future__ import annotations
 
@@ -6,64 +6,66 @@ from dataclasses import replace
 
 import pytest
 import torch
-from torch import nn
 
 from nodes.codecs.factory import codec
 from nodes.measure.accuracy import measure_accuracy
-from nodes.measure.codec_sizes import calibrated_transforms, measured_sizes
-from partitioner.front_end import model_from_module
-from partitioner.spec import ModelSpec
+from nodes.measure.calibration_items import CalibrationItems, CalibrationRuns
+from nodes.measure.codec_sizes import MeasuredCodec, lossy_codecs, measured_codec, takes_transform
 from partitioner.torch_model import TorchModel
 
 
 @pytest.fixture(scope="module")
-def model(small_model: TorchModel) -> TorchModel:
+def runs(small_model: TorchModel) -> CalibrationRuns:
     inputs = torch.randn(100, 3, 16, 16, generator=torch.Generator().manual_seed(3))
-    return replace(small_model, calibration=(inputs,))
+    return CalibrationRuns(replace(small_model, calibration=(inputs,)))
 
 
-def first_op(model: TorchModel) -> tuple[str, ...]:
-    return (model.graph.ops[0].name,)
+@pytest.fixture(scope="module")
+def items(runs: CalibrationRuns) -> CalibrationItems:
+    return runs.at([runs.model.graph.ops[0].name])
 
 
-def test_every_codec_is_measured_on_the_tensor(model: TorchModel) -> None:
-    sizes = {size.codec: size for size in measured_sizes(model, first_op(model))}
-    assert {"raw", "zstd", "int8", "int3"} <= set(sizes)
-    assert sizes["raw"].ratio == 1.0
-    assert sizes["int3"].ratio < sizes["int8"].ratio < 0.3
-    assert {size.tensor for size in sizes.values()} == set(model.graph.boundary(first_op(model)))
-    assert "100 calibration items" in sizes["int8"].provenance
+def within(runs: CalibrationRuns, items: CalibrationItems, budget: float) -> dict[str, MeasuredCodec]:
+    return {one.codec.name: one for one in lossy_codecs(runs, items, items.segments.boundary[0], budget)}
 
 
-def test_a_budget_brings_a_transform_with_its_table(model: TorchModel) -> None:
-    (found,) = (size for size in measured_sizes(model, first_op(model), 0.05) if size.codec == "transform")
-    made = codec(found.codec, found.parameters)
-    assert measure_accuracy(model, first_op(model), {found.tensor: made}).value >= 0.9
-    assert not found.lossless
+def test_a_size_is_the_mean_over_items_sent_alone(items: CalibrationItems) -> None:
+    tensor = items.segments.boundary[0]
+    found, sent = measured_codec(items, tensor, codec("zstd")), items.values(tensor)
+    lengths = torch.tensor([float(len(codec("zstd").encode(tensor, sent[i : i + 1]).data)) for i in range(len(sent))])
+    assert found.size.ratio == pytest.approx(float(lengths.mean()) / sent[:1].nbytes)
+    assert found.named().spread_bytes == round(float(lengths.std(correction=0)))
+    assert found.loss == 0.0
+    assert found.size.lossless
 
 
-class Words(nn.Module):
-    """int64 (batch, 8) to (batch, 4)."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.embedding = nn.Embedding(20, 4)
-
-    def forward(self, ids: torch.Tensor) -> torch.Tensor:
-        vectors: torch.Tensor = self.embedding(ids)
-        return vectors.sum(1)
+def test_int8_and_the_narrowest_within_the_budget_are_found(runs: CalibrationRuns, items: CalibrationItems) -> None:
+    found = within(runs, items, 0.05)
+    (narrowest,) = found.keys() - {"int8", "transform"}
+    assert found[narrowest].size.ratio < found["int8"].size.ratio
+    assert all(one.loss <= 0.05 for one in found.values())
+    bits = int(narrowest.removeprefix("int"))
+    narrower = {8: 6, 6: 5, 5: 4, 4: 3}.get(bits)
+    assert narrower is None or measured_codec(items, items.segments.boundary[0], codec(f"int{narrower}")).loss > 0.05
 
 
-def test_integers_have_lossless_sizes_only() -> None:
-    ids = torch.arange(16).reshape(2, 8)
-    words = model_from_module(ModelSpec(Words(), (ids,), name="words", calibration=(ids,)))
-    assert {size.codec for size in measured_sizes(words, ())} == {"raw", "zstd", "lz4"}
+def test_a_budget_brings_a_transform_with_its_table(runs: CalibrationRuns, items: CalibrationItems) -> None:
+    size = within(runs, items, 0.05)["transform"].size
+    made = codec(size.codec, size.parameters)
+    found = measure_accuracy(runs.model, items.segments.edge_ops, {size.tensor: made})
+    assert 1.0 - found.value <= 0.05
+    assert not size.lossless
+    assert size.spread > 0.0
 
 
-def test_without_calibration_inputs_nothing_is_measured(model: TorchModel) -> None:
-    assert measured_sizes(replace(model, calibration=()), first_op(model)) == ()
+def test_without_a_budget_nothing_is_lossy_but_what_loses_nothing(
+    runs: CalibrationRuns, items: CalibrationItems
+) -> None:
+    assert all(one.loss == 0.0 for one in within(runs, items, 0.0).values())
 
 
-def test_small_tensors_get_no_transform(model: TorchModel) -> None:
-    last = tuple(op.name for op in model.graph.ops[:-1])
-    assert not calibrated_transforms(model, last, 0.05)
+def test_small_tensors_and_rows_get_no_transform() -> None:
+    assert takes_transform(torch.zeros(2, 8, 14, 14))
+    assert not takes_transform(torch.zeros(2, 8, 8, 8))
+    assert not takes_transform(torch.zeros(2, 8, 14, 14, dtype=torch.int64))
+    assert not takes_transform(torch.zeros(2, 4096))

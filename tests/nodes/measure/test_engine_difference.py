@@ -58,7 +58,7 @@ def test_without_calibration_inputs_it_is_measured_on_samples(small_model: Torch
 
 def test_plans_name_both_engines_and_say_what_they_do_to_answers(small_model: TorchModel) -> None:
     builder = PlanBuilder(small_model, engine_for("onnxruntime"), 1.0)
-    for ready in builder.with_cloud([first_ops(small_model, 3)], "eager"):
+    for ready in (*builder.unsplit(), *builder.split(first_ops(small_model, 3))):
         plan, difference = ready.entry.plan, ready.entry.engine_difference
         assert (plan.edge_engine, plan.cloud_engine) == ("onnxruntime", "eager")
         assert difference is not None
@@ -67,7 +67,7 @@ def test_plans_name_both_engines_and_say_what_they_do_to_answers(small_model: To
 
 def test_plans_on_the_exact_engine_have_no_difference(small_model: TorchModel) -> None:
     builder = PlanBuilder(small_model, engine_for("eager"), 1.0)
-    assert all(ready.entry.engine_difference is None for ready in (*builder.edge_only(), *builder.with_cloud([])))
+    assert all(ready.entry.engine_difference is None for ready in (*builder.edge_only(), *builder.unsplit()))
 
 
 def test_an_engine_that_changes_the_answers_is_refused_for_the_whole_model(small_model: TorchModel) -> None:
@@ -76,13 +76,14 @@ def test_an_engine_that_changes_the_answers_is_refused_for_the_whole_model(small
 
 
 def test_plans_whose_engine_breaks_the_accuracy_budget_are_left_out(small_model: TorchModel) -> None:
-    found = PlanBuilder(small_model, WrongEngine(), 1.0).with_cloud([first_ops(small_model, 3)])
+    builder = PlanBuilder(small_model, WrongEngine(), 1.0)
+    found = (*builder.unsplit(), *builder.split(first_ops(small_model, 3)))
     assert {ready.entry.plan.kind for ready in found} == {"cloud-only"}  # the only ones that never use it
 
 
 def test_what_a_cloud_says_of_its_compiled_code_adds_to_what_the_edge_measures(small_model: TorchModel) -> None:
     told = EngineDifference(max_abs=0.5, cosine=0.999, top1_agreement=0.99, n=3, calibrated=True)
-    (plan, *_) = PlanBuilder(small_model, engine_for("eager"), 1.0).with_cloud([], "aot", told)
+    (plan, *_) = PlanBuilder(small_model, engine_for("eager"), 1.0).unsplit("aot", told)
     assert plan.entry.plan.cloud_engine == "aot"
     found = plan.entry.engine_difference
     assert found is not None
@@ -91,4 +92,4 @@ def test_what_a_cloud_says_of_its_compiled_code_adds_to_what_the_edge_measures(s
 
 def test_a_cloud_whose_compiled_code_breaks_the_budget_gets_no_plans(small_model: TorchModel) -> None:
     told = EngineDifference(max_abs=0.5, cosine=0.5, top1_agreement=0.9, n=3, calibrated=True)
-    assert PlanBuilder(small_model, engine_for("eager"), 1.0).with_cloud([], "aot", told) == ()
+    assert PlanBuilder(small_model, engine_for("eager"), 1.0).unsplit("aot", told) == ()

@@ -8,9 +8,11 @@ import pytest
 import torch
 
 from isthmus.errors import InvalidInput
-from nodes.measure.answer_quality import answer_quality
+from nodes.codecs.base import Codec
+from nodes.codecs.transform import TransformCodec
+from nodes.measure.calibration_items import CalibrationItems
 from nodes.measure.sensitivity import boundary_gradients, boundary_tensors
-from nodes.measure.transform_calibration import CalibrationItems, calibrated_codec, calibrated_step
+from nodes.measure.transform_calibration import calibrated_codec, calibrated_step, finer_factor
 from nodes.measure.transform_fit import TransformFit, fit_transform
 from partitioner.torch_model import TorchModel
 
@@ -29,12 +31,23 @@ def fitted(model: TorchModel, items: CalibrationItems) -> TransformFit:
     return fit_transform(items.boundary[0], boundary_gradients(model, items.segments, items.boundary, tensor))
 
 
+def agreement(judged: CalibrationItems, made: Codec) -> float:
+    tensor = judged.segments.boundary[0]
+    return judged.quality({tensor: judged.crossed(tensor, made).values}).agreement.value
+
+
+def test_rounding_without_coding_is_what_the_codec_gives(small_model: TorchModel) -> None:
+    items = calibration(small_model, 1, 60)
+    fit, tensor = fitted(small_model, items), items.segments.boundary[0]
+    made = TransformCodec({"table": fit.table(0.05).to_text()})
+    coded, rounded, values = items.crossed(tensor, made).values, fit.rounded(0.05), items.values(tensor)
+    assert float((rounded - values).norm()) == pytest.approx(float((coded - values).norm()), rel=0.05)
+
+
 def test_as_many_classes_change_as_the_budget_allows(small_model: TorchModel) -> None:
     items, judged = calibration(small_model, 1), calibration(small_model, 2, 600)
     made = calibrated_codec(fitted(small_model, items), items, items.segments.boundary[0], 0.05)
-    other = judged.changed(items.segments.boundary[0], made)
-    changed = 1 - answer_quality(judged.outputs, other, classes=True).agreement.value
-    assert 0.02 < changed < 0.06
+    assert 0.02 < 1 - agreement(judged, made) < 0.06
 
 
 def test_cosine_similarity_keeps_to_the_budget(small_model: TorchModel) -> None:
@@ -42,8 +55,21 @@ def test_cosine_similarity_keeps_to_the_budget(small_model: TorchModel) -> None:
     model = replace(small_model, interface=replace(small_model.interface, outputs=(output,)))
     items, judged = calibration(model, 1), calibration(model, 2)
     made = calibrated_codec(fitted(model, items), items, items.segments.boundary[0], 0.01)
-    other = judged.changed(items.segments.boundary[0], made)
-    assert 0.004 < 1 - answer_quality(judged.outputs, other, classes=False).cosine.value < 0.01
+    assert 0.004 < 1 - agreement(judged, made) < 0.01
+
+
+def test_a_step_that_loses_too_much_is_shrunk_by_what_it_takes(small_model: TorchModel) -> None:
+    items = calibration(small_model, 1, 60)
+    fit, tensor = fitted(small_model, items), items.segments.boundary[0]
+    step = 3 * calibrated_step(fit, items, tensor, 0.02)
+    answers = items.answers({tensor: fit.rounded(step)})
+    assert 1 - items.quality_of(answers).agreement.value > 0.02
+    for _ in range(4):
+        step *= finer_factor(items, answers, 0.02)
+        answers = items.answers({tensor: fit.rounded(step)})
+        if 1 - items.quality_of(answers).agreement.value <= 0.02:
+            return
+    pytest.fail("the step was shrunk four times, and still loses too much")
 
 
 def test_a_larger_budget_allows_a_coarser_step(small_model: TorchModel) -> None:

@@ -14,6 +14,7 @@ from partitioner.frontier import frontier_of
 from partitioner.link import Link
 from partitioner.memory import MemoryModel
 from partitioner.partition import Setting, best_plan, partition_graph, plans_to_compare
+from partitioner.plan import codec_key
 
 
 def _ruled(setting: Setting, private: bool = False, bandwidth: str = "20mbps", **rules: Any) -> Setting:
@@ -106,7 +107,7 @@ def test_only_measured_codecs_within_the_budget_are_used(model: Any, setting: Se
         costing = replace(setting.costing, lossless=False, accuracy=table)
         return partition_graph(model, replace(setting, link=Link.of("5mbps", "2ms"), costing=costing)).boundary[0].codec
 
-    losses = {("narrow", "int8"): 0.01}
+    losses = {codec_key("narrow", "int8", {}): 0.01}
     assert codec_of(AccuracyTable(0.02, losses)) == "int8"
     assert codec_of(AccuracyTable(0.005, losses)) == "zstd"
     assert codec_of(AccuracyTable(0.02, {})) == "zstd"

@@ -1,0 +1,138 @@
+"""A model's calibration inputs at a cut: what crosses there, the whole model's answers, and what codecs do to them.
+
+What cuts and codecs share is run once: the whole model for all of them (`CalibrationRuns`), a prefix for the codecs of
+its cut (`CalibrationItems`). Each codec then costs one run of the suffix.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from isthmus.errors import InvalidModel
+from nodes.codecs.base import Codec
+from nodes.measure.answer_quality import AnswerQuality, Share, answer_quality, grouped_share
+from nodes.measure.sensitivity import Boundary, boundary_tensors
+from nodes.sample_inputs import calibration_batches
+from partitioner.model import Model
+from partitioner.plan_table import Accuracy
+from partitioner.segments import Segments
+
+__all__ = ["CalibrationItems", "CalibrationRuns", "Crossed", "accuracy_of"]
+
+_BATCH = 8
+_KEPT_BYTES = 256 << 20
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Crossed:
+    """A boundary tensor of every item after a codec: bytes of each item's message (sent alone, as most requests are),
+    and the decoded values.
+    """
+
+    sizes: npt.NDArray[np.int64]
+    values: torch.Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CalibrationItems:
+    """Items at a cut: what the prefix made of them, the whole model's first output, and where each came from.
+
+    classes: whether the output has classes, so that a budget is about the best one; else about cosine similarity.
+    """
+
+    segments: Segments
+    boundary: Boundary
+    outputs: torch.Tensor
+    groups: Sequence[int]
+    classes: bool
+
+    def values(self, tensor: str) -> torch.Tensor:
+        """What crosses as `tensor`, of all items."""
+        return self.boundary[self.segments.boundary.index(tensor)]
+
+    def answers(self, changed: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """The first outputs when those boundary tensors hold other values."""
+        parts = list(self.boundary)
+        for name, values in changed.items():
+            parts[self.segments.boundary.index(name)] = values
+        made = []
+        for start in range(0, len(self.outputs), _BATCH):
+            with torch.inference_mode():
+                made.append(self.segments.suffix(*(part[start : start + _BATCH] for part in parts))[0])
+        return torch.cat(made)
+
+    def crossed(self, tensor: str, codec: Codec) -> Crossed:
+        """`tensor` of every item through `codec`."""
+        values = self.values(tensor)
+        sent = [codec.encode(tensor, values[item : item + 1]) for item in range(len(values))]
+        return Crossed(np.array([len(one.data) for one in sent]), torch.cat([codec.decode(one) for one in sent]))
+
+    def quality(self, changed: Mapping[str, torch.Tensor], truth: torch.Tensor | None = None) -> AnswerQuality:
+        """How close the answers with those boundary tensors are to the whole model's. truth: the right classes."""
+        return self.quality_of(self.answers(changed), truth)
+
+    def quality_of(self, other: torch.Tensor, truth: torch.Tensor | None = None) -> AnswerQuality:
+        """How close those first outputs are to the whole model's. truth: the right classes."""
+        return answer_quality(self.outputs, other, classes=self.classes, groups=self.groups, truth=truth)
+
+    def mean_bytes(self, sizes: npt.NDArray[np.int64]) -> Share:
+        """Bytes an item, with an interval by source."""
+        return grouped_share(torch.from_numpy(sizes), np.asarray(self.groups))
+
+
+class CalibrationRuns:
+    """The calibration inputs of a model, run by the whole model once and by a prefix when a cut is asked for."""
+
+    def __init__(self, model: Model, groups: Sequence[int] | None = None) -> None:
+        """groups: the source of each item; as the model says without, and each its own where it does not say either.
+
+        Raises InvalidModel without calibration inputs.
+        """
+        self.model = model
+        if not model.calibration or len(model.calibration[0]) == 0:
+            raise InvalidModel("calibration", "is empty", remedy="give the ModelSpec some calibration inputs")
+        self.groups = tuple(groups or model.calibration_groups or range(len(model.calibration[0])))
+        self._cuts: dict[frozenset[str], CalibrationItems] = {}
+
+    @cached_property
+    def outputs(self) -> torch.Tensor:
+        """The whole model's first output for every item."""
+        made = []
+        for items in calibration_batches(self.model.calibration, _BATCH):
+            with torch.inference_mode():
+                made.append(self.model(*items)[0])
+        return torch.cat(made)
+
+    def at(self, edge_ops: Iterable[str]) -> CalibrationItems:
+        """The items at that cut; the cuts asked for last are kept. Raises InvalidPlan where it is no cut."""
+        cut = frozenset(edge_ops)
+        if cut not in self._cuts:
+            segments = self.model.split(cut)
+            boundary = boundary_tensors(segments, self.model.calibration)
+            classes = bool(self.model.interface.outputs[0].labels)
+            self._make_room(_size(boundary))
+            self._cuts[cut] = CalibrationItems(segments, boundary, self.outputs, self.groups, classes)
+        return self._cuts[cut]
+
+    def _make_room(self, size_bytes: int) -> None:
+        kept = sum(_size(items.boundary) for items in self._cuts.values())
+        while self._cuts and kept + size_bytes > _KEPT_BYTES:
+            kept -= _size(self._cuts.pop(next(iter(self._cuts))).boundary)
+
+
+def _size(boundary: Boundary) -> int:
+    return sum(tensor.nbytes for tensor in boundary)
+
+
+def accuracy_of(quality: AnswerQuality) -> Accuracy:
+    """What plans keep of it: top-1 agreement for outputs with classes, cosine similarity else."""
+    found = quality.agreement
+    return Accuracy(
+        "cosine" if quality.top1_agreement is None else "top1_agreement", found.value, found.n, found.low, found.high
+    )

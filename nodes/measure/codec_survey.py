@@ -1,0 +1,151 @@
+"""Every codec at a cut, measured: bytes, answers, and the time to encode and decode. What a report draws.
+
+The transform is calibrated on the very inputs that it is judged on here, as the one in a plan is; how it does on
+others, `benchmarks/codec_tournament.py` measures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from isthmus.errors import InvalidModel
+from nodes.codecs.base import Codec
+from nodes.codecs.factory import codec, image_codec
+from nodes.codecs.image import PictureCodec
+from nodes.codecs.linear import LINEAR_BITS
+from nodes.codecs.transform import TransformCodec
+from nodes.measure.answer_quality import AnswerQuality, Share
+from nodes.measure.calibration_items import CalibrationItems, CalibrationRuns, accuracy_of
+from nodes.measure.codec_sizes import calibrated_transform, takes_transform
+from nodes.measure.timing import measure
+from nodes.preprocessing import Pictures
+from partitioner.plan_table import Accuracy
+from partitioner.spec import ImagePreprocessing
+
+__all__ = ["DEFAULT_BUDGET", "Family", "SurveyRow", "input_survey", "survey_of_cut"]
+
+Family = Literal["lossless", "linear", "transform", "picture"]
+
+DEFAULT_BUDGET = 0.02
+FACTORS = (0.5, 1.0, 2.0, 4.0)
+"""On the calibrated step."""
+
+PICTURES = (("png", ""), ("webp", ""), *((name, q) for name in ("jpeg", "webp-lossy", "avif") for q in ("90", "100")))
+_TIMING_BUDGET_S = 0.02
+_LEVELS = 255.0
+
+
+@dataclass(frozen=True, slots=True)
+class SurveyRow:
+    """One codec at one cut, all floating tensors that cross in it and the others in zstd.
+
+    edge_ops: the cut's, in order. bytes: of one item, all its tensors, with an interval by source. encode_s, decode_s:
+    of one item. parameter_bytes: what the plan holds of it, sent once.
+    """
+
+    edge_ops: tuple[str, ...]
+    codec: str
+    family: Family
+    bytes: Share
+    accuracy: Accuracy
+    encode_s: float
+    decode_s: float
+    parameter_bytes: int
+
+
+def survey_of_cut(runs: CalibrationRuns, edge_ops: Sequence[str], budget: float = DEFAULT_BUDGET) -> list[SurveyRow]:
+    """The lossless, the linear and the transform codecs at that cut, calibrated to `budget`; none where no floating
+    tensor crosses. Takes seconds.
+    """
+    items, ops = runs.at(edge_ops), tuple(edge_ops)
+    floats = [name for name in items.segments.boundary if items.values(name).is_floating_point()]
+    rest = {name: codec("zstd") for name in items.segments.boundary if name not in floats}
+    if not floats:
+        return []
+    contestants = _contestants(runs, items, floats, budget)
+    return [_row(items, ops, name, family, {**rest, **codecs}) for name, family, codecs in contestants]
+
+
+def _contestants(
+    runs: CalibrationRuns, items: CalibrationItems, floats: Sequence[str], budget: float
+) -> Iterator[tuple[str, Family, dict[str, Codec]]]:
+    for name in ("raw", "zstd", "lz4"):
+        yield name, "lossless", dict.fromkeys(floats, codec(name))
+    for bits in LINEAR_BITS:
+        yield f"int{bits}", "linear", dict.fromkeys(floats, codec(f"int{bits}"))
+    able = [name for name in floats if takes_transform(items.values(name))]
+    tried = {name: calibrated_transform(runs.model, items, name, budget / len(able)) for name in able if budget > 0}
+    made = {name: one for name, one in tried.items() if one is not None}
+    others: dict[str, Codec] = {name: codec("zstd") for name in floats if name not in made}
+    for factor in FACTORS if made else ():
+        tables = {name: one.fit.table(factor * one.step).to_text() for name, one in made.items()}
+        transforms = {name: TransformCodec({"table": text}) for name, text in tables.items()}
+        yield f"transform, step x{factor:g}", "transform", {**others, **transforms}
+
+
+def _row(
+    items: CalibrationItems, ops: tuple[str, ...], name: str, family: Family, codecs: dict[str, Codec]
+) -> SurveyRow:
+    crossed = {tensor: items.crossed(tensor, one) for tensor, one in codecs.items()}
+    quality = items.quality({tensor: one.values for tensor, one in crossed.items()})
+    sizes = np.sum([one.sizes for one in crossed.values()], axis=0)
+    encode_s = decode_s = 0.0
+    for tensor, one in codecs.items():
+        value = items.values(tensor)[:1]
+        sent = one.encode(tensor, value)
+        encode_s += measure(partial(one.encode, tensor, value), budget_s=_TIMING_BUDGET_S).seconds
+        decode_s += measure(partial(one.decode, sent), budget_s=_TIMING_BUDGET_S).seconds
+    tables = {text for one in codecs.values() for text in one.parameters.values()}
+    return _made(items, ops, (name, family), (sizes, quality), (encode_s, decode_s), sum(map(len, tables)))
+
+
+def _made(
+    items: CalibrationItems,
+    ops: tuple[str, ...],
+    named: tuple[str, Family],
+    found: tuple[npt.NDArray[np.int64], AnswerQuality],
+    seconds: tuple[float, float],
+    parameter_bytes: int,
+) -> SurveyRow:
+    (name, family), (sizes, quality) = named, found
+    return SurveyRow(ops, name, family, items.mean_bytes(sizes), accuracy_of(quality), *seconds, parameter_bytes)
+
+
+def input_survey(runs: CalibrationRuns) -> list[SurveyRow]:
+    """The input itself as pictures of the model's size, for a model whose one input declares preprocessing."""
+    inputs = runs.model.interface.inputs
+    how = inputs[0].preprocessing
+    if len(inputs) != 1 or how is None:
+        return []
+    items = runs.at(())
+    pictures = _as_pictures(items.values(inputs[0].name), how)
+    return [_picture_row(items, inputs[0].name, how, pictures, *one) for one in PICTURES]
+
+
+def _as_pictures(values: torch.Tensor, how: ImagePreprocessing) -> Pictures:
+    """The pictures that the numeric stage of preprocessing made `values` of."""
+    mean, std = (torch.tensor(part, dtype=torch.float64).view(3, 1, 1) for part in (how.mean, how.std))
+    pixels = ((values.double() * std + mean) / how.scale).round().clamp(0, _LEVELS)
+    return pixels.permute(0, 2, 3, 1).to(torch.uint8).contiguous().numpy()
+
+
+def _picture_row(
+    items: CalibrationItems, tensor: str, how: ImagePreprocessing, pictures: Pictures, name: str, quality: str
+) -> SurveyRow:
+    made = image_codec(name, how, {"quality": quality} if quality else None)
+    if not isinstance(made, PictureCodec):
+        raise InvalidModel(f"codec {name}", "does not make pictures")
+    sent = [made.encode_pictures(tensor, one[None]) for one in pictures]
+    found = items.quality({tensor: torch.cat([made.decode(one) for one in sent])})
+    encode = measure(partial(made.encode_pictures, tensor, pictures[:1]), budget_s=_TIMING_BUDGET_S)
+    decode = measure(partial(made.decode, sent[0]), budget_s=_TIMING_BUDGET_S)
+    label = f"{name} q{quality}" if quality else name
+    sizes = np.array([len(one.data) for one in sent])
+    return _made(items, (), (label, "picture"), (sizes, found), (encode.seconds, decode.seconds), 0)

@@ -1,0 +1,63 @@
+"""Every codec at a cut, as a report shows them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from nodes.codecs.linear import LINEAR_BITS
+from nodes.measure.calibration_items import CalibrationRuns
+from nodes.measure.codec_survey import FACTORS, PICTURES, SurveyRow, input_survey, survey_of_cut
+from partitioner.spec import ImagePreprocessing
+from partitioner.torch_model import TorchModel
+
+HOW = ImagePreprocessing(16, 16, 16, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4))
+
+
+@pytest.fixture(scope="module")
+def runs(small_model: TorchModel) -> CalibrationRuns:
+    """Four pictures of each of ten places, normalised as the model's preprocessing does."""
+    pixels = torch.randint(0, 256, (40, 3, 16, 16), generator=torch.Generator().manual_seed(0)).float()
+    mean, std = (torch.tensor(part).view(3, 1, 1) for part in (HOW.mean, HOW.std))
+    (spec,) = small_model.interface.inputs
+    interface = replace(small_model.interface, inputs=(replace(spec, preprocessing=HOW),))
+    groups = tuple(item // 4 for item in range(40))
+    inputs = ((pixels * HOW.scale - mean) / std,)
+    return CalibrationRuns(replace(small_model, interface=interface, calibration=inputs, calibration_groups=groups))
+
+
+@pytest.fixture(scope="module")
+def rows(runs: CalibrationRuns) -> dict[str, SurveyRow]:
+    return {row.codec: row for row in survey_of_cut(runs, [runs.model.graph.ops[0].name], 0.05)}
+
+
+def test_all_codecs_are_there(rows: dict[str, SurveyRow]) -> None:
+    linear, steps = {f"int{bits}" for bits in LINEAR_BITS}, {f"transform, step x{factor:g}" for factor in FACTORS}
+    assert set(rows) == {"raw", "zstd", "lz4"} | linear | steps
+
+
+def test_coarser_steps_take_fewer_bytes(rows: dict[str, SurveyRow]) -> None:
+    sizes = [rows[f"transform, step x{factor:g}"].bytes.value for factor in FACTORS]
+    assert sizes == sorted(sizes, reverse=True)
+    assert rows["raw"].bytes.value > sizes[0]
+
+
+def test_the_calibrated_step_keeps_the_budget_on_these_items(rows: dict[str, SurveyRow]) -> None:
+    found = rows["transform, step x1"]
+    assert found.accuracy.value >= 0.95
+    assert found.accuracy.low <= found.accuracy.value <= found.accuracy.high
+    assert found.parameter_bytes > 0
+    assert rows["raw"].accuracy.value == 1.0
+
+
+def test_the_input_as_lossless_pictures_is_the_input(runs: CalibrationRuns) -> None:
+    found = {row.codec: row for row in input_survey(runs)}
+    assert len(found) == len(PICTURES)
+    assert found["png"].accuracy.value == found["webp"].accuracy.value == 1.0
+    assert found["jpeg q90"].bytes.value < found["jpeg q100"].bytes.value
+
+
+def test_an_input_that_is_no_picture_has_none(small_model: TorchModel) -> None:
+    assert input_survey(CalibrationRuns(small_model)) == []
