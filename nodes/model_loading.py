@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from isthmus.errors import InvalidConfiguration
+from nodes.codecs.transform import TransformCodec
 from nodes.compute_pool import ComputePool
 from nodes.engines.base import Engine
 from nodes.measure.device_profile import measure_device, measure_model
@@ -18,8 +19,8 @@ from partitioner.profiles import DeviceProfile
 __all__ = ["load_models", "measured_profile", "with_differences"]
 
 DEVICE_BUDGET_S = 2.0
-# A node's rates decide which cuts are worth measuring (`PlanBuilder.candidates`): no pictures, no calibrated codecs.
-RATED_CODECS = tuple(size.codec for size in DEFAULT_CODECS if size.applies_to != "picture")
+# A node's rates decide which cuts are worth measuring (`PlanBuilder.candidates`): no pictures, and the one calibrated codec.
+RATED_CODECS = (*(size.codec for size in DEFAULT_CODECS if size.applies_to != "picture"), TransformCodec.name)
 
 
 def load_models(artifacts: Sequence[ModelArtifact]) -> dict[str, Model]:
