@@ -19,7 +19,7 @@ from partitioner.profiles import DeviceProfile
 __all__ = ["load_models", "measured_profile", "with_differences"]
 
 DEVICE_BUDGET_S = 2.0
-# A node's rates decide which cuts are worth measuring (`PlanBuilder.candidates`): no pictures, and the one calibrated codec.
+# A node's rates decide which cuts are worth measuring (`PlanBuilder.candidates`): no pictures; of learned codecs, one.
 RATED_CODECS = (*(size.codec for size in DEFAULT_CODECS if size.applies_to != "picture"), TransformCodec.name)
 
 
