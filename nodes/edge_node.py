@@ -16,7 +16,7 @@ from nodes.cloud_connection import CloudConnection
 from nodes.compute_pool import ComputePool
 from nodes.gateway import InferRequest, InferResult, ModelDescription
 from nodes.model_runtime import ModelRuntime, ReadyPlan, plan_definition
-from nodes.plan_builder import PlanBuilder, with_cloud_times
+from nodes.plan_builder import PlanBuilder, PlanDraft, with_cloud_times
 from nodes.prefix_queue import PrefixQueue
 from nodes.replica_set import Dial, ReplicaSet
 from nodes.request_overhead import NOT_MEASURED, RequestOverhead
@@ -205,17 +205,20 @@ class EdgeNode:
         cloud = DeviceProfile.from_json(cloud_profile_json)
         key = (name, cloud.name, cloud.engine)
         if key not in self._measured:
-            builder = self._builders[name]
             told = cloud.engine_differences.get(self._runtimes[name].model.digest)
-            cuts = await self._pool.run(builder.candidates, self._profile, cloud)
-            await run_apart(builder.prepare, cuts)
-            ready = [*await self._pool.run(builder.unsplit, cloud.engine, told)]
-            ready += await self._pool.run(builder.given, cloud.engine, told)
-            for cut in cuts:  # one at a time: requests wait for no more than that
-                ready += await self._pool.run(builder.split, cut, cloud.engine, told)
-            distinct = {one.entry.plan.plan_id: one for one in reversed(ready)}
-            self._measured[key] = tuple(reversed(distinct.values()))
+            ready: dict[str, ReadyPlan] = {}
+            for draft in await run_apart(self._drafts, self._builders[name], cloud):
+                # One at a time: requests that come meanwhile wait for no more than that.
+                for plan in await self._pool.run(self._builders[name].ready, draft, cloud.engine, told):
+                    ready.setdefault(plan.entry.plan.plan_id, plan)
+            self._measured[key] = tuple(ready.values())
         return self._measured[key]
+
+    def _drafts(self, builder: PlanBuilder, cloud: DeviceProfile) -> list[PlanDraft]:
+        """The plans for a cloud of that profile, compiled and calibrated."""
+        cuts = builder.candidates(self._profile, cloud)
+        builder.prepare(cuts)
+        return [*builder.unsplit(), *builder.given(), *(draft for cut in cuts for draft in builder.split(cut))]
 
     async def _prepare(self, runtime: ModelRuntime, connection: CloudConnection, ready: tuple[ReadyPlan, ...]) -> None:
         with_cloud: list[ReadyPlan] = []

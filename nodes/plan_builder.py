@@ -6,8 +6,8 @@ are worth measuring.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from isthmus.errors import InvalidModel, InvalidPlan
 from nodes.codecs.factory import IMAGE_CODEC_NAMES
@@ -35,10 +35,10 @@ from partitioner.menu import menu_of
 from partitioner.model import Model
 from partitioner.partition import Setting
 from partitioner.plan import InputForm, Plan, TensorCodec
-from partitioner.plan_table import EngineDifference, PlanCosts, PlanEntry
+from partitioner.plan_table import Accuracy, EngineDifference, PlanCosts, PlanEntry
 from partitioner.profiles import DeviceProfile
 
-__all__ = ["PlanBuilder", "with_cloud_times"]
+__all__ = ["PlanBuilder", "PlanDraft", "with_cloud_times"]
 
 MEASURED_BATCHES = (1, 2)
 MEASURE_BUDGET_S = 0.15
@@ -50,8 +50,25 @@ _ANY_LINK = Link(20e6, 20e6, 0.03)
 _NO_TIME = AffineTime(0.0, 0.0)
 
 
+@dataclass(frozen=True, slots=True)
+class PlanDraft:
+    """A plan that is still to be timed here. accuracy: None for a lossless one.
+
+    both_forms: whether files can be preprocessed here and take it too. whatever_it_loses: somebody else chose it.
+    """
+
+    plan: Plan
+    accuracy: Accuracy | None = None
+    both_forms: bool = True
+    whatever_it_loses: bool = False
+
+
 class PlanBuilder:
-    """Builds and measures the plans of one model on an edge device. Blocking: call it in a compute pool."""
+    """Finds the plans of one model for an edge device, and times them.
+
+    All block. What times (`edge_only`, `ready`) belongs in the pool that serves, for its thread budget, and is short;
+    `prepare`, `given` and `split` compile and calibrate: not there, requests would wait for seconds and minutes.
+    """
 
     def __init__(self, model: Model, engine: Engine, slowdown: float, given: Sequence[Plan] = ()) -> None:
         """given: plans to offer besides those found here."""
@@ -67,15 +84,14 @@ class PlanBuilder:
     def edge_only(self) -> tuple[ReadyPlan, ...]:
         """The plans that need no cloud, for each input form."""
         every_op = tuple(op.name for op in self._model.graph.ops)
-        ready = self._forms(self._measured(self._plan(every_op, {})))
-        plans = [self._with_engines(plan, "eager", None) for plan in ready]
+        plans = self._timed(PlanDraft(self._plan(every_op, {})), "eager", None)
         if not all(_keeps_budget(plan.entry, self._model) for plan in plans):
             problem = f"changes more than {ACCURACY_BUDGET:g} of the answers of {self._model.name}"
             raise InvalidModel("engine", problem, value=self._engine.name, remedy="use engine: eager")
         return tuple(plans)
 
     def prepare(self, cuts: Iterable[tuple[str, ...]]) -> None:
-        """Have the engine compile what plans of these cuts need: not in a pool that serves, it takes long."""
+        """Have the engine compile what plans of these cuts need."""
         halves = [self._model.split(cut) for cut in cuts]
         self._engine.prepare([segment for half in halves for segment in (half.prefix, half.suffix)])
 
@@ -88,59 +104,60 @@ class PlanBuilder:
         menu = menu_of(frontier_of(self._model, setting), most_cuts=MOST_CUTS)
         return tuple(cut.edge_ops for cut in menu.cuts if 0 < len(cut.edge_ops) < every)
 
-    def unsplit(self, cloud_engine: str = "eager", told: EngineDifference | None = None) -> tuple[ReadyPlan, ...]:
-        """Cloud-only in each encoding and form, for clouds of that engine.
-
-        told: what such a cloud measured of its engine on the whole model. Plans that lose more than the accuracy budget
-        by codecs and engines together are left out, here and of the splits.
-        """
-        plans = [*self._forms(self._measured(self._plan((), {}, "raw")))]
-        plans.append(self._measured(self._plan((), {}, "zstd")))  # tokens shrink to a fraction; files have image codecs
+    def unsplit(self) -> tuple[PlanDraft, ...]:
+        """Cloud-only in each encoding and form."""
+        plans = [PlanDraft(self._plan((), {}, "raw"))]
+        # Tokens shrink to a fraction; files have image codecs.
+        plans.append(PlanDraft(self._plan((), {}, "zstd"), both_forms=False))
         if self._files:
-            plans.extend(
-                self._measured(replace(self._plan((), dict.fromkeys(self._files, name)), form="bytes"))
-                for name in IMAGE_CODEC_NAMES
-            )
-        named = (self._with_engines(plan, cloud_engine, told) for plan in plans)
-        return tuple(plan for plan in named if _keeps_budget(plan.entry, self._model))
+            encoded = (self._plan((), dict.fromkeys(self._files, name)) for name in IMAGE_CODEC_NAMES)
+            plans.extend(PlanDraft(replace(plan, form="bytes"), both_forms=False) for plan in encoded)
+        return tuple(plans)
 
-    def split(
-        self, cut: tuple[str, ...], cloud_engine: str = "eager", told: EngineDifference | None = None
-    ) -> tuple[ReadyPlan, ...]:
+    def split(self, cut: tuple[str, ...]) -> tuple[PlanDraft, ...]:
         """A cut in zstd, in int8 and in its smallest codecs, as far as they keep the accuracy budget as a whole."""
         found = self._budget.codecs_at(cut)
         mixes = [{name: _in(codecs, wanted).named() for name, codecs in found.items()} for wanted in ("zstd", "int8")]
         mixes.append({name: min(codecs, key=lambda one: one.size.ratio).named() for name, codecs in found.items()})
         plans = {plan.plan_id: plan for plan in (self._plan(cut, mix, "zstd") for mix in mixes)}
-        every = (ready for plan in plans.values() for ready in self._accurate(plan, ACCURACY_BUDGET))
-        named = (self._with_engines(plan, cloud_engine, told) for plan in every)
-        return tuple(plan for plan in named if _keeps_budget(plan.entry, self._model))
+        drafts = (PlanDraft(plan, self._accuracy(plan)) for plan in plans.values())
+        return tuple(draft for draft in drafts if _loss(draft.accuracy) <= ACCURACY_BUDGET)
 
-    def given(self, cloud_engine: str = "eager", told: EngineDifference | None = None) -> tuple[ReadyPlan, ...]:
+    def given(self) -> tuple[PlanDraft, ...]:
         """The plans that somebody else chose, in every form that each can take, whatever it loses (which is measured).
 
         Raises InvalidPlan for one of another model.
         """
-        every = (ready for plan in self._given for ready in self._given_plan(plan))
-        return tuple(self._with_engines(plan, cloud_engine, told) for plan in every)
+        return tuple(self._given_draft(plan) for plan in self._given)
 
-    def _given_plan(self, plan: Plan) -> Iterator[ReadyPlan]:
+    def _given_draft(self, plan: Plan) -> PlanDraft:
         if plan.model_digest != self._model.digest:
             remedy = "make it with `isthmus partition` from what is served"
             raise InvalidPlan("plan", f"is not one of {self._model.name!r}", value=plan.plan_id, remedy=remedy)
         own = replace(plan, form="tensor", edge_engine=self._engine.name, cloud_engine="eager")
         if any(tensor.codec in IMAGE_CODEC_NAMES for tensor in plan.boundary):
-            yield self._measured(replace(own, form="bytes"))
-        else:
-            yield from self._accurate(own, 1.0)
+            return PlanDraft(replace(own, form="bytes"), both_forms=False, whatever_it_loses=True)
+        return PlanDraft(own, self._accuracy(own), whatever_it_loses=True)
 
-    def _accurate(self, plan: Plan, budget: float) -> Iterator[ReadyPlan]:
-        """The plan in all its forms with what it loses; none where that is more than the budget."""
-        accuracy = self._budget.accuracy(plan) if self._model.calibration else None
-        if accuracy is not None and accuracy.value < 1.0 - budget:
-            return
-        ready = self._measured(plan)
-        yield from self._forms(replace(ready, entry=replace(ready.entry, accuracy=accuracy)))
+    def _accuracy(self, plan: Plan) -> Accuracy | None:
+        return self._budget.accuracy(plan) if self._model.calibration else None
+
+    def ready(
+        self, draft: PlanDraft, cloud_engine: str = "eager", told: EngineDifference | None = None
+    ) -> tuple[ReadyPlan, ...]:
+        """The plan in all its forms, timed, for clouds of that engine; none where codecs and engines together lose
+        more than the accuracy budget.
+
+        told: what such a cloud measured of its engine on the whole model.
+        """
+        plans = self._timed(draft, cloud_engine, told)
+        return tuple(plan for plan in plans if draft.whatever_it_loses or _keeps_budget(plan.entry, self._model))
+
+    def _timed(self, draft: PlanDraft, cloud_engine: str, told: EngineDifference | None) -> list[ReadyPlan]:
+        timed = self._measured(draft.plan)
+        timed = replace(timed, entry=replace(timed.entry, accuracy=draft.accuracy))
+        forms = self._forms(timed) if draft.both_forms else (timed,)
+        return [self._with_engines(plan, cloud_engine, told) for plan in forms]
 
     def _with_engines(self, ready: ReadyPlan, cloud_engine: str, told: EngineDifference | None) -> ReadyPlan:
         """The plan for that engine in the cloud, with what both engines do to its answers."""
@@ -231,9 +248,13 @@ class PlanBuilder:
         return AffineTime(0.0, measure(once, budget_s=MEASURE_BUDGET_S).seconds * self._slowdown)
 
 
+def _loss(accuracy: Accuracy | None) -> float:
+    return 0.0 if accuracy is None else 1.0 - accuracy.value
+
+
 def _keeps_budget(entry: PlanEntry, model: Model) -> bool:
     """Whether what the codecs lose and what the engines lose is within the budget in sum."""
-    loss = 0.0 if entry.accuracy is None else 1.0 - entry.accuracy.value
+    loss = _loss(entry.accuracy)
     if entry.engine_difference is not None:
         classes = bool(model.interface.outputs[0].labels)
         loss += 1.0 - (entry.engine_difference.top1_agreement if classes else entry.engine_difference.cosine)

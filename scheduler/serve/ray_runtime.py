@@ -145,6 +145,9 @@ def _stop_ray() -> None:
     from ray import serve
 
     try:
-        serve.shutdown()
+        there = serve.status().applications
+        for name in ("edge", "cloud"):  # the edge first: it still uses the cloud
+            if name in there:
+                serve.delete(name)
     finally:
-        ray.shutdown()
+        ray.shutdown()  # not `serve.shutdown`: it kills Serve's controller, and Ray complains of that on the terminal

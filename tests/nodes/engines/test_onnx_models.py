@@ -51,6 +51,7 @@ def test_its_ops_are_timed(silero: OnnxModel, engine: str) -> None:
 def test_plans_are_made_of_it(silero: OnnxModel) -> None:
     builder = PlanBuilder(silero, engine_for("onnxruntime"), 1.0)
     cut = tuple(op.name for op in silero.graph.ops[:20])
-    made = (*builder.edge_only(), *builder.unsplit("onnxruntime"), *builder.split(cut, "onnxruntime"))
+    drafts = (*builder.unsplit(), *builder.split(cut))
+    made = (*builder.edge_only(), *(plan for draft in drafts for plan in builder.ready(draft, "onnxruntime")))
     kinds = [ready.entry.plan.kind for ready in made]
     assert kinds == ["edge-only", "cloud-only", "cloud-only", "split"]  # raw, and compressed

@@ -12,7 +12,8 @@ from nodes.engines.base import Runnable, Runner
 from nodes.engines.eager import EagerEngine
 from nodes.engines.factory import engine_for
 from nodes.measure.engine_difference import measure_engine_difference
-from nodes.plan_builder import PlanBuilder
+from nodes.model_runtime import ReadyPlan
+from nodes.plan_builder import PlanBuilder, PlanDraft
 from partitioner.plan_table import EngineDifference
 from partitioner.torch_model import TorchModel
 
@@ -34,6 +35,10 @@ class WrongEngine(EagerEngine):
 
 def first_ops(model: TorchModel, count: int) -> tuple[str, ...]:
     return tuple(op.name for op in model.graph.ops[:count])
+
+
+def every_plan(builder: PlanBuilder, *drafts: PlanDraft) -> list[ReadyPlan]:
+    return [plan for draft in drafts for plan in builder.ready(draft)]
 
 
 def test_the_exact_engine_on_both_sides_differs_by_nothing(small_model: TorchModel) -> None:
@@ -58,7 +63,7 @@ def test_without_calibration_inputs_it_is_measured_on_samples(small_model: Torch
 
 def test_plans_name_both_engines_and_say_what_they_do_to_answers(small_model: TorchModel) -> None:
     builder = PlanBuilder(small_model, engine_for("onnxruntime"), 1.0)
-    for ready in (*builder.unsplit(), *builder.split(first_ops(small_model, 3))):
+    for ready in every_plan(builder, *builder.unsplit(), *builder.split(first_ops(small_model, 3))):
         plan, difference = ready.entry.plan, ready.entry.engine_difference
         assert (plan.edge_engine, plan.cloud_engine) == ("onnxruntime", "eager")
         assert difference is not None
@@ -67,7 +72,10 @@ def test_plans_name_both_engines_and_say_what_they_do_to_answers(small_model: To
 
 def test_plans_on_the_exact_engine_have_no_difference(small_model: TorchModel) -> None:
     builder = PlanBuilder(small_model, engine_for("eager"), 1.0)
-    assert all(ready.entry.engine_difference is None for ready in (*builder.edge_only(), *builder.unsplit()))
+    assert all(
+        ready.entry.engine_difference is None
+        for ready in (*builder.edge_only(), *every_plan(builder, *builder.unsplit()))
+    )
 
 
 def test_an_engine_that_changes_the_answers_is_refused_for_the_whole_model(small_model: TorchModel) -> None:
@@ -77,13 +85,14 @@ def test_an_engine_that_changes_the_answers_is_refused_for_the_whole_model(small
 
 def test_plans_whose_engine_breaks_the_accuracy_budget_are_left_out(small_model: TorchModel) -> None:
     builder = PlanBuilder(small_model, WrongEngine(), 1.0)
-    found = (*builder.unsplit(), *builder.split(first_ops(small_model, 3)))
+    found = every_plan(builder, *builder.unsplit(), *builder.split(first_ops(small_model, 3)))
     assert {ready.entry.plan.kind for ready in found} == {"cloud-only"}  # the only ones that never use it
 
 
 def test_what_a_cloud_says_of_its_compiled_code_adds_to_what_the_edge_measures(small_model: TorchModel) -> None:
     told = EngineDifference(max_abs=0.5, cosine=0.999, top1_agreement=0.99, n=3, calibrated=True)
-    (plan, *_) = PlanBuilder(small_model, engine_for("eager"), 1.0).unsplit("aot", told)
+    builder = PlanBuilder(small_model, engine_for("eager"), 1.0)
+    plan = builder.ready(builder.unsplit()[0], "aot", told)[0]
     assert plan.entry.plan.cloud_engine == "aot"
     found = plan.entry.engine_difference
     assert found is not None
@@ -92,4 +101,5 @@ def test_what_a_cloud_says_of_its_compiled_code_adds_to_what_the_edge_measures(s
 
 def test_a_cloud_whose_compiled_code_breaks_the_budget_gets_no_plans(small_model: TorchModel) -> None:
     told = EngineDifference(max_abs=0.5, cosine=0.5, top1_agreement=0.9, n=3, calibrated=True)
-    assert PlanBuilder(small_model, engine_for("eager"), 1.0).unsplit("aot", told) == ()
+    builder = PlanBuilder(small_model, engine_for("eager"), 1.0)
+    assert not any(builder.ready(draft, "aot", told) for draft in builder.unsplit())
