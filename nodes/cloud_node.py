@@ -11,7 +11,7 @@ from isthmus.telemetry import get_logger
 from nodes.background import run_apart
 from nodes.cloud_connection import ReplicaDescription
 from nodes.codecs.base import EncodedTensor
-from nodes.codecs.factory import IMAGE_CODEC_NAMES
+from nodes.codecs.factory import encodes_images
 from nodes.compute_pool import ComputePool
 from nodes.engines.base import Engine
 from nodes.engines.eager import EagerEngine
@@ -89,7 +89,7 @@ class CloudNode:
     def _measure(self, model: Model, offer: PlanDefinition, half: CloudHalf) -> tuple[MeasuredBatch, ...]:
         # Only makes what would arrive: not worth compiling anything for.
         edge = EdgeHalf(model, offer.edge_ops, offer.uplink, offer.downlink, EagerEngine(threads=self._engine.threads))
-        files = [wire.tensor for wire in offer.uplink if wire.codec in IMAGE_CODEC_NAMES]
+        files = [wire.tensor for wire in offer.uplink if encodes_images(wire.codec)]
         encoded = {batch: edge.run(sample_inputs(model, batch, files)).encoded for batch in MEASURED_BATCHES}
         return tuple(_measure_batch(half, encoded[batch], batch) for batch in MEASURED_BATCHES)
 

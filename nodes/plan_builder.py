@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from isthmus.errors import InvalidModel, InvalidPlan
-from nodes.codecs.factory import IMAGE_CODEC_NAMES
+from nodes.codecs.factory import IMAGE_CODEC_NAMES, encodes_images
 from nodes.engines.base import Engine
 from nodes.engines.factory import engine_for
 from nodes.halves import EdgeHalf, EdgeOutcome
@@ -135,8 +135,9 @@ class PlanBuilder:
             remedy = "make it with `isthmus partition` from what is served"
             raise InvalidPlan("plan", f"is not one of {self._model.name!r}", value=plan.plan_id, remedy=remedy)
         own = replace(plan, form="tensor", edge_engine=self._engine.name, cloud_engine="eager")
-        if any(tensor.codec in IMAGE_CODEC_NAMES for tensor in plan.boundary):
-            return PlanDraft(replace(own, form="bytes"), both_forms=False, whatever_it_loses=True)
+        if any(encodes_images(tensor.codec) for tensor in plan.boundary):
+            own = replace(own, form="bytes")
+            return PlanDraft(own, self._accuracy(own), both_forms=False, whatever_it_loses=True)
         return PlanDraft(own, self._accuracy(own), whatever_it_loses=True)
 
     def _accuracy(self, plan: Plan) -> Accuracy | None:
@@ -189,7 +190,7 @@ class PlanBuilder:
     def _measured(self, plan: Plan) -> ReadyPlan:
         """The plan with its edge side measured and its wire bytes counted."""
         half = self._half(plan, 1.0)
-        crossing = [t.tensor for t in plan.boundary if t.codec in IMAGE_CODEC_NAMES]
+        crossing = [t.tensor for t in plan.boundary if encodes_images(t.codec)]
         small, large = MEASURED_BATCHES
         inputs = {batch: sample_inputs(self._model, batch, crossing) for batch in MEASURED_BATCHES}
         outcomes = {batch: half.run(inputs[batch]) for batch in MEASURED_BATCHES}

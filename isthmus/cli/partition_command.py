@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from isthmus.cli.partition_options import (
     CloudProfile,
     EdgeMemory,
     EdgeProfile,
+    File,
     FrontierTable,
     Lossy,
     Objective,
@@ -30,6 +32,7 @@ from isthmus.cli.partition_options import (
     WireLimit,
     check_ops,
     constraints_of,
+    file_facts,
 )
 from isthmus.errors import InvalidInput
 from isthmus.units import format_bandwidth, format_duration
@@ -52,6 +55,7 @@ def partition(
     cloud: CloudProfile,
     bandwidth: Bandwidth = "20mbps",
     rtt: RoundTrip = "30ms",
+    file: File = None,
     objective: Objective = "latency",
     lossy: Lossy = False,
     accuracy_budget: AccuracyBudget = None,
@@ -86,6 +90,8 @@ def partition(
         constraints=constraints_of(privacy, (edge_memory, cloud_memory, wire_limit), (pin_edge, pin_cloud)),
     )
     loaded = load_model(model)
+    if file is not None:
+        costing = replace(costing, form="bytes", file=file_facts(file, loaded))
     named = {"--privacy": [privacy] if privacy else [], "--pin-edge": pin_edge, "--pin-cloud": pin_cloud}
     check_ops(loaded.graph, named)
     setting = Setting(read_profile_of(edge, loaded), read_profile_of(cloud, loaded), link, costing)

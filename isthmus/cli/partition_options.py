@@ -14,7 +14,9 @@ from isthmus.units import parse_size_bytes
 
 if TYPE_CHECKING:
     from partitioner.constraints import Constraints
+    from partitioner.cost_model import FileFacts
     from partitioner.graph import ModelGraph
+    from partitioner.model import Model
 
 __all__ = [
     "RAW_INPUT",
@@ -25,6 +27,7 @@ __all__ = [
     "CloudProfile",
     "EdgeMemory",
     "EdgeProfile",
+    "File",
     "FrontierTable",
     "Lossy",
     "Objective",
@@ -38,6 +41,7 @@ __all__ = [
     "WireLimit",
     "check_ops",
     "constraints_of",
+    "file_facts",
 ]
 
 RAW_INPUT = "raw-input"
@@ -54,6 +58,7 @@ Objective = Annotated[
         "Energy needs the edge's power, cost the cloud's price: see `isthmus declare`."
     ),
 ]
+File = Annotated[Path | None, typer.Option(help="An image. Requests bring files of its length and size, not tensors.")]
 Lossy = Annotated[bool, typer.Option("--lossy", help="Allow codecs that lose accuracy, whatever they lose.")]
 AccuracyBudget = Annotated[
     float | None, typer.Option(help="Allow lossy codecs whose measured loss is no larger, like 0.02.")
@@ -124,6 +129,21 @@ def constraints_of(
         cloud_memory_bytes=cloud,
         wire_bytes=wire,
     )
+
+
+def file_facts(path: Path, model: Model) -> FileFacts:
+    """Of the image that requests bring. Raises InvalidInput for one that is none, or that the model does not take."""
+    from nodes.image_files import open_image
+    from partitioner.cost_model import FileFacts
+
+    if all(spec.preprocessing is None for spec in model.interface.inputs):
+        raise InvalidInput("--file", f"{model.name} takes tensors only", remedy="leave it out")
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InvalidInput("--file", f"cannot be read: {error.strerror}", value=str(path)) from None
+    picture = open_image(data, "--file")
+    return FileFacts(len(data), picture.width * picture.height)
 
 
 def check_ops(graph: ModelGraph, named: Mapping[str, Iterable[str] | None]) -> None:

@@ -1,7 +1,8 @@
 """Lossy pictures of an input that declares preprocessing: JPEG, WebP and AVIF at a quality that the plan states.
 
-What an accuracy budget allows of them is measured, as for every lossy codec. On efficientnet-lite0 only lossless
-pictures keep 98 % of the answers (`benchmarks/codec_tournament.py`); they are here because other models bear more.
+What an accuracy budget allows of them is measured, as for every lossy codec (`nodes/measure/picture_codecs.py`). On
+efficientnet-lite0 only lossless pictures keep 98 % of the answers (`benchmarks/codec_tournament.py`); they are here
+because other models bear more.
 Colour is kept at full resolution, but by WebP, which cannot.
 """
 

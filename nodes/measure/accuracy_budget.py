@@ -13,10 +13,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from isthmus.errors import InvalidModel
-from nodes.codecs.factory import LOSSLESS_CODEC_NAMES, codec
+from nodes.codecs.factory import LOSSLESS_CODEC_NAMES, codec, encodes_images
+from nodes.codecs.lossy_image import LossyPictureCodec
 from nodes.codecs.transform import TransformCodec
-from nodes.measure.calibration_items import CalibrationRuns, accuracy_of
+from nodes.measure.calibration_items import CalibrationItems, CalibrationRuns, Crossed, accuracy_of
 from nodes.measure.codec_sizes import MeasuredCodec, lossy_codecs, measured_codec, takes_transform
+from nodes.measure.picture_codecs import lossy_pictures, through_pictures
 from partitioner.accuracy_rule import AccuracyTable
 from partitioner.codec_choice import CodecSize
 from partitioner.cost_model import Costing
@@ -41,9 +43,12 @@ _Whole = tuple[frozenset[str], tuple[CodecKey, ...]]
 
 @dataclass(frozen=True, slots=True)
 class _Findings:
-    """What was measured: codecs by tensor, the loss of each alone, and of plans as a whole."""
+    """What was measured: codecs by tensor, an input's as a picture apart, the loss of each alone, and of plans as a
+    whole.
+    """
 
     codecs: dict[str, tuple[MeasuredCodec, ...]]
+    pictures: dict[str, tuple[MeasuredCodec, ...]]
     losses: dict[CodecKey, float]
     wholes: dict[_Whole, Accuracy]
 
@@ -56,7 +61,9 @@ class AccuracyBudget:
         self._table = AccuracyTable(budget, {})
         self._model = model
         self._runs = CalibrationRuns(model) if model.calibration else None
-        self._found = _Findings({}, {}, {})
+        self._found = _Findings({}, {}, {}, {})
+        specs = model.interface.inputs
+        self._preprocessing = {spec.name: spec.preprocessing for spec in specs if spec.preprocessing is not None}
         self._places = {op.name: place for place, op in enumerate(model.graph.ops)}
 
     def keep(self, costing: Costing, solve: Solve, nominate: Solve | None = None) -> Costing:
@@ -67,6 +74,8 @@ class AccuracyBudget:
         """
         if self._runs is None:
             return replace(costing, accuracy=self._table)
+        if costing.form == "bytes":
+            self._learn_pictures(self._runs)
         while True:
             if self._learn(costing, (nominate or solve)(self._hopeful(costing))):
                 continue
@@ -99,15 +108,23 @@ class AccuracyBudget:
         key = frozenset(plan.edge_ops), tuple(tensor.key for tensor in lossy)
         if key not in self._found.wholes:
             items = self._runs.at(plan.edge_ops)
-            made = {tensor.tensor: codec(tensor.codec, tensor.parameters) for tensor in lossy}
-            changed = {name: items.crossed(name, one).values for name, one in made.items()}
+            changed = {tensor.tensor: self._crossed(items, tensor).values for tensor in lossy}
             self._found.wholes[key] = accuracy_of(items.quality(changed))
         return self._found.wholes[key]
+
+    def _crossed(self, items: CalibrationItems, tensor: TensorCodec) -> Crossed:
+        if not encodes_images(tensor.codec):
+            return items.crossed(tensor.tensor, codec(tensor.codec, tensor.parameters))
+        how = self._preprocessing[tensor.tensor]
+        made = LossyPictureCodec(tensor.codec, how, tensor.parameters)
+        return through_pictures(items, tensor.tensor, how, made)
 
     # ---- what the solver is told -------------------------------------------------------------------------------
 
     def _measured(self, costing: Costing) -> Costing:
         sizes = [one.size for codecs in self._found.codecs.values() for one in codecs]
+        if costing.form == "bytes":
+            sizes += [one.size for codecs in self._found.pictures.values() for one in codecs]
         table = replace(self._table, losses=dict(self._found.losses))
         return replace(costing, codecs=(*costing.codecs, *sizes), lossless=False, accuracy=table)
 
@@ -157,6 +174,14 @@ class AccuracyBudget:
             assumed = {(name, one, ()): math.inf for one in lossy}
             self._found.losses.update({key: loss for key, loss in assumed.items() if key not in self._found.losses})
         return bool(new)
+
+    def _learn_pictures(self, runs: CalibrationRuns) -> None:
+        """Measure the lossy pictures of every input that files can make, once."""
+        for name, how in self._preprocessing.items():
+            if name not in self._found.pictures:
+                found = tuple(lossy_pictures(runs.at(()), name, how, self._table.budget))
+                self._found.pictures[name] = found
+                self._found.losses.update({one.key: one.loss for one in found})
 
     def _measure(self, tensor: str, edge_ops: Sequence[str]) -> None:
         """All codecs of `tensor` at that cut; its share of the budget is that of one of several."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ import torch
 from isthmus.errors import InvalidInput
 from nodes.codecs.base import Codec
 from nodes.codecs.factory import codec
+from nodes.codecs.image import PictureCodec
 from nodes.codecs.linear import LINEAR_BITS
 from nodes.codecs.transform import TransformCodec
 from nodes.codecs.transform_table import channel_grid
@@ -50,7 +52,7 @@ class MeasuredCodec:
     """
 
     tensor: str
-    codec: Codec
+    codec: Codec | PictureCodec
     sizes: npt.NDArray[np.int64]
     quality: AnswerQuality | None
     item_bytes: int
@@ -79,7 +81,7 @@ class MeasuredCodec:
             mean / self.item_bytes,
             self.codec.lossless,
             f"measured on {len(self.sizes)} calibration items",
-            applies_to="all" if self.codec.lossless else "floating",
+            applies_to=_applies_to(self.codec),
             parameters=self.codec.parameters,
             tensor=self.tensor,
             spread=float(self.sizes.std()) / mean,
@@ -93,6 +95,12 @@ class CalibratedTransform:
     fit: TransformFit
     step: float
     measured: MeasuredCodec
+
+
+def _applies_to(made: Codec | PictureCodec) -> Literal["all", "floating", "picture"]:
+    if isinstance(made, PictureCodec):
+        return "picture"
+    return "all" if made.lossless else "floating"
 
 
 def measured_codec(items: CalibrationItems, tensor: str, made: Codec) -> MeasuredCodec:

@@ -13,7 +13,6 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from isthmus.errors import InvalidModel
 from nodes.codecs.base import Codec
@@ -24,8 +23,8 @@ from nodes.codecs.transform import TransformCodec
 from nodes.measure.answer_quality import AnswerQuality, Share
 from nodes.measure.calibration_items import CalibrationItems, CalibrationRuns, accuracy_of
 from nodes.measure.codec_sizes import calibrated_transform, takes_transform
+from nodes.measure.picture_codecs import as_pictures, through_pictures
 from nodes.measure.timing import measure
-from nodes.preprocessing import Pictures
 from partitioner.plan_table import Accuracy
 from partitioner.spec import ImagePreprocessing
 
@@ -39,7 +38,6 @@ FACTORS = (0.5, 1.0, 2.0, 4.0)
 
 PICTURES = (("png", ""), ("webp", ""), *((name, q) for name in ("jpeg", "webp-lossy", "avif") for q in ("90", "100")))
 _TIMING_BUDGET_S = 0.02
-_LEVELS = 255.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,27 +123,17 @@ def input_survey(runs: CalibrationRuns) -> list[SurveyRow]:
     if len(inputs) != 1 or how is None:
         return []
     items = runs.at(())
-    pictures = _as_pictures(items.values(inputs[0].name), how)
-    return [_picture_row(items, inputs[0].name, how, pictures, *one) for one in PICTURES]
+    return [_picture_row(items, inputs[0].name, how, *one) for one in PICTURES]
 
 
-def _as_pictures(values: torch.Tensor, how: ImagePreprocessing) -> Pictures:
-    """The pictures that the numeric stage of preprocessing made `values` of."""
-    mean, std = (torch.tensor(part, dtype=torch.float64).view(3, 1, 1) for part in (how.mean, how.std))
-    pixels = ((values.double() * std + mean) / how.scale).round().clamp(0, _LEVELS)
-    return pixels.permute(0, 2, 3, 1).to(torch.uint8).contiguous().numpy()
-
-
-def _picture_row(
-    items: CalibrationItems, tensor: str, how: ImagePreprocessing, pictures: Pictures, name: str, quality: str
-) -> SurveyRow:
+def _picture_row(items: CalibrationItems, tensor: str, how: ImagePreprocessing, name: str, quality: str) -> SurveyRow:
     made = image_codec(name, how, {"quality": quality} if quality else None)
     if not isinstance(made, PictureCodec):
         raise InvalidModel(f"codec {name}", "does not make pictures")
-    sent = [made.encode_pictures(tensor, one[None]) for one in pictures]
-    found = items.quality({tensor: torch.cat([made.decode(one) for one in sent])})
-    encode = measure(partial(made.encode_pictures, tensor, pictures[:1]), budget_s=_TIMING_BUDGET_S)
-    decode = measure(partial(made.decode, sent[0]), budget_s=_TIMING_BUDGET_S)
+    crossed = through_pictures(items, tensor, how, made)
+    found = items.quality({tensor: crossed.values})
+    first = as_pictures(items.values(tensor)[:1], how)
+    encode = measure(partial(made.encode_pictures, tensor, first), budget_s=_TIMING_BUDGET_S)
+    decode = measure(partial(made.decode, made.encode_pictures(tensor, first)), budget_s=_TIMING_BUDGET_S)
     label = f"{name} q{quality}" if quality else name
-    sizes = np.array([len(one.data) for one in sent])
-    return _made(items, (), (label, "picture"), (sizes, found), (encode.seconds, decode.seconds), 0)
+    return _made(items, (), (label, "picture"), (crossed.sizes, found), (encode.seconds, decode.seconds), 0)

@@ -18,10 +18,11 @@ from isthmus.client import Client
 from isthmus.zoo import demo_photos, imagenet_classes
 from nodes.codecs.factory import codec
 from nodes.measure.accuracy import measure_accuracy
+from nodes.plan_shapes import cut_plan
 from nodes.preprocessing import ImageBatch, preprocess
 from partitioner.artifact import load_artifact
 from partitioner.measurements import CodecRate, Provenance
-from partitioner.plan import Plan
+from partitioner.plan import Plan, TensorCodec
 from partitioner.profiles import DeviceProfile
 from tests.system.conftest import MODEL
 
@@ -40,9 +41,10 @@ def profile(name: str, slowdown: float) -> str:
 
 @dataclass(frozen=True)
 class Planned:
-    """The plan that the command line wrote, and where it is served."""
+    """The plan that the command line wrote, one of lossy pictures beside it, and where both are served."""
 
     plan: Plan
+    pictures: Plan
     client: Client
 
 
@@ -56,7 +58,11 @@ def planned(run_up: RunUp, artifact: Path, tmp_path_factory: pytest.TempPathFact
     command += ["--bandwidth", "2mbps", "--rtt", "10ms", "-o", str(folder / "plan.json")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
-    models = [{"name": MODEL, "source": str(artifact), "plans": [str(folder / "plan.json")]}]
+    jpeg = TensorCodec("image", "jpeg", {"quality": "90"})
+    pictures = cut_plan(load_artifact(artifact), (), {"image": jpeg}, form="bytes")
+    (folder / "pictures.json").write_text(pictures.to_json())
+    plans = [str(folder / name) for name in ("plan.json", "pictures.json")]
+    models = [{"name": MODEL, "source": str(artifact), "plans": plans}]
     with (
         run_up(
             models=models,
@@ -66,7 +72,7 @@ def planned(run_up: RunUp, artifact: Path, tmp_path_factory: pytest.TempPathFact
         ) as running,
         Client(running.address) as client,
     ):
-        yield Planned(Plan.from_json((folder / "plan.json").read_text()), client)
+        yield Planned(Plan.from_json((folder / "plan.json").read_text()), pictures, client)
 
 
 def test_the_plan_holds_a_calibrated_codec_and_what_it_loses(planned: Planned, artifact: Path) -> None:
@@ -90,6 +96,14 @@ def test_a_photo_gets_its_class_in_about_the_bytes_predicted(planned: Planned, p
     sent = int(result.parameters["isthmus_wire_bytes"]) - result.outputs["logits"].nbytes
     (tensor,) = planned.plan.boundary
     assert abs(sent - tensor.bytes) <= 4 * tensor.spread_bytes
+
+
+def test_a_photo_gets_its_class_as_a_lossy_picture_of_the_models_size(planned: Planned) -> None:
+    plan = planned.pictures
+    result = planned.client.infer(MODEL, {"image": COFFEE}, plan_id=plan.plan_id, timeout_s=60)
+    assert imagenet_classes()[int(result.outputs["logits"].argmax())] == "espresso"
+    assert (result.plan_id, result.parameters["isthmus_finished_by"]) == (plan.plan_id, "cloud")
+    assert int(result.parameters["isthmus_wire_bytes"]) < 40_000 < COFFEE.stat().st_size
 
 
 def test_what_the_wire_carries_is_what_the_codec_gives(planned: Planned, artifact: Path) -> None:

@@ -1,0 +1,54 @@
+"""Lossy pictures of a model's input, measured on its calibration inputs: their bytes, and the answers they give."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from nodes.codecs.image import PictureCodec
+from nodes.codecs.lossy_image import LOSSY_FORMATS, LossyPictureCodec
+from nodes.measure.calibration_items import CalibrationItems, Crossed
+from nodes.measure.codec_sizes import MeasuredCodec
+from nodes.preprocessing import Pictures
+from partitioner.spec import ImagePreprocessing
+
+__all__ = ["QUALITIES", "as_pictures", "lossy_pictures", "through_pictures"]
+
+QUALITIES = ("75", "90", "100")
+"""Of every lossy format, the smallest file first."""
+
+_LEVELS = 255.0
+
+
+def lossy_pictures(
+    items: CalibrationItems, tensor: str, how: ImagePreprocessing, budget: float
+) -> Iterator[MeasuredCodec]:
+    """Each lossy format at the lowest of `QUALITIES` whose answers are within `budget`, if there is one.
+
+    items: at the cut that leaves the edge nothing. Takes seconds a format: the whole model runs for each.
+    """
+    for name in LOSSY_FORMATS:
+        for quality in QUALITIES:
+            made = LossyPictureCodec(name, how, {"quality": quality})
+            crossed = through_pictures(items, tensor, how, made)
+            found = MeasuredCodec(
+                tensor, made, crossed.sizes, items.quality({tensor: crossed.values}), items.values(tensor)[:1].nbytes
+            )
+            if found.loss <= budget:
+                yield found
+                break
+
+
+def through_pictures(items: CalibrationItems, tensor: str, how: ImagePreprocessing, made: PictureCodec) -> Crossed:
+    """The input `tensor` of every item as a picture of the model's size, through `made`."""
+    sent = [made.encode_pictures(tensor, one[None]) for one in as_pictures(items.values(tensor), how)]
+    return Crossed(np.array([len(one.data) for one in sent]), torch.cat([made.decode(one) for one in sent]))
+
+
+def as_pictures(values: torch.Tensor, how: ImagePreprocessing) -> Pictures:
+    """The pictures that the numeric stage of preprocessing made `values` of."""
+    mean, std = (torch.tensor(part, dtype=torch.float64).view(3, 1, 1) for part in (how.mean, how.std))
+    pixels = ((values.double() * std + mean) / how.scale).round().clamp(0, _LEVELS)
+    return pixels.permute(0, 2, 3, 1).to(torch.uint8).contiguous().numpy()
