@@ -21,7 +21,7 @@ from nodes.batch_times import BatchTimes
 from nodes.batching import Batcher, BatchGroup, BatchLimits, Hold, Start, WaitingRequest
 from nodes.compute_pool import ComputePool
 
-__all__ = ["BatchQueue", "QueuedWork"]
+__all__ = ["BatchCounts", "BatchQueue", "QueuedWork"]
 
 W = TypeVar("W")
 R = TypeVar("R")
@@ -49,6 +49,15 @@ class QueuedWork(Generic[W]):
 
 
 @dataclass(frozen=True, slots=True)
+class BatchCounts:
+    """What has run since the start: batches, their requests, and how long the worker was busy with them."""
+
+    batches: int = 0
+    requests: int = 0
+    busy_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class _Entry(Generic[W, R]):
     work: W
     answer: asyncio.Future[R]
@@ -67,6 +76,7 @@ class BatchQueue(Generic[W, R]):
         self._batcher = Batcher(limits)
         self._entries: dict[int, _Entry[W, R]] = {}
         self._asked = False
+        self._counts = BatchCounts()
         self._running, self._running_until_s, self._pace = 0, 0.0, 1.0
         self._ids = itertools.count(1)
 
@@ -75,6 +85,11 @@ class BatchQueue(Generic[W, R]):
         """How many wait or run."""
         with self._lock:
             return len(self._batcher) + self._running
+
+    @property
+    def counts(self) -> BatchCounts:
+        """What has run so far."""
+        return self._counts
 
     def wait_s(self) -> float:
         """Seconds of work here: what is left of the running batch, and all that waits, as batches are made of it."""
@@ -157,10 +172,12 @@ class BatchQueue(Generic[W, R]):
             results = self._run([member.work for member in members])
         except Exception as error:
             results = [error] * len(members)
+        took_s, past = time.monotonic() - started_s, self._counts
         with self._lock:
             self._running = 0
+            self._counts = BatchCounts(past.batches + 1, past.requests + len(members), past.busy_s + took_s)
             if expected_s > 0:
-                self._pace += PACE_SMOOTHING * ((time.monotonic() - started_s) / expected_s - self._pace)
+                self._pace += PACE_SMOOTHING * (took_s / expected_s - self._pace)
         _deliver(members, results)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from isthmus.errors import InvalidPlan, NotFound, Overloaded, UnknownPlan
 from isthmus.telemetry import get_logger
 from nodes.background import run_apart
-from nodes.batch_queue import BatchQueue, QueuedWork
+from nodes.batch_queue import BatchCounts, BatchQueue, QueuedWork
 from nodes.batch_times import BatchTimes
 from nodes.batching import DEFAULT_LIMITS, BatchLimits
 from nodes.cloud_connection import ReplicaDescription
@@ -80,6 +80,11 @@ class CloudNode:
     def load(self) -> Load:
         """See SegmentNode."""
         return Load(self._queue.requests, self._queue.wait_s())
+
+    @property
+    def batch_counts(self) -> BatchCounts:
+        """The batches that have run."""
+        return self._queue.counts
 
     async def prepare(self, offer: PlanDefinition) -> tuple[MeasuredBatch, ...]:
         """See SegmentNode. A plan that is ready already answers at once."""

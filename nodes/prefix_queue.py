@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from nodes.batch_queue import BatchQueue, QueuedWork
+from nodes.batch_queue import BatchCounts, BatchQueue, QueuedWork
 from nodes.batch_times import BatchTimes
 from nodes.batching import DEFAULT_LIMITS, BatchLimits
 from nodes.compute_pool import ComputePool
@@ -29,6 +29,11 @@ class PrefixQueue:
         self._estimate = estimate
         self._work_ids = itertools.count(1)
         self._prefixes: BatchQueue[PrefixWork, EdgeOutcome] = BatchQueue(pool, batching, run_prefixes)
+
+    @property
+    def prefix_counts(self) -> BatchCounts:
+        """The batches of prefixes that have run."""
+        return self._prefixes.counts
 
     def wait_s(self) -> float:
         """Seconds until work submitted now would start."""
