@@ -16,7 +16,7 @@ from nodes.batch_times import BatchTimes
 from nodes.engines.base import Runner
 from partitioner.graph import TensorInfo
 
-__all__ = ["BatchAxis", "JoinAxes", "Member", "MemberRun", "batch_axis", "join_axes", "run_joined"]
+__all__ = ["BatchAxis", "JoinAxes", "Member", "MemberRun", "batch_axis", "join_axes", "joined_results", "run_joined"]
 
 Tensors = tuple[torch.Tensor, ...]
 
@@ -69,6 +69,19 @@ def join_axes(tensors: Mapping[str, TensorInfo], inputs: Sequence[str], outputs:
     return JoinAxes(tuple(a for a in taken if a), tuple(a for a in made if a))
 
 
+def joined_results(run: Runner, axes: JoinAxes, members: Sequence[Member]) -> list[Tensors]:
+    """What one run of all members gives each of them. Raises what `run` does."""
+    columns = zip(*(member.tensors for member in members), strict=True)
+    with torch.inference_mode():
+        joined = [torch.cat(column, axis.dimension) for column, axis in zip(columns, axes.inputs, strict=True)]
+        made = run(*joined)
+        parts = [
+            torch.split(tensor, [member.items * axis.per_item for member in members], axis.dimension)
+            for tensor, axis in zip(made, axes.outputs, strict=True)
+        ]
+    return list(zip(*parts, strict=True)) if parts else [() for _ in members]
+
+
 def run_joined(
     run: Runner, axes: JoinAxes | None, members: Sequence[Member], times: BatchTimes
 ) -> tuple[MemberRun, ...]:
@@ -80,7 +93,7 @@ def run_joined(
     if len(members) > 1 and axes is not None:
         started_s = time.perf_counter()
         try:
-            results = _joined(run, axes, members)
+            results = joined_results(run, axes, members)
         except Exception:
             return tuple(_alone(run, member) for member in members)
         took_s, whole_s = time.perf_counter() - started_s, times.at(sum(member.items for member in members))
@@ -97,15 +110,3 @@ def _alone(run: Runner, member: Member) -> MemberRun:
     except Exception as error:
         result = error
     return MemberRun(result, time.perf_counter() - started_s)
-
-
-def _joined(run: Runner, axes: JoinAxes, members: Sequence[Member]) -> list[Tensors]:
-    columns = zip(*(member.tensors for member in members), strict=True)
-    with torch.inference_mode():
-        joined = [torch.cat(column, axis.dimension) for column, axis in zip(columns, axes.inputs, strict=True)]
-        made = run(*joined)
-        parts = [
-            torch.split(tensor, [member.items * axis.per_item for member in members], axis.dimension)
-            for tensor, axis in zip(made, axes.outputs, strict=True)
-        ]
-    return list(zip(*parts, strict=True)) if parts else [() for _ in members]

@@ -16,15 +16,23 @@ import torch
 from nodes.batch_times import BatchTimes
 from nodes.engines.base import Runner
 from nodes.engines.eager import EagerEngine
-from nodes.joined_run import JoinAxes, Member, run_joined
-from nodes.measure.timing import measure
+from nodes.joined_run import JoinAxes, Member, joined_results
+from nodes.measure.timing import measure, measure_interleaved
 from nodes.sample_inputs import sample_tensors
 from partitioner.model import Model
 
-__all__ = ["BatchMeasurement", "boundary_sample", "measure_batches", "varied_tensors"]
+__all__ = [
+    "BatchMeasurement",
+    "boundary_sample",
+    "measure_batches",
+    "relative_difference",
+    "singles_of",
+    "varied_tensors",
+]
 
 BUDGET_S = 0.1
-# Two at once must save this share of the time of two, or larger batches are not even measured.
+# Two at once must save this share of the time of two, or nothing is batched: less is noise beside other load, and not
+# worth a longer wait.
 LEAST_GAIN = 0.05
 # Joined and alone may differ by this share of the largest value: kernels for other sizes add in another order. Measured
 # on the models of the zoo: 3e-6 at most. 16-bit floats round 2^13 times as coarsely.
@@ -56,15 +64,16 @@ def measure_batches(run: Runner, axes: JoinAxes | None, items: tuple[torch.Tenso
     """
     if axes is None or most < 2:
         return BatchMeasurement(BatchTimes.of({1: _seconds(run, items)}), None)
-    singles = _singles(items, axes, most)
-    seconds = {size: _seconds(run, _first(singles, size, axes)) for size in (1, 2)}
-    if seconds[2] <= 2 * seconds[1] * (1 - LEAST_GAIN):
-        seconds |= {size: _seconds(run, _first(singles, size, axes)) for size in _larger(most)}
-    largest = max(seconds)
-    difference = _difference(run, axes, singles[:largest])
-    if difference is None:
-        seconds = {1: seconds[1]}
-    return BatchMeasurement(BatchTimes.of(seconds), difference)
+    singles = singles_of(items, axes, most)
+    one, two = (_first(singles, size, axes) for size in (1, 2))
+    times = measure_interleaved([lambda: run(*one), lambda: run(*two)], budget_s=2 * BUDGET_S)
+    seconds = {1: times[0].seconds, 2: times[1].seconds}
+    alone = BatchTimes.of({1: seconds[1]})
+    if seconds[2] > 2 * seconds[1] * (1 - LEAST_GAIN):
+        return BatchMeasurement(alone, None)
+    seconds |= {size: _seconds(run, _first(singles, size, axes)) for size in _larger(most)}
+    difference = _difference(run, axes, singles)
+    return BatchMeasurement(alone if difference is None else BatchTimes.of(seconds), difference)
 
 
 def varied_tensors(model: Model, batch: int) -> tuple[torch.Tensor, ...]:
@@ -97,7 +106,7 @@ def _larger(most: int) -> tuple[int, ...]:
     return (*powers, most) if most > 2 else ()
 
 
-def _singles(items: tuple[torch.Tensor, ...], axes: JoinAxes, count: int) -> list[tuple[torch.Tensor, ...]]:
+def singles_of(items: tuple[torch.Tensor, ...], axes: JoinAxes, count: int) -> list[tuple[torch.Tensor, ...]]:
     parts = [
         torch.split(tensor, axis.per_item, axis.dimension) for tensor, axis in zip(items, axes.inputs, strict=True)
     ]
@@ -115,21 +124,24 @@ def _seconds(run: Runner, tensors: tuple[torch.Tensor, ...]) -> float:
 
 def _difference(run: Runner, axes: JoinAxes, singles: list[tuple[torch.Tensor, ...]]) -> float | None:
     """The largest relative difference that joining makes; None where rounding does not explain it."""
-    members = [Member(tensors, 1) for tensors in singles]
-    joined = run_joined(run, axes, members, BatchTimes.of({1: 0.0}))
+    try:
+        joined = joined_results(run, axes, [Member(tensors, 1) for tensors in singles])
+    except Exception:  # whatever it is: what cannot be joined now will not be joined for a request
+        return None
     worst = 0.0
-    for member, together in zip(members, joined, strict=True):
-        alone = run(*member.tensors)
-        if isinstance(together.result, Exception):
-            return None
-        for one, other in zip(alone, together.result, strict=True):
-            if one.shape != other.shape or (found := _relative(one, other)) > _tolerance(one):
+    for tensors, together in zip(singles, joined, strict=True):
+        for one, other in zip(run(*tensors), together, strict=True):
+            found = relative_difference(one, other)
+            if found > _tolerance(one):
                 return None
             worst = max(worst, found)
     return worst
 
 
-def _relative(one: torch.Tensor, other: torch.Tensor) -> float:
+def relative_difference(one: torch.Tensor, other: torch.Tensor) -> float:
+    """The largest difference over the largest value; infinite where shapes, integers or the places of NaNs differ."""
+    if one.shape != other.shape:
+        return float("inf")
     if not one.is_floating_point():
         return 0.0 if torch.equal(one, other) else float("inf")
     wide, beside = one.double().nan_to_num(), other.double().nan_to_num()
