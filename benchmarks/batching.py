@@ -33,7 +33,7 @@ from partitioner.model import Model
 
 GOAL, BUSY_GOAL, P99_GOAL = 1.1, 0.9, 1.2
 SATURATED_S, RAW_S, HALF_LOAD_S = 1.2, 0.6, 2.5
-ROUNDS, P99_ROUNDS, QUICK_ROUNDS, QUICK_P99_ROUNDS = 20, 10, 4, 2
+ROUNDS, P99_ROUNDS, QUICK_ROUNDS, QUICK_P99_ROUNDS = 16, 8, 4, 2
 
 
 def layers() -> Model:
