@@ -11,9 +11,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from isthmus.addresses import is_loopback, parse_address
 from isthmus.errors import InvalidConfiguration
 from isthmus.units import parse_bandwidth_bps, parse_duration_s
+from nodes.batching import LARGEST_BATCH, LONGEST_DELAY_S, BatchLimits
 
-__all__ = ["CloudConfiguration", "Configuration", "EdgeConfiguration", "LinkConfiguration", "ModelConfiguration",
-           "TlsConfiguration", "read_configuration"]  # fmt: skip
+__all__ = ["BatchingConfiguration", "CloudConfiguration", "Configuration", "EdgeConfiguration", "LinkConfiguration",
+           "ModelConfiguration", "TlsConfiguration", "read_configuration"]  # fmt: skip
 
 
 def _address(text: object) -> object:
@@ -41,6 +42,10 @@ EngineName = Literal["eager", "onnxruntime", "inductor", "aot"]
 Bandwidth = Annotated[float, BeforeValidator(_bandwidth)]
 Duration = Annotated[float, BeforeValidator(_duration)]
 FilePath = Annotated[str, BeforeValidator(_beside_the_file)]
+
+
+def _delay(value: object) -> object:
+    return parse_duration_s(value, "batching.max_delay") if isinstance(value, str | int | float) else value
 
 
 class _Section(BaseModel):
@@ -74,6 +79,23 @@ class TlsConfiguration(_Section):
     server_name: str = ""
 
 
+class BatchingConfiguration(_Section):
+    """Running several requests as one where the measured times say that it pays.
+
+    max_batch: items, 1 to turn it off. max_delay: how long an idle engine may hold a request for others, 0 for never.
+    """
+
+    max_batch: int = Field(default=8, ge=1, le=LARGEST_BATCH)
+    max_delay: Annotated[float, BeforeValidator(_delay)] = Field(
+        default=0.005, ge=0.0, le=LONGEST_DELAY_S, allow_inf_nan=False
+    )
+
+    @property
+    def limits(self) -> BatchLimits:
+        """As a node takes it."""
+        return BatchLimits(self.max_batch, self.max_delay)
+
+
 class EdgeConfiguration(_Section):
     """The edge. emulate_slowdown is for demos and tests: the edge sleeps after its work, and every output says so.
 
@@ -87,6 +109,7 @@ class EdgeConfiguration(_Section):
     device: Literal["cpu", "cuda", "auto"] = "cpu"
     threads: int = Field(default=1, ge=1, le=256)
     emulate_slowdown: float = Field(default=1.0, ge=1.0, le=1000.0, allow_inf_nan=False)
+    batching: BatchingConfiguration = BatchingConfiguration()
     tls: TlsConfiguration | None = None
     insecure: bool = False
 
@@ -109,6 +132,7 @@ class CloudConfiguration(_Section):
     replicas: int = Field(default=1, ge=1, le=64)
     device: Literal["cpu", "cuda", "auto"] = "cpu"
     threads: int = Field(default=1, ge=1, le=256)
+    batching: BatchingConfiguration = BatchingConfiguration()
     tls: TlsConfiguration | None = None
     insecure: bool = False
 

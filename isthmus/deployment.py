@@ -141,6 +141,7 @@ def _cloud_settings(configuration: Configuration, artifacts: tuple[ModelArtifact
         tls=_tls_files(cloud.tls),
         require_clients=_required(cloud.tls, by_default=True),
         tls_server_name=cloud.tls.server_name if cloud.tls else "",
+        batching=cloud.batching.limits,
     )
 
 
@@ -157,6 +158,7 @@ def _edge_settings(configuration: Configuration, artifacts: tuple[ModelArtifact,
         slowdown=edge.emulate_slowdown,
         tls=_tls_files(edge.tls),
         require_clients=_required(edge.tls, by_default=False),
+        batching=edge.batching.limits,
     )
 
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from isthmus.errors import DeadlineExceeded, InvalidPlan, NotFound, Overloaded, UnknownPlan
+from isthmus.errors import InvalidPlan, NotFound, Overloaded, UnknownPlan
 from isthmus.telemetry import get_logger
 from nodes.background import run_apart
+from nodes.batch_queue import BatchCounts, BatchQueue, QueuedWork
+from nodes.batch_times import BatchTimes
+from nodes.batching import DEFAULT_LIMITS, BatchLimits
 from nodes.cloud_connection import ReplicaDescription
 from nodes.codecs.base import EncodedTensor
 from nodes.codecs.factory import encodes_images
@@ -16,9 +20,11 @@ from nodes.compute_pool import ComputePool
 from nodes.engines.base import Engine
 from nodes.engines.eager import EagerEngine
 from nodes.halves import CloudHalf, CloudOutcome, EdgeHalf
+from nodes.measure.batch_times import BatchMeasurement, boundary_sample, measure_batches
 from nodes.measure.timing import measure
 from nodes.protocol.events import CloudTimings, MeasuredBatch, PlanDefinition, RequestArrived
 from nodes.sample_inputs import sample_inputs
+from nodes.suffix_batch import SuffixWork, run_suffixes, suffix_group
 from nodes.transport.segment_server import Load, SuffixResult
 from partitioner.model import Model
 from partitioner.plan import wire_digest
@@ -30,25 +36,41 @@ MEASURED_BATCHES = (1, 2)
 MEASURE_BUDGET_S = 0.15
 MAX_QUEUED = 256
 MAX_PLANS = 256
-QUEUE_SMOOTHING = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class _ReadyPlan:
+    """suffix: t(B) of the suffix alone. whole: with as many decodings and encodings. reported: to the edge."""
+
+    half: CloudHalf
+    suffix: BatchTimes
+    whole: BatchTimes
+    reported: tuple[MeasuredBatch, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Accepted:
+    request: RequestArrived
+    suffix: SuffixWork
 
 
 class CloudNode:
     """One replica's work. Serves several models; every plan that an edge offers is checked, split, warmed and timed."""
 
     def __init__(
-        self, replica_id: str, models: Mapping[str, Model], engine: Engine, pool: ComputePool, profile: DeviceProfile
-    ) -> None:
+        self, replica_id: str, models: Mapping[str, Model], engine: Engine, pool: ComputePool, profile: DeviceProfile,
+        batching: BatchLimits = DEFAULT_LIMITS,
+    ) -> None:  # fmt: skip
         self._replica_id = replica_id
         self._models = {model.digest: model for model in models.values()}
         self._names = {name: model.digest for name, model in models.items()}
         self._engine = engine
         self._pool = pool
         self._profile = profile
-        self._halves: dict[str, CloudHalf] = {}
-        self._times: dict[str, tuple[MeasuredBatch, ...]] = {}
-        self._queued = 0
-        self._service_s = 0.0
+        self._batching = batching
+        self._queue: BatchQueue[_Accepted, SuffixResult] = BatchQueue(pool, batching, _compute)
+        self._plans: dict[str, _ReadyPlan] = {}
+        self._suffixes: dict[tuple[str, str], BatchMeasurement] = {}  # by model and cut: whatever the codecs
         self._log = get_logger("cloud").bind(replica=replica_id)
 
     def describe(self) -> ReplicaDescription:
@@ -57,22 +79,30 @@ class CloudNode:
 
     def load(self) -> Load:
         """See SegmentNode."""
-        return Load(self._queued, self._queued * self._service_s)
+        return Load(self._queue.requests, self._queue.wait_s())
+
+    @property
+    def batch_counts(self) -> BatchCounts:
+        """The batches that have run."""
+        return self._queue.counts
 
     async def prepare(self, offer: PlanDefinition) -> tuple[MeasuredBatch, ...]:
         """See SegmentNode. A plan that is ready already answers at once."""
-        ready = self._times.get(offer.wire_digest)
+        ready = self._plans.get(offer.wire_digest)
         if ready is not None:
-            return ready
-        if len(self._halves) >= MAX_PLANS:
+            return ready.reported
+        if len(self._plans) >= MAX_PLANS:
             raise Overloaded(f"plans: at most {MAX_PLANS} on a replica; restart it or offer fewer")
         model = self._checked_model(offer)
         await run_apart(self._engine.prepare, (model.split(offer.edge_ops).cloud,))
         half = await self._pool.run(CloudHalf, model, offer.edge_ops, offer.uplink, offer.downlink, self._engine)
         times = await self._pool.run(self._measure, model, offer, half)
-        self._halves[offer.wire_digest] = half
-        self._times[offer.wire_digest] = times
-        self._log.info("plan ready", wire_digest=offer.wire_digest, suffix_ms=round(times[0].suffix_s * 1e3, 2))
+        batches = await self._pool.run(self._measure_batches, model, offer, half)
+        self._plans[offer.wire_digest] = _ReadyPlan(half, batches.times, _whole(batches.times, times[0]), times)
+        self._log.info(
+            "plan ready", wire_digest=offer.wire_digest, suffix_ms=round(times[0].suffix_s * 1e3, 2),
+            largest_batch=batches.times.largest, batch_gain=round(batches.gain, 2), batch_difference=batches.difference,
+        )  # fmt: skip
         return times
 
     def _checked_model(self, offer: PlanDefinition) -> Model:
@@ -93,34 +123,59 @@ class CloudNode:
         encoded = {batch: edge.run(sample_inputs(model, batch, files)).encoded for batch in MEASURED_BATCHES}
         return tuple(_measure_batch(half, encoded[batch], batch) for batch in MEASURED_BATCHES)
 
+    def _measure_batches(self, model: Model, offer: PlanDefinition, half: CloudHalf) -> BatchMeasurement:
+        key = (half.model_digest, half.cut)
+        if key not in self._suffixes:
+            most = 1 if half.axes is None else min(self._batching.max_batch, model.interface.max_batch)
+            sample = boundary_sample(model, offer.edge_ops, most)
+            self._suffixes[key] = measure_batches(half.suffix, half.axes, sample, most)
+        return self._suffixes[key]
+
     async def run(self, request: RequestArrived) -> SuffixResult:
         """See SegmentNode."""
-        half = self._halves.get(request.wire_digest)
-        if half is None:
+        plan = self._plans.get(request.wire_digest)
+        if plan is None:
             raise UnknownPlan(f"wire digest {request.wire_digest!r} was not offered to this replica")
-        if self._queued >= MAX_QUEUED:
+        if self._queue.requests >= MAX_QUEUED:
             raise Overloaded(f"queue: {MAX_QUEUED} requests wait on this replica")
-        self._queued += 1
-        try:
-            return await self._pool.run(self._compute, half, request)
-        finally:
-            self._queued -= 1
-
-    def _compute(self, half: CloudHalf, request: RequestArrived) -> SuffixResult:
-        started_s = time.monotonic()
-        if request.deadline_s is not None and started_s >= request.deadline_s:
-            raise DeadlineExceeded("the deadline passed before the suffix began")
-        outcome = half.run(request.tensors, request.batch)
-        elapsed_s = time.monotonic() - started_s
-        self._service_s += QUEUE_SMOOTHING * (elapsed_s - self._service_s)
-        timings = CloudTimings(
-            receive=request.receive,
-            queue_s=started_s - request.arrived_s,
-            decode_s=outcome.decode_s,
-            suffix_s=outcome.suffix_s,
-            encode_s=outcome.encode_s,
+        work = SuffixWork(plan.half, request.tensors, request.batch, plan.suffix)
+        return await self._queue.run(
+            QueuedWork(
+                work=_Accepted(request, work),
+                group=suffix_group(plan.half, request.tensors),
+                items=request.batch,
+                times=plan.whole,
+                arrived_s=request.arrived_s,
+                deadline_s=request.deadline_s,
+                priority=request.priority,
+            )
         )
-        return SuffixResult(outcome.encoded, timings)
+
+
+def _compute(batch: Sequence[_Accepted]) -> list[SuffixResult | Exception]:
+    """All of a batch, on the worker. What a request did not need for itself was its wait, companions included."""
+    outcomes = run_suffixes([accepted.suffix for accepted in batch])
+    ended_s = time.monotonic()
+    return [
+        outcome if isinstance(outcome, Exception) else SuffixResult(outcome.encoded, _timings(one, outcome, ended_s))
+        for one, outcome in zip((accepted.request for accepted in batch), outcomes, strict=True)
+    ]
+
+
+def _timings(request: RequestArrived, outcome: CloudOutcome, ended_s: float) -> CloudTimings:
+    own_s = outcome.decode_s + outcome.suffix_s + outcome.encode_s
+    return CloudTimings(
+        receive=request.receive,
+        queue_s=max(0.0, ended_s - request.arrived_s - own_s),
+        decode_s=outcome.decode_s,
+        suffix_s=outcome.suffix_s,
+        encode_s=outcome.encode_s,
+    )
+
+
+def _whole(suffix: BatchTimes, single: MeasuredBatch) -> BatchTimes:
+    """t(B) of requests of one item: decoded and encoded one after the other, computed together."""
+    return suffix.plus_each(single.decode_s + single.encode_s)
 
 
 def _measure_batch(half: CloudHalf, encoded: Sequence[EncodedTensor], batch: int) -> MeasuredBatch:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import ParamSpec, Self, TypeVar
 
@@ -39,6 +39,10 @@ class ComputePool:
         Cancelling takes back a call that has not started; one that runs goes on to its end, and its result is lost.
         """
         return await asyncio.wrap_future(self._executor.submit(function, *args, **kwargs))
+
+    def submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """`function(*args)` on a worker, waited for by nobody here. Raises RuntimeError once the pool is closed."""
+        return self._executor.submit(function, *args, **kwargs)
 
     def run_blocking(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`function(*args)` on a worker, waited for: for measuring, under the same thread budget as serving."""

@@ -17,6 +17,7 @@ from nodes.fleet import Endpoint
 from nodes.gateway_probe import measure_overhead
 from nodes.model_loading import load_models, measured_profile
 from nodes.plan_builder import PlanBuilder
+from nodes.prefix_queue import PrefixQueue
 from nodes.request_overhead import RequestOverhead
 from nodes.settings import EdgeSettings
 from nodes.transport.fleet_client import FleetWatch
@@ -59,7 +60,7 @@ class EdgeHost:
         profile = await measured_profile(models, slowed, pool)
         given = {artifact.name: tuple(map(Plan.from_json, artifact.plans)) for artifact in settings.models}
         builders = {
-            name: await pool.run(PlanBuilder, model, engine, settings.slowdown, given[name])
+            name: await pool.run(PlanBuilder, model, engine, settings.slowdown, given[name], settings.batching)
             for name, model in models.items()
         }
         observer = ChooserObserver(chooser)
@@ -67,7 +68,8 @@ class EdgeHost:
         async def dial(endpoint: Endpoint) -> CloudConnection:
             return await SegmentClient.connect(endpoint, edge_id, observer, chooser.cloud_queue(), settings.tls)
 
-        node = EdgeNode(builders, models, profile, chooser, pool, dial)
+        queue = PrefixQueue(pool, chooser.edge_queue(), settings.batching)
+        node = EdgeNode(builders, models, profile, chooser, queue, dial)
         await node.start()
         service = GatewayService(node, VERSION)
         node.overhead = await _probed_overhead(service, models)

@@ -13,7 +13,6 @@ from isthmus.telemetry import get_logger
 from nodes.background import run_apart
 from nodes.chooser import ChoiceRequest, Chooser, Exchange, StageTimes, Transfer
 from nodes.cloud_connection import CloudConnection
-from nodes.compute_pool import ComputePool
 from nodes.gateway import InferRequest, InferResult, ModelDescription
 from nodes.model_runtime import ModelRuntime, ReadyPlan, plan_definition
 from nodes.plan_builder import PlanBuilder, PlanDraft, with_cloud_times
@@ -61,15 +60,15 @@ class EdgeNode:
 
     def __init__(
         self, builders: Mapping[str, PlanBuilder], models: Mapping[str, Model], profile: DeviceProfile,
-        chooser: Chooser, pool: ComputePool, dial: Dial,
+        chooser: Chooser, queue: PrefixQueue, dial: Dial,
     ) -> None:  # fmt: skip
         """builders, models: by model name. profile: this device, with the op times of every model."""
         self._runtimes = {name: ModelRuntime(model) for name, model in models.items()}
         self._builders = builders
         self._profile = profile
         self._chooser = chooser
-        self._pool = pool
-        self._queue = PrefixQueue(pool, chooser.edge_queue())
+        self._pool = queue.pool
+        self._queue = queue
         self._measured: dict[tuple[str, str, str], tuple[ReadyPlan, ...]] = {}
         self._wire_ids = itertools.count(1)
         self._waiting = 0
@@ -136,8 +135,8 @@ class EdgeNode:
         plan = choice.entry.plan
         if plan.kind == "edge-only":
             connection = None
-        half = runtime.ready_plan(plan.plan_id).half
-        answer = await RequestRun(request, next(self._wire_ids), choice, half, self._queue, connection).run()
+        ready = runtime.ready_plan(plan.plan_id)
+        answer = await RequestRun(request, next(self._wire_ids), choice, ready, self._queue, connection).run()
         self._learn(asked, choice.entry, answer, chose_s if alone and self._waiting == 1 else None)
         return InferResult(
             request_id=uuid.uuid4().hex,

@@ -17,8 +17,10 @@ from nodes.codecs.factory import codec, encodes_images, image_codec
 from nodes.engines.base import Engine
 from nodes.engines.slowdown import run_slowed
 from nodes.inputs import ModelInputs
+from nodes.joined_run import join_axes
 from nodes.preprocessing import ImageBatch, preprocess
 from nodes.protocol.events import WireCodec
+from partitioner.measurements import digest_of_ops
 from partitioner.model import Model
 
 __all__ = ["CloudHalf", "CloudOutcome", "EdgeHalf", "EdgeOutcome"]
@@ -100,47 +102,54 @@ class EdgeHalf:
         engine: Engine,
         slowdown: float = 1.0,
     ) -> None:
-        """slowdown: emulated, and applied to everything that the edge does; the engine itself runs at full speed."""
+        """slowdown: emulated, and applied to everything that the edge does; the engine itself runs at full speed.
+
+        axes: how the prefix of several requests can run as one, None where it cannot.
+        """
         self._segments = model.split(edge_ops)
         self._inputs = model.graph.inputs
+        self.model_digest, self.engine = model.digest, engine.name
         self._outputs = model.graph.outputs
         self._names = tuple(output.name for output in model.interface.outputs)
         self._interface = model.interface
-        self._slowdown = slowdown
+        self.slowdown = slowdown
         # An output that no op makes (an input handed through, a constant) comes from the prefix too.
         self._has_prefix = bool(edge_ops) or bool(self._segments.kept)
-        self._prefix = engine.load(self._segments.prefix)
+        self.prefix = engine.load(self._segments.prefix)
         self._suffix = engine.load(self._segments.suffix)
+        crossing = (*self._segments.boundary, *self._segments.kept)
+        self.axes = join_axes(model.graph.tensors, self._inputs, crossing) if self._has_prefix else None
+        self.cut = digest_of_ops(edge_ops)
         self._uplink, self._downlink = _Codecs(model, uplink), _Codecs(model, downlink)
 
     def run(self, inputs: ModelInputs) -> EdgeOutcome:
         """Everything up to the wire. Raises InvalidRequest for a file that is not an image, ComputeFailed."""
         started = time.perf_counter()
-        outcome = run_slowed(self._slowdown, self._run, inputs)
+        outcome = run_slowed(self.slowdown, self._run, inputs)
         return EdgeOutcome(outcome.encoded, outcome.boundary, outcome.kept, time.perf_counter() - started)
 
     def _run(self, inputs: ModelInputs) -> EdgeOutcome:
         values = dict(inputs.values)
-        kept: dict[str, torch.Tensor] = {}
+        made = self.prefix(*self.tensors(values)) if self._has_prefix else ()
+        return self.outcome(values, made)
+
+    def tensors(self, values: dict[str, torch.Tensor | ImageBatch]) -> tuple[torch.Tensor, ...]:
+        """What the prefix takes, in its order; files are preprocessed, and replaced in `values` where they end here."""
+        return tuple(self._tensor(name, values) for name in self._inputs)
+
+    def outcome(self, values: dict[str, torch.Tensor | ImageBatch], made: tuple[torch.Tensor, ...]) -> EdgeOutcome:
+        """Encoded for the wire: `made` by the prefix (nothing where the cut has none) and inputs that cross."""
+        crossing = len(self._segments.boundary)
         boundary: dict[str, torch.Tensor | ImageBatch] = {}
+        kept: dict[str, torch.Tensor] = {}
         if self._has_prefix:
-            boundary, kept = self._run_prefix(values)
+            boundary |= zip(self._segments.boundary, made[:crossing], strict=True)
+            kept |= zip(self._segments.kept, made[crossing:], strict=True)
         for name in self._uplink.names:
             if name in values:
                 files = isinstance(values[name], ImageBatch) and name in self._uplink.files
                 boundary[name] = values[name] if files else self._tensor(name, values)
         return EdgeOutcome(self._uplink.encode(boundary), boundary, kept, 0.0)
-
-    def _run_prefix(
-        self, values: dict[str, torch.Tensor | ImageBatch]
-    ) -> tuple[dict[str, torch.Tensor | ImageBatch], dict[str, torch.Tensor]]:
-        tensors = [self._tensor(name, values) for name in self._inputs]
-        made = self._prefix(*tensors)
-        crossing = len(self._segments.boundary)
-        return (
-            dict(zip(self._segments.boundary, made[:crossing], strict=True)),
-            dict(zip(self._segments.kept, made[crossing:], strict=True)),
-        )
 
     def _tensor(self, name: str, values: dict[str, torch.Tensor | ImageBatch]) -> torch.Tensor:
         """The input as the tensor that the model takes, preprocessed at most once."""
@@ -163,7 +172,7 @@ class EdgeHalf:
 
     def finish_locally(self, outcome: EdgeOutcome) -> tuple[tuple[str, torch.Tensor], ...]:
         """The model's outputs with the suffix computed here, from the boundary: resume from the cut."""
-        return run_slowed(self._slowdown, self._finish_locally, outcome)
+        return run_slowed(self.slowdown, self._finish_locally, outcome)
 
     def _finish_locally(self, outcome: EdgeOutcome) -> tuple[tuple[str, torch.Tensor], ...]:
         values = dict(outcome.boundary)
@@ -183,10 +192,15 @@ class CloudHalf:
         downlink: Sequence[WireCodec],
         engine: Engine,
     ) -> None:
-        """Raises InvalidPlan when edge_ops is not a cut of the model or the codecs do not fit its boundary."""
+        """Raises InvalidPlan when edge_ops is not a cut of the model or the codecs do not fit its boundary.
+
+        axes: how the suffix of several requests can run as one, None where it cannot.
+        """
         self._segments = model.split(edge_ops)
         self._tensors = model.graph.tensors
-        self._suffix = engine.load(self._segments.cloud)
+        self.suffix = engine.load(self._segments.cloud)
+        self.model_digest, self.engine, self.cut = model.digest, engine.name, digest_of_ops(edge_ops)
+        self.axes = join_axes(self._tensors, self._segments.boundary, self._segments.returned)
         self._uplink, self._downlink = _Codecs(model, uplink), _Codecs(model, downlink)
         _check_names("uplink", self._uplink.names, self._segments.boundary)
         _check_names("downlink", self._downlink.names, self._segments.returned)
@@ -194,13 +208,22 @@ class CloudHalf:
     def run(self, encoded: Sequence[EncodedTensor], batch: int) -> CloudOutcome:
         """Decode, compute, encode. Raises InvalidRequest for tensors that do not fit the plan, ComputeFailed."""
         started = time.perf_counter()
+        boundary = self.decode(encoded, batch)
+        decoded = time.perf_counter()
+        outputs = self.suffix(*boundary)
+        computed = time.perf_counter()
+        answer = self.encode(outputs)
+        return CloudOutcome(answer, decoded - started, computed - decoded, time.perf_counter() - computed)
+
+    def decode(self, encoded: Sequence[EncodedTensor], batch: int) -> tuple[torch.Tensor, ...]:
+        """What the suffix takes, in its order. Raises InvalidRequest for tensors that do not fit the plan."""
         boundary = self._uplink.decode(encoded)
         self._check_shapes(boundary, batch)
-        decoded = time.perf_counter()
-        outputs = self._suffix(*(boundary[name] for name in self._segments.boundary))
-        computed = time.perf_counter()
-        answer = self._downlink.encode(dict(zip(self._segments.returned, outputs, strict=True)))
-        return CloudOutcome(answer, decoded - started, computed - decoded, time.perf_counter() - computed)
+        return tuple(boundary[name] for name in self._segments.boundary)
+
+    def encode(self, outputs: tuple[torch.Tensor, ...]) -> tuple[EncodedTensor, ...]:
+        """What the suffix made, for the wire."""
+        return self._downlink.encode(dict(zip(self._segments.returned, outputs, strict=True)))
 
     def _check_shapes(self, boundary: Tensors, batch: int) -> None:
         for name, tensor in boundary.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from nodes.batch_times import BatchTimes
 from nodes.gateway import ModelDescription, TensorDescription
 from nodes.halves import EdgeHalf
 from nodes.protocol.events import PlanDefinition, WireCodec
@@ -18,10 +19,21 @@ __all__ = ["ModelRuntime", "ReadyPlan", "describe", "plan_definition"]
 
 @dataclass(frozen=True, slots=True)
 class ReadyPlan:
-    """A plan that can run: its costs and the edge's half of it."""
+    """A plan that can run: its costs, the edge's half of it, t(B) of its prefix alone, without codecs."""
 
     entry: PlanEntry
     half: EdgeHalf
+    prefix_times: BatchTimes
+
+    def edge_times(self, items: int, expected_s: float) -> BatchTimes:
+        """t(B) of all that the edge does up to the wire, where `items` of it are now expected to take `expected_s`.
+
+        What is not the prefix (preprocessing, codecs) is done one by one.
+        """
+        rest_s = max(0.0, self.entry.costs.edge.at(1) - self.prefix_times.at(1))
+        whole = self.prefix_times.plus_each(rest_s)
+        measured_s = whole.at(items)
+        return whole.scaled(expected_s / measured_s) if expected_s > 0 and measured_s > 0 else whole
 
 
 class ModelRuntime:

@@ -10,12 +10,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from isthmus.errors import InvalidModel, InvalidPlan
+from nodes.batch_times import BatchTimes
+from nodes.batching import DEFAULT_LIMITS, BatchLimits
 from nodes.codecs.factory import IMAGE_CODEC_NAMES, encodes_images
 from nodes.engines.base import Engine
 from nodes.engines.factory import engine_for
 from nodes.halves import EdgeHalf, EdgeOutcome
 from nodes.inputs import ModelInputs
 from nodes.measure.accuracy_budget import AccuracyBudget
+from nodes.measure.batch_times import measure_batches, varied_tensors
 from nodes.measure.codec_sizes import MeasuredCodec
 from nodes.measure.engine_difference import measure_engine_difference
 from nodes.measure.timing import measure
@@ -70,14 +73,19 @@ class PlanBuilder:
     `prepare`, `given` and `split` compile and calibrate: not there, requests would wait for seconds and minutes.
     """
 
-    def __init__(self, model: Model, engine: Engine, slowdown: float, given: Sequence[Plan] = ()) -> None:
-        """given: plans to offer besides those found here."""
+    def __init__(
+        self, model: Model, engine: Engine, slowdown: float, given: Sequence[Plan] = (),
+        batching: BatchLimits = DEFAULT_LIMITS,
+    ) -> None:  # fmt: skip
+        """given: plans to offer besides those found here. batching: up to which batch prefixes are measured."""
         self._model = model
         self._engine = engine
         self._slowdown = slowdown
         self._files = tuple(spec.name for spec in model.interface.inputs if spec.preprocessing is not None)
         self._preprocessing = self._measure_preprocessing()
         self._given = tuple(given)
+        self._most = min(batching.max_batch, model.interface.max_batch)
+        self._prefix_times: dict[str, BatchTimes] = {}  # by cut: whatever the codecs
         self._budget = AccuracyBudget(model, ACCURACY_BUDGET)
         self._differences: dict[tuple[str, str, tuple[str, ...]], EngineDifference] = {}
 
@@ -213,7 +221,16 @@ class PlanBuilder:
             local_finish=AffineTime(0.0, finish_s * self._slowdown),
         )
         entry = PlanEntry(replace(plan, boundary=counted), costs, file_crosses)
-        return ReadyPlan(entry, self._half(plan, self._slowdown))
+        return ReadyPlan(entry, self._half(plan, self._slowdown), self._batches(half).scaled(self._slowdown))
+
+    def _batches(self, half: EdgeHalf) -> BatchTimes:
+        """t(B) of the half's prefix at full speed; no more than one item where there is nothing to join."""
+        if half.axes is None:
+            return BatchTimes.of({1: 0.0})
+        if half.cut not in self._prefix_times:
+            sample = varied_tensors(self._model, self._most)
+            self._prefix_times[half.cut] = measure_batches(half.prefix, half.axes, sample, self._most).times
+        return self._prefix_times[half.cut]
 
     def _time(self, half: EdgeHalf, inputs: ModelInputs) -> float:
         return measure(lambda: half.run(inputs), budget_s=MEASURE_BUDGET_S).seconds
@@ -234,7 +251,7 @@ class PlanBuilder:
             plan=replace(ready.entry.plan, form=form),
             costs=replace(ready.entry.costs, edge=both),
         )
-        return ready, ReadyPlan(entry, ready.half)
+        return ready, replace(ready, entry=entry)
 
     def _measure_preprocessing(self) -> AffineTime:
         if not self._files:

@@ -17,7 +17,9 @@ from isthmus.telemetry import get_logger
 from nodes.chooser import Choice
 from nodes.cloud_connection import CloudConnection
 from nodes.gateway import InferRequest, StageTimings
-from nodes.halves import EdgeHalf, EdgeOutcome
+from nodes.halves import EdgeOutcome
+from nodes.model_runtime import ReadyPlan
+from nodes.prefix_batch import PrefixWork
 from nodes.prefix_queue import PrefixQueue
 from nodes.protocol.edge_stream import WireRequest
 from nodes.protocol.events import ResponseArrived
@@ -64,7 +66,7 @@ class RequestRun:
         request: InferRequest,
         wire_id: int,
         choice: Choice,
-        half: EdgeHalf,
+        ready: ReadyPlan,
         queue: PrefixQueue,
         connection: CloudConnection | None,
     ) -> None:
@@ -72,7 +74,7 @@ class RequestRun:
         self._request = request
         self._wire_id = wire_id
         self._choice = choice
-        self._half = half
+        self._ready, self._half = ready, ready.half
         self._queue = queue
         self._connection = connection
         self._started_s = time.monotonic()
@@ -81,7 +83,7 @@ class RequestRun:
 
     async def run(self) -> Answer:
         """The answer. Raises DeadlineExceeded, ComputeFailed, InvalidRequest."""
-        outcome = await self._queue.run(self._expected_edge_s(), self._prefix)
+        outcome = await self._prefix()
         if self._connection is None or self._choice.entry.plan.kind == "edge-only":
             return await self._finish_on_edge(outcome, uplink_bytes=0)
         remote = await self._remote(outcome, self._connection)
@@ -94,10 +96,11 @@ class RequestRun:
             outputs = await self._queue.run(0.0, lambda: self._half.finish(outcome, remote.response.tensors))
         return Answer(outputs, self._stages(outcome, remote), outcome.wire_bytes, down_bytes, "cloud")
 
-    def _prefix(self) -> EdgeOutcome:
-        if self._deadline_s is not None and time.monotonic() >= self._deadline_s:
-            raise DeadlineExceeded("the deadline passed before the prefix began; nothing was computed")
-        return self._half.run(self._request.inputs)
+    async def _prefix(self) -> EdgeOutcome:
+        inputs = self._request.inputs
+        work = PrefixWork(self._half, inputs, self._ready.prefix_times)
+        edge_times = self._ready.edge_times(inputs.batch, self._expected_edge_s())
+        return await self._queue.run_prefix(work, edge_times, self._deadline_s, self._request.priority)
 
     async def _finish_on_edge(self, outcome: EdgeOutcome, uplink_bytes: int) -> Answer:
         if self._deadline_s is not None and time.monotonic() >= self._deadline_s:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from nodes.batching import DEFAULT_LIMITS, BatchLimits
 from nodes.tls_files import TlsFiles
 
 __all__ = ["COMPILING_ENGINES", "CloudSettings", "EdgeSettings", "ModelArtifact", "start_timeout_s"]
@@ -53,6 +54,7 @@ class CloudSettings:
     require_clients: bool = True
     tls_server_name: str = ""
     drain_s: float = 10.0
+    batching: BatchLimits = DEFAULT_LIMITS
 
     def to_json(self) -> str:
         """`from_json` reads it back equal."""
@@ -82,6 +84,7 @@ class EdgeSettings:
     tls: TlsFiles | None = None
     require_clients: bool = False
     drain_s: float = 10.0
+    batching: BatchLimits = DEFAULT_LIMITS
 
     def to_json(self) -> str:
         """`from_json` reads it back equal."""
@@ -96,7 +99,8 @@ class EdgeSettings:
 def _settings(text: str) -> dict[str, Any]:
     data: dict[str, Any] = json.loads(text)
     tls = data["tls"] and TlsFiles(**data["tls"])
-    return {**data, "tls": tls, "models": tuple(_artifact(model) for model in data["models"])}
+    batching = BatchLimits(**data["batching"])
+    return {**data, "tls": tls, "batching": batching, "models": tuple(_artifact(model) for model in data["models"])}
 
 
 def _artifact(data: dict[str, Any]) -> ModelArtifact:

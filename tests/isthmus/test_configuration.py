@@ -8,6 +8,7 @@ import pytest
 
 from isthmus.configuration import read_configuration
 from isthmus.errors import InvalidConfiguration, IsthmusError
+from nodes.batching import BatchLimits
 
 MODELS = "models: [{name: m, source: 'a:b'}]\n"
 
@@ -45,6 +46,10 @@ def test_link_takes_quantities_as_people_write_them(tmp_path: Path) -> None:
         (MODELS + "link: {bandwidth: 20furlongs}", "furlongs"),
         (MODELS + "link: {rtt: 30ms}", "link.uplink: is missing"),
         (MODELS + "edge: {emulate_slowdown: 0.5}", "edge.emulate_slowdown"),
+        (MODELS + "cloud: {batching: {max_batch: 0}}", "cloud.batching.max_batch"),
+        (MODELS + "cloud: {batching: {max_delay: 2s}}", "cloud.batching.max_delay"),
+        (MODELS + "edge: {batching: {max_delay: soon}}", "batching.max_delay"),
+        (MODELS + "edge: {batching: {size: 3}}", "edge.batching.size: is not a key"),
         ("models: [{name: m, source: a}, {name: m, source: b}]", "one name"),
         ("models: [{name: '../m', source: a}]", "models.0.name"),
     ],
@@ -77,3 +82,11 @@ def test_a_port_that_others_reach_is_secured_or_said_not_to_be(tmp_path: Path, s
 def test_tls_files_are_looked_up_beside_the_configuration(tmp_path: Path) -> None:
     tls = read(tmp_path, MODELS + "edge: {tls: {certificate: c.pem, key: /etc/c.key}}").edge.tls
     assert (tls.certificate, tls.key, tls.authority) == (str(tmp_path / "c.pem"), "/etc/c.key", "")
+
+
+def test_batching_is_on_within_limits_unless_said_otherwise(tmp_path: Path) -> None:
+    made = read(
+        tmp_path, MODELS + "cloud: {batching: {max_batch: 16, max_delay: 2ms}}\nedge: {batching: {max_batch: 1}}"
+    )
+    assert made.cloud.batching.limits == BatchLimits(16, 0.002)
+    assert made.edge.batching.limits == BatchLimits(1, 0.005)

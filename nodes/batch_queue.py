@@ -1,0 +1,197 @@
+"""Requests before one engine: the batcher on the real clock, its batches on a compute pool.
+
+The worker itself asks for its next batch when it has finished one, so the engine does not wait for a turn of the event
+loop (0.1 ms and, while requests stream in, some milliseconds). Between two batches the pool's other work gets its turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from isthmus.errors import DeadlineExceeded, Draining
+from nodes.batch_times import BatchTimes
+from nodes.batching import Batcher, BatchGroup, BatchLimits, Hold, Start, WaitingRequest
+from nodes.compute_pool import ComputePool
+
+__all__ = ["BatchCounts", "BatchQueue", "QueuedWork"]
+
+W = TypeVar("W")
+R = TypeVar("R")
+
+PACE_SMOOTHING = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedWork(Generic[W]):
+    """One request's work and what the batcher goes by. arrived_s, deadline_s: on `time.monotonic`."""
+
+    work: W
+    group: BatchGroup
+    items: int
+    times: BatchTimes
+    arrived_s: float
+    deadline_s: float | None
+    priority: int
+
+    def waiting(self, request_id: int) -> WaitingRequest:
+        """As the batcher sees it."""
+        return WaitingRequest(
+            request_id, self.group, self.items, self.times, self.arrived_s, self.deadline_s, self.priority
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BatchCounts:
+    """What has run since the start: batches, their requests, and how long the worker was busy with them."""
+
+    batches: int = 0
+    requests: int = 0
+    busy_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry(Generic[W, R]):
+    work: W
+    answer: asyncio.Future[R]
+    loop: asyncio.AbstractEventLoop
+
+
+class BatchQueue(Generic[W, R]):
+    """Use it from one event loop. One batch runs at a time, whatever the pool's workers."""
+
+    def __init__(
+        self, pool: ComputePool, limits: BatchLimits, run: Callable[[Sequence[W]], Sequence[R | Exception]]
+    ) -> None:
+        """run: called on a worker with the works of one batch; an answer or an error for each, in order."""
+        self._pool, self._run = pool, run
+        self._lock = threading.Lock()  # over all that follows: the event loop and the worker both touch it
+        self._batcher = Batcher(limits)
+        self._entries: dict[int, _Entry[W, R]] = {}
+        self._asked = False
+        self._counts = BatchCounts()
+        self._running, self._running_until_s, self._pace = 0, 0.0, 1.0
+        self._ids = itertools.count(1)
+
+    @property
+    def requests(self) -> int:
+        """How many wait or run."""
+        with self._lock:
+            return len(self._batcher) + self._running
+
+    @property
+    def counts(self) -> BatchCounts:
+        """What has run so far."""
+        return self._counts
+
+    def wait_s(self) -> float:
+        """Seconds of work here: what is left of the running batch, and all that waits, as batches are made of it."""
+        with self._lock:
+            left_s = max(0.0, self._running_until_s - time.monotonic()) if self._running else 0.0
+            return left_s + self._batcher.work_s() * self._pace
+
+    async def run(self, queued: QueuedWork[W]) -> R:
+        """The answer to one request, run in some batch. Cancelling takes it back where it has not started.
+
+        Raises what `run` gave for it, DeadlineExceeded where its time was over before it started, Draining where the
+        pool was closed.
+        """
+        loop, request_id = asyncio.get_running_loop(), next(self._ids)
+        entry: _Entry[W, R] = _Entry(queued.work, loop.create_future(), loop)
+        with self._lock:
+            self._batcher.add(queued.waiting(request_id))
+            self._entries[request_id] = entry
+        self._ask()
+        try:
+            return await entry.answer
+        finally:
+            with self._lock:
+                if self._batcher.withdraw(request_id):
+                    del self._entries[request_id]
+
+    def _ask(self) -> None:
+        """Have a worker look what to do, unless one will anyway."""
+        with self._lock:
+            if self._asked or not self._entries:
+                return
+            self._asked = True
+        self._submit()
+
+    def _submit(self) -> None:
+        try:
+            self._pool.submit(self._work).add_done_callback(self._worked)
+        except RuntimeError:  # the pool is closed
+            self._abandon()
+
+    def _worked(self, done: Future[None]) -> None:
+        if done.cancelled():
+            self._abandon()
+
+    def _abandon(self) -> None:
+        """The pool is closed: nothing that waits will run."""
+        with self._lock:
+            entries, self._entries, self._asked = list(self._entries.values()), {}, False
+            for request_id in self._batcher.waiting_ids():
+                self._batcher.withdraw(request_id)
+        _deliver(entries, [Draining("this node is closing; send the request again elsewhere") for _ in entries])
+
+    # ---- on the worker -------------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        with self._lock:
+            now_s = time.monotonic()
+            late = [self._entries.pop(one.request_id) for one in self._batcher.drop_expired(now_s)]
+            decision = self._batcher.next(now_s)
+            members: list[_Entry[W, R]] = []
+            if isinstance(decision, Start):
+                members = [self._entries.pop(one.request_id) for one in decision.members]
+                self._running = len(members)
+                self._running_until_s = now_s + decision.expected_s * self._pace
+            self._asked = bool(members)
+            waiting = next(iter(self._entries.values()), None)
+        _deliver(late, [DeadlineExceeded("the deadline passed before its turn; nothing was computed") for _ in late])
+        if isinstance(decision, Start):
+            self._run_batch(members, decision.expected_s)
+            self._submit()
+        elif isinstance(decision, Hold) and waiting is not None:
+            waiting.loop.call_soon_threadsafe(
+                waiting.loop.call_later, max(0.0, decision.until_s - time.monotonic()), self._ask
+            )
+
+    def _run_batch(self, members: Sequence[_Entry[W, R]], expected_s: float) -> None:
+        started_s = time.monotonic()
+        results: Sequence[R | Exception]
+        try:
+            results = self._run([member.work for member in members])
+        except Exception as error:
+            results = [error] * len(members)
+        took_s, past = time.monotonic() - started_s, self._counts
+        with self._lock:
+            self._running = 0
+            self._counts = BatchCounts(past.batches + 1, past.requests + len(members), past.busy_s + took_s)
+            if expected_s > 0:
+                self._pace += PACE_SMOOTHING * (took_s / expected_s - self._pace)
+        _deliver(members, results)
+
+
+def _deliver(entries: Sequence[_Entry[W, R]], results: Sequence[R | Exception]) -> None:
+    if entries:
+        with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits any more
+            entries[0].loop.call_soon_threadsafe(_settle, tuple(zip(entries, results, strict=True)))
+
+
+def _settle(answers: Sequence[tuple[_Entry[W, R], R | Exception]]) -> None:
+    for entry, result in answers:
+        if entry.answer.done():
+            continue  # cancelled meanwhile
+        if isinstance(result, Exception):
+            entry.answer.set_exception(result)
+        else:
+            entry.answer.set_result(result)

@@ -1,0 +1,58 @@
+"""t(B): how long a batch takes, as measured. Pure data: nodes measure it, the batcher and the simulator go by it."""
+
+from __future__ import annotations
+
+import bisect
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+__all__ = ["BatchTimes"]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchTimes:
+    """t(B): measured seconds by items, at least one size. No batch is made larger than what was measured.
+
+    Between sizes the time is interpolated. Above the largest (one request may be) it grows as its own mean, below the
+    smallest it is that one's.
+    """
+
+    seconds: tuple[tuple[int, float], ...]
+
+    def __post_init__(self) -> None:
+        sizes = [size for size, _ in self.seconds]
+        if not sizes or sizes != sorted(set(sizes)) or sizes[0] < 1:
+            raise ValueError(f"sizes must rise from 1 or more: {sizes}")
+        if not all(math.isfinite(took) and took >= 0 for _, took in self.seconds):
+            raise ValueError(f"times must be finite and not negative: {self.seconds}")
+
+    @classmethod
+    def of(cls, seconds: Mapping[int, float]) -> BatchTimes:
+        """Times by batch size."""
+        return cls(tuple(sorted(seconds.items())))
+
+    def plus_each(self, per_item_s: float) -> BatchTimes:
+        """With so much more for every item, which no batch saves."""
+        return BatchTimes(tuple((size, took + per_item_s * size) for size, took in self.seconds))
+
+    def scaled(self, factor: float) -> BatchTimes:
+        """Every time `factor` times as long."""
+        return BatchTimes(tuple((size, took * factor) for size, took in self.seconds))
+
+    @property
+    def largest(self) -> int:
+        """The largest size that was measured."""
+        return self.seconds[-1][0]
+
+    def at(self, items: int) -> float:
+        """Seconds for so many items."""
+        position = bisect.bisect_left(self.seconds, (items,))
+        if position == len(self.seconds):
+            size, took = self.seconds[-1]
+            return took * items / size
+        size, took = self.seconds[position]
+        if size == items or position == 0:
+            return took
+        below, took_below = self.seconds[position - 1]
+        return took_below + (took - took_below) * (items - below) / (size - below)

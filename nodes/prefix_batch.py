@@ -1,0 +1,101 @@
+"""The prefixes of several requests as one run: preprocessed each by itself, computed together, encoded each by itself.
+
+The members share model, cut, engine and shapes; their codecs may differ. A member whose files are no images, or that
+makes the engine raise, fails alone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from nodes.batch_times import BatchTimes
+from nodes.batching import BatchGroup
+from nodes.engines.slowdown import run_slowed
+from nodes.halves import EdgeHalf, EdgeOutcome
+from nodes.inputs import ModelInputs
+from nodes.joined_run import Member, MemberRun, run_joined
+from nodes.preprocessing import ImageBatch
+from partitioner.weights import stride_order
+
+__all__ = ["PrefixWork", "prefix_group", "run_prefixes"]
+
+
+@dataclass(frozen=True, slots=True)
+class PrefixWork:
+    """One request's inputs for one plan's half. times: t(B) of the prefix alone, without codecs and preprocessing."""
+
+    half: EdgeHalf
+    inputs: ModelInputs
+    times: BatchTimes
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    values: dict[str, torch.Tensor | ImageBatch]
+    member: Member
+    took_s: float
+
+
+def prefix_group(half: EdgeHalf, inputs: ModelInputs) -> BatchGroup:
+    """What a request must share with another to run beside it."""
+    axes = () if half.axes is None else half.axes.inputs
+    values = zip(inputs.values.values(), axes, strict=False)
+    tensors = tuple(_but_for_batch(value, axis.dimension) for value, axis in values)
+    return BatchGroup(half.model_digest, half.cut, half.engine, tensors)
+
+
+def run_prefixes(works: Sequence[PrefixWork]) -> list[EdgeOutcome | Exception]:
+    """One outcome or error a request, in order. A request's time is its own: the others' is its wait."""
+    if len(works) == 1:
+        return [_alone(works[0])]
+    return run_slowed(works[0].half.slowdown, _together, works)
+
+
+def _alone(work: PrefixWork) -> EdgeOutcome | Exception:
+    try:
+        return work.half.run(work.inputs)
+    except Exception as error:
+        return error
+
+
+def _together(works: Sequence[PrefixWork]) -> list[EdgeOutcome | Exception]:
+    prepared = [_prepare(work) for work in works]
+    members = [one.member for one in prepared if isinstance(one, _Prepared)]
+    half = works[0].half
+    ran = iter(run_joined(half.prefix, half.axes, members, works[0].times))
+    return [
+        one if isinstance(one, Exception) else _finish(work.half, one, next(ran))
+        for work, one in zip(works, prepared, strict=True)
+    ]
+
+
+def _prepare(work: PrefixWork) -> _Prepared | Exception:
+    started_s, values = time.perf_counter(), dict(work.inputs.values)
+    try:
+        tensors = work.half.tensors(values)
+    except Exception as error:
+        return error
+    return _Prepared(values, Member(tensors, work.inputs.batch), time.perf_counter() - started_s)
+
+
+def _finish(half: EdgeHalf, prepared: _Prepared, ran: MemberRun) -> EdgeOutcome | Exception:
+    if isinstance(ran.result, Exception):
+        return ran.result
+    started_s = time.perf_counter()
+    try:
+        outcome = half.outcome(prepared.values, ran.result)
+    except Exception as error:
+        return error
+    own_s = prepared.took_s + ran.seconds + time.perf_counter() - started_s
+    return replace(outcome, compute_s=own_s * half.slowdown)
+
+
+def _but_for_batch(value: torch.Tensor | ImageBatch, dimension: int) -> str:
+    if isinstance(value, ImageBatch):
+        return "files"
+    sizes = ["*" if index == dimension else str(size) for index, size in enumerate(value.shape)]
+    return f"{value.dtype}[{','.join(sizes)}]{stride_order(value)}"

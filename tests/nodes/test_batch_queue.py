@@ -1,0 +1,149 @@
+"""The batcher on the real clock: answers, errors, cancelling, deadlines, load, the end."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from isthmus.errors import ComputeFailed, DeadlineExceeded, Draining
+from nodes.batch_queue import BatchQueue, QueuedWork
+from nodes.batch_times import BatchTimes
+from nodes.batching import BatchGroup, BatchLimits
+from nodes.compute_pool import ComputePool
+
+GROUP = BatchGroup("model", "cut", "eager", ())
+FLAT = BatchTimes.of({1: 10.0, 8: 10.0})
+
+
+class Engine:
+    """Doubles numbers, a batch at a time, each only when the gate is open; remembers the batches."""
+
+    def __init__(self) -> None:
+        self.gate, self.began, self.batches = threading.Event(), threading.Event(), list[tuple[int, ...]]()
+
+    def run(self, works: Sequence[int]) -> Sequence[int | Exception]:
+        self.batches.append(tuple(works))
+        self.began.set()
+        self.gate.wait()
+        return [ComputeFailed("odd") if work == 13 else 2 * work for work in works]
+
+
+@pytest.fixture
+def engine() -> Iterator[Engine]:
+    made = Engine()
+    yield made
+    made.gate.set()
+
+
+@pytest.fixture
+def pool(engine: Engine) -> Iterator[ComputePool]:
+    with ComputePool() as made:
+        yield made
+        engine.gate.set()
+
+
+@pytest.fixture
+def queue(engine: Engine, pool: ComputePool) -> BatchQueue[int, int]:
+    return BatchQueue(pool, BatchLimits(max_delay_s=0.0), engine.run)
+
+
+def queued(work: int, deadline_s: float | None = None) -> QueuedWork[int]:
+    return QueuedWork(work, GROUP, 1, FLAT, time.monotonic(), deadline_s, 0)
+
+
+async def asked(queue: BatchQueue[int, int], *works: QueuedWork[int]) -> list[asyncio.Task[int]]:
+    tasks = [asyncio.create_task(queue.run(work)) for work in works]
+    await asyncio.sleep(0)  # one turn, so that they are in the queue
+    return tasks
+
+
+async def busy(queue: BatchQueue[int, int], engine: Engine) -> asyncio.Task[int]:
+    """The engine with its first batch, waiting at the gate."""
+    (first,) = await asked(queue, queued(1))
+    await asyncio.to_thread(engine.began.wait)
+    return first
+
+
+async def test_what_came_while_the_engine_was_busy_runs_as_one(queue: BatchQueue[int, int], engine: Engine) -> None:
+    first = await busy(queue, engine)
+    tasks = await asked(queue, queued(2), queued(3), queued(4))
+    engine.gate.set()
+    assert await asyncio.gather(first, *tasks) == [2, 4, 6, 8]
+    assert engine.batches == [(1,), (2, 3, 4)]
+
+
+async def test_an_error_of_one_reaches_only_that_one(queue: BatchQueue[int, int], engine: Engine) -> None:
+    engine.gate.set()
+    tasks = await asked(queue, queued(12), queued(13), queued(14))
+    answers = await asyncio.gather(*tasks, return_exceptions=True)
+    assert (answers[0], answers[2]) == (24, 28)
+    assert isinstance(answers[1], ComputeFailed)
+
+
+async def test_a_cancelled_request_does_not_run_and_its_companions_do(
+    queue: BatchQueue[int, int], engine: Engine
+) -> None:
+    first = await busy(queue, engine)
+    tasks = await asked(queue, queued(2), queued(3))
+    tasks[0].cancel()
+    await asyncio.sleep(0)
+    assert queue.requests == 2
+    engine.gate.set()
+    assert [await first, await tasks[1]] == [2, 6]
+    assert engine.batches == [(1,), (3,)]
+
+
+async def test_an_expired_request_does_not_run(queue: BatchQueue[int, int], engine: Engine) -> None:
+    first = await busy(queue, engine)
+    tasks = await asked(queue, queued(2, deadline_s=time.monotonic() - 0.001), queued(3))
+    engine.gate.set()
+    with pytest.raises(DeadlineExceeded, match="nothing was computed"):
+        await tasks[0]
+    assert [await first, await tasks[1]] == [2, 6]
+    assert engine.batches == [(1,), (3,)]
+
+
+async def test_load_counts_what_runs_and_what_waits_as_batches(queue: BatchQueue[int, int], engine: Engine) -> None:
+    assert (queue.requests, queue.wait_s()) == (0, 0.0)
+    first = await busy(queue, engine)
+    tasks = await asked(queue, *(queued(number) for number in range(2, 14, 2)))
+    assert queue.requests == 7
+    assert queue.wait_s() == pytest.approx(20.0, abs=2.0)  # what is left of one batch, and one of six
+    engine.gate.set()
+    await asyncio.gather(first, *tasks)
+    assert (queue.requests, queue.wait_s()) == (0, 0.0)
+
+
+async def test_an_idle_engine_is_held_for_others_and_then_starts(engine: Engine, pool: ComputePool) -> None:
+    queue: BatchQueue[int, int] = BatchQueue(pool, BatchLimits(max_delay_s=0.002), engine.run)
+    engine.gate.set()
+    await asyncio.gather(*await asked(queue, *(queued(number) for number in range(8))))  # requests come in crowds
+    tasks = await asked(queue, queued(20), queued(21))
+    assert await asyncio.gather(*tasks) == [40, 42]
+    assert engine.batches[-1] == (20, 21)
+
+
+async def test_a_closed_pool_turns_requests_away(engine: Engine) -> None:
+    pool = ComputePool()
+    queue: BatchQueue[int, int] = BatchQueue(pool, BatchLimits(), engine.run)
+    pool.close()
+    with pytest.raises(Draining):
+        await queue.run(queued(1))
+
+
+async def test_what_waits_when_the_pool_closes_is_turned_away(engine: Engine) -> None:
+    pool = ComputePool()
+    queue: BatchQueue[int, int] = BatchQueue(pool, BatchLimits(), engine.run)
+    first = await busy(queue, engine)
+    tasks = await asked(queue, queued(2))
+    closing = asyncio.create_task(asyncio.to_thread(pool.close))
+    await asyncio.sleep(0)
+    engine.gate.set()
+    answers = await asyncio.gather(first, *tasks, return_exceptions=True)
+    await closing
+    assert answers[0] == 2
+    assert answers[1] == 4 or isinstance(answers[1], Draining)

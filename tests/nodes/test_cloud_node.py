@@ -1,0 +1,163 @@
+"""A replica's work when requests queue: real codecs, engine and pool; only the stream is left out."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field, replace
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from isthmus.errors import DeadlineExceeded, InvalidRequest
+from nodes.batching import BatchLimits
+from nodes.cloud_node import CloudNode
+from nodes.compute_pool import ComputePool
+from nodes.engines.eager import EagerEngine
+from nodes.halves import EdgeHalf, EdgeOutcome
+from nodes.inputs import ModelInputs
+from nodes.measure.device_profile import measure_device
+from nodes.model_runtime import plan_definition, wire_codecs
+from nodes.plan_shapes import cut_plan
+from nodes.protocol.assembly import ReceiveSpan
+from nodes.protocol.events import RequestArrived
+from nodes.transport.segment_server import SuffixResult
+from partitioner.front_end import model_from_module
+from partitioner.model import Model
+from partitioner.profiles import DeviceProfile
+
+
+def vectors(batch: int) -> tuple[Tensor, ...]:
+    return (torch.randn(batch, 6, generator=torch.Generator().manual_seed(batch)),)
+
+
+def deep() -> nn.Module:
+    """Many small layers: calling them is all that it costs, so a batch of eight takes about as long as one item."""
+    return nn.Sequential(*(layer for _ in range(40) for layer in (nn.Linear(6, 6), nn.Tanh()))).eval()
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    torch.manual_seed(0)
+    return model_from_module(deep(), vectors(2), "deep")
+
+
+@pytest.fixture(scope="module")
+def profile() -> DeviceProfile:
+    return measure_device(0.05, EagerEngine(), ["zstd"])
+
+
+@pytest.fixture
+def pool() -> Iterator[ComputePool]:
+    with ComputePool() as made:
+        yield made
+
+
+@dataclass
+class Replica:
+    """A node with one plan, an edge's half of it, and a gate before the worker."""
+
+    node: CloudNode
+    half: EdgeHalf
+    input: str
+    wire_digest: str
+    pool: ComputePool
+    gate: threading.Event = field(default_factory=threading.Event)
+    outcomes: dict[int, EdgeOutcome] = field(default_factory=dict)
+
+    def request(self, number: int, batch: int = 1, deadline_s: float | None = None) -> RequestArrived:
+        inputs = ModelInputs({self.input: vectors(batch)[0] * number}, batch)
+        self.outcomes[number] = self.half.run(inputs)
+        tensors, now_s = self.outcomes[number].encoded, time.monotonic()
+        return RequestArrived(
+            number, self.wire_digest, batch, deadline_s, 0, tensors, ReceiveSpan(0.0, 0), now_s, ""
+        )  # fmt: skip
+
+    def outputs(self, number: int, result: SuffixResult) -> list[Tensor]:
+        return [tensor for _, tensor in self.half.finish(self.outcomes[number], result.tensors)]
+
+    async def together(self, *requests: RequestArrived) -> list[asyncio.Task[SuffixResult]]:
+        """The requests in the queue of a worker that is busy until the gate opens."""
+        self.gate.clear()
+        self.pool.submit(self.gate.wait)
+        tasks = [asyncio.create_task(self.node.run(request)) for request in requests]
+        await asyncio.sleep(0)  # one turn, so that they are in the queue
+        return tasks
+
+
+@pytest.fixture
+async def replica(model: Model, profile: DeviceProfile, pool: ComputePool) -> AsyncIterator[Replica]:
+    node = CloudNode("replica", {"deep": model}, EagerEngine(), pool, profile, BatchLimits(max_delay_s=0.0))
+    plan = cut_plan(model, tuple(op.name for op in model.graph.ops[:2]), {})
+    await node.prepare(plan_definition(plan))
+    half = EdgeHalf(model, plan.edge_ops, wire_codecs(plan.boundary), wire_codecs(plan.downlink), EagerEngine())
+    made = Replica(node, half, model.graph.inputs[0], plan.wire_digest, pool)
+    yield made
+    made.gate.set()
+
+
+async def test_requests_that_wait_run_as_one_and_get_their_own_answers(replica: Replica) -> None:
+    requests = [replica.request(number, batch) for number, batch in ((1, 1), (2, 3), (3, 1))]
+    tasks = await replica.together(*requests)
+    replica.gate.set()
+    results = await asyncio.gather(*tasks)
+    assert (replica.node.batch_counts.batches, replica.node.batch_counts.requests) == (1, 3)
+    for request, result in zip(requests, results, strict=True):
+        alone = await replica.node.run(request)
+        got, expected = (replica.outputs(request.request_id, one) for one in (result, alone))
+        for one, other in zip(got, expected, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
+
+
+async def test_stages_sum_to_the_time_from_arrival_to_the_end_of_the_batch(replica: Replica) -> None:
+    requests = [replica.request(number) for number in range(1, 5)]
+    tasks = await replica.together(*requests)
+    replica.gate.set()
+    results = await asyncio.gather(*tasks)
+    now_s = time.monotonic()
+    for request, result in zip(requests, results, strict=True):
+        timings = result.timings
+        assert 0 < timings.queue_s + timings.compute_s <= now_s - request.arrived_s
+    # All end with the batch; what each calls its own is less than all of it.
+    assert replica.node.batch_counts.batches == 1
+    pairs = zip(requests, (result.timings for result in results), strict=True)
+    ends = [request.arrived_s + timings.queue_s + timings.compute_s for request, timings in pairs]
+    assert max(ends) == pytest.approx(min(ends), abs=1e-6)
+    assert all(result.timings.compute_s < replica.node.batch_counts.busy_s for result in results)
+
+
+async def test_a_tensor_that_does_not_fit_fails_alone(replica: Replica) -> None:
+    good, bad = replica.request(1), replica.request(2)
+    broken = replace(bad, tensors=tuple(replace(tensor, data=tensor.data[1:]) for tensor in bad.tensors))
+    tasks = await replica.together(good, broken)
+    replica.gate.set()
+    answers = await asyncio.gather(*tasks, return_exceptions=True)
+    assert isinstance(answers[0], SuffixResult)
+    assert isinstance(answers[1], InvalidRequest)
+
+
+async def test_expired_and_cancelled_members_are_dropped_before_the_batch_runs(replica: Replica) -> None:
+    late = replica.request(1, deadline_s=time.monotonic() - 1.0)
+    tasks = await replica.together(late, replica.request(2), replica.request(3))
+    tasks[1].cancel()
+    await asyncio.sleep(0)
+    replica.gate.set()
+    answers = await asyncio.gather(*tasks, return_exceptions=True)
+    assert isinstance(answers[0], DeadlineExceeded)
+    assert isinstance(answers[1], asyncio.CancelledError)
+    assert isinstance(answers[2], SuffixResult)
+    assert replica.node.batch_counts.requests == 1
+
+
+async def test_load_includes_the_batch_that_is_being_formed(replica: Replica) -> None:
+    assert replica.node.load().queued_requests == 0
+    tasks = await replica.together(*(replica.request(number) for number in range(1, 7)))
+    load = replica.node.load()
+    assert load.queued_requests == 6
+    assert load.queued_s > 0
+    replica.gate.set()
+    await asyncio.gather(*tasks)
+    assert replica.node.load().queued_requests == 0
