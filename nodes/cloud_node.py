@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 
-from isthmus.errors import DeadlineExceeded, InvalidPlan, NotFound, Overloaded, UnknownPlan
+from isthmus.errors import InvalidPlan, NotFound, Overloaded, UnknownPlan
 from isthmus.telemetry import get_logger
 from nodes.background import run_apart
 from nodes.cloud_connection import ReplicaDescription
@@ -15,6 +15,7 @@ from nodes.codecs.factory import IMAGE_CODEC_NAMES
 from nodes.compute_pool import ComputePool
 from nodes.engines.base import Engine
 from nodes.engines.eager import EagerEngine
+from nodes.execution_ledger import ExecutionLedger, Ticket
 from nodes.halves import CloudHalf, CloudOutcome, EdgeHalf
 from nodes.measure.timing import measure
 from nodes.protocol.events import CloudTimings, MeasuredBatch, PlanDefinition, RequestArrived
@@ -49,11 +50,13 @@ class CloudNode:
         self._times: dict[str, tuple[MeasuredBatch, ...]] = {}
         self._queued = 0
         self._service_s = 0.0
+        self.ledger = ExecutionLedger()
         self._log = get_logger("cloud").bind(replica=replica_id)
 
     def describe(self) -> ReplicaDescription:
         """See SegmentNode."""
-        return ReplicaDescription(self._replica_id, dict(self._names), self._profile.to_json())
+        counts = self.ledger.counts.to_dict()
+        return ReplicaDescription(self._replica_id, dict(self._names), self._profile.to_json(), counts)
 
     def load(self) -> Load:
         """See SegmentNode."""
@@ -64,16 +67,21 @@ class CloudNode:
         ready = self._times.get(offer.wire_digest)
         if ready is not None:
             return ready
-        if len(self._halves) >= MAX_PLANS:
-            raise Overloaded(f"plans: at most {MAX_PLANS} on a replica; restart it or offer fewer")
         model = self._checked_model(offer)
         await run_apart(self._engine.prepare, (model.split(offer.edge_ops).cloud,))
         half = await self._pool.run(CloudHalf, model, offer.edge_ops, offer.uplink, offer.downlink, self._engine)
         times = await self._pool.run(self._measure, model, offer, half)
+        while len(self._halves) >= MAX_PLANS:
+            self.forget(next(iter(self._halves)))
         self._halves[offer.wire_digest] = half
         self._times[offer.wire_digest] = times
         self._log.info("plan ready", wire_digest=offer.wire_digest, suffix_ms=round(times[0].suffix_s * 1e3, 2))
         return times
+
+    def forget(self, wire_digest: str) -> None:
+        """Let a plan go: requests that come for it yet are told so, and their edges offer it again."""
+        self._halves.pop(wire_digest, None)
+        self._times.pop(wire_digest, None)
 
     def _checked_model(self, offer: PlanDefinition) -> Model:
         model = self._models.get(offer.model_digest)
@@ -97,19 +105,21 @@ class CloudNode:
         """See SegmentNode."""
         half = self._halves.get(request.wire_digest)
         if half is None:
-            raise UnknownPlan(f"wire digest {request.wire_digest!r} was not offered to this replica")
+            raise UnknownPlan(f"wire digest {request.wire_digest!r} is not prepared on this replica")
+        self._halves[request.wire_digest] = self._halves.pop(request.wire_digest)  # the last used goes last
         if self._queued >= MAX_QUEUED:
             raise Overloaded(f"queue: {MAX_QUEUED} requests wait on this replica")
+        ticket = self.ledger.admit(request.deadline_s)
         self._queued += 1
         try:
-            return await self._pool.run(self._compute, half, request)
+            return await self._pool.run(self._compute, half, request, ticket)
         finally:
+            ticket.withdraw(time.monotonic())
             self._queued -= 1
 
-    def _compute(self, half: CloudHalf, request: RequestArrived) -> SuffixResult:
+    def _compute(self, half: CloudHalf, request: RequestArrived, ticket: Ticket) -> SuffixResult:
         started_s = time.monotonic()
-        if request.deadline_s is not None and started_s >= request.deadline_s:
-            raise DeadlineExceeded("the deadline passed before the suffix began")
+        ticket.begin(started_s)
         outcome = half.run(request.tensors, request.batch)
         elapsed_s = time.monotonic() - started_s
         self._service_s += QUEUE_SMOOTHING * (elapsed_s - self._service_s)

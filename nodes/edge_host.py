@@ -67,7 +67,7 @@ class EdgeHost:
         async def dial(endpoint: Endpoint) -> CloudConnection:
             return await SegmentClient.connect(endpoint, edge_id, observer, chooser.cloud_queue(), settings.tls)
 
-        node = EdgeNode(builders, models, profile, chooser, pool, dial)
+        node = EdgeNode(builders, profile, chooser, pool, dial, settings.kept_bytes)
         await node.start()
         service = GatewayService(node, VERSION)
         node.overhead = await _probed_overhead(service, models)

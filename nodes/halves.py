@@ -106,12 +106,19 @@ class EdgeHalf:
         self._outputs = model.graph.outputs
         self._names = tuple(output.name for output in model.interface.outputs)
         self._interface = model.interface
+        self._tensors = model.graph.tensors
         self._slowdown = slowdown
         # An output that no op makes (an input handed through, a constant) comes from the prefix too.
         self._has_prefix = bool(edge_ops) or bool(self._segments.kept)
         self._prefix = engine.load(self._segments.prefix)
         self._suffix = engine.load(self._segments.suffix)
         self._uplink, self._downlink = _Codecs(model, uplink), _Codecs(model, downlink)
+
+    def kept_bytes(self, batch: int, file_bytes: int) -> int:
+        """What an outcome holds besides its encoded tensors, of a request with so many items and bytes of files."""
+        names = {*self._segments.boundary, *self._segments.kept}
+        tensors = sum(self._tensors[name].bytes_at(batch) for name in names - self._uplink.files)
+        return tensors + (file_bytes if self._uplink.files else 0)
 
     def run(self, inputs: ModelInputs) -> EdgeOutcome:
         """Everything up to the wire. Raises InvalidRequest for a file that is not an image, ComputeFailed."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from nodes.compute_pool import ComputePool
+from nodes.execution_ledger import ExecutionLedger
 from nodes.queues import EdgeQueue
 
 __all__ = ["PrefixQueue"]
@@ -16,12 +17,16 @@ T = TypeVar("T")
 
 
 class PrefixQueue:
-    """Runs work on a compute pool and keeps the estimate informed of what waits."""
+    """Runs work on a compute pool, keeps the estimate informed of what waits, and starts nothing that is over.
+
+    prefixes, suffixes: what became of the two kinds of work that requests bring.
+    """
 
     def __init__(self, pool: ComputePool, estimate: EdgeQueue) -> None:
         self._pool = pool
         self._estimate = estimate
         self._work_ids = itertools.count(1)
+        self.prefixes, self.suffixes = ExecutionLedger(), ExecutionLedger()
 
     def wait_s(self) -> float:
         """Seconds until work submitted now would start."""
@@ -35,3 +40,21 @@ class PrefixQueue:
             return await self._pool.run(work)
         finally:
             self._estimate.finished(work_id, time.monotonic())
+
+    async def run_before(
+        self, deadline_s: float | None, ledger: ExecutionLedger, expected_s: float, work: Callable[[], T]
+    ) -> T:
+        """As `run`, unless the deadline (monotonic) is over or the caller is cancelled before it begins.
+
+        Raises DeadlineExceeded.
+        """
+        ticket = ledger.admit(deadline_s)
+
+        def begun() -> T:
+            ticket.begin(time.monotonic())
+            return work()
+
+        try:
+            return await self.run(expected_s, begun)
+        finally:
+            ticket.withdraw(time.monotonic())

@@ -69,6 +69,7 @@ class EdgeSettings:
     """One edge. slowdown: emulated, 1.0 for none. policy: the configured one's name. registry "": no cloud at all.
 
     tls: None for a gateway in clear and peers in clear. require_clients: as for a replica.
+    kept_bytes: the most that is kept of boundary tensors while their answers are awaited.
     """
 
     models: tuple[ModelArtifact, ...]
@@ -81,6 +82,7 @@ class EdgeSettings:
     slowdown: float = 1.0
     tls: TlsFiles | None = None
     require_clients: bool = False
+    kept_bytes: int = 256 << 20
     drain_s: float = 10.0
 
     def to_json(self) -> str:

@@ -80,7 +80,10 @@ class SegmentService(segment_pb2_grpc.SegmentServiceServicer):
         said = self._node.describe()
         models = [pb.ServedModel(name=name, digest=digest) for name, digest in said.models.items()]
         return pb.DescribeResponse(
-            replica_id=said.replica_id, models=models, device_profile_json=said.device_profile_json
+            replica_id=said.replica_id,
+            models=models,
+            device_profile_json=said.device_profile_json,
+            counts=said.counts,
         )
 
     async def Run(  # noqa: N802 (the schema's name)
