@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from isthmus.addresses import is_loopback, parse_address
 from isthmus.errors import InvalidConfiguration
-from isthmus.units import parse_bandwidth_bps, parse_duration_s
+from isthmus.units import parse_bandwidth_bps, parse_duration_s, parse_size_bytes
 
 __all__ = ["CloudConfiguration", "Configuration", "EdgeConfiguration", "LinkConfiguration", "ModelConfiguration",
            "TlsConfiguration", "read_configuration"]  # fmt: skip
@@ -30,6 +30,10 @@ def _duration(value: object) -> object:
     return parse_duration_s(value) if isinstance(value, str | int | float) else value
 
 
+def _size(value: object) -> object:
+    return parse_size_bytes(value) if isinstance(value, str | int | float) else value
+
+
 def _beside_the_file(path: object, info: ValidationInfo) -> object:
     """A relative path starts at the configuration's own folder."""
     folder = (info.context or {}).get("folder")
@@ -40,6 +44,7 @@ Address = Annotated[str, BeforeValidator(_address)]
 EngineName = Literal["eager", "onnxruntime", "inductor", "aot"]
 Bandwidth = Annotated[float, BeforeValidator(_bandwidth)]
 Duration = Annotated[float, BeforeValidator(_duration)]
+Size = Annotated[int, BeforeValidator(_size)]
 FilePath = Annotated[str, BeforeValidator(_beside_the_file)]
 
 
@@ -77,7 +82,8 @@ class TlsConfiguration(_Section):
 class EdgeConfiguration(_Section):
     """The edge. emulate_slowdown is for demos and tests: the edge sleeps after its work, and every output says so.
 
-    insecure: listen beyond this machine although there is no TLS.
+    insecure: listen beyond this machine although there is no TLS. kept_memory: the most that is kept of boundary
+    tensors while their answers are awaited; requests beyond it are refused.
     """
 
     listen: Address = "127.0.0.1:8001"
@@ -87,6 +93,7 @@ class EdgeConfiguration(_Section):
     device: Literal["cpu", "cuda", "auto"] = "cpu"
     threads: int = Field(default=1, ge=1, le=256)
     emulate_slowdown: float = Field(default=1.0, ge=1.0, le=1000.0, allow_inf_nan=False)
+    kept_memory: Size = 256_000_000
     tls: TlsConfiguration | None = None
     insecure: bool = False
 

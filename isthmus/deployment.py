@@ -157,6 +157,7 @@ def _edge_settings(configuration: Configuration, artifacts: tuple[ModelArtifact,
         slowdown=edge.emulate_slowdown,
         tls=_tls_files(edge.tls),
         require_clients=_required(edge.tls, by_default=False),
+        kept_bytes=edge.kept_memory,
     )
 
 

@@ -30,7 +30,7 @@ from partitioner.profiles import DeviceProfile
 __all__ = ["ChooserObserver", "EdgeNode"]
 
 MAX_WAITING = 128
-MOST_KEPT_BYTES = 256 << 20
+MOST_KEPT_BYTES = 256_000_000
 LEAST_RETRY_S = 0.1
 
 
@@ -108,6 +108,11 @@ class EdgeNode:
     def describe_model(self, name: str) -> ModelDescription:
         """See Gateway."""
         return self._runtime(name).description
+
+    @property
+    def waiting(self) -> int:
+        """Requests that were accepted and have no answer yet."""
+        return self._waiting
 
     async def infer(self, request: InferRequest) -> InferResult:
         """See Gateway."""

@@ -39,9 +39,14 @@ class ReplicaSet:
         self._log = get_logger("edge")
 
     @property
-    def reachable(self) -> bool:
-        """Whether some replica takes requests now."""
-        return any(self._open())
+    def connections(self) -> tuple[GuardedConnection, ...]:
+        """To the replicas that were welcomed, whether or not they take requests now."""
+        return tuple(self._usable.values())
+
+    @property
+    def usable(self) -> int:
+        """Replicas that take requests now."""
+        return sum(1 for _ in self._open())
 
     @property
     def late_answers(self) -> int:

@@ -37,6 +37,8 @@ Outputs = tuple[tuple[str, torch.Tensor], ...]
 
 # The edge's own suffix is predicted from quiet runs: beside other work it takes longer.
 FINISH_MARGIN = 1.2
+# The answer has to reach the client too, and the event loop may be late: so long before its deadline it shall be made.
+ANSWER_SHARE, ANSWER_S = 0.1, 0.05
 # Answers up to this size are decoded on the event loop (some 50 us): in the pool they would wait behind a whole prefix.
 DECODED_AT_ONCE_BYTES = 64 << 10
 
@@ -98,6 +100,9 @@ class RequestRun:
         self._lost_s = 0.0
         self._started_s = time.monotonic()
         self._deadline_s = None if request.timeout_s is None else self._started_s + request.timeout_s
+        self._due_s = math.inf  # when the edge shall have finished, if it must
+        if request.timeout_s is not None:
+            self._due_s = self._started_s + request.timeout_s - min(ANSWER_S, ANSWER_SHARE * request.timeout_s)
         self._log = get_logger("edge").bind(plan_id=choice.entry.plan.plan_id)
 
     async def run(self, connection: GuardedConnection | None) -> Answer:
@@ -170,14 +175,13 @@ class RequestRun:
     @contextlib.asynccontextmanager
     async def _patience(self, late_s: float, expected_s: float) -> AsyncIterator[None]:
         """A time limit that leaves the edge what it needs to finish, moved while other requests come and go."""
-        deadline_s = math.inf if self._deadline_s is None else self._deadline_s
         finish_s = 0.0 if self._cloud_required else FINISH_MARGIN * self._finish_s()
-        ends_s = min(late_s, deadline_s - finish_s)
+        ends_s = min(late_s, self._due_s - finish_s)
         async with asyncio.timeout(ends_s - time.monotonic()) as limit:
             if self._cloud_required or self._deadline_s is None:
                 yield
                 return
-            waiting = Waiting(deadline_s - self._around.queue.wait_s(), finish_s, expected_s)
+            waiting = Waiting(self._due_s - self._around.queue.wait_s(), finish_s, expected_s)
             number = self._around.schedule.enter(waiting, lambda moment_s: _move(limit, min(ends_s, moment_s)))
             try:
                 yield
@@ -265,7 +269,7 @@ class RequestRun:
         """Whether waiting for anybody would leave too little time to finish here."""
         if self._deadline_s is None or self._cloud_required:
             return False
-        return time.monotonic() >= self._deadline_s - FINISH_MARGIN * self._finish_s()
+        return time.monotonic() >= self._due_s - FINISH_MARGIN * self._finish_s()
 
     def _finish_s(self) -> float:
         return self._choice.entry.costs.local_finish.at(self._request.inputs.batch)

@@ -82,7 +82,7 @@ class EdgeSettings:
     slowdown: float = 1.0
     tls: TlsFiles | None = None
     require_clients: bool = False
-    kept_bytes: int = 256 << 20
+    kept_bytes: int = 256_000_000
     drain_s: float = 10.0
 
     def to_json(self) -> str:

@@ -144,6 +144,8 @@ class _Session:
                 await self._wake.wait()
             while (frame := self._stream.next_frame()) is not None:
                 yield frame
+            if self._failure is not None:
+                raise self._failure
         finally:
             self._stream.close()
             for task in (*background, *self._tasks.values()):

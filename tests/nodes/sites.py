@@ -124,15 +124,15 @@ class Cloud:
     target: str
 
     @classmethod
-    async def start(cls, models: Sequence[Model], replica_id: str, target: str = "127.0.0.1:0") -> Cloud:
+    async def start(cls, models: Sequence[Model], replica_id: str, kind: type[CloudNode] = CloudNode) -> Cloud:
         engine, pool = GatedEngine(), ComputePool(1)
-        node = CloudNode(replica_id, {model.name: model for model in models}, engine, pool, profile())
+        node = kind(replica_id, {model.name: model for model in models}, engine, pool, profile())
         service = SegmentService(node)
         server = GrpcServer(
             ["isthmus.v1.SegmentService"],
             lambda server: segment_pb2_grpc.add_SegmentServiceServicer_to_server(service, server),
         )
-        return cls(node, engine, service, server, pool, await server.start(target, "cloud.listen"))
+        return cls(node, engine, service, server, pool, await server.start("127.0.0.1:0", "cloud.listen"))
 
     async def die(self) -> None:
         """Without a goodbye to anybody."""

@@ -101,7 +101,7 @@ async def test_a_draining_replica_answers_what_it_has() -> None:
     async with edge_site(finish_s=5.0) as site:
         holder, task = await held(site, 1)
         draining = asyncio.create_task(holder.service.drain(5.0))
-        await eventually(lambda: not site.around.replicas.reachable)
+        await eventually(lambda: site.around.replicas.usable == 0)
         holder.engine.gate.open()
         answer = await task
         await draining
