@@ -3,7 +3,7 @@ throttled, all at random: how many are lost, wrong or answered twice. Each has a
 
 Lost is a request that ends in no answer: any error counts, the deadline's too, as the edge can always finish. Wrong is
 an answer that differs from the whole model's in one bit. Three replicas behind one emulated link, an edge (four
-times slowed, so that another replica is sometimes the sooner way on), eight clients that ask one request after the other.
+times slowed, so that another replica is sometimes the sooner way on), eight clients that each ask one after the other.
 """
 
 from __future__ import annotations
