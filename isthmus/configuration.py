@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from isthmus.addresses import is_loopback, parse_address
 from isthmus.errors import InvalidConfiguration
-from isthmus.units import parse_bandwidth_bps, parse_duration_s
+from isthmus.units import parse_bandwidth_bps, parse_duration_s, parse_size_bytes
 from nodes.batching import LARGEST_BATCH, LONGEST_DELAY_S, BatchLimits
 
 __all__ = ["BatchingConfiguration", "CloudConfiguration", "Configuration", "EdgeConfiguration", "LinkConfiguration",
@@ -31,6 +31,10 @@ def _duration(value: object) -> object:
     return parse_duration_s(value) if isinstance(value, str | int | float) else value
 
 
+def _size(value: object) -> object:
+    return parse_size_bytes(value) if isinstance(value, str | int | float) else value
+
+
 def _beside_the_file(path: object, info: ValidationInfo) -> object:
     """A relative path starts at the configuration's own folder."""
     folder = (info.context or {}).get("folder")
@@ -41,6 +45,7 @@ Address = Annotated[str, BeforeValidator(_address)]
 EngineName = Literal["eager", "onnxruntime", "inductor", "aot"]
 Bandwidth = Annotated[float, BeforeValidator(_bandwidth)]
 Duration = Annotated[float, BeforeValidator(_duration)]
+Size = Annotated[int, BeforeValidator(_size)]
 FilePath = Annotated[str, BeforeValidator(_beside_the_file)]
 
 
@@ -99,7 +104,8 @@ class BatchingConfiguration(_Section):
 class EdgeConfiguration(_Section):
     """The edge. emulate_slowdown is for demos and tests: the edge sleeps after its work, and every output says so.
 
-    insecure: listen beyond this machine although there is no TLS.
+    insecure: listen beyond this machine although there is no TLS. kept_memory: the most that is kept of boundary
+    tensors while their answers are awaited; requests beyond it are refused.
     """
 
     listen: Address = "127.0.0.1:8001"
@@ -110,6 +116,7 @@ class EdgeConfiguration(_Section):
     threads: int = Field(default=1, ge=1, le=256)
     emulate_slowdown: float = Field(default=1.0, ge=1.0, le=1000.0, allow_inf_nan=False)
     batching: BatchingConfiguration = BatchingConfiguration()
+    kept_memory: Size = 256_000_000
     tls: TlsConfiguration | None = None
     insecure: bool = False
 

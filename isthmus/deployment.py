@@ -159,6 +159,7 @@ def _edge_settings(configuration: Configuration, artifacts: tuple[ModelArtifact,
         tls=_tls_files(edge.tls),
         require_clients=_required(edge.tls, by_default=False),
         batching=edge.batching.limits,
+        kept_bytes=edge.kept_memory,
     )
 
 

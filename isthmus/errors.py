@@ -158,7 +158,11 @@ class Draining(Unavailable):
 
 
 class Overloaded(IsthmusError):
-    """A bounded queue is full."""
+    """A bounded queue is full. retry_after_s: when it is worth trying again."""
+
+    def __init__(self, message: str, *, retry_after_s: float = 1.0) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(message)
 
 
 class DeadlineExceeded(IsthmusError):

@@ -16,10 +16,11 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from isthmus.errors import DeadlineExceeded, Draining
+from isthmus.errors import Cancelled, DeadlineExceeded, Draining
 from nodes.batch_times import BatchTimes
 from nodes.batching import Batcher, BatchGroup, BatchLimits, Hold, Start, WaitingRequest
 from nodes.compute_pool import ComputePool
+from nodes.execution_ledger import ExecutionLedger, Ticket
 
 __all__ = ["BatchCounts", "BatchQueue", "QueuedWork"]
 
@@ -62,16 +63,21 @@ class _Entry(Generic[W, R]):
     work: W
     answer: asyncio.Future[R]
     loop: asyncio.AbstractEventLoop
+    ticket: Ticket
 
 
 class BatchQueue(Generic[W, R]):
-    """Use it from one event loop. One batch runs at a time, whatever the pool's workers."""
+    """Use it from one event loop. One batch runs at a time, whatever the pool's workers.
+
+    ledger: what became of the requests.
+    """
 
     def __init__(
         self, pool: ComputePool, limits: BatchLimits, run: Callable[[Sequence[W]], Sequence[R | Exception]]
     ) -> None:
         """run: called on a worker with the works of one batch; an answer or an error for each, in order."""
         self._pool, self._run = pool, run
+        self.ledger = ExecutionLedger()
         self._lock = threading.Lock()  # over all that follows: the event loop and the worker both touch it
         self._batcher = Batcher(limits)
         self._entries: dict[int, _Entry[W, R]] = {}
@@ -104,7 +110,8 @@ class BatchQueue(Generic[W, R]):
         pool was closed.
         """
         loop, request_id = asyncio.get_running_loop(), next(self._ids)
-        entry: _Entry[W, R] = _Entry(queued.work, loop.create_future(), loop)
+        ticket = self.ledger.admit(queued.deadline_s)
+        entry: _Entry[W, R] = _Entry(queued.work, loop.create_future(), loop, ticket)
         with self._lock:
             self._batcher.add(queued.waiting(request_id))
             self._entries[request_id] = entry
@@ -112,6 +119,7 @@ class BatchQueue(Generic[W, R]):
         try:
             return await entry.answer
         finally:
+            ticket.withdraw(time.monotonic())
             with self._lock:
                 if self._batcher.withdraw(request_id):
                     del self._entries[request_id]
@@ -149,16 +157,18 @@ class BatchQueue(Generic[W, R]):
             now_s = time.monotonic()
             late = [self._entries.pop(one.request_id) for one in self._batcher.drop_expired(now_s)]
             decision = self._batcher.next(now_s)
-            members: list[_Entry[W, R]] = []
+            members, over = list[_Entry[W, R]](), list[tuple[_Entry[W, R], Exception]]()
             if isinstance(decision, Start):
-                members = [self._entries.pop(one.request_id) for one in decision.members]
+                members, over = _begin([self._entries.pop(one.request_id) for one in decision.members], now_s)
                 self._running = len(members)
                 self._running_until_s = now_s + decision.expected_s * self._pace
-            self._asked = bool(members)
+            self._asked = isinstance(decision, Start)
             waiting = next(iter(self._entries.values()), None)
         _deliver(late, [DeadlineExceeded("the deadline passed before its turn; nothing was computed") for _ in late])
+        _deliver([entry for entry, _ in over], [error for _, error in over])
         if isinstance(decision, Start):
-            self._run_batch(members, decision.expected_s)
+            if members:
+                self._run_batch(members, decision.expected_s)
             self._submit()
         elif isinstance(decision, Hold) and waiting is not None:
             waiting.loop.call_soon_threadsafe(
@@ -179,6 +189,21 @@ class BatchQueue(Generic[W, R]):
             if expected_s > 0:
                 self._pace += PACE_SMOOTHING * (took_s / expected_s - self._pace)
         _deliver(members, results)
+
+
+def _begin(
+    members: Sequence[_Entry[W, R]], now_s: float
+) -> tuple[list[_Entry[W, R]], list[tuple[_Entry[W, R], Exception]]]:
+    """Those that may still run, and why the others may not."""
+    begun, over = list[_Entry[W, R]](), list[tuple[_Entry[W, R], Exception]]()
+    for entry in members:
+        try:
+            entry.ticket.begin(now_s)
+        except (Cancelled, DeadlineExceeded) as error:
+            over.append((entry, error))
+        else:
+            begun.append(entry)
+    return begun, over
 
 
 def _deliver(entries: Sequence[_Entry[W, R]], results: Sequence[R | Exception]) -> None:

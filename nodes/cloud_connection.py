@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from nodes.protocol.edge_stream import WireRequest
@@ -13,11 +14,13 @@ __all__ = ["CloudConnection", "LinkObserver", "ReplicaDescription"]
 
 @dataclass(frozen=True, slots=True)
 class ReplicaDescription:
-    """What a replica says of itself. models: digest by name; device_profile_json: measured there."""
+    """What a replica says of itself. models: digest by name; device_profile_json: measured there; counts: what became
+    of the work that arrived there, by the names of ExecutionCounts."""
 
     replica_id: str
     models: dict[str, str]
     device_profile_json: str
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 class LinkObserver(Protocol):
@@ -49,6 +52,18 @@ class CloudConnection(Protocol):
         """Requests sent and not answered."""
 
     @property
+    def in_flight_bytes(self) -> int:
+        """Encoded bytes of the requests in flight: what is before a new one on the link, at most."""
+
+    @property
+    def heard_s(self) -> float:
+        """When the replica last said anything, on the monotonic clock."""
+
+    @property
+    def late_answers(self) -> int:
+        """Answers that came after their request was cancelled, and were discarded."""
+
+    @property
     def cloud_queue_s(self) -> float:
         """The wait that the replica last reported."""
 
@@ -61,7 +76,8 @@ class CloudConnection(Protocol):
     async def run(self, request: WireRequest) -> ResponseArrived:
         """Send boundary tensors, await the outputs. Cancelling the call cancels the request.
 
-        Raises CloudUnavailable when the connection breaks, and what the replica's error frame says otherwise.
+        Raises CloudUnavailable when the connection breaks, UnknownPlan for a plan that the replica has not prepared,
+        and what else its error frame says.
         """
 
     async def wait_until_unusable(self) -> None:

@@ -19,6 +19,7 @@ from nodes.codecs.factory import encodes_images
 from nodes.compute_pool import ComputePool
 from nodes.engines.base import Engine
 from nodes.engines.eager import EagerEngine
+from nodes.execution_ledger import ExecutionLedger
 from nodes.halves import CloudHalf, CloudOutcome, EdgeHalf
 from nodes.measure.batch_times import BatchMeasurement, boundary_sample, measure_batches
 from nodes.measure.timing import measure
@@ -75,11 +76,17 @@ class CloudNode:
 
     def describe(self) -> ReplicaDescription:
         """See SegmentNode."""
-        return ReplicaDescription(self._replica_id, dict(self._names), self._profile.to_json())
+        counts = self.ledger.counts.to_dict()
+        return ReplicaDescription(self._replica_id, dict(self._names), self._profile.to_json(), counts)
 
     def load(self) -> Load:
         """See SegmentNode."""
         return Load(self._queue.requests, self._queue.wait_s())
+
+    @property
+    def ledger(self) -> ExecutionLedger:
+        """What became of the requests."""
+        return self._queue.ledger
 
     @property
     def batch_counts(self) -> BatchCounts:
@@ -91,19 +98,23 @@ class CloudNode:
         ready = self._plans.get(offer.wire_digest)
         if ready is not None:
             return ready.reported
-        if len(self._plans) >= MAX_PLANS:
-            raise Overloaded(f"plans: at most {MAX_PLANS} on a replica; restart it or offer fewer")
         model = self._checked_model(offer)
         await run_apart(self._engine.prepare, (model.split(offer.edge_ops).cloud,))
         half = await self._pool.run(CloudHalf, model, offer.edge_ops, offer.uplink, offer.downlink, self._engine)
         times = await self._pool.run(self._measure, model, offer, half)
         batches = await self._pool.run(self._measure_batches, model, offer, half)
+        while len(self._plans) >= MAX_PLANS:
+            self.forget(next(iter(self._plans)))
         self._plans[offer.wire_digest] = _ReadyPlan(half, batches.times, _whole(batches.times, times[0]), times)
         self._log.info(
             "plan ready", wire_digest=offer.wire_digest, suffix_ms=round(times[0].suffix_s * 1e3, 2),
             largest_batch=batches.times.largest, batch_gain=round(batches.gain, 2), batch_difference=batches.difference,
         )  # fmt: skip
         return times
+
+    def forget(self, wire_digest: str) -> None:
+        """Let a plan go: requests that come for it yet are told so, and their edges offer it again."""
+        self._plans.pop(wire_digest, None)
 
     def _checked_model(self, offer: PlanDefinition) -> Model:
         model = self._models.get(offer.model_digest)
@@ -135,7 +146,8 @@ class CloudNode:
         """See SegmentNode."""
         plan = self._plans.get(request.wire_digest)
         if plan is None:
-            raise UnknownPlan(f"wire digest {request.wire_digest!r} was not offered to this replica")
+            raise UnknownPlan(f"wire digest {request.wire_digest!r} is not prepared on this replica")
+        self._plans[request.wire_digest] = self._plans.pop(request.wire_digest)  # the last used goes last
         if self._queue.requests >= MAX_QUEUED:
             raise Overloaded(f"queue: {MAX_QUEUED} requests wait on this replica")
         work = SuffixWork(plan.half, request.tensors, request.batch, plan.suffix)

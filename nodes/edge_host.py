@@ -69,7 +69,7 @@ class EdgeHost:
             return await SegmentClient.connect(endpoint, edge_id, observer, chooser.cloud_queue(), settings.tls)
 
         queue = PrefixQueue(pool, chooser.edge_queue(), settings.batching)
-        node = EdgeNode(builders, models, profile, chooser, queue, dial)
+        node = EdgeNode(builders, profile, chooser, queue, dial, settings.kept_bytes)
         await node.start()
         service = GatewayService(node, VERSION)
         node.overhead = await _probed_overhead(service, models)

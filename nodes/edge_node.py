@@ -8,25 +8,29 @@ import time
 import uuid
 from collections.abc import Mapping
 
-from isthmus.errors import CloudUnavailable, Draining, NotFound, Overloaded
+from isthmus.errors import CloudUnavailable, DeadlineExceeded, Draining, InvalidPlan, NotFound, Overloaded
 from isthmus.telemetry import get_logger
 from nodes.background import run_apart
+from nodes.byte_budget import ByteBudget
 from nodes.chooser import ChoiceRequest, Chooser, Exchange, StageTimes, Transfer
-from nodes.cloud_connection import CloudConnection
 from nodes.gateway import InferRequest, InferResult, ModelDescription
+from nodes.guarded_connection import GuardedConnection
 from nodes.model_runtime import ModelRuntime, ReadyPlan, plan_definition
 from nodes.plan_builder import PlanBuilder, PlanDraft, with_cloud_times
 from nodes.prefix_queue import PrefixQueue
 from nodes.replica_set import Dial, ReplicaSet
 from nodes.request_overhead import NOT_MEASURED, RequestOverhead
-from nodes.request_run import Answer, RequestRun
-from partitioner.model import Model
+from nodes.request_run import Answer, RequestRun, Surroundings
+from nodes.resume_schedule import ResumeSchedule
+from nodes.resumption import ResumeCounts
 from partitioner.plan_table import PlanEntry
 from partitioner.profiles import DeviceProfile
 
 __all__ = ["ChooserObserver", "EdgeNode"]
 
 MAX_WAITING = 128
+MOST_KEPT_BYTES = 256_000_000
+LEAST_RETRY_S = 0.1
 
 
 class ChooserObserver:
@@ -59,18 +63,18 @@ class EdgeNode:
     """Implements Gateway. Make it, `start` it, feed its replica set with fleet views, `drain` it."""
 
     def __init__(
-        self, builders: Mapping[str, PlanBuilder], models: Mapping[str, Model], profile: DeviceProfile,
-        chooser: Chooser, queue: PrefixQueue, dial: Dial,
+        self, builders: Mapping[str, PlanBuilder], profile: DeviceProfile, chooser: Chooser, queue: PrefixQueue,
+        dial: Dial, most_kept_bytes: int = MOST_KEPT_BYTES,
     ) -> None:  # fmt: skip
-        """builders, models: by model name. profile: this device, with the op times of every model."""
-        self._runtimes = {name: ModelRuntime(model) for name, model in models.items()}
+        """builders: by model name. profile: this device, with the op times of every model. most_kept_bytes: of boundary
+        tensors, kept until their answers are in."""
+        self._runtimes = {name: ModelRuntime(builder.model) for name, builder in builders.items()}
         self._builders = builders
         self._profile = profile
         self._chooser = chooser
         self._pool = queue.pool
         self._queue = queue
         self._measured: dict[tuple[str, str, str], tuple[ReadyPlan, ...]] = {}
-        self._wire_ids = itertools.count(1)
         self._waiting = 0
         self._draining = False
         self._started = False
@@ -80,12 +84,18 @@ class EdgeNode:
         self._building = asyncio.Lock()
         self.planned = asyncio.Event()  # set once some replica's plans are on offer
         self.replicas = ReplicaSet(dial, self._welcome)
+        self.kept = ByteBudget(most_kept_bytes, "edge.kept_memory")
+        self._counts = ResumeCounts()
+        self._around = Surroundings(
+            self._queue, self.replicas, chooser, ResumeSchedule(), self.kept, self._counts, itertools.count(1)
+        )
         self._log = get_logger("edge")
 
     async def start(self) -> None:
         """Measure and offer the plans that need no cloud; from then on requests are served."""
         for name, runtime in self._runtimes.items():
-            runtime.offer(await self._pool.run(self._builders[name].edge_only))
+            if not runtime.cloud_required:
+                runtime.offer(await self._pool.run(self._builders[name].edge_only))
         self._started = True
 
     # ---- serving -----------------------------------------------------------------------------------------------
@@ -98,17 +108,26 @@ class EdgeNode:
         """See Gateway."""
         return self._runtime(name).description
 
+    @property
+    def waiting(self) -> int:
+        """Requests that were accepted and have no answer yet."""
+        return self._waiting
+
     async def infer(self, request: InferRequest) -> InferResult:
         """See Gateway."""
         runtime = self._runtime(request.model)
         if self._draining:
             raise Draining("this edge is draining; send the request again elsewhere")
         if self._waiting >= MAX_WAITING:
-            raise Overloaded(f"queue: {MAX_WAITING} requests wait on this edge; try again later")
+            problem = f"queue: {MAX_WAITING} requests wait on this edge; try again later"
+            raise Overloaded(problem, retry_after_s=max(LEAST_RETRY_S, self._queue.wait_s()))
         self._waiting += 1
         self._idle.clear()
         try:
-            return await self._answer(runtime, request)
+            async with asyncio.timeout(request.timeout_s):  # whatever is still queued then is dropped there
+                return await self._answer(runtime, request)
+        except TimeoutError:
+            raise DeadlineExceeded("the deadline passed before an answer was there; allow more time") from None
         finally:
             self._waiting -= 1
             if not self._waiting:
@@ -116,9 +135,11 @@ class EdgeNode:
 
     async def _answer(self, runtime: ModelRuntime, request: InferRequest) -> InferResult:
         came_s, alone = time.monotonic(), self._waiting == 1
-        connection = self.replicas.pick()
+        connection = self.replicas.pick(runtime.wire_digests)
+        if connection is None and runtime.cloud_required:
+            raise CloudUnavailable(f"model {request.model!r} needs the cloud, and no replica is reachable; try again")
         asked = ChoiceRequest(
-            table=runtime.table,
+            table=runtime.table if connection is None else runtime.runnable(self.replicas.prepared()),
             form="bytes" if request.inputs.file_bytes else "tensor",
             batch=request.inputs.batch,
             file_bytes=request.inputs.file_bytes,
@@ -133,10 +154,10 @@ class EdgeNode:
         choice = self._chooser.choose(asked)
         chose_s = time.monotonic() - came_s
         plan = choice.entry.plan
-        if plan.kind == "edge-only":
-            connection = None
+        connection = None if plan.kind == "edge-only" else self.replicas.pick((plan.wire_digest,))
         ready = runtime.ready_plan(plan.plan_id)
-        answer = await RequestRun(request, next(self._wire_ids), choice, ready, self._queue, connection).run()
+        run = RequestRun(request, choice, ready, self._around, cloud_required=runtime.cloud_required)
+        answer = await run.run(connection)
         self._learn(asked, choice.entry, answer, chose_s if alone and self._waiting == 1 else None)
         return InferResult(
             request_id=uuid.uuid4().hex,
@@ -150,13 +171,13 @@ class EdgeNode:
         )
 
     def _learn(self, asked: ChoiceRequest, entry: PlanEntry, answer: Answer, chose_s: float | None) -> None:
-        """Compare what the plan's own stages took with its costs. One that the edge had to finish says nothing.
+        """Compare what the plan's own stages took with its costs. One that went on elsewhere says nothing.
 
         chose_s: what choosing took; None where the request was not alone here, so that its waits were others' work.
         """
         edge_only, timings = entry.plan.kind == "edge-only", answer.timings
         cloud_wait_s = 0.0 if edge_only else timings.cloud_queue_s - asked.cloud_queue_s
-        if edge_only or answer.finished_by == "cloud":
+        if edge_only or (answer.finished_by == "cloud" and answer.sendings == 1):
             self._chooser.observe_stages(
                 StageTimes(
                     entry=entry,
@@ -168,6 +189,12 @@ class EdgeNode:
                     besides_s=None if chose_s is None else chose_s + timings.edge_queue_s + cloud_wait_s,
                 )
             )
+
+    def counts(self) -> Mapping[str, Mapping[str, int]]:
+        """What became of prefixes, of suffixes computed here, and of requests that needed the cloud."""
+        self._counts.late_answers = self.replicas.late_answers
+        ended = {"prefixes": self._queue.prefixes.counts.to_dict(), "suffixes": self._queue.suffixes.counts.to_dict()}
+        return {**ended, "requests": self._counts.to_dict()}
 
     def _runtime(self, name: str) -> ModelRuntime:
         runtime = self._runtimes.get(name)
@@ -187,7 +214,7 @@ class EdgeNode:
 
     # ---- planning with a replica -------------------------------------------------------------------------------
 
-    async def _welcome(self, connection: CloudConnection) -> None:
+    async def _welcome(self, connection: GuardedConnection) -> None:
         """Measure this side once for each kind of replica, have the replica prepare every plan, offer them all."""
         said = await connection.describe()
         async with self._building:
@@ -219,12 +246,24 @@ class EdgeNode:
         builder.prepare(cuts)
         return [*builder.unsplit(), *builder.given(), *(draft for cut in cuts for draft in builder.split(cut))]
 
-    async def _prepare(self, runtime: ModelRuntime, connection: CloudConnection, ready: tuple[ReadyPlan, ...]) -> None:
+    async def _prepare(
+        self, runtime: ModelRuntime, connection: GuardedConnection, ready: tuple[ReadyPlan, ...]
+    ) -> None:
         with_cloud: list[ReadyPlan] = []
         for plan in ready:
-            times = await connection.prepare(plan_definition(plan.entry.plan))
-            with_cloud.append(with_cloud_times(plan, times))
+            try:
+                times = await connection.prepare(plan_definition(plan.entry.plan))
+            except (InvalidPlan, NotFound, Overloaded) as error:
+                self._log.warning("replica refuses a plan", plan_id=plan.entry.plan.plan_id, reason=str(error))
+            else:
+                with_cloud.append(with_cloud_times(plan, times))
         if not with_cloud:
             raise CloudUnavailable("no plan could be prepared")
-        edge_only = tuple(plan for plan in runtime.plans if plan.entry.plan.kind == "edge-only")
-        runtime.offer((*edge_only, *with_cloud))
+        digests = {plan.entry.plan.wire_digest for plan in with_cloud}
+        elsewhere = self.replicas.prepared() - digests  # plans that only other replicas run stay on offer
+        others = (plan for plan in runtime.plans if _is_one_of(plan, elsewhere))
+        runtime.offer((*others, *with_cloud))
+
+
+def _is_one_of(ready: ReadyPlan, digests: frozenset[str]) -> bool:
+    return ready.entry.plan.kind == "edge-only" or ready.entry.plan.wire_digest in digests

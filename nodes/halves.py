@@ -112,6 +112,7 @@ class EdgeHalf:
         self._outputs = model.graph.outputs
         self._names = tuple(output.name for output in model.interface.outputs)
         self._interface = model.interface
+        self._tensors = model.graph.tensors
         self.slowdown = slowdown
         # An output that no op makes (an input handed through, a constant) comes from the prefix too.
         self._has_prefix = bool(edge_ops) or bool(self._segments.kept)
@@ -121,6 +122,12 @@ class EdgeHalf:
         self.axes = join_axes(model.graph.tensors, self._inputs, crossing) if self._has_prefix else None
         self.cut = digest_of_ops(edge_ops)
         self._uplink, self._downlink = _Codecs(model, uplink), _Codecs(model, downlink)
+
+    def kept_bytes(self, batch: int, file_bytes: int) -> int:
+        """What an outcome holds besides its encoded tensors, of a request with so many items and bytes of files."""
+        names = {*self._segments.boundary, *self._segments.kept}
+        tensors = sum(self._tensors[name].bytes_at(batch) for name in names - self._uplink.files)
+        return tensors + (file_bytes if self._uplink.files else 0)
 
     def run(self, inputs: ModelInputs) -> EdgeOutcome:
         """Everything up to the wire. Raises InvalidRequest for a file that is not an image, ComputeFailed."""

@@ -89,6 +89,11 @@ class PlanBuilder:
         self._budget = AccuracyBudget(model, ACCURACY_BUDGET)
         self._differences: dict[tuple[str, str, tuple[str, ...]], EngineDifference] = {}
 
+    @property
+    def model(self) -> Model:
+        """The model."""
+        return self._model
+
     def edge_only(self) -> tuple[ReadyPlan, ...]:
         """The plans that need no cloud, for each input form."""
         every_op = tuple(op.name for op in self._model.graph.ops)

@@ -11,6 +11,7 @@ from nodes.batch_queue import BatchCounts, BatchQueue, QueuedWork
 from nodes.batch_times import BatchTimes
 from nodes.batching import DEFAULT_LIMITS, BatchLimits
 from nodes.compute_pool import ComputePool
+from nodes.execution_ledger import ExecutionLedger
 from nodes.halves import EdgeOutcome
 from nodes.prefix_batch import PrefixWork, prefix_group, run_prefixes
 from nodes.queues import EdgeQueue
@@ -21,23 +22,27 @@ T = TypeVar("T")
 
 
 class PrefixQueue:
-    """Runs prefixes, several as one where they wait and that pays, and other work between them, on one pool."""
+    """Runs prefixes, several as one where they wait and that pays, and other work between them, on one pool.
+
+    Starts nothing that is over. prefixes, suffixes: what became of the two kinds of work that requests bring.
+    """
 
     def __init__(self, pool: ComputePool, estimate: EdgeQueue, batching: BatchLimits = DEFAULT_LIMITS) -> None:
         """estimate: is told of the other work; what prefixes take as batches is known here."""
         self.pool = pool
         self._estimate = estimate
         self._work_ids = itertools.count(1)
-        self._prefixes: BatchQueue[PrefixWork, EdgeOutcome] = BatchQueue(pool, batching, run_prefixes)
+        self._batches: BatchQueue[PrefixWork, EdgeOutcome] = BatchQueue(pool, batching, run_prefixes)
+        self.prefixes, self.suffixes = self._batches.ledger, ExecutionLedger()
 
     @property
     def prefix_counts(self) -> BatchCounts:
         """The batches of prefixes that have run."""
-        return self._prefixes.counts
+        return self._batches.counts
 
     def wait_s(self) -> float:
         """Seconds until work submitted now would start."""
-        return self._estimate.wait_s(time.monotonic()) + self._prefixes.wait_s()
+        return self._estimate.wait_s(time.monotonic()) + self._batches.wait_s()
 
     async def run(self, expected_s: float, work: Callable[[], T]) -> T:
         """`work()` on the pool, awaited; it is predicted to take `expected_s`."""
@@ -55,7 +60,7 @@ class PrefixQueue:
 
         Raises DeadlineExceeded where its time is over before it starts, and what the half's `run` raises.
         """
-        return await self._prefixes.run(
+        return await self._batches.run(
             QueuedWork(
                 work=work,
                 group=prefix_group(work.half, work.inputs),
@@ -66,3 +71,19 @@ class PrefixQueue:
                 priority=priority,
             )
         )
+
+    async def run_suffix(self, deadline_s: float | None, expected_s: float, work: Callable[[], T]) -> T:
+        """As `run`, unless the deadline (monotonic) is over or the caller is cancelled before it begins.
+
+        Raises DeadlineExceeded.
+        """
+        ticket = self.suffixes.admit(deadline_s)
+
+        def begun() -> T:
+            ticket.begin(time.monotonic())
+            return work()
+
+        try:
+            return await self.run(expected_s, begun)
+        finally:
+            ticket.withdraw(time.monotonic())

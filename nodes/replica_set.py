@@ -1,23 +1,28 @@
-"""The replicas that an edge is connected to: follows the fleet view, reconnects, picks the least busy one."""
+"""The replicas that an edge is connected to: follows the fleet view, reconnects, picks the least busy healthy one."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Iterator
 
 from isthmus.errors import IsthmusError
 from isthmus.telemetry import get_logger
+from nodes.backoff import Backoff
+from nodes.circuit_breaker import CircuitBreaker
 from nodes.cloud_connection import CloudConnection
 from nodes.fleet import Endpoint, FleetView, Replica
+from nodes.guarded_connection import GuardedConnection
 
 __all__ = ["ReplicaSet"]
 
 Dial = Callable[[Endpoint], Awaitable[CloudConnection]]
-Welcome = Callable[[CloudConnection], Awaitable[None]]
+Welcome = Callable[[GuardedConnection], Awaitable[None]]
+Key = tuple[str, str]
 
-FIRST_RETRY_S = 0.2
-LONGEST_RETRY_S = 5.0
+# The first wait already spreads all edges of a replica that died over most of a second.
+FIRST_RETRY_S = 0.8
+LONGEST_RETRY_S = 10.0
 
 
 class ReplicaSet:
@@ -27,25 +32,54 @@ class ReplicaSet:
         """dial: connects to an endpoint. welcome: prepares a fresh connection (offers the plans) before it is used."""
         self._dial = dial
         self._welcome = welcome
-        self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
-        self._usable: dict[tuple[str, str], CloudConnection] = {}
+        self._tasks: dict[Key, asyncio.Task[None]] = {}
+        self._usable: dict[Key, GuardedConnection] = {}
+        self._breakers: dict[Key, CircuitBreaker] = {}
+        self._late_before = 0
         self._log = get_logger("edge")
 
     @property
-    def reachable(self) -> bool:
-        """Whether some replica takes requests now."""
-        return self.pick() is not None
+    def connections(self) -> tuple[GuardedConnection, ...]:
+        """To the replicas that were welcomed, whether or not they take requests now."""
+        return tuple(self._usable.values())
 
-    def pick(self) -> CloudConnection | None:
-        """The open connection with the least of this edge's own work in flight."""
-        usable = [connection for connection in self._usable.values() if connection.open]
-        return min(usable, key=lambda connection: (connection.in_flight, connection.cloud_queue_s), default=None)
+    @property
+    def usable(self) -> int:
+        """Replicas that take requests now."""
+        return sum(1 for _ in self._open())
+
+    @property
+    def late_answers(self) -> int:
+        """Answers of all replicas, present and past, that came after their request had gone on elsewhere."""
+        return self._late_before + sum(connection.late_answers for connection in self._usable.values())
+
+    @property
+    def in_flight_bytes(self) -> int:
+        """What this edge still has on its way up, at most."""
+        return sum(connection.in_flight_bytes for connection in self._usable.values())
+
+    def prepared(self) -> frozenset[str]:
+        """The wire digests that some replica can run now."""
+        return frozenset().union(*(connection.prepared for connection in self._open()))
+
+    def able(self, wire_digest: str, without: Collection[GuardedConnection] = ()) -> tuple[GuardedConnection, ...]:
+        """The replicas that can run that plan now, but for some."""
+        return tuple(each for each in self._open() if each.runs(wire_digest) and each not in without)
+
+    def pick(self, wire_digests: Collection[str]) -> GuardedConnection | None:
+        """Of the replicas that can run one of these plans now, that with the least of this edge's work in flight."""
+        able = (each for each in self._open() if not each.prepared.isdisjoint(wire_digests))
+        return min(able, key=lambda connection: (connection.in_flight, connection.cloud_queue_s), default=None)
+
+    def _open(self) -> Iterator[GuardedConnection]:
+        return (connection for connection in self._usable.values() if connection.open)
 
     def follow(self, view: FleetView) -> None:
         """Connect to what is new in the view, let go of what has left it. A draining replica keeps what it answers."""
         wanted = {(replica.replica_id, replica.endpoint.target): replica for replica in view.serving}
         for key in self._tasks.keys() - wanted.keys():
             self._tasks.pop(key).cancel()
+            self._breakers.pop(key, None)
         for key in wanted.keys() - self._tasks.keys():
             self._tasks[key] = asyncio.create_task(self._keep_connected(key, wanted[key]))
 
@@ -57,30 +91,33 @@ class ReplicaSet:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _keep_connected(self, key: tuple[str, str], replica: Replica) -> None:
-        retry_s = FIRST_RETRY_S
+    async def _keep_connected(self, key: Key, replica: Replica) -> None:
+        waits = Backoff(FIRST_RETRY_S, LONGEST_RETRY_S)
         while True:
             try:
                 connection = await self._dial(replica.endpoint)
             except IsthmusError as error:
                 self._log.info("replica not reachable", target=replica.endpoint.target, reason=str(error))
             else:
-                retry_s = FIRST_RETRY_S
-                await self._use(key, connection)
-            await asyncio.sleep(retry_s)
-            retry_s = min(LONGEST_RETRY_S, 2 * retry_s)
+                breaker = self._breakers.setdefault(key, CircuitBreaker())
+                if await self._use(key, GuardedConnection(connection, breaker)):
+                    waits.succeeded()
+            await asyncio.sleep(waits.next_s())
 
-    async def _use(self, key: tuple[str, str], connection: CloudConnection) -> None:
-        """Prepare a connection, offer it for use, and return once it is broken or drained."""
+    async def _use(self, key: Key, connection: GuardedConnection) -> bool:
+        """Prepare a connection, offer it for use, and return once it is broken or drained; whether it was of use."""
         try:
             await self._welcome(connection)
             self._usable[key] = connection
             self._log.info("replica ready", replica=key[0], target=key[1])
             await connection.wait_until_unusable()
+            return True
         except IsthmusError as error:
             self._log.warning("replica could not be prepared", replica=key[0], reason=str(error))
+            return False
         finally:
-            self._usable.pop(key, None)
+            if self._usable.pop(key, None) is not None:
+                self._late_before += connection.late_answers
             with contextlib.suppress(IsthmusError):
                 await asyncio.shield(_close_when_answered(connection))
 

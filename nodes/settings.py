@@ -71,6 +71,7 @@ class EdgeSettings:
     """One edge. slowdown: emulated, 1.0 for none. policy: the configured one's name. registry "": no cloud at all.
 
     tls: None for a gateway in clear and peers in clear. require_clients: as for a replica.
+    kept_bytes: the most that is kept of boundary tensors while their answers are awaited.
     """
 
     models: tuple[ModelArtifact, ...]
@@ -83,6 +84,7 @@ class EdgeSettings:
     slowdown: float = 1.0
     tls: TlsFiles | None = None
     require_clients: bool = False
+    kept_bytes: int = 256_000_000
     drain_s: float = 10.0
     batching: BatchLimits = DEFAULT_LIMITS
 

@@ -377,6 +377,7 @@ class RequestHeader(_message.Message):
     TENSORS_FIELD_NUMBER: _builtins.int
     TRACE_FIELD_NUMBER: _builtins.int
     CHUNKS_FIELD_NUMBER: _builtins.int
+    SENT_AFTER_US_FIELD_NUMBER: _builtins.int
     request_id: _builtins.int
     wire_digest: _builtins.str
     batch: _builtins.int
@@ -384,6 +385,8 @@ class RequestHeader(_message.Message):
     """0: no deadline"""
     priority: _builtins.int
     """1 first; 0: default"""
+    sent_after_us: _builtins.int
+    """since 2.1: from the edge's hello to this header, on its clock; 0: not said"""
     @_builtins.property
     def tensors(self) -> _containers.RepeatedCompositeFieldContainer[Global___TensorHeader]: ...
     @_builtins.property
@@ -403,10 +406,11 @@ class RequestHeader(_message.Message):
         tensors: _abc.Iterable[Global___TensorHeader] | None = ...,
         trace: Global___TraceContext | None = ...,
         chunks: _abc.Iterable[Global___Chunk] | None = ...,
+        sent_after_us: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["trace", b"trace"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "chunks", b"chunks", "priority", b"priority", "request_id", b"request_id", "tensors", b"tensors", "time_remaining_us", b"time_remaining_us", "trace", b"trace", "wire_digest", b"wire_digest"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "chunks", b"chunks", "priority", b"priority", "request_id", b"request_id", "sent_after_us", b"sent_after_us", "tensors", b"tensors", "time_remaining_us", b"time_remaining_us", "trace", b"trace", "wire_digest", b"wire_digest"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -612,17 +616,21 @@ class Echo(_message.Message):
 
     TOKEN_FIELD_NUMBER: _builtins.int
     PADDING_FIELD_NUMBER: _builtins.int
+    SENT_AFTER_US_FIELD_NUMBER: _builtins.int
     token: _builtins.int
     padding: _builtins.bytes
+    sent_after_us: _builtins.int
+    """since 2.1: from the edge's hello to this echo, on its clock; 0: not said"""
     def __init__(
         self,
         *,
         token: _builtins.int = ...,
         padding: _builtins.bytes = ...,
+        sent_after_us: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["padding", b"padding", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["padding", b"padding", "sent_after_us", b"sent_after_us", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -725,23 +733,49 @@ Global___DescribeRequest: _TypeAlias = DescribeRequest  # noqa: Y015
 class DescribeResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class CountsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     REPLICA_ID_FIELD_NUMBER: _builtins.int
     MODELS_FIELD_NUMBER: _builtins.int
     DEVICE_PROFILE_JSON_FIELD_NUMBER: _builtins.int
+    COUNTS_FIELD_NUMBER: _builtins.int
     replica_id: _builtins.str
     device_profile_json: _builtins.str
     @_builtins.property
     def models(self) -> _containers.RepeatedCompositeFieldContainer[Global___ServedModel]: ...
+    @_builtins.property
+    def counts(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """since 2.1: what became of the work that arrived here"""
+
     def __init__(
         self,
         *,
         replica_id: _builtins.str = ...,
         models: _abc.Iterable[Global___ServedModel] | None = ...,
         device_profile_json: _builtins.str = ...,
+        counts: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["device_profile_json", b"device_profile_json", "models", b"models", "replica_id", b"replica_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "device_profile_json", b"device_profile_json", "models", b"models", "replica_id", b"replica_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

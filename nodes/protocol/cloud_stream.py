@@ -35,6 +35,7 @@ from nodes.protocol.events import (
 )
 from nodes.protocol.limits import DEFAULT_LIMITS, StreamLimits
 from nodes.protocol.outbox import Outbox, tensor_headers
+from nodes.protocol.transit import TransitClock
 from nodes.protocol.version import PROTOCOL_MAJOR, PROTOCOL_MINOR, check_version
 
 __all__ = ["CloudState", "CloudStream", "Rejection"]
@@ -85,6 +86,7 @@ class CloudStream:
         self._outbox = _new_outbox()
         self._incoming: dict[int, _Incoming] = {}
         self._accepted: set[int] = set()
+        self._transit = TransitClock(0.0)  # set right by the hello
         self._welcome = pb.Welcome(
             protocol_major=PROTOCOL_MAJOR,
             protocol_minor=PROTOCOL_MINOR,
@@ -187,6 +189,7 @@ class CloudStream:
     def _on_hello(self, frame: pb.EdgeFrame, now_s: float) -> list[CloudEvent]:
         check_version(frame.hello.protocol_major, frame.hello.protocol_minor)
         self.state = CloudState.OPEN
+        self._transit = TransitClock(now_s)
         self._send(pb.CloudFrame(welcome=self._welcome))
         return [EdgeConnected(frame.hello.edge_id)]
 
@@ -219,9 +222,14 @@ class CloudStream:
         except InvalidInput as error:
             return self._refuse(request_id, Rejection("INVALID_ARGUMENT", "BAD_TENSOR", str(error)))
         header.ClearField("chunks")  # the assembly has the bytes
-        deadline_s = now_s + header.time_remaining_us * 1e-6 if header.time_remaining_us > 0 else None
-        self._incoming[request_id] = _Incoming(header, assembly, deadline_s)
+        self._incoming[request_id] = _Incoming(header, assembly, self._deadline_s(header, now_s))
         return self._finish(request_id, now_s)
+
+    def _deadline_s(self, header: pb.RequestHeader, now_s: float) -> float | None:
+        if header.time_remaining_us <= 0:
+            return None
+        delay_s = self._transit.delay_s(header.sent_after_us * 1e-6, now_s) if header.sent_after_us > 0 else 0.0
+        return now_s + header.time_remaining_us * 1e-6 - delay_s
 
     def _on_chunk(self, frame: pb.EdgeFrame, now_s: float) -> list[CloudEvent]:
         request_id = frame.chunk.request_id
@@ -270,6 +278,8 @@ class CloudStream:
     def _on_echo(self, frame: pb.EdgeFrame, now_s: float) -> list[CloudEvent]:
         if len(frame.echo.padding) > MAX_ECHO_BYTES:
             raise RemoteProtocolError(f"echo padding over {MAX_ECHO_BYTES} bytes")
+        if frame.echo.sent_after_us > 0:
+            self._transit.delay_s(frame.echo.sent_after_us * 1e-6, now_s)
         self._send(pb.CloudFrame(echo=pb.Echo(token=frame.echo.token)))
         return []
 

@@ -35,6 +35,7 @@ from nodes.protocol.events import (
     ResponseArrived,
     WireCodec,
 )
+from nodes.protocol.given_up import GivenUp
 from nodes.protocol.limits import DEFAULT_LIMITS, StreamLimits
 from nodes.protocol.outbox import Outbox, tensor_headers
 from nodes.protocol.version import PROTOCOL_MAJOR, PROTOCOL_MINOR, check_version
@@ -75,6 +76,11 @@ class _Response:
     timings: CloudTimings
 
 
+def _microseconds(seconds: float) -> int:
+    """At least one: zero means that nothing is said."""
+    return max(1, round(seconds * 1e6))
+
+
 def _codecs(codecs: Sequence[WireCodec]) -> list[pb.TensorCodec]:
     return [pb.TensorCodec(tensor=c.tensor, codec=c.codec, parameters=c.parameters) for c in codecs]
 
@@ -96,8 +102,12 @@ def _new_outbox() -> Outbox[pb.RequestHeader, pb.EdgeFrame]:
 class EdgeStream:
     """One stream to one replica. Not thread-safe: drive it from one event loop."""
 
-    def __init__(self, edge_id: str, limits: StreamLimits = DEFAULT_LIMITS) -> None:
+    def __init__(self, edge_id: str, limits: StreamLimits = DEFAULT_LIMITS, *, started_s: float = 0.0) -> None:
+        """started_s: now, on the clock of every other time handed in."""
         self.state = EdgeState.OPENING
+        self.late_answers = 0  # to requests that were cancelled: each was discarded
+        self._started_s = started_s
+        self._given_up = GivenUp()
         self._limits = limits
         self._outbox = _new_outbox()
         self._in_flight: set[int] = set()
@@ -133,6 +143,7 @@ class EdgeStream:
             priority=request.priority,
             tensors=tensor_headers(request.tensors),
             trace=pb.TraceContext(traceparent=request.traceparent),
+            sent_after_us=self._sent_after_us(request),
         )
         self._in_flight.add(request.request_id)
         self._outbox.put_message(request.request_id, header, request.tensors, request.deadline_s, request.priority)
@@ -146,14 +157,17 @@ class EdgeStream:
         if request_id not in self._in_flight:
             return
         self._in_flight.discard(request_id)
-        self._responses.pop(request_id, None)
         if self._outbox.withdraw(request_id) and self.state is not EdgeState.CLOSED:
             self._outbox.put_control(pb.EdgeFrame(cancel=pb.Cancel(request_id=request_id)))
+            self._given_up.remember(request_id)
+        if self._responses.pop(request_id, None) is not None:
+            self.late_answers += self._given_up.forget(request_id)
 
-    def echo(self, token: int, padding: bytes = b"") -> None:
-        """Ask for an echo, to time the way there and back."""
+    def echo(self, token: int, padding: bytes = b"", now_s: float | None = None) -> None:
+        """Ask for an echo, to time the way there and back. now_s: lets the replica see how long it was under way."""
         self._require(EdgeState.OPENING, EdgeState.OPEN, EdgeState.DRAINING)
-        self._outbox.put_control(pb.EdgeFrame(echo=pb.Echo(token=token, padding=padding)))
+        after_us = 0 if now_s is None else _microseconds(now_s - self._started_s)
+        self._outbox.put_control(pb.EdgeFrame(echo=pb.Echo(token=token, padding=padding, sent_after_us=after_us)))
 
     def goodbye(self) -> None:
         """Say that no more requests come."""
@@ -173,6 +187,12 @@ class EdgeStream:
     def next_frame(self) -> pb.EdgeFrame | None:
         """The next frame to put on the wire, None when there is nothing to send now."""
         return self._outbox.next_frame()
+
+    def _sent_after_us(self, request: WireRequest) -> int:
+        """When its remaining time was read; of no interest where there is no deadline."""
+        if request.deadline_s is None or request.remaining_s is None:
+            return 0
+        return _microseconds(request.deadline_s - request.remaining_s - self._started_s)
 
     # ---- what the edge hears -----------------------------------------------------------------------------------
 
@@ -204,7 +224,8 @@ class EdgeStream:
     def _on_response(self, frame: pb.CloudFrame, now_s: float) -> list[EdgeEvent]:
         header = frame.response
         if header.request_id not in self._in_flight:
-            return []  # a late answer to a cancelled request
+            self.late_answers += self._given_up.forget(header.request_id)
+            return []
         try:
             assembly = Assembly(header.tensors, self._limits)
             for chunk in header.chunks:
@@ -235,6 +256,7 @@ class EdgeStream:
 
     def _on_error(self, frame: pb.CloudFrame, now_s: float) -> list[EdgeEvent]:
         error = frame.error
+        self._given_up.forget(error.request_id)
         if error.request_id not in self._in_flight:
             return []
         self._in_flight.discard(error.request_id)

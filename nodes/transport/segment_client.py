@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from typing import TypeVar
 
 import grpc
 
@@ -33,6 +32,8 @@ from nodes.queues import CloudQueue
 from nodes.tls_files import TlsFiles
 from nodes.transport.credentials import open_channel
 from nodes.transport.echo_timer import EchoTimer
+from nodes.transport.link_lessons import learn_from_spans, learn_from_whole, request_bytes
+from nodes.transport.pending_answers import error_of_frame, reject, resolve
 from nodes.transport.status import error_of
 
 __all__ = ["SegmentClient"]
@@ -46,7 +47,6 @@ FOLLOW_UP_ECHOES = 2
 # One padded echo on a new connection gives a first bandwidth before any request has crossed.
 PROBE_BYTES = 32 << 10
 
-T = TypeVar("T")
 _Call = grpc.aio.StreamStreamCall[pb.EdgeFrame, pb.CloudFrame]
 
 
@@ -58,13 +58,15 @@ class SegmentClient:
     ) -> None:
         self._target = target
         self._observer = observer
-        self._stream = EdgeStream(edge_id)
+        self._stream = EdgeStream(edge_id, started_s=time.monotonic())
         self._log = get_logger("edge").bind(target=target)
         self._channel = channel
         self._stub = segment_pb2_grpc.SegmentServiceStub(self._channel)
         self._wake = asyncio.Event()
         self._welcome: asyncio.Future[Connected] = asyncio.get_running_loop().create_future()
         self._requests: dict[int, asyncio.Future[ResponseArrived]] = {}
+        self._bytes: dict[int, int] = {}
+        self._heard_s = time.monotonic()
         self._plans: dict[str, asyncio.Future[tuple[MeasuredBatch, ...]]] = {}
         self._echoes = EchoTimer(observer)
         self._queue = queue
@@ -116,6 +118,18 @@ class SegmentClient:
         return len(self._requests)
 
     @property
+    def in_flight_bytes(self) -> int:
+        return sum(self._bytes.values())
+
+    @property
+    def heard_s(self) -> float:
+        return self._heard_s
+
+    @property
+    def late_answers(self) -> int:
+        return self._stream.late_answers
+
+    @property
     def cloud_queue_s(self) -> float:
         return self._queue.wait_s(time.monotonic())
 
@@ -126,7 +140,7 @@ class SegmentClient:
         except grpc.RpcError as error:
             raise error_of(error, self._target) from error
         models = {model.name: model.digest for model in said.models}
-        return ReplicaDescription(said.replica_id, models, said.device_profile_json)
+        return ReplicaDescription(said.replica_id, models, said.device_profile_json, dict(said.counts))
 
     async def prepare(self, plan: PlanDefinition) -> tuple[MeasuredBatch, ...]:
         """See CloudConnection."""
@@ -149,6 +163,7 @@ class SegmentClient:
         self._require_open()
         future: asyncio.Future[ResponseArrived] = asyncio.get_running_loop().create_future()
         self._requests[request.request_id] = future
+        self._bytes[request.request_id] = request_bytes(request)
         self._stream.pace(self._observer.uplink_bps())
         self._stream.submit(request)
         self._submitted += 1
@@ -158,10 +173,11 @@ class SegmentClient:
         try:
             response = await future
             if alone and self._submitted == number:
-                self._learn_whole(request, response, time.monotonic() - sent_s)
+                learn_from_whole(self._observer, request, response, time.monotonic() - sent_s)
             return response
         finally:
             self._requests.pop(request.request_id, None)
+            self._bytes.pop(request.request_id, None)
             self._queue.finished(request.request_id)
             if not future.done() or future.cancelled():
                 self._stream.cancel(request.request_id)
@@ -210,7 +226,8 @@ class SegmentClient:
         error: IsthmusError = CloudUnavailable(f"{self._target}: the replica closed the stream")
         try:
             async for frame in call:
-                for event in self._stream.receive(frame, time.monotonic()):
+                self._heard_s = time.monotonic()
+                for event in self._stream.receive(frame, self._heard_s):
                     self._handle(event)
         except grpc.RpcError as failure:
             error = error_of(failure, self._target)
@@ -236,16 +253,14 @@ class SegmentClient:
                 if not self._welcome.done():
                     self._welcome.set_result(event)
             case ResponseArrived(request_id=request_id):
-                self._learn(event)
-                _resolve(self._requests.get(request_id), event)
+                learn_from_spans(self._observer, event)
+                resolve(self._requests.get(request_id), event)
             case RequestFailed(request_id=request_id):
-                _reject(
-                    self._requests.get(request_id), error_from_status(event.code, f"{event.reason}: {event.message}")
-                )
+                reject(self._requests.get(request_id), error_of_frame(event))
             case PlanPrepared(wire_digest=digest, times=times):
-                _resolve(self._plans.get(digest), times)
+                resolve(self._plans.get(digest), times)
             case PlanRejected(wire_digest=digest):
-                _reject(self._plans.get(digest), error_from_status(event.code, event.message))
+                reject(self._plans.get(digest), error_from_status(event.code, event.message))
             case EchoReturned(token=token):
                 self._echoes.returned(token)
             case LoadReported(queued_s=queued_s):
@@ -254,22 +269,8 @@ class SegmentClient:
                 self._log.info("replica is draining")
                 self._unusable.set()
 
-    def _learn(self, response: ResponseArrived) -> None:
-        up, down = response.timings.receive, response.receive
-        if up.size_bytes and up.seconds > 0:
-            self._observer.transfer_measured("up", up.size_bytes, up.seconds)
-        if down.size_bytes and down.seconds > 0:
-            self._observer.transfer_measured("down", down.size_bytes, down.seconds)
-
-    def _learn_whole(self, request: WireRequest, response: ResponseArrived, elapsed_s: float) -> None:
-        """An upload in one frame has no span of its own: its whole way tells the bandwidth."""
-        timings = response.timings
-        if timings.receive.size_bytes == 0:
-            up, down = (sum(len(tensor.data) for tensor in message.tensors) for message in (request, response))
-            self._observer.exchange_measured(up, down, elapsed_s - timings.queue_s - timings.compute_s)
-
     def _send_echo(self, padding_bytes: int = 0) -> None:
-        self._stream.echo(self._echoes.sent(padding_bytes), bytes(padding_bytes))
+        self._stream.echo(self._echoes.sent(padding_bytes), bytes(padding_bytes), time.monotonic())
         self._wake.set()
 
     async def _echo_periodically(self) -> None:
@@ -285,13 +286,3 @@ class SegmentClient:
                     if not self._requests:  # behind a request's chunks an echo would time the queue
                         self._send_echo()
                     await asyncio.sleep(FIRST_ECHO_GAP_S if surprised else 0)
-
-
-def _resolve(future: asyncio.Future[T] | None, value: T) -> None:
-    if future is not None and not future.done():
-        future.set_result(value)
-
-
-def _reject(future: asyncio.Future[T] | None, error: IsthmusError) -> None:
-    if future is not None and not future.done():
-        future.set_exception(error)

@@ -80,7 +80,10 @@ class SegmentService(segment_pb2_grpc.SegmentServiceServicer):
         said = self._node.describe()
         models = [pb.ServedModel(name=name, digest=digest) for name, digest in said.models.items()]
         return pb.DescribeResponse(
-            replica_id=said.replica_id, models=models, device_profile_json=said.device_profile_json
+            replica_id=said.replica_id,
+            models=models,
+            device_profile_json=said.device_profile_json,
+            counts=said.counts,
         )
 
     async def Run(  # noqa: N802 (the schema's name)
@@ -141,6 +144,8 @@ class _Session:
                 await self._wake.wait()
             while (frame := self._stream.next_frame()) is not None:
                 yield frame
+            if self._failure is not None:
+                raise self._failure
         finally:
             self._stream.close()
             for task in (*background, *self._tasks.values()):

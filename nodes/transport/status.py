@@ -6,10 +6,18 @@ from typing import NoReturn, TypeVar
 
 import grpc
 from google.protobuf.any_pb2 import Any
+from google.protobuf.duration_pb2 import Duration
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from isthmus.errors import CloudUnavailable, InvalidInput, IsthmusError, error_from_status, grpc_status_name
+from isthmus.errors import (
+    CloudUnavailable,
+    InvalidInput,
+    IsthmusError,
+    Overloaded,
+    error_from_status,
+    grpc_status_name,
+)
 
 __all__ = ["abort", "error_of"]
 
@@ -20,18 +28,25 @@ Response = TypeVar("Response")
 
 
 async def abort(context: grpc.aio.ServicerContext[Request, Response], error: BaseException) -> NoReturn:
-    """End the call with the status that `error` stands for, an ErrorInfo and, for a bad field, a BadRequest."""
+    """End the call with the status that `error` stands for, an ErrorInfo and, for a bad field, a BadRequest, for a full
+    queue a RetryInfo."""
     name = grpc_status_name(error)
     message = str(error) if isinstance(error, IsthmusError) else f"internal error: {type(error).__name__}"
     details = [_packed(error_details_pb2.ErrorInfo(reason=_reason(error), domain=DOMAIN))]
     if isinstance(error, InvalidInput):
         violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=error.problem)
         details.append(_packed(error_details_pb2.BadRequest(field_violations=[violation])))
+    if isinstance(error, Overloaded):
+        delay = Duration()
+        delay.FromMicroseconds(round(error.retry_after_s * 1e6))
+        details.append(_packed(error_details_pb2.RetryInfo(retry_delay=delay)))
     status = rpc_status.to_status(status_pb2.Status(code=code_pb2.Code.Value(name), message=message, details=details))
     await context.abort(status.code, status.details or "", status.trailing_metadata or ())
 
 
-def _packed(message: error_details_pb2.ErrorInfo | error_details_pb2.BadRequest) -> Any:
+def _packed(
+    message: error_details_pb2.ErrorInfo | error_details_pb2.BadRequest | error_details_pb2.RetryInfo,
+) -> Any:
     packed = Any()
     packed.Pack(message)
     return packed
@@ -51,4 +66,16 @@ def error_of(call_error: grpc.RpcError, target: str) -> IsthmusError:
     )
     if code is None or code is grpc.StatusCode.UNAVAILABLE:
         return CloudUnavailable(f"{target}: {details}")
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        return Overloaded(details, retry_after_s=_retry_after_s(call_error))
     return error_from_status(code.name, details)
+
+
+def _retry_after_s(call_error: grpc.RpcError) -> float:
+    """What a server's RetryInfo says; one second where it says nothing."""
+    status = rpc_status.from_call(call_error)  # type: ignore[arg-type]
+    for detail in () if status is None else status.details:
+        info = error_details_pb2.RetryInfo()
+        if detail.Unpack(info):
+            return float(info.retry_delay.ToTimedelta().total_seconds())
+    return 1.0

@@ -1,0 +1,33 @@
+"""A bound on what a node keeps: bytes are reserved before they are made, and given back."""
+
+from __future__ import annotations
+
+from isthmus.errors import Overloaded
+
+__all__ = ["ByteBudget"]
+
+
+class ByteBudget:
+    """At most `limit_bytes` at once. Used from one thread."""
+
+    def __init__(self, limit_bytes: int, field: str) -> None:
+        """field: what the limit is called in the configuration, for the error."""
+        self._limit_bytes = limit_bytes
+        self._field = field
+        self.held_bytes = 0
+        self.peak_bytes = 0
+
+    def reserve(self, size_bytes: int, retry_after_s: float) -> None:
+        """Take so much. Raises Overloaded, and takes nothing, where it does not fit."""
+        if self.held_bytes + size_bytes > self._limit_bytes:
+            raise Overloaded(
+                f"{self._field}: {self.held_bytes} of {self._limit_bytes} bytes are held for requests under way and "
+                f"{size_bytes} more are needed; try again later, or raise it",
+                retry_after_s=retry_after_s,
+            )
+        self.held_bytes += size_bytes
+        self.peak_bytes = max(self.peak_bytes, self.held_bytes)
+
+    def release(self, size_bytes: int) -> None:
+        """Give back what was reserved."""
+        self.held_bytes -= size_bytes

@@ -1,0 +1,78 @@
+"""Whether a replica that failed is to be asked again: a circuit breaker (M. Nygard, Release It!, 2007, chapter 5).
+
+    state      started          succeeded    failed                          time
+    CLOSED     counts nothing   forgets      the k-th in a row -> OPEN       stays
+    OPEN       refused          ignored      ignored                         after the wait -> HALF_OPEN
+    HALF_OPEN  takes the slot   -> CLOSED    -> OPEN, for a longer wait      stays
+
+`released` is for a request that ended without saying anything of the replica: it gives the probe's slot back.
+"""
+
+from __future__ import annotations
+
+import enum
+
+from isthmus.errors import LocalProtocolError
+from nodes.backoff import Backoff
+
+__all__ = ["FAILURES_TO_OPEN", "BreakerState", "CircuitBreaker"]
+
+FAILURES_TO_OPEN = 3
+
+
+class BreakerState(enum.Enum):
+    """What the breaker lets through: everything, nothing, or one probe."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half-open"
+
+
+class CircuitBreaker:
+    """One replica's breaker. Without a clock: every call takes the caller's monotonic time."""
+
+    def __init__(self, failures_to_open: int = FAILURES_TO_OPEN, waits: Backoff | None = None) -> None:
+        """waits: how long it stays open, longer after every probe that fails."""
+        self._most = failures_to_open
+        self._waits = waits or Backoff(0.5, 10.0)
+        self._failures = 0
+        self._open_until_s: float | None = None
+        self._probing = False
+
+    def state(self, now_s: float) -> BreakerState:
+        """The state at that moment."""
+        if self._open_until_s is None:
+            return BreakerState.CLOSED
+        return BreakerState.OPEN if now_s < self._open_until_s else BreakerState.HALF_OPEN
+
+    def allows(self, now_s: float) -> bool:
+        """Whether a request may start now."""
+        state = self.state(now_s)
+        return state is BreakerState.CLOSED or (state is BreakerState.HALF_OPEN and not self._probing)
+
+    def started(self, now_s: float) -> None:
+        """A request was sent. Raises LocalProtocolError where `allows` says no."""
+        if not self.allows(now_s):
+            raise LocalProtocolError(f"the breaker is {self.state(now_s).value} and lets no request through")
+        self._probing = self.state(now_s) is BreakerState.HALF_OPEN
+
+    def succeeded(self, now_s: float) -> None:
+        """The replica answered."""
+        if self.state(now_s) is BreakerState.OPEN:
+            return
+        self._failures, self._open_until_s, self._probing = 0, None, False
+        self._waits.succeeded()
+
+    def failed(self, now_s: float) -> None:
+        """The replica died, stalled, or could not compute."""
+        state = self.state(now_s)
+        if state is BreakerState.OPEN:
+            return
+        self._failures += 1
+        if state is BreakerState.HALF_OPEN or self._failures >= self._most:
+            self._failures, self._probing = 0, False
+            self._open_until_s = now_s + self._waits.next_s()
+
+    def released(self) -> None:
+        """A request ended by its client's will, or for a reason of its own."""
+        self._probing = False

@@ -1,0 +1,144 @@
+"""A connection to a replica with what the edge remembers of it: its circuit breaker and the plans it has prepared."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from isthmus.errors import (
+    CloudUnavailable,
+    ComputeFailed,
+    IsthmusError,
+    RemoteProtocolError,
+    UnknownPlan,
+)
+from nodes.circuit_breaker import CircuitBreaker
+from nodes.cloud_connection import CloudConnection, ReplicaDescription
+from nodes.protocol.edge_stream import WireRequest
+from nodes.protocol.events import MeasuredBatch, PlanDefinition, ResponseArrived
+
+__all__ = ["GuardedConnection"]
+
+# What a replica is to blame for. A request that is refused, expired or taken back says nothing of its health.
+_FAULTS = (CloudUnavailable, ComputeFailed, RemoteProtocolError)
+
+
+class GuardedConnection:
+    """Implements CloudConnection over another one."""
+
+    def __init__(self, connection: CloudConnection, breaker: CircuitBreaker) -> None:
+        self._connection = connection
+        self._breaker = breaker
+        self._silent_since_s = -1.0
+        self._prepared: set[str] = set()
+        self._offers: dict[str, asyncio.Task[None]] = {}
+
+    @property
+    def open(self) -> bool:
+        """Whether requests can be sent, and the breaker lets one through. A replica that left a request without an
+        answer and has said nothing since is not asked again: whatever it says, an echo too, shows that it lives."""
+        alive = self._connection.heard_s > self._silent_since_s
+        return self._connection.open and alive and self._breaker.allows(time.monotonic())
+
+    @property
+    def in_flight(self) -> int:
+        """See CloudConnection."""
+        return self._connection.in_flight
+
+    @property
+    def in_flight_bytes(self) -> int:
+        """See CloudConnection."""
+        return self._connection.in_flight_bytes
+
+    @property
+    def late_answers(self) -> int:
+        """See CloudConnection."""
+        return self._connection.late_answers
+
+    @property
+    def heard_s(self) -> float:
+        """See CloudConnection."""
+        return self._connection.heard_s
+
+    @property
+    def cloud_queue_s(self) -> float:
+        """See CloudConnection."""
+        return self._connection.cloud_queue_s
+
+    @property
+    def prepared(self) -> frozenset[str]:
+        """The wire digests of the plans that this replica runs."""
+        return frozenset(self._prepared)
+
+    def runs(self, wire_digest: str) -> bool:
+        """Whether the replica has prepared that plan."""
+        return wire_digest in self._prepared
+
+    async def describe(self) -> ReplicaDescription:
+        """See CloudConnection."""
+        return await self._connection.describe()
+
+    async def prepare(self, plan: PlanDefinition) -> tuple[MeasuredBatch, ...]:
+        """See CloudConnection."""
+        times = await self._connection.prepare(plan)
+        self._prepared.add(plan.wire_digest)
+        return times
+
+    async def offer_again(self, plan: PlanDefinition) -> None:
+        """Offer a plan that the replica says it does not know. One offer serves all who wait. Raises as `prepare`."""
+        self.offer_soon(plan)
+        await asyncio.shield(self._offers[plan.wire_digest])
+
+    def offer_soon(self, plan: PlanDefinition) -> None:
+        """As `offer_again`, in the background; what comes of it shows in `prepared`."""
+        if plan.wire_digest not in self._offers:
+            offer = asyncio.create_task(self._offer(plan))
+            self._offers[plan.wire_digest] = offer
+            offer.add_done_callback(lambda done: self._offered(plan.wire_digest, done))
+
+    async def _offer(self, plan: PlanDefinition) -> None:
+        await self.prepare(plan)
+
+    def _offered(self, wire_digest: str, offer: asyncio.Task[None]) -> None:
+        self._offers.pop(wire_digest, None)
+        if not offer.cancelled():
+            offer.exception()  # mark as seen: whoever waited has heard it
+
+    async def run(self, request: WireRequest) -> ResponseArrived:
+        """See CloudConnection; and tells the breaker. A call that is cancelled tells it nothing: see `gave_up`."""
+        self._breaker.started(time.monotonic())
+        try:
+            response = await self._connection.run(request)
+        except UnknownPlan:
+            self._prepared.discard(request.wire_digest)
+            self._breaker.released()
+            raise
+        except _FAULTS:
+            self._breaker.failed(time.monotonic())
+            raise
+        except (IsthmusError, asyncio.CancelledError):
+            self._breaker.released()
+            raise
+        self._breaker.succeeded(time.monotonic())
+        return response
+
+    def gave_up(self, sent_s: float, *, late: bool) -> None:
+        """A request sent then got no answer. late: it was due long ago; else its deadline alone was the reason, and
+        the replica is to blame only where it has said nothing at all since."""
+        if late or self.heard_s < sent_s:
+            self._silent_since_s = time.monotonic()
+            self._breaker.failed(self._silent_since_s)
+
+    async def wait_until_unusable(self) -> None:
+        """See CloudConnection."""
+        await self._connection.wait_until_unusable()
+
+    async def wait_until_answered(self) -> None:
+        """See CloudConnection."""
+        await self._connection.wait_until_answered()
+
+    async def close(self) -> None:
+        """See CloudConnection."""
+        for offer in self._offers.values():
+            offer.cancel()
+        await self._connection.close()

@@ -1,0 +1,72 @@
+"""How a request goes on whose replica does not answer: what there is, and which is predicted sooner. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Generic, TypeVar
+
+from partitioner.link import Link
+
+__all__ = ["Remote", "ResumeCounts", "patience_s", "remote_s", "soonest"]
+
+# How long past its prediction a cloud answer may be before the request goes on elsewhere: generous enough that a slow
+# link is not mistaken for a dead replica, short enough that a client with an ordinary timeout still gets its answer.
+PATIENCE_FACTOR = 4.0
+PATIENCE_S = 1.0
+# Of two ways the edge is taken unless the other is sooner by more than what predictions err: it cannot be lost again.
+EDGE_ADVANTAGE = 1.1
+
+Replica = TypeVar("Replica")
+
+
+@dataclass(slots=True)
+class ResumeCounts:
+    """How requests that needed the cloud ended, and what it took.
+
+    answered: by the replica that was asked first. resent: sent again, to another replica or after a plan was offered
+    anew. resumed_on_edge: finished here from the kept tensors. late_answers: came after the request had gone on
+    elsewhere, and were discarded.
+    """
+
+    answered: int = 0
+    resent: int = 0
+    resumed_on_edge: int = 0
+    late_answers: int = 0
+
+    def to_dict(self) -> dict[str, int]:
+        """By name."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Remote(Generic[Replica]):
+    """A replica that could finish the request, and when it is predicted to have answered, in seconds from now."""
+
+    replica: Replica = field(compare=False)
+    predicted_s: float
+
+
+def soonest(edge_s: float | None, remotes: Sequence[Remote[Replica]]) -> Replica | None:
+    """The replica to send the tensors to; None for the edge, or where there is nothing.
+
+    edge_s: until the edge would have finished; None where it must not or cannot.
+    """
+    best = min(remotes, key=lambda remote: remote.predicted_s, default=None)
+    if best is None or (edge_s is not None and edge_s <= best.predicted_s * EDGE_ADVANTAGE):
+        return None
+    return best.replica
+
+
+def remote_s(link: Link | None, waiting_bytes: int, down_bytes: int, cloud_s: float) -> float:
+    """Seconds until a replica has answered. waiting_bytes: the request's own and those of others before it on the
+    link. cloud_s: wait and work there. Infinite while the link is unknown: nobody can say that it is sooner."""
+    if link is None:
+        return math.inf
+    return link.uplink_s(waiting_bytes) + link.rtt_s + cloud_s + link.downlink_s(down_bytes)
+
+
+def patience_s(predicted_s: float) -> float:
+    """How long to wait for an answer that is predicted to take so long."""
+    return max(PATIENCE_FACTOR * predicted_s, predicted_s + PATIENCE_S)

@@ -1,0 +1,15 @@
+"""Chaos in short: real processes, killed, stopped, drained and cut off at random, and no request is lost."""
+
+from __future__ import annotations
+
+import asyncio
+
+from benchmarks.chaos import run_chaos
+
+
+def test_no_request_is_lost_wrong_or_answered_twice() -> None:
+    chaos = asyncio.run(run_chaos(1_500, seed=1))
+    assert chaos.lost == []
+    assert (chaos.wrong, chaos.duplicated, len(chaos.asked)) == (0, 0, 1_500)
+    assert sum(chaos.faults.values()) > 0
+    assert "cloud" in {one.finished_by for one in chaos.asked}

@@ -1,0 +1,82 @@
+"""Ends of different versions, and answers that come too late."""
+
+from __future__ import annotations
+
+import pytest
+
+from isthmus.errors import RemoteProtocolError
+from isthmus.v1 import segment_pb2 as pb
+from nodes.protocol.cloud_stream import CloudState, CloudStream
+from nodes.protocol.edge_stream import EdgeState, EdgeStream
+from nodes.protocol.events import RequestArrived
+from nodes.protocol.version import PROTOCOL_MAJOR
+from tests.nodes.protocol.test_streams import TIMINGS, Pair, request
+
+# Field 15 of a frame, length-delimited: a kind of frame that no version before some later minor one knows.
+LATER_FRAME = bytes([15 << 3 | 2, 2, 8, 1])
+# Field 40, a varint: what a later minor version adds to a message.
+LATER_FIELD = bytes([0xC0, 0x02, 7])
+
+
+def later_hello() -> pb.EdgeFrame:
+    said = pb.Hello(protocol_major=PROTOCOL_MAJOR, protocol_minor=99, edge_id="e").SerializeToString() + LATER_FIELD
+    return pb.EdgeFrame(hello=pb.Hello.FromString(said))
+
+
+def test_an_edge_of_a_later_minor_version_is_served() -> None:
+    cloud = CloudStream("replica", {"m": "d"})
+    cloud.receive(later_hello(), 0.0)
+    assert cloud.receive(pb.EdgeFrame.FromString(LATER_FRAME), 0.0) == []
+    assert cloud.state is CloudState.OPEN
+
+
+def test_a_replica_of_a_later_minor_version_is_used() -> None:
+    edge = EdgeStream("edge")
+    welcome = pb.Welcome(protocol_major=PROTOCOL_MAJOR, protocol_minor=99, replica_id="r")
+    edge.receive(pb.CloudFrame(welcome=pb.Welcome.FromString(welcome.SerializeToString() + LATER_FIELD)), 0.0)
+    assert edge.receive(pb.CloudFrame.FromString(LATER_FRAME), 0.0) == []
+    assert edge.state is EdgeState.OPEN
+
+
+def test_an_edge_of_the_minor_version_before_has_its_deadline_counted_from_the_arrival() -> None:
+    cloud = CloudStream("replica", {})
+    cloud.receive(pb.EdgeFrame(hello=pb.Hello(protocol_major=PROTOCOL_MAJOR)), 100.0)
+    header = pb.RequestHeader(request_id=1, time_remaining_us=2_000_000)
+    (arrived,) = cloud.receive(pb.EdgeFrame(request=header), 150.0)
+    assert getattr(arrived, "deadline_s", None) == 152.0
+
+
+@pytest.mark.parametrize("major", [PROTOCOL_MAJOR - 1, PROTOCOL_MAJOR + 1])
+def test_another_major_version_is_refused_by_both(major: int) -> None:
+    with pytest.raises(RemoteProtocolError, match="upgrade the older side"):
+        CloudStream("r", {}).receive(pb.EdgeFrame(hello=pb.Hello(protocol_major=major)), 0.0)
+    with pytest.raises(RemoteProtocolError, match="upgrade the older side"):
+        EdgeStream("e").receive(pb.CloudFrame(welcome=pb.Welcome(protocol_major=major)), 0.0)
+
+
+@pytest.mark.parametrize("arrived", [0, 1])
+def test_a_late_answer_is_discarded_and_counted_once(arrived: int) -> None:
+    pair = Pair()
+    pair.settle()
+    pair.edge.submit(request(1, size=300_000))
+    while pair.step_up():
+        pass
+    (asked,) = (event for event in pair.cloud_heard if isinstance(event, RequestArrived))
+    pair.cloud.respond(asked, asked.tensors, TIMINGS)
+    frames = list(iter(pair.cloud.next_frame, None))  # on their way when the edge gives up
+    for frame in frames[:arrived]:
+        pair.edge.receive(frame, 0.0)
+    pair.edge.cancel(1)
+    heard = [event for frame in frames[arrived:] for event in pair.edge.receive(frame, 0.0)]
+    assert len(frames) > 2
+    assert (heard, pair.edge.late_answers) == ([], 1)
+
+
+def test_a_request_that_never_left_has_no_late_answer() -> None:
+    pair = Pair()
+    pair.settle()
+    pair.edge.submit(request(1))
+    pair.edge.cancel(1)
+    pair.settle()
+    pair.answer_all()
+    assert pair.edge.late_answers == 0

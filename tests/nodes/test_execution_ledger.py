@@ -1,0 +1,57 @@
+"""The gate before every piece of work, and what it counts."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from isthmus.errors import Cancelled, DeadlineExceeded
+from nodes.execution_ledger import ExecutionCounts, ExecutionLedger
+
+
+def test_work_in_time_begins_once() -> None:
+    ledger = ExecutionLedger()
+    ticket = ledger.admit(5.0)
+    ticket.begin(4.9)
+    ticket.withdraw(6.0)
+    assert ledger.counts == ExecutionCounts(executed=1)
+
+
+def test_work_at_its_deadline_does_not_begin() -> None:
+    ledger = ExecutionLedger()
+    with pytest.raises(DeadlineExceeded):
+        ledger.admit(5.0).begin(5.0)
+    assert ledger.counts == ExecutionCounts(expired_unexecuted=1)
+
+
+def test_work_that_was_taken_back_does_not_begin() -> None:
+    ledger = ExecutionLedger()
+    ticket = ledger.admit(None)
+    ticket.withdraw(1.0)
+    with pytest.raises(Cancelled):
+        ticket.begin(2.0)
+    assert ledger.counts == ExecutionCounts(cancelled_unexecuted=1)
+
+
+@given(st.lists(st.tuples(st.none() | st.integers(0, 9), st.permutations(["begin", "withdraw"])), max_size=20))
+def test_every_piece_of_work_ends_in_one_count_and_none_begins_late(
+    works: list[tuple[int | None, list[str]]],
+) -> None:
+    ledger, now = ExecutionLedger(), 0.0
+    for deadline, moves in works:
+        ticket = ledger.admit(deadline)
+        for move in moves:
+            now = (now + 0.7) % 10
+            if move == "withdraw":
+                ticket.withdraw(now)
+                continue
+            try:
+                ticket.begin(now)
+            except (Cancelled, DeadlineExceeded):
+                pass
+            else:
+                assert deadline is None or now < deadline
+    counts = ledger.counts
+    assert counts.executed + counts.expired_unexecuted + counts.cancelled_unexecuted == len(works)
+    assert counts.executed_after_deadline == 0

@@ -1,0 +1,131 @@
+"""Deadlines, cancellation and overload as a client sees them: a real edge node behind real gRPC."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import grpc
+import pytest
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+
+from isthmus.errors import Overloaded
+from isthmus.oip import open_inference_pb2 as oip
+from isthmus.oip import open_inference_pb2_grpc
+from nodes.cloud_connection import CloudConnection
+from nodes.compute_pool import ComputePool
+from nodes.edge_node import MAX_WAITING, EdgeNode
+from nodes.execution_ledger import ExecutionCounts
+from nodes.fleet import Endpoint
+from nodes.plan_builder import PlanBuilder
+from nodes.prefix_queue import PrefixQueue
+from nodes.transport.gateway_server import GatewayService
+from nodes.transport.grpc_server import GrpcServer
+from nodes.transport.status import error_of
+from scheduler.plan_chooser import PlanChooser
+from tests.nodes.sites import WIDTH, GatedEngine, inputs_of, profile, small_model
+from tests.nodes.test_resume import eventually
+
+Call = grpc.aio.UnaryUnaryCall[oip.ModelInferRequest, oip.ModelInferResponse]
+
+
+async def nobody(endpoint: Endpoint) -> CloudConnection:
+    raise AssertionError(f"there is no cloud at {endpoint}")
+
+
+@dataclass
+class Served:
+    """An edge that serves the small model without a cloud, and a stub to ask it."""
+
+    node: EdgeNode
+    engine: GatedEngine
+    stub: open_inference_pb2_grpc.GRPCInferenceServiceAsyncStub
+
+    def ask(self, timeout_s: float | None = None, timeout_us: int = 0) -> Call:
+        request = oip.ModelInferRequest(model_name="small")
+        (described,) = self.node.describe_model("small").inputs
+        request.inputs.add(name=described.name, datatype="FP32", shape=[1, WIDTH])
+        request.raw_input_contents.append(inputs_of(1).numpy().tobytes())
+        if timeout_us:
+            request.parameters["timeout"].int64_param = timeout_us
+        return self.stub.ModelInfer(request, timeout=timeout_s)
+
+    async def busy(self) -> Call:
+        """A request that computes until the gate is opened."""
+        before = self.engine.gate.came
+        self.engine.gate.shut()
+        call = self.ask()
+        await eventually(lambda: self.engine.gate.came > before)
+        return call
+
+    def counts(self) -> ExecutionCounts:
+        return ExecutionCounts(**self.node.counts()["prefixes"])
+
+
+@pytest.fixture
+async def served() -> AsyncIterator[Served]:
+    engine, pool = GatedEngine(), ComputePool(1)
+    builder = await pool.run(PlanBuilder, small_model(), engine, 1.0)
+    chooser = PlanChooser()
+    node = EdgeNode({"small": builder}, profile(), chooser, PrefixQueue(pool, chooser.edge_queue()), nobody)
+    await node.start()
+    service = GatewayService(node, "0")
+    server = GrpcServer(
+        ["inference.GRPCInferenceService"],
+        lambda server: open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(service, server),
+    )
+    async with grpc.aio.insecure_channel(await server.start("127.0.0.1:0", "edge.listen")) as channel:
+        yield Served(node, engine, open_inference_pb2_grpc.GRPCInferenceServiceStub(channel))
+    engine.gate.open()
+    await server.stop(0)
+    pool.close()
+
+
+async def test_a_client_that_cancels_takes_its_request_out_of_the_queue(served: Served) -> None:
+    first, second = await served.busy(), served.ask()
+    await eventually(lambda: served.node.waiting == 2)
+    second.cancel()
+    await eventually(lambda: served.counts().cancelled_unexecuted == 1)
+    served.engine.gate.open()
+    await first
+    assert served.counts() == ExecutionCounts(executed=1, cancelled_unexecuted=1)
+
+
+@pytest.mark.parametrize(
+    "limits", [{"timeout_s": 0.15}, {"timeout_us": 150_000}, {"timeout_s": 9, "timeout_us": 150_000}]
+)
+async def test_a_request_that_waits_past_its_deadline_is_answered_then_and_never_executed(
+    served: Served, limits: dict[str, float]
+) -> None:
+    first, began = await served.busy(), time.monotonic()
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await served.ask(**limits)  # type: ignore[arg-type]
+    assert refused.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert 0.1 < time.monotonic() - began < 0.5
+    await eventually(lambda: served.node.waiting == 1)
+    served.engine.gate.open()
+    await first
+    counts = served.counts()
+    assert (counts.executed, counts.executed_after_deadline) == (1, 0)
+    assert counts.expired_unexecuted + counts.cancelled_unexecuted == 1
+
+
+async def test_a_full_queue_is_resource_exhausted_at_once_and_says_when_to_come_back(served: Served) -> None:
+    calls = [await served.busy(), *(served.ask() for _ in range(MAX_WAITING - 1))]
+    await eventually(lambda: served.node.waiting == MAX_WAITING)
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await served.ask(timeout_s=5.0)
+    assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    status = rpc_status.from_call(refused.value)  # type: ignore[arg-type]
+    info = error_details_pb2.RetryInfo()
+    assert status is not None
+    assert any(detail.Unpack(info) for detail in status.details)
+    assert info.retry_delay.ToTimedelta().total_seconds() >= 0.1
+    error = error_of(refused.value, "edge")
+    assert isinstance(error, Overloaded)
+    assert error.retry_after_s == info.retry_delay.ToTimedelta().total_seconds()
+    served.engine.gate.open()
+    assert len(await asyncio.gather(*calls)) == MAX_WAITING

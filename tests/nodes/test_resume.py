@@ -1,0 +1,202 @@
+"""Resume from the cut: real replicas that die, stall, drain and forget, in one process, over real gRPC."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import pytest
+
+from isthmus.errors import CloudUnavailable, Overloaded
+from nodes.request_run import Answer
+from tests.nodes.sites import WAIT_S, Cloud, Site, edge_site
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    began = time.monotonic()
+    while not condition():
+        assert time.monotonic() - began < WAIT_S
+        await asyncio.sleep(0.005)
+
+
+async def held(site: Site, seed: int, timeout_s: float | None = None) -> tuple[Cloud, asyncio.Task[Answer]]:
+    """A request whose suffix waits at the gate of a replica, and that replica."""
+    before = [cloud.engine.gate.came for cloud in site.clouds]
+    for cloud in site.clouds:
+        cloud.engine.gate.shut()
+    task = asyncio.create_task(site.run(seed, timeout_s))
+    await eventually(lambda: [cloud.engine.gate.came for cloud in site.clouds] != before)
+    (holder,) = (c for c, n in zip(site.clouds, before, strict=True) if c.engine.gate.came > n)
+    for cloud in site.clouds:
+        if cloud is not holder:
+            cloud.engine.gate.open()
+    return holder, task
+
+
+def prefixes(site: Site) -> int:
+    return site.around.queue.prefixes.counts.executed
+
+
+def suffixes(site: Site) -> int:
+    return site.around.queue.suffixes.counts.executed
+
+
+async def test_a_healthy_replica_answers() -> None:
+    async with edge_site() as site:
+        answer = await site.run(1)
+        assert site.is_right(answer, 1)
+        assert (answer.finished_by, answer.sendings, suffixes(site)) == ("cloud", 1, 0)
+
+
+async def test_when_a_replica_dies_another_gets_the_same_tensors_where_that_is_sooner() -> None:
+    async with edge_site(clouds=2, finish_s=5.0) as site:
+        holder, task = await held(site, 1)
+        await holder.die()
+        answer = await task
+        assert site.is_right(answer, 1)
+        assert (answer.finished_by, answer.sendings) == ("cloud", 2)
+        assert (prefixes(site), suffixes(site)) == (1, 0)
+
+
+async def test_when_a_replica_dies_the_edge_finishes_where_that_is_sooner() -> None:
+    async with edge_site(clouds=2, finish_s=1e-6) as site:
+        holder, task = await held(site, 1)
+        await holder.die()
+        answer = await task
+        assert site.is_right(answer, 1)
+        assert (answer.finished_by, prefixes(site), suffixes(site)) == ("edge", 1, 1)
+
+
+async def test_the_last_replica_gone_the_edge_finishes_however_slow_it_is() -> None:
+    async with edge_site(finish_s=60.0) as site:
+        holder, task = await held(site, 1)
+        await holder.die()
+        answer = await task
+        assert site.is_right(answer, 1)
+        assert (answer.finished_by, prefixes(site)) == ("edge", 1)
+
+
+async def test_when_a_replica_stalls_the_edge_finishes_inside_the_deadline() -> None:
+    async with edge_site(finish_s=0.02) as site:
+        began = time.monotonic()
+        _, task = await held(site, 1, timeout_s=0.4)
+        answer = await task
+        assert site.is_right(answer, 1)
+        assert answer.finished_by == "edge"
+        assert 0.3 < time.monotonic() - began < 0.4
+        assert answer.timings.total_s == pytest.approx(time.monotonic() - began, abs=0.05)
+
+
+async def test_many_requests_of_a_stalled_replica_are_all_finished_inside_their_deadlines() -> None:
+    async with edge_site(finish_s=0.005) as site:
+        site.clouds[0].engine.gate.shut()
+        answers = await asyncio.gather(*(site.run(seed, timeout_s=0.6) for seed in range(40)))
+        assert all(site.is_right(answer, seed) for seed, answer in enumerate(answers))
+        assert {answer.finished_by for answer in answers} == {"edge"}
+        assert prefixes(site) == suffixes(site) == 40
+
+
+async def test_a_draining_replica_answers_what_it_has() -> None:
+    async with edge_site(finish_s=5.0) as site:
+        holder, task = await held(site, 1)
+        draining = asyncio.create_task(holder.service.drain(5.0))
+        await eventually(lambda: site.around.replicas.usable == 0)
+        holder.engine.gate.open()
+        answer = await task
+        await draining
+        assert (answer.finished_by, answer.sendings) == ("cloud", 1)
+        assert site.is_right(answer, 1)
+
+
+async def test_what_only_the_cloud_may_finish_goes_to_another_replica() -> None:
+    async with edge_site(clouds=2, finish_s=1e-6) as site:
+        site.cloud_required = True
+        holder, task = await held(site, 1)
+        await holder.die()
+        answer = await task
+        assert (answer.finished_by, suffixes(site)) == ("cloud", 0)
+        assert site.is_right(answer, 1)
+
+
+async def test_what_only_the_cloud_may_finish_is_unavailable_without_one() -> None:
+    async with edge_site() as site:
+        site.cloud_required = True
+        holder, task = await held(site, 1)
+        await holder.die()
+        with pytest.raises(CloudUnavailable, match="needs the cloud"):
+            await task
+        assert suffixes(site) == 0
+
+
+async def test_an_unknown_plan_fails_no_request_and_is_offered_again() -> None:
+    async with edge_site() as site:
+        (connection,) = await site.usable(1)
+        digest = site.ready.entry.plan.wire_digest
+        site.clouds[0].node.forget(digest)
+        first = await site.run(1)
+        assert site.is_right(first, 1)
+        assert first.finished_by == "edge"
+        await eventually(lambda: connection.runs(digest))
+        second = await site.run(2)
+        assert (second.finished_by, site.is_right(second, 2)) == ("cloud", True)
+
+
+async def test_an_unknown_plan_is_offered_again_before_a_request_that_needs_the_cloud_goes_on() -> None:
+    async with edge_site() as site:
+        site.cloud_required = True
+        site.clouds[0].node.forget(site.ready.entry.plan.wire_digest)
+        answers = await asyncio.gather(*(site.run(seed) for seed in range(5)))
+        assert [answer.finished_by for answer in answers] == ["cloud"] * 5
+        assert all(site.is_right(answer, seed) for seed, answer in enumerate(answers))
+
+
+async def test_an_unknown_plan_disturbs_nobody_else_on_the_stream() -> None:
+    async with edge_site() as site:
+        holder, task = await held(site, 1)
+        holder.node.forget(site.ready.entry.plan.wire_digest)
+        forgotten = await site.run(2)
+        holder.engine.gate.open()
+        assert (forgotten.finished_by, (await task).finished_by) == ("edge", "cloud")
+
+
+async def test_over_the_bound_of_what_is_kept_new_requests_are_refused_at_once() -> None:
+    async with edge_site(kept_bytes=300) as site:  # one request keeps 256
+        holder, task = await held(site, 1)
+        with pytest.raises(Overloaded, match=r"edge\.kept_memory"):
+            await site.run(2)
+        assert prefixes(site) == 1
+        holder.engine.gate.open()
+        await task
+        assert (await site.run(3)).finished_by == "cloud"
+        assert (site.around.kept.peak_bytes, site.around.kept.held_bytes) == (256, 0)
+
+
+async def test_a_replica_that_fails_every_request_is_not_asked_until_a_probe_succeeds() -> None:
+    async with edge_site() as site:
+        (connection,) = await site.usable(1)
+        site.clouds[0].engine.failing = True
+        answers = [await site.run(seed) for seed in range(3)]
+        assert {answer.finished_by for answer in answers} == {"edge"}
+        assert not connection.open
+        site.clouds[0].engine.failing = False
+        await site.usable(1)
+        probe = await site.run(4)
+        assert (probe.finished_by, site.is_right(probe, 4)) == ("cloud", True)
+
+
+async def test_a_silent_replica_is_not_asked_again_before_it_has_said_something() -> None:
+    async with edge_site() as site:
+        (connection,) = await site.usable(1)
+        connection.gave_up(time.monotonic(), late=True)
+        assert not connection.open
+        await eventually(lambda: connection.open)  # an echo comes back
+        assert (await site.run(1)).finished_by == "cloud"
+
+
+async def test_of_two_slow_ways_on_the_less_slow_is_taken() -> None:
+    async with edge_site(clouds=2, finish_s=1e-6) as site:
+        site.expect(cloud_s=2.0, finish_s=1.0)
+        holder, task = await held(site, 1)
+        await holder.die()
+        assert (await task).finished_by == "edge"
