@@ -17,9 +17,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from statistics import median
 
-from figure import Figure, bootstrap, machine, parse_options, report
-from outage_site import Asked, OutageSite, ReplicaProcess, outage_site
-
+from benchmarks.figure import Figure, bootstrap, machine, parse_options, report
+from benchmarks.outage_site import Asked, OutageSite, ReplicaProcess, outage_site
 from simulations.link_emulator import LinkShape
 
 __all__ = ["Chaos", "run_chaos"]

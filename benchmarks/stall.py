@@ -16,9 +16,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 import psutil
-from figure import Figure, bootstrap, machine, parse_options, report
-from outage_site import Asked, OutageSite, outage_site
 
+from benchmarks.figure import Figure, bootstrap, machine, parse_options, report
+from benchmarks.outage_site import Asked, OutageSite, outage_site
 from simulations.link_emulator import LinkShape
 
 BOUNDARY, LINK_BPS, DEADLINE_S, WAVE = 12_500, 5e6, 2.0, 10
@@ -40,7 +40,7 @@ class Seen:
 
 async def executed(site: OutageSite) -> int:
     (connection,) = site.edge.node.replicas.connections
-    return (await connection.describe()).counts["executed"]
+    return dict((await connection.describe()).counts)["executed"]
 
 
 async def recovered(site: OutageSite, seen: Seen) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from isthmus.configuration import read_configuration
+from isthmus.configuration import Configuration, read_configuration
 from isthmus.errors import InvalidConfiguration, IsthmusError
 
 MODELS = "models: [{name: m, source: 'a:b'}]\n"
@@ -77,3 +77,12 @@ def test_a_port_that_others_reach_is_secured_or_said_not_to_be(tmp_path: Path, s
 def test_tls_files_are_looked_up_beside_the_configuration(tmp_path: Path) -> None:
     tls = read(tmp_path, MODELS + "edge: {tls: {certificate: c.pem, key: /etc/c.key}}").edge.tls
     assert (tls.certificate, tls.key, tls.authority) == (str(tmp_path / "c.pem"), "/etc/c.key", "")
+
+
+def test_the_memory_for_kept_tensors_is_a_size() -> None:
+    assert (
+        Configuration.model_validate(
+            {"models": [{"name": "m", "source": "x:y"}], "edge": {"kept_memory": "64MB"}}
+        ).edge.kept_memory
+        == 64_000_000
+    )
