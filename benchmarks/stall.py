@@ -40,7 +40,7 @@ class Seen:
 
 async def executed(site: OutageSite) -> int:
     (connection,) = site.edge.node.replicas.connections
-    return (await connection.describe()).counts["executed"]
+    return dict((await connection.describe()).counts)["executed"]
 
 
 async def recovered(site: OutageSite, seen: Seen) -> None:

@@ -177,8 +177,10 @@ class RequestRun:
     @contextlib.asynccontextmanager
     async def _patience(self, late_s: float, expected_s: float) -> AsyncIterator[None]:
         """A time limit that leaves the edge what it needs to finish, moved while other requests come and go."""
-        finish_s = 0.0 if self._cloud_required else FINISH_MARGIN * self._finish_s()
+        finish_s = FINISH_MARGIN * self._finish_s()
         ends_s = min(late_s, self._due_s - finish_s)
+        if self._cloud_required:
+            ends_s = late_s if self._deadline_s is None else min(late_s, self._deadline_s)
         async with asyncio.timeout(ends_s - time.monotonic()) as limit:
             if self._cloud_required or self._deadline_s is None:
                 yield
@@ -200,8 +202,6 @@ class RequestRun:
         chosen = soonest(edge_s, [Remote(replica, self._remote_s(replica)) for replica in able])
         if chosen is not None or edge_s is not None:
             return chosen
-        if time.monotonic() >= self._due_s:  # the replica was asked for as long as there was
-            raise DeadlineExceeded("the deadline is here, and the cloud has not answered")
         return await self._relearned()
 
     async def _relearned(self) -> GuardedConnection:

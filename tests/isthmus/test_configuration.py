@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from isthmus.configuration import read_configuration
+from isthmus.configuration import Configuration, read_configuration
 from isthmus.errors import InvalidConfiguration, IsthmusError
 from nodes.batching import BatchLimits
 
@@ -90,3 +90,12 @@ def test_batching_is_on_within_limits_unless_said_otherwise(tmp_path: Path) -> N
     )
     assert made.cloud.batching.limits == BatchLimits(16, 0.002)
     assert made.edge.batching.limits == BatchLimits(1, 0.005)
+
+
+def test_the_memory_for_kept_tensors_is_a_size() -> None:
+    assert (
+        Configuration.model_validate(
+            {"models": [{"name": "m", "source": "x:y"}], "edge": {"kept_memory": "64MB"}}
+        ).edge.kept_memory
+        == 64_000_000
+    )
