@@ -36,10 +36,14 @@ class ReplicaSet:
         """Whether some replica takes requests now."""
         return self.pick() is not None
 
+    @property
+    def usable(self) -> tuple[CloudConnection, ...]:
+        """The prepared connections that take requests now."""
+        return tuple(connection for connection in self._usable.values() if connection.open)
+
     def pick(self) -> CloudConnection | None:
         """The open connection with the least of this edge's own work in flight."""
-        usable = [connection for connection in self._usable.values() if connection.open]
-        return min(usable, key=lambda connection: (connection.in_flight, connection.cloud_queue_s), default=None)
+        return min(self.usable, key=lambda connection: (connection.in_flight, connection.cloud_queue_s), default=None)
 
     def follow(self, view: FleetView) -> None:
         """Connect to what is new in the view, let go of what has left it. A draining replica keeps what it answers."""
