@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import ipaddress
 import urllib.parse
-
-import grpc
+from typing import Protocol
 
 from isthmus.errors import PermissionDenied
 
-__all__ = ["check_operator", "is_local"]
+__all__ = ["Call", "check_operator", "is_local"]
 
 
-def check_operator(context: grpc.aio.ServicerContext[object, object], what: str) -> None:
+class Call(Protocol):
+    """What is asked of a call here."""
+
+    def peer(self) -> str:
+        """Who calls, as gRPC names it."""
+
+
+def check_operator(context: Call, what: str) -> None:
     """Raises PermissionDenied naming `what` unless the caller is on this machine."""
     if not is_local(context.peer()):
         raise PermissionDenied(f"{what} is allowed from this machine only; use its loopback address")

@@ -9,11 +9,14 @@ import weakref
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import grpc
 import pytest
 import torch
 from torch import nn
 
 from isthmus.errors import NotFound, Unavailable
+from isthmus.oip import open_inference_pb2 as oip
+from isthmus.oip import open_inference_pb2_grpc
 from nodes.edge_host import EdgeHost
 from nodes.gateway import InferRequest, ModelState
 from nodes.inputs import ModelInputs
@@ -39,7 +42,7 @@ async def host(tmp_path: Path) -> AsyncIterator[EdgeHost]:
     settings = EdgeSettings((ModelArtifact("small", str(tmp_path / "small")),), "127.0.0.1:0", registry="")
     started = await EdgeHost.start(settings, PlanChooser())
     yield started
-    await started.drain()
+    await started.drain()  # drained already in one test: it may be twice
 
 
 def request_for(host: EdgeHost) -> InferRequest:
@@ -64,7 +67,9 @@ async def test_a_model_goes_and_comes_back_the_same(host: EdgeHost) -> None:
 async def test_what_is_under_way_is_answered_while_its_model_goes(host: EdgeHost) -> None:
     request = request_for(host)
     under_way = [asyncio.create_task(host.node.infer(request)) for _ in range(4)]
-    await asyncio.sleep(0)  # each is accepted now, none is answered
+    accepted = asyncio.Event()
+    asyncio.get_running_loop().call_soon(accepted.set)  # behind the first step of each of them
+    await accepted.wait()
     await host.node.unload_model("small")
     assert len([answer.outputs for answer in await asyncio.gather(*under_way)]) == 4
 
@@ -102,3 +107,13 @@ async def test_what_an_unloaded_model_held_is_let_go(host: EdgeHost) -> None:
     gc.collect()
     assert runtime() is None
     assert builder() is None
+
+
+async def test_a_silent_stream_does_not_hold_up_the_drain(host: EdgeHost) -> None:
+    async with grpc.aio.insecure_channel(host.address) as channel:
+        stream = open_inference_pb2_grpc.GRPCInferenceServiceStub(channel).ModelStreamInfer()
+        await stream.write(oip.ModelInferRequest(model_name="nobody"))
+        assert "nobody" in getattr(await stream.read(), "error_message")  # noqa: B009 (or the end of the stream)
+        async with asyncio.timeout(5):  # its grace is 10 s
+            await host.drain()
+        assert await stream.code() is grpc.StatusCode.UNAVAILABLE

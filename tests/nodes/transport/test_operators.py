@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodes.transport.operators import is_local
+from isthmus.errors import PermissionDenied, grpc_status_name
+from nodes.transport.operators import check_operator, is_local
 
 
 @pytest.mark.parametrize(
@@ -36,3 +37,20 @@ def test_an_address_is_local_if_it_is_loopback(address: IPv4Address, port: int) 
 @given(st.text(max_size=30))
 def test_no_text_breaks_it(peer: str) -> None:
     assert is_local(peer) in (True, False)
+
+
+class CallFrom:
+    """A call's context, as far as it says who calls."""
+
+    def __init__(self, peer: str) -> None:
+        self._peer = peer
+
+    def peer(self) -> str:
+        return self._peer
+
+
+def test_a_stranger_is_told_what_is_not_allowed_and_from_where_it_is() -> None:
+    check_operator(CallFrom("ipv4:127.0.0.1:1"), "unloading a model")
+    with pytest.raises(PermissionDenied, match=r"unloading a model is allowed from this machine only") as caught:
+        check_operator(CallFrom("ipv4:10.0.0.1:1"), "unloading a model")
+    assert grpc_status_name(caught.value) == "PERMISSION_DENIED"
