@@ -19,6 +19,7 @@
     ├── Overloaded              a bounded queue is full
     ├── DeadlineExceeded        the time is over, or cannot be met
     ├── Cancelled
+    ├── PermissionDenied        the caller's role does not allow it
     ├── ComputeFailed           a segment raised
     └── ProtocolError
         ├── LocalProtocolError  this side used the stream wrongly (a bug)
@@ -48,6 +49,7 @@ __all__ = [
     "LocalProtocolError",
     "NotFound",
     "Overloaded",
+    "PermissionDenied",
     "PortInUse",
     "ProtocolError",
     "RemoteProtocolError",
@@ -173,6 +175,10 @@ class Cancelled(IsthmusError):
     """The caller took the request back."""
 
 
+class PermissionDenied(IsthmusError):
+    """The caller may not do this from where it is."""
+
+
 class ComputeFailed(IsthmusError):
     """A segment raised while it ran."""
 
@@ -199,6 +205,7 @@ _STATUS_NAMES: tuple[tuple[type[IsthmusError], str], ...] = (
     (Overloaded, "RESOURCE_EXHAUSTED"),
     (DeadlineExceeded, "DEADLINE_EXCEEDED"),
     (Cancelled, "CANCELLED"),
+    (PermissionDenied, "PERMISSION_DENIED"),
     (RemoteProtocolError, "INVALID_ARGUMENT"),
 )
 
@@ -219,6 +226,7 @@ def error_from_status(name: str, message: str) -> IsthmusError:
         "RESOURCE_EXHAUSTED": Overloaded,
         "DEADLINE_EXCEEDED": DeadlineExceeded,
         "CANCELLED": Cancelled,
+        "PERMISSION_DENIED": PermissionDenied,
         "INTERNAL": ComputeFailed,
     }
     if name == "INVALID_ARGUMENT":

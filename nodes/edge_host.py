@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping
+from dataclasses import dataclass
 
-from isthmus.oip import open_inference_pb2, open_inference_pb2_grpc
 from isthmus.telemetry import get_logger
+from nodes.background import run_apart
 from nodes.chooser import Chooser
 from nodes.cloud_connection import CloudConnection
 from nodes.compute_pool import ComputePool
@@ -16,6 +17,7 @@ from nodes.engines.factory import engine_for
 from nodes.fleet import Endpoint
 from nodes.gateway_probe import measure_overhead
 from nodes.model_loading import load_models, measured_profile
+from nodes.model_shelf import LoadedModel, ModelShelf
 from nodes.plan_builder import PlanBuilder
 from nodes.prefix_queue import PrefixQueue
 from nodes.request_overhead import RequestOverhead
@@ -29,20 +31,27 @@ from partitioner.plan import Plan
 
 __all__ = ["EdgeHost"]
 
-SERVICE = open_inference_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name
 VERSION = "0.1.0"
+
+
+@dataclass(frozen=True, slots=True)
+class _Front:
+    """What clients talk to."""
+
+    service: GatewayService
+    server: GrpcServer
 
 
 class EdgeHost:
     """`await EdgeHost.start(settings, chooser)`, then `await host.drain()` once."""
 
     def __init__(
-        self, settings: EdgeSettings, node: EdgeNode, pool: ComputePool, server: GrpcServer, watch: FleetWatch | None
+        self, settings: EdgeSettings, node: EdgeNode, pool: ComputePool, front: _Front, watch: FleetWatch | None
     ) -> None:
         self._settings = settings
         self.node = node
         self._pool = pool
-        self._server = server
+        self._front = front
         self._watch = watch
 
     @classmethod
@@ -58,22 +67,27 @@ class EdgeHost:
             settings.engine, device=settings.device, threads=settings.threads, slowdown=settings.slowdown
         )
         profile = await measured_profile(models, slowed, pool)
-        given = {artifact.name: tuple(map(Plan.from_json, artifact.plans)) for artifact in settings.models}
-        builders = {
-            name: await pool.run(PlanBuilder, model, engine, settings.slowdown, given[name], settings.batching)
-            for name, model in models.items()
-        }
+        artifacts = {artifact.name: artifact for artifact in settings.models}
+
+        async def load(name: str, model: Model | None = None) -> LoadedModel:
+            given = tuple(map(Plan.from_json, artifacts[name].plans))
+            model = model or (await run_apart(load_models, (artifacts[name],)))[name]
+            return LoadedModel(
+                model, await pool.run(PlanBuilder, model, engine, settings.slowdown, given, settings.batching)
+            )
+
+        loaded = {name: await load(name, model) for name, model in models.items()}
         observer = ChooserObserver(chooser)
 
         async def dial(endpoint: Endpoint) -> CloudConnection:
             return await SegmentClient.connect(endpoint, edge_id, observer, chooser.cloud_queue(), settings.tls)
 
         queue = PrefixQueue(pool, chooser.edge_queue(), settings.batching)
-        node = EdgeNode(builders, profile, chooser, queue, dial, settings.kept_bytes)
+        node = EdgeNode(ModelShelf(loaded, load), profile, chooser, queue, dial, settings.kept_bytes)
         await node.start()
+        node.overhead = await _probed_overhead(node, models)
         service = GatewayService(node, VERSION)
-        node.overhead = await _probed_overhead(service, models)
-        server = _server(service)
+        server = service.server()
         address = await server.start(
             settings.listen, "edge.listen", settings.tls, require_clients=settings.require_clients
         )
@@ -83,32 +97,28 @@ class EdgeHost:
             watch = FleetWatch(settings.registry, edge_id, node.replicas.follow, tls=settings.tls)
             watch.start()
         get_logger("edge").info("edge serves", address=address, policy=settings.policy, overhead=str(node.overhead))
-        return cls(settings, node, pool, server, watch)
+        return cls(settings, node, pool, _Front(service, server), watch)
 
     @property
     def address(self) -> str:
         """Where the gateway answers."""
-        return self._server.address
+        return self._front.server.address
 
     async def drain(self) -> None:
         """Take nothing new, answer what was accepted, end."""
-        await self._server.set_serving(False)
+        await self._front.server.set_serving(False)
         if self._watch is not None:
             await self._watch.close()
+        self._front.service.end_streams()
         await self.node.drain(self._settings.drain_s)
-        await self._server.stop(self._settings.drain_s)
+        await self._front.server.stop(self._settings.drain_s)
         self._pool.close()
 
 
-def _server(service: GatewayService) -> GrpcServer:
-    return GrpcServer(
-        [SERVICE], lambda server: open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(service, server)
-    )
-
-
-async def _probed_overhead(service: GatewayService, models: Mapping[str, Model]) -> RequestOverhead:
-    """Through a port of its own on loopback, in clear: nobody else asks there, and no certificate must be for it."""
-    server = _server(service)
+async def _probed_overhead(node: EdgeNode, models: Mapping[str, Model]) -> RequestOverhead:
+    """Through a port of its own on loopback, in clear: nobody else asks there, and no certificate must be for it. A
+    service of its own, too: these are no client's requests, and no statistics count them."""
+    server = GatewayService(node, VERSION).server()
     address = await server.start("127.0.0.1:0", "edge.listen")
     try:
         return await measure_overhead(address, models)

@@ -6,16 +6,17 @@ import asyncio
 import itertools
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from isthmus.errors import CloudUnavailable, DeadlineExceeded, Draining, InvalidPlan, NotFound, Overloaded
+from isthmus.errors import CloudUnavailable, DeadlineExceeded, Draining, InvalidPlan, IsthmusError, NotFound, Overloaded
 from isthmus.telemetry import get_logger
 from nodes.background import run_apart
 from nodes.byte_budget import ByteBudget
 from nodes.chooser import ChoiceRequest, Chooser, Exchange, StageTimes, Transfer
-from nodes.gateway import InferRequest, InferResult, ModelDescription
+from nodes.gateway import InferRequest, InferResult, ModelDescription, ModelState
 from nodes.guarded_connection import GuardedConnection
 from nodes.model_runtime import ModelRuntime, ReadyPlan, plan_definition
+from nodes.model_shelf import ModelShelf
 from nodes.plan_builder import PlanBuilder, PlanDraft, with_cloud_times
 from nodes.prefix_queue import PrefixQueue
 from nodes.replica_set import Dial, ReplicaSet
@@ -63,13 +64,13 @@ class EdgeNode:
     """Implements Gateway. Make it, `start` it, feed its replica set with fleet views, `drain` it."""
 
     def __init__(
-        self, builders: Mapping[str, PlanBuilder], profile: DeviceProfile, chooser: Chooser, queue: PrefixQueue,
-        dial: Dial, most_kept_bytes: int = MOST_KEPT_BYTES,
+        self, shelf: ModelShelf, profile: DeviceProfile, chooser: Chooser, queue: PrefixQueue, dial: Dial,
+        most_kept_bytes: int = MOST_KEPT_BYTES,
     ) -> None:  # fmt: skip
-        """builders: by model name. profile: this device, with the op times of every model. most_kept_bytes: of boundary
-        tensors, kept until their answers are in."""
-        self._runtimes = {name: ModelRuntime(builder.model) for name, builder in builders.items()}
-        self._builders = builders
+        """profile: this device, with the op times of every model. most_kept_bytes: of boundary tensors that wait for
+        their answers."""
+        self._shelf = shelf
+        self._planning: set[asyncio.Task[None]] = set()
         self._profile = profile
         self._chooser = chooser
         self._pool = queue.pool
@@ -93,10 +94,14 @@ class EdgeNode:
 
     async def start(self) -> None:
         """Measure and offer the plans that need no cloud; from then on requests are served."""
-        for name, runtime in self._runtimes.items():
-            if not runtime.cloud_required:
-                runtime.offer(await self._pool.run(self._builders[name].edge_only))
+        for name, runtime in self._shelf.runtimes.items():
+            runtime.offer(await self._edge_only(self._shelf.builders[name]))
         self._started = True
+
+    async def _edge_only(self, builder: PlanBuilder) -> tuple[ReadyPlan, ...]:
+        if builder.model.interface.autonomy == "cloud-required":
+            return ()
+        return await self._pool.run(builder.edge_only)
 
     # ---- serving -----------------------------------------------------------------------------------------------
 
@@ -106,7 +111,11 @@ class EdgeNode:
 
     def describe_model(self, name: str) -> ModelDescription:
         """See Gateway."""
-        return self._runtime(name).description
+        return self._shelf.runtime(name).description
+
+    def models(self) -> tuple[ModelState, ...]:
+        """See Gateway."""
+        return self._shelf.states()
 
     @property
     def waiting(self) -> int:
@@ -115,7 +124,7 @@ class EdgeNode:
 
     async def infer(self, request: InferRequest) -> InferResult:
         """See Gateway."""
-        runtime = self._runtime(request.model)
+        runtime = self._shelf.runtime(request.model)
         if self._draining:
             raise Draining("this edge is draining; send the request again elsewhere")
         if self._waiting >= MAX_WAITING:
@@ -196,12 +205,6 @@ class EdgeNode:
         ended = {"prefixes": self._queue.prefixes.counts.to_dict(), "suffixes": self._queue.suffixes.counts.to_dict()}
         return {**ended, "requests": self._counts.to_dict()}
 
-    def _runtime(self, name: str) -> ModelRuntime:
-        runtime = self._runtimes.get(name)
-        if runtime is None:
-            raise NotFound(f"model {name!r} is not served here; models: {', '.join(sorted(self._runtimes))}")
-        return runtime
-
     async def drain(self, grace_s: float) -> None:
         """Take nothing new, answer what was accepted within the grace, let go of the cloud."""
         self._draining = True
@@ -210,32 +213,70 @@ class EdgeNode:
                 await self._idle.wait()
         except TimeoutError:
             self._log.warning("drain ran out of time", waiting=self._waiting)
+        for planning in self._planning:
+            planning.cancel()
         await self.replicas.close()
+
+    # ---- loading and unloading ---------------------------------------------------------------------------------
+
+    async def load_model(self, name: str) -> None:
+        """See Gateway. It serves by itself at first, and with the replicas once its plans are prepared there."""
+        self._shelf.check_configured(name)
+        async with self._building:
+            if name in self._shelf.runtimes:
+                return
+            await self._shelf.put_back(name, self._edge_only)
+        for connection in self.replicas.connections:
+            planning = asyncio.create_task(self._plan_again(connection, name))
+            self._planning.add(planning)
+            planning.add_done_callback(self._planning.discard)
+
+    async def _plan_again(self, connection: GuardedConnection, name: str) -> None:
+        try:
+            await self._plan(connection, (name,))
+        except IsthmusError as error:
+            self._log.warning("model not planned with replica", model=name, reason=str(error))
+
+    async def unload_model(self, name: str) -> None:
+        """See Gateway. It is served no longer at once; what it holds goes when no planning is under way."""
+        self._shelf.check_configured(name)
+        self._shelf.take_down(name)
+        async with self._building:
+            self._shelf.forget(name)  # a loading that was under way may have put it back
+            self._measured = {key: ready for key, ready in self._measured.items() if key[0] != name}
 
     # ---- planning with a replica -------------------------------------------------------------------------------
 
     async def _welcome(self, connection: GuardedConnection) -> None:
+        """Prepare a fresh connection for every loaded model."""
+        await self._plan(connection, self._shelf.names)
+        self.planned.set()
+
+    async def _plan(self, connection: GuardedConnection, names: Iterable[str]) -> None:
         """Measure this side once for each kind of replica, have the replica prepare every plan, offer them all."""
         said = await connection.describe()
         async with self._building:
-            for name, runtime in self._runtimes.items():
+            for name in names:
+                runtime = self._shelf.runtimes.get(name)
+                if runtime is None:
+                    continue
                 if said.models.get(name) != runtime.model.digest:
                     self._log.warning("replica serves another version", model=name, replica=said.replica_id)
                     continue
                 ready = await self._edge_side(name, said.device_profile_json)
                 await self._prepare(runtime, connection, ready)
-        self.planned.set()
 
     async def _edge_side(self, name: str, cloud_profile_json: str) -> tuple[ReadyPlan, ...]:
         """The plans of a model for a cloud of that profile, with this side measured; kept for the next replica."""
         cloud = DeviceProfile.from_json(cloud_profile_json)
         key = (name, cloud.name, cloud.engine)
         if key not in self._measured:
-            told = cloud.engine_differences.get(self._runtimes[name].model.digest)
+            told = cloud.engine_differences.get(self._shelf.runtimes[name].model.digest)
             ready: dict[str, ReadyPlan] = {}
-            for draft in await run_apart(self._drafts, self._builders[name], cloud):
+            builder = self._shelf.builders[name]
+            for draft in await run_apart(self._drafts, builder, cloud):
                 # One at a time: requests that come meanwhile wait for no more than that.
-                for plan in await self._pool.run(self._builders[name].ready, draft, cloud.engine, told):
+                for plan in await self._pool.run(builder.ready, draft, cloud.engine, told):
                     ready.setdefault(plan.entry.plan.plan_id, plan)
             self._measured[key] = tuple(ready.values())
         return self._measured[key]

@@ -10,7 +10,15 @@ import torch
 from nodes.inputs import ModelInputs
 from partitioner.plan import Prediction
 
-__all__ = ["Gateway", "InferRequest", "InferResult", "ModelDescription", "StageTimings", "TensorDescription"]
+__all__ = [
+    "Gateway",
+    "InferRequest",
+    "InferResult",
+    "ModelDescription",
+    "ModelState",
+    "StageTimings",
+    "TensorDescription",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +73,16 @@ class InferResult:
 
 @dataclass(frozen=True, slots=True)
 class TensorDescription:
-    """An input or output as clients see it: the batch dimension is -1. accepts_files: BYTES, one file an item, too."""
+    """An input or output as clients see it: the batch dimension is -1. accepts_files: BYTES, one file an item, too.
+
+    labels: of the classes that an output ranks, where the model has such.
+    """
 
     name: str
     dtype: str
     shape: tuple[int, ...]
     accepts_files: bool = False
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +96,33 @@ class ModelDescription:
     max_batch: int
 
 
+@dataclass(frozen=True, slots=True)
+class ModelState:
+    """A configured model. state: "READY", "LOADING" or "UNAVAILABLE". version: "" unless it is ready."""
+
+    name: str
+    version: str
+    state: str
+    reason: str = ""
+
+
 class Gateway(Protocol):
     """What serves requests: the edge node."""
 
     def ready(self) -> bool:
-        """Whether every configured model answers."""
+        """Whether every loaded model answers."""
 
     def describe_model(self, name: str) -> ModelDescription:
-        """A served model. Raises NotFound."""
+        """A loaded model. Raises NotFound."""
+
+    def models(self) -> tuple[ModelState, ...]:
+        """Every configured model, loaded or not, in the configuration's order."""
+
+    async def load_model(self, name: str) -> None:
+        """Serve a configured model again; one that is served already goes on. Raises NotFound, Unavailable."""
+
+    async def unload_model(self, name: str) -> None:
+        """Stop serving a configured model and let go of it; what was accepted is answered. Raises NotFound."""
 
     async def infer(self, request: InferRequest) -> InferResult:
         """Answer one request, exactly once: a result or an IsthmusError."""

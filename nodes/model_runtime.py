@@ -106,12 +106,15 @@ def describe(model: Model) -> ModelDescription:
             for spec, name in zip(interface.inputs, graph.inputs, strict=True)
         ),
         outputs=tuple(
-            _tensor(spec.name, graph.tensors[name]) for spec, name in zip(interface.outputs, graph.outputs, strict=True)
+            _tensor(spec.name, graph.tensors[name], labels=spec.labels)
+            for spec, name in zip(interface.outputs, graph.outputs, strict=True)
         ),
         max_batch=interface.max_batch,
     )
 
 
-def _tensor(name: str, info: TensorInfo, accepts_files: bool = False) -> TensorDescription:
+def _tensor(
+    name: str, info: TensorInfo, accepts_files: bool = False, labels: tuple[str, ...] = ()
+) -> TensorDescription:
     shape = tuple(-1 if dimension.per_item else dimension.fixed for dimension in info.shape)
-    return TensorDescription(name, info.dtype, shape, accepts_files)
+    return TensorDescription(name, info.dtype, shape, accepts_files, labels)

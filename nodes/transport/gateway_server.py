@@ -1,25 +1,42 @@
-"""The Open Inference Protocol service: messages to requests, results to messages, errors to statuses."""
+"""The Open Inference Protocol service, and Triton's extensions of it, in front of a gateway."""
 
 from __future__ import annotations
 
-import grpc
-import torch
+import asyncio
+from collections.abc import AsyncIterator, Collection
 
-from isthmus.errors import InvalidRequest, IsthmusError, NotFound
+import grpc
+
+from isthmus.errors import Draining, InvalidRequest, IsthmusError, NotFound
 from isthmus.oip import open_inference_pb2 as oip
 from isthmus.oip import open_inference_pb2_grpc
 from isthmus.telemetry import get_logger
-from nodes.datatypes import datatype_of_dtype
-from nodes.gateway import Gateway, InferRequest, InferResult, TensorDescription
-from nodes.request_inputs import check_inputs
-from nodes.transport.oip_messages import ParameterValue, parameter_values, read_inputs, set_parameters, write_output
-from nodes.transport.status import abort
+from nodes.gateway import Gateway, ModelDescription
+from nodes.model_statistics import StatisticsLedger
+from nodes.transport.answer_compression import compress_as_asked
+from nodes.transport.grpc_server import GrpcServer
+from nodes.transport.infer_handler import InferHandler
+from nodes.transport.infer_messages import check_version
+from nodes.transport.infer_stream import InferStream
+from nodes.transport.model_messages import index_message, metadata_message, model_config_message, statistics_message
+from nodes.transport.operators import check_operator
+from nodes.transport.status import abort, status_message
+from nodes.transport.unreadable_messages import RefuseUnreadable, Unreadable
+from nodes.transport.unsupported_methods import UnsupportedMethods
 
-__all__ = ["GatewayService"]
+__all__ = ["SERVICE", "GatewayService"]
 
+SERVICE = oip.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name
 SERVER_NAME = "isthmus"
-PLATFORM = "isthmus"
-EXTENSIONS = ("schedule_policy",)
+EXTENSIONS = (
+    "classification",
+    "model_configuration",
+    "model_repository",
+    "schedule_policy",
+    "statistics",
+)
+
+Context = grpc.aio.ServicerContext[object, object]
 
 
 class GatewayService(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
@@ -28,147 +45,186 @@ class GatewayService(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
     def __init__(self, gateway: Gateway, version: str) -> None:
         self._gateway = gateway
         self._version = version
+        self._ledger = StatisticsLedger()
+        self._handler = InferHandler(gateway, self._ledger)
+        self._draining = asyncio.Event()
         self._log = get_logger("gateway")
 
-    async def ServerLive(  # noqa: N802 (the schema's names)
-        self, request: oip.ServerLiveRequest, context: grpc.aio.ServicerContext[object, object]
-    ) -> oip.ServerLiveResponse:
+    def server(self) -> GrpcServer:
+        """A server of this service, not started yet."""
+
+        def add(server: grpc.aio.Server) -> None:
+            open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(self, server)
+            server.add_generic_rpc_handlers((UnsupportedMethods(SERVICE),))
+
+        return GrpcServer([SERVICE], add, interceptors=[RefuseUnreadable(SERVICE)])
+
+    def end_streams(self) -> None:
+        """Read no further request from any stream: each ends once what was read is answered."""
+        self._draining.set()
+
+    # ---- the server --------------------------------------------------------------------------------------------
+
+    async def ServerLive(self, request: oip.ServerLiveRequest, context: Context) -> oip.ServerLiveResponse:  # noqa: N802
         """The process answers."""
         return oip.ServerLiveResponse(live=True)
 
-    async def ServerReady(  # noqa: N802
-        self, request: oip.ServerReadyRequest, context: grpc.aio.ServicerContext[object, object]
-    ) -> oip.ServerReadyResponse:
-        """Every configured model answers."""
+    async def ServerReady(self, request: oip.ServerReadyRequest, context: Context) -> oip.ServerReadyResponse:  # noqa: N802
+        """Every loaded model answers."""
         return oip.ServerReadyResponse(ready=self._gateway.ready())
 
-    async def ModelReady(  # noqa: N802
-        self, request: oip.ModelReadyRequest, context: grpc.aio.ServicerContext[object, object]
-    ) -> oip.ModelReadyResponse:
-        """A model answers: false, not an error, for one that is not served."""
-        try:
-            described = self._gateway.describe_model(request.name)
-        except NotFound:
-            return oip.ModelReadyResponse(ready=False)
-        return oip.ModelReadyResponse(ready=request.version in ("", described.version))
-
     async def ServerMetadata(  # noqa: N802
-        self, request: oip.ServerMetadataRequest, context: grpc.aio.ServicerContext[object, object]
+        self, request: oip.ServerMetadataRequest, context: Context
     ) -> oip.ServerMetadataResponse:
         """Name, version and extensions."""
         return oip.ServerMetadataResponse(name=SERVER_NAME, version=self._version, extensions=EXTENSIONS)
 
+    # ---- a model -----------------------------------------------------------------------------------------------
+
+    async def ModelReady(self, request: oip.ModelReadyRequest, context: Context) -> oip.ModelReadyResponse:  # noqa: N802
+        """A model answers: false, not an error, for one that is not served."""
+        try:
+            self._described(request.name, request.version)
+        except NotFound:
+            return oip.ModelReadyResponse(ready=False)
+        return oip.ModelReadyResponse(ready=True)
+
     async def ModelMetadata(  # noqa: N802
-        self, request: oip.ModelMetadataRequest, context: grpc.aio.ServicerContext[object, object]
+        self, request: oip.ModelMetadataRequest, context: Context
     ) -> oip.ModelMetadataResponse:
         """Inputs and outputs of a model; the batch dimension is -1."""
         try:
-            described = self._gateway.describe_model(request.name)
-            _check_version(described.name, described.version, request.version)
+            return metadata_message(self._described(request.name, request.version))
         except IsthmusError as error:
             await abort(context, error)
-        return oip.ModelMetadataResponse(
-            name=described.name,
-            versions=[described.version],
-            platform=PLATFORM,
-            inputs=[_metadata(tensor) for tensor in described.inputs],
-            outputs=[_metadata(tensor) for tensor in described.outputs],
+
+    async def ModelConfig(self, request: oip.ModelConfigRequest, context: Context) -> oip.ModelConfigResponse:  # noqa: N802
+        """A model in the words of Triton's model configuration."""
+        try:
+            return oip.ModelConfigResponse(config=model_config_message(self._described(request.name, request.version)))
+        except IsthmusError as error:
+            await abort(context, error)
+
+    async def ModelStatistics(  # noqa: N802
+        self, request: oip.ModelStatisticsRequest, context: Context
+    ) -> oip.ModelStatisticsResponse:
+        """What the requests of a model, or of every loaded one, came to since this gateway started."""
+        try:
+            asked = [request.name] if request.name else self._loaded()
+            described = [self._described(name, request.version) for name in asked]
+        except IsthmusError as error:
+            await abort(context, error)
+        return oip.ModelStatisticsResponse(
+            model_stats=[statistics_message(model, self._ledger.of(model.name)) for model in described]
         )
 
-    async def ModelInfer(  # noqa: N802
-        self, request: oip.ModelInferRequest, context: grpc.aio.ServicerContext[object, object]
-    ) -> oip.ModelInferResponse:
+    def _described(self, name: str, version: str) -> ModelDescription:
+        described = self._gateway.describe_model(name)
+        check_version(described, version)
+        return described
+
+    def _loaded(self) -> list[str]:
+        return [model.name for model in self._gateway.models() if model.state == "READY"]
+
+    # ---- inference ---------------------------------------------------------------------------------------------
+
+    async def ModelInfer(self, request: oip.ModelInferRequest, context: Context) -> oip.ModelInferResponse:  # noqa: N802
         """One request: an answer or an error, once."""
+        await compress_as_asked(context)
         try:
-            with torch.inference_mode():
-                checked = self._checked(request, context.time_remaining())
-            result = await self._gateway.infer(checked)
-            return _response(request, result, checked.model, self._gateway.describe_model(checked.model).version)
+            return await self._handler.answer(request, context.time_remaining())
         except IsthmusError as error:
             await abort(context, error)
         except Exception as error:
             self._log.exception("request failed", model=request.model_name)
             await abort(context, error)
 
-    def _checked(self, request: oip.ModelInferRequest, grpc_remaining_s: float | None) -> InferRequest:
-        described = self._gateway.describe_model(request.model_name)
-        _check_version(described.name, described.version, request.model_version)
-        _check_outputs(request, [tensor.name for tensor in described.outputs])
-        parameters = parameter_values(request.parameters)
-        timeout_us = _integer(parameters, "timeout")
-        limits = [] if timeout_us <= 0 else [timeout_us * 1e-6]
-        # A deadline years away is gRPC's way to say "none".
-        limits += [grpc_remaining_s] if grpc_remaining_s is not None and grpc_remaining_s < 1e7 else []
-        return InferRequest(
-            model=described.name,
-            inputs=check_inputs(described, read_inputs(request)),
-            timeout_s=min(limits, default=None),
-            priority=_integer(parameters, "priority"),
-            policy=_text(parameters, "isthmus_policy"),
-            plan_id=_text(parameters, "isthmus_plan"),
+    async def ModelStreamInfer(  # type: ignore[override] # noqa: N802 (grpc.aio takes a coroutine that writes, too)
+        self, request_iterator: AsyncIterator[oip.ModelInferRequest | Unreadable], context: Context
+    ) -> None:
+        """Many requests, each answered once, in the order in which they are done, with their own ids."""
+        await compress_as_asked(context)
+
+        async def answer(message: oip.ModelInferRequest | Unreadable) -> oip.ModelStreamInferResponse:
+            return await self._stream_answer(message, context.time_remaining())
+
+        if not await InferStream(request_iterator, answer, context.write).run(self._draining):
+            await abort(context, Draining("this edge is draining; open the stream again elsewhere"))
+
+    async def _stream_answer(
+        self, message: oip.ModelInferRequest | Unreadable, remaining_s: float | None
+    ) -> oip.ModelStreamInferResponse:
+        if isinstance(message, Unreadable):
+            return oip.ModelStreamInferResponse(error_message=str(message.error))
+        try:
+            response = await self._handler.answer(message, remaining_s)
+        except Exception as error:
+            if not isinstance(error, IsthmusError):
+                self._log.exception("request failed", model=message.model_name)
+            return _stream_error(message, error)
+        response.parameters["triton_final_response"].bool_param = True  # there is one answer to a request
+        return oip.ModelStreamInferResponse(infer_response=response)
+
+    # ---- the repository ----------------------------------------------------------------------------------------
+
+    async def RepositoryIndex(  # noqa: N802
+        self, request: oip.RepositoryIndexRequest, context: Context
+    ) -> oip.RepositoryIndexResponse:
+        """Every configured model, or those that are ready."""
+        try:
+            _check_repository(request.repository_name)
+        except IsthmusError as error:
+            await abort(context, error)
+        models = [model for model in self._gateway.models() if model.state == "READY" or not request.ready]
+        return oip.RepositoryIndexResponse(models=map(index_message, models))
+
+    async def RepositoryModelLoad(  # noqa: N802
+        self, request: oip.RepositoryModelLoadRequest, context: Context
+    ) -> oip.RepositoryModelLoadResponse:
+        """Serve a configured model again, as it is configured."""
+        try:
+            _check_repository(request.repository_name)
+            _check_parameters(request.parameters, allowed=())
+            check_operator(context, "loading a model")
+            await self._gateway.load_model(request.model_name)
+        except IsthmusError as error:
+            await abort(context, error)
+        return oip.RepositoryModelLoadResponse()
+
+    async def RepositoryModelUnload(  # noqa: N802
+        self, request: oip.RepositoryModelUnloadRequest, context: Context
+    ) -> oip.RepositoryModelUnloadResponse:
+        """Stop serving a configured model until it is loaded again."""
+        try:
+            _check_repository(request.repository_name)
+            # Clients send it, false, with every call. No model here has dependents, so it changes nothing.
+            _check_parameters(request.parameters, allowed=("unload_dependents",))
+            check_operator(context, "unloading a model")
+            await self._gateway.unload_model(request.model_name)
+        except IsthmusError as error:
+            await abort(context, error)
+        return oip.RepositoryModelUnloadResponse()
+
+
+def _stream_error(message: oip.ModelInferRequest, error: Exception) -> oip.ModelStreamInferResponse:
+    """The id stands in the text, too: clients that turn the message into an exception keep nothing else of it."""
+    request_id = f"[request id: {message.id}] " if message.id else ""
+    response = oip.ModelInferResponse(model_name=message.model_name, id=message.id)
+    return oip.ModelStreamInferResponse(error_message=request_id + status_message(error), infer_response=response)
+
+
+def _check_repository(name: str) -> None:
+    if name:
+        raise InvalidRequest(
+            "repository_name", "there is one repository, the configuration", value=name, remedy='send ""'
         )
 
 
-def _check_version(name: str, version: str, asked: str) -> None:
-    if asked not in ("", version):
-        raise NotFound(f"model {name} has no version {asked!r}; version {version!r} is served")
-
-
-def _check_outputs(request: oip.ModelInferRequest, names: list[str]) -> None:
-    for output in request.outputs:
-        if output.name not in names:
+def _check_parameters(given: Collection[str], allowed: Collection[str]) -> None:
+    for name in given:
+        if name not in allowed:
             raise InvalidRequest(
-                f"output {output.name}", f"model {request.model_name} has no such output", remedy=f"ask for {names}"
+                f"parameter {name}",
+                "is not supported: models are what this edge's configuration says, no client brings them",
+                remedy="leave it out",
             )
-
-
-def _integer(parameters: dict[str, ParameterValue], name: str) -> int:
-    value = parameters.get(name, 0)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise InvalidRequest(f"parameter {name}", "must be an integer of zero or more", value=value)
-    return value
-
-
-def _text(parameters: dict[str, ParameterValue], name: str) -> str:
-    value = parameters.get(name, "")
-    if not isinstance(value, str):
-        raise InvalidRequest(f"parameter {name}", "must be a string", value=value)
-    return value
-
-
-def _metadata(tensor: TensorDescription) -> oip.ModelMetadataResponse.TensorMetadata:
-    return oip.ModelMetadataResponse.TensorMetadata(
-        name=tensor.name, datatype=datatype_of_dtype(tensor.dtype).name, shape=tensor.shape
-    )
-
-
-def _response(request: oip.ModelInferRequest, result: InferResult, model: str, version: str) -> oip.ModelInferResponse:
-    response = oip.ModelInferResponse(model_name=model, model_version=version, id=request.id)
-    wanted = {output.name for output in request.outputs}
-    for name, tensor in result.outputs:
-        if not wanted or name in wanted:
-            write_output(response, name, tensor)
-    timings = result.timings
-    set_parameters(
-        response,
-        {
-            "isthmus_request_id": result.request_id,
-            "isthmus_plan": result.plan_id,
-            "isthmus_edge_ms": timings.edge_s * 1e3,
-            "isthmus_edge_queue_ms": timings.edge_queue_s * 1e3,
-            "isthmus_uplink_ms": timings.uplink_s * 1e3,
-            "isthmus_cloud_ms": timings.cloud_s * 1e3,
-            "isthmus_cloud_queue_ms": timings.cloud_queue_s * 1e3,
-            "isthmus_downlink_ms": timings.downlink_s * 1e3,
-            "isthmus_wire_bytes": result.wire_bytes,
-            "isthmus_finished_by": result.finished_by,
-            "isthmus_reason": result.reason,
-            "isthmus_predicted_ms": result.predicted.total_s * 1e3,
-            "isthmus_predicted_edge_ms": result.predicted.edge_s * 1e3,
-            "isthmus_predicted_uplink_ms": result.predicted.uplink_s * 1e3,
-            "isthmus_predicted_cloud_ms": result.predicted.cloud_s * 1e3,
-            "isthmus_predicted_downlink_ms": result.predicted.downlink_s * 1e3,
-            "isthmus_predicted_overhead_ms": result.predicted.overhead_s * 1e3,
-        },
-    )
-    return response

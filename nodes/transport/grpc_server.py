@@ -22,10 +22,15 @@ AddServices = Callable[[grpc.aio.Server], None]
 class GrpcServer:
     """One server of one node. `address` is known once started: port 0 takes a free one."""
 
-    def __init__(self, services: Sequence[str], add_services: AddServices) -> None:
+    def __init__(
+        self,
+        services: Sequence[str],
+        add_services: AddServices,
+        interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+    ) -> None:
         """services: full names, for health and reflection. add_services: registers the servicers."""
         self._services = tuple(services)
-        self._server = grpc.aio.server(options=SERVER_OPTIONS)
+        self._server = grpc.aio.server(options=SERVER_OPTIONS, interceptors=interceptors)
         self._health = health.aio.HealthServicer()
         add_services(self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,7 +14,7 @@ from isthmus.oip import open_inference_pb2_grpc
 from nodes.datatypes import datatype_of, datatype_of_dtype
 from nodes.tls_files import TlsFiles
 from nodes.transport.credentials import open_channel
-from nodes.transport.oip_messages import ParameterValue, parameter_values
+from nodes.transport.oip_messages import ParameterValue, join_bytes_elements, parameter_values
 from nodes.transport.status import error_of
 
 __all__ = ["ClientAnswer", "ClientInput", "InferMessage", "OipClient"]
@@ -118,8 +117,7 @@ def _add_input(request: oip.ModelInferRequest, value: ClientInput) -> bytes | me
     """Announce an input in the request. Returns its raw contents."""
     if value.array is None:
         request.inputs.add(name=value.name, datatype="BYTES", shape=[len(value.files)])
-        framed = (struct.pack("<I", len(data)) + data for data in value.files)
-        return b"".join(framed)
+        return join_bytes_elements(value.files)
     array = np.ascontiguousarray(value.array)
     request.inputs.add(name=value.name, datatype=datatype_of_dtype(str(array.dtype)).name, shape=array.shape)
     return array.reshape(-1).view(np.uint8).data

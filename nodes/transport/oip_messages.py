@@ -17,15 +17,18 @@ from nodes.inputs import RequestInput
 
 __all__ = [
     "ParameterValue",
+    "join_bytes_elements",
     "parameter_values",
     "read_inputs",
     "set_parameters",
     "split_bytes_elements",
+    "write_bytes_output",
     "write_output",
 ]
 
 ParameterValue = bool | int | str | float
 MAX_DIMENSIONS = 32
+MAX_ELEMENTS = 1 << 40
 
 
 def read_inputs(request: oip.ModelInferRequest) -> tuple[RequestInput, ...]:
@@ -66,6 +69,9 @@ def _checked_shape(shape: Iterable[int], field: str) -> tuple[int, ...]:
         raise InvalidRequest(
             f"{field}.shape", "dimensions must be zero or more", value=list(dimensions)[:MAX_DIMENSIONS]
         )
+    # An empty tensor's other dimensions may be anything by the sums below; no library takes them.
+    if math.prod(max(1, size) for size in dimensions) > MAX_ELEMENTS:
+        raise InvalidRequest(f"{field}.shape", "is larger than any message", value=list(dimensions))
     return dimensions
 
 
@@ -124,6 +130,11 @@ def split_bytes_elements(raw: bytes, field: str) -> tuple[bytes, ...]:
     return tuple(elements)
 
 
+def join_bytes_elements(elements: Iterable[bytes]) -> bytes:
+    """The raw contents of a BYTES tensor: what `split_bytes_elements` splits."""
+    return b"".join(struct.pack("<I", len(element)) + element for element in elements)
+
+
 def write_output(response: oip.ModelInferResponse, name: str, tensor: torch.Tensor) -> None:
     """Append an output with raw contents."""
     host = tensor.detach().cpu().contiguous()
@@ -132,6 +143,14 @@ def write_output(response: oip.ModelInferResponse, name: str, tensor: torch.Tens
     output.shape.extend(host.shape)
     flat = host.reshape(-1).view(torch.uint8) if host.numel() else host.reshape(-1)
     response.raw_output_contents.append(flat.numpy().tobytes())
+
+
+def write_bytes_output(
+    response: oip.ModelInferResponse, name: str, shape: Sequence[int], elements: Iterable[bytes]
+) -> None:
+    """Append a BYTES output with raw contents, one element after the other in row-major order."""
+    response.outputs.add(name=name, datatype="BYTES", shape=shape)
+    response.raw_output_contents.append(join_bytes_elements(elements))
 
 
 def parameter_values(parameters: Mapping[str, oip.InferParameter]) -> dict[str, ParameterValue]:

@@ -19,7 +19,7 @@ from isthmus.errors import (
     grpc_status_name,
 )
 
-__all__ = ["abort", "error_of"]
+__all__ = ["abort", "error_of", "status_message"]
 
 DOMAIN = "isthmus"
 
@@ -31,7 +31,6 @@ async def abort(context: grpc.aio.ServicerContext[Request, Response], error: Bas
     """End the call with the status that `error` stands for, an ErrorInfo and, for a bad field, a BadRequest, for a full
     queue a RetryInfo."""
     name = grpc_status_name(error)
-    message = str(error) if isinstance(error, IsthmusError) else f"internal error: {type(error).__name__}"
     details = [_packed(error_details_pb2.ErrorInfo(reason=_reason(error), domain=DOMAIN))]
     if isinstance(error, InvalidInput):
         violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=error.problem)
@@ -40,8 +39,15 @@ async def abort(context: grpc.aio.ServicerContext[Request, Response], error: Bas
         delay = Duration()
         delay.FromMicroseconds(round(error.retry_after_s * 1e6))
         details.append(_packed(error_details_pb2.RetryInfo(retry_delay=delay)))
-    status = rpc_status.to_status(status_pb2.Status(code=code_pb2.Code.Value(name), message=message, details=details))
+    status = rpc_status.to_status(
+        status_pb2.Status(code=code_pb2.Code.Value(name), message=status_message(error), details=details)
+    )
     await context.abort(status.code, status.details or "", status.trailing_metadata or ())
+
+
+def status_message(error: BaseException) -> str:
+    """What a client is told of `error`: nothing of the inside where nobody planned it."""
+    return str(error) if isinstance(error, IsthmusError) else f"internal error: {type(error).__name__}"
 
 
 def _packed(

@@ -30,6 +30,7 @@ from nodes.guarded_connection import GuardedConnection
 from nodes.halves import EdgeHalf
 from nodes.inputs import ModelInputs
 from nodes.model_runtime import ReadyPlan, plan_definition, wire_codecs
+from nodes.model_shelf import LoadedModel
 from nodes.plan_shapes import cut_plan
 from nodes.prefix_queue import PrefixQueue
 from nodes.replica_set import ReplicaSet
@@ -244,3 +245,8 @@ async def edge_site(
             await cloud.stop()
         await replicas.close()
         pool.close()
+
+
+async def nobody_loads(name: str) -> LoadedModel:
+    """For edges whose models stay loaded."""
+    raise AssertionError(name)

@@ -20,13 +20,14 @@ from nodes.compute_pool import ComputePool
 from nodes.edge_node import MAX_WAITING, EdgeNode
 from nodes.execution_ledger import ExecutionCounts
 from nodes.fleet import Endpoint
+from nodes.model_shelf import LoadedModel, ModelShelf
 from nodes.plan_builder import PlanBuilder
 from nodes.prefix_queue import PrefixQueue
 from nodes.transport.gateway_server import GatewayService
 from nodes.transport.grpc_server import GrpcServer
 from nodes.transport.status import error_of
 from scheduler.plan_chooser import PlanChooser
-from tests.nodes.sites import WIDTH, GatedEngine, inputs_of, profile, small_model
+from tests.nodes.sites import WIDTH, GatedEngine, inputs_of, nobody_loads, profile, small_model
 from tests.nodes.test_resume import eventually
 
 Call = grpc.aio.UnaryUnaryCall[oip.ModelInferRequest, oip.ModelInferResponse]
@@ -70,7 +71,8 @@ async def served() -> AsyncIterator[Served]:
     engine, pool = GatedEngine(), ComputePool(1)
     builder = await pool.run(PlanBuilder, small_model(), engine, 1.0)
     chooser = PlanChooser()
-    node = EdgeNode({"small": builder}, profile(), chooser, PrefixQueue(pool, chooser.edge_queue()), nobody)
+    shelf = ModelShelf({"small": LoadedModel(builder.model, builder)}, nobody_loads)
+    node = EdgeNode(shelf, profile(), chooser, PrefixQueue(pool, chooser.edge_queue()), nobody)
     await node.start()
     service = GatewayService(node, "0")
     server = GrpcServer(

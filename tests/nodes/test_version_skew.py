@@ -21,6 +21,7 @@ from nodes.fleet import Endpoint, FleetView, Replica
 from nodes.gateway import InferRequest, InferResult
 from nodes.inputs import ModelInputs
 from nodes.model_loading import measured_profile
+from nodes.model_shelf import LoadedModel, ModelShelf
 from nodes.plan_builder import PlanBuilder
 from nodes.plan_shapes import cut_plan
 from nodes.prefix_queue import PrefixQueue
@@ -30,7 +31,7 @@ from nodes.transport.segment_client import SegmentClient
 from partitioner.model import Model
 from partitioner.profiles import DeviceProfile
 from scheduler.plan_chooser import PlanChooser
-from tests.nodes.sites import Cloud, edge_site, inputs_of, small_model
+from tests.nodes.sites import Cloud, edge_site, inputs_of, nobody_loads, small_model
 from tests.nodes.test_resume import eventually
 
 OLD, NEW = small_model(0), small_model(1)
@@ -63,7 +64,8 @@ async def edge_with(clouds: Mapping[str, Cloud], measured: DeviceProfile) -> Asy
     async def dial(endpoint: Endpoint) -> SegmentClient:
         return await SegmentClient.connect(endpoint, "edge", observer, chooser.cloud_queue())
 
-    node = EdgeNode({"small": builder}, measured, chooser, PrefixQueue(pool, chooser.edge_queue()), dial)
+    shelf = ModelShelf({"small": LoadedModel(builder.model, builder)}, nobody_loads)
+    node = EdgeNode(shelf, measured, chooser, PrefixQueue(pool, chooser.edge_queue()), dial)
     await node.start()
     node.replicas.follow(FleetView(1, tuple(Replica(name, Endpoint(cloud.target)) for name, cloud in clouds.items())))
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 
 import pytest
@@ -11,11 +12,13 @@ from hypothesis import strategies as st
 
 from isthmus.errors import InvalidRequest
 from isthmus.oip import open_inference_pb2 as oip
+from nodes.datatypes import datatype_of
 from nodes.transport.oip_messages import (
     parameter_values,
     read_inputs,
     set_parameters,
     split_bytes_elements,
+    write_bytes_output,
     write_output,
 )
 
@@ -30,7 +33,9 @@ def one_input(datatype: str, shape: list[int], raw: bytes | None = None, **conte
     return request
 
 
-@pytest.mark.parametrize("dtype", ["bool", "uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64"])
+@pytest.mark.parametrize(
+    "dtype", ["bool", "uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64"]
+)
 def test_a_written_tensor_reads_back_equal(dtype: str) -> None:
     tensor = torch.tensor([[0, 1, 1], [1, 0, 1]]).to(getattr(torch, dtype))
     response = oip.ModelInferResponse()
@@ -79,6 +84,42 @@ def test_garbage_bytes_elements_are_refused_or_read_whole(raw: bytes) -> None:
 def test_a_broken_input_is_refused_by_name(request_: oip.ModelInferRequest, words: str) -> None:
     with pytest.raises(InvalidRequest, match=words):
         read_inputs(request_)
+
+
+@given(
+    st.sampled_from(["FP32", "BYTES", "BOOL", "FP16", "INT64", "UINT8", "nonsense"]),
+    st.lists(st.sampled_from([0, 1, 2, 2**62, 2**63 - 1, -1]), max_size=4),
+    st.none() | st.binary(max_size=16),
+    st.lists(st.floats(width=32), max_size=4),
+)
+def test_any_shape_is_read_or_refused(datatype: str, shape: list[int], raw: bytes | None, typed: list[float]) -> None:
+    request = one_input(datatype, shape, raw) if raw is not None else one_input(datatype, shape, fp32_contents=typed)
+    with contextlib.suppress(InvalidRequest):
+        (read,) = read_inputs(request)
+        assert read.shape == tuple(shape)
+
+
+@pytest.mark.parametrize("datatype", ["BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64"])
+def test_typed_contents_hold_every_integer_of_their_datatype(datatype: str) -> None:
+    kind = datatype_of(datatype, "x")
+    limits = torch.iinfo(getattr(torch, kind.dtype)) if datatype != "BOOL" else None
+    edges = [limits.min, limits.max] if limits else [False, True]
+    (read,) = read_inputs(one_input(datatype, [2], None, **{kind.contents: edges}))
+    assert read.tensor is not None
+    assert read.tensor.tolist() == edges
+
+
+def test_typed_bytes_are_the_elements() -> None:
+    (read,) = read_inputs(one_input("BYTES", [2, 1], bytes_contents=[b"", b"\x00a"]))
+    assert read.elements == (b"", b"\x00a")
+
+
+@given(st.lists(st.binary(max_size=50), max_size=5))
+def test_written_bytes_split_again(elements: list[bytes]) -> None:
+    response = oip.ModelInferResponse()
+    write_bytes_output(response, "x", [len(elements)], elements)
+    assert response.outputs[0].datatype == "BYTES"
+    assert split_bytes_elements(response.raw_output_contents[0], "x") == tuple(elements)
 
 
 def test_raw_contents_must_match_the_inputs() -> None:

@@ -1,0 +1,50 @@
+"""One inference message answered: read, checked, inferred, written, accounted for. Unary calls and streams share it."""
+
+from __future__ import annotations
+
+import time
+
+import torch
+
+from isthmus.oip import open_inference_pb2 as oip
+from nodes.gateway import Gateway, InferResult
+from nodes.model_statistics import RequestPhases, StatisticsLedger
+from nodes.transport.infer_messages import read_request, write_response
+
+__all__ = ["InferHandler"]
+
+
+class InferHandler:
+    """Answers messages through a gateway and keeps the account of them."""
+
+    def __init__(self, gateway: Gateway, ledger: StatisticsLedger) -> None:
+        self._gateway = gateway
+        self._ledger = ledger
+
+    async def answer(self, message: oip.ModelInferRequest, remaining_s: float | None) -> oip.ModelInferResponse:
+        """The answer. remaining_s: until the call's deadline. Raises the IsthmusError that there is instead of one."""
+        began_s = time.perf_counter()
+        described = self._gateway.describe_model(message.model_name)
+        try:
+            with torch.inference_mode():
+                request = read_request(self._gateway, message, remaining_s)
+            read_s = time.perf_counter()
+            result = await self._gateway.infer(request)
+            inferred_s = time.perf_counter()
+            response = write_response(message, result, described)
+        except BaseException:  # a cancelled one too: its client has left
+            self._ledger.failed(described.name, time.perf_counter() - began_s, _now_ms())
+            raise
+        written_s = time.perf_counter()
+        phases = _phases(result, read_s - began_s, written_s - inferred_s, written_s - began_s)
+        self._ledger.answered(described.name, request.inputs.batch, phases, _now_ms())
+        return response
+
+
+def _phases(result: InferResult, input_s: float, output_s: float, elapsed_s: float) -> RequestPhases:
+    queue_s = result.timings.edge_queue_s + result.timings.cloud_queue_s
+    return RequestPhases(queue_s, input_s, result.timings.total_s - queue_s, output_s, elapsed_s)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

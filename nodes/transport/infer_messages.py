@@ -1,0 +1,121 @@
+"""An inference message as a checked request, and a result as its answer's message."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from isthmus.errors import InvalidRequest, NotFound
+from isthmus.oip import open_inference_pb2 as oip
+from nodes.gateway import Gateway, InferRequest, InferResult, ModelDescription
+from nodes.request_inputs import check_inputs
+from nodes.transport.classification import class_count, write_classes
+from nodes.transport.oip_messages import ParameterValue, parameter_values, read_inputs, set_parameters, write_output
+
+__all__ = ["check_version", "read_request", "write_response"]
+
+# Parameters of extensions that are not there. They would change what the answer is or where it goes: not to be ignored.
+_UNSUPPORTED = {
+    "sequence_id": "no model here keeps state between requests",
+    "shared_memory_region": "tensors travel in messages",
+}
+
+
+def read_request(gateway: Gateway, message: oip.ModelInferRequest, grpc_remaining_s: float | None) -> InferRequest:
+    """The request that a message is. grpc_remaining_s: until the call's own deadline, None without one.
+
+    Raises NotFound, InvalidRequest naming the field.
+    """
+    described = gateway.describe_model(message.model_name)
+    check_version(described, message.model_version)
+    _check_outputs(message, [tensor.name for tensor in described.outputs])
+    parameters = parameter_values(message.parameters)
+    _check_supported("parameter", message.parameters)
+    for tensor in message.inputs:
+        _check_supported(f"input {tensor.name}, parameter", tensor.parameters)
+    timeout_us = _integer(parameters, "timeout")
+    limits = [] if timeout_us <= 0 else [timeout_us * 1e-6]
+    # A deadline years away is gRPC's way to say "none".
+    limits += [grpc_remaining_s] if grpc_remaining_s is not None and grpc_remaining_s < 1e7 else []
+    return InferRequest(
+        model=described.name,
+        inputs=check_inputs(described, read_inputs(message)),
+        timeout_s=min(limits, default=None),
+        priority=_integer(parameters, "priority"),
+        policy=_text(parameters, "isthmus_policy"),
+        plan_id=_text(parameters, "isthmus_plan"),
+    )
+
+
+def check_version(described: ModelDescription, asked: str) -> None:
+    """Raises NotFound for another version than the one served; "" asks for any."""
+    if asked not in ("", described.version):
+        raise NotFound(f"model {described.name} has no version {asked!r}; version {described.version!r} is served")
+
+
+def _check_outputs(message: oip.ModelInferRequest, names: list[str]) -> None:
+    for output in message.outputs:
+        if output.name not in names:
+            raise InvalidRequest(
+                f"output {output.name}", f"model {message.model_name} has no such output", remedy=f"ask for {names}"
+            )
+        _check_supported(f"output {output.name}, parameter", output.parameters)
+        class_count(output)
+
+
+def _check_supported(field: str, names: Iterable[str]) -> None:
+    for name in names:
+        if name in _UNSUPPORTED:
+            raise InvalidRequest(f"{field} {name}", f"is not supported: {_UNSUPPORTED[name]}", remedy="leave it out")
+
+
+def _integer(parameters: Mapping[str, ParameterValue], name: str) -> int:
+    value = parameters.get(name, 0)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise InvalidRequest(f"parameter {name}", "must be an integer of zero or more", value=value)
+    return value
+
+
+def _text(parameters: Mapping[str, ParameterValue], name: str) -> str:
+    value = parameters.get(name, "")
+    if not isinstance(value, str):
+        raise InvalidRequest(f"parameter {name}", "must be a string", value=value)
+    return value
+
+
+def write_response(
+    message: oip.ModelInferRequest, result: InferResult, described: ModelDescription
+) -> oip.ModelInferResponse:
+    """The answer to `message`: the outputs it asked for, or all of them, and what became of the request."""
+    response = oip.ModelInferResponse(model_name=described.name, model_version=described.version, id=message.id)
+    classes = {output.name: class_count(output) for output in message.outputs}
+    labels = {tensor.name: tensor.labels for tensor in described.outputs}
+    for name, tensor in result.outputs:
+        if classes.get(name):
+            write_classes(response, name, tensor, classes[name], labels[name])
+        elif not classes or name in classes:
+            write_output(response, name, tensor)
+    set_parameters(response, _told(result))
+    return response
+
+
+def _told(result: InferResult) -> dict[str, ParameterValue]:
+    timings, predicted = result.timings, result.predicted
+    return {
+        "isthmus_request_id": result.request_id,
+        "isthmus_plan": result.plan_id,
+        "isthmus_edge_ms": timings.edge_s * 1e3,
+        "isthmus_edge_queue_ms": timings.edge_queue_s * 1e3,
+        "isthmus_uplink_ms": timings.uplink_s * 1e3,
+        "isthmus_cloud_ms": timings.cloud_s * 1e3,
+        "isthmus_cloud_queue_ms": timings.cloud_queue_s * 1e3,
+        "isthmus_downlink_ms": timings.downlink_s * 1e3,
+        "isthmus_wire_bytes": result.wire_bytes,
+        "isthmus_finished_by": result.finished_by,
+        "isthmus_reason": result.reason,
+        "isthmus_predicted_ms": predicted.total_s * 1e3,
+        "isthmus_predicted_edge_ms": predicted.edge_s * 1e3,
+        "isthmus_predicted_uplink_ms": predicted.uplink_s * 1e3,
+        "isthmus_predicted_cloud_ms": predicted.cloud_s * 1e3,
+        "isthmus_predicted_downlink_ms": predicted.downlink_s * 1e3,
+        "isthmus_predicted_overhead_ms": predicted.overhead_s * 1e3,
+    }
