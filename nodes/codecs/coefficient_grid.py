@@ -41,7 +41,9 @@ class CoefficientGrid:
         if self._cosine:
             components = cosine_basis(self.shape[1]).T @ components @ cosine_basis(self.shape[2])
         channels = self._synthesis @ components.flatten(2) + self._mean
-        return channels.transpose(1, 2) if self._last else channels.reshape(len(channels), -1, *self.shape[1:])
+        if self._last:
+            return channels.transpose(1, 2)
+        return channels.reshape(len(channels), len(self._mean), *self.shape[1:])
 
 
 def frequencies(positions: torch.Tensor) -> torch.Tensor:

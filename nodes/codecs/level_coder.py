@@ -10,7 +10,6 @@ Message: the number of 32-bit words, the words, the escaped levels; all little-e
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 
 import constriction
 import numpy as np
@@ -32,8 +31,8 @@ class LevelModels:
 
     def __init__(self, classes: tuple[CoderClass, ...]) -> None:
         models = constriction.stream.model
-        self.shifts = [one.shift for one in classes]
-        self.beyond = [len(one.counts) - 1 for one in classes]
+        self.shifts = np.array([one.shift for one in classes], np.int64)
+        self.beyond = np.array([len(one.counts) - 1 for one in classes], np.int64)
         self.tables = [models.Categorical(_probabilities(one), perfect=False) for one in classes]
         self.low_bits = [models.Uniform(1 << one.shift) if one.shift else None for one in classes]
 
@@ -54,13 +53,14 @@ def _probabilities(one: CoderClass) -> npt.NDArray[np.float32]:
     return normal
 
 
-def _by_class(classes: Classes) -> Iterator[tuple[int, npt.NDArray[np.intp]]]:
-    """Each class that occurs, ascending, with where it does."""
-    order = np.argsort(classes, kind="stable")
-    ends = np.cumsum(np.bincount(classes))
-    for found, (start, end) in enumerate(zip((0, *ends[:-1]), ends, strict=True)):
-        if end > start:
-            yield found, order[start:end]
+def _by_class(classes: Classes) -> tuple[npt.NDArray[np.intp], list[tuple[int, slice]]]:
+    """An order of `classes`, flat, with equal ones together; and each class that occurs, ascending, with where it is
+    in that order. What is done by element is done in it for all classes at once: one has few elements, and there are
+    about twenty.
+    """
+    ends = np.cumsum(np.bincount(classes)).tolist()
+    runs = [(found, slice(start, end)) for found, (start, end) in enumerate(zip([0, *ends], ends, strict=False))]
+    return np.argsort(classes, kind="stable"), [(found, run) for found, run in runs if run.stop > run.start]
 
 
 class LevelEncoder:
@@ -72,19 +72,22 @@ class LevelEncoder:
 
     def add(self, levels: Integers, classes: Classes) -> None:
         """levels: of any shape, within LARGEST_LEVEL; classes: of the same shape."""
-        flat = levels.reshape(-1)
-        for found, where in _by_class(classes.reshape(-1)):
-            shift, beyond = self._models.shifts[found], self._models.beyond[found]
-            chosen = flat[where]
-            symbols = (chosen >> shift) + beyond
-            outside = (symbols < 0) | (symbols >= 2 * beyond)
-            if outside.any():
-                self._escaped.append(chosen[outside].astype(np.int32))
-                symbols[outside] = 2 * beyond
-            self._coder.encode(symbols.astype(np.int32), self._models.tables[found])
+        order, runs = _by_class(classes.reshape(-1))
+        ordered, own = levels.reshape(-1)[order], classes.reshape(-1)[order]
+        shifts, beyond = self._models.shifts[own], self._models.beyond[own]
+        shifted = ordered >> shifts
+        low = (ordered - (shifted << shifts)).astype(np.int32)
+        symbols = shifted + beyond
+        outside = (symbols < 0) | (symbols >= 2 * beyond)
+        if outside.any():
+            self._escaped.append(ordered[outside].astype(np.int32))
+            symbols[outside] = 2 * beyond[outside]
+        narrow = symbols.astype(np.int32)
+        for found, run in runs:
+            self._coder.encode(narrow[run], self._models.tables[found])
             low_bits = self._models.low_bits[found]
             if low_bits is not None:
-                self._coder.encode((chosen & ((1 << shift) - 1)).astype(np.int32), low_bits)
+                self._coder.encode(low[run], low_bits)
 
     def finish(self) -> bytes:
         """The message."""
@@ -109,26 +112,26 @@ class LevelDecoder:
 
     def take(self, classes: Classes) -> Integers:
         """The levels of the next group, in the shape of `classes`."""
-        flat = np.empty(classes.size, np.int64)
-        for found, where in _by_class(classes.reshape(-1)):
-            flat[where] = self._take_class(found, len(where))
-        return flat.reshape(classes.shape)
-
-    def _take_class(self, found: int, count: int) -> Integers:
-        shift, beyond = self._models.shifts[found], self._models.beyond[found]
-        symbols = self._decode(self._models.tables[found], count)
-        levels = (symbols - beyond) << shift
-        low_bits = self._models.low_bits[found]
-        if low_bits is not None:
-            levels |= self._decode(low_bits, count)
+        order, runs = _by_class(classes.reshape(-1))
+        symbols, low = np.empty(classes.size, np.int64), np.zeros(classes.size, np.int64)
+        for found, run in runs:
+            symbols[run] = self._decode(self._models.tables[found], run.stop - run.start)
+            low_bits = self._models.low_bits[found]
+            if low_bits is not None:
+                low[run] = self._decode(low_bits, run.stop - run.start)
+        own = classes.reshape(-1)[order]
+        beyond = self._models.beyond[own]
+        levels = ((symbols - beyond) << self._models.shifts[own]) + low
         outside = symbols == 2 * beyond
         if outside.any():
             levels[outside] = self._take_escaped(int(outside.sum()))
-        return levels
+        flat = np.empty(classes.size, np.int64)
+        flat[order] = levels
+        return flat.reshape(classes.shape)
 
-    def _decode(self, model: object, count: int) -> Integers:
+    def _decode(self, model: object, count: int) -> npt.NDArray[np.int32]:
         try:
-            symbols: Integers = self._coder.decode(model, count).astype(np.int64)
+            symbols: npt.NDArray[np.int32] = self._coder.decode(model, count)
         except AssertionError as fault:  # how the library says that no message decodes to this
             raise ValueError(str(fault)) from None
         return symbols

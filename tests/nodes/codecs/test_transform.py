@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 import torch
 import zstandard
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from isthmus.errors import InvalidInput, InvalidPlan, InvalidRequest
@@ -163,6 +163,7 @@ SMALL_TABLE = fit_transform(activations(6), activations(6, seed=2)).table(20.0).
 
 
 @given(data=st.binary(max_size=400), mode=st.integers(0, 2), words=st.integers(0, 99), items=st.integers(0, 3))
+@example(data=bytes(4), mode=1, words=1, items=0)
 @settings(max_examples=200, deadline=None)
 def test_garbage_decodes_or_raises_invalid_request(data: bytes, mode: int, words: int, items: int) -> None:
     made = codec("transform", {"table": SMALL_TABLE})
