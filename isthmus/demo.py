@@ -14,6 +14,7 @@ from rich.table import Table
 from isthmus.answers import best_classes
 from isthmus.client import AsyncClient, Result
 from isthmus.configuration import (
+    BatchingConfiguration,
     CloudConfiguration,
     Configuration,
     EdgeConfiguration,
@@ -88,11 +89,12 @@ async def run_demo(output: Path, runtime: RuntimeName) -> None:
 
 def _configuration(runtime: RuntimeName) -> Configuration:
     first = LINKS[0]
+    alone = BatchingConfiguration(max_batch=1)  # one request at a time: nothing to join, nothing to measure for it
     return Configuration.model_validate(
         {
             "models": [ModelConfiguration(name=MODEL, source="isthmus.zoo:efficientnet_lite0")],
-            "edge": EdgeConfiguration(listen="127.0.0.1:0", runtime=runtime, emulate_slowdown=SLOWDOWN),
-            "cloud": CloudConfiguration(registry_listen="127.0.0.1:0", runtime=runtime),
+            "edge": EdgeConfiguration(listen="127.0.0.1:0", runtime=runtime, emulate_slowdown=SLOWDOWN, batching=alone),
+            "cloud": CloudConfiguration(registry_listen="127.0.0.1:0", runtime=runtime, batching=alone),
             "link": LinkConfiguration(bandwidth=first.uplink_bps, rtt=first.rtt_s),
         }
     )
