@@ -45,22 +45,19 @@ class ModelRuntime:
         self._plans: Mapping[str, ReadyPlan] = {}
         self._runnable: tuple[frozenset[str], PlanTable] | None = None
         self.table = PlanTable(model.name, model.digest, ())
+        self.wire_digests: frozenset[str] = frozenset()  # of all plans on offer
 
     def offer(self, plans: tuple[ReadyPlan, ...]) -> None:
         """Serve these plans from now on."""
         self.table = PlanTable(self.model.name, self.model.digest, tuple(plan.entry for plan in plans))
         self._plans = {plan.entry.plan.plan_id: plan for plan in plans}
+        self.wire_digests = frozenset(plan.entry.plan.wire_digest for plan in plans)
         self._runnable = None
 
     @property
     def cloud_required(self) -> bool:
         """Whether the edge must not or cannot finish a request of this model by itself."""
         return self.model.interface.autonomy == "cloud-required"
-
-    @property
-    def wire_digests(self) -> frozenset[str]:
-        """Of all plans on offer."""
-        return frozenset(plan.entry.plan.wire_digest for plan in self._plans.values())
 
     def runnable(self, prepared: frozenset[str]) -> PlanTable:
         """The plans that can run where replicas have prepared these wire digests: those, and what needs no cloud."""
