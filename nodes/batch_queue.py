@@ -132,6 +132,12 @@ class BatchQueue(Generic[W, R]):
             self._asked = True
         self._submit()
 
+    def _ask_again(self) -> None:
+        """The worker that was asked is done: have one look at what has come meanwhile."""
+        with self._lock:
+            self._asked = False
+        self._ask()
+
     def _submit(self) -> None:
         try:
             self._pool.submit(self._work).add_done_callback(self._worked)
@@ -169,7 +175,7 @@ class BatchQueue(Generic[W, R]):
         if isinstance(decision, Start):
             if members:
                 self._run_batch(members, decision.expected_s)
-            self._submit()
+            self._ask_again()
         elif isinstance(decision, Hold) and waiting is not None:
             waiting.loop.call_soon_threadsafe(
                 waiting.loop.call_later, max(0.0, decision.until_s - time.monotonic()), self._ask

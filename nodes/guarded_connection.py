@@ -24,13 +24,13 @@ _FAULTS = (CloudUnavailable, ComputeFailed, RemoteProtocolError)
 
 
 class GuardedConnection:
-    """Implements CloudConnection over another one."""
+    """Implements CloudConnection over another one. prepared: the wire digests of the plans that its replica runs."""
 
     def __init__(self, connection: CloudConnection, breaker: CircuitBreaker) -> None:
         self._connection = connection
         self._breaker = breaker
         self._silent_since_s = -1.0
-        self._prepared: set[str] = set()
+        self.prepared: frozenset[str] = frozenset()
         self._offers: dict[str, asyncio.Task[None]] = {}
 
     @property
@@ -65,14 +65,9 @@ class GuardedConnection:
         """See CloudConnection."""
         return self._connection.cloud_queue_s
 
-    @property
-    def prepared(self) -> frozenset[str]:
-        """The wire digests of the plans that this replica runs."""
-        return frozenset(self._prepared)
-
     def runs(self, wire_digest: str) -> bool:
         """Whether the replica has prepared that plan."""
-        return wire_digest in self._prepared
+        return wire_digest in self.prepared
 
     async def describe(self) -> ReplicaDescription:
         """See CloudConnection."""
@@ -81,7 +76,7 @@ class GuardedConnection:
     async def prepare(self, plan: PlanDefinition) -> tuple[MeasuredBatch, ...]:
         """See CloudConnection."""
         times = await self._connection.prepare(plan)
-        self._prepared.add(plan.wire_digest)
+        self.prepared |= {plan.wire_digest}
         return times
 
     async def offer_again(self, plan: PlanDefinition) -> None:
@@ -110,7 +105,7 @@ class GuardedConnection:
         try:
             response = await self._connection.run(request)
         except UnknownPlan:
-            self._prepared.discard(request.wire_digest)
+            self.prepared -= {request.wire_digest}
             self._breaker.released()
             raise
         except _FAULTS:

@@ -27,7 +27,7 @@ class InferHandler:
         described = self._gateway.describe_model(message.model_name)
         try:
             with torch.inference_mode():
-                request = read_request(self._gateway, message, remaining_s)
+                request = read_request(described, message, remaining_s)
             read_s = time.perf_counter()
             result = await self._gateway.infer(request)
             inferred_s = time.perf_counter()

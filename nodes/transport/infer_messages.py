@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from isthmus.errors import InvalidRequest, NotFound
 from isthmus.oip import open_inference_pb2 as oip
-from nodes.gateway import Gateway, InferRequest, InferResult, ModelDescription
+from nodes.gateway import InferRequest, InferResult, ModelDescription
 from nodes.request_inputs import check_inputs
 from nodes.transport.classification import class_count, write_classes
 from nodes.transport.oip_messages import ParameterValue, parameter_values, read_inputs, set_parameters, write_output
@@ -20,12 +20,13 @@ _UNSUPPORTED = {
 }
 
 
-def read_request(gateway: Gateway, message: oip.ModelInferRequest, grpc_remaining_s: float | None) -> InferRequest:
-    """The request that a message is. grpc_remaining_s: until the call's own deadline, None without one.
+def read_request(
+    described: ModelDescription, message: oip.ModelInferRequest, grpc_remaining_s: float | None
+) -> InferRequest:
+    """The request for that model that a message is. grpc_remaining_s: until the call's own deadline, None without one.
 
     Raises NotFound, InvalidRequest naming the field.
     """
-    described = gateway.describe_model(message.model_name)
     check_version(described, message.model_version)
     _check_outputs(message, [tensor.name for tensor in described.outputs])
     parameters = parameter_values(message.parameters)

@@ -94,16 +94,19 @@ class DriftEstimator:
 
     def corrections(self, plan_ids: tuple[str, ...]) -> Mapping[str, Correction]:
         """The factors of those plans."""
-        return {plan_id: self._correction(self._plans.get(plan_id, self._unseen)) for plan_id in plan_ids}
-
-    def _correction(self, plan: _Stages) -> Correction:
         device = self._device
-        return Correction(
-            math.exp(plan.edge.with_prior(device.edge.with_prior(0.0))),
-            math.exp(plan.cloud.with_prior(device.cloud.with_prior(0.0))),
-            math.exp(plan.uplink_bytes.with_prior(0.0)),
-            plan.besides_s.with_prior(device.besides_s.mean()),
-        )
+        priors = (device.edge.with_prior(0.0), device.cloud.with_prior(0.0), device.besides_s.mean())
+        return {plan_id: _correction(self._plans.get(plan_id, self._unseen), *priors) for plan_id in plan_ids}
+
+
+def _correction(plan: _Stages, edge: float, cloud: float, besides_s: float) -> Correction:
+    """Of a plan, leaning on what is known of the device."""
+    return Correction(
+        math.exp(plan.edge.with_prior(edge)),
+        math.exp(plan.cloud.with_prior(cloud)),
+        math.exp(plan.uplink_bytes.with_prior(0.0)),
+        plan.besides_s.with_prior(besides_s),
+    )
 
 
 def _of_short_stages(times: StageTimes) -> float:
