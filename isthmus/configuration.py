@@ -11,7 +11,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from isthmus.addresses import is_loopback, parse_address
 from isthmus.errors import InvalidConfiguration
 from isthmus.units import parse_bandwidth_bps, parse_duration_s, parse_size_bytes
-from nodes.batching import LARGEST_BATCH, LONGEST_DELAY_S, BatchLimits
+from nodes.batching import DEFAULT_LIMITS, LARGEST_BATCH, LONGEST_DELAY_S, BatchLimits
+from nodes.byte_budget import MOST_KEPT_BYTES
 
 __all__ = ["BatchingConfiguration", "CloudConfiguration", "Configuration", "EdgeConfiguration", "LinkConfiguration",
            "ModelConfiguration", "TlsConfiguration", "read_configuration"]  # fmt: skip
@@ -90,9 +91,9 @@ class BatchingConfiguration(_Section):
     max_batch: items, 1 to turn it off. max_delay: how long an idle engine may hold a request for others, 0 for never.
     """
 
-    max_batch: int = Field(default=8, ge=1, le=LARGEST_BATCH)
+    max_batch: int = Field(default=DEFAULT_LIMITS.max_batch, ge=1, le=LARGEST_BATCH)
     max_delay: Annotated[float, BeforeValidator(_delay)] = Field(
-        default=0.005, ge=0.0, le=LONGEST_DELAY_S, allow_inf_nan=False
+        default=DEFAULT_LIMITS.max_delay_s, ge=0.0, le=LONGEST_DELAY_S, allow_inf_nan=False
     )
 
     @property
@@ -116,7 +117,7 @@ class EdgeConfiguration(_Section):
     threads: int = Field(default=1, ge=1, le=256)
     emulate_slowdown: float = Field(default=1.0, ge=1.0, le=1000.0, allow_inf_nan=False)
     batching: BatchingConfiguration = BatchingConfiguration()
-    kept_memory: Size = 256_000_000
+    kept_memory: Size = MOST_KEPT_BYTES
     tls: TlsConfiguration | None = None
     insecure: bool = False
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from isthmus.addresses import format_address, parse_address
+from isthmus.cache_folder import cache_folder
 from isthmus.configuration import Configuration, LinkConfiguration, ModelConfiguration, TlsConfiguration
 from isthmus.errors import InvalidConfiguration
 from nodes.settings import COMPILING_ENGINES, CloudSettings, EdgeSettings, ModelArtifact, start_timeout_s
@@ -190,7 +190,7 @@ def _export(model: ModelConfiguration, folder: Path, progress: Progress) -> Mode
             return ModelArtifact(model.name, str((base / model.source).resolve()), _plans(model, found.digest, folder))
     progress(f"exporting {model.name} from {model.source}")
     made = resolve_model(model.source, search_path=folder, name=model.name)
-    target = _cache() / f"{model.name}-{made.digest[:16]}"
+    target = cache_folder("artifacts") / f"{model.name}-{made.digest[:16]}"
     if not is_artifact(target):
         save_artifact(made, target)
     return ModelArtifact(model.name, str(target), _plans(model, made.digest, folder))
@@ -211,8 +211,3 @@ def _plans(model: ModelConfiguration, digest: str, folder: Path) -> tuple[str, .
                 f"models.{model.name}.plans", "is a plan of another model", value=name, remedy=remedy
             )
     return tuple(texts)
-
-
-def _cache() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "isthmus" / "artifacts"

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from isthmus.errors import Overloaded
 
-__all__ = ["ByteBudget"]
+__all__ = ["MOST_KEPT_BYTES", "ByteBudget"]
+
+MOST_KEPT_BYTES = 256_000_000
+"""Of boundary tensors that wait for their answers, unless an edge is configured otherwise."""
 
 
 class ByteBudget:

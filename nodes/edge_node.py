@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from isthmus.errors import CloudUnavailable, DeadlineExceeded, Draining, InvalidPlan, IsthmusError, NotFound, Overloaded
 from isthmus.telemetry import get_logger
 from nodes.background import run_apart
-from nodes.byte_budget import ByteBudget
+from nodes.byte_budget import MOST_KEPT_BYTES, ByteBudget
 from nodes.chooser import ChoiceRequest, Chooser, Exchange, StageTimes, Transfer
 from nodes.gateway import InferRequest, InferResult, ModelDescription, ModelState
 from nodes.guarded_connection import GuardedConnection
@@ -30,7 +30,6 @@ from partitioner.profiles import DeviceProfile
 __all__ = ["ChooserObserver", "EdgeNode"]
 
 MAX_WAITING = 128
-MOST_KEPT_BYTES = 256_000_000
 LEAST_RETRY_S = 0.1
 
 

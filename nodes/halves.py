@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 
 from isthmus.errors import InvalidPlan, InvalidRequest
-from nodes.codecs.base import EncodedTensor, ImageCodec
+from nodes.codecs.base import EncodedTensor, ImageCodec, encoded_bytes
 from nodes.codecs.factory import codec, encodes_images, image_codec
 from nodes.engines.base import Engine
 from nodes.engines.slowdown import run_slowed
@@ -43,7 +43,7 @@ class EdgeOutcome:
     @property
     def wire_bytes(self) -> int:
         """Encoded bytes of all tensors."""
-        return sum(len(tensor.data) for tensor in self.encoded)
+        return encoded_bytes(self.encoded)
 
 
 @dataclass(frozen=True, slots=True)

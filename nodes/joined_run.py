@@ -16,7 +16,17 @@ from nodes.batch_times import BatchTimes
 from nodes.engines.base import Runner
 from partitioner.graph import TensorInfo
 
-__all__ = ["BatchAxis", "JoinAxes", "Member", "MemberRun", "batch_axis", "join_axes", "joined_results", "run_joined"]
+__all__ = [
+    "BatchAxis",
+    "JoinAxes",
+    "Member",
+    "MemberRun",
+    "batch_axis",
+    "but_for_batch",
+    "join_axes",
+    "joined_results",
+    "run_joined",
+]
 
 Tensors = tuple[torch.Tensor, ...]
 
@@ -67,6 +77,12 @@ def join_axes(tensors: Mapping[str, TensorInfo], inputs: Sequence[str], outputs:
     if not taken or None in taken or None in made:
         return None
     return JoinAxes(tuple(a for a in taken if a), tuple(a for a in made if a))
+
+
+def but_for_batch(dtype: str, shape: Sequence[int], axis: BatchAxis, order: Sequence[int]) -> str:
+    """A tensor as requests that run as one must share it: dtype, the other dimensions, the order in memory."""
+    sizes = ["*" if index == axis.dimension else str(size) for index, size in enumerate(shape)]
+    return f"{dtype}[{','.join(sizes)}]{tuple(order)}"
 
 
 def joined_results(run: Runner, axes: JoinAxes, members: Sequence[Member]) -> list[Tensors]:

@@ -17,7 +17,7 @@ from nodes.batching import BatchGroup
 from nodes.engines.slowdown import run_slowed
 from nodes.halves import EdgeHalf, EdgeOutcome
 from nodes.inputs import ModelInputs
-from nodes.joined_run import Member, MemberRun, run_joined
+from nodes.joined_run import BatchAxis, Member, MemberRun, but_for_batch, run_joined
 from nodes.preprocessing import ImageBatch
 from partitioner.weights import stride_order
 
@@ -44,7 +44,7 @@ def prefix_group(half: EdgeHalf, inputs: ModelInputs) -> BatchGroup:
     """What a request must share with another to run beside it."""
     axes = () if half.axes is None else half.axes.inputs
     values = zip(inputs.values.values(), axes, strict=False)
-    tensors = tuple(_but_for_batch(value, axis.dimension) for value, axis in values)
+    tensors = tuple(_named(value, axis) for value, axis in values)
     return BatchGroup(half.model_digest, half.cut, half.engine, tensors)
 
 
@@ -94,8 +94,7 @@ def _finish(half: EdgeHalf, prepared: _Prepared, ran: MemberRun) -> EdgeOutcome 
     return replace(outcome, compute_s=own_s * half.slowdown)
 
 
-def _but_for_batch(value: torch.Tensor | ImageBatch, dimension: int) -> str:
+def _named(value: torch.Tensor | ImageBatch, axis: BatchAxis) -> str:
     if isinstance(value, ImageBatch):
         return "files"
-    sizes = ["*" if index == dimension else str(size) for index, size in enumerate(value.shape)]
-    return f"{value.dtype}[{','.join(sizes)}]{stride_order(value)}"
+    return but_for_batch(str(value.dtype), value.shape, axis, stride_order(value))

@@ -20,6 +20,7 @@ from isthmus.errors import CloudUnavailable, DeadlineExceeded, InvalidInput, Ist
 from isthmus.telemetry import get_logger
 from nodes.byte_budget import ByteBudget
 from nodes.chooser import Choice, Chooser
+from nodes.codecs.base import encoded_bytes
 from nodes.gateway import InferRequest, StageTimings
 from nodes.guarded_connection import GuardedConnection
 from nodes.halves import EdgeOutcome
@@ -244,7 +245,7 @@ class RequestRun:
     async def _finish_from(self, outcome: EdgeOutcome, remote: _Remote) -> Answer:
         self._around.counts.answered += self._sendings == 1
         answer, half = remote.response.tensors, self._ready.half
-        down_bytes = sum(len(tensor.data) for tensor in answer)
+        down_bytes = encoded_bytes(answer)
         if down_bytes <= DECODED_AT_ONCE_BYTES:
             outputs = half.finish(outcome, answer)
         else:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nodes.batching import DEFAULT_LIMITS, BatchLimits
+from nodes.byte_budget import MOST_KEPT_BYTES
 from nodes.tls_files import TlsFiles
 
 __all__ = ["COMPILING_ENGINES", "CloudSettings", "EdgeSettings", "ModelArtifact", "start_timeout_s"]
@@ -84,7 +85,7 @@ class EdgeSettings:
     slowdown: float = 1.0
     tls: TlsFiles | None = None
     require_clients: bool = False
-    kept_bytes: int = 256_000_000
+    kept_bytes: int = MOST_KEPT_BYTES
     drain_s: float = 10.0
     batching: BatchLimits = DEFAULT_LIMITS
 

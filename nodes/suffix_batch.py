@@ -14,7 +14,7 @@ from nodes.batch_times import BatchTimes
 from nodes.batching import BatchGroup
 from nodes.codecs.base import EncodedTensor
 from nodes.halves import CloudHalf, CloudOutcome
-from nodes.joined_run import Member, MemberRun, run_joined
+from nodes.joined_run import Member, MemberRun, but_for_batch, run_joined
 
 __all__ = ["SuffixWork", "run_suffixes", "suffix_group"]
 
@@ -38,8 +38,11 @@ class _Decoded:
 def suffix_group(half: CloudHalf, encoded: Sequence[EncodedTensor]) -> BatchGroup:
     """What a request must share with another to run beside it. Headers are not trusted: one that lies stands alone."""
     axes = () if half.axes is None else half.axes.inputs
-    tensors = (_but_for_batch(tensor, axis.dimension) for tensor, axis in zip(encoded, axes, strict=False))
-    return BatchGroup(half.model_digest, half.cut, half.engine, tuple(tensors))
+    tensors = tuple(
+        but_for_batch(one.dtype, one.shape, axis, one.stride_order or range(len(one.shape)))
+        for one, axis in zip(encoded, axes, strict=False)
+    )
+    return BatchGroup(half.model_digest, half.cut, half.engine, tensors)
 
 
 def run_suffixes(works: Sequence[SuffixWork]) -> list[CloudOutcome | Exception]:
@@ -74,9 +77,3 @@ def _encode(work: SuffixWork, decoded: _Decoded, ran: MemberRun) -> CloudOutcome
     except Exception as error:
         return error
     return CloudOutcome(encoded, decoded.decode_s, ran.seconds, time.perf_counter() - started_s)
-
-
-def _but_for_batch(tensor: EncodedTensor, dimension: int) -> str:
-    sizes = ["*" if index == dimension else str(size) for index, size in enumerate(tensor.shape)]
-    order = tensor.stride_order or tuple(range(len(sizes)))
-    return f"{tensor.dtype}[{','.join(sizes)}]{order}"

@@ -11,7 +11,7 @@ is allocated, and every fault raises `InvalidRequest` naming the tensor.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from nodes.preprocessing import ImageBatch
 
-__all__ = ["DEFAULT_MAX_BYTES", "Codec", "Decoder", "EncodedTensor", "ImageCodec"]
+__all__ = ["DEFAULT_MAX_BYTES", "Codec", "Decoder", "EncodedTensor", "ImageCodec", "encoded_bytes"]
 
 DEFAULT_MAX_BYTES = 256 << 20
 
@@ -40,6 +40,11 @@ class EncodedTensor:
     codec: str
     parameters: Mapping[str, str]
     data: bytes
+
+
+def encoded_bytes(tensors: Iterable[EncodedTensor]) -> int:
+    """What they take on the wire together, headers left out."""
+    return sum(len(tensor.data) for tensor in tensors)
 
 
 class Decoder(Protocol):

@@ -7,6 +7,7 @@ import stat
 import time
 from pathlib import Path
 
+from isthmus.cache_folder import cache_folder
 from isthmus.errors import InvalidConfiguration
 
 __all__ = ["check_private", "compiled_folder", "private_folder", "shed_oldest"]
@@ -16,8 +17,7 @@ _IN_USE_S = 3600.0
 
 def compiled_folder() -> Path:
     """Where compiled segments lie: isthmus/compiled below $XDG_CACHE_HOME, else below ~/.cache."""
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "isthmus" / "compiled"
+    return cache_folder("compiled")
 
 
 def private_folder(folder: Path) -> Path:

@@ -18,7 +18,7 @@ from nodes.codecs.lossy_image import LossyPictureCodec
 from nodes.codecs.transform import TransformCodec
 from nodes.measure.calibration_items import CalibrationItems, CalibrationRuns, Crossed, accuracy_of
 from nodes.measure.codec_sizes import MeasuredCodec, lossy_codecs, measured_codec, takes_transform
-from nodes.measure.picture_codecs import lossy_pictures, through_pictures
+from nodes.measure.picture_codecs import as_pictures, lossy_pictures, through_pictures
 from partitioner.accuracy_rule import AccuracyTable
 from partitioner.codec_choice import CodecSize
 from partitioner.cost_model import Costing
@@ -117,7 +117,7 @@ class AccuracyBudget:
             return items.crossed(tensor.tensor, codec(tensor.codec, tensor.parameters))
         how = self._preprocessing[tensor.tensor]
         made = LossyPictureCodec(tensor.codec, how, tensor.parameters)
-        return through_pictures(items, tensor.tensor, how, made)
+        return through_pictures(tensor.tensor, as_pictures(items.values(tensor.tensor), how), made)
 
     # ---- what the solver is told -------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -56,6 +56,14 @@ class MeasuredCodec:
     sizes: npt.NDArray[np.int64]
     quality: AnswerQuality | None
     item_bytes: int
+
+    @classmethod
+    def of(
+        cls, items: CalibrationItems, tensor: str, made: Codec | PictureCodec, crossed: Crossed,
+        quality: AnswerQuality | None,
+    ) -> Self:  # fmt: skip
+        """From what became of `tensor` and of the answers."""
+        return cls(tensor, made, crossed.sizes, quality, items.values(tensor)[:1].nbytes)
 
     @property
     def key(self) -> CodecKey:
@@ -106,7 +114,8 @@ def _applies_to(made: Codec | PictureCodec) -> Literal["all", "floating", "pictu
 def measured_codec(items: CalibrationItems, tensor: str, made: Codec) -> MeasuredCodec:
     """`made` on `tensor` of every item."""
     crossed = items.crossed(tensor, made)
-    return _made(items, tensor, made, crossed, None if made.lossless else items.quality({tensor: crossed.values}))
+    quality = None if made.lossless else items.quality({tensor: crossed.values})
+    return MeasuredCodec.of(items, tensor, made, crossed, quality)
 
 
 def lossy_codecs(runs: CalibrationRuns, items: CalibrationItems, tensor: str, budget: float) -> Iterator[MeasuredCodec]:
@@ -149,7 +158,7 @@ def calibrated_transform(
         made = TransformCodec({"table": fit.table(step).to_text()})
         crossed = items.crossed(tensor, made)
         answers = items.answers({tensor: crossed.values})
-        found = _made(items, tensor, made, crossed, items.quality_of(answers))
+        found = MeasuredCodec.of(items, tensor, made, crossed, items.quality_of(answers))
         if found.loss <= budget:
             return CalibratedTransform(fit, step, found)
         step *= finer_factor(items, answers, budget)
@@ -164,9 +173,3 @@ def _fitted(model: Model, items: CalibrationItems, tensor: str) -> TransformFit:
     except InvalidInput:
         gradients = torch.zeros_like(values[:1])
     return fit_transform(values, gradients)
-
-
-def _made(
-    items: CalibrationItems, tensor: str, made: Codec, crossed: Crossed, quality: AnswerQuality | None
-) -> MeasuredCodec:
-    return MeasuredCodec(tensor, made, crossed.sizes, quality, items.values(tensor)[:1].nbytes)

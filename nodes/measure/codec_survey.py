@@ -25,6 +25,7 @@ from nodes.measure.calibration_items import CalibrationItems, CalibrationRuns, a
 from nodes.measure.codec_sizes import calibrated_transform, takes_transform
 from nodes.measure.picture_codecs import as_pictures, through_pictures
 from nodes.measure.timing import measure
+from nodes.preprocessing import Pictures
 from partitioner.plan_table import Accuracy
 from partitioner.spec import ImagePreprocessing
 
@@ -122,18 +123,24 @@ def input_survey(runs: CalibrationRuns) -> list[SurveyRow]:
     how = inputs[0].preprocessing
     if len(inputs) != 1 or how is None:
         return []
-    items = runs.at(())
-    return [_picture_row(items, inputs[0].name, how, *one) for one in PICTURES]
+    items, tensor = runs.at(()), inputs[0].name
+    batch = as_pictures(items.values(tensor), how)
+    return [_picture_row(items, tensor, batch, _picture_codec(how, *one), *one) for one in PICTURES]
 
 
-def _picture_row(items: CalibrationItems, tensor: str, how: ImagePreprocessing, name: str, quality: str) -> SurveyRow:
+def _picture_codec(how: ImagePreprocessing, name: str, quality: str) -> PictureCodec:
     made = image_codec(name, how, {"quality": quality} if quality else None)
     if not isinstance(made, PictureCodec):
         raise InvalidModel(f"codec {name}", "does not make pictures")
-    crossed = through_pictures(items, tensor, how, made)
+    return made
+
+
+def _picture_row(
+    items: CalibrationItems, tensor: str, batch: Pictures, made: PictureCodec, name: str, quality: str
+) -> SurveyRow:
+    crossed = through_pictures(tensor, batch, made)
     found = items.quality({tensor: crossed.values})
-    first = as_pictures(items.values(tensor)[:1], how)
-    encode = measure(partial(made.encode_pictures, tensor, first), budget_s=_TIMING_BUDGET_S)
-    decode = measure(partial(made.decode, made.encode_pictures(tensor, first)), budget_s=_TIMING_BUDGET_S)
+    encode = measure(partial(made.encode_pictures, tensor, batch[:1]), budget_s=_TIMING_BUDGET_S)
+    decode = measure(partial(made.decode, made.encode_pictures(tensor, batch[:1])), budget_s=_TIMING_BUDGET_S)
     label = f"{name} q{quality}" if quality else name
     return _made(items, (), (label, "picture"), (crossed.sizes, found), (encode.seconds, decode.seconds), 0)

@@ -29,21 +29,20 @@ def lossy_pictures(
 
     items: at the cut that leaves the edge nothing. Takes seconds a format: the whole model runs for each.
     """
+    batch = as_pictures(items.values(tensor), how)
     for name in LOSSY_FORMATS:
         for quality in QUALITIES:
             made = LossyPictureCodec(name, how, {"quality": quality})
-            crossed = through_pictures(items, tensor, how, made)
-            found = MeasuredCodec(
-                tensor, made, crossed.sizes, items.quality({tensor: crossed.values}), items.values(tensor)[:1].nbytes
-            )
+            crossed = through_pictures(tensor, batch, made)
+            found = MeasuredCodec.of(items, tensor, made, crossed, items.quality({tensor: crossed.values}))
             if found.loss <= budget:
                 yield found
                 break
 
 
-def through_pictures(items: CalibrationItems, tensor: str, how: ImagePreprocessing, made: PictureCodec) -> Crossed:
-    """The input `tensor` of every item as a picture of the model's size, through `made`."""
-    sent = [made.encode_pictures(tensor, one[None]) for one in as_pictures(items.values(tensor), how)]
+def through_pictures(tensor: str, batch: Pictures, made: PictureCodec) -> Crossed:
+    """The input `tensor` of every item, as pictures of the model's size, through `made`."""
+    sent = [made.encode_pictures(tensor, one[None]) for one in batch]
     return Crossed(np.array([len(one.data) for one in sent]), torch.cat([made.decode(one) for one in sent]))
 
 

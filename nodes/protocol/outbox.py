@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from isthmus.v1 import segment_pb2 as pb
-from nodes.codecs.base import EncodedTensor
+from nodes.codecs.base import EncodedTensor, encoded_bytes
 
 __all__ = ["MAX_CHUNK_BYTES", "MIN_CHUNK_BYTES", "Outbox", "Urgency", "chunk_bytes", "tensor_headers"]
 
@@ -123,7 +123,7 @@ class Outbox(Generic[Header, Frame]):
         """
         self._sequence += 1
         urgency = Urgency(math.inf if deadline_s is None else deadline_s, priority or DEFAULT_PRIORITY, self._sequence)
-        room = chunk_bytes(sum(len(tensor.data) for tensor in tensors), self.link_bps)
+        room = chunk_bytes(encoded_bytes(tensors), self.link_bps)
         chunks = _chunks(request_id, tensors, room)
         opening, rest = _parted(chunks, room)
         header.chunks.extend(opening)

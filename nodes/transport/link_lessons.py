@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from nodes.cloud_connection import LinkObserver
+from nodes.codecs.base import encoded_bytes
 from nodes.protocol.edge_stream import WireRequest
 from nodes.protocol.events import ResponseArrived
 
-__all__ = ["learn_from_spans", "learn_from_whole", "request_bytes"]
-
-
-def request_bytes(message: WireRequest | ResponseArrived) -> int:
-    """The encoded bytes of all its tensors."""
-    return sum(len(tensor.data) for tensor in message.tensors)
+__all__ = ["learn_from_spans", "learn_from_whole"]
 
 
 def learn_from_spans(observer: LinkObserver, response: ResponseArrived) -> None:
@@ -28,4 +24,4 @@ def learn_from_whole(observer: LinkObserver, request: WireRequest, response: Res
     timings = response.timings
     if timings.receive.size_bytes == 0:
         wire_s = elapsed_s - timings.queue_s - timings.compute_s
-        observer.exchange_measured(request_bytes(request), request_bytes(response), wire_s)
+        observer.exchange_measured(encoded_bytes(request.tensors), encoded_bytes(response.tensors), wire_s)

@@ -13,6 +13,7 @@ from isthmus.telemetry import get_logger
 from isthmus.v1 import segment_pb2 as pb
 from isthmus.v1 import segment_pb2_grpc
 from nodes.cloud_connection import LinkObserver, ReplicaDescription
+from nodes.codecs.base import encoded_bytes
 from nodes.fleet import Endpoint
 from nodes.protocol.edge_stream import EdgeState, EdgeStream, WireRequest
 from nodes.protocol.events import (
@@ -32,7 +33,7 @@ from nodes.queues import CloudQueue
 from nodes.tls_files import TlsFiles
 from nodes.transport.credentials import open_channel
 from nodes.transport.echo_timer import EchoTimer
-from nodes.transport.link_lessons import learn_from_spans, learn_from_whole, request_bytes
+from nodes.transport.link_lessons import learn_from_spans, learn_from_whole
 from nodes.transport.pending_answers import error_of_frame, reject, resolve
 from nodes.transport.status import error_of
 
@@ -163,7 +164,7 @@ class SegmentClient:
         self._require_open()
         future: asyncio.Future[ResponseArrived] = asyncio.get_running_loop().create_future()
         self._requests[request.request_id] = future
-        self._bytes[request.request_id] = request_bytes(request)
+        self._bytes[request.request_id] = encoded_bytes(request.tensors)
         self._stream.pace(self._observer.uplink_bps())
         self._stream.submit(request)
         self._submitted += 1
