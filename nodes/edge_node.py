@@ -166,7 +166,9 @@ class EdgeNode:
         ready = runtime.ready_plan(plan.plan_id)
         run = RequestRun(request, choice, ready, self._around, cloud_required=runtime.cloud_required)
         answer = await run.run(connection)
-        self._learn(asked, choice.entry, answer, chose_s if alone and self._waiting == 1 else None)
+        # Once the answer is on its way: a client does not wait for what the next one gains.
+        besides_s = chose_s if alone and self._waiting == 1 else None
+        asyncio.get_running_loop().call_soon(self._learn, asked, choice.entry, answer, besides_s)
         return InferResult(
             request_id=uuid.uuid4().hex,
             outputs=answer.outputs,

@@ -105,7 +105,6 @@ class RequestRun:
         self._due_s = math.inf  # when the edge shall have finished, if it must
         if request.timeout_s is not None:
             self._due_s = self._started_s + request.timeout_s - min(ANSWER_S, ANSWER_SHARE * request.timeout_s)
-        self._log = get_logger("edge").bind(plan_id=choice.entry.plan.plan_id)
 
     async def run(self, connection: GuardedConnection | None) -> Answer:
         """The answer. connection: the replica to ask first, None when the plan needs no cloud.
@@ -172,7 +171,8 @@ class RequestRun:
         except IsthmusError as error:
             reason = str(error)
         self._lost_s += time.monotonic() - sent_s
-        self._log.warning("resuming from the cut", reason=reason)
+        plan_id = self._choice.entry.plan.plan_id
+        get_logger("edge").warning("resuming from the cut", plan_id=plan_id, reason=reason)
         return None
 
     @contextlib.asynccontextmanager

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from isthmus.errors import InvalidPlan, NotFound
 from partitioner.link import Link
@@ -143,7 +145,7 @@ class PlanEntry:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: which plans take which form is worked out once, not for every request
 class PlanTable:
     """All plans of one model that are offered. Raises InvalidPlan on a plan of another model and on one given twice."""
 
@@ -162,7 +164,19 @@ class PlanTable:
 
     def for_form(self, form: InputForm) -> tuple[PlanEntry, ...]:
         """The entries that take inputs of this form."""
-        return tuple(entry for entry in self.entries if entry.plan.form == form)
+        return self._by_form[form]
+
+    def plan_ids(self, form: InputForm) -> tuple[str, ...]:
+        """The ids of the plans that take inputs of this form."""
+        return self._ids_by_form[form]
+
+    @functools.cached_property
+    def _by_form(self) -> Mapping[InputForm, tuple[PlanEntry, ...]]:
+        return {form: tuple(entry for entry in self.entries if entry.plan.form == form) for form in get_args(InputForm)}
+
+    @functools.cached_property
+    def _ids_by_form(self) -> Mapping[InputForm, tuple[str, ...]]:
+        return {form: tuple(entry.plan.plan_id for entry in entries) for form, entries in self._by_form.items()}
 
     def by_id(self, plan_id: str) -> PlanEntry:
         """The entry of that plan. Raises NotFound."""

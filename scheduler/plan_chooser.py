@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from random import Random
 
 from nodes.chooser import Choice, ChoiceRequest, Exchange, StageTimes, Transfer
 from partitioner.link import Link
+from partitioner.plan_table import Correction
 from scheduler.decision_log import DecisionLog
 from scheduler.estimators.drift import DriftEstimator
 from scheduler.estimators.link import LinkEstimate, LinkEstimator
@@ -18,6 +20,8 @@ from scheduler.policies.fixed import FixedPolicy
 from scheduler.policies.latency import LatencyPolicy
 
 __all__ = ["PlanChooser"]
+
+PlanIds = tuple[str, ...]
 
 
 class PlanChooser:
@@ -47,14 +51,17 @@ class PlanChooser:
         self._exploration = Exploration(explore_share)
         self._log = DecisionLog(log_capacity)
         self._now_s = 0.0
+        self._estimate: LinkEstimate | None = None
+        self._corrections: dict[PlanIds, Mapping[str, Correction]] = {}
+        self._asked: PlanIds = ()
 
     def choose(self, request: ChoiceRequest) -> Choice:
         """See Chooser."""
         name, policy = self._in_force(request)
         estimate = self.estimate()
         link = estimate.link
-        plan_ids = tuple(entry.plan.plan_id for entry in request.table.for_form(request.form))
-        seen = replace(request, policy=name, corrections=self._drift.corrections(plan_ids))
+        self._asked = request.table.plan_ids(request.form)
+        seen = replace(request, policy=name, corrections=self._corrected(self._asked))
         choice = policy.choose(seen, link, self._rng)
         if isinstance(policy, LatencyPolicy):
             choice = self._exploration.instead_of(choice, seen, estimate, self._rng) or choice
@@ -63,21 +70,23 @@ class PlanChooser:
 
     def observe_transfer(self, transfer: Transfer, now_s: float) -> None:
         """See Chooser."""
-        self._now_s = max(self._now_s, now_s)
+        self._observed(now_s)
         self._estimator.observe_transfer(transfer, now_s)
 
     def observe_exchange(self, exchange: Exchange, now_s: float) -> None:
         """See Chooser."""
-        self._now_s = max(self._now_s, now_s)
+        self._observed(now_s)
         self._estimator.observe_exchange(exchange, now_s)
 
     def observe_stages(self, times: StageTimes) -> None:
         """See Chooser."""
         self._drift.observe(times)
+        self._corrections.clear()
+        self._corrected(self._asked)  # now, when nobody waits, rather than for the next request
 
     def observe_rtt(self, rtt_s: float, now_s: float) -> None:
         """See Chooser."""
-        self._now_s = max(self._now_s, now_s)
+        self._observed(now_s)
         self._estimator.observe_rtt(rtt_s, now_s)
 
     def edge_queue(self) -> EdgeQueueEstimator:
@@ -94,7 +103,9 @@ class PlanChooser:
 
     def estimate(self) -> LinkEstimate:
         """The link as now believed, with its uncertainty."""
-        return self._estimator.estimate(self._now_s)
+        if self._estimate is None:
+            self._estimate = self._estimator.estimate(self._now_s)
+        return self._estimate
 
     @property
     def policy_name(self) -> str:
@@ -105,6 +116,16 @@ class PlanChooser:
     def log(self) -> DecisionLog:
         """What was decided lately."""
         return self._log
+
+    def _observed(self, now_s: float) -> None:
+        self._now_s = max(self._now_s, now_s)
+        self._estimate = None
+
+    def _corrected(self, plan_ids: PlanIds) -> Mapping[str, Correction]:
+        known = self._corrections.get(plan_ids)
+        if known is None:
+            known = self._corrections[plan_ids] = self._drift.corrections(plan_ids)
+        return known
 
     def _in_force(self, request: ChoiceRequest) -> tuple[str, Policy]:
         if request.plan_id:

@@ -38,6 +38,9 @@ def stride_order(tensor: torch.Tensor, name: str = "tensor") -> tuple[int, ...]:
     """
     if tensor.layout != torch.strided:
         raise InvalidRequest(name, "must be a dense tensor", value=str(tensor.layout), remedy="send .to_dense()")
+    plain = tuple(range(tensor.dim()))
+    if tensor.stride() == ordered_strides(tensor.shape, plain):
+        return plain  # almost every tensor: not worth asking torch
     # empty_like keeps the strides of a dense tensor and says how torch itself would make another one dense.
     strides = torch.empty_like(tensor, device="meta", memory_format=torch.preserve_format).stride()
     # A dimension of size 1 goes inside the one that shares its stride: only so do the strides come out the same.

@@ -174,7 +174,8 @@ class SegmentClient:
         try:
             response = await future
             if alone and self._submitted == number:
-                learn_from_whole(self._observer, request, response, time.monotonic() - sent_s)
+                elapsed_s = time.monotonic() - sent_s
+                asyncio.get_running_loop().call_soon(learn_from_whole, self._observer, request, response, elapsed_s)
             return response
         finally:
             self._requests.pop(request.request_id, None)
@@ -254,8 +255,10 @@ class SegmentClient:
                 if not self._welcome.done():
                     self._welcome.set_result(event)
             case ResponseArrived(request_id=request_id):
-                learn_from_spans(self._observer, event)
                 resolve(self._requests.get(request_id), event)
+                asyncio.get_running_loop().call_soon(
+                    learn_from_spans, self._observer, event
+                )  # once the answer is on its way to the client
             case RequestFailed(request_id=request_id):
                 reject(self._requests.get(request_id), error_of_frame(event))
             case PlanPrepared(wire_digest=digest, times=times):

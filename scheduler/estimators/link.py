@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 from nodes.chooser import Exchange, Transfer
@@ -18,7 +19,7 @@ _UNCERTAIN_RTT_SHARE = 0.1
 _UNCERTAIN_S = 0.001
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: the link is worked out once, and asked for several times a request
 class LinkEstimate:
     """uplink, downlink: None for a direction in which nothing of use was seen. rtt_s: None before the first echo."""
 
@@ -26,7 +27,7 @@ class LinkEstimate:
     downlink: BandwidthEstimate | None
     rtt_s: float | None
 
-    @property
+    @functools.cached_property
     def link(self) -> Link | None:
         """The believed link: a direction that was never seen is taken to be like the other. None without either."""
         uplink, downlink = self.uplink or self.downlink, self.downlink or self.uplink
