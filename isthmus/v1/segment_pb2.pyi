@@ -31,6 +31,7 @@ class EdgeFrame(_message.Message):
     CANCEL_FIELD_NUMBER: _builtins.int
     ECHO_FIELD_NUMBER: _builtins.int
     GOODBYE_FIELD_NUMBER: _builtins.int
+    ACK_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def hello(self) -> Global___Hello: ...
     @_builtins.property
@@ -45,6 +46,10 @@ class EdgeFrame(_message.Message):
     def echo(self) -> Global___Echo: ...
     @_builtins.property
     def goodbye(self) -> Global___Goodbye: ...
+    @_builtins.property
+    def ack(self) -> Global___Ack:
+        """since 2.2"""
+
     def __init__(
         self,
         *,
@@ -55,12 +60,13 @@ class EdgeFrame(_message.Message):
         cancel: Global___Cancel | None = ...,
         echo: Global___Echo | None = ...,
         goodbye: Global___Goodbye | None = ...,
+        ack: Global___Ack | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cancel", b"cancel", "chunk", b"chunk", "echo", b"echo", "goodbye", b"goodbye", "hello", b"hello", "kind", b"kind", "offer", b"offer", "request", b"request"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "cancel", b"cancel", "chunk", b"chunk", "echo", b"echo", "goodbye", b"goodbye", "hello", b"hello", "kind", b"kind", "offer", b"offer", "request", b"request"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel", b"cancel", "chunk", b"chunk", "echo", b"echo", "goodbye", b"goodbye", "hello", b"hello", "kind", b"kind", "offer", b"offer", "request", b"request"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "cancel", b"cancel", "chunk", b"chunk", "echo", b"echo", "goodbye", b"goodbye", "hello", b"hello", "kind", b"kind", "offer", b"offer", "request", b"request"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["hello", "offer", "request", "chunk", "cancel", "echo", "goodbye"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["hello", "offer", "request", "chunk", "cancel", "echo", "goodbye", "ack"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -79,6 +85,7 @@ class CloudFrame(_message.Message):
     ECHO_FIELD_NUMBER: _builtins.int
     DRAINING_FIELD_NUMBER: _builtins.int
     REFUSED_FIELD_NUMBER: _builtins.int
+    ACK_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def welcome(self) -> Global___Welcome: ...
     @_builtins.property
@@ -97,6 +104,10 @@ class CloudFrame(_message.Message):
     def draining(self) -> Global___Draining: ...
     @_builtins.property
     def refused(self) -> Global___PlanRefused: ...
+    @_builtins.property
+    def ack(self) -> Global___Ack:
+        """since 2.2"""
+
     def __init__(
         self,
         *,
@@ -109,12 +120,13 @@ class CloudFrame(_message.Message):
         echo: Global___Echo | None = ...,
         draining: Global___Draining | None = ...,
         refused: Global___PlanRefused | None = ...,
+        ack: Global___Ack | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "draining", b"draining", "echo", b"echo", "error", b"error", "kind", b"kind", "load", b"load", "ready", b"ready", "refused", b"refused", "response", b"response", "welcome", b"welcome"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "chunk", b"chunk", "draining", b"draining", "echo", b"echo", "error", b"error", "kind", b"kind", "load", b"load", "ready", b"ready", "refused", b"refused", "response", b"response", "welcome", b"welcome"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "draining", b"draining", "echo", b"echo", "error", b"error", "kind", b"kind", "load", b"load", "ready", b"ready", "refused", b"refused", "response", b"response", "welcome", b"welcome"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "chunk", b"chunk", "draining", b"draining", "echo", b"echo", "error", b"error", "kind", b"kind", "load", b"load", "ready", b"ready", "refused", b"refused", "response", b"response", "welcome", b"welcome"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["welcome", "ready", "response", "chunk", "error", "load", "echo", "draining", "refused"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["welcome", "ready", "response", "chunk", "error", "load", "echo", "draining", "refused", "ack"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -635,6 +647,29 @@ class Echo(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Echo: _TypeAlias = Echo  # noqa: Y015
+
+@_typing.final
+class Ack(_message.Message):
+    """Since 2.2, only to a peer that speaks it: tensor bytes that arrived on this stream, those of refused and cancelled
+    messages included. Sent when 16 kB or more have come since the last one.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECEIVED_BYTES_FIELD_NUMBER: _builtins.int
+    received_bytes: _builtins.int
+    def __init__(
+        self,
+        *,
+        received_bytes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["received_bytes", b"received_bytes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Ack: _TypeAlias = Ack  # noqa: Y015
 
 @_typing.final
 class LoadReport(_message.Message):

@@ -48,10 +48,12 @@ class Assembly:
         """Whether every announced byte is here."""
         return self._missing == 0
 
-    def add(self, chunk: pb.Chunk, now_s: float) -> None:
-        """Take one chunk. Raises InvalidRequest where it does not continue its tensor."""
+    def add(self, chunk: pb.Chunk, data: bytes, now_s: float) -> None:
+        """Take one chunk. Raises InvalidRequest where it does not continue its tensor.
+
+        data: the chunk's, handed in because each access copies it.
+        """
         index = chunk.tensor_index
-        data = chunk.data  # each access copies: read once
         if index >= len(self._headers):
             raise InvalidRequest("tensor_index", f"below {len(self._headers)} here", value=index)
         if chunk.offset != self._received[index]:

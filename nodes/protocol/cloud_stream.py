@@ -35,8 +35,9 @@ from nodes.protocol.events import (
 )
 from nodes.protocol.limits import DEFAULT_LIMITS, StreamLimits
 from nodes.protocol.outbox import Outbox, tensor_headers
+from nodes.protocol.receipts import Receipts
 from nodes.protocol.transit import TransitClock
-from nodes.protocol.version import PROTOCOL_MAJOR, PROTOCOL_MINOR, check_version
+from nodes.protocol.version import ACK_MINOR, PROTOCOL_MAJOR, PROTOCOL_MINOR, check_version
 
 __all__ = ["CloudState", "CloudStream", "Rejection"]
 
@@ -84,6 +85,7 @@ class CloudStream:
         self.state = CloudState.WAITING
         self._limits = limits
         self._outbox = _new_outbox()
+        self._receipts = Receipts()
         self._incoming: dict[int, _Incoming] = {}
         self._accepted: set[int] = set()
         self._transit = TransitClock(0.0)  # set right by the hello
@@ -155,9 +157,15 @@ class CloudStream:
         self.state = CloudState.CLOSED
         return lost
 
-    def next_frame(self) -> pb.CloudFrame | None:
+    def next_frame(self, now_s: float) -> pb.CloudFrame | None:
         """The next frame to put on the wire, None when there is nothing to send now."""
-        return self._outbox.next_frame()
+        ack = self._receipts.due()
+        if ack is not None:  # behind a welcome that waits
+            self._outbox.put_control(pb.CloudFrame(ack=ack))
+        return self._outbox.next_frame(now_s)
+
+    def _speak(self, minor: int) -> None:
+        self._receipts.wanted = self._outbox.window.capped = minor >= ACK_MINOR
 
     def _send(self, frame: pb.CloudFrame) -> None:
         if self.state is not CloudState.CLOSED:
@@ -190,6 +198,7 @@ class CloudStream:
         check_version(frame.hello.protocol_major, frame.hello.protocol_minor)
         self.state = CloudState.OPEN
         self._transit = TransitClock(now_s)
+        self._speak(frame.hello.protocol_minor)
         self._send(pb.CloudFrame(welcome=self._welcome))
         return [EdgeConnected(frame.hello.edge_id)]
 
@@ -207,6 +216,7 @@ class CloudStream:
 
     def _on_request(self, frame: pb.EdgeFrame, now_s: float) -> list[CloudEvent]:
         header = frame.request
+        chunks = [(chunk, self._receipts.take(chunk)) for chunk in header.chunks]
         request_id = header.request_id
         if request_id in self._incoming or request_id in self._accepted:
             raise RemoteProtocolError(f"request id {request_id} is in use already")
@@ -217,8 +227,8 @@ class CloudStream:
             return self._refuse(request_id, Rejection("RESOURCE_EXHAUSTED", "OVERLOADED", limit))
         try:
             assembly = Assembly(header.tensors, self._limits)
-            for chunk in header.chunks:
-                assembly.add(chunk, now_s)
+            for chunk, data in chunks:
+                assembly.add(chunk, data, now_s)
         except InvalidInput as error:
             return self._refuse(request_id, Rejection("INVALID_ARGUMENT", "BAD_TENSOR", str(error)))
         header.ClearField("chunks")  # the assembly has the bytes
@@ -232,12 +242,12 @@ class CloudStream:
         return now_s + header.time_remaining_us * 1e-6 - delay_s
 
     def _on_chunk(self, frame: pb.EdgeFrame, now_s: float) -> list[CloudEvent]:
-        request_id = frame.chunk.request_id
+        request_id, data = frame.chunk.request_id, self._receipts.take(frame.chunk)
         incoming = self._incoming.get(request_id)
         if incoming is None:
             return []  # the rest of a request that was rejected or cancelled
         try:
-            incoming.assembly.add(frame.chunk, now_s)
+            incoming.assembly.add(frame.chunk, data, now_s)
         except InvalidInput as error:
             del self._incoming[request_id]
             return self._refuse(request_id, Rejection("INVALID_ARGUMENT", "BAD_TENSOR", str(error)))
@@ -283,6 +293,10 @@ class CloudStream:
         self._send(pb.CloudFrame(echo=pb.Echo(token=frame.echo.token)))
         return []
 
+    def _on_ack(self, frame: pb.EdgeFrame, now_s: float) -> list[CloudEvent]:
+        self._outbox.window.acknowledged(frame.ack.received_bytes, now_s)
+        return []
+
     def _on_goodbye(self, frame: pb.EdgeFrame, now_s: float) -> list[CloudEvent]:
         return [EdgeLeft()]
 
@@ -293,5 +307,6 @@ class CloudStream:
         "chunk": _on_chunk,
         "cancel": _on_cancel,
         "echo": _on_echo,
+        "ack": _on_ack,
         "goodbye": _on_goodbye,
     }

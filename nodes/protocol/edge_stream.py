@@ -38,7 +38,8 @@ from nodes.protocol.events import (
 from nodes.protocol.given_up import GivenUp
 from nodes.protocol.limits import DEFAULT_LIMITS, StreamLimits
 from nodes.protocol.outbox import Outbox, tensor_headers
-from nodes.protocol.version import PROTOCOL_MAJOR, PROTOCOL_MINOR, check_version
+from nodes.protocol.receipts import Receipts
+from nodes.protocol.version import ACK_MINOR, PROTOCOL_MAJOR, PROTOCOL_MINOR, check_version
 
 __all__ = ["EdgeState", "EdgeStream", "WireRequest"]
 
@@ -110,6 +111,7 @@ class EdgeStream:
         self._given_up = GivenUp()
         self._limits = limits
         self._outbox = _new_outbox()
+        self._receipts = Receipts()
         self._in_flight: set[int] = set()
         self._responses: dict[int, _Response] = {}
         hello = pb.Hello(protocol_major=PROTOCOL_MAJOR, protocol_minor=PROTOCOL_MINOR, edge_id=edge_id)
@@ -148,9 +150,12 @@ class EdgeStream:
         self._in_flight.add(request.request_id)
         self._outbox.put_message(request.request_id, header, request.tensors, request.deadline_s, request.priority)
 
-    def pace(self, uplink_bps: float | None) -> None:
-        """What the way up is believed to carry: the requests submitted from now on are chunked for it."""
-        self._outbox.link_bps = uplink_bps
+    def pace(self, uplink_bps: float | None, rtt_s: float = 0.0) -> None:
+        """What the way up is believed to carry, and its round trip (0.0: unknown), from what other streams saw, too.
+
+        It counts until this stream's own acknowledgements tell; without them, always.
+        """
+        self._outbox.window.expect(uplink_bps, rtt_s)
 
     def cancel(self, request_id: int) -> None:
         """Take a request back: nothing more of it is sent, and a late answer is dropped. Unknown ids are ignored."""
@@ -184,9 +189,12 @@ class EdgeStream:
         self.state = EdgeState.CLOSED
         return lost
 
-    def next_frame(self) -> pb.EdgeFrame | None:
+    def next_frame(self, now_s: float) -> pb.EdgeFrame | None:
         """The next frame to put on the wire, None when there is nothing to send now."""
-        return self._outbox.next_frame()
+        ack = self._receipts.due()
+        if ack is not None:  # behind a welcome that waits
+            self._outbox.put_control(pb.EdgeFrame(ack=ack))
+        return self._outbox.next_frame(now_s)
 
     def _sent_after_us(self, request: WireRequest) -> int:
         """When its remaining time was read; of no interest where there is no deadline."""
@@ -211,6 +219,7 @@ class EdgeStream:
         welcome = frame.welcome
         check_version(welcome.protocol_major, welcome.protocol_minor)
         self.state = EdgeState.OPEN
+        self._receipts.wanted = self._outbox.window.capped = welcome.protocol_minor >= ACK_MINOR
         return [Connected(welcome.replica_id, {model.name: model.digest for model in welcome.models})]
 
     def _on_ready(self, frame: pb.CloudFrame, now_s: float) -> list[EdgeEvent]:
@@ -223,25 +232,26 @@ class EdgeStream:
 
     def _on_response(self, frame: pb.CloudFrame, now_s: float) -> list[EdgeEvent]:
         header = frame.response
+        chunks = [(chunk, self._receipts.take(chunk)) for chunk in header.chunks]
         if header.request_id not in self._in_flight:
             self.late_answers += self._given_up.forget(header.request_id)
             return []
         try:
             assembly = Assembly(header.tensors, self._limits)
-            for chunk in header.chunks:
-                assembly.add(chunk, now_s)
+            for chunk, data in chunks:
+                assembly.add(chunk, data, now_s)
         except InvalidInput as error:
             raise RemoteProtocolError(str(error)) from error
         self._responses[header.request_id] = _Response(assembly, _timings(header.timings))
         return self._finish(header.request_id)
 
     def _on_chunk(self, frame: pb.CloudFrame, now_s: float) -> list[EdgeEvent]:
-        request_id = frame.chunk.request_id
+        request_id, data = frame.chunk.request_id, self._receipts.take(frame.chunk)
         response = self._responses.get(request_id)
         if response is None:
             return []
         try:
-            response.assembly.add(frame.chunk, now_s)
+            response.assembly.add(frame.chunk, data, now_s)
         except InvalidInput as error:
             raise RemoteProtocolError(str(error)) from error
         return self._finish(request_id)
@@ -270,6 +280,10 @@ class EdgeStream:
     def _on_echo(self, frame: pb.CloudFrame, now_s: float) -> list[EdgeEvent]:
         return [EchoReturned(frame.echo.token)]
 
+    def _on_ack(self, frame: pb.CloudFrame, now_s: float) -> list[EdgeEvent]:
+        self._outbox.window.acknowledged(frame.ack.received_bytes, now_s)
+        return []
+
     def _on_draining(self, frame: pb.CloudFrame, now_s: float) -> list[EdgeEvent]:
         self.state = EdgeState.DRAINING
         return [PeerDraining()]
@@ -287,5 +301,6 @@ class EdgeStream:
         "error": _on_error,
         "load": _on_load,
         "echo": _on_echo,
+        "ack": _on_ack,
         "draining": _on_draining,
     }

@@ -165,7 +165,7 @@ class SegmentClient:
         future: asyncio.Future[ResponseArrived] = asyncio.get_running_loop().create_future()
         self._requests[request.request_id] = future
         self._bytes[request.request_id] = encoded_bytes(request.tensors)
-        self._stream.pace(self._observer.uplink_bps())
+        self._stream.pace(self._observer.uplink_bps(), 2 * self._echoes.one_way_s)
         self._stream.submit(request)
         self._submitted += 1
         number, alone, sent_s = self._submitted, len(self._requests) == 1, time.monotonic()
@@ -216,7 +216,7 @@ class SegmentClient:
     async def _write(self, call: _Call) -> None:
         with contextlib.suppress(grpc.RpcError, asyncio.InvalidStateError):
             while True:
-                frame = self._stream.next_frame()
+                frame = self._stream.next_frame(time.monotonic())
                 if frame is not None:
                     await call.write(frame)
                     continue
@@ -230,6 +230,7 @@ class SegmentClient:
                 self._heard_s = time.monotonic()
                 for event in self._stream.receive(frame, self._heard_s):
                     self._handle(event)
+                self._wake.set()  # there may be something to acknowledge, or room for more
         except grpc.RpcError as failure:
             error = error_of(failure, self._target)
         except RemoteProtocolError as failure:

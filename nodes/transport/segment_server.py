@@ -134,7 +134,7 @@ class _Session:
         background = [asyncio.create_task(self._read(incoming)), asyncio.create_task(self._report_load())]
         try:
             while not (self._ended and not self._tasks):
-                frame = self._stream.next_frame()
+                frame = self._stream.next_frame(time.monotonic())
                 if frame is not None:
                     yield frame
                     continue
@@ -142,7 +142,7 @@ class _Session:
                     raise self._failure
                 self._wake.clear()
                 await self._wake.wait()
-            while (frame := self._stream.next_frame()) is not None:
+            while (frame := self._stream.next_frame(time.monotonic())) is not None:
                 yield frame
             if self._failure is not None:
                 raise self._failure

@@ -28,8 +28,8 @@ def test_what_passes_at_once_on_a_fast_link_is_one_frame(believed_bps: float | N
     stream.submit(
         WireRequest(1, "digest", 1, (EncodedTensor("x", "uint8", (112_000,), (), "raw", {}, bytes(112_000)),))
     )
-    assert stream.next_frame() is not None  # hello
+    assert stream.next_frame(0.0) is not None  # hello
     sent = 0
-    while stream.next_frame() is not None:
+    while stream.next_frame(0.0) is not None:
         sent += 1
     assert sent == frames

@@ -58,12 +58,12 @@ def test_another_major_version_is_refused_by_both(major: int) -> None:
 def test_a_late_answer_is_discarded_and_counted_once(arrived: int) -> None:
     pair = Pair()
     pair.settle()
-    pair.edge.submit(request(1, size=300_000))
+    pair.edge.submit(request(1, size=200_000))
     while pair.step_up():
         pass
     (asked,) = (event for event in pair.cloud_heard if isinstance(event, RequestArrived))
     pair.cloud.respond(asked, asked.tensors, TIMINGS)
-    frames = list(iter(pair.cloud.next_frame, None))  # on their way when the edge gives up
+    frames = list(iter(lambda: pair.cloud.next_frame(0.0), None))  # on their way when the edge gives up
     for frame in frames[:arrived]:
         pair.edge.receive(frame, 0.0)
     pair.edge.cancel(1)

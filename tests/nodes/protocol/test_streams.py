@@ -51,7 +51,7 @@ class Pair:
         self.cloud_heard: list[CloudEvent] = []
 
     def step_up(self) -> bool:
-        frame = self.edge.next_frame()
+        frame = self.edge.next_frame(2.0)
         if frame is None:
             return False
         copy = pb.EdgeFrame.FromString(frame.SerializeToString())
@@ -59,7 +59,7 @@ class Pair:
         return True
 
     def step_down(self) -> bool:
-        frame = self.cloud.next_frame()
+        frame = self.cloud.next_frame(1.0)
         if frame is None:
             return False
         copy = pb.CloudFrame.FromString(frame.SerializeToString())
