@@ -48,7 +48,7 @@ class Flight:
         self._frames: deque[_Sent] = deque()
         self._acknowledged_s = 0.0
         self._first_sent_s = 0.0
-        self._limited_until_bytes = 0
+        self._limited_until_bytes = -1
 
     @property
     def in_flight_bytes(self) -> int:
@@ -60,7 +60,7 @@ class Flight:
         if not self._frames:  # after a pause the clocks start anew, or the pause would count as slowness
             self._acknowledged_s = self._first_sent_s = now_s
         self.sent_bytes += size_bytes
-        limited = self.acknowledged_bytes < self._limited_until_bytes
+        limited = self.acknowledged_bytes <= self._limited_until_bytes
         self._frames.append(
             _Sent(
                 self.sent_bytes, now_s, self.acknowledged_bytes, self._acknowledged_s, self._first_sent_s, limited
@@ -68,8 +68,8 @@ class Flight:
         )  # fmt: skip
 
     def ran_dry(self) -> None:
-        """There is nothing to send although more could be: until all of this is acknowledged, rates may be too low."""
-        self._limited_until_bytes = max(self.sent_bytes, 1)
+        """There is nothing to send although more could be: until more than this is acknowledged, rates may be low."""
+        self._limited_until_bytes = self.sent_bytes
 
     def acknowledged(self, total_bytes: int, now_s: float) -> Delivery | None:
         """The peer has so many bytes in all. None where that completes no frame. Raises RemoteProtocolError."""

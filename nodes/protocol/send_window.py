@@ -28,8 +28,9 @@ class SendWindow:
 
     @property
     def largest_frame_bytes(self) -> int:
-        """Half a window: with a larger frame under way nothing else would be."""
-        return self._path.window_bytes // 2 if self.capped else 1 << 62
+        """Half a window, or nothing else would be under way; at first less, to see the round trip of a small frame."""
+        parts = 2 if self._path.bps else 8
+        return self._path.window_bytes // parts if self.capped else 1 << 62
 
     def expect(self, bps: float | None, rtt_s: float) -> None:
         """What others believe of the direction. rtt_s: 0.0 for unknown."""

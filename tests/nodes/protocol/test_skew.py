@@ -80,3 +80,30 @@ def test_a_request_that_never_left_has_no_late_answer() -> None:
     pair.settle()
     pair.answer_all()
     assert pair.edge.late_answers == 0
+
+
+@pytest.mark.parametrize(("minor", "acknowledged"), [(0, False), (1, False), (2, True), (99, True)])
+def test_what_arrives_is_acknowledged_to_those_who_understand_it(minor: int, acknowledged: bool) -> None:
+    cloud = CloudStream("replica", {})
+    cloud.receive(pb.EdgeFrame(hello=pb.Hello(protocol_major=PROTOCOL_MAJOR, protocol_minor=minor)), 0.0)
+    cloud.receive(pb.EdgeFrame(chunk=pb.Chunk(request_id=7, data=bytes(20_000))), 0.0)  # of a request long refused
+    frames = list(iter(lambda: cloud.next_frame(0.0), None))
+    assert [frame.ack.received_bytes for frame in frames if frame.HasField("ack")] == [20_000] * acknowledged
+
+
+@pytest.mark.parametrize(("minor", "all_sent"), [(1, True), (2, False)])
+def test_a_replica_that_does_not_acknowledge_is_sent_all_at_once(minor: int, all_sent: bool) -> None:
+    edge = EdgeStream("edge")
+    welcome = pb.Welcome(protocol_major=PROTOCOL_MAJOR, protocol_minor=minor)
+    edge.receive(pb.CloudFrame(welcome=welcome), 0.0)
+    edge.submit(request(1, size=2_000_000))
+    frames = list(iter(lambda: edge.next_frame(0.0), None))
+    sent = sum(len(chunk.data) for frame in frames for chunk in (*frame.request.chunks, frame.chunk))
+    assert (sent == 2_000_000) is all_sent
+
+
+def test_bytes_acknowledged_that_were_never_sent_break_the_protocol() -> None:
+    pair = Pair()
+    pair.settle()
+    with pytest.raises(RemoteProtocolError, match="acknowledged"):
+        pair.edge.receive(pb.CloudFrame(ack=pb.Ack(received_bytes=1)), 0.0)

@@ -115,6 +115,26 @@ def test_an_urgent_request_passes_a_large_one(pair: Pair) -> None:
     assert [e.request_id for e in pair.cloud_heard if isinstance(e, RequestArrived)] == [2, 1]
 
 
+def test_of_requests_without_deadlines_the_small_one_passes_the_large_one(pair: Pair) -> None:
+    pair.edge.submit(request(1, size=4_000_000))
+    pair.step_up()
+    pair.edge.submit(request(2, size=10))
+    pair.settle()
+    assert [e.request_id for e in pair.cloud_heard if isinstance(e, RequestArrived)] == [2, 1]
+
+
+def test_of_a_large_request_little_is_under_way_at_once(pair: Pair) -> None:
+    pair.edge.submit(request(1, size=4_000_000))
+    frames = []
+    while (frame := pair.edge.next_frame(2.0)) is not None:
+        frames.append(frame)
+    assert sum(len(c.data) for f in frames for c in (*f.request.chunks, f.chunk)) <= 256 << 10
+    for frame in frames:
+        pair.cloud_heard += pair.cloud.receive(frame, 1.0)
+    pair.settle()
+    assert [e.request_id for e in pair.cloud_heard if isinstance(e, RequestArrived)] == [1]
+
+
 def test_a_plan_is_offered_and_answered(pair: Pair) -> None:
     codec = WireCodec("x", "int8", {"bits": "8"})
     plan = PlanDefinition("w", "m", ("a", "b"), (codec,), ())
