@@ -1,9 +1,9 @@
 """How long do 1 kB requests take while 100 MB cross the same stream, on a link of 20 Mbit/s and 40 ms round trip?
 
 The stream alone: an edge's client, and a replica in a process of its own that answers at once with 100 bytes; the link
-is emulated. A small request leaves every 50 to 150 ms, with a deadline of 10 s; the large ones have 10 minutes. The value
-is the 99th percentile beside the flow less the one alone, in ms; the floor is the same of two runs alone. The goal is
-the time of 64 kB on that link and 5 ms. Beside it: the flow downwards, and both on loopback.
+is emulated. A small request leaves every 50 to 150 ms, with a deadline of 10 s; the large ones have 10 minutes. The
+value is the 99th percentile beside the flow less the one alone, in ms; the floor is the same of two runs alone. The
+goal is the time of 64 kB on that link and 5 ms. Beside it: the flow downwards, and both on loopback.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from simulations.link_emulator import LinkShape
 LINK = LinkShape(20e6, 20e6, 0.04)
 SMALL_BYTES, ANSWER_BYTES, LARGE_BYTES = 1_000, 100, 100_000_000
 GOAL_MS = 64_000 * 8 / LINK.uplink_bps * 1e3 + 5.0
-ALONE, RESAMPLES = 150, 2000
+WARM_UP, ALONE, RESAMPLES = 30, 100, 2000
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ async def small_ones(site: StreamSite, random: Random, until: asyncio.Event, mos
     return took_ms
 
 
-async def alone(site: StreamSite, random: Random) -> Beside:
-    return Beside(await small_ones(site, random, asyncio.Event(), ALONE))
+async def alone(site: StreamSite, random: Random, count: int) -> Beside:
+    return Beside(await small_ones(site, random, asyncio.Event(), count))
 
 
 async def beside_a_flow(site: StreamSite, random: Random, up_bytes: int, down_bytes: int, seconds: float) -> Beside:
@@ -84,22 +84,23 @@ def words(seen: Beside) -> str:
     return f"{told}, the flow filled {seen.carried:.0%} of 20 Mbit/s" if seen.carried else told
 
 
-async def on(shape: LinkShape | None, random: Random, seconds: float, *, down: bool) -> dict[str, Beside]:
-    """Alone, beside a flow up, alone again, and beside a flow down where asked."""
+async def on(shape: LinkShape | None, random: Random, seconds: float, *, quick: bool) -> dict[str, Beside]:
+    """Alone, beside a flow up, and alone again; more often, and beside a flow down, unless `quick`."""
+    count = ALONE if quick else 3 * ALONE
     async with stream_site(shape) as site:
-        await alone(site, random)
-        seen = {"alone": await alone(site, random)}
+        await alone(site, random, WARM_UP)
+        seen = {"alone": await alone(site, random, count)}
         seen["beside 100 MB up"] = await beside_a_flow(site, random, LARGE_BYTES, ANSWER_BYTES, seconds)
-        seen["alone again"] = await alone(site, random)
-        if down:
+        seen["alone again"] = await alone(site, random, count)
+        if not quick:
             seen["beside 100 MB down"] = await beside_a_flow(site, random, SMALL_BYTES, LARGE_BYTES, seconds)
     return seen
 
 
 async def measure(seed: int, *, quick: bool) -> tuple[dict[str, Beside], dict[str, Beside]]:
     random = Random(seed)
-    linked = await on(LINK, random, 1.0 if quick else 50.0, down=not quick)
-    return linked, await on(None, random, 10.0, down=not quick)
+    linked = await on(LINK, random, 1.0, quick=quick)
+    return linked, await on(None, random, 5.0 if quick else 20.0, quick=quick)
 
 
 def main() -> None:

@@ -76,9 +76,7 @@ class StreamSite:
         """Seconds from sending `up_bytes` to the last of `down_bytes` that come back."""
         tensors, began_s = (_tensor(up_bytes),), time.monotonic()
         deadline_s = None if deadline_in_s is None else began_s + deadline_in_s
-        await self._client.run(
-            WireRequest(next(self._ids), str(down_bytes), 1, tensors, deadline_in_s, deadline_s)
-        )
+        await self._client.run(WireRequest(next(self._ids), str(down_bytes), 1, tensors, deadline_in_s, deadline_s))
         return time.monotonic() - began_s
 
 
@@ -99,9 +97,7 @@ async def stream_site(shape: LinkShape | None) -> AsyncIterator[StreamSite]:
             host, port = await asyncio.to_thread(link.relay, "127.0.0.1", 0, *parse_address(target))
             target = f"{host}:{port}"
         chooser = PlanChooser()
-        client = await SegmentClient.connect(
-            Endpoint(target), "edge", ChooserObserver(chooser), chooser.cloud_queue()
-        )
+        client = await SegmentClient.connect(Endpoint(target), "edge", ChooserObserver(chooser), chooser.cloud_queue())
         try:
             yield StreamSite(client)
         finally:

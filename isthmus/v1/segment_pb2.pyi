@@ -390,6 +390,8 @@ class RequestHeader(_message.Message):
     TRACE_FIELD_NUMBER: _builtins.int
     CHUNKS_FIELD_NUMBER: _builtins.int
     SENT_AFTER_US_FIELD_NUMBER: _builtins.int
+    DOWNLINK_BPS_FIELD_NUMBER: _builtins.int
+    RTT_US_FIELD_NUMBER: _builtins.int
     request_id: _builtins.int
     wire_digest: _builtins.str
     batch: _builtins.int
@@ -399,6 +401,10 @@ class RequestHeader(_message.Message):
     """1 first; 0: default"""
     sent_after_us: _builtins.int
     """since 2.1: from the edge's hello to this header, on its clock; 0: not said"""
+    downlink_bps: _builtins.int
+    """since 2.2: what the edge believes that the way down carries; 0: not said"""
+    rtt_us: _builtins.int
+    """since 2.2: and its round trip; 0: not said"""
     @_builtins.property
     def tensors(self) -> _containers.RepeatedCompositeFieldContainer[Global___TensorHeader]: ...
     @_builtins.property
@@ -419,10 +425,12 @@ class RequestHeader(_message.Message):
         trace: Global___TraceContext | None = ...,
         chunks: _abc.Iterable[Global___Chunk] | None = ...,
         sent_after_us: _builtins.int = ...,
+        downlink_bps: _builtins.int = ...,
+        rtt_us: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["trace", b"trace"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "chunks", b"chunks", "priority", b"priority", "request_id", b"request_id", "sent_after_us", b"sent_after_us", "tensors", b"tensors", "time_remaining_us", b"time_remaining_us", "trace", b"trace", "wire_digest", b"wire_digest"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "chunks", b"chunks", "downlink_bps", b"downlink_bps", "priority", b"priority", "request_id", b"request_id", "rtt_us", b"rtt_us", "sent_after_us", b"sent_after_us", "tensors", b"tensors", "time_remaining_us", b"time_remaining_us", "trace", b"trace", "wire_digest", b"wire_digest"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -583,7 +591,7 @@ class RequestError(_message.Message):
     code: _builtins.str
     """the name of a gRPC status"""
     reason: _builtins.str
-    """a stable word: UNKNOWN_PLAN, EXPIRED, DRAINING, BAD_TENSOR, COMPUTE, OVERLOADED"""
+    """a stable word: UNKNOWN_PLAN, EXPIRED, DRAINING, BAD_TENSOR, COMPUTE, OVERLOADED, TOO_LARGE"""
     message: _builtins.str
     def __init__(
         self,

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from isthmus.errors import InvalidInput, LocalProtocolError, RemoteProtocolError
+from isthmus.errors import InvalidInput, LocalProtocolError, RemoteProtocolError, TooLarge
 from isthmus.v1 import segment_pb2 as pb
 from nodes.codecs.base import EncodedTensor
 from nodes.protocol.assembly import Assembly
@@ -67,6 +67,12 @@ class _Incoming:
     header: pb.RequestHeader
     assembly: Assembly
     deadline_s: float | None
+
+
+def _rejection(error: InvalidInput) -> Rejection:
+    if isinstance(error, TooLarge):
+        return Rejection("RESOURCE_EXHAUSTED", "TOO_LARGE", str(error))
+    return Rejection("INVALID_ARGUMENT", "BAD_TENSOR", str(error))
 
 
 def _codecs(codecs: Sequence[pb.TensorCodec]) -> tuple[WireCodec, ...]:
@@ -230,8 +236,10 @@ class CloudStream:
             for chunk, data in chunks:
                 assembly.add(chunk, data, now_s)
         except InvalidInput as error:
-            return self._refuse(request_id, Rejection("INVALID_ARGUMENT", "BAD_TENSOR", str(error)))
+            return self._refuse(request_id, _rejection(error))
         header.ClearField("chunks")  # the assembly has the bytes
+        if header.downlink_bps > 0:
+            self._outbox.window.expect(float(header.downlink_bps), header.rtt_us * 1e-6)
         self._incoming[request_id] = _Incoming(header, assembly, self._deadline_s(header, now_s))
         return self._finish(request_id, now_s)
 
@@ -250,7 +258,7 @@ class CloudStream:
             incoming.assembly.add(frame.chunk, data, now_s)
         except InvalidInput as error:
             del self._incoming[request_id]
-            return self._refuse(request_id, Rejection("INVALID_ARGUMENT", "BAD_TENSOR", str(error)))
+            return self._refuse(request_id, _rejection(error))
         return self._finish(request_id, now_s)
 
     def _finish(self, request_id: int, now_s: float) -> list[CloudEvent]:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from isthmus.errors import InvalidInput, LocalProtocolError, RemoteProtocolError
+from isthmus.errors import InvalidInput, LocalProtocolError, RemoteProtocolError, TooLarge
 from isthmus.v1 import segment_pb2 as pb
 from nodes.codecs.base import EncodedTensor
 from nodes.protocol.assembly import Assembly, ReceiveSpan
@@ -112,6 +112,7 @@ class EdgeStream:
         self._limits = limits
         self._outbox = _new_outbox()
         self._receipts = Receipts()
+        self._downlink_bps, self._rtt_us = 0, 0
         self._in_flight: set[int] = set()
         self._responses: dict[int, _Response] = {}
         hello = pb.Hello(protocol_major=PROTOCOL_MAJOR, protocol_minor=PROTOCOL_MINOR, edge_id=edge_id)
@@ -146,16 +147,20 @@ class EdgeStream:
             tensors=tensor_headers(request.tensors),
             trace=pb.TraceContext(traceparent=request.traceparent),
             sent_after_us=self._sent_after_us(request),
+            downlink_bps=self._downlink_bps,
+            rtt_us=self._rtt_us,
         )
         self._in_flight.add(request.request_id)
         self._outbox.put_message(request.request_id, header, request.tensors, request.deadline_s, request.priority)
 
-    def pace(self, uplink_bps: float | None, rtt_s: float = 0.0) -> None:
-        """What the way up is believed to carry, and its round trip (0.0: unknown), from what other streams saw, too.
+    def pace(self, uplink_bps: float | None, downlink_bps: float | None = None, rtt_s: float = 0.0) -> None:
+        """What the link is believed to carry, and its round trip (0.0: unknown), from what other streams saw, too.
 
-        It counts until this stream's own acknowledgements tell; without them, always.
+        It counts until a stream's own acknowledgements tell; without them, always. The way down's is told to the
+        replica with the requests to come.
         """
         self._outbox.window.expect(uplink_bps, rtt_s)
+        self._downlink_bps, self._rtt_us = round(downlink_bps or 0.0), round(rtt_s * 1e6)
 
     def cancel(self, request_id: int) -> None:
         """Take a request back: nothing more of it is sent, and a late answer is dropped. Unknown ids are ignored."""
@@ -240,6 +245,9 @@ class EdgeStream:
             assembly = Assembly(header.tensors, self._limits)
             for chunk, data in chunks:
                 assembly.add(chunk, data, now_s)
+        except TooLarge as error:
+            self.cancel(header.request_id)  # the rest need not come
+            return [RequestFailed(header.request_id, "RESOURCE_EXHAUSTED", "TOO_LARGE", str(error))]
         except InvalidInput as error:
             raise RemoteProtocolError(str(error)) from error
         self._responses[header.request_id] = _Response(assembly, _timings(header.timings))

@@ -22,8 +22,8 @@ __all__ = ["MAX_CHUNK_BYTES", "MIN_CHUNK_BYTES", "Outbox", "Urgency", "chunk_byt
 
 # A chunk holds the link for at most this long, where its rate is known: so much later comes what is more urgent.
 CHUNK_S = 0.002
-# Where it is not known, eight chunks a message, of 32 kB or more, let the receiver time it. The bounds keep per-chunk cost (200 us in all)
-# and copies small: the least is 6.6 ms at 20 Mbit/s.
+# Where it is not known, eight chunks a message, of 32 kB or more, let the receiver time it. The bounds keep per-chunk
+# cost (200 us in all) and copies small: the least is 6.6 ms at 20 Mbit/s.
 CHUNKS_PER_MESSAGE = 8
 MIN_CHUNK_BYTES = 16 << 10
 # What a header carries is at least this much: a message of one frame costs least, and is timed by its whole way.
@@ -102,7 +102,7 @@ class _ChunkCutter:
     def opening(self, room_bytes: int) -> list[pb.Chunk]:
         """Take the first chunks off, as many as have room together."""
         chunks = []
-        while 0 < (size_bytes := self.next_bytes(room_bytes)):
+        while (size_bytes := self.next_bytes(room_bytes)) > 0:
             chunks.append(self.cut(size_bytes))
             room_bytes -= size_bytes
         return chunks

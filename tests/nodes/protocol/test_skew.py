@@ -107,3 +107,21 @@ def test_bytes_acknowledged_that_were_never_sent_break_the_protocol() -> None:
     pair.settle()
     with pytest.raises(RemoteProtocolError, match="acknowledged"):
         pair.edge.receive(pb.CloudFrame(ack=pb.Ack(received_bytes=1)), 0.0)
+
+
+def sent_at_once(downlink_bps: float | None) -> int:
+    """Bytes of an answer that the replica sends before anything is acknowledged."""
+    pair = Pair()
+    pair.edge.pace(None, downlink_bps, 0.2)
+    pair.settle()
+    pair.edge.submit(request(1))
+    pair.settle()
+    (asked,) = (event for event in pair.cloud_heard if isinstance(event, RequestArrived))
+    pair.cloud.respond(asked, request(1, size=4_000_000).tensors, TIMINGS)
+    frames = list(iter(lambda: pair.cloud.next_frame(0.0), None))
+    return sum(len(chunk.data) for frame in frames for chunk in (*frame.response.chunks, frame.chunk))
+
+
+def test_a_replica_begins_with_what_the_edge_believes_of_the_way_down() -> None:
+    assert sent_at_once(None) <= 256 << 10
+    assert 2_000_000 < sent_at_once(40e6) < 4_000_000
