@@ -283,3 +283,34 @@ def test_a_chunk_that_does_not_fit_rejects_its_request_only(index: int, offset: 
     rejected = any(isinstance(event, RequestRejected) for event in events)
     assert rejected == (announced > 0 and not fits)
     assert pair.cloud.state is CloudState.OPEN
+
+
+def test_a_request_beyond_the_replicas_limit_is_refused_in_words_and_the_stream_goes_on() -> None:
+    pair = Pair(StreamLimits(message_bytes=1000))
+    pair.settle()
+    pair.edge.submit(request(1, size=1001))
+    pair.edge.submit(request(2, size=1000))
+    pair.settle()
+    pair.answer_all()
+    failed = next(e for e in pair.edge_heard if isinstance(e, RequestFailed))
+    assert (failed.request_id, failed.code, failed.reason) == (1, "RESOURCE_EXHAUSTED", "TOO_LARGE")
+    assert "cloud.limits.message" in failed.message
+    assert [e.request_id for e in pair.edge_heard if isinstance(e, ResponseArrived)] == [2]
+
+
+def test_an_answer_beyond_the_edges_limit_fails_its_request_only() -> None:
+    pair = Pair()
+    pair.edge = EdgeStream("edge-1", StreamLimits(message_bytes=1000, field="edge.limits.message"))
+    pair.settle()
+    for request_id in (1, 2):
+        pair.edge.submit(request(request_id))
+    pair.settle()
+    first, second = (e for e in pair.cloud_heard if isinstance(e, RequestArrived))
+    pair.cloud.respond(first, (tensor(900_000),), TIMINGS)
+    pair.cloud.respond(second, (tensor(1000),), TIMINGS)
+    pair.settle()
+    failed = next(e for e in pair.edge_heard if isinstance(e, RequestFailed))
+    assert (failed.request_id, failed.code) == (1, "RESOURCE_EXHAUSTED")
+    assert "edge.limits.message" in failed.message
+    assert [e.request_id for e in pair.edge_heard if isinstance(e, ResponseArrived)] == [2]
+    assert pair.edge.state is EdgeState.OPEN
