@@ -27,13 +27,12 @@ from nodes.protocol.events import (
     EdgeConnected,
     EdgeLeft,
     MeasuredBatch,
-    PlanDefinition,
     RequestArrived,
     RequestCancelled,
     RequestRejected,
-    WireCodec,
 )
 from nodes.protocol.limits import DEFAULT_LIMITS, StreamLimits
+from nodes.protocol.message_values import batch_messages, plan_of, timings_message
 from nodes.protocol.outbox import Outbox, tensor_headers
 from nodes.protocol.receipts import Receipts
 from nodes.protocol.transit import TransitClock
@@ -75,10 +74,6 @@ def _rejection(error: InvalidInput) -> Rejection:
     return Rejection("INVALID_ARGUMENT", "BAD_TENSOR", str(error))
 
 
-def _codecs(codecs: Sequence[pb.TensorCodec]) -> tuple[WireCodec, ...]:
-    return tuple(WireCodec(c.tensor, c.codec, dict(c.parameters)) for c in codecs)
-
-
 def _new_outbox() -> Outbox[pb.ResponseHeader, pb.CloudFrame]:
     return Outbox(lambda header: pb.CloudFrame(response=header), lambda chunk: pb.CloudFrame(chunk=chunk))
 
@@ -111,11 +106,7 @@ class CloudStream:
 
     def plan_ready(self, wire_digest: str, times: Sequence[MeasuredBatch]) -> None:
         """Say that a plan is prepared, with the times measured here."""
-        measured = [
-            pb.MeasuredBatch(batch=t.batch, suffix_s=t.suffix_s, decode_s=t.decode_s, encode_s=t.encode_s)
-            for t in times
-        ]
-        self._send(pb.CloudFrame(ready=pb.PlanReady(wire_digest=wire_digest, times=measured)))
+        self._send(pb.CloudFrame(ready=pb.PlanReady(wire_digest=wire_digest, times=batch_messages(times))))
 
     def plan_refused(self, wire_digest: str, code: str, message: str) -> None:
         """Say that a plan will not be run here."""
@@ -128,14 +119,7 @@ class CloudStream:
         header = pb.ResponseHeader(
             request_id=request.request_id,
             tensors=tensor_headers(tensors),
-            timings=pb.CloudTimings(
-                receive_s=timings.receive.seconds,
-                receive_bytes=timings.receive.size_bytes,
-                queue_s=timings.queue_s,
-                decode_s=timings.decode_s,
-                suffix_s=timings.suffix_s,
-                encode_s=timings.encode_s,
-            ),
+            timings=timings_message(timings),
         )
         self._outbox.put_message(request.request_id, header, tensors, request.deadline_s, request.priority)
 
@@ -209,16 +193,7 @@ class CloudStream:
         return [EdgeConnected(frame.hello.edge_id)]
 
     def _on_offer(self, frame: pb.EdgeFrame, now_s: float) -> list[CloudEvent]:
-        offer = frame.offer
-        return [
-            PlanDefinition(
-                wire_digest=offer.wire_digest,
-                model_digest=offer.model_digest,
-                edge_ops=tuple(offer.edge_ops),
-                uplink=_codecs(offer.uplink),
-                downlink=_codecs(offer.downlink),
-            )
-        ]
+        return [plan_of(frame.offer)]
 
     def _on_request(self, frame: pb.EdgeFrame, now_s: float) -> list[CloudEvent]:
         header = frame.request

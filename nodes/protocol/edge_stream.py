@@ -12,31 +12,30 @@ An illegal call raises LocalProtocolError and changes nothing; an illegal frame 
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
 from isthmus.errors import InvalidInput, LocalProtocolError, RemoteProtocolError, TooLarge
 from isthmus.v1 import segment_pb2 as pb
 from nodes.codecs.base import EncodedTensor
-from nodes.protocol.assembly import Assembly, ReceiveSpan
+from nodes.protocol.assembly import Assembly
 from nodes.protocol.events import (
     CloudTimings,
     Connected,
     EchoReturned,
     EdgeEvent,
     LoadReported,
-    MeasuredBatch,
     PeerDraining,
     PlanDefinition,
     PlanPrepared,
     PlanRejected,
     RequestFailed,
     ResponseArrived,
-    WireCodec,
 )
 from nodes.protocol.given_up import GivenUp
 from nodes.protocol.limits import DEFAULT_LIMITS, StreamLimits
+from nodes.protocol.message_values import batches_of, offer_message, timings_of
 from nodes.protocol.outbox import Outbox, tensor_headers
 from nodes.protocol.receipts import Receipts
 from nodes.protocol.version import ACK_MINOR, PROTOCOL_MAJOR, PROTOCOL_MINOR, check_version
@@ -82,20 +81,6 @@ def _microseconds(seconds: float) -> int:
     return max(1, round(seconds * 1e6))
 
 
-def _codecs(codecs: Sequence[WireCodec]) -> list[pb.TensorCodec]:
-    return [pb.TensorCodec(tensor=c.tensor, codec=c.codec, parameters=c.parameters) for c in codecs]
-
-
-def _timings(message: pb.CloudTimings) -> CloudTimings:
-    return CloudTimings(
-        receive=ReceiveSpan(message.receive_s, message.receive_bytes),
-        queue_s=message.queue_s,
-        decode_s=message.decode_s,
-        suffix_s=message.suffix_s,
-        encode_s=message.encode_s,
-    )
-
-
 def _new_outbox() -> Outbox[pb.RequestHeader, pb.EdgeFrame]:
     return Outbox(lambda header: pb.EdgeFrame(request=header), lambda chunk: pb.EdgeFrame(chunk=chunk))
 
@@ -123,14 +108,7 @@ class EdgeStream:
     def offer(self, plan: PlanDefinition) -> None:
         """Ask the replica to prepare a plan. Answered by PlanPrepared or PlanRejected."""
         self._require(EdgeState.OPENING, EdgeState.OPEN)
-        offer = pb.PlanOffer(
-            wire_digest=plan.wire_digest,
-            model_digest=plan.model_digest,
-            edge_ops=plan.edge_ops,
-            uplink=_codecs(plan.uplink),
-            downlink=_codecs(plan.downlink),
-        )
-        self._outbox.put_control(pb.EdgeFrame(offer=offer))
+        self._outbox.put_control(pb.EdgeFrame(offer=offer_message(plan)))
 
     def submit(self, request: WireRequest) -> None:
         """Queue a request. Answered by ResponseArrived or RequestFailed, exactly once, unless cancelled or lost."""
@@ -228,8 +206,7 @@ class EdgeStream:
         return [Connected(welcome.replica_id, {model.name: model.digest for model in welcome.models})]
 
     def _on_ready(self, frame: pb.CloudFrame, now_s: float) -> list[EdgeEvent]:
-        times = tuple(MeasuredBatch(t.batch, t.suffix_s, t.decode_s, t.encode_s) for t in frame.ready.times)
-        return [PlanPrepared(frame.ready.wire_digest, times)]
+        return [PlanPrepared(frame.ready.wire_digest, batches_of(frame.ready.times))]
 
     def _on_refused(self, frame: pb.CloudFrame, now_s: float) -> list[EdgeEvent]:
         refused = frame.refused
@@ -250,7 +227,7 @@ class EdgeStream:
             return [RequestFailed(header.request_id, "RESOURCE_EXHAUSTED", "TOO_LARGE", str(error))]
         except InvalidInput as error:
             raise RemoteProtocolError(str(error)) from error
-        self._responses[header.request_id] = _Response(assembly, _timings(header.timings))
+        self._responses[header.request_id] = _Response(assembly, timings_of(header.timings))
         return self._finish(header.request_id)
 
     def _on_chunk(self, frame: pb.CloudFrame, now_s: float) -> list[EdgeEvent]:
