@@ -48,7 +48,7 @@ class Flight:
         self._frames: deque[_Sent] = deque()
         self._acknowledged_s = 0.0
         self._first_sent_s = 0.0
-        self._limited_until_bytes = -1
+        self._limited_until_bytes = 0  # the first frames of all meet an empty path
 
     @property
     def in_flight_bytes(self) -> int:

@@ -125,13 +125,13 @@ async def test_an_edge_too_many_is_refused_and_the_first_is_served() -> None:
         server = GrpcServer([], lambda made: segment_pb2_grpc.add_SegmentServiceServicer_to_server(service, made))
         async with grpc.aio.insecure_channel(await server.start("127.0.0.1:0", "cloud.listen")) as channel:
             stub = segment_pb2_grpc.SegmentServiceStub(channel)
-            first, second = stub.Run(), stub.Run()
+            first = stub.Run()
             await first.write(hello())
             welcomed = await first.read()
             assert isinstance(welcomed, pb.CloudFrame)
             assert welcomed.welcome.replica_id == "replica-0"
             with pytest.raises(grpc.aio.AioRpcError) as caught:
-                await second.read()
+                await stub.Run().read()
             first.cancel()
         await server.stop(0)
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
