@@ -3,10 +3,11 @@
 The method is that of BBR (Cardwell, Cheng, Gunn, Yeganeh, Jacobson: "BBR: Congestion-Based Congestion Control", ACM
 Queue 14(5), 2016), with a window alone and no pacing: the path holds its bandwidth, the highest rate of the last
 rounds, times its round trip, the least that was seen. Where nobody knows anything the window is 2.89 times that at
-the start, so that it grows until three rounds bring less than a quarter more. From a belief of others it doubles until a round trip grows by 4 ms
-and an eighth (HyStart++, RFC 9406). Later every eighth round allows 1.25 times, and the round after
-one that was faster too, so a low estimate always finds out that there is more. A least round trip older than 10 s is
-measured anew at half the window for a round, as in BBRv2 (draft-cardwell-iccrg-bbr-congestion-control-02).
+the start, so that it grows until three rounds bring less than a quarter more; from a belief of others it doubles until
+a round trip has grown by an eighth or 4 ms (as in HyStart++, RFC 9406). Later every eighth round allows 1.25 times, and
+so does the round after one that was faster: a low estimate always finds out that there is more. A least round trip
+older than 10 s is measured anew at half the window for a round, as in BBRv2
+(draft-cardwell-iccrg-bbr-congestion-control-02).
 
 The little more keeps the link busy between an acknowledgement and the next chunk: two small chunks, and 5 ms, which
 is what a busy process sleeps. It is also all that a new urgent frame waits for.
