@@ -9,7 +9,7 @@ so does the round after one that was faster: a low estimate always finds out tha
 older than 10 s is measured anew at half the window for a round, as in BBRv2
 (draft-cardwell-iccrg-bbr-congestion-control-02).
 
-The little more keeps the link busy between an acknowledgement and the next chunk: two small chunks, and 5 ms, which
+The little more keeps the link busy between an acknowledgement and the next chunk: a small chunk, and 5 ms, which
 is what a busy process sleeps. It is also all that a new urgent frame waits for.
 """
 

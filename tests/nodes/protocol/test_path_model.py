@@ -32,11 +32,18 @@ class Sending:
 
 
 def send(
-    window: SendWindow, total_bytes: int, bps: Callable[[float], float], rtt_s: float, *, before: int = 0
+    window: SendWindow,
+    total_bytes: int,
+    bps: Callable[[float], float],
+    rtt_s: float,
+    *,
+    before: int = 0,
+    later_rtt_s: float = 0.0,
 ) -> Sending:
     """One message over a serial line of that rate, with a delay of `rtt_s` until its acknowledgements are back.
 
-    before: bytes that this window has sent before, all of them acknowledged; a minute has passed since.
+    before: bytes that this window has sent before, all of them acknowledged; a minute has passed since. later_rtt_s:
+    the delay after two seconds, where it is another.
     """
     began_s = now_s = line_free_s = 60.0 * bool(before)
     sent = acknowledged = before
@@ -52,7 +59,8 @@ def send(
             sent += size
             line_free_s = max(line_free_s, now_s) + 8 * size / bps(now_s)
             queues.append((now_s, line_free_s - now_s))
-            heapq.heappush(acks, (line_free_s + rtt_s, sent))
+            now_rtt_s = later_rtt_s if later_rtt_s and now_s > began_s + 2 else rtt_s
+            heapq.heappush(acks, (line_free_s + now_rtt_s, sent))
         if sent == total_bytes:
             window.ran_dry()
         now_s, acknowledged = heapq.heappop(acks)
@@ -93,12 +101,17 @@ def test_a_slower_link_is_noticed_within_a_few_round_trips() -> None:
     assert sending.queue_s(after_s=5.0) < 0.05
 
 
-def test_a_round_trip_that_has_grown_is_measured_anew() -> None:
+def test_a_round_trip_that_has_grown_is_measured_anew_under_way() -> None:
     window = capped()
-    send(window, 5_000_000, lambda _: 20e6, 0.005)
-    narrow = window.largest_frame_bytes
-    send(window, 20_000_000, lambda _: 20e6, 0.2, before=5_000_000)
-    assert window.largest_frame_bytes > 4 * narrow
+    send(window, 80_000_000, lambda _: 20e6, 0.005, later_rtt_s=0.2)  # 32 s
+    assert window.largest_frame_bytes > 200_000  # half of 20 Mbit/s x 0.2 s and more
+
+
+def test_after_a_pause_the_first_round_trip_tells_and_nothing_is_held_back_for_it() -> None:
+    window = capped()
+    send(window, 5_000_000, lambda _: 20e6, 0.04)
+    again = send(window, 300_000, lambda _: 20e6, 0.04, before=5_000_000)
+    assert again.took_s < 1.02 * (300_000 * 8 / 20e6 + 0.04)
 
 
 def test_before_anything_is_known_a_first_window_is_sent() -> None:
