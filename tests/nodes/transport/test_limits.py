@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -131,7 +132,8 @@ async def test_an_edge_too_many_is_refused_and_the_first_is_served() -> None:
             assert isinstance(welcomed, pb.CloudFrame)
             assert welcomed.welcome.replica_id == "replica-0"
             with pytest.raises(grpc.aio.AioRpcError) as caught:
-                await stub.Run().read()
+                async with asyncio.timeout(10):
+                    await stub.Run().read()
             first.cancel()
         await server.stop(0)
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
