@@ -86,7 +86,7 @@ def words(seen: Beside) -> str:
 
 async def on(shape: LinkShape | None, random: Random, seconds: float, *, quick: bool) -> dict[str, Beside]:
     """Alone, beside a flow up, and alone again; more often, and beside a flow down, unless `quick`."""
-    count = ALONE if quick else 3 * ALONE
+    count = ALONE if quick or shape is None else 2 * ALONE
     async with stream_site(shape) as site:
         await alone(site, random, WARM_UP)
         seen = {"alone": await alone(site, random, count)}
@@ -100,7 +100,7 @@ async def on(shape: LinkShape | None, random: Random, seconds: float, *, quick: 
 async def measure(seed: int, *, quick: bool) -> tuple[dict[str, Beside], dict[str, Beside]]:
     random = Random(seed)
     linked = await on(LINK, random, 1.0, quick=quick)
-    return linked, await on(None, random, 5.0 if quick else 20.0, quick=quick)
+    return linked, await on(None, random, 5.0, quick=quick)
 
 
 def main() -> None:

@@ -81,7 +81,7 @@ class PathModel:
         self._expected_bps = bps or 0.0
         self._expected_rtt_s = rtt_s or math.inf
         if self._starting and bps and rtt_s and not self._rates:
-            self._starting, self._rising, self._gain = False, True, _PROBE_GAIN
+            self._starting, self._rising, self._gain = False, True, 1.0
 
     def learn(self, delivery: Delivery, acknowledged_bytes: int, now_s: float) -> None:
         """From one acknowledgement. acknowledged_bytes: in all."""
