@@ -9,8 +9,8 @@ so does the round after one that was faster: a low estimate always finds out tha
 older than 10 s is measured anew at half the window for a round, as in BBRv2
 (draft-cardwell-iccrg-bbr-congestion-control-02).
 
-The little more keeps the link busy between an acknowledgement and the next chunk: a small chunk, and 5 ms, which
-is what a busy process sleeps. It is also all that a new urgent frame waits for.
+The little more keeps the link busy between an acknowledgement and the next chunk: most of a small one, and 4 ms,
+which is what a busy process sleeps. It is also all that a new urgent frame waits for.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = ["FIRST_WINDOW_BYTES", "LEAST_WINDOW_BYTES", "PathModel"]
 FIRST_WINDOW_BYTES = 256 << 10
 """Until the path is known: 0.1 s at 20 Mbit/s."""
 LEAST_WINDOW_BYTES = 64 << 10
-_SPARE_BYTES, _SPARE_S = 16 << 10, 0.005
+_SPARE_BYTES, _SPARE_S = 12 << 10, 0.004
 _START_GAIN, _PROBE_GAIN, _CYCLE_ROUNDS = 2.89, 1.25, 8
 _GROWTH, _GROWTHLESS_ROUNDS = 1.25, 3
 # A round that was so much faster than all before shows that there is more than was believed.
@@ -81,7 +81,7 @@ class PathModel:
         self._expected_bps = bps or 0.0
         self._expected_rtt_s = rtt_s or math.inf
         if self._starting and bps and rtt_s and not self._rates:
-            self._starting, self._rising, self._gain = False, True, 1.0
+            self._starting, self._rising, self._gain = False, True, _PROBE_GAIN
 
     def learn(self, delivery: Delivery, acknowledged_bytes: int, now_s: float) -> None:
         """From one acknowledgement. acknowledged_bytes: in all."""
