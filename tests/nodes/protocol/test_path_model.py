@@ -108,10 +108,10 @@ def test_a_round_trip_that_has_grown_is_measured_anew_under_way() -> None:
 
 
 def test_after_a_pause_the_first_round_trip_tells_and_nothing_is_held_back_for_it() -> None:
-    window = capped()
-    send(window, 5_000_000, lambda _: 20e6, 0.04)
-    again = send(window, 300_000, lambda _: 20e6, 0.04, before=5_000_000)
-    assert again.took_s < 1.02 * (300_000 * 8 / 20e6 + 0.04)
+    window, before = capped(), 50_000_000
+    send(window, before, lambda _: 200e6, 0.2)
+    again = send(window, 8_000_000, lambda _: 200e6, 0.22, before=before)
+    assert again.took_s < 1.1 * (8_000_000 * 8 / 200e6 + 0.22)
 
 
 def test_before_anything_is_known_a_first_window_is_sent() -> None:
