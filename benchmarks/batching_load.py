@@ -36,6 +36,10 @@ class NobodyListens:
         """See LinkObserver."""
         return None
 
+    def downlink_bps(self) -> float | None:
+        """See LinkObserver."""
+        return None
+
     def rtt_measured(self, rtt_s: float) -> None:
         """See LinkObserver."""
 

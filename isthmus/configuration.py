@@ -13,9 +13,20 @@ from isthmus.errors import InvalidConfiguration
 from isthmus.units import parse_bandwidth_bps, parse_duration_s, parse_size_bytes
 from nodes.batching import DEFAULT_LIMITS, LARGEST_BATCH, LONGEST_DELAY_S, BatchLimits
 from nodes.byte_budget import MOST_KEPT_BYTES
+from nodes.limits import CLOUD_LIMITS, EDGE_LIMITS, LARGEST_GRPC_MESSAGE_BYTES, NodeLimits
 
-__all__ = ["BatchingConfiguration", "CloudConfiguration", "Configuration", "EdgeConfiguration", "LinkConfiguration",
-           "ModelConfiguration", "TlsConfiguration", "read_configuration"]  # fmt: skip
+__all__ = [
+    "BatchingConfiguration",
+    "CloudConfiguration",
+    "CloudLimitsConfiguration",
+    "Configuration",
+    "EdgeConfiguration",
+    "EdgeLimitsConfiguration",
+    "LinkConfiguration",
+    "ModelConfiguration",
+    "TlsConfiguration",
+    "read_configuration",
+]
 
 
 def _address(text: object) -> object:
@@ -102,6 +113,42 @@ class BatchingConfiguration(_Section):
         return BatchLimits(self.max_batch, self.max_delay)
 
 
+class EdgeLimitsConfiguration(_Section):
+    """What clients may make the edge hold; more is refused with RESOURCE_EXHAUSTED, naming the key.
+
+    message: one message of a client, either way. tensor: one tensor, decoded. queue: requests without an answer yet.
+    connections: clients with a call under way.
+    """
+
+    message: Size = Field(default=EDGE_LIMITS.message_bytes, ge=1, le=LARGEST_GRPC_MESSAGE_BYTES)
+    tensor: Size = Field(default=EDGE_LIMITS.tensor_bytes, ge=1)
+    queue: int = Field(default=EDGE_LIMITS.queue, ge=1)
+    connections: int = Field(default=EDGE_LIMITS.connections, ge=1)
+
+    @property
+    def of_node(self) -> NodeLimits:
+        """As a node takes it."""
+        return NodeLimits("edge", self.message, self.tensor, self.queue, self.connections)
+
+
+class CloudLimitsConfiguration(_Section):
+    """What edges may make a replica hold; a request beyond it ends on its edge, or in RESOURCE_EXHAUSTED.
+
+    message: encoded tensors of one request or answer. tensor: one tensor, decoded. queue: requests without an answer
+    yet. connections: edges with a stream.
+    """
+
+    message: Size = Field(default=CLOUD_LIMITS.message_bytes, ge=1)
+    tensor: Size = Field(default=CLOUD_LIMITS.tensor_bytes, ge=1)
+    queue: int = Field(default=CLOUD_LIMITS.queue, ge=1)
+    connections: int = Field(default=CLOUD_LIMITS.connections, ge=1)
+
+    @property
+    def of_node(self) -> NodeLimits:
+        """As a node takes it."""
+        return NodeLimits("cloud", self.message, self.tensor, self.queue, self.connections)
+
+
 class EdgeConfiguration(_Section):
     """The edge. emulate_slowdown is for demos and tests: the edge sleeps after its work, and every output says so.
 
@@ -118,6 +165,7 @@ class EdgeConfiguration(_Section):
     emulate_slowdown: float = Field(default=1.0, ge=1.0, le=1000.0, allow_inf_nan=False)
     batching: BatchingConfiguration = BatchingConfiguration()
     kept_memory: Size = MOST_KEPT_BYTES
+    limits: EdgeLimitsConfiguration = EdgeLimitsConfiguration()
     tls: TlsConfiguration | None = None
     insecure: bool = False
 
@@ -141,6 +189,7 @@ class CloudConfiguration(_Section):
     device: Literal["cpu", "cuda", "auto"] = "cpu"
     threads: int = Field(default=1, ge=1, le=256)
     batching: BatchingConfiguration = BatchingConfiguration()
+    limits: CloudLimitsConfiguration = CloudLimitsConfiguration()
     tls: TlsConfiguration | None = None
     insecure: bool = False
 

@@ -142,6 +142,7 @@ def _cloud_settings(configuration: Configuration, artifacts: tuple[ModelArtifact
         require_clients=_required(cloud.tls, by_default=True),
         tls_server_name=cloud.tls.server_name if cloud.tls else "",
         batching=cloud.batching.limits,
+        limits=cloud.limits.of_node,
     )
 
 
@@ -159,6 +160,7 @@ def _edge_settings(configuration: Configuration, artifacts: tuple[ModelArtifact,
         tls=_tls_files(edge.tls),
         require_clients=_required(edge.tls, by_default=False),
         batching=edge.batching.limits,
+        limits=edge.limits.of_node,
         kept_bytes=edge.kept_memory,
     )
 

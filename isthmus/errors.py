@@ -8,6 +8,7 @@
     │   ├── InvalidPlan         a cut that is not closed, a digest that does not match
     │   ├── InvalidProfile
     │   ├── InvalidRequest      an inference request that breaks the model's contract
+    │   ├── TooLarge            more than a configured limit lets through
     │   └── InfeasibleCut       no cut has a finite cost
     ├── NotFound                a model, plan or policy that is not there
     │   └── UnknownPlan         a wire digest that this replica has not prepared
@@ -53,6 +54,7 @@ __all__ = [
     "PortInUse",
     "ProtocolError",
     "RemoteProtocolError",
+    "TooLarge",
     "Unavailable",
     "UnknownPlan",
     "error_from_status",
@@ -115,6 +117,10 @@ class InvalidProfile(InvalidInput):
 
 class InvalidRequest(InvalidInput):
     """An inference request that breaks the model's contract."""
+
+
+class TooLarge(InvalidInput):
+    """More than a configured limit lets through: the field names the limit."""
 
 
 class InfeasibleCut(InvalidInput):
@@ -199,6 +205,7 @@ class RemoteProtocolError(ProtocolError):
 _STATUS_NAMES: tuple[tuple[type[IsthmusError], str], ...] = (
     (InvalidPlan, "FAILED_PRECONDITION"),
     (InfeasibleCut, "FAILED_PRECONDITION"),
+    (TooLarge, "RESOURCE_EXHAUSTED"),
     (InvalidInput, "INVALID_ARGUMENT"),
     (NotFound, "NOT_FOUND"),
     (Unavailable, "UNAVAILABLE"),

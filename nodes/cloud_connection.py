@@ -29,6 +29,9 @@ class LinkObserver(Protocol):
     def uplink_bps(self) -> float | None:
         """Bits a second from edge to cloud, None before anything was measured."""
 
+    def downlink_bps(self) -> float | None:
+        """The same from cloud to edge."""
+
     def rtt_measured(self, rtt_s: float) -> None:
         """A small echo came back."""
 

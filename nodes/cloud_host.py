@@ -44,7 +44,8 @@ class CloudHost:
         models = await pool.run(load_models, settings.models)
         replica_id = uuid.uuid4().hex[:12]
         profile = await with_differences(await measured_profile(models, engine, pool), models, engine, pool)
-        service = SegmentService(CloudNode(replica_id, models, engine, pool, profile, settings.batching))
+        node = CloudNode(replica_id, models, engine, pool, profile, settings.batching, settings.limits)
+        service = SegmentService(node, settings.limits)
         server = GrpcServer(
             [SERVICE], lambda server: segment_pb2_grpc.add_SegmentServiceServicer_to_server(service, server)
         )

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from isthmus.errors import InvalidPlan, NotFound, Overloaded, UnknownPlan
+from isthmus.errors import InvalidPlan, NotFound, UnknownPlan
 from isthmus.telemetry import get_logger
 from nodes.background import run_apart
 from nodes.batch_queue import BatchCounts, BatchQueue, QueuedWork
@@ -21,6 +21,7 @@ from nodes.engines.base import Engine
 from nodes.engines.eager import EagerEngine
 from nodes.execution_ledger import ExecutionLedger
 from nodes.halves import CloudHalf, CloudOutcome, EdgeHalf
+from nodes.limits import CLOUD_LIMITS, NodeLimits
 from nodes.measure.batch_times import BatchMeasurement, boundary_sample, measure_batches
 from nodes.measure.timing import measure
 from nodes.protocol.events import CloudTimings, MeasuredBatch, PlanDefinition, RequestArrived
@@ -35,7 +36,6 @@ __all__ = ["CloudNode"]
 
 MEASURED_BATCHES = (1, 2)
 MEASURE_BUDGET_S = 0.15
-MAX_QUEUED = 256
 MAX_PLANS = 256
 
 
@@ -60,7 +60,7 @@ class CloudNode:
 
     def __init__(
         self, replica_id: str, models: Mapping[str, Model], engine: Engine, pool: ComputePool, profile: DeviceProfile,
-        batching: BatchLimits = DEFAULT_LIMITS,
+        batching: BatchLimits = DEFAULT_LIMITS, limits: NodeLimits = CLOUD_LIMITS,
     ) -> None:  # fmt: skip
         self._replica_id = replica_id
         self._models = {model.digest: model for model in models.values()}
@@ -69,6 +69,7 @@ class CloudNode:
         self._pool = pool
         self._profile = profile
         self._batching = batching
+        self._limits = limits
         self._queue: BatchQueue[_Accepted, SuffixResult] = BatchQueue(pool, batching, _compute)
         self._plans: dict[str, _ReadyPlan] = {}
         self._suffixes: dict[tuple[str, str], BatchMeasurement] = {}  # by model and cut: whatever the codecs
@@ -100,7 +101,9 @@ class CloudNode:
             return ready.reported
         model = self._checked_model(offer)
         await run_apart(self._engine.prepare, (model.split(offer.edge_ops).cloud,))
-        half = await self._pool.run(CloudHalf, model, offer.edge_ops, offer.uplink, offer.downlink, self._engine)
+        half = await self._pool.run(
+            CloudHalf, model, offer.edge_ops, offer.uplink, offer.downlink, self._engine, self._limits
+        )
         times = await self._pool.run(self._measure, model, offer, half)
         batches = await self._pool.run(self._measure_batches, model, offer, half)
         while len(self._plans) >= MAX_PLANS:
@@ -148,8 +151,7 @@ class CloudNode:
         if plan is None:
             raise UnknownPlan(f"wire digest {request.wire_digest!r} is not prepared on this replica")
         self._plans[request.wire_digest] = self._plans.pop(request.wire_digest)  # the last used goes last
-        if self._queue.requests >= MAX_QUEUED:
-            raise Overloaded(f"queue: {MAX_QUEUED} requests wait on this replica")
+        self._limits.check_queue(self._queue.requests, self._queue.wait_s())
         work = SuffixWork(plan.half, request.tensors, request.batch, plan.suffix)
         return await self._queue.run(
             QueuedWork(

@@ -16,10 +16,12 @@ from nodes.engines.allocator import keep_freed_memory
 from nodes.engines.factory import engine_for
 from nodes.fleet import Endpoint
 from nodes.gateway_probe import measure_overhead
+from nodes.limits import NodeLimits
 from nodes.model_loading import load_models, measured_profile
 from nodes.model_shelf import LoadedModel, ModelShelf
 from nodes.plan_builder import PlanBuilder
 from nodes.prefix_queue import PrefixQueue
+from nodes.protocol.limits import StreamLimits
 from nodes.request_overhead import RequestOverhead
 from nodes.settings import EdgeSettings
 from nodes.transport.fleet_client import FleetWatch
@@ -73,20 +75,24 @@ class EdgeHost:
             given = tuple(map(Plan.from_json, artifacts[name].plans))
             model = model or (await run_apart(load_models, (artifacts[name],)))[name]
             return LoadedModel(
-                model, await pool.run(PlanBuilder, model, engine, settings.slowdown, given, settings.batching)
+                model,
+                await pool.run(
+                    PlanBuilder, model, engine, settings.slowdown, given, settings.batching, settings.limits
+                ),
             )
 
         loaded = {name: await load(name, model) for name, model in models.items()}
         observer = ChooserObserver(chooser)
 
         async def dial(endpoint: Endpoint) -> CloudConnection:
-            return await SegmentClient.connect(endpoint, edge_id, observer, chooser.cloud_queue(), settings.tls)
+            return await SegmentClient.connect(endpoint, edge_id, observer, chooser.cloud_queue(), settings.tls, limits)
 
+        limits = StreamLimits(settings.limits.message_bytes, field="edge.limits.message")
         queue = PrefixQueue(pool, chooser.edge_queue(), settings.batching)
-        node = EdgeNode(ModelShelf(loaded, load), profile, chooser, queue, dial, settings.kept_bytes)
+        node = EdgeNode(ModelShelf(loaded, load), profile, chooser, queue, dial, settings.kept_bytes, settings.limits)
         await node.start()
-        node.overhead = await _probed_overhead(node, models)
-        service = GatewayService(node, VERSION)
+        node.overhead = await _probed_overhead(node, models, settings.limits)
+        service = GatewayService(node, VERSION, settings.limits)
         server = service.server()
         address = await server.start(
             settings.listen, "edge.listen", settings.tls, require_clients=settings.require_clients
@@ -115,10 +121,10 @@ class EdgeHost:
         self._pool.close()
 
 
-async def _probed_overhead(node: EdgeNode, models: Mapping[str, Model]) -> RequestOverhead:
+async def _probed_overhead(node: EdgeNode, models: Mapping[str, Model], limits: NodeLimits) -> RequestOverhead:
     """Through a port of its own on loopback, in clear: nobody else asks there, and no certificate must be for it. A
     service of its own, too: these are no client's requests, and no statistics count them."""
-    server = GatewayService(node, VERSION).server()
+    server = GatewayService(node, VERSION, limits).server()
     address = await server.start("127.0.0.1:0", "edge.listen")
     try:
         return await measure_overhead(address, models)

@@ -15,6 +15,7 @@ from nodes.byte_budget import MOST_KEPT_BYTES, ByteBudget
 from nodes.chooser import ChoiceRequest, Chooser, Exchange, StageTimes, Transfer
 from nodes.gateway import InferRequest, InferResult, ModelDescription, ModelState
 from nodes.guarded_connection import GuardedConnection
+from nodes.limits import EDGE_LIMITS, NodeLimits
 from nodes.model_runtime import ModelRuntime, ReadyPlan, plan_definition
 from nodes.model_shelf import ModelShelf
 from nodes.plan_builder import PlanBuilder, PlanDraft, with_cloud_times
@@ -29,7 +30,6 @@ from partitioner.profiles import DeviceProfile
 
 __all__ = ["ChooserObserver", "EdgeNode"]
 
-MAX_WAITING = 128
 LEAST_RETRY_S = 0.1
 
 
@@ -43,6 +43,11 @@ class ChooserObserver:
         """See LinkObserver."""
         link = self._chooser.link()
         return None if link is None else link.uplink_bps
+
+    def downlink_bps(self) -> float | None:
+        """See LinkObserver."""
+        link = self._chooser.link()
+        return None if link is None else link.downlink_bps
 
     def rtt_measured(self, rtt_s: float) -> None:
         """See LinkObserver."""
@@ -64,11 +69,12 @@ class EdgeNode:
 
     def __init__(
         self, shelf: ModelShelf, profile: DeviceProfile, chooser: Chooser, queue: PrefixQueue, dial: Dial,
-        most_kept_bytes: int = MOST_KEPT_BYTES,
+        most_kept_bytes: int = MOST_KEPT_BYTES, limits: NodeLimits = EDGE_LIMITS,
     ) -> None:  # fmt: skip
         """profile: this device, with the op times of every model. most_kept_bytes: of boundary tensors that wait for
         their answers."""
         self._shelf = shelf
+        self._limits = limits
         self._planning: set[asyncio.Task[None]] = set()
         self._profile = profile
         self._chooser = chooser
@@ -126,9 +132,7 @@ class EdgeNode:
         runtime = self._shelf.runtime(request.model)
         if self._draining:
             raise Draining("this edge is draining; send the request again elsewhere")
-        if self._waiting >= MAX_WAITING:
-            problem = f"queue: {MAX_WAITING} requests wait on this edge; try again later"
-            raise Overloaded(problem, retry_after_s=max(LEAST_RETRY_S, self._queue.wait_s()))
+        self._limits.check_queue(self._waiting, max(LEAST_RETRY_S, self._queue.wait_s()))
         self._waiting += 1
         self._idle.clear()
         try:

@@ -14,10 +14,12 @@ import torch
 from isthmus.errors import InvalidPlan, InvalidRequest
 from nodes.codecs.base import EncodedTensor, ImageCodec, encoded_bytes
 from nodes.codecs.factory import codec, encodes_images, image_codec
+from nodes.codecs.layout import checked_size
 from nodes.engines.base import Engine
 from nodes.engines.slowdown import run_slowed
 from nodes.inputs import ModelInputs
 from nodes.joined_run import join_axes
+from nodes.limits import CLOUD_LIMITS, EDGE_LIMITS, NodeLimits
 from nodes.preprocessing import ImageBatch, preprocess
 from nodes.protocol.events import WireCodec
 from partitioner.measurements import digest_of_ops
@@ -25,6 +27,7 @@ from partitioner.model import Model
 
 __all__ = ["CloudHalf", "CloudOutcome", "EdgeHalf", "EdgeOutcome"]
 
+UNBOUNDED = 1 << 62
 Tensors = Mapping[str, torch.Tensor]
 
 
@@ -59,7 +62,8 @@ class CloudOutcome:
 class _Codecs:
     """The codecs of one direction of a plan, made once."""
 
-    def __init__(self, model: Model, codecs: Sequence[WireCodec]) -> None:
+    def __init__(self, model: Model, codecs: Sequence[WireCodec], limits: NodeLimits) -> None:
+        self._limits = limits
         self._preprocessing = {spec.name: spec.preprocessing for spec in model.interface.inputs}
         self.names = tuple(wire.tensor for wire in codecs)
         self.files = frozenset(wire.tensor for wire in codecs if encodes_images(wire.codec))
@@ -81,13 +85,15 @@ class _Codecs:
         return self._tensor[name].encode(name, value)
 
     def decode(self, encoded: Sequence[EncodedTensor]) -> dict[str, torch.Tensor]:
-        """Raises InvalidRequest unless exactly the plan's tensors came, each in the plan's codec."""
+        """Raises InvalidRequest unless exactly the plan's tensors came, each in the plan's codec; TooLarge."""
         if tuple(tensor.name for tensor in encoded) != self.names:
             raise InvalidRequest(
                 "tensors", f"the plan sends {list(self.names)}", value=[tensor.name for tensor in encoded]
             )
+        for tensor in encoded:
+            self._limits.check_tensor(tensor.name, checked_size(tensor, UNBOUNDED))
         decoders = self._tensor | self._image
-        return {tensor.name: decoders[tensor.name].decode(tensor) for tensor in encoded}
+        return {tensor.name: decoders[tensor.name].decode(tensor, self._limits.tensor_bytes) for tensor in encoded}
 
 
 class EdgeHalf:
@@ -101,6 +107,7 @@ class EdgeHalf:
         downlink: Sequence[WireCodec],
         engine: Engine,
         slowdown: float = 1.0,
+        limits: NodeLimits = EDGE_LIMITS,
     ) -> None:
         """slowdown: emulated, and applied to everything that the edge does; the engine itself runs at full speed.
 
@@ -121,7 +128,7 @@ class EdgeHalf:
         crossing = (*self._segments.boundary, *self._segments.kept)
         self.axes = join_axes(model.graph.tensors, self._inputs, crossing) if self._has_prefix else None
         self.cut = digest_of_ops(edge_ops)
-        self._uplink, self._downlink = _Codecs(model, uplink), _Codecs(model, downlink)
+        self._uplink, self._downlink = _Codecs(model, uplink, limits), _Codecs(model, downlink, limits)
 
     def kept_bytes(self, batch: int, file_bytes: int) -> int:
         """What an outcome holds besides its encoded tensors, of a request with so many items and bytes of files."""
@@ -198,6 +205,7 @@ class CloudHalf:
         uplink: Sequence[WireCodec],
         downlink: Sequence[WireCodec],
         engine: Engine,
+        limits: NodeLimits = CLOUD_LIMITS,
     ) -> None:
         """Raises InvalidPlan when edge_ops is not a cut of the model or the codecs do not fit its boundary.
 
@@ -208,7 +216,7 @@ class CloudHalf:
         self.suffix = engine.load(self._segments.cloud)
         self.model_digest, self.engine, self.cut = model.digest, engine.name, digest_of_ops(edge_ops)
         self.axes = join_axes(self._tensors, self._segments.boundary, self._segments.returned)
-        self._uplink, self._downlink = _Codecs(model, uplink), _Codecs(model, downlink)
+        self._uplink, self._downlink = _Codecs(model, uplink, limits), _Codecs(model, downlink, limits)
         _check_names("uplink", self._uplink.names, self._segments.boundary)
         _check_names("downlink", self._downlink.names, self._segments.returned)
 

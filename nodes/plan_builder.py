@@ -17,6 +17,7 @@ from nodes.engines.base import Engine
 from nodes.engines.factory import engine_for
 from nodes.halves import EdgeHalf, EdgeOutcome
 from nodes.inputs import ModelInputs
+from nodes.limits import EDGE_LIMITS, NodeLimits
 from nodes.measure.accuracy_budget import AccuracyBudget
 from nodes.measure.batch_times import measure_batches, varied_tensors
 from nodes.measure.codec_sizes import MeasuredCodec
@@ -75,12 +76,13 @@ class PlanBuilder:
 
     def __init__(
         self, model: Model, engine: Engine, slowdown: float, given: Sequence[Plan] = (),
-        batching: BatchLimits = DEFAULT_LIMITS,
+        batching: BatchLimits = DEFAULT_LIMITS, limits: NodeLimits = EDGE_LIMITS,
     ) -> None:  # fmt: skip
         """given: plans to offer besides those found here. batching: up to which batch prefixes are measured."""
         self._model = model
         self._engine = engine
         self._slowdown = slowdown
+        self._limits = limits
         self._files = tuple(spec.name for spec in model.interface.inputs if spec.preprocessing is not None)
         self._preprocessing = self._measure_preprocessing()
         self._given = tuple(given)
@@ -242,7 +244,7 @@ class PlanBuilder:
 
     def _half(self, plan: Plan, slowdown: float) -> EdgeHalf:
         uplink, downlink = wire_codecs(plan.boundary), wire_codecs(plan.downlink)
-        return EdgeHalf(self._model, plan.edge_ops, uplink, downlink, self._engine, slowdown)
+        return EdgeHalf(self._model, plan.edge_ops, uplink, downlink, self._engine, slowdown, self._limits)
 
     def _forms(self, ready: ReadyPlan) -> tuple[ReadyPlan, ...]:
         """The plan for tensors, and for files where the model takes some: preprocessed here first."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from nodes.batching import DEFAULT_LIMITS, BatchLimits
 from nodes.byte_budget import MOST_KEPT_BYTES
+from nodes.limits import CLOUD_LIMITS, EDGE_LIMITS, NodeLimits
 from nodes.tls_files import TlsFiles
 
 __all__ = ["COMPILING_ENGINES", "CloudSettings", "EdgeSettings", "ModelArtifact", "start_timeout_s"]
@@ -56,6 +57,7 @@ class CloudSettings:
     tls_server_name: str = ""
     drain_s: float = 10.0
     batching: BatchLimits = DEFAULT_LIMITS
+    limits: NodeLimits = CLOUD_LIMITS
 
     def to_json(self) -> str:
         """`from_json` reads it back equal."""
@@ -88,6 +90,7 @@ class EdgeSettings:
     kept_bytes: int = MOST_KEPT_BYTES
     drain_s: float = 10.0
     batching: BatchLimits = DEFAULT_LIMITS
+    limits: NodeLimits = EDGE_LIMITS
 
     def to_json(self) -> str:
         """`from_json` reads it back equal."""
@@ -102,8 +105,8 @@ class EdgeSettings:
 def _settings(text: str) -> dict[str, Any]:
     data: dict[str, Any] = json.loads(text)
     tls = data["tls"] and TlsFiles(**data["tls"])
-    batching = BatchLimits(**data["batching"])
-    return {**data, "tls": tls, "batching": batching, "models": tuple(_artifact(model) for model in data["models"])}
+    plain = {"batching": BatchLimits(**data["batching"]), "limits": NodeLimits(**data["limits"])}
+    return {**data, **plain, "tls": tls, "models": tuple(_artifact(model) for model in data["models"])}
 
 
 def _artifact(data: dict[str, Any]) -> ModelArtifact:

@@ -31,6 +31,7 @@ class EdgeFrame(_message.Message):
     CANCEL_FIELD_NUMBER: _builtins.int
     ECHO_FIELD_NUMBER: _builtins.int
     GOODBYE_FIELD_NUMBER: _builtins.int
+    ACK_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def hello(self) -> Global___Hello: ...
     @_builtins.property
@@ -45,6 +46,10 @@ class EdgeFrame(_message.Message):
     def echo(self) -> Global___Echo: ...
     @_builtins.property
     def goodbye(self) -> Global___Goodbye: ...
+    @_builtins.property
+    def ack(self) -> Global___Ack:
+        """since 2.2"""
+
     def __init__(
         self,
         *,
@@ -55,12 +60,13 @@ class EdgeFrame(_message.Message):
         cancel: Global___Cancel | None = ...,
         echo: Global___Echo | None = ...,
         goodbye: Global___Goodbye | None = ...,
+        ack: Global___Ack | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cancel", b"cancel", "chunk", b"chunk", "echo", b"echo", "goodbye", b"goodbye", "hello", b"hello", "kind", b"kind", "offer", b"offer", "request", b"request"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "cancel", b"cancel", "chunk", b"chunk", "echo", b"echo", "goodbye", b"goodbye", "hello", b"hello", "kind", b"kind", "offer", b"offer", "request", b"request"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel", b"cancel", "chunk", b"chunk", "echo", b"echo", "goodbye", b"goodbye", "hello", b"hello", "kind", b"kind", "offer", b"offer", "request", b"request"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "cancel", b"cancel", "chunk", b"chunk", "echo", b"echo", "goodbye", b"goodbye", "hello", b"hello", "kind", b"kind", "offer", b"offer", "request", b"request"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["hello", "offer", "request", "chunk", "cancel", "echo", "goodbye"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["hello", "offer", "request", "chunk", "cancel", "echo", "goodbye", "ack"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -79,6 +85,7 @@ class CloudFrame(_message.Message):
     ECHO_FIELD_NUMBER: _builtins.int
     DRAINING_FIELD_NUMBER: _builtins.int
     REFUSED_FIELD_NUMBER: _builtins.int
+    ACK_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def welcome(self) -> Global___Welcome: ...
     @_builtins.property
@@ -97,6 +104,10 @@ class CloudFrame(_message.Message):
     def draining(self) -> Global___Draining: ...
     @_builtins.property
     def refused(self) -> Global___PlanRefused: ...
+    @_builtins.property
+    def ack(self) -> Global___Ack:
+        """since 2.2"""
+
     def __init__(
         self,
         *,
@@ -109,12 +120,13 @@ class CloudFrame(_message.Message):
         echo: Global___Echo | None = ...,
         draining: Global___Draining | None = ...,
         refused: Global___PlanRefused | None = ...,
+        ack: Global___Ack | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "draining", b"draining", "echo", b"echo", "error", b"error", "kind", b"kind", "load", b"load", "ready", b"ready", "refused", b"refused", "response", b"response", "welcome", b"welcome"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "chunk", b"chunk", "draining", b"draining", "echo", b"echo", "error", b"error", "kind", b"kind", "load", b"load", "ready", b"ready", "refused", b"refused", "response", b"response", "welcome", b"welcome"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "draining", b"draining", "echo", b"echo", "error", b"error", "kind", b"kind", "load", b"load", "ready", b"ready", "refused", b"refused", "response", b"response", "welcome", b"welcome"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "chunk", b"chunk", "draining", b"draining", "echo", b"echo", "error", b"error", "kind", b"kind", "load", b"load", "ready", b"ready", "refused", b"refused", "response", b"response", "welcome", b"welcome"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["welcome", "ready", "response", "chunk", "error", "load", "echo", "draining", "refused"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["welcome", "ready", "response", "chunk", "error", "load", "echo", "draining", "refused", "ack"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -378,6 +390,8 @@ class RequestHeader(_message.Message):
     TRACE_FIELD_NUMBER: _builtins.int
     CHUNKS_FIELD_NUMBER: _builtins.int
     SENT_AFTER_US_FIELD_NUMBER: _builtins.int
+    DOWNLINK_BPS_FIELD_NUMBER: _builtins.int
+    RTT_US_FIELD_NUMBER: _builtins.int
     request_id: _builtins.int
     wire_digest: _builtins.str
     batch: _builtins.int
@@ -387,6 +401,10 @@ class RequestHeader(_message.Message):
     """1 first; 0: default"""
     sent_after_us: _builtins.int
     """since 2.1: from the edge's hello to this header, on its clock; 0: not said"""
+    downlink_bps: _builtins.int
+    """since 2.2: what the edge believes that the way down carries; 0: not said"""
+    rtt_us: _builtins.int
+    """since 2.2: and its round trip; 0: not said"""
     @_builtins.property
     def tensors(self) -> _containers.RepeatedCompositeFieldContainer[Global___TensorHeader]: ...
     @_builtins.property
@@ -407,10 +425,12 @@ class RequestHeader(_message.Message):
         trace: Global___TraceContext | None = ...,
         chunks: _abc.Iterable[Global___Chunk] | None = ...,
         sent_after_us: _builtins.int = ...,
+        downlink_bps: _builtins.int = ...,
+        rtt_us: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["trace", b"trace"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "chunks", b"chunks", "priority", b"priority", "request_id", b"request_id", "sent_after_us", b"sent_after_us", "tensors", b"tensors", "time_remaining_us", b"time_remaining_us", "trace", b"trace", "wire_digest", b"wire_digest"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "chunks", b"chunks", "downlink_bps", b"downlink_bps", "priority", b"priority", "request_id", b"request_id", "rtt_us", b"rtt_us", "sent_after_us", b"sent_after_us", "tensors", b"tensors", "time_remaining_us", b"time_remaining_us", "trace", b"trace", "wire_digest", b"wire_digest"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -571,7 +591,7 @@ class RequestError(_message.Message):
     code: _builtins.str
     """the name of a gRPC status"""
     reason: _builtins.str
-    """a stable word: UNKNOWN_PLAN, EXPIRED, DRAINING, BAD_TENSOR, COMPUTE, OVERLOADED"""
+    """a stable word: UNKNOWN_PLAN, EXPIRED, DRAINING, BAD_TENSOR, COMPUTE, OVERLOADED, TOO_LARGE"""
     message: _builtins.str
     def __init__(
         self,
@@ -635,6 +655,29 @@ class Echo(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Echo: _TypeAlias = Echo  # noqa: Y015
+
+@_typing.final
+class Ack(_message.Message):
+    """Since 2.2, only to a peer that speaks it: tensor bytes that arrived on this stream, those of refused and cancelled
+    messages included. Sent when 16 kB or more have come since the last one.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECEIVED_BYTES_FIELD_NUMBER: _builtins.int
+    received_bytes: _builtins.int
+    def __init__(
+        self,
+        *,
+        received_bytes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["received_bytes", b"received_bytes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Ack: _TypeAlias = Ack  # noqa: Y015
 
 @_typing.final
 class LoadReport(_message.Message):

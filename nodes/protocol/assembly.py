@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from isthmus.errors import InvalidRequest
+from isthmus.errors import InvalidRequest, TooLarge
 from isthmus.v1 import segment_pb2 as pb
 from nodes.codecs.base import EncodedTensor
 from nodes.protocol.limits import StreamLimits
@@ -28,13 +28,18 @@ class Assembly:
     """One message that is arriving. Chunks of a tensor come in order and without gaps; tensors may interleave."""
 
     def __init__(self, headers: Iterable[pb.TensorHeader], limits: StreamLimits) -> None:
-        """Check the headers against the limits before any byte is kept. Raises InvalidRequest."""
+        """Check the headers against the limits before any byte is kept. Raises InvalidRequest, TooLarge."""
         headers = tuple(headers)
         if len(headers) > limits.tensors:
             raise InvalidRequest("tensors", f"at most {limits.tensors} in a message", value=len(headers))
         total = sum(header.encoded_bytes for header in headers)
         if total > limits.message_bytes:
-            raise InvalidRequest("encoded_bytes", f"at most {limits.message_bytes} in a message", value=total)
+            raise TooLarge(
+                limits.field,
+                f"encoded tensors of one message may take {limits.message_bytes} bytes",
+                value=total,
+                remedy=f"send less, or raise {limits.field}",
+            )
         self._headers = headers
         self._parts: list[list[bytes]] = [[] for _ in headers]
         self._received = [0] * len(headers)
@@ -48,10 +53,12 @@ class Assembly:
         """Whether every announced byte is here."""
         return self._missing == 0
 
-    def add(self, chunk: pb.Chunk, now_s: float) -> None:
-        """Take one chunk. Raises InvalidRequest where it does not continue its tensor."""
+    def add(self, chunk: pb.Chunk, data: bytes, now_s: float) -> None:
+        """Take one chunk. Raises InvalidRequest where it does not continue its tensor.
+
+        data: the chunk's, handed in because each access copies it.
+        """
         index = chunk.tensor_index
-        data = chunk.data  # each access copies: read once
         if index >= len(self._headers):
             raise InvalidRequest("tensor_index", f"below {len(self._headers)} here", value=index)
         if chunk.offset != self._received[index]:

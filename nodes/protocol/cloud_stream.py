@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from isthmus.errors import InvalidInput, LocalProtocolError, RemoteProtocolError
+from isthmus.errors import InvalidInput, LocalProtocolError, RemoteProtocolError, TooLarge
 from isthmus.v1 import segment_pb2 as pb
 from nodes.codecs.base import EncodedTensor
 from nodes.protocol.assembly import Assembly
@@ -27,16 +27,16 @@ from nodes.protocol.events import (
     EdgeConnected,
     EdgeLeft,
     MeasuredBatch,
-    PlanDefinition,
     RequestArrived,
     RequestCancelled,
     RequestRejected,
-    WireCodec,
 )
 from nodes.protocol.limits import DEFAULT_LIMITS, StreamLimits
+from nodes.protocol.message_values import batch_messages, plan_of, timings_message
 from nodes.protocol.outbox import Outbox, tensor_headers
+from nodes.protocol.receipts import Receipts
 from nodes.protocol.transit import TransitClock
-from nodes.protocol.version import PROTOCOL_MAJOR, PROTOCOL_MINOR, check_version
+from nodes.protocol.version import ACK_MINOR, PROTOCOL_MAJOR, PROTOCOL_MINOR, check_version
 
 __all__ = ["CloudState", "CloudStream", "Rejection"]
 
@@ -68,8 +68,10 @@ class _Incoming:
     deadline_s: float | None
 
 
-def _codecs(codecs: Sequence[pb.TensorCodec]) -> tuple[WireCodec, ...]:
-    return tuple(WireCodec(c.tensor, c.codec, dict(c.parameters)) for c in codecs)
+def _rejection(error: InvalidInput) -> Rejection:
+    if isinstance(error, TooLarge):
+        return Rejection("RESOURCE_EXHAUSTED", "TOO_LARGE", str(error))
+    return Rejection("INVALID_ARGUMENT", "BAD_TENSOR", str(error))
 
 
 def _new_outbox() -> Outbox[pb.ResponseHeader, pb.CloudFrame]:
@@ -84,6 +86,7 @@ class CloudStream:
         self.state = CloudState.WAITING
         self._limits = limits
         self._outbox = _new_outbox()
+        self._receipts = Receipts()
         self._incoming: dict[int, _Incoming] = {}
         self._accepted: set[int] = set()
         self._transit = TransitClock(0.0)  # set right by the hello
@@ -103,11 +106,7 @@ class CloudStream:
 
     def plan_ready(self, wire_digest: str, times: Sequence[MeasuredBatch]) -> None:
         """Say that a plan is prepared, with the times measured here."""
-        measured = [
-            pb.MeasuredBatch(batch=t.batch, suffix_s=t.suffix_s, decode_s=t.decode_s, encode_s=t.encode_s)
-            for t in times
-        ]
-        self._send(pb.CloudFrame(ready=pb.PlanReady(wire_digest=wire_digest, times=measured)))
+        self._send(pb.CloudFrame(ready=pb.PlanReady(wire_digest=wire_digest, times=batch_messages(times))))
 
     def plan_refused(self, wire_digest: str, code: str, message: str) -> None:
         """Say that a plan will not be run here."""
@@ -120,14 +119,7 @@ class CloudStream:
         header = pb.ResponseHeader(
             request_id=request.request_id,
             tensors=tensor_headers(tensors),
-            timings=pb.CloudTimings(
-                receive_s=timings.receive.seconds,
-                receive_bytes=timings.receive.size_bytes,
-                queue_s=timings.queue_s,
-                decode_s=timings.decode_s,
-                suffix_s=timings.suffix_s,
-                encode_s=timings.encode_s,
-            ),
+            timings=timings_message(timings),
         )
         self._outbox.put_message(request.request_id, header, tensors, request.deadline_s, request.priority)
 
@@ -155,9 +147,15 @@ class CloudStream:
         self.state = CloudState.CLOSED
         return lost
 
-    def next_frame(self) -> pb.CloudFrame | None:
+    def next_frame(self, now_s: float) -> pb.CloudFrame | None:
         """The next frame to put on the wire, None when there is nothing to send now."""
-        return self._outbox.next_frame()
+        ack = self._receipts.due()
+        if ack is not None:  # behind a welcome that waits
+            self._outbox.put_control(pb.CloudFrame(ack=ack))
+        return self._outbox.next_frame(now_s)
+
+    def _speak(self, minor: int) -> None:
+        self._receipts.wanted = self._outbox.window.capped = minor >= ACK_MINOR
 
     def _send(self, frame: pb.CloudFrame) -> None:
         if self.state is not CloudState.CLOSED:
@@ -190,23 +188,16 @@ class CloudStream:
         check_version(frame.hello.protocol_major, frame.hello.protocol_minor)
         self.state = CloudState.OPEN
         self._transit = TransitClock(now_s)
+        self._speak(frame.hello.protocol_minor)
         self._send(pb.CloudFrame(welcome=self._welcome))
         return [EdgeConnected(frame.hello.edge_id)]
 
     def _on_offer(self, frame: pb.EdgeFrame, now_s: float) -> list[CloudEvent]:
-        offer = frame.offer
-        return [
-            PlanDefinition(
-                wire_digest=offer.wire_digest,
-                model_digest=offer.model_digest,
-                edge_ops=tuple(offer.edge_ops),
-                uplink=_codecs(offer.uplink),
-                downlink=_codecs(offer.downlink),
-            )
-        ]
+        return [plan_of(frame.offer)]
 
     def _on_request(self, frame: pb.EdgeFrame, now_s: float) -> list[CloudEvent]:
         header = frame.request
+        chunks = [(chunk, self._receipts.take(chunk)) for chunk in header.chunks]
         request_id = header.request_id
         if request_id in self._incoming or request_id in self._accepted:
             raise RemoteProtocolError(f"request id {request_id} is in use already")
@@ -217,11 +208,13 @@ class CloudStream:
             return self._refuse(request_id, Rejection("RESOURCE_EXHAUSTED", "OVERLOADED", limit))
         try:
             assembly = Assembly(header.tensors, self._limits)
-            for chunk in header.chunks:
-                assembly.add(chunk, now_s)
+            for chunk, data in chunks:
+                assembly.add(chunk, data, now_s)
         except InvalidInput as error:
-            return self._refuse(request_id, Rejection("INVALID_ARGUMENT", "BAD_TENSOR", str(error)))
+            return self._refuse(request_id, _rejection(error))
         header.ClearField("chunks")  # the assembly has the bytes
+        if header.downlink_bps > 0:
+            self._outbox.window.expect(float(header.downlink_bps), header.rtt_us * 1e-6)
         self._incoming[request_id] = _Incoming(header, assembly, self._deadline_s(header, now_s))
         return self._finish(request_id, now_s)
 
@@ -232,15 +225,15 @@ class CloudStream:
         return now_s + header.time_remaining_us * 1e-6 - delay_s
 
     def _on_chunk(self, frame: pb.EdgeFrame, now_s: float) -> list[CloudEvent]:
-        request_id = frame.chunk.request_id
+        request_id, data = frame.chunk.request_id, self._receipts.take(frame.chunk)
         incoming = self._incoming.get(request_id)
         if incoming is None:
             return []  # the rest of a request that was rejected or cancelled
         try:
-            incoming.assembly.add(frame.chunk, now_s)
+            incoming.assembly.add(frame.chunk, data, now_s)
         except InvalidInput as error:
             del self._incoming[request_id]
-            return self._refuse(request_id, Rejection("INVALID_ARGUMENT", "BAD_TENSOR", str(error)))
+            return self._refuse(request_id, _rejection(error))
         return self._finish(request_id, now_s)
 
     def _finish(self, request_id: int, now_s: float) -> list[CloudEvent]:
@@ -283,6 +276,10 @@ class CloudStream:
         self._send(pb.CloudFrame(echo=pb.Echo(token=frame.echo.token)))
         return []
 
+    def _on_ack(self, frame: pb.EdgeFrame, now_s: float) -> list[CloudEvent]:
+        self._outbox.window.acknowledged(frame.ack.received_bytes, now_s)
+        return []
+
     def _on_goodbye(self, frame: pb.EdgeFrame, now_s: float) -> list[CloudEvent]:
         return [EdgeLeft()]
 
@@ -293,5 +290,6 @@ class CloudStream:
         "chunk": _on_chunk,
         "cancel": _on_cancel,
         "echo": _on_echo,
+        "ack": _on_ack,
         "goodbye": _on_goodbye,
     }

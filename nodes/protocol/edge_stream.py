@@ -12,33 +12,33 @@ An illegal call raises LocalProtocolError and changes nothing; an illegal frame 
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from isthmus.errors import InvalidInput, LocalProtocolError, RemoteProtocolError
+from isthmus.errors import InvalidInput, LocalProtocolError, RemoteProtocolError, TooLarge
 from isthmus.v1 import segment_pb2 as pb
 from nodes.codecs.base import EncodedTensor
-from nodes.protocol.assembly import Assembly, ReceiveSpan
+from nodes.protocol.assembly import Assembly
 from nodes.protocol.events import (
     CloudTimings,
     Connected,
     EchoReturned,
     EdgeEvent,
     LoadReported,
-    MeasuredBatch,
     PeerDraining,
     PlanDefinition,
     PlanPrepared,
     PlanRejected,
     RequestFailed,
     ResponseArrived,
-    WireCodec,
 )
 from nodes.protocol.given_up import GivenUp
 from nodes.protocol.limits import DEFAULT_LIMITS, StreamLimits
+from nodes.protocol.message_values import batches_of, offer_message, timings_of
 from nodes.protocol.outbox import Outbox, tensor_headers
-from nodes.protocol.version import PROTOCOL_MAJOR, PROTOCOL_MINOR, check_version
+from nodes.protocol.receipts import Receipts
+from nodes.protocol.version import ACK_MINOR, PROTOCOL_MAJOR, PROTOCOL_MINOR, check_version
 
 __all__ = ["EdgeState", "EdgeStream", "WireRequest"]
 
@@ -81,20 +81,6 @@ def _microseconds(seconds: float) -> int:
     return max(1, round(seconds * 1e6))
 
 
-def _codecs(codecs: Sequence[WireCodec]) -> list[pb.TensorCodec]:
-    return [pb.TensorCodec(tensor=c.tensor, codec=c.codec, parameters=c.parameters) for c in codecs]
-
-
-def _timings(message: pb.CloudTimings) -> CloudTimings:
-    return CloudTimings(
-        receive=ReceiveSpan(message.receive_s, message.receive_bytes),
-        queue_s=message.queue_s,
-        decode_s=message.decode_s,
-        suffix_s=message.suffix_s,
-        encode_s=message.encode_s,
-    )
-
-
 def _new_outbox() -> Outbox[pb.RequestHeader, pb.EdgeFrame]:
     return Outbox(lambda header: pb.EdgeFrame(request=header), lambda chunk: pb.EdgeFrame(chunk=chunk))
 
@@ -110,6 +96,8 @@ class EdgeStream:
         self._given_up = GivenUp()
         self._limits = limits
         self._outbox = _new_outbox()
+        self._receipts = Receipts()
+        self._downlink_bps, self._rtt_us = 0, 0
         self._in_flight: set[int] = set()
         self._responses: dict[int, _Response] = {}
         hello = pb.Hello(protocol_major=PROTOCOL_MAJOR, protocol_minor=PROTOCOL_MINOR, edge_id=edge_id)
@@ -120,14 +108,7 @@ class EdgeStream:
     def offer(self, plan: PlanDefinition) -> None:
         """Ask the replica to prepare a plan. Answered by PlanPrepared or PlanRejected."""
         self._require(EdgeState.OPENING, EdgeState.OPEN)
-        offer = pb.PlanOffer(
-            wire_digest=plan.wire_digest,
-            model_digest=plan.model_digest,
-            edge_ops=plan.edge_ops,
-            uplink=_codecs(plan.uplink),
-            downlink=_codecs(plan.downlink),
-        )
-        self._outbox.put_control(pb.EdgeFrame(offer=offer))
+        self._outbox.put_control(pb.EdgeFrame(offer=offer_message(plan)))
 
     def submit(self, request: WireRequest) -> None:
         """Queue a request. Answered by ResponseArrived or RequestFailed, exactly once, unless cancelled or lost."""
@@ -144,13 +125,20 @@ class EdgeStream:
             tensors=tensor_headers(request.tensors),
             trace=pb.TraceContext(traceparent=request.traceparent),
             sent_after_us=self._sent_after_us(request),
+            downlink_bps=self._downlink_bps,
+            rtt_us=self._rtt_us,
         )
         self._in_flight.add(request.request_id)
         self._outbox.put_message(request.request_id, header, request.tensors, request.deadline_s, request.priority)
 
-    def pace(self, uplink_bps: float | None) -> None:
-        """What the way up is believed to carry: the requests submitted from now on are chunked for it."""
-        self._outbox.link_bps = uplink_bps
+    def pace(self, uplink_bps: float | None, downlink_bps: float | None = None, rtt_s: float = 0.0) -> None:
+        """What the link is believed to carry, and its round trip (0.0: unknown), from what other streams saw, too.
+
+        It counts until a stream's own acknowledgements tell; without them, always. The way down's is told to the
+        replica with the requests to come.
+        """
+        self._outbox.window.expect(uplink_bps, rtt_s)
+        self._downlink_bps, self._rtt_us = round(downlink_bps or 0.0), round(rtt_s * 1e6)
 
     def cancel(self, request_id: int) -> None:
         """Take a request back: nothing more of it is sent, and a late answer is dropped. Unknown ids are ignored."""
@@ -184,9 +172,12 @@ class EdgeStream:
         self.state = EdgeState.CLOSED
         return lost
 
-    def next_frame(self) -> pb.EdgeFrame | None:
+    def next_frame(self, now_s: float) -> pb.EdgeFrame | None:
         """The next frame to put on the wire, None when there is nothing to send now."""
-        return self._outbox.next_frame()
+        ack = self._receipts.due()
+        if ack is not None:  # behind a welcome that waits
+            self._outbox.put_control(pb.EdgeFrame(ack=ack))
+        return self._outbox.next_frame(now_s)
 
     def _sent_after_us(self, request: WireRequest) -> int:
         """When its remaining time was read; of no interest where there is no deadline."""
@@ -211,11 +202,11 @@ class EdgeStream:
         welcome = frame.welcome
         check_version(welcome.protocol_major, welcome.protocol_minor)
         self.state = EdgeState.OPEN
+        self._receipts.wanted = self._outbox.window.capped = welcome.protocol_minor >= ACK_MINOR
         return [Connected(welcome.replica_id, {model.name: model.digest for model in welcome.models})]
 
     def _on_ready(self, frame: pb.CloudFrame, now_s: float) -> list[EdgeEvent]:
-        times = tuple(MeasuredBatch(t.batch, t.suffix_s, t.decode_s, t.encode_s) for t in frame.ready.times)
-        return [PlanPrepared(frame.ready.wire_digest, times)]
+        return [PlanPrepared(frame.ready.wire_digest, batches_of(frame.ready.times))]
 
     def _on_refused(self, frame: pb.CloudFrame, now_s: float) -> list[EdgeEvent]:
         refused = frame.refused
@@ -223,25 +214,29 @@ class EdgeStream:
 
     def _on_response(self, frame: pb.CloudFrame, now_s: float) -> list[EdgeEvent]:
         header = frame.response
+        chunks = [(chunk, self._receipts.take(chunk)) for chunk in header.chunks]
         if header.request_id not in self._in_flight:
             self.late_answers += self._given_up.forget(header.request_id)
             return []
         try:
             assembly = Assembly(header.tensors, self._limits)
-            for chunk in header.chunks:
-                assembly.add(chunk, now_s)
+            for chunk, data in chunks:
+                assembly.add(chunk, data, now_s)
+        except TooLarge as error:
+            self.cancel(header.request_id)  # the rest need not come
+            return [RequestFailed(header.request_id, "RESOURCE_EXHAUSTED", "TOO_LARGE", str(error))]
         except InvalidInput as error:
             raise RemoteProtocolError(str(error)) from error
-        self._responses[header.request_id] = _Response(assembly, _timings(header.timings))
+        self._responses[header.request_id] = _Response(assembly, timings_of(header.timings))
         return self._finish(header.request_id)
 
     def _on_chunk(self, frame: pb.CloudFrame, now_s: float) -> list[EdgeEvent]:
-        request_id = frame.chunk.request_id
+        request_id, data = frame.chunk.request_id, self._receipts.take(frame.chunk)
         response = self._responses.get(request_id)
         if response is None:
             return []
         try:
-            response.assembly.add(frame.chunk, now_s)
+            response.assembly.add(frame.chunk, data, now_s)
         except InvalidInput as error:
             raise RemoteProtocolError(str(error)) from error
         return self._finish(request_id)
@@ -270,6 +265,10 @@ class EdgeStream:
     def _on_echo(self, frame: pb.CloudFrame, now_s: float) -> list[EdgeEvent]:
         return [EchoReturned(frame.echo.token)]
 
+    def _on_ack(self, frame: pb.CloudFrame, now_s: float) -> list[EdgeEvent]:
+        self._outbox.window.acknowledged(frame.ack.received_bytes, now_s)
+        return []
+
     def _on_draining(self, frame: pb.CloudFrame, now_s: float) -> list[EdgeEvent]:
         self.state = EdgeState.DRAINING
         return [PeerDraining()]
@@ -287,5 +286,6 @@ class EdgeStream:
         "error": _on_error,
         "load": _on_load,
         "echo": _on_echo,
+        "ack": _on_ack,
         "draining": _on_draining,
     }

@@ -11,11 +11,12 @@ __all__ = ["DEFAULT_LIMITS", "StreamLimits"]
 class StreamLimits:
     """Bounds on one stream.
 
-    message_bytes: encoded bytes of all tensors of one request or response.
+    message_bytes: encoded bytes of all tensors of one request or response. field: what the configuration calls that.
     tensors: tensors in one message. open_messages: messages under way at once.
     """
 
     message_bytes: int = 1 << 30
+    field: str = "cloud.limits.message"
     tensors: int = 256
     open_messages: int = 1024
 

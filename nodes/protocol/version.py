@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from isthmus.errors import RemoteProtocolError
 
-__all__ = ["PROTOCOL_MAJOR", "PROTOCOL_MINOR", "check_version"]
+__all__ = ["ACK_MINOR", "PROTOCOL_MAJOR", "PROTOCOL_MINOR", "check_version"]
 
 PROTOCOL_MAJOR = 2
-PROTOCOL_MINOR = 1
+PROTOCOL_MINOR = 2
+ACK_MINOR = 2
+"""From this minor version on an end acknowledges the bytes that arrive."""
 
 
 def check_version(major: int, minor: int) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["CHANNEL_OPTIONS", "MAX_MESSAGE_BYTES", "SERVER_OPTIONS"]
+__all__ = ["CHANNEL_OPTIONS", "MAX_MESSAGE_BYTES", "SERVER_OPTIONS", "any_length"]
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
-"""Upper bound of one message, either way: a batch of raw input pictures fits, a hostile length does not."""
+"""Upper bound of one message, either way, where nothing else is configured: any frame of a segment stream fits."""
 
 # The receiver's HTTP/2 window must hold bandwidth x RTT, or each message waits for the receiver's consent: over
 # 200 Mbit/s and 200 ms (5 MB) a window of 64 kB makes 3 MB take 3.4 times as long as the link needs. 16 MiB serves
@@ -52,3 +52,9 @@ SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 1_000),
 )
 """For `grpc.aio.server`."""
+
+
+def any_length(options: tuple[tuple[str, int], ...], receive_bytes: int = -1) -> tuple[tuple[str, int], ...]:
+    """The options for messages of any length, or of a length that is checked elsewhere. receive_bytes: -1 for any."""
+    lengths = {"grpc.max_receive_message_length": receive_bytes, "grpc.max_send_message_length": -1}
+    return (*(option for option in options if option[0] not in lengths), *lengths.items())

@@ -17,18 +17,23 @@ from nodes.transport.channel_options import CHANNEL_OPTIONS
 __all__ = ["open_channel", "server_credentials"]
 
 
-def open_channel(target: str, tls: TlsFiles | None = None, server_name: str = "") -> grpc.aio.Channel:
+def open_channel(
+    target: str,
+    tls: TlsFiles | None = None,
+    server_name: str = "",
+    options: tuple[tuple[str, int], ...] = CHANNEL_OPTIONS,
+) -> grpc.aio.Channel:
     """A channel to `target`, in clear without `tls`. server_name: expected in its certificate instead of the host.
 
     The files are read now: a channel made after a renewal shows the new certificate. Raises InvalidConfiguration
     naming the file that is not what it should be.
     """
     if tls is None:
-        return grpc.aio.insecure_channel(target, options=CHANNEL_OPTIONS)
+        return grpc.aio.insecure_channel(target, options=options)
     authority, chain, key = _Reader(tls, "tls").contents()
     credentials = grpc.ssl_channel_credentials(authority or None, key or None, chain or None)
     named = (("grpc.ssl_target_name_override", server_name),) if server_name else ()
-    return grpc.aio.secure_channel(target, credentials, options=(*CHANNEL_OPTIONS, *named))
+    return grpc.aio.secure_channel(target, credentials, options=(*options, *named))
 
 
 def server_credentials(tls: TlsFiles, *, require_clients: bool, field: str) -> grpc.ServerCredentials:

@@ -12,8 +12,11 @@ from isthmus.oip import open_inference_pb2 as oip
 from isthmus.oip import open_inference_pb2_grpc
 from isthmus.telemetry import get_logger
 from nodes.gateway import Gateway, ModelDescription
+from nodes.limits import EDGE_LIMITS, LARGEST_GRPC_MESSAGE_BYTES, NodeLimits
 from nodes.model_statistics import StatisticsLedger
 from nodes.transport.answer_compression import compress_as_asked
+from nodes.transport.channel_options import SERVER_OPTIONS, any_length
+from nodes.transport.connection_limit import ConnectionLimit
 from nodes.transport.grpc_server import GrpcServer
 from nodes.transport.infer_handler import InferHandler
 from nodes.transport.infer_messages import check_version
@@ -42,11 +45,12 @@ Context = grpc.aio.ServicerContext[object, object]
 class GatewayService(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
     """The servicer in front of an edge node."""
 
-    def __init__(self, gateway: Gateway, version: str) -> None:
+    def __init__(self, gateway: Gateway, version: str, limits: NodeLimits = EDGE_LIMITS) -> None:
         self._gateway = gateway
+        self._limits = limits
         self._version = version
         self._ledger = StatisticsLedger()
-        self._handler = InferHandler(gateway, self._ledger)
+        self._handler = InferHandler(gateway, self._ledger, limits)
         self._draining = asyncio.Event()
         self._log = get_logger("gateway")
 
@@ -57,7 +61,14 @@ class GatewayService(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
             open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(self, server)
             server.add_generic_rpc_handlers((UnsupportedMethods(SERVICE),))
 
-        return GrpcServer([SERVICE], add, interceptors=[RefuseUnreadable(SERVICE)])
+        # Up to twice the limit a message is read, to be refused in words that name it; gRPC refuses longer ones unread.
+        read_bytes = min(2 * self._limits.message_bytes, LARGEST_GRPC_MESSAGE_BYTES)
+        return GrpcServer(
+            [SERVICE],
+            add,
+            [ConnectionLimit(SERVICE, self._limits), RefuseUnreadable(SERVICE, self._limits)],
+            any_length(SERVER_OPTIONS, read_bytes),
+        )
 
     def end_streams(self) -> None:
         """Read no further request from any stream: each ends once what was read is answered."""

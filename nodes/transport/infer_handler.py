@@ -8,6 +8,7 @@ import torch
 
 from isthmus.oip import open_inference_pb2 as oip
 from nodes.gateway import Gateway, InferResult
+from nodes.limits import NodeLimits
 from nodes.model_statistics import RequestPhases, StatisticsLedger
 from nodes.transport.infer_messages import read_request, write_response
 
@@ -17,7 +18,8 @@ __all__ = ["InferHandler"]
 class InferHandler:
     """Answers messages through a gateway and keeps the account of them."""
 
-    def __init__(self, gateway: Gateway, ledger: StatisticsLedger) -> None:
+    def __init__(self, gateway: Gateway, ledger: StatisticsLedger, limits: NodeLimits) -> None:
+        self._limits = limits
         self._gateway = gateway
         self._ledger = ledger
 
@@ -27,10 +29,11 @@ class InferHandler:
         described = self._gateway.describe_model(message.model_name)
         try:
             with torch.inference_mode():
-                request = read_request(described, message, remaining_s)
+                request = read_request(described, message, remaining_s, self._limits)
             read_s = time.perf_counter()
             result = await self._gateway.infer(request)
             inferred_s = time.perf_counter()
+            self._limits.check_message("the answer", sum(tensor.nbytes for _, tensor in result.outputs))
             response = write_response(message, result, described)
         except BaseException:  # a cancelled one too: its client has left
             self._ledger.failed(described.name, time.perf_counter() - began_s, _now_ms())

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from isthmus.errors import InvalidRequest, NotFound
 from isthmus.oip import open_inference_pb2 as oip
 from nodes.gateway import InferRequest, InferResult, ModelDescription
+from nodes.limits import NodeLimits
 from nodes.request_inputs import check_inputs
 from nodes.transport.classification import class_count, write_classes
 from nodes.transport.oip_messages import ParameterValue, parameter_values, read_inputs, set_parameters, write_output
@@ -21,11 +22,11 @@ _UNSUPPORTED = {
 
 
 def read_request(
-    described: ModelDescription, message: oip.ModelInferRequest, grpc_remaining_s: float | None
+    described: ModelDescription, message: oip.ModelInferRequest, grpc_remaining_s: float | None, limits: NodeLimits
 ) -> InferRequest:
     """The request for that model that a message is. grpc_remaining_s: until the call's own deadline, None without one.
 
-    Raises NotFound, InvalidRequest naming the field.
+    Raises NotFound, InvalidRequest and TooLarge naming the field.
     """
     check_version(described, message.model_version)
     _check_outputs(message, [tensor.name for tensor in described.outputs])
@@ -34,13 +35,13 @@ def read_request(
     for tensor in message.inputs:
         _check_supported(f"input {tensor.name}, parameter", tensor.parameters)
     timeout_us = _integer(parameters, "timeout")
-    limits = [] if timeout_us <= 0 else [timeout_us * 1e-6]
+    times_s = [] if timeout_us <= 0 else [timeout_us * 1e-6]
     # A deadline years away is gRPC's way to say "none".
-    limits += [grpc_remaining_s] if grpc_remaining_s is not None and grpc_remaining_s < 1e7 else []
+    times_s += [grpc_remaining_s] if grpc_remaining_s is not None and grpc_remaining_s < 1e7 else []
     return InferRequest(
         model=described.name,
-        inputs=check_inputs(described, read_inputs(message)),
-        timeout_s=min(limits, default=None),
+        inputs=check_inputs(described, read_inputs(message, limits)),
+        timeout_s=min(times_s, default=None),
         priority=_integer(parameters, "priority"),
         policy=_text(parameters, "isthmus_policy"),
         plan_id=_text(parameters, "isthmus_plan"),

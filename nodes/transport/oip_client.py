@@ -13,6 +13,7 @@ from isthmus.oip import open_inference_pb2 as oip
 from isthmus.oip import open_inference_pb2_grpc
 from nodes.datatypes import datatype_of, datatype_of_dtype
 from nodes.tls_files import TlsFiles
+from nodes.transport.channel_options import CHANNEL_OPTIONS, any_length
 from nodes.transport.credentials import open_channel
 from nodes.transport.oip_messages import ParameterValue, join_bytes_elements, parameter_values
 from nodes.transport.status import error_of
@@ -74,7 +75,8 @@ class OipClient:
     def __init__(self, target: str, tls: TlsFiles | None = None) -> None:
         """tls: whom to trust and what to show; None for a server in clear. Raises InvalidConfiguration."""
         self._target = target
-        self._channel = open_channel(target, tls)
+        # How long messages may be is for the server to say.
+        self._channel = open_channel(target, tls, options=any_length(CHANNEL_OPTIONS))
         self._stub = open_inference_pb2_grpc.GRPCInferenceServiceStub(self._channel)
         self._model_infer: grpc.aio.UnaryUnaryMultiCallable[InferMessage, oip.ModelInferResponse] = (
             self._channel.unary_unary(_METHOD, InferMessage.serialized, oip.ModelInferResponse.FromString)

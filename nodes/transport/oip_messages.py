@@ -14,6 +14,7 @@ from isthmus.oip import open_inference_pb2 as oip
 from nodes.codecs.layout import tensor_over
 from nodes.datatypes import Datatype, datatype_of, datatype_of_dtype
 from nodes.inputs import RequestInput
+from nodes.limits import NodeLimits
 
 __all__ = [
     "ParameterValue",
@@ -31,8 +32,8 @@ MAX_DIMENSIONS = 32
 MAX_ELEMENTS = 1 << 40
 
 
-def read_inputs(request: oip.ModelInferRequest) -> tuple[RequestInput, ...]:
-    """The inputs of a request. Raises InvalidRequest naming the input and what is wrong with it."""
+def read_inputs(request: oip.ModelInferRequest, limits: NodeLimits) -> tuple[RequestInput, ...]:
+    """The inputs of a request. Raises InvalidRequest naming the input and what is wrong with it, TooLarge."""
     raw = list(request.raw_input_contents)
     if raw and len(raw) != len(request.inputs):
         raise InvalidRequest(
@@ -41,10 +42,10 @@ def read_inputs(request: oip.ModelInferRequest) -> tuple[RequestInput, ...]:
     names = [tensor.name for tensor in request.inputs]
     if len(set(names)) != len(names):
         raise InvalidRequest("inputs", "an input is named twice", value=names)
-    return tuple(_read_input(tensor, raw[i] if raw else None) for i, tensor in enumerate(request.inputs))
+    return tuple(_read_input(tensor, raw[i] if raw else None, limits) for i, tensor in enumerate(request.inputs))
 
 
-def _read_input(tensor: oip.ModelInferRequest.InferInputTensor, raw: bytes | None) -> RequestInput:
+def _read_input(tensor: oip.ModelInferRequest.InferInputTensor, raw: bytes | None, limits: NodeLimits) -> RequestInput:
     field = f"input {tensor.name}"
     shape = _checked_shape(tensor.shape, field)
     if raw is not None and tensor.HasField("contents"):
@@ -57,6 +58,7 @@ def _read_input(tensor: oip.ModelInferRequest.InferInputTensor, raw: bytes | Non
             )
         return RequestInput(tensor.name, "BYTES", shape, None, elements)
     datatype = datatype_of(tensor.datatype, field)
+    limits.check_tensor(tensor.name, math.prod(shape) * datatype.item_bytes)
     values = (
         _raw_tensor(raw, datatype, shape, field) if raw is not None else _typed_tensor(tensor, datatype, shape, field)
     )

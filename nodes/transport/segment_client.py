@@ -29,6 +29,7 @@ from nodes.protocol.events import (
     RequestFailed,
     ResponseArrived,
 )
+from nodes.protocol.limits import DEFAULT_LIMITS, StreamLimits
 from nodes.queues import CloudQueue
 from nodes.tls_files import TlsFiles
 from nodes.transport.credentials import open_channel
@@ -55,11 +56,11 @@ class SegmentClient:
     """A stream to one replica. Make it with `await SegmentClient.connect(...)`."""
 
     def __init__(
-        self, channel: grpc.aio.Channel, target: str, edge_id: str, observer: LinkObserver, queue: CloudQueue
+        self, channel: grpc.aio.Channel, target: str, observer: LinkObserver, queue: CloudQueue, stream: EdgeStream
     ) -> None:
         self._target = target
         self._observer = observer
-        self._stream = EdgeStream(edge_id, started_s=time.monotonic())
+        self._stream = stream
         self._log = get_logger("edge").bind(target=target)
         self._channel = channel
         self._stub = segment_pb2_grpc.SegmentServiceStub(self._channel)
@@ -83,12 +84,13 @@ class SegmentClient:
         observer: LinkObserver,
         queue: CloudQueue,
         tls: TlsFiles | None = None,
+        limits: StreamLimits = DEFAULT_LIMITS,
     ) -> SegmentClient:
         """Dial, shake hands, take a first look at the link. Raises CloudUnavailable, RemoteProtocolError, and
         InvalidConfiguration for TLS files that are not what they should be."""
         target = endpoint.target
         channel = open_channel(target, tls, endpoint.tls_server_name)
-        client = cls(channel, target, edge_id, observer, queue)
+        client = cls(channel, target, observer, queue, EdgeStream(edge_id, limits, started_s=time.monotonic()))
         call: _Call = client._stub.Run()
         client._tasks = [
             asyncio.create_task(client._write(call)),
@@ -165,7 +167,7 @@ class SegmentClient:
         future: asyncio.Future[ResponseArrived] = asyncio.get_running_loop().create_future()
         self._requests[request.request_id] = future
         self._bytes[request.request_id] = encoded_bytes(request.tensors)
-        self._stream.pace(self._observer.uplink_bps())
+        self._stream.pace(self._observer.uplink_bps(), self._observer.downlink_bps(), 2 * self._echoes.one_way_s)
         self._stream.submit(request)
         self._submitted += 1
         number, alone, sent_s = self._submitted, len(self._requests) == 1, time.monotonic()
@@ -217,7 +219,7 @@ class SegmentClient:
     async def _write(self, call: _Call) -> None:
         with contextlib.suppress(grpc.RpcError, asyncio.InvalidStateError):
             while True:
-                frame = self._stream.next_frame()
+                frame = self._stream.next_frame(time.monotonic())
                 if frame is not None:
                     await call.write(frame)
                     continue
@@ -231,6 +233,7 @@ class SegmentClient:
                 self._heard_s = time.monotonic()
                 for event in self._stream.receive(frame, self._heard_s):
                     self._handle(event)
+                self._wake.set()  # there may be something to acknowledge, or room for more
         except grpc.RpcError as failure:
             error = error_of(failure, self._target)
         except RemoteProtocolError as failure:

@@ -11,12 +11,13 @@ from typing import Protocol
 
 import grpc
 
-from isthmus.errors import IsthmusError, grpc_status_name
+from isthmus.errors import DeadlineExceeded, IsthmusError, Overloaded, TooLarge, UnknownPlan, grpc_status_name
 from isthmus.telemetry import get_logger
 from isthmus.v1 import segment_pb2 as pb
 from isthmus.v1 import segment_pb2_grpc
 from nodes.cloud_connection import ReplicaDescription
 from nodes.codecs.base import EncodedTensor
+from nodes.limits import CLOUD_LIMITS, NodeLimits
 from nodes.protocol.cloud_stream import CloudStream, Rejection
 from nodes.protocol.events import (
     CloudEvent,
@@ -26,6 +27,7 @@ from nodes.protocol.events import (
     RequestArrived,
     RequestCancelled,
 )
+from nodes.protocol.limits import StreamLimits
 from nodes.transport.status import abort
 
 __all__ = ["Load", "SegmentNode", "SegmentService", "SuffixResult"]
@@ -68,8 +70,9 @@ class SegmentNode(Protocol):
 class SegmentService(segment_pb2_grpc.SegmentServiceServicer):
     """The servicer: one `_Session` a stream."""
 
-    def __init__(self, node: SegmentNode) -> None:
+    def __init__(self, node: SegmentNode, limits: NodeLimits = CLOUD_LIMITS) -> None:
         self._node = node
+        self._limits = limits
         self._sessions: set[_Session] = set()
         self._draining = False
 
@@ -92,11 +95,12 @@ class SegmentService(segment_pb2_grpc.SegmentServiceServicer):
         context: grpc.aio.ServicerContext[pb.EdgeFrame, pb.CloudFrame],
     ) -> AsyncIterator[pb.CloudFrame]:
         """One edge's stream, until it leaves."""
-        session = _Session(self._node)
+        session = _Session(self._node, StreamLimits(self._limits.message_bytes))
         if self._draining:
             session.drain()
-        self._sessions.add(session)
         try:
+            self._limits.check_connections(len(self._sessions))
+            self._sessions.add(session)
             async for frame in session.frames(request_iterator):
                 yield frame
         except IsthmusError as error:
@@ -117,10 +121,10 @@ class SegmentService(segment_pb2_grpc.SegmentServiceServicer):
 class _Session:
     """One stream: a CloudStream, its reader and the tasks that answer its requests."""
 
-    def __init__(self, node: SegmentNode) -> None:
+    def __init__(self, node: SegmentNode, limits: StreamLimits) -> None:
         self._node = node
         said = node.describe()
-        self._stream = CloudStream(said.replica_id, said.models)
+        self._stream = CloudStream(said.replica_id, said.models, limits)
         self._wake = asyncio.Event()
         self._tasks: dict[int | str, asyncio.Task[None]] = {}
         self._idle = asyncio.Event()
@@ -134,7 +138,7 @@ class _Session:
         background = [asyncio.create_task(self._read(incoming)), asyncio.create_task(self._report_load())]
         try:
             while not (self._ended and not self._tasks):
-                frame = self._stream.next_frame()
+                frame = self._stream.next_frame(time.monotonic())
                 if frame is not None:
                     yield frame
                     continue
@@ -142,7 +146,7 @@ class _Session:
                     raise self._failure
                 self._wake.clear()
                 await self._wake.wait()
-            while (frame := self._stream.next_frame()) is not None:
+            while (frame := self._stream.next_frame(time.monotonic())) is not None:
                 yield frame
             if self._failure is not None:
                 raise self._failure
@@ -238,8 +242,14 @@ class _Session:
                 self._wake.set()
 
 
+_REASONS: dict[type[IsthmusError], str] = {
+    UnknownPlan: "UNKNOWN_PLAN",
+    DeadlineExceeded: "EXPIRED",
+    Overloaded: "OVERLOADED",
+    TooLarge: "TOO_LARGE",
+}
+
+
 def _rejection(error: IsthmusError) -> Rejection:
-    reason = {"UnknownPlan": "UNKNOWN_PLAN", "DeadlineExceeded": "EXPIRED", "Overloaded": "OVERLOADED"}.get(
-        type(error).__name__, "BAD_TENSOR" if grpc_status_name(error) == "INVALID_ARGUMENT" else "COMPUTE"
-    )
-    return Rejection(grpc_status_name(error), reason, str(error))
+    otherwise = "BAD_TENSOR" if grpc_status_name(error) == "INVALID_ARGUMENT" else "COMPUTE"
+    return Rejection(grpc_status_name(error), _REASONS.get(type(error), otherwise), str(error))

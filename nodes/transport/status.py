@@ -15,6 +15,7 @@ from isthmus.errors import (
     InvalidInput,
     IsthmusError,
     Overloaded,
+    TooLarge,
     error_from_status,
     grpc_status_name,
 )
@@ -72,9 +73,22 @@ def error_of(call_error: grpc.RpcError, target: str) -> IsthmusError:
     )
     if code is None or code is grpc.StatusCode.UNAVAILABLE:
         return CloudUnavailable(f"{target}: {details}")
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED and _is_too_large(call_error, details):
+        return TooLarge("request", details)
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
         return Overloaded(details, retry_after_s=_retry_after_s(call_error))
     return error_from_status(code.name, details)
+
+
+def _is_too_large(call_error: grpc.RpcError, details: str) -> bool:
+    """A server that says so, or gRPC itself: "... message larger than max ..."."""
+    status = rpc_status.from_call(call_error)  # type: ignore[arg-type]
+    reasons = []
+    for detail in () if status is None else status.details:
+        info = error_details_pb2.ErrorInfo()
+        if detail.Unpack(info):
+            reasons.append(info.reason)
+    return "TOO_LARGE" in reasons or "message larger than max" in details
 
 
 def _retry_after_s(call_error: grpc.RpcError) -> float:

@@ -1,4 +1,5 @@
-"""Messages that are no messages: without this, gRPC ends their call with UNKNOWN and a traceback in the log."""
+"""Messages that are no messages, or too long: without this, gRPC ends the calls of the first with UNKNOWN and a
+traceback in the log, and those of the others in words that name no limit."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ from typing import Any
 import grpc
 from google.protobuf.message import DecodeError
 
-from isthmus.errors import InvalidRequest
+from isthmus.errors import InvalidInput, InvalidRequest, TooLarge
+from nodes.limits import NodeLimits
 from nodes.transport.status import abort
 
 __all__ = ["RefuseUnreadable", "Unreadable"]
@@ -19,14 +21,15 @@ __all__ = ["RefuseUnreadable", "Unreadable"]
 class Unreadable:
     """What arrived instead of a message."""
 
-    error: InvalidRequest
+    error: InvalidInput
 
 
 class RefuseUnreadable(grpc.aio.ServerInterceptor):
-    """INVALID_ARGUMENT for a unary call's. A stream's reader gets an Unreadable in its place and goes on."""
+    """An error for a unary call's. A stream's reader gets an Unreadable in its place and goes on."""
 
-    def __init__(self, service: str) -> None:
+    def __init__(self, service: str, limits: NodeLimits) -> None:
         """service: full name of the service to watch; others go through untouched."""
+        self._limits = limits
         self._prefix = f"/{service}/"
 
     async def intercept_service(
@@ -40,7 +43,7 @@ class RefuseUnreadable(grpc.aio.ServerInterceptor):
             return handler
         if not handler_call_details.method.startswith(self._prefix):
             return handler
-        read, write = _reader(handler.request_deserializer), handler.response_serializer
+        read, write = _reader(handler.request_deserializer, self._limits), handler.response_serializer
         if handler.stream_stream is not None:
             return grpc.stream_stream_rpc_method_handler(handler.stream_stream, read, write)
         if handler.unary_unary is not None:
@@ -48,12 +51,15 @@ class RefuseUnreadable(grpc.aio.ServerInterceptor):
         return handler
 
 
-def _reader(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+def _reader(deserialize: Callable[[bytes], Any], limits: NodeLimits) -> Callable[[bytes], Any]:
     def read(data: bytes) -> Any:
         try:
+            limits.check_message("a message", len(data))
             return deserialize(data)
         except DecodeError as error:
             return Unreadable(InvalidRequest("message", f"cannot be read: {error}"))
+        except TooLarge as error:
+            return Unreadable(error)
 
     return read
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from isthmus.configuration import Configuration, read_configuration
 from isthmus.errors import InvalidConfiguration, IsthmusError
 from nodes.batching import BatchLimits
+from nodes.limits import CLOUD_LIMITS, EDGE_LIMITS
 
 MODELS = "models: [{name: m, source: 'a:b'}]\n"
 
@@ -50,6 +52,10 @@ def test_link_takes_quantities_as_people_write_them(tmp_path: Path) -> None:
         (MODELS + "cloud: {batching: {max_delay: 2s}}", "cloud.batching.max_delay"),
         (MODELS + "edge: {batching: {max_delay: soon}}", "batching.max_delay"),
         (MODELS + "edge: {batching: {size: 3}}", "edge.batching.size: is not a key"),
+        (MODELS + "edge: {limits: {message: 2GiB}}", "edge.limits.message"),
+        (MODELS + "edge: {limits: {queue: 0}}", "edge.limits.queue"),
+        (MODELS + "cloud: {limits: {tensor: 5 apples}}", "apples"),
+        (MODELS + "cloud: {limits: {streams: 5}}", "cloud.limits.streams: is not a key"),
         ("models: [{name: m, source: a}, {name: m, source: b}]", "one name"),
         ("models: [{name: '../m', source: a}]", "models.0.name"),
     ],
@@ -99,3 +105,11 @@ def test_the_memory_for_kept_tensors_is_a_size() -> None:
         ).edge.kept_memory
         == 64_000_000
     )
+
+
+def test_limits_are_read_and_those_left_out_have_defaults(tmp_path: Path) -> None:
+    made = read(
+        tmp_path, MODELS + "cloud: {limits: {message: 2GB, queue: 7}}\nedge: {limits: {tensor: 1MB, connections: 3}}"
+    )
+    assert made.cloud.limits.of_node == replace(CLOUD_LIMITS, message_bytes=2_000_000_000, queue=7)
+    assert made.edge.limits.of_node == replace(EDGE_LIMITS, tensor_bytes=1_000_000, connections=3)

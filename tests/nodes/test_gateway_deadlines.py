@@ -17,9 +17,10 @@ from isthmus.oip import open_inference_pb2 as oip
 from isthmus.oip import open_inference_pb2_grpc
 from nodes.cloud_connection import CloudConnection
 from nodes.compute_pool import ComputePool
-from nodes.edge_node import MAX_WAITING, EdgeNode
+from nodes.edge_node import EdgeNode
 from nodes.execution_ledger import ExecutionCounts
 from nodes.fleet import Endpoint
+from nodes.limits import EDGE_LIMITS
 from nodes.model_shelf import LoadedModel, ModelShelf
 from nodes.plan_builder import PlanBuilder
 from nodes.prefix_queue import PrefixQueue
@@ -116,8 +117,8 @@ async def test_a_request_that_waits_past_its_deadline_is_answered_then_and_never
 
 
 async def test_a_full_queue_is_resource_exhausted_at_once_and_says_when_to_come_back(served: Served) -> None:
-    calls = [await served.busy(), *(served.ask() for _ in range(MAX_WAITING - 1))]
-    await eventually(lambda: served.node.waiting == MAX_WAITING)
+    calls = [await served.busy(), *(served.ask() for _ in range(EDGE_LIMITS.queue - 1))]
+    await eventually(lambda: served.node.waiting == EDGE_LIMITS.queue)
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await served.ask(timeout_s=5.0)
     assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -130,4 +131,4 @@ async def test_a_full_queue_is_resource_exhausted_at_once_and_says_when_to_come_
     assert isinstance(error, Overloaded)
     assert error.retry_after_s == info.retry_delay.ToTimedelta().total_seconds()
     served.engine.gate.open()
-    assert len(await asyncio.gather(*calls)) == MAX_WAITING
+    assert len(await asyncio.gather(*calls)) == EDGE_LIMITS.queue

@@ -48,6 +48,9 @@ class NobodyListens:
     def uplink_bps(self) -> float | None:
         return None
 
+    def downlink_bps(self) -> float | None:
+        return None
+
     def rtt_measured(self, rtt_s: float) -> None:
         """Not of interest."""
 

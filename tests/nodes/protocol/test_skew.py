@@ -58,12 +58,12 @@ def test_another_major_version_is_refused_by_both(major: int) -> None:
 def test_a_late_answer_is_discarded_and_counted_once(arrived: int) -> None:
     pair = Pair()
     pair.settle()
-    pair.edge.submit(request(1, size=300_000))
+    pair.edge.submit(request(1, size=200_000))
     while pair.step_up():
         pass
     (asked,) = (event for event in pair.cloud_heard if isinstance(event, RequestArrived))
     pair.cloud.respond(asked, asked.tensors, TIMINGS)
-    frames = list(iter(pair.cloud.next_frame, None))  # on their way when the edge gives up
+    frames = list(iter(lambda: pair.cloud.next_frame(0.0), None))  # on their way when the edge gives up
     for frame in frames[:arrived]:
         pair.edge.receive(frame, 0.0)
     pair.edge.cancel(1)
@@ -80,3 +80,48 @@ def test_a_request_that_never_left_has_no_late_answer() -> None:
     pair.settle()
     pair.answer_all()
     assert pair.edge.late_answers == 0
+
+
+@pytest.mark.parametrize(("minor", "acknowledged"), [(0, False), (1, False), (2, True), (99, True)])
+def test_what_arrives_is_acknowledged_to_those_who_understand_it(minor: int, acknowledged: bool) -> None:
+    cloud = CloudStream("replica", {})
+    cloud.receive(pb.EdgeFrame(hello=pb.Hello(protocol_major=PROTOCOL_MAJOR, protocol_minor=minor)), 0.0)
+    cloud.receive(pb.EdgeFrame(chunk=pb.Chunk(request_id=7, data=bytes(20_000))), 0.0)  # of a request long refused
+    frames = list(iter(lambda: cloud.next_frame(0.0), None))
+    assert [frame.ack.received_bytes for frame in frames if frame.HasField("ack")] == [20_000] * acknowledged
+
+
+@pytest.mark.parametrize(("minor", "all_sent"), [(1, True), (2, False)])
+def test_a_replica_that_does_not_acknowledge_is_sent_all_at_once(minor: int, all_sent: bool) -> None:
+    edge = EdgeStream("edge")
+    welcome = pb.Welcome(protocol_major=PROTOCOL_MAJOR, protocol_minor=minor)
+    edge.receive(pb.CloudFrame(welcome=welcome), 0.0)
+    edge.submit(request(1, size=2_000_000))
+    frames = list(iter(lambda: edge.next_frame(0.0), None))
+    sent = sum(len(chunk.data) for frame in frames for chunk in (*frame.request.chunks, frame.chunk))
+    assert (sent == 2_000_000) is all_sent
+
+
+def test_bytes_acknowledged_that_were_never_sent_break_the_protocol() -> None:
+    pair = Pair()
+    pair.settle()
+    with pytest.raises(RemoteProtocolError, match="acknowledged"):
+        pair.edge.receive(pb.CloudFrame(ack=pb.Ack(received_bytes=1)), 0.0)
+
+
+def sent_at_once(downlink_bps: float | None) -> int:
+    """Bytes of an answer that the replica sends before anything is acknowledged."""
+    pair = Pair()
+    pair.edge.pace(None, downlink_bps, 0.2)
+    pair.settle()
+    pair.edge.submit(request(1))
+    pair.settle()
+    (asked,) = (event for event in pair.cloud_heard if isinstance(event, RequestArrived))
+    pair.cloud.respond(asked, request(1, size=4_000_000).tensors, TIMINGS)
+    frames = list(iter(lambda: pair.cloud.next_frame(0.0), None))
+    return sum(len(chunk.data) for frame in frames for chunk in (*frame.response.chunks, frame.chunk))
+
+
+def test_a_replica_begins_with_what_the_edge_believes_of_the_way_down() -> None:
+    assert sent_at_once(None) <= 256 << 10
+    assert 1_000_000 < sent_at_once(40e6) < 2_000_000

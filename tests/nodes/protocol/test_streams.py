@@ -51,7 +51,7 @@ class Pair:
         self.cloud_heard: list[CloudEvent] = []
 
     def step_up(self) -> bool:
-        frame = self.edge.next_frame()
+        frame = self.edge.next_frame(2.0)
         if frame is None:
             return False
         copy = pb.EdgeFrame.FromString(frame.SerializeToString())
@@ -59,7 +59,7 @@ class Pair:
         return True
 
     def step_down(self) -> bool:
-        frame = self.cloud.next_frame()
+        frame = self.cloud.next_frame(1.0)
         if frame is None:
             return False
         copy = pb.CloudFrame.FromString(frame.SerializeToString())
@@ -113,6 +113,26 @@ def test_an_urgent_request_passes_a_large_one(pair: Pair) -> None:
     pair.edge.submit(request(2, size=10, deadline_s=1.0))
     pair.settle()
     assert [e.request_id for e in pair.cloud_heard if isinstance(e, RequestArrived)] == [2, 1]
+
+
+def test_of_requests_without_deadlines_the_small_one_passes_the_large_one(pair: Pair) -> None:
+    pair.edge.submit(request(1, size=4_000_000))
+    pair.step_up()
+    pair.edge.submit(request(2, size=10))
+    pair.settle()
+    assert [e.request_id for e in pair.cloud_heard if isinstance(e, RequestArrived)] == [2, 1]
+
+
+def test_of_a_large_request_little_is_under_way_at_once(pair: Pair) -> None:
+    pair.edge.submit(request(1, size=4_000_000))
+    frames = []
+    while (frame := pair.edge.next_frame(2.0)) is not None:
+        frames.append(frame)
+    assert sum(len(c.data) for f in frames for c in (*f.request.chunks, f.chunk)) <= 256 << 10
+    for frame in frames:
+        pair.cloud_heard += pair.cloud.receive(frame, 1.0)
+    pair.settle()
+    assert [e.request_id for e in pair.cloud_heard if isinstance(e, RequestArrived)] == [1]
 
 
 def test_a_plan_is_offered_and_answered(pair: Pair) -> None:
@@ -263,3 +283,34 @@ def test_a_chunk_that_does_not_fit_rejects_its_request_only(index: int, offset: 
     rejected = any(isinstance(event, RequestRejected) for event in events)
     assert rejected == (announced > 0 and not fits)
     assert pair.cloud.state is CloudState.OPEN
+
+
+def test_a_request_beyond_the_replicas_limit_is_refused_in_words_and_the_stream_goes_on() -> None:
+    pair = Pair(StreamLimits(message_bytes=1000))
+    pair.settle()
+    pair.edge.submit(request(1, size=1001))
+    pair.edge.submit(request(2, size=1000))
+    pair.settle()
+    pair.answer_all()
+    failed = next(e for e in pair.edge_heard if isinstance(e, RequestFailed))
+    assert (failed.request_id, failed.code, failed.reason) == (1, "RESOURCE_EXHAUSTED", "TOO_LARGE")
+    assert "cloud.limits.message" in failed.message
+    assert [e.request_id for e in pair.edge_heard if isinstance(e, ResponseArrived)] == [2]
+
+
+def test_an_answer_beyond_the_edges_limit_fails_its_request_only() -> None:
+    pair = Pair()
+    pair.edge = EdgeStream("edge-1", StreamLimits(message_bytes=1000, field="edge.limits.message"))
+    pair.settle()
+    for request_id in (1, 2):
+        pair.edge.submit(request(request_id))
+    pair.settle()
+    first, second = (e for e in pair.cloud_heard if isinstance(e, RequestArrived))
+    pair.cloud.respond(first, (tensor(900_000),), TIMINGS)
+    pair.cloud.respond(second, (tensor(1000),), TIMINGS)
+    pair.settle()
+    failed = next(e for e in pair.edge_heard if isinstance(e, RequestFailed))
+    assert (failed.request_id, failed.code) == (1, "RESOURCE_EXHAUSTED")
+    assert "edge.limits.message" in failed.message
+    assert [e.request_id for e in pair.edge_heard if isinstance(e, ResponseArrived)] == [2]
+    assert pair.edge.state is EdgeState.OPEN

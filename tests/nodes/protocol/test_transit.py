@@ -48,7 +48,7 @@ def deadline_at_the_cloud(remaining_s: float, arrives_s: float) -> float:
     )
     events = []
     for now_s in (1000.0, arrives_s):
-        frame = edge.next_frame()
+        frame = edge.next_frame(0.0)
         assert frame is not None
         events += cloud.receive(pb.EdgeFrame.FromString(frame.SerializeToString()), now_s)
     (arrived,) = (event for event in events if isinstance(event, RequestArrived))

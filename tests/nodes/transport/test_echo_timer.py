@@ -17,6 +17,9 @@ class Heard:
     def uplink_bps(self) -> float | None:
         raise AssertionError("an echo has no chunks")
 
+    def downlink_bps(self) -> float | None:
+        raise AssertionError("an echo has no chunks")
+
     def rtt_measured(self, rtt_s: float) -> None:
         self.rtts_s.append(rtt_s)
 

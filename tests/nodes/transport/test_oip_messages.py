@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from isthmus.errors import InvalidRequest
 from isthmus.oip import open_inference_pb2 as oip
 from nodes.datatypes import datatype_of
+from nodes.limits import EDGE_LIMITS
 from nodes.transport.oip_messages import (
     parameter_values,
     read_inputs,
@@ -41,14 +42,14 @@ def test_a_written_tensor_reads_back_equal(dtype: str) -> None:
     response = oip.ModelInferResponse()
     write_output(response, "x", tensor)
     request = one_input(response.outputs[0].datatype, [2, 3], response.raw_output_contents[0])
-    (read,) = read_inputs(request)
+    (read,) = read_inputs(request, EDGE_LIMITS)
     assert read.tensor is not None
     assert torch.equal(read.tensor, tensor)
     assert read.tensor.dtype == tensor.dtype
 
 
 def test_typed_contents_read_as_tensors() -> None:
-    (read,) = read_inputs(one_input("FP32", [1, 2], fp32_contents=[1.5, -2.0]))
+    (read,) = read_inputs(one_input("FP32", [1, 2], fp32_contents=[1.5, -2.0]), EDGE_LIMITS)
     assert read.tensor is not None
     assert read.tensor.tolist() == [[1.5, -2.0]]
 
@@ -83,7 +84,7 @@ def test_garbage_bytes_elements_are_refused_or_read_whole(raw: bytes) -> None:
 )
 def test_a_broken_input_is_refused_by_name(request_: oip.ModelInferRequest, words: str) -> None:
     with pytest.raises(InvalidRequest, match=words):
-        read_inputs(request_)
+        read_inputs(request_, EDGE_LIMITS)
 
 
 @given(
@@ -95,7 +96,7 @@ def test_a_broken_input_is_refused_by_name(request_: oip.ModelInferRequest, word
 def test_any_shape_is_read_or_refused(datatype: str, shape: list[int], raw: bytes | None, typed: list[float]) -> None:
     request = one_input(datatype, shape, raw) if raw is not None else one_input(datatype, shape, fp32_contents=typed)
     with contextlib.suppress(InvalidRequest):
-        (read,) = read_inputs(request)
+        (read,) = read_inputs(request, EDGE_LIMITS)
         assert read.shape == tuple(shape)
 
 
@@ -104,13 +105,13 @@ def test_typed_contents_hold_every_integer_of_their_datatype(datatype: str) -> N
     kind = datatype_of(datatype, "x")
     limits = torch.iinfo(getattr(torch, kind.dtype)) if datatype != "BOOL" else None
     edges = [limits.min, limits.max] if limits else [False, True]
-    (read,) = read_inputs(one_input(datatype, [2], None, **{kind.contents: edges}))
+    (read,) = read_inputs(one_input(datatype, [2], None, **{kind.contents: edges}), EDGE_LIMITS)
     assert read.tensor is not None
     assert read.tensor.tolist() == edges
 
 
 def test_typed_bytes_are_the_elements() -> None:
-    (read,) = read_inputs(one_input("BYTES", [2, 1], bytes_contents=[b"", b"\x00a"]))
+    (read,) = read_inputs(one_input("BYTES", [2, 1], bytes_contents=[b"", b"\x00a"]), EDGE_LIMITS)
     assert read.elements == (b"", b"\x00a")
 
 
@@ -126,7 +127,7 @@ def test_raw_contents_must_match_the_inputs() -> None:
     request = one_input("FP32", [1], b"1234")
     request.raw_input_contents.append(b"")
     with pytest.raises(InvalidRequest, match="2 entries for 1 inputs"):
-        read_inputs(request)
+        read_inputs(request, EDGE_LIMITS)
 
 
 def test_parameters_keep_their_kinds() -> None:

@@ -1,0 +1,76 @@
+"""Values of the node as messages of the stream, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from isthmus.v1 import segment_pb2 as pb
+from nodes.protocol.assembly import ReceiveSpan
+from nodes.protocol.events import CloudTimings, MeasuredBatch, PlanDefinition, WireCodec
+
+__all__ = ["batch_messages", "batches_of", "offer_message", "plan_of", "timings_message", "timings_of"]
+
+
+def offer_message(plan: PlanDefinition) -> pb.PlanOffer:
+    """`plan_of` reads it back."""
+    return pb.PlanOffer(
+        wire_digest=plan.wire_digest,
+        model_digest=plan.model_digest,
+        edge_ops=plan.edge_ops,
+        uplink=_codec_messages(plan.uplink),
+        downlink=_codec_messages(plan.downlink),
+    )
+
+
+def plan_of(offer: pb.PlanOffer) -> PlanDefinition:
+    """The plan that is offered."""
+    return PlanDefinition(
+        wire_digest=offer.wire_digest,
+        model_digest=offer.model_digest,
+        edge_ops=tuple(offer.edge_ops),
+        uplink=_codecs_of(offer.uplink),
+        downlink=_codecs_of(offer.downlink),
+    )
+
+
+def _codec_messages(codecs: Sequence[WireCodec]) -> list[pb.TensorCodec]:
+    return [pb.TensorCodec(tensor=c.tensor, codec=c.codec, parameters=c.parameters) for c in codecs]
+
+
+def _codecs_of(codecs: Iterable[pb.TensorCodec]) -> tuple[WireCodec, ...]:
+    return tuple(WireCodec(c.tensor, c.codec, dict(c.parameters)) for c in codecs)
+
+
+def batch_messages(times: Sequence[MeasuredBatch]) -> list[pb.MeasuredBatch]:
+    """`batches_of` reads them back."""
+    return [
+        pb.MeasuredBatch(batch=t.batch, suffix_s=t.suffix_s, decode_s=t.decode_s, encode_s=t.encode_s) for t in times
+    ]
+
+
+def batches_of(messages: Iterable[pb.MeasuredBatch]) -> tuple[MeasuredBatch, ...]:
+    """Measured times."""
+    return tuple(MeasuredBatch(t.batch, t.suffix_s, t.decode_s, t.encode_s) for t in messages)
+
+
+def timings_message(timings: CloudTimings) -> pb.CloudTimings:
+    """`timings_of` reads it back."""
+    return pb.CloudTimings(
+        receive_s=timings.receive.seconds,
+        receive_bytes=timings.receive.size_bytes,
+        queue_s=timings.queue_s,
+        decode_s=timings.decode_s,
+        suffix_s=timings.suffix_s,
+        encode_s=timings.encode_s,
+    )
+
+
+def timings_of(message: pb.CloudTimings) -> CloudTimings:
+    """What a replica says of its stages."""
+    return CloudTimings(
+        receive=ReceiveSpan(message.receive_s, message.receive_bytes),
+        queue_s=message.queue_s,
+        decode_s=message.decode_s,
+        suffix_s=message.suffix_s,
+        encode_s=message.encode_s,
+    )

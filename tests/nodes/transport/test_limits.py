@@ -1,0 +1,148 @@
+"""More than a limit lets through is refused with RESOURCE_EXHAUSTED, naming the limit, the value and the remedy."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import grpc
+import pytest
+
+from isthmus.errors import TooLarge
+from isthmus.oip import open_inference_pb2 as oip
+from isthmus.oip import open_inference_pb2_grpc
+from isthmus.v1 import segment_pb2 as pb
+from isthmus.v1 import segment_pb2_grpc
+from nodes.limits import CLOUD_LIMITS, EDGE_LIMITS, NodeLimits
+from nodes.model_statistics import StatisticsLedger
+from nodes.protocol.version import PROTOCOL_MAJOR
+from nodes.transport.gateway_server import GatewayService
+from nodes.transport.grpc_server import GrpcServer
+from nodes.transport.infer_handler import InferHandler
+from nodes.transport.segment_server import SegmentService
+from nodes.transport.status import error_of
+from tests.nodes.sites import edge_site
+
+if TYPE_CHECKING:
+    from nodes.gateway import Gateway
+
+    Stub = open_inference_pb2_grpc.GRPCInferenceServiceAsyncStub
+    Call = grpc.aio.UnaryUnaryCall[oip.ModelInferRequest, oip.ModelInferResponse]
+
+LIMITS = NodeLimits("edge", message_bytes=1000, tensor_bytes=600, queue=4, connections=1)
+
+
+@pytest.fixture
+async def limited(doubling: Callable[[], Gateway]) -> AsyncIterator[str]:
+    """The address of a gateway with `LIMITS`."""
+    server = GatewayService(doubling(), "1", LIMITS).server()
+    yield await server.start("127.0.0.1:0", "edge.listen")
+    await server.stop(0)
+
+
+@pytest.fixture
+async def limited_stub(limited: str) -> AsyncIterator[Stub]:
+    """A client of it."""
+    async with grpc.aio.insecure_channel(limited) as channel:
+        yield open_inference_pb2_grpc.GRPCInferenceServiceStub(channel)
+
+
+def items(count: int) -> oip.ModelInferRequest:
+    """Of 12 bytes each."""
+    request = oip.ModelInferRequest(model_name="double", raw_input_contents=[bytes(12 * count)])
+    request.inputs.add(name="x", datatype="FP32", shape=[count, 3])
+    return request
+
+
+async def refused(call: Call) -> grpc.aio.AioRpcError:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    return caught.value
+
+
+async def test_what_is_within_the_limits_is_answered(limited_stub: Stub) -> None:
+    assert (await limited_stub.ModelInfer(items(8))).outputs[0].shape == [8, 3]
+
+
+async def test_a_message_too_long_names_limit_value_and_remedy(limited_stub: Stub) -> None:
+    request = items(100)
+    error = await refused(limited_stub.ModelInfer(request))
+    assert "edge.limits.message: a message may take 1000 bytes" in str(error.details())
+    assert f"(got {request.ByteSize()}); send less, or raise edge.limits.message" in str(error.details())
+    assert isinstance(error_of(error, "edge"), TooLarge)
+
+
+async def test_a_message_of_more_than_twice_the_limit_is_not_even_read(limited_stub: Stub) -> None:
+    error = await refused(limited_stub.ModelInfer(items(1000)))
+    assert "larger than max" in str(error.details())
+    assert isinstance(error_of(error, "edge"), TooLarge)
+
+
+async def test_a_tensor_too_large_names_limit_value_and_remedy(limited_stub: Stub) -> None:
+    error = await refused(limited_stub.ModelInfer(items(51)))
+    assert str(error.details()) == (
+        "edge.limits.tensor: tensor x may take 600 bytes (got 612); send less, or raise edge.limits.tensor"
+    )
+
+
+async def test_a_stream_goes_on_after_a_message_too_long(limited_stub: Stub) -> None:
+    answers = [answer async for answer in limited_stub.ModelStreamInfer(iter([items(100), items(2)]))]
+    assert "edge.limits.message" in answers[0].error_message + answers[1].error_message
+    assert [len(answer.infer_response.outputs) for answer in answers if not answer.error_message] == [1]
+
+
+async def test_an_answer_too_long_is_refused(doubling: Callable[[], Gateway]) -> None:
+    handler = InferHandler(doubling(), StatisticsLedger(), replace(LIMITS, message_bytes=95))
+    with pytest.raises(TooLarge, match=r"edge\.limits\.message: the answer may take 95 bytes \(got 96\)"):
+        await handler.answer(items(8), None)
+
+
+async def test_a_client_too_many_is_refused_until_another_has_gone(limited: str, limited_stub: Stub) -> None:
+    held = limited_stub.ModelStreamInfer()
+    await held.write(items(1))
+    answer = await held.read()
+    assert isinstance(answer, oip.ModelStreamInferResponse)
+    assert answer.infer_response.outputs
+    # A channel with the same target and options shares its connection: a local subchannel pool makes another.
+    async with grpc.aio.insecure_channel(limited, options=(("grpc.use_local_subchannel_pool", 1),)) as channel:
+        other: Stub = open_inference_pb2_grpc.GRPCInferenceServiceStub(channel)
+        error = await refused(other.ModelInfer(items(1)))
+        assert str(error.details()).startswith("edge.limits.connections: 1 are served, 1 may be")
+        await held.done_writing()
+        assert await held.read() is grpc.aio.EOF
+        assert (await other.ModelInfer(items(1))).outputs
+
+
+def hello() -> pb.EdgeFrame:
+    return pb.EdgeFrame(hello=pb.Hello(protocol_major=PROTOCOL_MAJOR, edge_id="edge"))
+
+
+async def test_an_edge_too_many_is_refused_and_the_first_is_served() -> None:
+    async with edge_site() as site:
+        service = SegmentService(site.clouds[0].node, replace(CLOUD_LIMITS, connections=1))
+        server = GrpcServer([], lambda made: segment_pb2_grpc.add_SegmentServiceServicer_to_server(service, made))
+        async with grpc.aio.insecure_channel(await server.start("127.0.0.1:0", "cloud.listen")) as channel:
+            stub = segment_pb2_grpc.SegmentServiceStub(channel)
+            first = stub.Run()
+            await first.write(hello())
+            welcomed = await first.read()
+            assert isinstance(welcomed, pb.CloudFrame)
+            assert welcomed.welcome.replica_id == "replica-0"
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                async with asyncio.timeout(10):
+                    await stub.Run().read()
+            first.cancel()
+        await server.stop(0)
+    assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "cloud.limits.connections: 1 are served, 1 may be" in str(caught.value.details())
+
+
+@pytest.mark.parametrize("side", [EDGE_LIMITS, CLOUD_LIMITS], ids=["edge", "cloud"])
+def test_what_is_just_at_a_limit_passes(side: NodeLimits) -> None:
+    side.check_message("a message", side.message_bytes)
+    side.check_tensor("x", side.tensor_bytes)
+    side.check_queue(side.queue - 1, 1.0)
+    side.check_connections(side.connections - 1)
