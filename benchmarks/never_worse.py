@@ -21,10 +21,10 @@ from statistics import fmean, median
 from benchmarks.encoded_pictures import photo_sizes
 from benchmarks.figure import Figure, Options, bootstrap, machine, parse_options, report
 from benchmarks.repeated_profiles import Plans, measured_plans
+from benchmarks.served_choice import served_choice
 from partitioner.condition import Condition
 from partitioner.link import Link
 from partitioner.measured_plan import MeasuredPlan
-from partitioner.steady_choice import steady_choice
 
 GOAL, GOAL_ALL, SHARE, CASES = 1.02, 1.05, 0.99, 1000
 SOURCES = ("isthmus.zoo:efficientnet_lite0", "isthmus.zoo:minilm")
@@ -72,9 +72,9 @@ def ratio(chosen: MeasuredPlan, condition: Condition, judges: Plans) -> float:
 def judge(condition: Condition, plans: tuple[Plans, Plans, Plans], photo: Mapping[str, int]) -> Verdict:
     """Choose by A, judge by the others."""
     a, repeat, b = plans
-    chosen = steady_choice(a.plans, condition)
+    chosen = served_choice(a.plans, condition)
     hasty = ratio(quickest(a.plans, condition), condition, b)
-    on_photo = steady_choice(a.with_sizes({"file": photo["file"]}).plans, condition)
+    on_photo = served_choice(a.with_sizes({"file": photo["file"]}).plans, condition)
     return Verdict(
         condition,
         chosen,

@@ -33,7 +33,7 @@ from partitioner.codec_choice import DEFAULT_CODECS
 from partitioner.cost_model import Costing
 from partitioner.frontier import frontier_of
 from partitioner.link import Link
-from partitioner.measurements import AffineTime
+from partitioner.measurements import AffineTime, Measurement
 from partitioner.menu import menu_of
 from partitioner.model import Model
 from partitioner.partition import Setting
@@ -217,13 +217,14 @@ class PlanBuilder:
         )
         down = {batch: sum(self._model.graph.tensors[t.tensor].bytes_at(batch) for t in plan.downlink) for batch in up}
         costs = PlanCosts(
-            edge=affine_time({batch: seconds * self._slowdown for batch, seconds in times.items()}),
+            edge=affine_time({batch: time.seconds * self._slowdown for batch, time in times.items()}),
             cloud=_NO_TIME,
             uplink_bytes_fixed=max(0, 2 * up[small] - up[large]),
             uplink_bytes_per_item=max(0.0, float(up[large] - up[small])),
             downlink_bytes_fixed=max(0, 2 * down[small] - down[large]),
             downlink_bytes_per_item=max(0.0, float(down[large] - down[small])),
             local_finish=AffineTime(0.0, finish_s * self._slowdown),
+            edge_spread=max(time.spread_share for time in times.values()),
         )
         entry = PlanEntry(replace(plan, boundary=counted), costs, file_crosses)
         return ReadyPlan(entry, self._half(plan, self._slowdown), self._batches(half).scaled(self._slowdown))
@@ -237,8 +238,8 @@ class PlanBuilder:
             self._prefix_times[half.cut] = measure_batches(half.prefix, half.axes, sample, self._most).times
         return self._prefix_times[half.cut]
 
-    def _time(self, half: EdgeHalf, inputs: ModelInputs) -> float:
-        return measure(lambda: half.run(inputs), budget_s=MEASURE_BUDGET_S).seconds
+    def _time(self, half: EdgeHalf, inputs: ModelInputs) -> Measurement:
+        return measure(lambda: half.run(inputs), budget_s=MEASURE_BUDGET_S)
 
     def _half(self, plan: Plan, slowdown: float) -> EdgeHalf:
         uplink, downlink = wire_codecs(plan.boundary), wire_codecs(plan.downlink)
@@ -300,6 +301,7 @@ def _wire_bytes(plan: Plan, outcome: EdgeOutcome, batch: int) -> int:
 
 def with_cloud_times(ready: ReadyPlan, times: Sequence[MeasuredBatch]) -> ReadyPlan:
     """The plan with the replica's times in it."""
-    total: dict[float, float] = {t.batch: t.decode_s + t.suffix_s + t.encode_s for t in times}
-    cloud = affine_time(total)
-    return replace(ready, entry=replace(ready.entry, costs=replace(ready.entry.costs, cloud=cloud)))
+    cloud = affine_time({float(one.batch): one.compute_s for one in times})
+    spread = max((one.spread_s / one.compute_s for one in times if one.compute_s), default=0.0)
+    costs = replace(ready.entry.costs, cloud=cloud, cloud_spread=spread)
+    return replace(ready, entry=replace(ready.entry, costs=costs))

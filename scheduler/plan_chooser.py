@@ -54,7 +54,13 @@ class PlanChooser:
         estimate = self.estimate()
         link = estimate.link
         plan_ids = tuple(entry.plan.plan_id for entry in request.table.for_form(request.form))
-        seen = replace(request, policy=name, corrections=self._drift.corrections(plan_ids))
+        seen = replace(
+            request,
+            policy=name,
+            corrections=self._drift.corrections(plan_ids),
+            uplink_spread=estimate.uplink_spread,
+            downlink_spread=estimate.downlink_spread,
+        )
         choice = policy.choose(seen, link, self._rng)
         if isinstance(policy, LatencyPolicy):
             choice = self._exploration.instead_of(choice, seen, estimate, self._rng) or choice

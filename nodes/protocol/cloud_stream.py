@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import ClassVar
 
 from isthmus.errors import InvalidInput, LocalProtocolError, RemoteProtocolError
@@ -104,7 +104,7 @@ class CloudStream:
     def plan_ready(self, wire_digest: str, times: Sequence[MeasuredBatch]) -> None:
         """Say that a plan is prepared, with the times measured here."""
         measured = [
-            pb.MeasuredBatch(batch=t.batch, suffix_s=t.suffix_s, decode_s=t.decode_s, encode_s=t.encode_s)
+            pb.MeasuredBatch(**asdict(t))
             for t in times
         ]
         self._send(pb.CloudFrame(ready=pb.PlanReady(wire_digest=wire_digest, times=measured)))

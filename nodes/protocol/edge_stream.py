@@ -214,7 +214,7 @@ class EdgeStream:
         return [Connected(welcome.replica_id, {model.name: model.digest for model in welcome.models})]
 
     def _on_ready(self, frame: pb.CloudFrame, now_s: float) -> list[EdgeEvent]:
-        times = tuple(MeasuredBatch(t.batch, t.suffix_s, t.decode_s, t.encode_s) for t in frame.ready.times)
+        times = tuple(MeasuredBatch(t.batch, t.suffix_s, t.decode_s, t.encode_s, t.spread_s) for t in frame.ready.times)
         return [PlanPrepared(frame.ready.wire_digest, times)]
 
     def _on_refused(self, frame: pb.CloudFrame, now_s: float) -> list[EdgeEvent]:

@@ -7,7 +7,7 @@ from isthmus.errors import RemoteProtocolError
 __all__ = ["PROTOCOL_MAJOR", "PROTOCOL_MINOR", "check_version"]
 
 PROTOCOL_MAJOR = 2
-PROTOCOL_MINOR = 1
+PROTOCOL_MINOR = 2
 
 
 def check_version(major: int, minor: int) -> None:
