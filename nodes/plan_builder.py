@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from isthmus.errors import InvalidModel, InvalidPlan
 from nodes.batch_times import BatchTimes
 from nodes.batching import DEFAULT_LIMITS, BatchLimits
-from nodes.codecs.factory import IMAGE_CODEC_NAMES, encodes_images
+from nodes.codecs.factory import IMAGE_CODEC_NAMES, encodes_images, image_codec
+from nodes.codecs.image import PictureCodec
 from nodes.engines.base import Engine
 from nodes.engines.factory import engine_for
 from nodes.halves import EdgeHalf, EdgeOutcome
@@ -21,6 +22,7 @@ from nodes.measure.accuracy_budget import AccuracyBudget
 from nodes.measure.batch_times import measure_batches, varied_tensors
 from nodes.measure.codec_sizes import MeasuredCodec
 from nodes.measure.engine_difference import measure_engine_difference
+from nodes.measure.picture_codecs import lossless_picture
 from nodes.measure.timing import measure
 from nodes.model_runtime import ReadyPlan, wire_codecs
 from nodes.plan_shapes import cut_plan
@@ -81,7 +83,10 @@ class PlanBuilder:
         self._model = model
         self._engine = engine
         self._slowdown = slowdown
-        self._files = tuple(spec.name for spec in model.interface.inputs if spec.preprocessing is not None)
+        self._specs = {
+            spec.name: spec.preprocessing for spec in model.interface.inputs if spec.preprocessing is not None
+        }
+        self._files = tuple(self._specs)
         self._preprocessing = self._measure_preprocessing()
         self._given = tuple(given)
         self._most = min(batching.max_batch, model.interface.max_batch)
@@ -123,9 +128,20 @@ class PlanBuilder:
         # Tokens shrink to a fraction; files have image codecs.
         plans.append(PlanDraft(self._plan((), {}, "zstd"), both_forms=False))
         if self._files:
-            encoded = (self._plan((), dict.fromkeys(self._files, name)) for name in IMAGE_CODEC_NAMES)
+            encoded = (self._plan((), self._pictures(name)) for name in IMAGE_CODEC_NAMES)
             plans.extend(PlanDraft(replace(plan, form="bytes"), both_forms=False) for plan in encoded)
         return tuple(plans)
+
+    def _pictures(self, name: str) -> Mapping[str, str | TensorCodec]:
+        """That codec for each input that may be a file, with the lengths of the calibration pictures where there are
+        such; else those of a made-up picture will count."""
+        calibration = dict(zip(self._model.graph.inputs, self._model.calibration, strict=False))  # all, or none
+        found: dict[str, str | TensorCodec] = dict.fromkeys(self._files, name)
+        for tensor, how in self._specs.items():
+            made = image_codec(name, how)
+            if isinstance(made, PictureCodec) and tensor in calibration:
+                found[tensor] = lossless_picture(calibration[tensor], tensor, made, how)
+        return found
 
     def split(self, cut: tuple[str, ...]) -> tuple[PlanDraft, ...]:
         """A cut in zstd, in int8 and in its smallest codecs, as far as they keep the accuracy budget as a whole."""
@@ -262,12 +278,11 @@ class PlanBuilder:
     def _measure_preprocessing(self) -> AffineTime:
         if not self._files:
             return _NO_TIME
-        specs = {spec.name: spec.preprocessing for spec in self._model.interface.inputs}
         images = sample_inputs(self._model, 1, self._files).values
 
         def once() -> None:
             for name in self._files:
-                preprocess(images[name], specs[name])  # type: ignore[arg-type]
+                preprocess(images[name], self._specs[name])  # type: ignore[arg-type]
 
         return AffineTime(0.0, measure(once, budget_s=MEASURE_BUDGET_S).seconds * self._slowdown)
 

@@ -103,10 +103,7 @@ class CloudStream:
 
     def plan_ready(self, wire_digest: str, times: Sequence[MeasuredBatch]) -> None:
         """Say that a plan is prepared, with the times measured here."""
-        measured = [
-            pb.MeasuredBatch(**asdict(t))
-            for t in times
-        ]
+        measured = [pb.MeasuredBatch(**asdict(t)) for t in times]
         self._send(pb.CloudFrame(ready=pb.PlanReady(wire_digest=wire_digest, times=measured)))
 
     def plan_refused(self, wire_digest: str, code: str, message: str) -> None:

@@ -58,10 +58,12 @@ class Steady:
 
 
 def steadiest(among: Sequence[Candidate], request: ChoiceRequest, link: Link) -> Steady:
-    """The quickest plan, and the surest of those as good: slower by no more than the spread of the difference, or than
-    1 %, and never by more than MOST_GIVEN_UP.
+    """The quickest plan, and the surest of those as good: slower by no more than 1 %; or not split, and slower by no
+    more than the spread of the difference, nor than MOST_GIVEN_UP.
 
-    Spreads are told apart where they differ by more than 1 % of the quickest plan's time.
+    A split is never taken for its spread: two machines' times drift apart between measurements by more than repeats
+    show, and not being worse than not splitting is the promise. Spreads are told apart where they differ by more than
+    1 % of the quickest plan's time.
     """
     best = min(among, key=_total_s)
     best_s = best.total_s
@@ -83,7 +85,9 @@ def _total_s(candidate: Candidate) -> float:
 def _is_as_good(rival: Rival, quickest: Rival) -> bool:
     best_s = quickest.candidate.total_s
     slower_s = rival.candidate.total_s - best_s
-    return slower_s <= NEAR_EQUAL * best_s or slower_s <= rival.doubt_s(quickest)
+    if slower_s <= NEAR_EQUAL * best_s:
+        return True
+    return rival.candidate.entry.plan.kind != "split" and slower_s <= rival.doubt_s(quickest)
 
 
 def _rival(candidate: Candidate, request: ChoiceRequest, link: Link) -> Rival:

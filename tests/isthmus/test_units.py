@@ -14,7 +14,16 @@ from isthmus.units import format_size, parse_bandwidth_bps, parse_duration_s, pa
 
 
 @pytest.mark.parametrize(
-    ("text", "bps"), [("20mbps", 20e6), ("1.5 Gbps", 1.5e9), ("800bit/s", 800.0), ("5e6", 5e6), (800, 800.0), (5e6, 5e6), ("3kbit/s", 3e3)]
+    ("text", "bps"),
+    [
+        ("20mbps", 20e6),
+        ("1.5 Gbps", 1.5e9),
+        ("800bit/s", 800.0),
+        ("5e6", 5e6),
+        (800, 800.0),
+        (5e6, 5e6),
+        ("3kbit/s", 3e3),
+    ],
 )
 def test_bandwidths_read_in_bits_per_second(text: str | float, bps: float) -> None:
     assert parse_bandwidth_bps(text) == bps
