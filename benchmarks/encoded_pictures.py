@@ -16,14 +16,17 @@ from benchmarks.networks import PREPROCESSING, SIDE
 from benchmarks.published import RAW_PICTURE_BYTES
 from isthmus.zoo import calibration_photos, demo_photos
 from nodes.codecs.image import PngCodec, WebpCodec
+from nodes.measure.picture_codecs import lossless_picture
 from nodes.measure.timing import measure
 from nodes.preprocessing import ImageBatch, pictures
 from partitioner.codec_choice import DEFAULT_CODECS, CodecSize
 from partitioner.cost_model import Costing, FileFacts
 from partitioner.measurements import CodecRate
+from partitioner.model import Model
+from partitioner.plan import TensorCodec
 from partitioner.profiles import DeviceProfile
 
-__all__ = ["PictureCodecs", "measure_picture_codecs", "photo_sizes"]
+__all__ = ["PictureCodecs", "calibrated_pictures", "measure_picture_codecs", "photo_sizes"]
 
 JPEG, QUALITY = "jpeg", 95
 TENSOR_BYTES = 4 * 3 * SIDE * SIDE
@@ -73,6 +76,16 @@ def photo_sizes() -> list[Mapping[str, int]]:
         {"file": len(file), **{name: len(c.encode_pictures("image", crop).data) for name, c in coded.items()}}
         for file, crop in zip(files, crops, strict=True)
     ]
+
+
+def calibrated_pictures(model: Model) -> Mapping[str, TensorCodec]:
+    """What an edge expects of PNG and WebP: the mean of the calibration pictures, none of them the demo's, and their
+    spread. Nothing for a model without such."""
+    how = model.interface.inputs[0].preprocessing
+    if how is None or not model.calibration:
+        return {}
+    name, values = model.graph.inputs[0], model.calibration[0]
+    return {made.name: lossless_picture(values, name, made(how), how) for made in (PngCodec, WebpCodec)}
 
 
 def _jpeg(picture: Any) -> bytes:

@@ -51,6 +51,7 @@ class Options:
     record: bool
     seed: int
     engines: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,8 @@ class Figure:
 
 
 def parse_options(description: str, *, engines: bool = False) -> Options:
-    """The command line of a benchmark: --quick, --json, --record, --seed; --engines where it measures chosen ones."""
+    """The command line of a benchmark: --quick, --json, --record, --seed; --engines and --models where it measures
+    chosen ones."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--quick", action="store_true", help="the same on fewer cases, within 120 s")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -101,8 +103,10 @@ def parse_options(description: str, *, engines: bool = False) -> Options:
     parser.add_argument("--seed", type=int, default=0)
     if engines:
         parser.add_argument("--engines", nargs="+", default=(), help="measure these engines only")
+        parser.add_argument("--models", nargs="+", default=(), help="with --engines: these of the built-in models only")
     given = parser.parse_args()
-    return Options(given.quick, given.json, given.record, given.seed, tuple(given.engines) if engines else ())
+    chosen = (tuple(given.engines), tuple(given.models)) if engines else ()
+    return Options(given.quick, given.json, given.record, given.seed, *chosen)
 
 
 def measure_pairs(a: Callable[[], float], b: Callable[[], float], rounds: int, seed: int) -> PairedSamples:

@@ -18,13 +18,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
-from benchmarks.encoded_pictures import photo_sizes
+from benchmarks.encoded_pictures import calibrated_pictures, photo_sizes
 from benchmarks.figure import Figure, Options, bootstrap, machine, parse_options, report
 from benchmarks.repeated_profiles import Plans, measured_plans
+from benchmarks.served_choice import served_choice
+from isthmus.api import load_model
 from partitioner.condition import Condition
 from partitioner.link import Link
 from partitioner.measured_plan import MeasuredPlan
-from partitioner.steady_choice import steady_choice
+from partitioner.plan import TensorCodec
 
 GOAL, GOAL_ALL, SHARE, CASES = 1.02, 1.05, 0.99, 1000
 SOURCES = ("isthmus.zoo:efficientnet_lite0", "isthmus.zoo:minilm")
@@ -69,12 +71,17 @@ def ratio(chosen: MeasuredPlan, condition: Condition, judges: Plans) -> float:
     return judges.of(chosen).total_s(condition) / quickest(judges.unsplit, condition).total_s(condition)
 
 
-def judge(condition: Condition, plans: tuple[Plans, Plans, Plans], photo: Mapping[str, int]) -> Verdict:
-    """Choose by A, judge by the others."""
+def judge(
+    condition: Condition,
+    plans: tuple[Plans, Plans, Plans],
+    photo: Mapping[str, int],
+    expected: Mapping[str, TensorCodec],
+) -> Verdict:
+    """Choose by A, judge by the others. photo: what it takes; expected: what an edge takes pictures to take."""
     a, repeat, b = plans
-    chosen = steady_choice(a.plans, condition)
+    chosen = served_choice(a.plans, condition)
     hasty = ratio(quickest(a.plans, condition), condition, b)
-    on_photo = steady_choice(a.with_sizes({"file": photo["file"]}).plans, condition)
+    on_photo = served_choice(a.with_pictures(expected).with_sizes({"file": photo["file"]}).plans, condition)
     return Verdict(
         condition,
         chosen,
@@ -142,7 +149,12 @@ def figure(options: Options) -> Figure:
     by_model: list[list[Verdict]] = []
     for source in SOURCES:
         plans = measured_plans(source, (BANDWIDTHS_BPS, SLOWDOWNS), options.quick)
-        by_model.append([judge(condition, plans, photos[i % len(photos)]) for i, condition in enumerate(drawn)])
+        expected = calibrated_pictures(load_model(source))
+        details[f"{source.partition(':')[2]}, bytes expected"] = {
+            c: (t.bytes, t.spread_bytes) for c, t in expected.items()
+        }
+        judged = [judge(condition, plans, photos[i % len(photos)], expected) for i, condition in enumerate(drawn)]
+        by_model.append(judged)
         details |= summary(source, plans, by_model[-1])
     ratios = max(([verdict.ratio for verdict in found] for found in by_model), key=within)
     floor = max(within([verdict.repeat for verdict in found]) for found in by_model)

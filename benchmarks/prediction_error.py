@@ -3,13 +3,13 @@
 Error: |predicted - measured| / measured of whole requests, as the gateway predicts them before they run and a client
 outside the edge measures them: every way on every link, each way forced in turn, in random order after requests from
 which the edge learns the link. --quick: the demo's model, photo and links. Full: six models on six links on eager, two
-of them on onnxruntime too. --engines: the built-in models on these engines instead; ones that compile take minutes
-first, once. Plans are timed by the nodes' own processes; networks other than the built-in ones have
-random weights. Value: the median of all requests; its interval resamples whole cells (subject, link, way). Floor: the
-same error of a prediction that knows the cell's other requests (their median): what no predictor gets below here.
-Order: of two ways of one subject on one link whose times differ by more than the floor's 90th percentile, how often
-the other one is quicker than a predictor says: this system's, and sums of op times (see plan_order.py) with this
-system's times on the wire, so that only the compute differs.
+of them on onnxruntime too. --engines: the built-in models on these engines instead, one by one with --models, each
+choice with a record of its own; engines that compile take minutes first, once. Plans are timed by the nodes' own
+processes; networks other than the built-in ones have random weights. Value: the median of all requests; its interval
+resamples whole cells (subject, link, way). Floor: the same error of a prediction that knows the cell's other requests
+(their median): what no predictor gets below here. Order: of two ways of one subject on one link whose times differ by
+more than the floor's 90th percentile, how often the other one is quicker than a predictor says: this system's, and sums
+of op times (see plan_order.py) with this system's times on the wire, so that only the compute differs.
 """
 
 from __future__ import annotations
@@ -245,7 +245,7 @@ def measure_all(options: Options) -> Measured:
 
 def measure_engines(options: Options) -> Measured:
     links, measured = LINKS[1:3] if options.quick else MORE_LINKS, Measured()
-    for name, source in ZOO.items():
+    for name, source in ((name, source) for name, source in ZOO.items() if name in (options.models or ZOO)):
         for engine in (one for one in get_args(Engine) if one in options.engines):
             asyncio.run(measure(name, source, engine, links, options, measured))
     return measured
@@ -293,7 +293,8 @@ def main() -> None:
     words += "holds" if p90 <= goal_p90 else "missed"
     holds = value.low <= goal and p90 <= goal_p90
     numbers = (value.value, value.low, value.high, median(floors), len(every), goal, holds)
-    report(Figure("prediction_error", *numbers, machine(), options.seed, words, table(measured, floors)), options)
+    title = "_".join(("prediction_error", *options.engines, *options.models))
+    report(Figure(title, *numbers, machine(), options.seed, words, table(measured, floors)), options)
 
 
 if __name__ == "__main__":

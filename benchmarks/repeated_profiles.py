@@ -28,7 +28,7 @@ from partitioner.measured_plan import MeasuredPlan, measured_plan
 from partitioner.measurements import SegmentTime
 from partitioner.menu import Domain, menu_of
 from partitioner.model import Model
-from partitioner.plan import InputForm
+from partitioner.plan import InputForm, TensorCodec
 from partitioner.profiles import DeviceProfile
 from partitioner.setting import Setting
 
@@ -67,6 +67,10 @@ class Plans:
         """The plans where a picture takes that many bytes by these codecs."""
         return Plans(tuple(_resized(plan, sizes) for plan in self.plans))
 
+    def with_pictures(self, found: Mapping[str, TensorCodec]) -> Plans:
+        """The plans where a picture takes by these codecs what an edge found on other pictures, spread included."""
+        return Plans(tuple(_with_pictures(plan, found) for plan in self.plans))
+
     def paired(self, other: Plans) -> Iterator[tuple[MeasuredPlan, MeasuredPlan]]:
         """Each plan here and there."""
         return zip(self.plans, other.plans, strict=True)
@@ -75,6 +79,14 @@ class Plans:
 def _resized(plan: MeasuredPlan, sizes: Mapping[str, int]) -> MeasuredPlan:
     uplink_bytes = sum(sizes.get(tensor.codec, tensor.bytes) for tensor in plan.plan.boundary)
     return replace(plan, costs=replace(plan.costs, uplink_bytes=float(uplink_bytes)))
+
+
+def _with_pictures(plan: MeasuredPlan, found: Mapping[str, TensorCodec]) -> MeasuredPlan:
+    boundary = tuple(found.get(tensor.codec, tensor) for tensor in plan.plan.boundary)
+    if boundary == plan.plan.boundary:
+        return plan
+    made = replace(plan.plan, boundary=boundary)
+    return replace(plan, plan=made, costs=replace(plan.costs, uplink_bytes=float(made.uplink_bytes)))
 
 
 def measured_plans(source: str, domain: tuple[Bounds, Bounds], quick: bool) -> tuple[Plans, Plans, Plans]:

@@ -36,7 +36,8 @@ def _address(text: object) -> object:
 
 
 def _bandwidth(value: object) -> object:
-    return parse_bandwidth_bps(value) if isinstance(value, str | int | float) else value
+    # As text: YAML makes a number of `bandwidth: 20`, which is as bare as on a command line.
+    return parse_bandwidth_bps(str(value)) if isinstance(value, str | int | float) else value
 
 
 def _duration(value: object) -> object:

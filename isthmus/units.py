@@ -30,6 +30,8 @@ _PRICE_UNITS = {"/s": 1.0, "/min": 1 / 60.0, "/h": 1 / 3600.0}
 
 _NUMBER = re.compile(r"\s*([0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?|\.[0-9]+)\s*([A-Za-zµ/]*)\s*\Z")
 
+_LEAST_BARE_BPS = 1000.0
+_DIGITS = tuple("0123456789.")
 _BANDWIDTH_UNITS = {
     prefix + suffix: scale
     for prefix, scale in (("", 1.0), ("k", 1e3), ("m", 1e6), ("g", 1e9))
@@ -51,9 +53,13 @@ _SIZE_UNITS = {
 def parse_bandwidth_bps(text: str | float, field: str = "bandwidth") -> float:
     """Bits per second of "20mbps", "1.5 gbps" or a number of bits per second. Must be positive and finite.
 
-    Raises InvalidQuantity naming `field`.
+    Text without a unit must be 1000 at least: who writes "20" means megabits. Raises InvalidQuantity naming `field`.
     """
-    return _above_zero(_parse(text, _BANDWIDTH_UNITS, field, "write it like 20mbps"), text, field, "20mbps")
+    bps = _above_zero(_parse(text, _BANDWIDTH_UNITS, field, "write it like 20mbps"), text, field, "20mbps")
+    if isinstance(text, str) and bps < _LEAST_BARE_BPS and text.strip()[-1:] in _DIGITS:
+        remedy = f"write {text.strip()}mbps, {text.strip()}kbps or {text.strip()}bit/s"
+        raise InvalidQuantity(field, "has no unit", value=text, remedy=remedy)
+    return bps
 
 
 def parse_duration_s(text: str | float, field: str = "duration") -> float:

@@ -29,6 +29,7 @@ class ChoiceRequest:
     remaining_s: time left until the deadline, None without one.
     edge_queue_s, cloud_queue_s: expected waits before the prefix and before the suffix start.
     overhead_s: what a request of this size costs outside the node's own account, whatever the plan: the client's hop.
+    uplink_spread, downlink_spread: how unsure the believed bandwidth is, as a share of it.
     policy: a policy's name that the request asks for, "" for the configured one. plan_id: a plan forced by the request.
     corrections: by plan id, how far its requests lately were from its costs; a plan that is not there is as it says.
     """
@@ -42,6 +43,8 @@ class ChoiceRequest:
     cloud_queue_s: float = 0.0
     overhead_s: float = 0.0
     cloud_reachable: bool = True
+    uplink_spread: float = 0.0
+    downlink_spread: float = 0.0
     policy: str = ""
     plan_id: str = ""
     corrections: Mapping[str, Correction] = field(default_factory=dict)

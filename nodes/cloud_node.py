@@ -199,4 +199,4 @@ def _measure_batch(half: CloudHalf, encoded: Sequence[EncodedTensor], batch: int
     whole = measure(lambda: runs.append(half.run(encoded, batch)), budget_s=MEASURE_BUDGET_S)
     sums = [math.fsum(getattr(run, stage) for run in runs) for stage in ("suffix_s", "decode_s", "encode_s")]
     suffix_s, decode_s, encode_s = (whole.seconds * part / math.fsum(sums) for part in sums)
-    return MeasuredBatch(batch, suffix_s, decode_s, encode_s)
+    return MeasuredBatch(batch, suffix_s, decode_s, encode_s, whole.spread_s)

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from isthmus.errors import InvalidModel, InvalidPlan
 from nodes.batch_times import BatchTimes
 from nodes.batching import DEFAULT_LIMITS, BatchLimits
-from nodes.codecs.factory import IMAGE_CODEC_NAMES, encodes_images
+from nodes.codecs.factory import IMAGE_CODEC_NAMES, encodes_images, image_codec
+from nodes.codecs.image import PictureCodec
 from nodes.engines.base import Engine
 from nodes.engines.factory import engine_for
 from nodes.halves import EdgeHalf, EdgeOutcome
@@ -22,6 +23,7 @@ from nodes.measure.accuracy_budget import AccuracyBudget
 from nodes.measure.batch_times import measure_batches, varied_tensors
 from nodes.measure.codec_sizes import MeasuredCodec
 from nodes.measure.engine_difference import measure_engine_difference
+from nodes.measure.picture_codecs import lossless_picture
 from nodes.measure.timing import measure
 from nodes.model_runtime import ReadyPlan, wire_codecs
 from nodes.plan_shapes import cut_plan
@@ -34,7 +36,7 @@ from partitioner.codec_choice import DEFAULT_CODECS
 from partitioner.cost_model import Costing
 from partitioner.frontier import frontier_of
 from partitioner.link import Link
-from partitioner.measurements import AffineTime
+from partitioner.measurements import AffineTime, Measurement
 from partitioner.menu import menu_of
 from partitioner.model import Model
 from partitioner.partition import Setting
@@ -83,7 +85,10 @@ class PlanBuilder:
         self._engine = engine
         self._slowdown = slowdown
         self._limits = limits
-        self._files = tuple(spec.name for spec in model.interface.inputs if spec.preprocessing is not None)
+        self._specs = {
+            spec.name: spec.preprocessing for spec in model.interface.inputs if spec.preprocessing is not None
+        }
+        self._files = tuple(self._specs)
         self._preprocessing = self._measure_preprocessing()
         self._given = tuple(given)
         self._most = min(batching.max_batch, model.interface.max_batch)
@@ -125,9 +130,20 @@ class PlanBuilder:
         # Tokens shrink to a fraction; files have image codecs.
         plans.append(PlanDraft(self._plan((), {}, "zstd"), both_forms=False))
         if self._files:
-            encoded = (self._plan((), dict.fromkeys(self._files, name)) for name in IMAGE_CODEC_NAMES)
+            encoded = (self._plan((), self._pictures(name)) for name in IMAGE_CODEC_NAMES)
             plans.extend(PlanDraft(replace(plan, form="bytes"), both_forms=False) for plan in encoded)
         return tuple(plans)
+
+    def _pictures(self, name: str) -> Mapping[str, str | TensorCodec]:
+        """That codec for each input that may be a file, with the lengths of the calibration pictures where there are
+        such; else those of a made-up picture will count."""
+        calibration = dict(zip(self._model.graph.inputs, self._model.calibration, strict=False))  # all, or none
+        found: dict[str, str | TensorCodec] = dict.fromkeys(self._files, name)
+        for tensor, how in self._specs.items():
+            made = image_codec(name, how)
+            if isinstance(made, PictureCodec) and tensor in calibration:
+                found[tensor] = lossless_picture(calibration[tensor], tensor, made, how)
+        return found
 
     def split(self, cut: tuple[str, ...]) -> tuple[PlanDraft, ...]:
         """A cut in zstd, in int8 and in its smallest codecs, as far as they keep the accuracy budget as a whole."""
@@ -219,13 +235,14 @@ class PlanBuilder:
         )
         down = {batch: sum(self._model.graph.tensors[t.tensor].bytes_at(batch) for t in plan.downlink) for batch in up}
         costs = PlanCosts(
-            edge=affine_time({batch: seconds * self._slowdown for batch, seconds in times.items()}),
+            edge=affine_time({batch: time.seconds * self._slowdown for batch, time in times.items()}),
             cloud=_NO_TIME,
             uplink_bytes_fixed=max(0, 2 * up[small] - up[large]),
             uplink_bytes_per_item=max(0.0, float(up[large] - up[small])),
             downlink_bytes_fixed=max(0, 2 * down[small] - down[large]),
             downlink_bytes_per_item=max(0.0, float(down[large] - down[small])),
             local_finish=AffineTime(0.0, finish_s * self._slowdown),
+            edge_spread=max(time.spread_share for time in times.values()),
         )
         entry = PlanEntry(replace(plan, boundary=counted), costs, file_crosses)
         return ReadyPlan(entry, self._half(plan, self._slowdown), self._batches(half).scaled(self._slowdown))
@@ -239,8 +256,8 @@ class PlanBuilder:
             self._prefix_times[half.cut] = measure_batches(half.prefix, half.axes, sample, self._most).times
         return self._prefix_times[half.cut]
 
-    def _time(self, half: EdgeHalf, inputs: ModelInputs) -> float:
-        return measure(lambda: half.run(inputs), budget_s=MEASURE_BUDGET_S).seconds
+    def _time(self, half: EdgeHalf, inputs: ModelInputs) -> Measurement:
+        return measure(lambda: half.run(inputs), budget_s=MEASURE_BUDGET_S)
 
     def _half(self, plan: Plan, slowdown: float) -> EdgeHalf:
         uplink, downlink = wire_codecs(plan.boundary), wire_codecs(plan.downlink)
@@ -263,12 +280,11 @@ class PlanBuilder:
     def _measure_preprocessing(self) -> AffineTime:
         if not self._files:
             return _NO_TIME
-        specs = {spec.name: spec.preprocessing for spec in self._model.interface.inputs}
         images = sample_inputs(self._model, 1, self._files).values
 
         def once() -> None:
             for name in self._files:
-                preprocess(images[name], specs[name])  # type: ignore[arg-type]
+                preprocess(images[name], self._specs[name])  # type: ignore[arg-type]
 
         return AffineTime(0.0, measure(once, budget_s=MEASURE_BUDGET_S).seconds * self._slowdown)
 
@@ -302,6 +318,7 @@ def _wire_bytes(plan: Plan, outcome: EdgeOutcome, batch: int) -> int:
 
 def with_cloud_times(ready: ReadyPlan, times: Sequence[MeasuredBatch]) -> ReadyPlan:
     """The plan with the replica's times in it."""
-    total: dict[float, float] = {t.batch: t.decode_s + t.suffix_s + t.encode_s for t in times}
-    cloud = affine_time(total)
-    return replace(ready, entry=replace(ready.entry, costs=replace(ready.entry.costs, cloud=cloud)))
+    cloud = affine_time({float(one.batch): one.compute_s for one in times})
+    spread = max((one.spread_s / one.compute_s for one in times if one.compute_s), default=0.0)
+    costs = replace(ready.entry.costs, cloud=cloud, cloud_spread=spread)
+    return replace(ready, entry=replace(ready.entry, costs=costs))

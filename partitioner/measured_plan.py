@@ -38,10 +38,6 @@ class MeasuredPlan:
         """The predicted latency under `condition`."""
         return self.costs.latency_s(condition, crosses=self.plan.kind != "edge-only")
 
-    def spread_s(self, condition: Condition) -> float:
-        """How far `total_s` may be off by what the segments' repeats differed; the two sides' add as independent."""
-        return math.hypot(condition.edge_load * self.edge_spread_s, condition.cloud_load * self.cloud_spread_s)
-
 
 def measured_plan(
     model: ModelFacts, setting: Setting, edge_ops: Iterable[str], codecs: Mapping[str, str] | None = None

@@ -48,6 +48,11 @@ class Measurement:
         check_times(self, "seconds", "spread_s")
         check(self.repeats >= 1, "repeats", self.repeats)
 
+    @property
+    def spread_share(self) -> float:
+        """The spread as a share of the time; 0 of no time."""
+        return self.spread_s / self.seconds if self.seconds else 0.0
+
     def scaled(self, factor: float) -> Measurement:
         """The time and its spread, `factor` times as long."""
         return Measurement(self.seconds * factor, self.spread_s * factor, self.repeats)

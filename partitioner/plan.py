@@ -156,6 +156,11 @@ class Plan:
         """Expected bytes that cross to the cloud at batch 1."""
         return sum(tensor.bytes for tensor in self.boundary)
 
+    @cached_property
+    def uplink_spread(self) -> float:
+        """By how much one item differs from `uplink_bytes`, as a share; the tensors' add as independent."""
+        return math.hypot(*(tensor.spread_bytes for tensor in self.boundary)) / max(1, self.uplink_bytes)
+
     def to_json(self) -> str:
         """Readable JSON with both digests, so that a plan that was edited by hand is told apart."""
         digests = {"wire_digest": self.wire_digest, "plan_id": self.plan_id}

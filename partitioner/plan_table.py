@@ -23,6 +23,7 @@ class PlanCosts:
 
     edge: preprocessing, prefix and encoding. cloud: decoding, suffix and encoding. local_finish: the suffix on the
     edge, for when the cloud is gone. The bytes are those on the wire, files not counted (see `PlanEntry.file_crosses`).
+    edge_spread, cloud_spread: by how much repeats of that side differed, as a share of its time; 0 where nobody said.
     """
 
     __pydantic_config__ = STRICT
@@ -33,12 +34,15 @@ class PlanCosts:
     downlink_bytes_fixed: int
     downlink_bytes_per_item: float
     local_finish: AffineTime
+    edge_spread: float = 0.0
+    cloud_spread: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("uplink_bytes_fixed", "uplink_bytes_per_item", "downlink_bytes_fixed", "downlink_bytes_per_item"):
+        sizes = ("uplink_bytes_fixed", "uplink_bytes_per_item", "downlink_bytes_fixed", "downlink_bytes_per_item")
+        for name in (*sizes, "edge_spread", "cloud_spread"):
             size = getattr(self, name)
             if not (math.isfinite(size) and size >= 0):
-                raise InvalidPlan(f"costs.{name}", "is no size", value=size)
+                raise InvalidPlan(f"costs.{name}", "is no size" if name in sizes else "is no share", value=size)
 
 
 @dataclass(frozen=True, slots=True)

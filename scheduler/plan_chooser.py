@@ -61,7 +61,13 @@ class PlanChooser:
         estimate = self.estimate()
         link = estimate.link
         self._asked = request.table.plan_ids(request.form)
-        seen = replace(request, policy=name, corrections=self._corrected(self._asked))
+        seen = replace(
+            request,
+            policy=name,
+            corrections=self._corrected(self._asked),
+            uplink_spread=estimate.uplink_spread,
+            downlink_spread=estimate.downlink_spread,
+        )
         choice = policy.choose(seen, link, self._rng)
         if isinstance(policy, LatencyPolicy):
             choice = self._exploration.instead_of(choice, seen, estimate, self._rng) or choice

@@ -331,10 +331,13 @@ class MeasuredBatch(_message.Message):
     SUFFIX_S_FIELD_NUMBER: _builtins.int
     DECODE_S_FIELD_NUMBER: _builtins.int
     ENCODE_S_FIELD_NUMBER: _builtins.int
+    SPREAD_S_FIELD_NUMBER: _builtins.int
     batch: _builtins.int
     suffix_s: _builtins.float
     decode_s: _builtins.float
     encode_s: _builtins.float
+    spread_s: _builtins.float
+    """since 2.2: by how much repeats of all three together differed; 0: not said"""
     def __init__(
         self,
         *,
@@ -342,10 +345,11 @@ class MeasuredBatch(_message.Message):
         suffix_s: _builtins.float = ...,
         decode_s: _builtins.float = ...,
         encode_s: _builtins.float = ...,
+        spread_s: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "decode_s", b"decode_s", "encode_s", b"encode_s", "suffix_s", b"suffix_s"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "decode_s", b"decode_s", "encode_s", b"encode_s", "spread_s", b"spread_s", "suffix_s", b"suffix_s"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

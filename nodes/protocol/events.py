@@ -42,12 +42,21 @@ class WireCodec:
 
 @dataclass(frozen=True, slots=True)
 class MeasuredBatch:
-    """Times of a plan's cloud side at one batch size, measured on the replica, in seconds."""
+    """Times of a plan's cloud side at one batch size, measured on the replica, in seconds.
+
+    spread_s: by how much repeats of the three together differed; 0 from a replica that does not say.
+    """
 
     batch: int
     suffix_s: float
     decode_s: float
     encode_s: float
+    spread_s: float = 0.0
+
+    @property
+    def compute_s(self) -> float:
+        """Decode, suffix and encode together."""
+        return self.decode_s + self.suffix_s + self.encode_s
 
 
 @dataclass(frozen=True, slots=True)

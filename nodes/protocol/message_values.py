@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 
 from isthmus.v1 import segment_pb2 as pb
 from nodes.protocol.assembly import ReceiveSpan
@@ -43,14 +44,12 @@ def _codecs_of(codecs: Iterable[pb.TensorCodec]) -> tuple[WireCodec, ...]:
 
 def batch_messages(times: Sequence[MeasuredBatch]) -> list[pb.MeasuredBatch]:
     """`batches_of` reads them back."""
-    return [
-        pb.MeasuredBatch(batch=t.batch, suffix_s=t.suffix_s, decode_s=t.decode_s, encode_s=t.encode_s) for t in times
-    ]
+    return [pb.MeasuredBatch(**asdict(one)) for one in times]
 
 
 def batches_of(messages: Iterable[pb.MeasuredBatch]) -> tuple[MeasuredBatch, ...]:
     """Measured times."""
-    return tuple(MeasuredBatch(t.batch, t.suffix_s, t.decode_s, t.encode_s) for t in messages)
+    return tuple(MeasuredBatch(t.batch, t.suffix_s, t.decode_s, t.encode_s, t.spread_s) for t in messages)
 
 
 def timings_message(timings: CloudTimings) -> pb.CloudTimings:

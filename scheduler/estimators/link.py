@@ -35,6 +35,20 @@ class LinkEstimate:
             return None
         return Link(uplink.bps, downlink.bps, ASSUMED_RTT_S if self.rtt_s is None else self.rtt_s)
 
+    @property
+    def uplink_spread(self) -> float:
+        """One standard deviation of the uplink's rate, as a share of it; 0 where nothing is believed."""
+        return _spread(self.uplink or self.downlink)
+
+    @property
+    def downlink_spread(self) -> float:
+        """The same of the downlink."""
+        return _spread(self.downlink or self.uplink)
+
+
+def _spread(estimate: BandwidthEstimate | None) -> float:
+    return 0.0 if estimate is None else estimate.uncertainty
+
 
 class LinkEstimator:
     """Learns one link from transfers and echoes. Deterministic and without a clock: times are handed in.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,16 @@ from isthmus.units import format_size, parse_bandwidth_bps, parse_duration_s, pa
 
 
 @pytest.mark.parametrize(
-    ("text", "bps"), [("20mbps", 20e6), ("1.5 Gbps", 1.5e9), ("800", 800.0), (5e6, 5e6), ("3kbit/s", 3e3)]
+    ("text", "bps"),
+    [
+        ("20mbps", 20e6),
+        ("1.5 Gbps", 1.5e9),
+        ("800bit/s", 800.0),
+        ("5e6", 5e6),
+        (800, 800.0),
+        (5e6, 5e6),
+        ("3kbit/s", 3e3),
+    ],
 )
 def test_bandwidths_read_in_bits_per_second(text: str | float, bps: float) -> None:
     assert parse_bandwidth_bps(text) == bps
@@ -29,6 +39,12 @@ def test_durations_and_sizes_read_in_si() -> None:
 def test_what_is_no_bandwidth_is_refused_by_field(bad: str | float) -> None:
     with pytest.raises(InvalidQuantity, match=r"link\.bandwidth"):
         parse_bandwidth_bps(bad, "link.bandwidth")
+
+
+@pytest.mark.parametrize("bare", ["20", " 999.9 ", "1e2", ".5", "20."])
+def test_a_small_bandwidth_without_a_unit_is_refused_naming_units(bare: str) -> None:
+    with pytest.raises(InvalidQuantity, match=rf"--bandwidth: has no unit.*{re.escape(bare.strip())}mbps.*bit/s"):
+        parse_bandwidth_bps(bare, "--bandwidth")
 
 
 @given(st.text(max_size=20))

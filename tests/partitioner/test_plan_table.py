@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from dataclasses import replace
 
 import pytest
@@ -24,6 +26,8 @@ _COSTS = st.builds(
     st.integers(0, 10**6),
     st.floats(0, 1e6),
     _TIMES,
+    st.floats(0, 1),
+    st.floats(0, 1),
 )
 _ACCURACY = st.none() | st.builds(Accuracy, st.just("cosine"), st.floats(0, 1), st.integers(1, 99))
 
@@ -87,6 +91,20 @@ def test_a_plan_of_another_model_is_refused() -> None:
 def test_json_reads_back_equal(costs: PlanCosts, accuracy: Accuracy | None, file_crosses: bool) -> None:
     table = PlanTable("m", "d", (PlanEntry(_plan(("a",)), costs, file_crosses, accuracy),))
     assert PlanTable.from_json(table.to_json()) == table
+
+
+def test_a_table_without_spreads_is_read_as_one_that_does_not_say() -> None:
+    table = PlanTable("m", "d", (_entry(_plan(("a",))),))
+    data = json.loads(table.to_json())
+    for name in ("edge_spread", "cloud_spread"):
+        del data["entries"][0]["costs"][name]
+    assert PlanTable.from_json(json.dumps(data)) == table
+
+
+@pytest.mark.parametrize("spread", [-0.1, math.nan, math.inf])
+def test_a_spread_that_is_no_share_is_refused(spread: float) -> None:
+    with pytest.raises(InvalidPlan, match="cloud_spread: is no share"):
+        replace(_entry(_plan(("a",))).costs, cloud_spread=spread)
 
 
 def test_what_is_no_table_is_refused() -> None:

@@ -25,15 +25,19 @@ def make_entry(
     size: int = 0,
     cloud_s: float = 0.0,
     form: str = "bytes",
+    spread: float = 0.0,
+    spread_bytes: int = 0,
 ) -> PlanEntry:
-    """A plan of 1 item. boundary "": edge-only. "input": cloud-only. Any other name: split there."""
-    up = (TensorCodec(boundary, codec, bytes=size),) if boundary else ()
+    """A plan of 1 item. boundary "": edge-only. "input": cloud-only. Any other name: split there. spread: of the
+    times of both sides. spread_bytes: of the message."""
+    up = (TensorCodec(boundary, codec, bytes=size, spread_bytes=spread_bytes),) if boundary else ()
     down = (TensorCodec("logits", "raw", bytes=4000),) if boundary else ()
     edge_ops = () if boundary == "input" else ("stem",) if boundary else ("stem", "head")
     plan = Plan("net", DIGEST, form, edge_ops, up, down, () if boundary else ("logits",))  # type: ignore[arg-type]
     fixed, none = AffineTime(edge_s, 0.0), AffineTime(0.0, 0.0)
     crosses = codec == "file"
-    costs = PlanCosts(fixed, AffineTime(cloud_s, 0.0), 0 if crosses else size, 0.0, 4000 if boundary else 0, 0.0, none)
+    cloud, wire = AffineTime(cloud_s, 0.0), (0 if crosses else size, 0.0, 4000 if boundary else 0, 0.0)
+    costs = PlanCosts(fixed, cloud, *wire, none, edge_spread=spread, cloud_spread=spread)
     return PlanEntry(plan, costs, file_crosses=crosses)
 
 

@@ -41,6 +41,16 @@ def test_the_choice_follows_what_transfers_taught(request_of: Requests, link: Li
     assert chooser.choose(request_of()).entry.plan.kind == "edge-only"
 
 
+def test_the_policy_hears_how_sure_the_link_is(request_of: Requests, link: Link) -> None:
+    chooser = chooser_on(link)
+    chooser.choose(request_of())
+    chooser.observe_rtt(link.rtt_s, 100.0)  # nothing crossed for long
+    chooser.choose(request_of())
+    soon, late = (decision.request for decision in chooser.log.last(2))
+    assert 0 < soon.uplink_spread < late.uplink_spread
+    assert 0 < soon.downlink_spread < late.downlink_spread
+
+
 def test_the_configured_policy_rules(request_of: Requests, link: Link) -> None:
     assert chooser_on(link, "cloud-only").choose(request_of()).entry.plan.kind == "cloud-only"
 

@@ -111,6 +111,7 @@ def test_cloud_memory_and_the_wire_limit_are_kept(run: Run) -> None:
         (("--pin-cloud", "linear_2", "--cloud-memory", "1kB"), "cloud memory 1 kB: the ops kept in the cloud by"),
         (("--pin-edge", "linaer"), "--pin-edge: is no op of the model (got 'linaer'); write it as the graph does"),
         (("--privacy", "input"), "--privacy: is neither raw-input nor an op of the model (got 'input')"),
+        (("--bandwidth", "20"), "link.bandwidth: has no unit (got '20'); write 20mbps, 20kbps or 20bit/s"),
         (("--wire-limit", "much"), "--wire-limit: is not a quantity"),
         (("--cloud-memory", "5 stones"), "--cloud-memory: has an unknown unit"),
     ],

@@ -8,10 +8,11 @@ from dataclasses import replace
 import pytest
 import torch
 
+from nodes.codecs.image import PngCodec
 from nodes.codecs.lossy_image import LOSSY_FORMATS
 from nodes.measure.accuracy_budget import AccuracyBudget
 from nodes.measure.calibration_items import CalibrationRuns
-from nodes.measure.picture_codecs import QUALITIES, as_pictures, lossy_pictures
+from nodes.measure.picture_codecs import QUALITIES, as_pictures, lossless_picture, lossy_pictures
 from nodes.plan_shapes import cut_plan
 from nodes.preprocessing import normalise
 from partitioner.cost_model import Costing
@@ -42,6 +43,17 @@ def losses(model: TorchModel, budget: float) -> dict[str, tuple[str, float]]:
 def test_pixels_come_back_from_the_input(model: TorchModel) -> None:
     again = normalise(as_pictures(model.calibration[0], HOW), HOW)
     assert torch.allclose(again, model.calibration[0])
+
+
+def test_a_lossless_picture_has_the_lengths_of_the_calibration_pictures(model: TorchModel) -> None:
+    pixels = as_pictures(model.calibration[0], HOW)
+    pixels[:6, 8:] = 0  # half of them are half black, which takes less
+    values, made = normalise(pixels, HOW), PngCodec(HOW)
+    found = lossless_picture(values, "image", made, HOW)
+    lengths = [len(made.encode_pictures("image", one[None]).data) for one in pixels]
+    assert (found.tensor, found.codec) == ("image", "png")
+    assert abs(found.bytes - sum(lengths) / len(lengths)) <= 0.5
+    assert 0 < found.spread_bytes < max(lengths) - min(lengths)
 
 
 def test_a_wide_budget_takes_the_lowest_quality_of_every_format(model: TorchModel) -> None:

@@ -142,7 +142,7 @@ def test_a_plan_is_offered_and_answered(pair: Pair) -> None:
     pair.settle()
     offered = next(e for e in pair.cloud_heard if isinstance(e, PlanDefinition))
     assert (offered.edge_ops, offered.uplink) == (plan.edge_ops, (codec,))
-    times = (MeasuredBatch(1, 0.1, 0.2, 0.3),)
+    times = (MeasuredBatch(1, 0.1, 0.2, 0.3, 0.01),)
     pair.cloud.plan_ready("w", times)
     pair.settle()
     assert pair.edge_heard[-1] == PlanPrepared("w", times)

@@ -56,9 +56,9 @@ def test_the_round_trip_is_paid_by_all_but_edge_only(model: PlainModel, measured
     assert split.total_s(slow) == pytest.approx(split.total_s(CONDITION) + 1.0)
 
 
-def test_spreads_grow_with_the_loads_and_add_as_independent(model: PlainModel, measured: Setting) -> None:
+def test_the_spreads_are_those_of_the_segments(model: PlainModel, measured: Setting) -> None:
     split = measured_plan(model, measured, CUT)
-    assert split.spread_s(Condition(CONDITION.link, 10.0, 100.0)) == pytest.approx((0.03**2 + 0.07**2) ** 0.5)
+    assert (split.edge_spread_s, split.cloud_spread_s) == pytest.approx((0.003, 0.0007))
 
 
 def test_a_file_is_decoded_on_the_side_that_gets_it(model: PlainModel, measured: Setting) -> None:

@@ -14,7 +14,8 @@ from isthmus.errors import CloudUnavailable, DeadlineExceeded, NotFound
 from nodes.chooser import ChoiceRequest
 from partitioner.link import Link
 from partitioner.plan_table import Correction, PlanEntry, PlanTable
-from scheduler.policies.latency import NEAR_EQUAL, LatencyPolicy
+from scheduler.policies.latency import LatencyPolicy
+from scheduler.policies.steadiness import NEAR_EQUAL
 
 Requests = Callable[..., ChoiceRequest]
 Entries = Callable[..., PlanEntry]
@@ -141,6 +142,17 @@ def test_near_equals_are_drawn_at_random_by_the_seed(entry: Entries, request_of:
     again = [LATENCY.choose(request, link, Random(seed)).entry.plan.kind for seed in range(20)]
     assert drawn == again
     assert set(drawn) == {"edge-only", "split"}
+
+
+def test_a_surer_plan_that_is_as_good_is_taken_and_the_reason_says_so(
+    entry: Entries, request_of: Requests, link: Link
+) -> None:
+    near = (entry(edge_s=0.100, spread=0.01), entry("a", edge_s=0.0752, spread=0.05))  # with the link 96.8 ms
+    choice = LATENCY.choose(request_of(table=PlanTable("net", "d" * 64, near)), link, Random(0))
+    assert choice.reason == (
+        "edge-only: 100 ms against split at a (raw) 96.8 ms at 20 Mbit/s, RTT 20 ms; "
+        "equal to split at a (raw) 96.8 ms within the spreads, and surer (± 1 ms against ± 3.76 ms)"
+    )
 
 
 def test_a_form_without_plans_is_not_found(entry: Entries, request_of: Requests, link: Link) -> None:

@@ -1,0 +1,33 @@
+"""What a plan's costs say of how sure they are."""
+
+from __future__ import annotations
+
+import pytest
+
+from nodes.engines.factory import engine_for
+from nodes.model_runtime import ReadyPlan
+from nodes.plan_builder import PlanBuilder, with_cloud_times
+from nodes.protocol.events import MeasuredBatch
+from tests.nodes.sites import small_model
+
+
+@pytest.fixture(scope="module")
+def split() -> ReadyPlan:
+    model = small_model(0)
+    builder = PlanBuilder(model, engine_for("eager"), slowdown=1.0)
+    (draft, *_) = builder.split(tuple(op.name for op in model.graph.ops[:3]))
+    return builder.ready(draft)[0]
+
+
+def test_the_edges_side_has_a_spread_and_the_clouds_none_before_it_says(split: ReadyPlan) -> None:
+    assert split.entry.costs.edge_spread > 0.0
+    assert split.entry.costs.cloud_spread == 0.0
+
+
+def test_the_clouds_side_has_the_widest_spread_of_its_batches(split: ReadyPlan) -> None:
+    times = (MeasuredBatch(1, 0.008, 0.001, 0.001, 0.0005), MeasuredBatch(2, 0.018, 0.001, 0.001, 0.0002))
+    assert with_cloud_times(split, times).entry.costs.cloud_spread == pytest.approx(0.05)
+
+
+def test_a_cloud_that_does_not_say_has_none(split: ReadyPlan) -> None:
+    assert with_cloud_times(split, (MeasuredBatch(1, 0.008, 0.001, 0.001),)).entry.costs.cloud_spread == 0.0
