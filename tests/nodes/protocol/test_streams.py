@@ -263,3 +263,14 @@ def test_a_chunk_that_does_not_fit_rejects_its_request_only(index: int, offset: 
     rejected = any(isinstance(event, RequestRejected) for event in events)
     assert rejected == (announced > 0 and not fits)
     assert pair.cloud.state is CloudState.OPEN
+
+
+def test_the_cloud_says_what_it_holds_of_requests(pair: Pair) -> None:
+    pair.edge.pace(1e6)  # so slow a link is sent small chunks
+    pair.edge.submit(request(1, size=200_000))
+    pair.step_up()
+    assert (pair.cloud.open_requests, 0 < pair.cloud.arriving_bytes < 200_000) == (1, True)
+    pair.settle()
+    assert (pair.cloud.open_requests, pair.cloud.arriving_bytes) == (1, 0)
+    pair.answer_all()
+    assert (pair.cloud.open_requests, pair.cloud.arriving_bytes) == (0, 0)
