@@ -51,6 +51,7 @@ class Options:
     record: bool
     seed: int
     engines: tuple[str, ...] = ()
+    budget_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +93,9 @@ class Figure:
     details: Mapping[str, object] = field(default_factory=dict)
 
 
-def parse_options(description: str, *, engines: bool = False) -> Options:
-    """The command line of a benchmark: --quick, --json, --record, --seed; --engines where it measures chosen ones."""
+def parse_options(description: str, *, engines: bool = False, budget_s: float = 0.0) -> Options:
+    """The command line of a benchmark: --quick, --json, --record, --seed; --engines where it measures chosen ones,
+    --budget, with `budget_s` for its default, where it goes on for as long as it is told."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--quick", action="store_true", help="the same on fewer cases, within 120 s")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -101,8 +103,11 @@ def parse_options(description: str, *, engines: bool = False) -> Options:
     parser.add_argument("--seed", type=int, default=0)
     if engines:
         parser.add_argument("--engines", nargs="+", default=(), help="measure these engines only")
+    if budget_s:
+        parser.add_argument("--budget", type=float, default=budget_s, metavar="SECONDS", help="how long it goes on")
     given = parser.parse_args()
-    return Options(given.quick, given.json, given.record, given.seed, tuple(given.engines) if engines else ())
+    chosen = tuple(given.engines) if engines else ()
+    return Options(given.quick, given.json, given.record, given.seed, chosen, given.budget if budget_s else 0.0)
 
 
 def measure_pairs(a: Callable[[], float], b: Callable[[], float], rounds: int, seed: int) -> PairedSamples:

@@ -5,7 +5,8 @@ A: an edge node as a process, without a cloud, all of its path: checks, choice, 
 server, parameters and all, on the same event loop and channel options. Both on one core, clients on the other; 1, 8 and
 64 clients, each with a connection of its own, each asking again once it is answered. What counts is the server
 process's CPU clock: clients share the machine, and requests a second only stand beside. The figure is the worst
-of the three ratios.
+of the three ratios. Beside it stands the gateway alone (messages, checks, account) in front of a node that answers at
+once: the rest is what the node does.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import asyncio
 import contextlib
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
@@ -26,8 +27,9 @@ from torch import nn
 
 from benchmarks.figure import Figure, Options, measure_pairs, parse_options, ratio_figure, report
 from benchmarks.node_process import NodeProcess, cpu_s, on_core
-from benchmarks.raw_gateway import raw_gateway
+from benchmarks.raw_gateway import gateway_alone, raw_gateway
 from isthmus.oip import open_inference_pb2 as oip
+from nodes.gateway import ModelDescription, TensorDescription
 from nodes.settings import EdgeSettings, ModelArtifact
 from nodes.transport.channel_options import CHANNEL_OPTIONS
 from nodes.transport.oip_messages import parameter_values
@@ -75,6 +77,11 @@ class Clients:
     rates: dict[int, list[float]] = field(default_factory=dict)
     _asks: list[grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]] = field(default_factory=list)
 
+    async def warm_up(self) -> None:
+        """Connect all clients and ask until nothing is new."""
+        await self.cpu_s_per_request(max(CLIENTS), WARM_UP)
+        self.rates.clear()
+
     async def cpu_s_per_request(self, clients: int, requests: int) -> float:
         """Of the server's process, while so many clients share so many requests."""
         while len(self._asks) < clients:
@@ -96,27 +103,36 @@ class Clients:
 
 
 async def measure(options: Options, rounds: int) -> Figure:
-    loop = asyncio.get_running_loop()
     async with nothing_edge() as edge:
         ours = Clients(edge.address, edge.pid, request())
-        await ours.cpu_s_per_request(max(CLIENTS), WARM_UP)
+        await ours.warm_up()
         said = await ours.answer()
+        parameters = parameter_values(said.parameters)
+        tensor = (TensorDescription("input", "float32", (-1, WIDTH)),)
+        described = ModelDescription(MODEL, said.model_version, tensor, tensor, 64)
         with contextlib.ExitStack() as stack:
             with on_core(SERVER_CORE):
-                server = stack.enter_context(raw_gateway(said.model_version, parameter_values(said.parameters)))
-            raw = Clients(server.address, server.pid, request())
-            await raw.cpu_s_per_request(max(CLIENTS), WARM_UP)
-            _check_same(said, await raw.answer())
+                server = await asyncio.to_thread(stack.enter_context, raw_gateway(said.model_version, parameters))
+                front = await asyncio.to_thread(
+                    stack.enter_context, gateway_alone(described, str(parameters["isthmus_reason"]))
+                )
+            raw, alone = (Clients(one.address, one.pid, request()) for one in (server, front))
+            for clients in (raw, alone):
+                await clients.warm_up()
+                _check_same(said, await clients.answer())
+            figures = {count: await _compare(ours, raw, count, rounds, options) for count in CLIENTS}
+            fronts = {count: await _compare(alone, raw, count, max(10, rounds // 3), options) for count in CLIENTS}
+    return _worst(figures, fronts, ours, raw)
 
-            def sync(work: Callable[[], Coroutine[None, None, float]]) -> Callable[[], float]:
-                return lambda: asyncio.run_coroutine_threadsafe(work(), loop).result()
 
-            figures = {}
-            for count in CLIENTS:
-                a, b = (sync(lambda c=one, n=count: c.cpu_s_per_request(n, REQUESTS)) for one in (ours, raw))
-                samples = await asyncio.to_thread(measure_pairs, a, b, rounds, options.seed)
-                figures[count] = ratio_figure("gateway_throughput", samples, GOAL, options)
-    return _worst(figures, ours, raw)
+async def _compare(ours: Clients, raw: Clients, clients: int, rounds: int, options: Options) -> Figure:
+    loop = asyncio.get_running_loop()
+
+    def cost(of: Clients) -> float:
+        return asyncio.run_coroutine_threadsafe(of.cpu_s_per_request(clients, REQUESTS), loop).result()
+
+    samples = await asyncio.to_thread(measure_pairs, lambda: cost(ours), lambda: cost(raw), rounds, options.seed)
+    return ratio_figure("gateway_throughput", samples, GOAL, options)
 
 
 def _check_same(ours: oip.ModelInferResponse, theirs: oip.ModelInferResponse) -> None:
@@ -127,22 +143,31 @@ def _check_same(ours: oip.ModelInferResponse, theirs: oip.ModelInferResponse) ->
     assert ours == theirs, (ours, theirs)
 
 
-def _worst(figures: Mapping[int, Figure], ours: Clients, raw: Clients) -> Figure:
+def _worst(figures: Mapping[int, Figure], fronts: Mapping[int, Figure], ours: Clients, raw: Clients) -> Figure:
     rows = ["clients   ratio [low, high]       floor   us/request   raw's   requests/s   raw's   verdict"]
     for count, figure in figures.items():
-        us = [1e6 * float(str(figure.details[name])) for name in ("a_median", "b_median")]
         rates = [median(one.rates[count]) for one in (ours, raw)]
         rows.append(
             f"{count:7}   {figure.value:.3f} [{figure.low:.3f}, {figure.high:.3f}]   {figure.floor:.3f}"
-            f"   {us[0]:10.0f}   {us[1]:5.0f}   {rates[0]:10.0f}   {rates[1]:5.0f}   {figure.verdict}"
+            f"   {_us(figure, 'a'):10.0f}   {_us(figure, 'b'):5.0f}   {rates[0]:10.0f}   {rates[1]:5.0f}"
+            f"   {figure.verdict}"
         )
+    alone = [
+        f"{count:7}   {one.value:.3f} [{one.low:.3f}, {one.high:.3f}]   {one.floor:.3f}   {_us(one, 'a'):10.0f}"
+        for count, one in fronts.items()
+    ]
     worst = max(figures.values(), key=lambda figure: figure.value)
     details = {
         "CPU of the server's process": rows,
+        "the gateway alone, before a node that answers at once": alone,
         "message": f"{len(ours.message)} bytes, FP32 [1, {WIDTH}], raw contents; the answer as long and 17 parameters",
         "cores": f"server on {SERVER_CORE}, clients on {CLIENT_CORE}",
     }
     return replace(worst, holds=all(figure.holds for figure in figures.values()), details=details)
+
+
+def _us(figure: Figure, which: str) -> float:
+    return 1e6 * float(str(figure.details[f"{which}_median"]))
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
 from nodes.settings import CloudSettings, EdgeSettings
 
@@ -44,9 +44,20 @@ class NodeProcess:
         while "planned" not in await self._line(self._process):
             pass
 
-    async def _line(self, process: subprocess.Popen[str]) -> dict[str, str]:
+    async def status(self) -> dict[str, int]:
+        """What it holds now; see `nodes.node_status`."""
+        assert self._process is not None
+        assert self._process.stdin is not None
+        self._process.stdin.write("status\n")
+        self._process.stdin.flush()
+        while "status" not in (said := await self._line(self._process)):
+            pass
+        held: dict[str, int] = said["status"]
+        return held
+
+    async def _line(self, process: subprocess.Popen[str]) -> dict[str, Any]:
         line = await asyncio.wait_for(asyncio.to_thread(process.stdout.readline), START_S)  # type: ignore[union-attr]
-        said: dict[str, str] = json.loads(line)
+        said: dict[str, Any] = json.loads(line)
         return said
 
     def _started(self) -> subprocess.Popen[str]:
