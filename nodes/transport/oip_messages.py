@@ -166,13 +166,14 @@ def parameter_values(parameters: Mapping[str, oip.InferParameter]) -> dict[str, 
 
 def set_parameters(target: oip.ModelInferResponse, values: Mapping[str, ParameterValue]) -> None:
     """Set the parameters of a response."""
+    parameters = target.parameters
     for name, value in values.items():
         match value:
-            case bool():
-                target.parameters[name].bool_param = value
-            case int():
-                target.parameters[name].int64_param = value
+            case float():  # most are
+                parameters[name].double_param = value
             case str():
-                target.parameters[name].string_param = value
-            case float():
-                target.parameters[name].double_param = value
+                parameters[name].string_param = value
+            case bool():
+                parameters[name].bool_param = value
+            case int():
+                parameters[name].int64_param = value
