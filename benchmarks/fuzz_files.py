@@ -15,11 +15,10 @@ import torch
 from PIL import Image
 
 from benchmarks.fuzz_mutation import Mutator
+from benchmarks.fuzz_streams import CloudFrames, EdgeFrames
 from benchmarks.fuzz_targets import (
     PICTURES,
-    CloudFrames,
     Codecs,
-    EdgeFrames,
     Fleet,
     Offers,
     Requests,
