@@ -6,7 +6,7 @@ stay under 512 MB (a picture may have 64 million pixels). The figure is the shar
 so. Case number N is the same on every machine: `--seed` and N make it.
 
 It runs in pieces: for `--budget` seconds or until a million, and with --record from where the record of the same seed
-ended, whose counts it goes on with.
+ended, whose counts it goes on with and whose findings it tries again.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import FrameType
 
@@ -120,15 +120,23 @@ def main() -> None:
     first = int(str(earlier.get("cases", 0)))
     cases = QUICK_CASES if options.quick else CASES
     budget_s = 100.0 if options.quick else options.budget_s
-    done = fuzz(all_targets(), options.seed, first, cases, budget_s)
+    targets = all_targets()
+    before = [Finding(**told) for told in list(earlier.get("findings", []))]  # type: ignore[call-overload]
+    again = [fuzz(targets, options.seed, one.case, one.case + 1, budget_s).findings for one in before]
+    fixed = [one for one, still in zip(before, again, strict=True) if not still]
+    done = fuzz(targets, options.seed, first, cases, budget_s)
     outcomes = Counter(dict(earlier.get("outcomes", {}))) + done.outcomes  # type: ignore[call-overload]
-    found = [*list(earlier.get("findings", [])), *map(str, done.findings)]  # type: ignore[call-overload]
+    found = [asdict(one) for one in (*(one for still in again for one in still), *done.findings)]
     piece = f"{first} to {done.after - 1} in {done.took_s:.0f} s, {(done.after - first) / done.took_s:.0f} a second"
     details = {
         "cases": done.after,
         "pieces": [*list(earlier.get("pieces", [])), piece],  # type: ignore[call-overload]
         "outcomes": dict(sorted(outcomes.items())),
         "findings": found,
+        "found in earlier pieces, not found again": [
+            *list(earlier.get("found in earlier pieces, not found again", [])),  # type: ignore[call-overload]
+            *(f"{one.target}, case {one.case}: {one.what}" for one in fixed),
+        ],
         "most that one input of this piece added to the peak of memory": f"{done.most_growth_bytes / 1e6:.0f} MB",
     }
     share = 1 - len(found) / max(1, done.after)

@@ -151,14 +151,15 @@ class Mutator:
 
     def message(self, message: Message) -> None:
         """Change one field of a message, or of one inside it, in place."""
-        if not message.DESCRIPTOR.fields:
+        fields: Sequence[FieldDescriptor] = message.DESCRIPTOR.fields
+        if not fields:
             return
-        field = self.rng.choice(message.DESCRIPTOR.fields)
+        field = self.rng.choice(fields)
         present = [found for found, _ in message.ListFields()]
         if present and self.often(0.8):
             field = self.rng.choice(present)
         if field.message_type is not None and field.message_type.GetOptions().map_entry:
-            self._map(message, field)
+            self._map(getattr(message, field.name), field.message_type.fields_by_name["value"])
         elif field.is_repeated:
             self._repeated(getattr(message, field.name), field)
         elif field.type == FieldDescriptor.TYPE_MESSAGE:
@@ -168,8 +169,7 @@ class Mutator:
         else:
             setattr(message, field.name, self._scalar(field, getattr(message, field.name)))
 
-    def _map(self, message: Message, field: FieldDescriptor) -> None:
-        entries, value = getattr(message, field.name), field.message_type.fields_by_name["value"]
+    def _map(self, entries: Any, value: FieldDescriptor) -> None:
         key = self.rng.choice(list(entries)) if entries and self.often(0.7) else self.text()
         if value.type == FieldDescriptor.TYPE_MESSAGE:
             self.message(entries[key])
