@@ -26,6 +26,7 @@ from benchmarks.node_process import NodeProcess
 from isthmus.errors import IsthmusError
 from isthmus.telemetry import configure_logging
 from nodes.fleet import Endpoint
+from nodes.model_loading import load_models
 from nodes.model_runtime import plan_definition
 from nodes.plan_shapes import cut_plan
 from nodes.protocol.events import PlanDefinition
@@ -117,15 +118,17 @@ async def measured(
 
 async def measure(options: Options, engine: str, rounds: int) -> tuple[PairedSamples, dict[str, object]]:
     configure_logging("critical")
-    model, order = resolve_model(SOURCE, name=MODEL), random.Random(options.seed)
-    offers = list(plans(model))
+    order = random.Random(options.seed)
     samples: dict[str, list[int]] = {"many": [], "one": [], "again": []}
     bare, uss = list[int](), {"many": list[int](), "one": list[int](), "again": list[int]()}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / MODEL
-        save_artifact(model, folder)
+        save_artifact(resolve_model(SOURCE, name=MODEL), folder)
+        artifact = ModelArtifact(MODEL, str(folder))
+        model = load_models((artifact,))[MODEL]  # as the replica does: under this name, which its digest holds
+        offers = list(plans(model))
         registry = await RegistryServer.start(FleetRegistry(), "127.0.0.1:0")
-        settings = CloudSettings((ModelArtifact(MODEL, str(folder)),), "127.0.0.1:0", registry.address, engine=engine)
+        settings = CloudSettings((artifact,), "127.0.0.1:0", registry.address, engine=engine)
         try:
             for _ in range(rounds):
                 for which in order.sample(sorted(samples), 3):
