@@ -151,7 +151,7 @@ class Mutator:
 
     def message(self, message: Message) -> None:
         """Change one field of a message, or of one inside it, in place."""
-        fields: Sequence[FieldDescriptor] = message.DESCRIPTOR.fields
+        fields: Sequence[Any] = message.DESCRIPTOR.fields
         if not fields:
             return
         field = self.rng.choice(fields)
