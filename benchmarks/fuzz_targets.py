@@ -80,7 +80,8 @@ def small_model() -> Model:
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             y = self.first(x)
-            return self.last(torch.relu(y) + y)
+            made: torch.Tensor = self.last(torch.relu(y) + y)
+            return made
 
     return model_from_module(Branched().eval(), (torch.zeros(2, 8),), "branched")
 

@@ -90,7 +90,8 @@ class _AtOnce:
 
 async def _serve_raw(ready: Connection, version: str, parameters: Parameters) -> None:
     server = grpc.aio.server(options=SERVER_OPTIONS)
-    open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(_Service(version, parameters), server)
+    service = _Service(version, parameters)  # type: ignore[abstract]  # its other methods say UNIMPLEMENTED
+    open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(service, server)
     ready.send(f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}")
     await server.start()
     await server.wait_for_termination()
