@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from benchmarks.figure import Figure, bootstrap, machine, parse_options, report
-from benchmarks.outage_site import Asked, OutageSite, ReplicaProcess, outage_site
+from benchmarks.node_process import NodeProcess
+from benchmarks.outage_site import Asked, OutageSite, outage_site
 from simulations.link_emulator import LinkShape
 
 __all__ = ["Chaos", "run_chaos"]
@@ -80,7 +81,7 @@ class Faults:
             self._chaos.faults[fault.__name__] += 1
             self._chaos.ends.append(time.monotonic())
 
-    def _victim(self) -> ReplicaProcess:
+    def _victim(self) -> NodeProcess:
         return self._rng.choice(self._site.replicas)
 
     def _pause(self) -> Awaitable[None]:

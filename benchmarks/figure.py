@@ -52,6 +52,7 @@ class Options:
     seed: int
     engines: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
+    budget_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +94,9 @@ class Figure:
     details: Mapping[str, object] = field(default_factory=dict)
 
 
-def parse_options(description: str, *, engines: bool = False) -> Options:
+def parse_options(description: str, *, engines: bool = False, budget_s: float = 0.0) -> Options:
     """The command line of a benchmark: --quick, --json, --record, --seed; --engines and --models where it measures
-    chosen ones."""
+    chosen ones, --budget, with `budget_s` for its default, where it goes on for as long as it is told."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--quick", action="store_true", help="the same on fewer cases, within 120 s")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -104,9 +105,12 @@ def parse_options(description: str, *, engines: bool = False) -> Options:
     if engines:
         parser.add_argument("--engines", nargs="+", default=(), help="measure these engines only")
         parser.add_argument("--models", nargs="+", default=(), help="with --engines: these of the built-in models only")
+    if budget_s:
+        parser.add_argument("--budget", type=float, default=budget_s, metavar="SECONDS", help="how long it goes on")
     given = parser.parse_args()
-    chosen = (tuple(given.engines), tuple(given.models)) if engines else ()
-    return Options(given.quick, given.json, given.record, given.seed, *chosen)
+    engine_names, models = (tuple(given.engines), tuple(given.models)) if engines else ((), ())
+    budget_s = given.budget if budget_s else 0.0
+    return Options(given.quick, given.json, given.record, given.seed, engine_names, models, budget_s)
 
 
 def measure_pairs(a: Callable[[], float], b: Callable[[], float], rounds: int, seed: int) -> PairedSamples:

@@ -5,10 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
@@ -21,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from benchmarks.node_process import START_S, NodeProcess
 from isthmus.addresses import format_address, parse_address
 from isthmus.client import AsyncClient
 from isthmus.errors import CloudUnavailable, DeadlineExceeded, IsthmusError, NotFound
@@ -41,10 +38,9 @@ from scheduler.policies.fixed import FixedPolicy
 from simulations.link_emulator import LinkShape
 from simulations.link_process import LinkEmulatorProcess
 
-__all__ = ["Asked", "OutageSite", "ReplicaProcess", "SplitWhereItCan", "outage_site"]
+__all__ = ["Asked", "OutageSite", "SplitWhereItCan", "outage_site"]
 
 MODEL, WIDTH = "outage", 64
-START_S = 120.0
 # Requests that were joined differ from the whole model by some 1e-7 of the largest value; two requests by much of it.
 ROUNDING = 1e-5
 
@@ -72,48 +68,6 @@ def inputs_of(seed: int, batch: int = 1) -> NDArray[np.float32]:
     return np.random.default_rng(seed).normal(size=(batch, WIDTH)).astype(np.float32)
 
 
-class ReplicaProcess:
-    """`python -m scheduler.process_node cloud`, under the benchmark's hand."""
-
-    def __init__(self, settings: CloudSettings) -> None:
-        self._settings = settings
-        self._process: subprocess.Popen[str] | None = None
-        self.address = ""
-
-    async def start(self) -> None:
-        """Start a fresh process and return once it serves."""
-        process = self._started()
-        line = await asyncio.wait_for(asyncio.to_thread(process.stdout.readline), START_S)  # type: ignore[union-attr]
-        self.address = json.loads(line)["ready"]
-
-    def _started(self) -> subprocess.Popen[str]:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "scheduler.process_node", "cloud"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-        )  # fmt: skip
-        assert self._process.stdin is not None
-        self._process.stdin.write(self._settings.to_json() + "\n")
-        self._process.stdin.flush()
-        return self._process
-
-    def signal(self, number: signal.Signals) -> None:
-        """SIGSTOP, SIGCONT or SIGKILL."""
-        assert self._process is not None
-        self._process.send_signal(number)
-
-    async def end(self, *, kill: bool) -> None:
-        """Kill it, or let it drain."""
-        if self._process is None:
-            return
-        self.signal(signal.SIGCONT)
-        if kill:
-            self._process.kill()
-        with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.close()  # type: ignore[union-attr]
-        await asyncio.to_thread(self._process.wait, START_S)
-        self._process.stdout.close()  # type: ignore[union-attr]
-
-
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What a client got. ended_s: when, on the monotonic clock. error: "" for an answer. request_id: the gateway's."""
@@ -132,7 +86,7 @@ class OutageSite:
 
     model: Model
     link: LinkEmulatorProcess
-    replicas: tuple[ReplicaProcess, ...]
+    replicas: tuple[NodeProcess, ...]
     edge: EdgeHost
     client: AsyncClient
 
@@ -188,7 +142,7 @@ async def outage_site(
         registry = await RegistryServer.start(FleetRegistry(), "127.0.0.1:0", endpoint_mapper=relayed)
         stack.push_async_callback(registry.stop)
         cloud = CloudSettings((ModelArtifact(MODEL, str(folder)),), "127.0.0.1:0", registry.address, drain_s=5.0)
-        started = tuple(ReplicaProcess(cloud) for _ in range(replicas))
+        started = tuple(NodeProcess("cloud", cloud) for _ in range(replicas))
         for replica in started:
             stack.push_async_callback(replica.end, kill=True)
         await asyncio.gather(*(replica.start() for replica in started))

@@ -91,7 +91,10 @@ def _rebuild(kind: type[InvalidInput], field: str, problem: str, value: object, 
 
 
 def _shorten(value: object) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except RecursionError:  # a document may be nested deeper than repr goes
+        return f"a {type(value).__name__} nested too deeply to show"
     return text if len(text) <= _SHOWN_VALUE_CHARACTERS else text[: _SHOWN_VALUE_CHARACTERS - 1] + "…"
 
 

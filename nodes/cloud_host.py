@@ -12,6 +12,7 @@ from nodes.engines.allocator import keep_freed_memory
 from nodes.engines.factory import engine_for
 from nodes.fleet import Endpoint, ModelVersion, Replica
 from nodes.model_loading import load_models, measured_profile, with_differences
+from nodes.node_status import NodeStatus
 from nodes.settings import CloudSettings
 from nodes.transport.fleet_client import ReplicaRegistration
 from nodes.transport.grpc_server import GrpcServer
@@ -67,6 +68,10 @@ class CloudHost:
     def address(self) -> str:
         """Where the segment service answers."""
         return self._server.address
+
+    def status(self) -> NodeStatus:
+        """What it holds now."""
+        return self._service.status()
 
     async def drain(self) -> None:
         """Leave the registry, tell every edge, answer what was accepted, end."""

@@ -19,6 +19,7 @@ from nodes.gateway_probe import measure_overhead
 from nodes.limits import NodeLimits
 from nodes.model_loading import load_models, measured_profile
 from nodes.model_shelf import LoadedModel, ModelShelf
+from nodes.node_status import NodeStatus, node_status
 from nodes.plan_builder import PlanBuilder
 from nodes.prefix_queue import PrefixQueue
 from nodes.protocol.limits import StreamLimits
@@ -109,6 +110,11 @@ class EdgeHost:
     def address(self) -> str:
         """Where the gateway answers."""
         return self._front.server.address
+
+    def status(self) -> NodeStatus:
+        """What it holds now."""
+        replicas = self.node.replicas
+        return node_status(self.node.waiting, len(replicas.connections), self.node.kept.held_bytes)
 
     async def drain(self) -> None:
         """Take nothing new, answer what was accepted, end."""

@@ -54,9 +54,9 @@ def _call_to_data(call: Call) -> dict[str, Any]:
 
 def _call_from_data(data: Any) -> Call:
     fields = _mapping({"kwargs": {}, **_any_mapping(data, "call")}, {"name", "target", "args", "kwargs"}, "call")
-    what = f"call {fields['name']!r}"
     if not isinstance(fields["name"], str) or not isinstance(fields["target"], str):
-        raise _wrong(what, "has no name or target")
+        raise _wrong("call", "has no name or target", (fields["name"], fields["target"]))
+    what = f"call {fields['name']!r}"
     kwargs = _any_mapping(fields["kwargs"], what)
     return Call(
         fields["name"],

@@ -1,8 +1,9 @@
 """One node in a process of its own: `python -m scheduler.process_node cloud|edge`, its settings on standard input.
 
 The first line of standard input is the settings; its end is the order to drain, so a node never outlives its launcher,
-however the launcher dies. On standard output come JSON lines: `{"ready": ADDRESS}`, for an edge later
-`{"planned": true}`, or `{"error": MESSAGE, "kind": CLASS}` before the process ends with 1.
+however the launcher dies. Every line between asks what the node holds now. On standard output come JSON lines:
+`{"ready": ADDRESS}`, for an edge later `{"planned": true}`, `{"status": NodeStatus}` for each line that asks, or
+`{"error": MESSAGE, "kind": CLASS}` before the process ends with 1.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ async def _run(side: str, settings: str) -> None:
     host = await _start(side, settings)
     try:
         _say(ready=host.address)
-        waiting = [asyncio.create_task(over.wait()), asyncio.create_task(_end_of_input())]
+        waiting = [asyncio.create_task(over.wait()), asyncio.create_task(_answer_input(host))]
         planned = asyncio.create_task(_announce_plans(host))
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         for task in (*waiting, planned):
@@ -67,12 +68,13 @@ async def _announce_plans(host: CloudHost | EdgeHost) -> None:
         _say(planned=True)
 
 
-async def _end_of_input() -> None:
+async def _answer_input(host: CloudHost | EdgeHost) -> None:
+    """Say the status for every line; returns at the end of standard input."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    while await reader.read(4096):
-        pass
+    async for _ in reader:
+        _say(status=host.status().to_dict())
 
 
 def _say(**facts: object) -> None:

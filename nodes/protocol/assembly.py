@@ -53,6 +53,11 @@ class Assembly:
         """Whether every announced byte is here."""
         return self._missing == 0
 
+    @property
+    def received_bytes(self) -> int:
+        """What has arrived so far."""
+        return sum(self._received)
+
     def add(self, chunk: pb.Chunk, data: bytes, now_s: float) -> None:
         """Take one chunk. Raises InvalidRequest where it does not continue its tensor.
 

@@ -102,6 +102,16 @@ class CloudStream:
         """Requests that arrived whole and have no answer yet."""
         return len(self._accepted)
 
+    @property
+    def open_requests(self) -> int:
+        """Requests that are arriving, or arrived whole and have no answer yet."""
+        return len(self._incoming) + len(self._accepted)
+
+    @property
+    def arriving_bytes(self) -> int:
+        """What is here of requests that have not arrived whole."""
+        return sum(incoming.assembly.received_bytes for incoming in self._incoming.values())
+
     # ---- what the cloud does -----------------------------------------------------------------------------------
 
     def plan_ready(self, wire_digest: str, times: Sequence[MeasuredBatch]) -> None:

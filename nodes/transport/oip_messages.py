@@ -11,6 +11,7 @@ import torch
 
 from isthmus.errors import InvalidRequest
 from isthmus.oip import open_inference_pb2 as oip
+from nodes.codecs.dtypes import dtype_name
 from nodes.codecs.layout import tensor_over
 from nodes.datatypes import Datatype, datatype_of, datatype_of_dtype
 from nodes.inputs import RequestInput
@@ -139,12 +140,12 @@ def join_bytes_elements(elements: Iterable[bytes]) -> bytes:
 
 def write_output(response: oip.ModelInferResponse, name: str, tensor: torch.Tensor) -> None:
     """Append an output with raw contents."""
-    host = tensor.detach().cpu().contiguous()
-    datatype = datatype_of_dtype(str(host.dtype).removeprefix("torch."))
-    output = response.outputs.add(name=name, datatype=datatype.name)
-    output.shape.extend(host.shape)
-    flat = host.reshape(-1).view(torch.uint8) if host.numel() else host.reshape(-1)
-    response.raw_output_contents.append(flat.numpy().tobytes())
+    datatype = datatype_of_dtype(dtype_name(tensor.dtype, name))
+    response.outputs.add(name=name, datatype=datatype.name, shape=tensor.shape)
+    # NumPy has no bfloat16: two bytes are two bytes. Every call into torch gives up the interpreter's lock, and beside
+    # a busy worker waits for it again: so few calls.
+    carried = tensor if datatype.numpy else tensor.view(torch.int16)
+    response.raw_output_contents.append(carried.numpy(force=True).tobytes())
 
 
 def write_bytes_output(
@@ -167,13 +168,14 @@ def parameter_values(parameters: Mapping[str, oip.InferParameter]) -> dict[str, 
 
 def set_parameters(target: oip.ModelInferResponse, values: Mapping[str, ParameterValue]) -> None:
     """Set the parameters of a response."""
+    parameters = target.parameters
     for name, value in values.items():
         match value:
-            case bool():
-                target.parameters[name].bool_param = value
-            case int():
-                target.parameters[name].int64_param = value
+            case float():  # most are
+                parameters[name].double_param = value
             case str():
-                target.parameters[name].string_param = value
-            case float():
-                target.parameters[name].double_param = value
+                parameters[name].string_param = value
+            case bool():
+                parameters[name].bool_param = value
+            case int():
+                parameters[name].int64_param = value

@@ -18,6 +18,7 @@ from isthmus.v1 import segment_pb2_grpc
 from nodes.cloud_connection import ReplicaDescription
 from nodes.codecs.base import EncodedTensor
 from nodes.limits import CLOUD_LIMITS, NodeLimits
+from nodes.node_status import NodeStatus, node_status
 from nodes.protocol.cloud_stream import CloudStream, Rejection
 from nodes.protocol.events import (
     CloudEvent,
@@ -76,6 +77,15 @@ class SegmentService(segment_pb2_grpc.SegmentServiceServicer):
         self._sessions: set[_Session] = set()
         self._draining = False
 
+    def status(self) -> NodeStatus:
+        """What this replica holds now, for all its edges."""
+        streams = [session.stream for session in self._sessions]
+        return node_status(
+            requests=sum(stream.open_requests for stream in streams),
+            streams=len(streams),
+            held_bytes=sum(stream.arriving_bytes for stream in streams),
+        )
+
     async def Describe(  # noqa: N802 (the schema's name)
         self, request: pb.DescribeRequest, context: grpc.aio.ServicerContext[pb.DescribeRequest, pb.DescribeResponse]
     ) -> pb.DescribeResponse:
@@ -132,6 +142,11 @@ class _Session:
         self._ended = False
         self._failure: BaseException | None = None
         self._log = get_logger("cloud").bind(replica=said.replica_id)
+
+    @property
+    def stream(self) -> CloudStream:
+        """The protocol's state, to look at."""
+        return self._stream
 
     async def frames(self, incoming: AsyncIterator[pb.EdgeFrame]) -> AsyncIterator[pb.CloudFrame]:
         """Frames to send, until the edge has left and all is answered. Raises what broke the stream."""

@@ -31,6 +31,7 @@ class RefuseUnreadable(grpc.aio.ServerInterceptor):
         """service: full name of the service to watch; others go through untouched."""
         self._limits = limits
         self._prefix = f"/{service}/"
+        self._watched: dict[object, grpc.RpcMethodHandler[Any, Any]] = {}  # by the handler that each was made of
 
     async def intercept_service(
         self,
@@ -43,12 +44,20 @@ class RefuseUnreadable(grpc.aio.ServerInterceptor):
             return handler
         if not handler_call_details.method.startswith(self._prefix):
             return handler
-        read, write = _reader(handler.request_deserializer, self._limits), handler.response_serializer
-        if handler.stream_stream is not None:
-            return grpc.stream_stream_rpc_method_handler(handler.stream_stream, read, write)
-        if handler.unary_unary is not None:
-            return grpc.unary_unary_rpc_method_handler(_refusing(handler.unary_unary), read, write)
-        return handler
+        watched = self._watched.get(handler)
+        if watched is None:  # once a method, not once a call: a server has the same handlers all its life
+            watched = self._watched[handler] = _watched(handler, self._limits)
+        return watched
+
+
+def _watched(handler: grpc.RpcMethodHandler[Any, Any], limits: NodeLimits) -> grpc.RpcMethodHandler[Any, Any]:
+    assert handler.request_deserializer is not None
+    read, write = _reader(handler.request_deserializer, limits), handler.response_serializer
+    if handler.stream_stream is not None:
+        return grpc.stream_stream_rpc_method_handler(handler.stream_stream, read, write)
+    if handler.unary_unary is not None:
+        return grpc.unary_unary_rpc_method_handler(_refusing(handler.unary_unary), read, write)
+    return handler
 
 
 def _reader(deserialize: Callable[[bytes], Any], limits: NodeLimits) -> Callable[[bytes], Any]:

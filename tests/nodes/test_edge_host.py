@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from nodes.edge_host import EdgeHost
+from nodes.node_status import NodeStatus
 from nodes.settings import EdgeSettings, ModelArtifact
 from partitioner.artifact import save_artifact
 from partitioner.front_end import model_from_module
@@ -30,3 +31,19 @@ def test_an_edge_learns_at_its_start_what_requests_cost_besides(tmp_path: Path) 
     overhead = asyncio.run(started()).node.overhead
     assert overhead.requests >= 6  # three at least of one item (240 kB), and three of two
     assert 1e-4 < overhead.seconds(240_000) <= overhead.seconds(480_000) < 1.0
+
+
+def test_an_edge_that_is_idle_says_that_it_holds_nothing(tmp_path: Path) -> None:
+    save_artifact(model_from_module(nn.Linear(4, 2).eval(), (torch.zeros(2, 4),), "small"), tmp_path / "small")
+    settings = EdgeSettings((ModelArtifact("small", str(tmp_path / "small")),), "127.0.0.1:0", registry="")
+
+    async def looked_at() -> NodeStatus:
+        host = await EdgeHost.start(settings, PlanChooser())
+        try:
+            return host.status()
+        finally:
+            await host.drain()
+
+    status = asyncio.run(looked_at())
+    assert (status.requests, status.streams, status.held_bytes) == (0, 0, 0)
+    assert min(status.tasks, status.threads) >= 1

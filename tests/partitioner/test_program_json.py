@@ -149,3 +149,11 @@ def test_an_inconsistent_program_is_refused(key: str, value: Any) -> None:
 
 def test_a_functional_operator_is_found() -> None:
     assert str(resolve("aten.relu.default")) == "aten.relu.default"
+
+
+def test_a_call_whose_name_is_nested_beyond_all_text_is_refused() -> None:
+    name: Any = 0
+    for _ in range(100_000):
+        name = [name]
+    with pytest.raises(InvalidModel, match="has no name or target"):
+        program_from_data(data_of_one_call(name=name))

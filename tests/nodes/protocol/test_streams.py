@@ -314,3 +314,14 @@ def test_an_answer_beyond_the_edges_limit_fails_its_request_only() -> None:
     assert "edge.limits.message" in failed.message
     assert [e.request_id for e in pair.edge_heard if isinstance(e, ResponseArrived)] == [2]
     assert pair.edge.state is EdgeState.OPEN
+
+
+def test_the_cloud_says_what_it_holds_of_requests(pair: Pair) -> None:
+    pair.edge.pace(1e6)  # so slow a link is sent small chunks
+    pair.edge.submit(request(1, size=200_000))
+    pair.step_up()
+    assert (pair.cloud.open_requests, 0 < pair.cloud.arriving_bytes < 200_000) == (1, True)
+    pair.settle()
+    assert (pair.cloud.open_requests, pair.cloud.arriving_bytes) == (1, 0)
+    pair.answer_all()
+    assert (pair.cloud.open_requests, pair.cloud.arriving_bytes) == (0, 0)

@@ -1,0 +1,118 @@
+"""The two ends of the segment stream under frames that break its rules. See `benchmarks.fuzz_targets`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from google.protobuf.message import Message
+
+from benchmarks.fuzz_mutation import Mutator
+from benchmarks.fuzz_targets import offered, small_model, spoilt
+from isthmus.v1 import segment_pb2 as pb
+from nodes.codecs.base import EncodedTensor
+from nodes.protocol.assembly import ReceiveSpan
+from nodes.protocol.cloud_stream import CloudStream, Rejection
+from nodes.protocol.edge_stream import EdgeStream, WireRequest
+from nodes.protocol.events import CloudTimings, MeasuredBatch, RequestArrived
+from nodes.protocol.limits import StreamLimits
+
+__all__ = ["CloudFrames", "EdgeFrames"]
+
+LIMITS = StreamLimits(message_bytes=1 << 22, tensors=16, open_messages=8)
+TIMINGS = CloudTimings(ReceiveSpan(0.1, 10), 0.2, 0.3, 0.4, 0.5)
+
+
+def _tensor(size: int, name: str = "x") -> EncodedTensor:
+    return EncodedTensor(name, "uint8", (size,), (), "raw", {"a": "b"}, bytes(i % 251 for i in range(size)))
+
+
+def _edge() -> EdgeStream:
+    """That has said hello, offered a plan, asked three things and taken one back."""
+    edge = EdgeStream("edge", LIMITS)
+    model = small_model()
+    edge.offer(offered(model, 1))
+    edge.pace(1e6)
+    for number in (1, 2, 3):
+        tensors = (_tensor(5), _tensor(70_000 if number == 2 else 3, "y"))
+        edge.submit(WireRequest(number, "digest", 1, tensors, remaining_s=2.0, deadline_s=3.0, priority=1))
+    edge.echo(7, b"padding", 1.0)
+    return edge
+
+
+def _frames(end: EdgeStream | CloudStream) -> list[bytes]:
+    frames = []
+    while (frame := end.next_frame()) is not None:
+        frames.append(frame.SerializeToString())
+    return frames
+
+
+def _up() -> list[bytes]:
+    edge = _edge()
+    frames = _frames(edge)
+    for frame in (pb.EdgeFrame(cancel=pb.Cancel(request_id=3)), pb.EdgeFrame(goodbye=pb.Goodbye())):
+        frames.append(frame.SerializeToString())
+    return frames
+
+
+class CloudFrames:
+    """What an edge sends, read by the cloud's end of the stream, which answers what arrives whole."""
+
+    name = "cloud stream"
+
+    def __init__(self) -> None:
+        self._sound = [pb.EdgeFrame.FromString(frame) for frame in _up()]
+
+    def run(self, mutator: Mutator) -> None:
+        """See Target."""
+        stream = CloudStream("replica", {"m": "d"}, LIMITS)
+        hostile = _one_spoilt(self._sound, mutator)
+        for now_s, data in enumerate(hostile):
+            for event in stream.receive(pb.EdgeFrame.FromString(data), float(now_s)):
+                if isinstance(event, RequestArrived) and mutator.often(0.8):
+                    stream.respond(event, event.tensors, TIMINGS)
+        _drained(stream)
+        assert stream.arriving_bytes <= LIMITS.message_bytes * LIMITS.open_messages
+        stream.close()
+
+
+class EdgeFrames:
+    """What a cloud sends, read by the edge's end of the stream, which has asked three things."""
+
+    name = "edge stream"
+
+    def __init__(self) -> None:
+        cloud, arrived = CloudStream("replica", {"m": "d"}, LIMITS), list[RequestArrived]()
+        for data in _frames(_edge()):
+            heard = cloud.receive(pb.EdgeFrame.FromString(data), 0.0)
+            arrived += [event for event in heard if isinstance(event, RequestArrived)]
+        cloud.plan_ready("digest", [MeasuredBatch(1, 0.1, 0.2, 0.3)])
+        cloud.plan_refused("other", "NOT_FOUND", "is not here")
+        for request in arrived[:2]:
+            cloud.respond(request, request.tensors, TIMINGS)
+        cloud.reject(3, Rejection("INTERNAL", "COMPUTE", "failed"))
+        cloud.report_load(3, 0.5)
+        cloud.drain()
+        self._sound = [pb.CloudFrame.FromString(frame) for frame in _frames(cloud)]
+
+    def run(self, mutator: Mutator) -> None:
+        """See Target."""
+        edge = EdgeStream("edge", LIMITS)
+        for number in (1, 2, 3):
+            edge.submit(WireRequest(number, "digest", 1, (_tensor(3),)))
+        for now_s, data in enumerate(_one_spoilt(self._sound, mutator)):
+            edge.receive(pb.CloudFrame.FromString(data), float(now_s))
+        _drained(edge)
+        edge.close()
+
+
+def _one_spoilt(sound: Sequence[Message], mutator: Mutator) -> list[bytes]:
+    frames = mutator.order(sound)
+    at = mutator.rng.randrange(len(frames)) if frames else 0
+    return [spoilt(frame, mutator) if i == at else frame.SerializeToString() for i, frame in enumerate(frames)]
+
+
+def _drained(stream: EdgeStream | CloudStream) -> None:
+    for _ in range(100_000):
+        if stream.next_frame() is None:
+            return
+    raise AssertionError("sends without end")
