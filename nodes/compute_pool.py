@@ -12,7 +12,7 @@ import torch
 
 from isthmus.errors import InvalidConfiguration
 
-__all__ = ["ComputePool"]
+__all__ = ["ComputePool", "set_thread_budget"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -31,7 +31,7 @@ class ComputePool:
             if count < 1:
                 raise InvalidConfiguration(field, "must be 1 or more", value=count)
         self.threads = threads
-        self._executor = ThreadPoolExecutor(workers, name, initializer=_set_thread_budget, initargs=(threads,))
+        self._executor = ThreadPoolExecutor(workers, name, initializer=set_thread_budget, initargs=(threads,))
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`function(*args)` on a worker, awaited. Its exception is raised here.
@@ -61,7 +61,8 @@ class ComputePool:
         self.close()
 
 
-def _set_thread_budget(threads: int) -> None:
+def set_thread_budget(threads: int) -> None:
+    """Let torch's ops on the calling thread use so many cores."""
     # torch's setting is per thread, but a new thread takes over, at its first op, the last value that anyone set.
     # So touch it and run one op first: then this budget and another thread's hold side by side.
     torch.get_num_threads()

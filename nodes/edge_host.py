@@ -16,6 +16,7 @@ from nodes.engines.allocator import keep_freed_memory
 from nodes.engines.factory import engine_for
 from nodes.fleet import Endpoint
 from nodes.gateway_probe import measure_overhead
+from nodes.measure.turn import measuring_turn
 from nodes.model_loading import load_models, measured_profile
 from nodes.model_shelf import LoadedModel, ModelShelf
 from nodes.plan_builder import PlanBuilder
@@ -66,7 +67,6 @@ class EdgeHost:
         slowed = engine_for(
             settings.engine, device=settings.device, threads=settings.threads, slowdown=settings.slowdown
         )
-        profile = await measured_profile(models, slowed, pool)
         artifacts = {artifact.name: artifact for artifact in settings.models}
 
         async def load(name: str, model: Model | None = None) -> LoadedModel:
@@ -76,16 +76,18 @@ class EdgeHost:
                 model, await pool.run(PlanBuilder, model, engine, settings.slowdown, given, settings.batching)
             )
 
-        loaded = {name: await load(name, model) for name, model in models.items()}
         observer = ChooserObserver(chooser)
 
         async def dial(endpoint: Endpoint) -> CloudConnection:
             return await SegmentClient.connect(endpoint, edge_id, observer, chooser.cloud_queue(), settings.tls)
 
         queue = PrefixQueue(pool, chooser.edge_queue(), settings.batching)
-        node = EdgeNode(ModelShelf(loaded, load), profile, chooser, queue, dial, settings.kept_bytes)
-        await node.start()
-        node.overhead = await _probed_overhead(node, models)
+        async with measuring_turn():
+            profile = await measured_profile(models, slowed, pool)
+            loaded = {name: await load(name, model) for name, model in models.items()}
+            node = EdgeNode(ModelShelf(loaded, load), profile, chooser, queue, dial, settings.kept_bytes)
+            await node.start()
+            node.overhead = await _probed_overhead(node, models)
         service = GatewayService(node, VERSION)
         server = service.server()
         address = await server.start(

@@ -118,15 +118,23 @@ def measured_codec(items: CalibrationItems, tensor: str, made: Codec) -> Measure
     return MeasuredCodec.of(items, tensor, made, crossed, quality)
 
 
-def lossy_codecs(runs: CalibrationRuns, items: CalibrationItems, tensor: str, budget: float) -> Iterator[MeasuredCodec]:
+def lossy_codecs(
+    runs: CalibrationRuns, items: CalibrationItems, tensor: str, budget: float, *, smallest: bool = False
+) -> Iterator[MeasuredCodec]:
     """The lossy codecs of a floating tensor that keep its answers within `budget`: the transform, if it takes one, int8
     and the narrowest of its kind, each loss as measured.
+
+    smallest: whether only int8 and the smallest are wanted. A transform is smaller than the narrowest, which then costs
+    no runs to find.
     """
     values = items.values(tensor)
-    if takes_transform(values) and budget > 0 and (made := calibrated_transform(runs.model, items, tensor, budget)):
+    made = None
+    if takes_transform(values) and budget > 0:
+        made = calibrated_transform(runs.model, items, tensor, budget)
+    if made is not None:
         yield made.measured
     within = []
-    for bits in LINEAR_BITS:
+    for bits in LINEAR_BITS[:1] if smallest and made is not None else LINEAR_BITS:
         one = measured_codec(items, tensor, codec(f"int{bits}"))
         if one.loss > budget:
             break
