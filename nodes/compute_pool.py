@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import ParamSpec, Self, TypeVar
@@ -12,7 +13,7 @@ import torch
 
 from isthmus.errors import InvalidConfiguration
 
-__all__ = ["ComputePool", "set_thread_budget"]
+__all__ = ["ComputePool", "thread_budget"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -31,7 +32,7 @@ class ComputePool:
             if count < 1:
                 raise InvalidConfiguration(field, "must be 1 or more", value=count)
         self.threads = threads
-        self._executor = ThreadPoolExecutor(workers, name, initializer=set_thread_budget, initargs=(threads,))
+        self._executor = ThreadPoolExecutor(workers, name, initializer=_set_thread_budget, initargs=(threads,))
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`function(*args)` on a worker, awaited. Its exception is raised here.
@@ -61,8 +62,18 @@ class ComputePool:
         self.close()
 
 
-def set_thread_budget(threads: int) -> None:
-    """Let torch's ops on the calling thread use so many cores."""
+@contextlib.contextmanager
+def thread_budget(threads: int) -> Iterator[None]:
+    """In the block torch's ops on the calling thread use so many cores."""
+    before = torch.get_num_threads()
+    _set_thread_budget(threads)
+    try:
+        yield
+    finally:
+        _set_thread_budget(before)  # threads that are new take over what was set last
+
+
+def _set_thread_budget(threads: int) -> None:
     # torch's setting is per thread, but a new thread takes over, at its first op, the last value that anyone set.
     # So touch it and run one op first: then this budget and another thread's hold side by side.
     torch.get_num_threads()

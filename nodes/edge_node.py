@@ -14,7 +14,7 @@ from isthmus.telemetry import get_logger
 from nodes.background import give_way, run_apart
 from nodes.byte_budget import MOST_KEPT_BYTES, ByteBudget
 from nodes.chooser import ChoiceRequest, Chooser, Exchange, StageTimes, Transfer
-from nodes.compute_pool import set_thread_budget
+from nodes.compute_pool import thread_budget
 from nodes.gateway import InferRequest, InferResult, ModelDescription, ModelState
 from nodes.guarded_connection import GuardedConnection
 from nodes.model_runtime import ModelRuntime, ReadyPlan
@@ -290,8 +290,8 @@ class EdgeNode:
         give_way()
         cuts = builder.candidates(self._profile, cloud)
         builder.prepare(cuts)
-        set_thread_budget(os.cpu_count() or 1)
-        return [*builder.unsplit(), *builder.given(), *(draft for cut in cuts for draft in builder.split(cut))]
+        with thread_budget(os.cpu_count() or 1):
+            return [*builder.unsplit(), *builder.given(), *(draft for cut in cuts for draft in builder.split(cut))]
 
     async def _prepare(
         self, runtime: ModelRuntime, connection: GuardedConnection, ready: tuple[ReadyPlan, ...]

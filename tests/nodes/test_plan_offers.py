@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from tests.nodes.sites import small_model
 
 from isthmus.errors import CloudUnavailable, InvalidPlan
 from nodes.plan_offers import UNDER_WAY, cloud_times
 from nodes.plan_shapes import cut_plan
 from nodes.protocol.events import MeasuredBatch, PlanDefinition
 from partitioner.plan import Plan
+from tests.nodes.sites import small_model
 
 MODEL = small_model()
 TIMES = (MeasuredBatch(1, 0.001, 0.0, 0.0),)
