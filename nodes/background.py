@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import ParamSpec, TypeVar
 
-__all__ = ["give_way", "run_apart"]
-
-_LOW_PRIORITY = 10  # a ninth of the processor time of a thread that serves, where both want it
+__all__ = ["run_apart"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -36,13 +31,3 @@ async def run_apart(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
 
     threading.Thread(target=_work, name="apart", daemon=True).start()
     return await asyncio.wrap_future(over)
-
-
-def give_way() -> None:
-    """Lower the calling thread's priority, and that of threads that it will start, for good: others go first.
-
-    Nothing happens where threads have no priorities of their own.
-    """
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOW_PRIORITY)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import ParamSpec, Self, TypeVar
@@ -13,7 +12,7 @@ import torch
 
 from isthmus.errors import InvalidConfiguration
 
-__all__ = ["ComputePool", "thread_budget"]
+__all__ = ["ComputePool"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -60,17 +59,6 @@ class ComputePool:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-@contextlib.contextmanager
-def thread_budget(threads: int) -> Iterator[None]:
-    """In the block torch's ops on the calling thread use so many cores."""
-    before = torch.get_num_threads()
-    _set_thread_budget(threads)
-    try:
-        yield
-    finally:
-        _set_thread_budget(before)  # threads that are new take over what was set last
 
 
 def _set_thread_budget(threads: int) -> None:

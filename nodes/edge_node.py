@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
 import time
 import uuid
 from collections.abc import Iterable, Mapping
 
 from isthmus.errors import CloudUnavailable, DeadlineExceeded, Draining, IsthmusError, Overloaded
 from isthmus.telemetry import get_logger
-from nodes.background import give_way, run_apart
+from nodes.background import run_apart
 from nodes.byte_budget import MOST_KEPT_BYTES, ByteBudget
 from nodes.chooser import ChoiceRequest, Chooser, Exchange, StageTimes, Transfer
-from nodes.compute_pool import thread_budget
 from nodes.gateway import InferRequest, InferResult, ModelDescription, ModelState
 from nodes.guarded_connection import GuardedConnection
 from nodes.model_runtime import ModelRuntime, ReadyPlan
@@ -284,14 +282,10 @@ class EdgeNode:
         return self._measured[key]
 
     def _drafts(self, builder: PlanBuilder, cloud: DeviceProfile) -> list[PlanDraft]:
-        """The plans for a cloud of that profile, compiled and calibrated: on all cores, as far as requests and whoever
-        else runs here leave them.
-        """
-        give_way()
+        """The plans for a cloud of that profile, compiled and calibrated."""
         cuts = builder.candidates(self._profile, cloud)
         builder.prepare(cuts)
-        with thread_budget(os.cpu_count() or 1):
-            return [*builder.unsplit(), *builder.given(), *(draft for cut in cuts for draft in builder.split(cut))]
+        return [*builder.unsplit(), *builder.given(), *(draft for cut in cuts for draft in builder.split(cut))]
 
     async def _prepare(
         self, runtime: ModelRuntime, connection: GuardedConnection, ready: tuple[ReadyPlan, ...]

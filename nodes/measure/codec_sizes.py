@@ -163,14 +163,21 @@ def calibrated_transform(
     fit = _fitted(model, items, tensor)
     step = calibrated_step(fit, items, tensor, min(budget, LARGEST_BUDGET))
     for _ in range(_REFINEMENTS):
-        made = TransformCodec({"table": fit.table(step).to_text()})
-        crossed = items.crossed(tensor, made)
-        answers = items.answers({tensor: crossed.values})
-        found = MeasuredCodec.of(items, tensor, made, crossed, items.quality_of(answers))
-        if found.loss <= budget:
-            return CalibratedTransform(fit, step, found)
+        answers = items.answers({tensor: fit.rounded(step)})
+        # Coded only where rounding alone keeps the budget: making the codec and coding take longer than the suffix.
+        if _loss(items, answers) <= budget:
+            made = TransformCodec({"table": fit.table(step).to_text()})
+            crossed = items.crossed(tensor, made)
+            answers = items.answers({tensor: crossed.values})
+            found = MeasuredCodec.of(items, tensor, made, crossed, items.quality_of(answers))
+            if found.loss <= budget:
+                return CalibratedTransform(fit, step, found)
         step *= finer_factor(items, answers, budget)
     return None
+
+
+def _loss(items: CalibrationItems, answers: torch.Tensor) -> float:
+    return 1.0 - items.quality_of(answers).agreement.value
 
 
 def _fitted(model: Model, items: CalibrationItems, tensor: str) -> TransformFit:

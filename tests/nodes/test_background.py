@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 import threading
 
 import pytest
 
-from nodes.background import give_way, run_apart
+from nodes.background import run_apart
 
 
 async def test_the_loop_goes_on_meanwhile() -> None:
@@ -28,17 +26,3 @@ async def test_its_error_is_raised_here() -> None:
 
 async def test_it_keeps_no_process_alive() -> None:
     assert await run_apart(lambda: threading.current_thread().daemon)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="threads have priorities of their own on Linux only")
-async def test_a_thread_that_gives_way_lowers_its_own_priority_and_no_other() -> None:
-    def priority() -> int:
-        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
-
-    def lowered() -> int:
-        give_way()
-        return priority()
-
-    before = priority()
-    assert await run_apart(lowered) > before
-    assert priority() == before

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from isthmus.errors import InvalidConfiguration
-from nodes.compute_pool import ComputePool, thread_budget
+from nodes.compute_pool import ComputePool
 
 
 async def test_calls_run_off_the_event_loops_thread() -> None:
@@ -39,14 +39,6 @@ def test_a_pool_leaves_the_callers_budget_alone() -> None:
     before = torch.get_num_threads()
     with ComputePool(before + 1) as pool:
         pool.run_blocking(torch.get_num_threads)
-    assert torch.get_num_threads() == before
-
-
-def test_a_budget_for_a_while_ends_with_it_and_is_no_pools() -> None:
-    before = torch.get_num_threads()
-    with ComputePool(1) as pool, thread_budget(before + 1):
-        assert pool.run_blocking(torch.get_num_threads) == 1
-        assert torch.get_num_threads() == before + 1
     assert torch.get_num_threads() == before
 
 
