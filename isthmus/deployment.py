@@ -133,6 +133,7 @@ class _Starting:
     progress: Progress
 
     async def cloud(self) -> str:
+        """The replicas; "" for where they serve, which edges learn from the registry."""
         cloud = self.configuration.cloud
         settings = _cloud_settings(self.configuration, self.artifacts, self.registry)
         await self.runtimes.of(cloud.runtime).start_cloud(settings, cloud.replicas)

@@ -26,7 +26,7 @@ async def cloud_times(prepare: Prepare, offers: Mapping[str, Plan]) -> Mapping[s
     """
     free = asyncio.Semaphore(UNDER_WAY)
 
-    async def offered(plan: Plan) -> tuple[MeasuredBatch, ...]:
+    async def _offered(plan: Plan) -> tuple[MeasuredBatch, ...]:
         async with free:
             try:
                 return await prepare(plan_definition(plan))
@@ -34,7 +34,7 @@ async def cloud_times(prepare: Prepare, offers: Mapping[str, Plan]) -> Mapping[s
                 get_logger("edge").warning("replica refuses a plan", plan_id=plan.plan_id, reason=str(error))
                 return ()
 
-    tasks = [asyncio.create_task(offered(plan)) for plan in offers.values()]
+    tasks = [asyncio.create_task(_offered(plan)) for plan in offers.values()]
     try:
         return dict(zip(offers, await asyncio.gather(*tasks), strict=True))
     finally:
