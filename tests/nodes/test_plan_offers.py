@@ -18,7 +18,7 @@ TIMES = (MeasuredBatch(1, 0.001, 0.0, 0.0),)
 
 
 def plans(count: int) -> dict[str, Plan]:
-    ops = [op.name for op in MODEL.graph.ops]
+    ops = tuple(op.name for op in MODEL.graph.ops)
     made = (cut_plan(MODEL, ops[:length], {}, "raw") for length in range(count))
     return {plan.wire_digest: plan for plan in made}
 
