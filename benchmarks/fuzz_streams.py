@@ -41,7 +41,7 @@ def _edge() -> EdgeStream:
 
 def _frames(end: EdgeStream | CloudStream) -> list[bytes]:
     frames = []
-    while (frame := end.next_frame()) is not None:
+    while (frame := end.next_frame(0.0)) is not None:
         frames.append(frame.SerializeToString())
     return frames
 
@@ -113,6 +113,6 @@ def _one_spoilt(sound: Sequence[Message], mutator: Mutator) -> list[bytes]:
 
 def _drained(stream: EdgeStream | CloudStream) -> None:
     for _ in range(100_000):
-        if stream.next_frame() is None:
+        if stream.next_frame(0.0) is None:
             return
     raise AssertionError("sends without end")

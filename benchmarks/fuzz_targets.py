@@ -22,6 +22,7 @@ from nodes.codecs.factory import codec, encodes_images, image_codec
 from nodes.engines.eager import EagerEngine
 from nodes.gateway import ModelDescription, TensorDescription
 from nodes.halves import CloudHalf
+from nodes.limits import EDGE_LIMITS
 from nodes.model_runtime import plan_definition
 from nodes.plan_shapes import cut_plan
 from nodes.protocol.edge_stream import EdgeStream
@@ -97,8 +98,8 @@ def offered(model: Model, ops: int) -> PlanDefinition:
 def _recorded(plan: PlanDefinition) -> pb.PlanOffer:
     edge = EdgeStream("edge")
     edge.offer(plan)
-    edge.next_frame()  # its hello
-    frame = edge.next_frame()
+    edge.next_frame(0.0)  # its hello
+    frame = edge.next_frame(0.0)
     assert frame is not None
     return frame.offer
 
@@ -206,7 +207,7 @@ class Requests:
     def run(self, mutator: Mutator) -> None:
         """See Target."""
         message = oip.ModelInferRequest.FromString(spoilt(mutator.rng.choice(self._sound), mutator))
-        request = read_request(_SERVED, message, mutator.rng.choice((None, 1.0, 1e9)))
+        request = read_request(_SERVED, message, mutator.rng.choice((None, 1.0, 1e9)), EDGE_LIMITS)
         assert 1 <= request.inputs.batch <= _SERVED.max_batch
         assert request.timeout_s is None or request.timeout_s > 0
 

@@ -206,7 +206,7 @@ async def measure(
     artifacts = await asyncio.to_thread(export_models, configuration.models, Path.cwd(), lambda _: None)
     model = load_artifact(artifacts[0].path)
     subject = Subject(model, engine, OpSums(model, engine, SLOWDOWN, photo()))
-    async with deploy(configuration, Sides(True, True), artifacts, lambda _: None) as running:
+    async with deploy(configuration, Sides(True, True), lambda: artifacts, lambda _: None) as running:
         assert running.link is not None
         async with AsyncClient(running.gateway) as client:
             offered = await offered_ways(client, subject, _inputs(model))

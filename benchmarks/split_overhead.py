@@ -14,6 +14,7 @@ import contextlib
 import multiprocessing
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -83,8 +84,8 @@ async def edge_and_cloud() -> AsyncIterator[AsyncClient]:
         edge=EdgeConfiguration(listen="127.0.0.1:0", runtime="process", emulate_slowdown=SLOWDOWN),
         cloud=CloudConfiguration(registry_listen="127.0.0.1:0", runtime="process"),
     )
-    artifacts = await asyncio.to_thread(export_models, configuration.models, Path.cwd(), lambda _: None)
-    running_deployment = deploy(configuration, Sides(True, True), artifacts, lambda _: None)
+    export = partial(export_models, configuration.models, Path.cwd(), lambda _: None)
+    running_deployment = deploy(configuration, Sides(True, True), export, lambda _: None)
     async with running_deployment as running, AsyncClient(running.gateway) as client:
         yield client
 

@@ -21,6 +21,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
 
+from benchmarks.batching_load import NobodyListens
 from benchmarks.figure import Options, PairedSamples, parse_options, ratio_figure, report
 from benchmarks.node_process import NodeProcess
 from isthmus.errors import IsthmusError
@@ -42,22 +43,6 @@ from scheduler.fleet_registry import FleetRegistry
 GOAL, PLANS, ROUNDS = 1.15, 20, 5
 MODEL, SOURCE = "all-MiniLM-L6-v2", "isthmus.zoo:minilm"
 LIBRARY = "import sys, torch; torch.mm(torch.ones(8, 8), torch.ones(8, 8)); print(1, flush=True); sys.stdin.read()"
-
-
-class _NoObserver:
-    """Implements LinkObserver: nothing is learned of a link here."""
-
-    def uplink_bps(self) -> float | None:
-        return None
-
-    def rtt_measured(self, rtt_s: float) -> None:
-        """Not kept."""
-
-    def transfer_measured(self, direction: str, size_bytes: int, span_s: float) -> None:
-        """Not kept."""
-
-    def exchange_measured(self, up_bytes: int, down_bytes: int, wire_s: float) -> None:
-        """Not kept."""
 
 
 def memory_bytes(pid: int) -> dict[str, int]:
@@ -106,7 +91,7 @@ async def measured(
     try:
         await cloud.start()
         before = memory_bytes(cloud.pid)
-        client = await SegmentClient.connect(Endpoint(cloud.address), "bench", _NoObserver(), CloudQueueEstimator())
+        client = await SegmentClient.connect(Endpoint(cloud.address), "bench", NobodyListens(), CloudQueueEstimator())
         ready = await prepared(client, offers, wanted)
         after = memory_bytes(cloud.pid)
         await client.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -30,6 +31,7 @@ from nodes.compute_pool import ComputePool
 from nodes.engines.allocator import keep_freed_memory
 from nodes.engines.factory import engine_for
 from nodes.measure.device_profile import measure_device, measure_model
+from nodes.model_loading import RATED_CODECS
 from nodes.plan_shapes import cut_plan
 from partitioner.artifact import load_artifact
 from partitioner.cost_model import Costing
@@ -38,6 +40,7 @@ from partitioner.model import Model
 from partitioner.partition import Setting, partition_graph
 from partitioner.picture import cut_picture
 from partitioner.plan import Plan
+from partitioner.scaled_profile import slowed_profile
 from simulations.link_emulator import LinkShape
 
 __all__ = ["LINKS", "SLOWDOWN", "run_demo"]
@@ -46,10 +49,10 @@ RuntimeName = Literal["ray", "process"]
 
 MODEL = "efficientnet-lite0"
 SLOWDOWN = 4.0
-LINKS = (Link(1e6, 1e6, 0.1), Link(5e6, 5e6, 0.04), Link(20e6, 20e6, 0.02), Link(200e6, 200e6, 0.005))
+LINKS = (Link(2e6, 2e6, 0.1), Link(5e6, 5e6, 0.04), Link(20e6, 20e6, 0.02), Link(200e6, 200e6, 0.005))
 PICTURED_LINK = LINKS[2]
-MEASURE_BUDGET_S = 1.0
-SETTLE_S = 1.2
+MEASURE_BUDGET_S = 0.5
+SETTLE_S = 0.6  # an echo measures the new round trip
 REQUESTS_TO_LEARN = 6
 PHOTOS = 2
 TIMEOUT_S = 30.0
@@ -72,15 +75,15 @@ async def run_demo(output: Path, runtime: RuntimeName) -> None:
     started_s = time.monotonic()
     configuration = _configuration(runtime)
     async with interruptible():
-        with console.status("exporting the model, measuring this machine, starting edge and cloud"):
-            artifacts = await asyncio.to_thread(export_models, configuration.models, Path.cwd(), console.log)
-            model = load_artifact(artifacts[0].path)
-            console.print(f"{MODEL}: {len(model.graph.ops)} ops, digest {model.digest[:12]}")
+        with console.status("exporting the model, starting edge and cloud, measuring"):
             console.print(f"[yellow]emulated: the edge is {SLOWDOWN:g} times slower than this machine; so is the link")
-            plan, picture = await asyncio.to_thread(_leave_picture, model, output)
-            console.print(f"measured; at {PICTURED_LINK} the solver's cut is {plan.kind}, drawn in {picture}")
-            async with deploy(configuration, Sides(True, True), artifacts, console.log) as running:
+            export = partial(export_models, configuration.models, Path.cwd(), console.log)
+            async with deploy(configuration, Sides(True, True), export, console.log) as running:
                 console.log(f"all plans measured after {time.monotonic() - started_s:.0f} s")
+                model = load_artifact(running.artifacts[0].path)
+                console.print(f"{MODEL}: {len(model.graph.ops)} ops, digest {model.digest[:12]}")
+                plan, picture = await asyncio.to_thread(_leave_picture, model, output)
+                console.print(f"at {PICTURED_LINK} the solver's cut is {plan.kind}, drawn in {picture}")
                 async with AsyncClient(running.gateway) as client:
                     for link in LINKS:
                         await _show_link(console, client, running, model, link, photos)
@@ -164,15 +167,16 @@ def _verdict(results: list[tuple[_Way, tuple[Result, float]]]) -> str:
 
 
 def _leave_picture(model: Model, output: Path) -> tuple[Plan, Path]:
-    """Measure this machine as edge (slowed) and cloud, cut for the third link, and draw the graph with the cut."""
+    """Measure this machine, take it as the cloud and, slowed, as the edge, cut for the third link, and draw the graph
+    with the cut.
+    """
     keep_freed_memory()
-    profiles = []
+    engine = engine_for("eager", "cpu", threads=1)
     with ComputePool(1) as pool:
-        for slowdown in (SLOWDOWN, 1.0):
-            engine = engine_for("eager", "cpu", threads=1, slowdown=slowdown)
-            device = pool.run_blocking(measure_device, MEASURE_BUDGET_S, engine)
-            profiles.append(pool.run_blocking(measure_model, model, device, engine, budget_s=MEASURE_BUDGET_S))
-    plan = partition_graph(model, Setting(profiles[0], profiles[1], PICTURED_LINK, Costing(lossless=False)))
+        device = pool.run_blocking(measure_device, MEASURE_BUDGET_S, engine, RATED_CODECS)
+        cloud = pool.run_blocking(measure_model, model, device, engine, budget_s=MEASURE_BUDGET_S)
+    edge = slowed_profile(cloud, SLOWDOWN)
+    plan = partition_graph(model, Setting(edge, cloud, PICTURED_LINK, Costing(lossless=False)))
     output.mkdir(parents=True, exist_ok=True)
     picture = output / "cut.svg"
     picture.write_text(cut_picture(model.graph, plan))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+import warnings
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from isthmus.addresses import format_address, parse_address
 from isthmus.cache_folder import cache_folder
@@ -29,6 +31,8 @@ from simulations.link_thread import LinkEmulatorThread
 __all__ = ["Deployment", "Sides", "deploy", "export_models"]
 
 Progress = Callable[[str], None]
+Export = Callable[[], tuple[ModelArtifact, ...]]
+"""Makes the models' artifacts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,21 +45,25 @@ class Sides:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """What runs: the gateway's address ("" without an edge), the registry's, the emulated link (None without one)."""
+    """What runs: the gateway's address ("" without an edge), the registry's, the emulated link (None without one), the
+    models.
+    """
 
     gateway: str
     registry: str
     link: LinkEmulatorThread | None
     planned: bool
+    artifacts: tuple[ModelArtifact, ...]
 
 
 @contextlib.asynccontextmanager
 async def deploy(
-    configuration: Configuration, sides: Sides, artifacts: tuple[ModelArtifact, ...], progress: Progress
+    configuration: Configuration, sides: Sides, export: Export, progress: Progress
 ) -> AsyncIterator[Deployment]:
     """Run the sides until the block ends, then drain: the edge first, then the replicas, the registry, the link.
 
-    Raises PortInUse, DeviceUnavailable, InvalidModel, Unavailable.
+    export: runs in a thread while the runtimes start. Raises what it raises, PortInUse, DeviceUnavailable,
+    InvalidModel, Unavailable.
     """
     async with contextlib.AsyncExitStack() as stack:
         link = _emulated(configuration.link) if sides.cloud else None
@@ -63,32 +71,82 @@ async def deploy(
             stack.enter_context(link)
         registry = configuration.edge.registry
         if sides.cloud:
-            tls = configuration.cloud.tls
-            server = await RegistryServer.start(
-                FleetRegistry(),
-                configuration.cloud.registry_listen,
-                endpoint_mapper=_mapper(link),
-                tls=_tls_files(tls),
-                require_clients=_required(tls, by_default=True),
-            )
-            stack.push_async_callback(server.stop)
-            registry = server.address
+            registry = await _start_registry(configuration, link, stack)
             progress(f"fleet registry at {registry}")
         runtimes = _Runtimes(stack)
+        runtimes_started = [runtime.start() for runtime in runtimes.all_of(configuration, sides)]
+        with warnings.catch_warnings():
+            # torch's export and Ray's start each ignore warnings for their time, in two threads: what the first to end
+            # puts back would be what the other one sees.
+            warnings.simplefilter("ignore")
+            artifacts, *_ = await _together(asyncio.to_thread(export), *runtimes_started)
         engines = _engines(configuration, sides)
         if engines & COMPILING_ENGINES:
             progress("compiling the models' segments: minutes the first time")
-        if sides.cloud:
-            cloud = _cloud_settings(configuration, artifacts, registry)
-            await runtimes.of(configuration.cloud.runtime).start_cloud(cloud, configuration.cloud.replicas)
-            progress(f"{configuration.cloud.replicas} cloud replica(s) serve ({configuration.cloud.runtime})")
-        gateway, planned = "", False
-        if sides.edge:
+        starting = _Starting(configuration, artifacts, registry, runtimes, progress)
+        # Both at once: most of a start is importing. They take turns at measuring (`nodes.measure.turn`).
+        sides_started = [starting.cloud()] if sides.cloud else []
+        sides_started += [starting.edge()] if sides.edge else []
+        gateway = (await _together(*sides_started))[-1] if sides.edge else ""
+        planned = False
+        if sides.edge and sides.cloud:
             runtime = runtimes.of(configuration.edge.runtime)
-            gateway = await runtime.start_edge(_edge_settings(configuration, artifacts, registry))
-            progress(f"edge serves at {gateway} ({configuration.edge.runtime})")
-            planned = sides.cloud and await runtime.wait_until_planned(max(map(start_timeout_s, engines)))
-        yield Deployment(gateway, registry, link, planned)
+            planned = await runtime.wait_until_planned(max(map(start_timeout_s, engines)))
+        yield Deployment(gateway, registry, link, planned, artifacts)
+
+
+async def _together(*starts: Coroutine[Any, Any, Any]) -> list[Any]:
+    """All of them at once. What one raises is raised here, when none of them is under way any more."""
+    tasks = [asyncio.ensure_future(one) for one in starts]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _start_registry(
+    configuration: Configuration, link: LinkEmulatorThread | None, stack: contextlib.AsyncExitStack
+) -> str:
+    """The address of a registry that stops with the stack."""
+    tls = configuration.cloud.tls
+    server = await RegistryServer.start(
+        FleetRegistry(),
+        configuration.cloud.registry_listen,
+        endpoint_mapper=_mapper(link),
+        tls=_tls_files(tls),
+        require_clients=_required(tls, by_default=True),
+    )
+    stack.push_async_callback(server.stop)
+    return server.address
+
+
+@dataclass(frozen=True, slots=True)
+class _Starting:
+    """Starts the nodes of a configuration, and says when they serve."""
+
+    configuration: Configuration
+    artifacts: tuple[ModelArtifact, ...]
+    registry: str
+    runtimes: _Runtimes
+    progress: Progress
+
+    async def cloud(self) -> str:
+        """The replicas; "" for where they serve, which edges learn from the registry."""
+        cloud = self.configuration.cloud
+        settings = _cloud_settings(self.configuration, self.artifacts, self.registry)
+        await self.runtimes.of(cloud.runtime).start_cloud(settings, cloud.replicas)
+        self.progress(f"{cloud.replicas} cloud replica(s) serve ({cloud.runtime})")
+        return ""
+
+    async def edge(self) -> str:
+        """The address of the gateway."""
+        edge = self.configuration.edge
+        settings = _edge_settings(self.configuration, self.artifacts, self.registry)
+        gateway = await self.runtimes.of(edge.runtime).start_edge(settings)
+        self.progress(f"edge serves at {gateway} ({edge.runtime})")
+        return gateway
 
 
 def _engines(configuration: Configuration, sides: Sides) -> set[str]:
@@ -102,6 +160,12 @@ class _Runtimes:
     def __init__(self, stack: contextlib.AsyncExitStack) -> None:
         self._stack = stack
         self._made: dict[str, Runtime] = {}
+
+    def all_of(self, configuration: Configuration, sides: Sides) -> list[Runtime]:
+        """The runtimes that the sides of a configuration need, each once."""
+        kinds = [configuration.cloud.runtime] if sides.cloud else []
+        kinds += [configuration.edge.runtime] if sides.edge else []
+        return [self.of(kind) for kind in dict.fromkeys(kinds)]
 
     def of(self, kind: str) -> Runtime:
         """The runtime of that kind."""

@@ -11,6 +11,7 @@ from nodes.compute_pool import ComputePool
 from nodes.engines.allocator import keep_freed_memory
 from nodes.engines.factory import engine_for
 from nodes.fleet import Endpoint, ModelVersion, Replica
+from nodes.measure.turn import measuring_turn
 from nodes.model_loading import load_models, measured_profile, with_differences
 from nodes.node_status import NodeStatus
 from nodes.settings import CloudSettings
@@ -44,7 +45,8 @@ class CloudHost:
         pool = ComputePool(settings.threads, name="suffix")
         models = await pool.run(load_models, settings.models)
         replica_id = uuid.uuid4().hex[:12]
-        profile = await with_differences(await measured_profile(models, engine, pool), models, engine, pool)
+        async with measuring_turn():
+            profile = await with_differences(await measured_profile(models, engine, pool), models, engine, pool)
         node = CloudNode(replica_id, models, engine, pool, profile, settings.batching, settings.limits)
         service = SegmentService(node, settings.limits)
         server = GrpcServer(

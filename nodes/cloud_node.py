@@ -196,7 +196,7 @@ def _measure_batch(half: CloudHalf, encoded: Sequence[EncodedTensor], batch: int
     """Repeats the whole half; its low quantile is divided among the stages as their sums were."""
     half.run(encoded, batch)  # warms up
     runs: list[CloudOutcome] = []
-    whole = measure(lambda: runs.append(half.run(encoded, batch)), budget_s=MEASURE_BUDGET_S)
+    whole = measure(lambda: runs.append(half.run(encoded, batch)), budget_s=MEASURE_BUDGET_S, min_repeats=3, warm_ups=0)
     sums = [math.fsum(getattr(run, stage) for run in runs) for stage in ("suffix_s", "decode_s", "encode_s")]
     suffix_s, decode_s, encode_s = (whole.seconds * part / math.fsum(sums) for part in sums)
     return MeasuredBatch(batch, suffix_s, decode_s, encode_s, whole.spread_s)

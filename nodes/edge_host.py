@@ -17,6 +17,7 @@ from nodes.engines.factory import engine_for
 from nodes.fleet import Endpoint
 from nodes.gateway_probe import measure_overhead
 from nodes.limits import NodeLimits
+from nodes.measure.turn import measuring_turn
 from nodes.model_loading import load_models, measured_profile
 from nodes.model_shelf import LoadedModel, ModelShelf
 from nodes.node_status import NodeStatus, node_status
@@ -69,7 +70,6 @@ class EdgeHost:
         slowed = engine_for(
             settings.engine, device=settings.device, threads=settings.threads, slowdown=settings.slowdown
         )
-        profile = await measured_profile(models, slowed, pool)
         artifacts = {artifact.name: artifact for artifact in settings.models}
 
         async def load(name: str, model: Model | None = None) -> LoadedModel:
@@ -82,7 +82,6 @@ class EdgeHost:
                 ),
             )
 
-        loaded = {name: await load(name, model) for name, model in models.items()}
         observer = ChooserObserver(chooser)
 
         async def dial(endpoint: Endpoint) -> CloudConnection:
@@ -90,9 +89,13 @@ class EdgeHost:
 
         limits = StreamLimits(settings.limits.message_bytes, field="edge.limits.message")
         queue = PrefixQueue(pool, chooser.edge_queue(), settings.batching)
-        node = EdgeNode(ModelShelf(loaded, load), profile, chooser, queue, dial, settings.kept_bytes, settings.limits)
-        await node.start()
-        node.overhead = await _probed_overhead(node, models, settings.limits)
+        async with measuring_turn():
+            profile = await measured_profile(models, slowed, pool)
+            loaded = {name: await load(name, model) for name, model in models.items()}
+            shelf = ModelShelf(loaded, load)
+            node = EdgeNode(shelf, profile, chooser, queue, dial, settings.kept_bytes, settings.limits)
+            await node.start()
+            node.overhead = await _probed_overhead(node, models, settings.limits)
         service = GatewayService(node, VERSION, settings.limits)
         server = service.server()
         address = await server.start(

@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import Iterable, Mapping
 
-from isthmus.errors import CloudUnavailable, DeadlineExceeded, Draining, InvalidPlan, IsthmusError, NotFound, Overloaded
+from isthmus.errors import CloudUnavailable, DeadlineExceeded, Draining, IsthmusError
 from isthmus.telemetry import get_logger
 from nodes.background import run_apart
 from nodes.byte_budget import MOST_KEPT_BYTES, ByteBudget
@@ -16,9 +16,10 @@ from nodes.chooser import ChoiceRequest, Chooser, Exchange, StageTimes, Transfer
 from nodes.gateway import InferRequest, InferResult, ModelDescription, ModelState
 from nodes.guarded_connection import GuardedConnection
 from nodes.limits import EDGE_LIMITS, NodeLimits
-from nodes.model_runtime import ModelRuntime, ReadyPlan, plan_definition
+from nodes.model_runtime import ModelRuntime, ReadyPlan
 from nodes.model_shelf import ModelShelf
 from nodes.plan_builder import PlanBuilder, PlanDraft, with_cloud_times
+from nodes.plan_offers import cloud_times
 from nodes.prefix_queue import PrefixQueue
 from nodes.replica_set import Dial, ReplicaSet
 from nodes.request_overhead import NOT_MEASURED, RequestOverhead
@@ -295,14 +296,9 @@ class EdgeNode:
     async def _prepare(
         self, runtime: ModelRuntime, connection: GuardedConnection, ready: tuple[ReadyPlan, ...]
     ) -> None:
-        with_cloud: list[ReadyPlan] = []
-        for plan in ready:
-            try:
-                times = await connection.prepare(plan_definition(plan.entry.plan))
-            except (InvalidPlan, NotFound, Overloaded) as error:
-                self._log.warning("replica refuses a plan", plan_id=plan.entry.plan.plan_id, reason=str(error))
-            else:
-                with_cloud.append(with_cloud_times(plan, times))
+        offers = {plan.entry.plan.wire_digest: plan.entry.plan for plan in ready}
+        times = await cloud_times(connection.prepare, offers)
+        with_cloud = [with_cloud_times(plan, found) for plan in ready if (found := times[plan.entry.plan.wire_digest])]
         if not with_cloud:
             raise CloudUnavailable("no plan could be prepared")
         digests = {plan.entry.plan.wire_digest for plan in with_cloud}

@@ -18,7 +18,7 @@ from partitioner.profiles import DeviceProfile
 
 __all__ = ["load_models", "measured_profile", "with_differences"]
 
-DEVICE_BUDGET_S = 2.0
+DEVICE_BUDGET_S, MODEL_BUDGET_S = 1.0, 1.0
 # A node's rates decide which cuts are worth measuring (`PlanBuilder.candidates`): no pictures; of learned codecs, one.
 RATED_CODECS = (*(size.codec for size in DEFAULT_CODECS if size.applies_to != "picture"), TransformCodec.name)
 
@@ -38,7 +38,7 @@ async def measured_profile(models: Mapping[str, Model], engine: Engine, pool: Co
     """This device, with the op times of every model. Measured under the thread budget that serving has."""
     profile = await pool.run(measure_device, DEVICE_BUDGET_S, engine, RATED_CODECS)
     for model in models.values():
-        profile = await pool.run(measure_model, model, profile, engine)
+        profile = await pool.run(measure_model, model, profile, engine, budget_s=MODEL_BUDGET_S)
     return profile
 
 

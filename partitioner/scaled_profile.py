@@ -1,4 +1,5 @@
-"""A profile of hardware that one does not have: a measured one, scaled to a stated peak and memory bandwidth.
+"""A profile of hardware that one does not have: a measured one, scaled to a stated peak and memory bandwidth, or by
+one factor, as a slower device is emulated.
 
 Each op keeps what it was measured to take, times what the roofline says of the two devices: an op bound by arithmetic
 follows the peaks, one bound by memory the bandwidths (Williams, Waterman and Patterson, "Roofline", CACM 2009).
@@ -17,7 +18,7 @@ from partitioner.measurements import OpTimes
 from partitioner.profiles import DeviceProfile
 from partitioner.roofline import Roofline
 
-__all__ = ["scaled_profile"]
+__all__ = ["scaled_profile", "slowed_profile"]
 
 
 def scaled_profile(
@@ -61,6 +62,32 @@ def scaled_profile(
         footprints=(),
         provenance=replace(profile.provenance, scaled_from=f"{profile.name}, to {stated}"),
     )
+
+
+def slowed_profile(profile: DeviceProfile, slowdown: float) -> DeviceProfile:
+    """`profile` of the same device as emulated: `slowdown` times slower in all that it does, which its times say then.
+
+    Times of whole segments and footprints are left out. Raises InvalidProfile for a slowdown below 1.
+    """
+    return replace(
+        profile,
+        slowdown=profile.slowdown * slowdown,
+        flops_per_s={dtype: flops / slowdown for dtype, flops in profile.flops_per_s.items()},
+        kind_flops_per_s={kind: flops / slowdown for kind, flops in profile.kind_flops_per_s.items()},
+        memory_bytes_per_s=profile.memory_bytes_per_s / slowdown,
+        op_overhead_s=profile.op_overhead_s * slowdown,
+        codec_rates={name: rate.scaled(slowdown) for name, rate in profile.codec_rates.items()},
+        preprocessing_s_per_pixel=profile.preprocessing_s_per_pixel * slowdown,
+        preprocessing_fixed_s=profile.preprocessing_fixed_s * slowdown,
+        op_times=tuple(_slowed_times(times, slowdown) for times in profile.op_times),
+        segment_times=(),
+        footprints=(),
+    )
+
+
+def _slowed_times(times: OpTimes, slowdown: float) -> OpTimes:
+    seconds = {name: one.scaled(slowdown) for name, one in times.seconds.items()}
+    return replace(times, seconds=seconds, whole=times.whole.scaled(slowdown))
 
 
 def _pairs(profile: DeviceProfile, models: Sequence[ModelFacts]) -> list[tuple[OpTimes, ModelFacts]]:

@@ -25,6 +25,9 @@ class ProcessRuntime:
     def __init__(self) -> None:
         self._nodes: list[_Node] = []
 
+    async def start(self) -> None:
+        """See Runtime: a process needs nothing to run in."""
+
     async def start_cloud(self, settings: CloudSettings, replicas: int) -> None:
         """Start the replicas and return when all serve. Raises what they raise."""
         nodes = [_Node("cloud", settings) for _ in range(replicas)]

@@ -10,7 +10,10 @@ __all__ = ["Runtime"]
 
 
 class Runtime(Protocol):
-    """Starts nodes, keeps replicas alive, drains them."""
+    """Starts nodes, keeps replicas alive, drains them. The two sides may be started at the same time."""
+
+    async def start(self) -> None:
+        """Start what nodes will run in, so that this takes no time later. Starting a node does it where nobody did."""
 
     async def start_cloud(self, settings: CloudSettings, replicas: int) -> None:
         """Start the replicas and return when all serve. Raises what a node raises, DeviceUnavailable included."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -65,8 +66,8 @@ async def _serve_until_interrupted(configuration: Configuration, sides: Sides, f
     from isthmus.deployment import deploy, export_models
 
     async with interruptible() as over:
-        artifacts = await asyncio.to_thread(export_models, configuration.models, folder, _progress)
-        async with deploy(configuration, sides, artifacts, _progress) as running:
+        export = partial(export_models, configuration.models, folder, _progress)
+        async with deploy(configuration, sides, export, _progress) as running:
             for line in _emulations(configuration, sides):
                 _progress(line)
             ready = f"grpc://{running.gateway}" if sides.edge else f"registry {running.registry}"

@@ -85,7 +85,8 @@ class AccuracyBudget:
                 return kept
 
     def codecs_at(self, edge_ops: Sequence[str]) -> Mapping[str, tuple[MeasuredCodec, ...]]:
-        """The codecs of every floating tensor that crosses there: lossless ones, and those that alone keep the budget.
+        """Codecs of every floating tensor that crosses there: lossless ones, and of those that alone keep the budget
+        int8 and the smallest.
 
         Empty without calibration inputs. Takes seconds a tensor, once.
         """
@@ -95,7 +96,7 @@ class AccuracyBudget:
         crossing = [name for name in self._model.graph.boundary(edge_ops) if _is_floating(tensors[name])]
         for name in crossing:
             if name not in self._found.codecs:
-                self._measure(name, edge_ops)
+                self._measure(name, edge_ops, smallest=True)
         return {name: self._found.codecs[name] for name in crossing}
 
     def accuracy(self, plan: Plan) -> Accuracy | None:
@@ -183,13 +184,16 @@ class AccuracyBudget:
                 self._found.pictures[name] = found
                 self._found.losses.update({one.key: one.loss for one in found})
 
-    def _measure(self, tensor: str, edge_ops: Sequence[str]) -> None:
-        """All codecs of `tensor` at that cut; its share of the budget is that of one of several."""
+    def _measure(self, tensor: str, edge_ops: Sequence[str], *, smallest: bool = False) -> None:
+        """The codecs of `tensor` at that cut, `smallest` as of `lossy_codecs`; its share of the budget is that of one
+        of several.
+        """
         assert self._runs is not None
         items = self._runs.at(edge_ops)
         sharing = sum(takes_transform(self._model.graph.tensors[name]) for name in items.segments.boundary)
         found = [measured_codec(items, tensor, codec(name)) for name in _LOSSLESS]
-        found += lossy_codecs(self._runs, items, tensor, self._table.budget / max(1, sharing))
+        share = self._table.budget / max(1, sharing)
+        found += lossy_codecs(self._runs, items, tensor, share, smallest=smallest)
         self._found.codecs[tensor] = tuple(found)
         self._found.losses.update({one.key: one.loss for one in found})
         cut = frozenset(edge_ops)

@@ -118,15 +118,23 @@ def measured_codec(items: CalibrationItems, tensor: str, made: Codec) -> Measure
     return MeasuredCodec.of(items, tensor, made, crossed, quality)
 
 
-def lossy_codecs(runs: CalibrationRuns, items: CalibrationItems, tensor: str, budget: float) -> Iterator[MeasuredCodec]:
+def lossy_codecs(
+    runs: CalibrationRuns, items: CalibrationItems, tensor: str, budget: float, *, smallest: bool = False
+) -> Iterator[MeasuredCodec]:
     """The lossy codecs of a floating tensor that keep its answers within `budget`: the transform, if it takes one, int8
     and the narrowest of its kind, each loss as measured.
+
+    smallest: whether only int8 and the smallest are wanted. A transform is smaller than the narrowest, which then costs
+    no runs to find.
     """
     values = items.values(tensor)
-    if takes_transform(values) and budget > 0 and (made := calibrated_transform(runs.model, items, tensor, budget)):
+    made = None
+    if takes_transform(values) and budget > 0:
+        made = calibrated_transform(runs.model, items, tensor, budget)
+    if made is not None:
         yield made.measured
     within = []
-    for bits in LINEAR_BITS:
+    for bits in LINEAR_BITS[:1] if smallest and made is not None else LINEAR_BITS:
         one = measured_codec(items, tensor, codec(f"int{bits}"))
         if one.loss > budget:
             break
@@ -155,14 +163,21 @@ def calibrated_transform(
     fit = _fitted(model, items, tensor)
     step = calibrated_step(fit, items, tensor, min(budget, LARGEST_BUDGET))
     for _ in range(_REFINEMENTS):
-        made = TransformCodec({"table": fit.table(step).to_text()})
-        crossed = items.crossed(tensor, made)
-        answers = items.answers({tensor: crossed.values})
-        found = MeasuredCodec.of(items, tensor, made, crossed, items.quality_of(answers))
-        if found.loss <= budget:
-            return CalibratedTransform(fit, step, found)
+        answers = items.answers({tensor: fit.rounded(step)})
+        # Coded only where rounding alone keeps the budget: making the codec and coding take longer than the suffix.
+        if _loss(items, answers) <= budget:
+            made = TransformCodec({"table": fit.table(step).to_text()})
+            crossed = items.crossed(tensor, made)
+            answers = items.answers({tensor: crossed.values})
+            found = MeasuredCodec.of(items, tensor, made, crossed, items.quality_of(answers))
+            if found.loss <= budget:
+                return CalibratedTransform(fit, step, found)
         step *= finer_factor(items, answers, budget)
     return None
+
+
+def _loss(items: CalibrationItems, answers: torch.Tensor) -> float:
+    return 1.0 - items.quality_of(answers).agreement.value
 
 
 def _fitted(model: Model, items: CalibrationItems, tensor: str) -> TransformFit:

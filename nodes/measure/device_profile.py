@@ -22,6 +22,7 @@ from nodes.measure.timing import is_noisy
 from partitioner.measurements import Provenance
 from partitioner.model import Model
 from partitioner.profiles import DeviceProfile
+from partitioner.scaled_profile import slowed_profile
 
 __all__ = ["measure_device", "measure_model"]
 
@@ -37,22 +38,22 @@ def measure_device(budget_s: float, engine: Engine, codecs: Collection[str] = RA
     roofline = measure_roofline(engine.device, 0.5 * budget_s)
     rates = measure_codec_rates(0.35 * budget_s, codecs)
     preprocessing = measure_preprocessing(0.15 * budget_s)
-    slowdown = engine.slowdown
-    return DeviceProfile(
+    measured = DeviceProfile(
         device=cast(Literal["cpu", "cuda"], engine.device),
         name=_device_name(engine.device),
         threads=engine.threads,
-        slowdown=slowdown,
-        flops_per_s={dtype: flops / slowdown for dtype, flops in roofline.flops_per_s.items()},
-        memory_bytes_per_s=roofline.memory_bytes_per_s / slowdown,
-        op_overhead_s=roofline.op_overhead_s * slowdown,
-        codec_rates={name: rate.scaled(slowdown) for name, rate in rates.items()},
+        slowdown=1.0,
+        flops_per_s=roofline.flops_per_s,
+        memory_bytes_per_s=roofline.memory_bytes_per_s,
+        op_overhead_s=roofline.op_overhead_s,
+        codec_rates=rates,
         provenance=_provenance(load, roofline.noisy),
-        preprocessing_s_per_pixel=preprocessing.per_item_s * slowdown,
-        preprocessing_fixed_s=preprocessing.fixed_s * slowdown,
+        preprocessing_s_per_pixel=preprocessing.per_item_s,
+        preprocessing_fixed_s=preprocessing.fixed_s,
         engine=engine.name,
-        kind_flops_per_s={kind: flops / slowdown for kind, flops in roofline.kind_flops_per_s.items()},
+        kind_flops_per_s=roofline.kind_flops_per_s,
     )
+    return slowed_profile(measured, engine.slowdown)
 
 
 def measure_model(

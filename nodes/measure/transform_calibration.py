@@ -1,14 +1,16 @@
 """A transform codec for one boundary tensor, with the coarsest step that keeps the answers within a budget.
 
 The answer's noise is measured by running the suffix on rounded tensors, and scaled to other steps until the right one
-is found: rounding errors grow in proportion to the step, and so does what they do to the answer. That is smoother
+is found: rounding errors grow in proportion to the step, and so does what they do to the answer. Every run's noise
+counts for all steps, so that the search settles as it goes on. That is smoother
 than counting changed answers at each step, of which a few hundred calibration items show one to ten. Only the codec
 of the last step is made: fitting its coder takes longer than the suffix.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -51,14 +53,21 @@ def calibrated_step(fit: TransformFit, items: CalibrationItems, tensor: str, bud
         raise InvalidInput("budget", f"must be between 0 and {LARGEST_BUDGET}", value=budget)
     loss = CAUTION * budget
     step = float(np.sqrt(24 * loss / 4 / fit.coefficients[0].numel()))  # from the metric's own units: near enough
+    tried: list[tuple[float, Callable[[float], float]]] = []
     for _ in range(_ROUNDS):
         other = items.answers({tensor: fit.rounded(step)})
-        expected = _class_loss(items, other) if items.classes else _cosine_loss(items, other)
-        factor = _largest_factor(expected, loss)
-        step *= factor
-        if abs(np.log(factor)) < _NEAR_ENOUGH:
+        tried.append((step, _class_loss(items, other) if items.classes else _cosine_loss(items, other)))
+        step, before = step * _largest_factor(partial(_mean_loss, tried, step), loss), step
+        if len(tried) > 1 and abs(np.log(step / before)) < _NEAR_ENOUGH:
             break
     return step
+
+
+def _mean_loss(tried: Sequence[tuple[float, Callable[[float], float]]], step: float, factor: float) -> float:
+    """What all that was tried says of `step` times `factor`. One round alone jumps: of thirty items' noise it shows one
+    draw, which differs at the next step, so that a search by the last round only ended anywhere within a factor of 2.
+    """
+    return float(np.mean([expected(factor * step / own) for own, expected in tried]))
 
 
 def finer_factor(items: CalibrationItems, other: torch.Tensor, budget: float) -> float:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import threading
+import time
 import warnings
 from typing import Any
 
@@ -15,6 +17,7 @@ __all__ = ["RayRuntime"]
 
 OBJECT_STORE_BYTES = 100 << 20
 POLL_S = 0.1
+DELETE_TIMEOUT_S = 60.0
 # Nodes bring their own thread budgets; Ray's CPUs only place replicas, so each asks for a sliver.
 REPLICA_CPUS = 0.1
 
@@ -25,11 +28,16 @@ class RayRuntime:
     def __init__(self, num_cpus: int | None = None) -> None:
         self._num_cpus = num_cpus or os.cpu_count() or 1
         self._started = False
+        self._changing = threading.Lock()  # whether Ray runs, which threads change that outlive a cancelled await
         self._edge: Any = None
+
+    async def start(self) -> None:
+        """See Runtime."""
+        await asyncio.to_thread(self._start_ray)
 
     async def start_cloud(self, settings: CloudSettings, replicas: int) -> None:
         """See Runtime."""
-        await asyncio.to_thread(self._start_ray)
+        await self.start()
         from scheduler.serve.replicas import CloudReplica
 
         gpus = await asyncio.to_thread(self._gpus_for, settings.device, replicas)
@@ -37,7 +45,7 @@ class RayRuntime:
 
     async def start_edge(self, settings: EdgeSettings) -> str:
         """See Runtime."""
-        await asyncio.to_thread(self._start_ray)
+        await self.start()
         from scheduler.serve.replicas import EdgeReplica
 
         gpus = await asyncio.to_thread(self._gpus_for, settings.device, 1)
@@ -56,13 +64,20 @@ class RayRuntime:
 
     async def stop(self) -> None:
         """See Runtime. Serve drains each application; without this a signal would end Ray with requests in flight."""
-        if self._started:
-            self._started = False
-            await asyncio.to_thread(_stop_ray)
+        await asyncio.to_thread(self._stop_ray)
+
+    def _stop_ray(self) -> None:
+        with self._changing:
+            if self._started:
+                self._started = False
+                _stop_ray()
 
     def _start_ray(self) -> None:
-        if self._started:
-            return
+        with self._changing:
+            if not self._started:
+                self._start_ray_once()
+
+    def _start_ray_once(self) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -148,6 +163,17 @@ def _stop_ray() -> None:
         there = serve.status().applications
         for name in ("edge", "cloud"):  # the edge first: it still uses the cloud
             if name in there:
-                serve.delete(name)
+                _delete(name)
     finally:
         ray.shutdown()  # not `serve.shutdown`: it kills Serve's controller, and Ray complains of that on the terminal
+
+
+def _delete(name: str) -> None:
+    """Return when the application is gone, or after its time to drain. Serve's own way to wait looks once a second."""
+    from ray import serve
+
+    serve.delete(name, _blocking=False)
+    for _ in range(round(DELETE_TIMEOUT_S / POLL_S)):
+        if name not in serve.status().applications:
+            return
+        time.sleep(POLL_S)

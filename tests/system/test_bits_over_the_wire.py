@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from benchmarks.batching_load import NobodyListens
 from isthmus.zoo import efficientnet_lite0, minilm
 from nodes.compute_pool import ComputePool
 from nodes.engines.eager import EagerEngine
@@ -40,25 +41,6 @@ class Subject:
 
     model: Model
     inputs: Callable[[int], tuple[Tensor, ...]]
-
-
-class NobodyListens:
-    """A LinkObserver for a link that nobody asks about."""
-
-    def uplink_bps(self) -> float | None:
-        return None
-
-    def downlink_bps(self) -> float | None:
-        return None
-
-    def rtt_measured(self, rtt_s: float) -> None:
-        """Not of interest."""
-
-    def transfer_measured(self, direction: str, size_bytes: int, span_s: float) -> None:
-        """Not of interest."""
-
-    def exchange_measured(self, up_bytes: int, down_bytes: int, wire_s: float) -> None:
-        """Not of interest."""
 
 
 def pictures(batch: int) -> tuple[Tensor, ...]:

@@ -49,6 +49,23 @@ def test_int8_and_the_narrowest_within_the_budget_are_found(runs: CalibrationRun
     assert narrower is None or measured_codec(items, items.segments.boundary[0], codec(f"int{narrower}")).loss > 0.05
 
 
+def test_for_the_smallest_alone_no_width_below_eight_is_measured(
+    runs: CalibrationRuns, items: CalibrationItems
+) -> None:
+    found = lossy_codecs(runs, items, items.segments.boundary[0], 0.05, smallest=True)
+    assert {one.codec.name for one in found} == {"transform", "int8"}
+
+
+def test_without_a_transform_the_smallest_is_the_narrowest(runs: CalibrationRuns) -> None:
+    items = runs.at([op.name for op in runs.model.graph.ops[:-1]])
+    (tensor,) = items.segments.boundary
+    assert not takes_transform(items.values(tensor))
+    every, smallest = (
+        [one.codec.name for one in lossy_codecs(runs, items, tensor, 0.05, smallest=wanted)] for wanted in (False, True)
+    )
+    assert smallest == every
+
+
 def test_a_budget_brings_a_transform_with_its_table(runs: CalibrationRuns, items: CalibrationItems) -> None:
     size = within(runs, items, 0.05)["transform"].size
     made = codec(size.codec, size.parameters)

@@ -10,7 +10,7 @@ import pytest
 from isthmus.errors import InvalidInput
 from partitioner.measurements import Measurement, OpTimes, SegmentTime
 from partitioner.profiles import DeviceProfile
-from partitioner.scaled_profile import scaled_profile
+from partitioner.scaled_profile import scaled_profile, slowed_profile
 from tests.partitioner.planning.conftest import PlainModel
 
 
@@ -85,3 +85,13 @@ def test_a_rate_that_is_none_is_refused_by_name(edge: DeviceProfile, rate: float
         scaled_profile(edge, name="x", flops_per_s=rate, memory_bytes_per_s=1e9)
     with pytest.raises(InvalidInput, match="memory_bytes_per_s"):
         scaled_profile(edge, name="x", flops_per_s=1e9, memory_bytes_per_s=rate)
+
+
+def test_an_emulated_device_takes_so_many_times_as_long_for_everything(edge: DeviceProfile, model: PlainModel) -> None:
+    known = measured(edge, model)
+    slowed = slowed_profile(known, 4.0)
+    times = known.op_seconds(model.graph, model.digest, 1), slowed.op_seconds(model.graph, model.digest, 1)
+    assert times[1] == pytest.approx({name: 4 * seconds for name, seconds in times[0].items()})
+    assert slowed.memory_bytes_per_s == known.memory_bytes_per_s / 4
+    assert slowed.codec_rates == {name: rate.scaled(4.0) for name, rate in known.codec_rates.items()}
+    assert slowed.slowdown == 4 * known.slowdown

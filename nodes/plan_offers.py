@@ -1,0 +1,42 @@
+"""Offers an edge's plans to a replica, which prepares and times its half of each."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+from isthmus.errors import InvalidPlan, NotFound, Overloaded
+from isthmus.telemetry import get_logger
+from nodes.model_runtime import plan_definition
+from nodes.protocol.events import MeasuredBatch, PlanDefinition
+from partitioner.plan import Plan
+
+__all__ = ["cloud_times"]
+
+UNDER_WAY = 2
+Prepare = Callable[[PlanDefinition], Awaitable[tuple[MeasuredBatch, ...]]]
+"""See `CloudConnection.prepare`."""
+
+
+async def cloud_times(prepare: Prepare, offers: Mapping[str, Plan]) -> Mapping[str, tuple[MeasuredBatch, ...]]:
+    """What the replica measured of each plan, by wire digest; nothing of one that it refuses.
+
+    It measures one after the other, and has the next offer by then: a learned table takes its time on a slow link.
+    Raises what else `prepare` does.
+    """
+    free = asyncio.Semaphore(UNDER_WAY)
+
+    async def _offered(plan: Plan) -> tuple[MeasuredBatch, ...]:
+        async with free:
+            try:
+                return await prepare(plan_definition(plan))
+            except (InvalidPlan, NotFound, Overloaded) as error:
+                get_logger("edge").warning("replica refuses a plan", plan_id=plan.plan_id, reason=str(error))
+                return ()
+
+    tasks = [asyncio.create_task(_offered(plan)) for plan in offers.values()]
+    try:
+        return dict(zip(offers, await asyncio.gather(*tasks), strict=True))
+    finally:
+        for task in tasks:
+            task.cancel()

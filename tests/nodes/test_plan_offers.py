@@ -1,0 +1,65 @@
+"""Plans offered to a replica."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from isthmus.errors import CloudUnavailable, InvalidPlan
+from nodes.plan_offers import UNDER_WAY, cloud_times
+from nodes.plan_shapes import cut_plan
+from nodes.protocol.events import MeasuredBatch, PlanDefinition
+from partitioner.plan import Plan
+from tests.nodes.sites import small_model
+
+MODEL = small_model()
+TIMES = (MeasuredBatch(1, 0.001, 0.0, 0.0),)
+
+
+def plans(count: int) -> dict[str, Plan]:
+    ops = tuple(op.name for op in MODEL.graph.ops)
+    made = (cut_plan(MODEL, ops[:length], {}, "raw") for length in range(count))
+    return {plan.wire_digest: plan for plan in made}
+
+
+class Replica:
+    """Answers when told to; refuses the plans whose digests it was given."""
+
+    def __init__(self, *refused: str) -> None:
+        self.waiting: list[str] = []
+        self.go = asyncio.Event()
+        self._refused = refused
+
+    async def prepare(self, offer: PlanDefinition) -> tuple[MeasuredBatch, ...]:
+        self.waiting.append(offer.wire_digest)
+        await self.go.wait()
+        if offer.wire_digest in self._refused:
+            raise InvalidPlan("plan", "is none here")
+        return TIMES
+
+
+async def test_the_next_offer_is_there_while_one_is_measured() -> None:
+    replica, offers = Replica(), plans(4)
+    times = asyncio.create_task(cloud_times(replica.prepare, offers))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert replica.waiting == list(offers)[:UNDER_WAY]
+    replica.go.set()
+    assert await times == dict.fromkeys(offers, TIMES)
+
+
+async def test_a_refused_plan_has_no_times_and_stops_no_other() -> None:
+    offers = plans(3)
+    first, *others = offers
+    replica = Replica(first)
+    replica.go.set()
+    assert await cloud_times(replica.prepare, offers) == {first: (), **dict.fromkeys(others, TIMES)}
+
+
+async def test_a_connection_that_breaks_ends_the_offers() -> None:
+    async def broken(_offer: PlanDefinition) -> tuple[MeasuredBatch, ...]:
+        raise CloudUnavailable("gone")
+
+    with pytest.raises(CloudUnavailable, match="gone"):
+        await cloud_times(broken, plans(3))
