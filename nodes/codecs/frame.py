@@ -67,7 +67,8 @@ def unpack(name: str, packed: bytes, itemsize: int, size: int) -> bytes | memory
     if flag not in (_PLAIN, _PLANES):
         raise InvalidRequest(name, "has an unknown byte order flag", value=flag)
     content = decompress(name, packed[1:], size)
-    return content if flag == _PLAIN else _from_planes(content, itemsize)
+    # Of nothing no planes are made; and a view of nothing has no bytes to cast to.
+    return content if flag == _PLAIN or not content else _from_planes(content, itemsize)
 
 
 def _planes_pay(data: bytes, itemsize: int) -> bool:

@@ -198,3 +198,8 @@ def test_an_image_codec_is_no_tensor_codec() -> None:
 def test_unknown_parameters_are_refused() -> None:
     with pytest.raises(InvalidPlan, match="level"):
         codec("zstd", {"level": "3"})
+
+
+def test_an_empty_tensor_in_planes_is_empty() -> None:
+    made = codec("zstd").encode("x", torch.zeros(0, 3))
+    assert codec("zstd").decode(replace(made, data=b"\1" + made.data[1:])).shape == (0, 3)
