@@ -16,7 +16,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from isthmus.errors import Cancelled, DeadlineExceeded, Draining
+from isthmus.errors import Cancelled, ComputeFailed, DeadlineExceeded, Draining, IsthmusError
+from isthmus.telemetry import get_logger
 from nodes.batch_times import BatchTimes
 from nodes.batching import Batcher, BatchGroup, BatchLimits, Hold, Start, WaitingRequest
 from nodes.compute_pool import ComputePool
@@ -79,7 +80,7 @@ class BatchQueue(Generic[W, R]):
         self._pool, self._run = pool, run
         self.ledger = ExecutionLedger()
         self._lock = threading.Lock()  # over all that follows: the event loop and the worker both touch it
-        self._batcher = Batcher(limits)
+        self._limits, self._batcher = limits, Batcher(limits)
         self._entries: dict[int, _Entry[W, R]] = {}
         self._asked = False
         self._counts = BatchCounts()
@@ -142,27 +143,29 @@ class BatchQueue(Generic[W, R]):
         try:
             self._pool.submit(self._work).add_done_callback(self._worked)
         except RuntimeError:  # the pool is closed
-            self._abandon()
+            self._abandon(Draining("this node is closing; send the request again elsewhere"))
 
     def _worked(self, done: Future[None]) -> None:
         if done.cancelled():
-            self._abandon()
+            self._abandon(Draining("this node is closing; send the request again elsewhere"))
+        elif (fault := done.exception()) is not None:
+            get_logger("queue").error("batches could not be made", exc_info=fault)
+            self._abandon(ComputeFailed(f"batches could not be made: {type(fault).__name__}"))
 
-    def _abandon(self) -> None:
-        """The pool is closed: nothing that waits will run."""
+    def _abandon(self, error: IsthmusError) -> None:
+        """Nothing that waits now will run: each request ends with the error. What comes later finds an empty queue."""
         with self._lock:
             entries, self._entries, self._asked = list(self._entries.values()), {}, False
-            for request_id in self._batcher.waiting_ids():
-                self._batcher.withdraw(request_id)
-        _deliver(entries, [Draining("this node is closing; send the request again elsewhere") for _ in entries])
+            self._batcher = Batcher(self._limits)
+        _deliver(entries, [error for _ in entries])
 
     # ---- on the worker -------------------------------------------------------------------------------------------
 
     def _work(self) -> None:
         with self._lock:
             now_s = time.monotonic()
-            late = [self._entries.pop(one.request_id) for one in self._batcher.drop_expired(now_s)]
-            decision = self._batcher.next(now_s)
+            expired, decision = self._batcher.drop_expired(now_s), self._batcher.next(now_s)
+            late = [self._entries.pop(one.request_id) for one in expired]
             members, over = list[_Entry[W, R]](), list[tuple[_Entry[W, R], Exception]]()
             if isinstance(decision, Start):
                 members, over = _begin([self._entries.pop(one.request_id) for one in decision.members], now_s)

@@ -155,10 +155,6 @@ class Batcher:
     def __len__(self) -> int:
         return len(self._by_id)
 
-    def waiting_ids(self) -> tuple[int, ...]:
-        """The ids of all that wait."""
-        return tuple(self._by_id)
-
     def add(self, request: WaitingRequest) -> None:
         """A request arrived. Its id must not wait already."""
         if request.request_id in self._by_id:

@@ -12,7 +12,7 @@ import pytest
 from isthmus.errors import ComputeFailed, DeadlineExceeded, Draining
 from nodes.batch_queue import BatchQueue, QueuedWork
 from nodes.batch_times import BatchTimes
-from nodes.batching import BatchGroup, BatchLimits
+from nodes.batching import Batcher, BatchGroup, BatchLimits
 from nodes.compute_pool import ComputePool
 
 GROUP = BatchGroup("model", "cut", "eager", ())
@@ -147,3 +147,14 @@ async def test_what_waits_when_the_pool_closes_is_turned_away(engine: Engine) ->
     await closing
     assert answers[0] == 2
     assert answers[1] == 4 or isinstance(answers[1], Draining)
+
+
+async def test_a_fault_in_making_batches_ends_what_waits_and_not_what_comes_later(
+    queue: BatchQueue[int, int], engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.gate.set()
+    with monkeypatch.context() as broken:
+        broken.setattr(Batcher, "next", lambda *_: 1 / 0)
+        with pytest.raises(ComputeFailed, match="ZeroDivisionError"):
+            await asyncio.wait_for(queue.run(queued(1)), 5.0)
+    assert await asyncio.wait_for(queue.run(queued(2)), 5.0) == 4
