@@ -112,6 +112,8 @@ class RequestRun:
         Raises DeadlineExceeded, ComputeFailed, InvalidRequest, Overloaded; CloudUnavailable where only the cloud may
         finish and no replica does.
         """
+        if self._choice.entry.plan.kind == "edge-only":
+            return self._finished(await self._prefix())
         if connection is None:
             return await self._finish_on_edge(await self._prefix())
         with self._kept():
@@ -252,6 +254,13 @@ class RequestRun:
             outputs = await self._around.queue.run(0.0, lambda: half.finish(outcome, answer))
         sent_bytes = self._sendings * outcome.wire_bytes
         return Answer(outputs, self._stages(outcome, remote), sent_bytes, down_bytes, "cloud", self._sendings)
+
+    def _finished(self, outcome: EdgeOutcome) -> Answer:
+        """Of a plan whose prefix is the whole model: nothing is left to compute."""
+        elapsed_s = time.monotonic() - self._started_s
+        edge_s = min(elapsed_s, outcome.compute_s)
+        timings = StageTimings(elapsed_s - edge_s, edge_s, 0.0, 0.0, 0.0, 0.0)
+        return Answer(self._ready.half.finish(outcome, ()), timings, 0, 0, "edge", 0)
 
     async def _finish_on_edge(self, outcome: EdgeOutcome) -> Answer:
         started, half, queue = time.monotonic(), self._ready.half, self._around.queue

@@ -132,3 +132,8 @@ async def test_a_full_queue_is_resource_exhausted_at_once_and_says_when_to_come_
     assert error.retry_after_s == info.retry_delay.ToTimedelta().total_seconds()
     served.engine.gate.open()
     assert len(await asyncio.gather(*calls)) == EDGE_LIMITS.queue
+
+
+async def test_an_edge_only_answer_needs_the_worker_once(served: Served) -> None:
+    await served.ask()
+    assert [served.node.counts()[stage]["executed"] for stage in ("prefixes", "suffixes")] == [1, 0]
