@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Collection
+from functools import partial
 
 import grpc
 
@@ -16,15 +17,15 @@ from nodes.limits import EDGE_LIMITS, LARGEST_GRPC_MESSAGE_BYTES, NodeLimits
 from nodes.model_statistics import StatisticsLedger
 from nodes.transport.answer_compression import compress_as_asked
 from nodes.transport.channel_options import SERVER_OPTIONS, any_length
-from nodes.transport.connection_limit import ConnectionLimit
 from nodes.transport.grpc_server import GrpcServer
+from nodes.transport.guarded_service import add_guarded
 from nodes.transport.infer_handler import InferHandler
 from nodes.transport.infer_messages import check_version
 from nodes.transport.infer_stream import InferStream
 from nodes.transport.model_messages import index_message, metadata_message, model_config_message, statistics_message
 from nodes.transport.operators import check_operator
 from nodes.transport.status import abort, status_message
-from nodes.transport.unreadable_messages import RefuseUnreadable, Unreadable
+from nodes.transport.unreadable_messages import Unreadable
 from nodes.transport.unsupported_methods import UnsupportedMethods
 
 __all__ = ["SERVICE", "GatewayService"]
@@ -58,17 +59,13 @@ class GatewayService(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
         """A server of this service, not started yet."""
 
         def add(server: grpc.aio.Server) -> None:
-            open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(self, server)
+            register = partial(open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server, self)
+            add_guarded(server, SERVICE, register, self._limits)
             server.add_generic_rpc_handlers((UnsupportedMethods(SERVICE),))
 
         # Up to twice the limit a message is read, to be refused in words that name it; gRPC refuses longer ones unread.
         read_bytes = min(2 * self._limits.message_bytes, LARGEST_GRPC_MESSAGE_BYTES)
-        return GrpcServer(
-            [SERVICE],
-            add,
-            [ConnectionLimit(SERVICE, self._limits), RefuseUnreadable(SERVICE, self._limits)],
-            any_length(SERVER_OPTIONS, read_bytes),
-        )
+        return GrpcServer([SERVICE], add, any_length(SERVER_OPTIONS, read_bytes))
 
     def end_streams(self) -> None:
         """Read no further request from any stream: each ends once what was read is answered."""

@@ -26,12 +26,11 @@ class GrpcServer:
         self,
         services: Sequence[str],
         add_services: AddServices,
-        interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
         options: Sequence[tuple[str, int]] = SERVER_OPTIONS,
     ) -> None:
         """services: full names, for health and reflection. add_services: registers the servicers."""
         self._services = tuple(services)
-        self._server = grpc.aio.server(options=options, interceptors=interceptors)
+        self._server = grpc.aio.server(options=options)
         self._health = health.aio.HealthServicer()
         add_services(self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
