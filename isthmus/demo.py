@@ -53,7 +53,7 @@ LINKS = (Link(2e6, 2e6, 0.1), Link(5e6, 5e6, 0.04), Link(20e6, 20e6, 0.02), Link
 PICTURED_LINK = LINKS[2]
 MEASURE_BUDGET_S = 0.5
 SETTLE_S = 0.6  # an echo measures the new round trip
-REQUESTS_TO_LEARN = 6
+REQUESTS_TO_LEARN = 5
 PHOTOS = 2
 TIMEOUT_S = 30.0
 
