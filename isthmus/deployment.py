@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import warnings
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from isthmus.addresses import format_address, parse_address
 from isthmus.cache_folder import cache_folder
 from isthmus.configuration import Configuration, LinkConfiguration, ModelConfiguration, TlsConfiguration
 from isthmus.errors import InvalidConfiguration
+from nodes.background import run_together
 from nodes.settings import COMPILING_ENGINES, CloudSettings, EdgeSettings, ModelArtifact, start_timeout_s
 from nodes.tls_files import TlsFiles
 from nodes.transport.fleet_service import EndpointMapper
@@ -79,7 +79,7 @@ async def deploy(
             # torch's export and Ray's start each ignore warnings for their time, in two threads: what the first to end
             # puts back would be what the other one sees.
             warnings.simplefilter("ignore")
-            artifacts, *_ = await _together(asyncio.to_thread(export), *runtimes_started)
+            artifacts, *_ = await run_together(asyncio.to_thread(export), *runtimes_started)
         engines = _engines(configuration, sides)
         if engines & COMPILING_ENGINES:
             progress("compiling the models' segments: minutes the first time")
@@ -87,23 +87,12 @@ async def deploy(
         # Both at once: most of a start is importing. They take turns at measuring (`nodes.measure.turn`).
         sides_started = [starting.cloud()] if sides.cloud else []
         sides_started += [starting.edge()] if sides.edge else []
-        gateway = (await _together(*sides_started))[-1] if sides.edge else ""
+        gateway = (await run_together(*sides_started))[-1] if sides.edge else ""
         planned = False
         if sides.edge and sides.cloud:
             runtime = runtimes.of(configuration.edge.runtime)
             planned = await runtime.wait_until_planned(max(map(start_timeout_s, engines)))
         yield Deployment(gateway, registry, link, planned, artifacts)
-
-
-async def _together(*starts: Coroutine[Any, Any, Any]) -> list[Any]:
-    """All of them at once. What one raises is raised here, when none of them is under way any more."""
-    tasks = [asyncio.ensure_future(one) for one in starts]
-    try:
-        return await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _start_registry(

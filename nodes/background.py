@@ -1,14 +1,14 @@
-"""Long work off the event loop that the process need not wait for when it ends."""
+"""Work beside the one that waits for it: long work off the event loop, and several tasks at once."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["run_apart"]
+__all__ = ["run_apart", "run_together"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -31,3 +31,14 @@ async def run_apart(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
 
     threading.Thread(target=_work, name="apart", daemon=True).start()
     return await asyncio.wrap_future(over)
+
+
+async def run_together(*works: Coroutine[Any, Any, Any]) -> list[Any]:
+    """All of them at once. What one raises is raised here, when none of them is under way any more."""
+    tasks = [asyncio.ensure_future(one) for one in works]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

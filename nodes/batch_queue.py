@@ -29,6 +29,7 @@ W = TypeVar("W")
 R = TypeVar("R")
 
 PACE_SMOOTHING = 0.2
+CLOSING = "this node is closing; send the request again elsewhere"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +144,11 @@ class BatchQueue(Generic[W, R]):
         try:
             self._pool.submit(self._work).add_done_callback(self._worked)
         except RuntimeError:  # the pool is closed
-            self._abandon(Draining("this node is closing; send the request again elsewhere"))
+            self._abandon(Draining(CLOSING))
 
     def _worked(self, done: Future[None]) -> None:
         if done.cancelled():
-            self._abandon(Draining("this node is closing; send the request again elsewhere"))
+            self._abandon(Draining(CLOSING))
         elif (fault := done.exception()) is not None:
             get_logger("queue").error("batches could not be made", exc_info=fault)
             self._abandon(ComputeFailed(f"batches could not be made: {type(fault).__name__}"))

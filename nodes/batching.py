@@ -188,8 +188,7 @@ class Batcher:
         if not self._by_id:
             return NothingWaits()
         waiting = min(self._queues.values(), key=lambda queue: queue[0].urgency)
-        # A copy, as _best_size makes one: what is chosen leaves the queue.
-        chosen = waiting[:] if len(waiting) == 1 else self._best_size(waiting, now_s)
+        chosen = self._best_size(waiting, now_s)
         until_s = self._hold_until(chosen, now_s) if len(chosen) == len(self._by_id) else now_s
         if until_s > now_s:
             return Hold(until_s)

@@ -151,7 +151,7 @@ class CloudNode:
         if plan is None:
             raise UnknownPlan(f"wire digest {request.wire_digest!r} is not prepared on this replica")
         self._plans[request.wire_digest] = self._plans.pop(request.wire_digest)  # the last used goes last
-        self._limits.check_queue(self._queue.requests, self._queue.wait_s())
+        self._limits.check_queue(self._queue.requests, self._queue.wait_s)
         work = SuffixWork(plan.half, request.tensors, request.batch, plan.suffix)
         return await self._queue.run(
             QueuedWork(

@@ -133,7 +133,7 @@ class EdgeNode:
         runtime = self._shelf.runtime(request.model)
         if self._draining:
             raise Draining("this edge is draining; send the request again elsewhere")
-        self._limits.check_queue(self._waiting, max(LEAST_RETRY_S, self._queue.wait_s()))
+        self._limits.check_queue(self._waiting, lambda: max(LEAST_RETRY_S, self._queue.wait_s()))
         self._waiting += 1
         self._idle.clear()
         try:

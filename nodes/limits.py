@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from isthmus.errors import Overloaded, TooLarge
 
-__all__ = ["CLOUD_LIMITS", "EDGE_LIMITS", "LARGEST_GRPC_MESSAGE_BYTES", "NodeLimits"]
+__all__ = ["CLOUD_LIMITS", "EDGE_LIMITS", "LARGEST_GRPC_MESSAGE_BYTES", "NodeLimits", "check_size"]
 
 LARGEST_GRPC_MESSAGE_BYTES = (1 << 31) - 1
 """Lengths of gRPC and protobuf messages are signed 32-bit numbers in every implementation."""
@@ -35,13 +36,13 @@ class NodeLimits:
         """size_bytes: decoded. Raises TooLarge."""
         self._check("tensor", self.tensor_bytes, f"tensor {name}", size_bytes)
 
-    def check_queue(self, waiting: int, retry_after_s: float) -> None:
-        """waiting: requests already accepted. Raises Overloaded."""
+    def check_queue(self, waiting: int, retry_after_s: Callable[[], float]) -> None:
+        """waiting: requests already accepted. retry_after_s: asked only where it is refused. Raises Overloaded."""
         if waiting >= self.queue:
             raise Overloaded(
                 f"{self.side}.limits.queue: {waiting} requests wait on this {self.side}, {self.queue} may; try again "
                 "later, or raise it",
-                retry_after_s=retry_after_s,
+                retry_after_s=retry_after_s(),
             )
 
     def check_connections(self, served: int) -> None:
@@ -53,11 +54,14 @@ class NodeLimits:
             )
 
     def _check(self, key: str, limit_bytes: int, what: str, size_bytes: int) -> None:
-        if size_bytes > limit_bytes:
-            field = f"{self.side}.limits.{key}"
-            raise TooLarge(
-                field, f"{what} may take {limit_bytes} bytes", value=size_bytes, remedy=f"send less, or raise {field}"
-            )
+        check_size(f"{self.side}.limits.{key}", limit_bytes, what, size_bytes)
+
+
+def check_size(field: str, limit_bytes: int, what: str, size_bytes: int) -> None:
+    """Raises TooLarge where `what` takes more than `field` of the configuration lets through."""
+    if size_bytes > limit_bytes:
+        remedy = f"send less, or raise {field}"
+        raise TooLarge(field, f"{what} may take {limit_bytes} bytes", value=size_bytes, remedy=remedy)
 
 
 EDGE_LIMITS = NodeLimits("edge", 64 << 20, 256 << 20, 128, 1024)

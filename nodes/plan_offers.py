@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from isthmus.errors import InvalidPlan, NotFound, Overloaded
 from isthmus.telemetry import get_logger
+from nodes.background import run_together
 from nodes.model_runtime import plan_definition
 from nodes.protocol.events import MeasuredBatch, PlanDefinition
 from partitioner.plan import Plan
@@ -34,9 +35,5 @@ async def cloud_times(prepare: Prepare, offers: Mapping[str, Plan]) -> Mapping[s
                 get_logger("edge").warning("replica refuses a plan", plan_id=plan.plan_id, reason=str(error))
                 return ()
 
-    tasks = [asyncio.create_task(_offered(plan)) for plan in offers.values()]
-    try:
-        return dict(zip(offers, await asyncio.gather(*tasks), strict=True))
-    finally:
-        for task in tasks:
-            task.cancel()
+    found = await run_together(*(_offered(plan) for plan in offers.values()))
+    return dict(zip(offers, found, strict=True))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from isthmus.errors import InvalidRequest, TooLarge
+from isthmus.errors import InvalidRequest
 from isthmus.v1 import segment_pb2 as pb
 from nodes.codecs.base import EncodedTensor
+from nodes.limits import check_size
 from nodes.protocol.limits import StreamLimits
 
 __all__ = ["Assembly", "ReceiveSpan"]
@@ -33,13 +34,7 @@ class Assembly:
         if len(headers) > limits.tensors:
             raise InvalidRequest("tensors", f"at most {limits.tensors} in a message", value=len(headers))
         total = sum(header.encoded_bytes for header in headers)
-        if total > limits.message_bytes:
-            raise TooLarge(
-                limits.field,
-                f"encoded tensors of one message may take {limits.message_bytes} bytes",
-                value=total,
-                remedy=f"send less, or raise {limits.field}",
-            )
+        check_size(limits.field, limits.message_bytes, "encoded tensors of one message", total)
         self._headers = headers
         self._parts: list[list[bytes]] = [[] for _ in headers]
         self._received = [0] * len(headers)

@@ -17,7 +17,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from isthmus.errors import InvalidInput, LocalProtocolError, RemoteProtocolError, TooLarge
+from isthmus.errors import (
+    DeadlineExceeded,
+    InvalidInput,
+    IsthmusError,
+    LocalProtocolError,
+    Overloaded,
+    RemoteProtocolError,
+    TooLarge,
+    UnknownPlan,
+    grpc_status_name,
+)
 from isthmus.v1 import segment_pb2 as pb
 from nodes.codecs.base import EncodedTensor
 from nodes.protocol.assembly import Assembly
@@ -60,18 +70,27 @@ class Rejection:
     reason: str
     message: str
 
+    @classmethod
+    def of(cls, error: IsthmusError) -> Rejection:
+        """What an edge is told of an error."""
+        code = grpc_status_name(error)
+        otherwise = "BAD_TENSOR" if code == "INVALID_ARGUMENT" else "COMPUTE"
+        return cls(code, _REASONS.get(type(error), otherwise), str(error))
+
+
+_REASONS: Mapping[type[IsthmusError], str] = {
+    UnknownPlan: "UNKNOWN_PLAN",
+    DeadlineExceeded: "EXPIRED",
+    Overloaded: "OVERLOADED",
+    TooLarge: "TOO_LARGE",
+}
+
 
 @dataclass(slots=True)
 class _Incoming:
     header: pb.RequestHeader
     assembly: Assembly
     deadline_s: float | None
-
-
-def _rejection(error: InvalidInput) -> Rejection:
-    if isinstance(error, TooLarge):
-        return Rejection("RESOURCE_EXHAUSTED", "TOO_LARGE", str(error))
-    return Rejection("INVALID_ARGUMENT", "BAD_TENSOR", str(error))
 
 
 def _new_outbox() -> Outbox[pb.ResponseHeader, pb.CloudFrame]:
@@ -164,9 +183,6 @@ class CloudStream:
             self._outbox.put_control(pb.CloudFrame(ack=ack))
         return self._outbox.next_frame(now_s)
 
-    def _speak(self, minor: int) -> None:
-        self._receipts.wanted = self._outbox.window.capped = minor >= ACK_MINOR
-
     def _send(self, frame: pb.CloudFrame) -> None:
         if self.state is not CloudState.CLOSED:
             self._outbox.put_control(frame)
@@ -198,7 +214,7 @@ class CloudStream:
         check_version(frame.hello.protocol_major, frame.hello.protocol_minor)
         self.state = CloudState.OPEN
         self._transit = TransitClock(now_s)
-        self._speak(frame.hello.protocol_minor)
+        self._receipts.wanted = self._outbox.window.capped = frame.hello.protocol_minor >= ACK_MINOR
         self._send(pb.CloudFrame(welcome=self._welcome))
         return [EdgeConnected(frame.hello.edge_id)]
 
@@ -221,7 +237,7 @@ class CloudStream:
             for chunk, data in chunks:
                 assembly.add(chunk, data, now_s)
         except InvalidInput as error:
-            return self._refuse(request_id, _rejection(error))
+            return self._refuse(request_id, Rejection.of(error))
         header.ClearField("chunks")  # the assembly has the bytes
         if header.downlink_bps > 0:
             self._outbox.window.expect(float(header.downlink_bps), header.rtt_us * 1e-6)
@@ -243,7 +259,7 @@ class CloudStream:
             incoming.assembly.add(frame.chunk, data, now_s)
         except InvalidInput as error:
             del self._incoming[request_id]
-            return self._refuse(request_id, _rejection(error))
+            return self._refuse(request_id, Rejection.of(error))
         return self._finish(request_id, now_s)
 
     def _finish(self, request_id: int, now_s: float) -> list[CloudEvent]:

@@ -259,9 +259,8 @@ class SegmentClient:
                     self._welcome.set_result(event)
             case ResponseArrived(request_id=request_id):
                 resolve(self._requests.get(request_id), event)
-                asyncio.get_running_loop().call_soon(
-                    learn_from_spans, self._observer, event
-                )  # once the answer is on its way to the client
+                # Once the answer is on its way to the client.
+                asyncio.get_running_loop().call_soon(learn_from_spans, self._observer, event)
             case RequestFailed(request_id=request_id):
                 reject(self._requests.get(request_id), error_of_frame(event))
             case PlanPrepared(wire_digest=digest, times=times):

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import grpc
 
-from isthmus.errors import DeadlineExceeded, IsthmusError, Overloaded, TooLarge, UnknownPlan, grpc_status_name
+from isthmus.errors import IsthmusError, grpc_status_name
 from isthmus.telemetry import get_logger
 from isthmus.v1 import segment_pb2 as pb
 from isthmus.v1 import segment_pb2_grpc
@@ -224,7 +224,7 @@ class _Session:
         try:
             result = await self._node.run(request)
         except IsthmusError as error:
-            self._stream.reject(request.request_id, _rejection(error))
+            self._stream.reject(request.request_id, Rejection.of(error))
         except Exception as error:
             # Whatever a request does, the stream and every other request go on.
             self._log.exception("suffix failed", request_id=request.request_id)
@@ -255,16 +255,3 @@ class _Session:
                 last = now
                 self._stream.report_load(now.queued_requests, now.queued_s)
                 self._wake.set()
-
-
-_REASONS: dict[type[IsthmusError], str] = {
-    UnknownPlan: "UNKNOWN_PLAN",
-    DeadlineExceeded: "EXPIRED",
-    Overloaded: "OVERLOADED",
-    TooLarge: "TOO_LARGE",
-}
-
-
-def _rejection(error: IsthmusError) -> Rejection:
-    otherwise = "BAD_TENSOR" if grpc_status_name(error) == "INVALID_ARGUMENT" else "COMPUTE"
-    return Rejection(grpc_status_name(error), _REASONS.get(type(error), otherwise), str(error))

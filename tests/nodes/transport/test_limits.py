@@ -144,5 +144,5 @@ async def test_an_edge_too_many_is_refused_and_the_first_is_served() -> None:
 def test_what_is_just_at_a_limit_passes(side: NodeLimits) -> None:
     side.check_message("a message", side.message_bytes)
     side.check_tensor("x", side.tensor_bytes)
-    side.check_queue(side.queue - 1, 1.0)
+    side.check_queue(side.queue - 1, lambda: 1.0)
     side.check_connections(side.connections - 1)
