@@ -88,10 +88,15 @@ def test_a_rate_that_is_none_is_refused_by_name(edge: DeviceProfile, rate: float
 
 
 def test_an_emulated_device_takes_so_many_times_as_long_for_everything(edge: DeviceProfile, model: PlainModel) -> None:
-    known = measured(edge, model)
+    known = replace(measured(edge, model), preprocessing_fixed_s=1e-3, preprocessing_s_per_pixel=1e-9)
     slowed = slowed_profile(known, 4.0)
     times = known.op_seconds(model.graph, model.digest, 1), slowed.op_seconds(model.graph, model.digest, 1)
     assert times[1] == pytest.approx({name: 4 * seconds for name, seconds in times[0].items()})
     assert slowed.memory_bytes_per_s == known.memory_bytes_per_s / 4
     assert slowed.codec_rates == {name: rate.scaled(4.0) for name, rate in known.codec_rates.items()}
+    assert slowed.op_overhead_s == 4 * known.op_overhead_s
+    assert slowed.preprocessing_fixed_s == 4 * known.preprocessing_fixed_s
+    assert slowed.preprocessing_s_per_pixel == 4 * known.preprocessing_s_per_pixel
+    assert slowed.flops_per_s == {dtype: flops / 4 for dtype, flops in known.flops_per_s.items()}
+    assert slowed.kind_flops_per_s == {kind: flops / 4 for kind, flops in known.kind_flops_per_s.items()}
     assert slowed.slowdown == 4 * known.slowdown
