@@ -51,8 +51,8 @@ class SplitWhereItCan:
     def choose(self, request: ChoiceRequest, link: Link | None, rng: Random) -> Choice:
         """See Policy."""
         with contextlib.suppress(CloudUnavailable, DeadlineExceeded, NotFound):
-            return FixedPolicy("split").choose(request, link, rng)
-        return FixedPolicy("edge-only").choose(request, link, rng)
+            return FixedPolicy.of("split").choose(request, link, rng)
+        return FixedPolicy.of("edge-only").choose(request, link, rng)
 
 
 def made_model(boundary: int, depth: int) -> Model:

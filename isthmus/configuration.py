@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
@@ -24,6 +25,7 @@ __all__ = [
     "EdgeLimitsConfiguration",
     "LinkConfiguration",
     "ModelConfiguration",
+    "PolicyConfiguration",
     "TlsConfiguration",
     "read_configuration",
 ]
@@ -236,6 +238,23 @@ class LinkConfiguration(_Section):
         return self.downlink or self.bandwidth or 0.0
 
 
+class PolicyConfiguration(BaseModel):
+    """The placement policy: its name, or the name and the policy's own options, which the policy checks."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str = Field(default="latency", min_length=1)
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """What stands beside the name."""
+        return dict(self.__pydantic_extra__ or {})
+
+
+def _named_policy(value: object) -> object:
+    return {"name": value} if isinstance(value, str) else value
+
+
 class Configuration(_Section):
     """A whole file. Only `models` is required."""
 
@@ -243,7 +262,7 @@ class Configuration(_Section):
     edge: EdgeConfiguration = EdgeConfiguration()
     cloud: CloudConfiguration = CloudConfiguration()
     link: LinkConfiguration | None = None
-    policy: str = "latency"
+    policy: Annotated[PolicyConfiguration, BeforeValidator(_named_policy)] = PolicyConfiguration()
 
     def model_post_init(self, context: object) -> None:
         """Names are unique."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import warnings
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from isthmus.addresses import format_address, parse_address
 from isthmus.cache_folder import cache_folder
@@ -22,6 +23,7 @@ from partitioner.artifact import is_artifact, load_artifact, save_artifact
 from partitioner.model_source import resolve_model
 from partitioner.plan import Plan
 from scheduler.fleet_registry import FleetRegistry
+from scheduler.policies.factory import checked_options
 from scheduler.process_runtime import ProcessRuntime
 from scheduler.runtime import Runtime
 from scheduler.serve.ray_runtime import RayRuntime
@@ -58,13 +60,18 @@ class Deployment:
 
 @contextlib.asynccontextmanager
 async def deploy(
-    configuration: Configuration, sides: Sides, export: Export, progress: Progress
+    configuration: Configuration, sides: Sides, export: Export, progress: Progress, folder: Path | None = None
 ) -> AsyncIterator[Deployment]:
     """Run the sides until the block ends, then drain: the edge first, then the replicas, the registry, the link.
 
-    export: runs in a thread while the runtimes start. Raises what it raises, PortInUse, DeviceUnavailable,
+    export: runs in a thread while the runtimes start. folder: where the configuration lies, the current one without.
+    Raises what `export` raises, NotFound and InvalidConfiguration for a policy, PortInUse, DeviceUnavailable,
     InvalidModel, Unavailable.
     """
+    policy_folder = str((folder or Path.cwd()).resolve())
+    policy = configuration.policy
+    # Here, where a mistake ends the command with its one line, and where files that options name are.
+    options = checked_options(policy.name, policy.options, policy_folder) if sides.edge else {}
     async with contextlib.AsyncExitStack() as stack:
         link = _emulated(configuration.link) if sides.cloud else None
         if link is not None:
@@ -83,7 +90,8 @@ async def deploy(
         engines = _engines(configuration, sides)
         if engines & COMPILING_ENGINES:
             progress("compiling the models' segments: minutes the first time")
-        starting = _Starting(configuration, artifacts, registry, runtimes, progress)
+        chosen_by = _ChosenBy(policy.name, options, policy_folder)
+        starting = _Starting(configuration, artifacts, registry, runtimes, progress, chosen_by)
         # Both at once: most of a start is importing. They take turns at measuring (`nodes.measure.turn`).
         sides_started = [starting.cloud()] if sides.cloud else []
         sides_started += [starting.edge()] if sides.edge else []
@@ -112,6 +120,15 @@ async def _start_registry(
 
 
 @dataclass(frozen=True, slots=True)
+class _ChosenBy:
+    """See EdgeSettings."""
+
+    policy: str
+    options: Mapping[str, Any]
+    folder: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Starting:
     """Starts the nodes of a configuration, and says when they serve."""
 
@@ -120,6 +137,7 @@ class _Starting:
     registry: str
     runtimes: _Runtimes
     progress: Progress
+    chosen_by: _ChosenBy
 
     async def cloud(self) -> str:
         """The replicas; "" for where they serve, which edges learn from the registry."""
@@ -132,7 +150,7 @@ class _Starting:
     async def edge(self) -> str:
         """The address of the gateway."""
         edge = self.configuration.edge
-        settings = _edge_settings(self.configuration, self.artifacts, self.registry)
+        settings = _edge_settings(self.configuration, self.artifacts, self.registry, self.chosen_by)
         gateway = await self.runtimes.of(edge.runtime).start_edge(settings)
         self.progress(f"edge serves at {gateway} ({edge.runtime})")
         return gateway
@@ -199,13 +217,17 @@ def _cloud_settings(configuration: Configuration, artifacts: tuple[ModelArtifact
     )
 
 
-def _edge_settings(configuration: Configuration, artifacts: tuple[ModelArtifact, ...], registry: str) -> EdgeSettings:
+def _edge_settings(
+    configuration: Configuration, artifacts: tuple[ModelArtifact, ...], registry: str, chosen_by: _ChosenBy
+) -> EdgeSettings:
     edge = configuration.edge
     return EdgeSettings(
         artifacts,
         edge.listen,
         registry,
-        policy=configuration.policy,
+        policy=chosen_by.policy,
+        policy_options=chosen_by.options,
+        policy_folder=chosen_by.folder,
         engine=edge.engine,
         device=edge.device,
         threads=edge.threads,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +72,10 @@ class CloudSettings:
 
 @dataclass(frozen=True, slots=True)
 class EdgeSettings:
-    """One edge. slowdown: emulated, 1.0 for none. policy: the configured one's name. registry "": no cloud at all.
+    """One edge. slowdown: emulated, 1.0 for none. registry "": no cloud at all.
 
+    policy: the configured one's name, with its options as plain data; policy_folder: where its module is looked up
+    besides, for one that is `module:Class`.
     tls: None for a gateway in clear and peers in clear. require_clients: as for a replica.
     kept_bytes: the most that is kept of boundary tensors while their answers are awaited.
     """
@@ -81,6 +84,8 @@ class EdgeSettings:
     listen: str
     registry: str
     policy: str = "latency"
+    policy_options: Mapping[str, Any] = field(default_factory=dict)
+    policy_folder: str = ""
     engine: str = "eager"
     device: str = "cpu"
     threads: int = 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from isthmus.errors import InvalidQuantity
@@ -22,6 +23,11 @@ class Link:
     rtt_s: float
 
     def __post_init__(self) -> None:
+        # One is made for nearly every request: what is plainly a link needs no parsing.
+        if type(self.uplink_bps) is type(self.downlink_bps) is type(self.rtt_s) is float and (
+            0.0 < self.uplink_bps < math.inf and 0.0 < self.downlink_bps < math.inf and 0.0 <= self.rtt_s < math.inf
+        ):
+            return
         object.__setattr__(self, "uplink_bps", parse_bandwidth_bps(self.uplink_bps, "link.uplink"))
         object.__setattr__(self, "downlink_bps", parse_bandwidth_bps(self.downlink_bps, "link.downlink"))
         object.__setattr__(self, "rtt_s", parse_duration_s(self.rtt_s, "link.rtt"))

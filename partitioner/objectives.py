@@ -11,9 +11,19 @@ from dataclasses import dataclass
 
 from isthmus.errors import InvalidInput
 from partitioner.condition import CostVector
+from partitioner.link import Link
+from partitioner.measurements import Power, Price
 from partitioner.setting import Setting
 
-__all__ = ["Objective", "Stage", "objective_for"]
+__all__ = [
+    "Objective",
+    "Stage",
+    "cost_stage",
+    "energy_stage",
+    "latency_stage",
+    "objective_for",
+    "throughput_stages",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +80,9 @@ def objective_for(wanted: str | Mapping[str, float], setting: Setting) -> Object
     """
     weights = dict(wanted) if isinstance(wanted, Mapping) else _read_sum(wanted)
     if set(weights) == {"throughput"}:
-        return Objective("throughput", "s", _throughput(setting))
+        condition = setting.condition
+        stages = throughput_stages(condition.link, condition.edge_load, condition.cloud_load)
+        return Objective("throughput", "s", stages)
     for name, weight in weights.items():
         if name not in _LINEAR:
             known = ", ".join([*_LINEAR, "throughput"])
@@ -100,20 +112,41 @@ def _read_sum(text: str) -> dict[str, float]:
     return weights
 
 
+def latency_stage(link: Link, edge_load: float = 1.0, cloud_load: float = 1.0) -> Stage:
+    """Seconds, one request after the other."""
+    return Stage(edge_load, link.uplink_s(1.0), link.downlink_s(1.0), cloud_load, link.rtt_s)
+
+
+def throughput_stages(link: Link, edge_load: float = 1.0, cloud_load: float = 1.0) -> tuple[Stage, Stage, Stage, Stage]:
+    """Seconds of the edge, the uplink, the downlink and the cloud, each busy with a request of its own."""
+    return (
+        Stage(edge_s=edge_load),
+        Stage(uplink_bytes=link.uplink_s(1.0)),
+        Stage(downlink_bytes=link.downlink_s(1.0)),
+        Stage(cloud_s=cloud_load),
+    )
+
+
+def energy_stage(link: Link, power: Power, edge_load: float = 1.0, cloud_load: float = 1.0) -> Stage:
+    """Joules of the edge device: busy while it computes, idle while it waits, the radio on top while bytes move."""
+    moving_w = power.idle_w + power.radio_w
+    return Stage(
+        edge_load * power.busy_w,
+        link.uplink_s(1.0) * moving_w,
+        link.downlink_s(1.0) * moving_w,
+        cloud_load * power.idle_w,
+        link.rtt_s * power.idle_w,
+    )
+
+
+def cost_stage(price: Price, cloud_load: float = 1.0) -> Stage:
+    """The price of the cloud's seconds."""
+    return Stage(cloud_s=cloud_load * price.per_s)
+
+
 def _latency(setting: Setting) -> Stage:
     condition = setting.condition
-    up_s, down_s = condition.link.uplink_s(1.0), condition.link.downlink_s(1.0)
-    return Stage(condition.edge_load, up_s, down_s, condition.cloud_load, condition.link.rtt_s)
-
-
-def _throughput(setting: Setting) -> tuple[Stage, ...]:
-    condition = setting.condition
-    return (
-        Stage(edge_s=condition.edge_load),
-        Stage(uplink_bytes=condition.link.uplink_s(1.0)),
-        Stage(downlink_bytes=condition.link.downlink_s(1.0)),
-        Stage(cloud_s=condition.cloud_load),
-    )
+    return latency_stage(condition.link, condition.edge_load, condition.cloud_load)
 
 
 def _energy(setting: Setting) -> Stage:
@@ -124,10 +157,8 @@ def _energy(setting: Setting) -> Stage:
             "needs the edge's power",
             remedy="state it: isthmus declare EDGE.json --busy 5W --idle 1W --radio 2W",
         )
-    latency = _latency(setting)
-    waiting = latency.scaled(power.idle_w)
-    radio = Stage(0.0, latency.uplink_bytes, latency.downlink_bytes).scaled(power.radio_w)
-    return waiting.plus(radio).plus(Stage(edge_s=latency.edge_s * (power.busy_w - power.idle_w)))
+    condition = setting.condition
+    return energy_stage(condition.link, power, condition.edge_load, condition.cloud_load)
 
 
 def _cost(setting: Setting) -> Stage:
@@ -136,7 +167,7 @@ def _cost(setting: Setting) -> Stage:
         raise InvalidInput(
             "objective cost", "needs the cloud's price", remedy="state it: isthmus declare CLOUD.json --price 0.9/h"
         )
-    return Stage(cloud_s=setting.condition.cloud_load * price.per_s)
+    return cost_stage(price, setting.condition.cloud_load)
 
 
 _LINEAR: Mapping[str, Callable[[Setting], Stage]] = {"latency": _latency, "energy": _energy, "cost": _cost}

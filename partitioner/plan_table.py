@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from isthmus.errors import InvalidPlan, NotFound
+from partitioner.cost_arrays import CostArrays
 from partitioner.link import Link
 from partitioner.measurements import AffineTime
 from partitioner.plain_json import STRICT, read_json, write_json
@@ -181,6 +182,14 @@ class PlanTable:
     @functools.cached_property
     def _ids_by_form(self) -> Mapping[InputForm, tuple[str, ...]]:
         return {form: tuple(entry.plan.plan_id for entry in entries) for form, entries in self._by_form.items()}
+
+    def cost_arrays(self, form: InputForm) -> CostArrays:
+        """The costs of the plans that take inputs of this form, as arrays."""
+        return self._arrays_by_form[form]
+
+    @functools.cached_property
+    def _arrays_by_form(self) -> Mapping[InputForm, CostArrays]:
+        return {form: CostArrays.of(entries) for form, entries in self._by_form.items()}
 
     def by_id(self, plan_id: str) -> PlanEntry:
         """The entry of that plan. Raises NotFound."""

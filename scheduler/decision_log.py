@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from nodes.chooser import Choice, ChoiceRequest
 from partitioner.link import Link
-from scheduler.policies.prediction import candidates
+from scheduler.policies.forecast import forecast
 from scheduler.policies.reason import plan_name
 
 __all__ = ["Alternative", "Decision", "DecisionLog"]
@@ -22,8 +23,7 @@ class Alternative:
     total_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):  # made for every request
     """One choice with all the facts it was made from. number: counts decisions from 1.
 
     policy: the name in force, of the configuration or of the request.
@@ -38,8 +38,10 @@ class Decision:
     def alternatives(self) -> tuple[Alternative, ...]:
         """Every plan of the form with its prediction, quickest first. Worked out when asked: predictions are pure, and
         a request should not pay for them twice."""
-        ordered = sorted(candidates(self.request, self.link), key=lambda candidate: candidate.total_s)
-        return tuple(Alternative(one.entry.plan.plan_id, plan_name(one.entry.plan), one.total_s) for one in ordered)
+        found = forecast(self.request, self.link)
+        ordered = sorted(zip(found.total_s, range(len(found.entries)), strict=True))
+        plans = [(found.entries[number].plan, total_s) for total_s, number in ordered]
+        return tuple(Alternative(plan.plan_id, plan_name(plan), total_s) for plan, total_s in plans)
 
 
 class DecisionLog:

@@ -12,7 +12,7 @@ from random import Random
 
 from nodes.chooser import Choice, ChoiceRequest
 from scheduler.estimators.link import LinkEstimate
-from scheduler.policies.prediction import candidates
+from scheduler.policies.forecast import forecast
 from scheduler.policies.reason import plan_name
 
 __all__ = ["DEFAULT_SHARE", "Exploration"]
@@ -47,15 +47,15 @@ def _stale(estimate: LinkEstimate) -> bool:
 
 
 def _cheapest_probe(choice: Choice, request: ChoiceRequest, estimate: LinkEstimate) -> Choice | None:
-    crossing = [one for one in candidates(request, estimate.link) if one.entry.plan.kind != "edge-only"]
+    found = forecast(request, estimate.link)
+    crossing = [number for number in range(len(found.entries)) if found.amounts.crossing[number]]
     if not crossing:
         return None
-    probe = min(crossing, key=lambda candidate: candidate.total_s)
+    probe = min(crossing, key=found.total_s.__getitem__)
     limit_s = choice.predicted.total_s * _MOST_REGRET
     if request.remaining_s is not None:
         limit_s = min(limit_s, request.remaining_s)
-    if probe.total_s > limit_s:
+    if found.total_s[probe] > limit_s:
         return None
-    return Choice(
-        probe.entry, probe.predicted, f"{plan_name(probe.entry.plan)}: to learn the link, not measured lately"
-    )
+    entry = found.entries[probe]
+    return Choice(entry, found.predicted(probe), f"{plan_name(entry.plan)}: to learn the link, not measured lately")

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import platform
+import zlib
 from collections.abc import Mapping
-from dataclasses import replace
 from random import Random
+from typing import Any
 
 from nodes.chooser import Choice, ChoiceRequest, Exchange, StageTimes, Transfer
+from nodes.settings import EdgeSettings
 from partitioner.link import Link
-from partitioner.plan_table import Correction
 from scheduler.decision_log import DecisionLog
 from scheduler.estimators.drift import DriftEstimator
 from scheduler.estimators.link import LinkEstimate, LinkEstimator
 from scheduler.estimators.load import CloudQueueEstimator, EdgeQueueEstimator
 from scheduler.exploration import DEFAULT_SHARE, Exploration
 from scheduler.policies.base import Policy
+from scheduler.policies.corrected import Corrections
 from scheduler.policies.factory import configured_policy, named_policy
 from scheduler.policies.fixed import FixedPolicy
-from scheduler.policies.latency import LatencyPolicy
 
 __all__ = ["PlanChooser"]
 
@@ -34,17 +36,20 @@ class PlanChooser:
     def __init__(
         self,
         policy: str = "latency",
+        options: Mapping[str, Any] | None = None,
         *,
+        folder: str = "",
         seed: int = 0,
         explore_share: float = DEFAULT_SHARE,
         log_capacity: int = 256,
     ) -> None:
-        """policy: as in the configuration, `module:Class` included. explore_share: see `Exploration`; 0 turns it off.
+        """policy, options, folder: see `configured_policy`. explore_share: see `Exploration`; 0 turns it off.
 
         Raises NotFound for an unknown policy, InvalidConfiguration for one that cannot be made.
         """
         self._policy_name = policy
-        self._policy = configured_policy(policy)
+        self._policy = configured_policy(policy, options, folder)
+        self._previous: dict[tuple[str, str], str] = {}
         self._rng = Random(seed)
         self._estimator = LinkEstimator()
         self._drift = DriftEstimator()
@@ -52,24 +57,34 @@ class PlanChooser:
         self._log = DecisionLog(log_capacity)
         self._now_s = 0.0
         self._estimate: LinkEstimate | None = None
-        self._corrections: dict[PlanIds, Mapping[str, Correction]] = {}
-        self._asked: PlanIds = ()
+        self._corrections: dict[PlanIds, Corrections] = {}
+        self._asked: ChoiceRequest | None = None
+
+    @classmethod
+    def of_edge(cls, settings: EdgeSettings) -> PlanChooser:
+        """The chooser of an edge with these settings, seeded by where it is: edges with the same facts draw apart, and
+        one edge draws the same again. Raises as the constructor."""
+        seed = zlib.crc32(f"{platform.node()} {settings.listen}".encode())
+        return cls(settings.policy, settings.policy_options, folder=settings.policy_folder, seed=seed)
 
     def choose(self, request: ChoiceRequest) -> Choice:
         """See Chooser."""
         name, policy = self._in_force(request)
         estimate = self.estimate()
         link = estimate.link
-        self._asked = request.table.plan_ids(request.form)
-        seen = replace(
-            request,
+        self._asked = request
+        key = request.table.model, request.form
+        seen = request._replace(
             policy=name,
-            corrections=self._corrected(self._asked),
+            corrections=self._corrected(request.table.plan_ids(request.form)),
             uplink_spread=estimate.uplink_spread,
             downlink_spread=estimate.downlink_spread,
+            previous=self._previous.get(key, ""),
         )
         choice = policy.choose(seen, link, self._rng)
-        if isinstance(policy, LatencyPolicy):
+        if policy is self._policy:
+            self._previous[key] = choice.entry.plan.plan_id
+        if getattr(policy, "explores", False):
             choice = self._exploration.instead_of(choice, seen, estimate, self._rng) or choice
         self._log.record(name, seen, link, choice)
         return choice
@@ -88,7 +103,10 @@ class PlanChooser:
         """See Chooser."""
         self._drift.observe(times)
         self._corrections.clear()
-        self._corrected(self._asked)  # now, when nobody waits, rather than for the next request
+        asked = self._asked
+        if asked is not None:  # now, when nobody waits, rather than for the next request
+            known = self._corrected(asked.table.plan_ids(asked.form))
+            known.amounts(asked.table, asked.form, asked.batch)
 
     def observe_rtt(self, rtt_s: float, now_s: float) -> None:
         """See Chooser."""
@@ -127,15 +145,15 @@ class PlanChooser:
         self._now_s = max(self._now_s, now_s)
         self._estimate = None
 
-    def _corrected(self, plan_ids: PlanIds) -> Mapping[str, Correction]:
+    def _corrected(self, plan_ids: PlanIds) -> Corrections:
         known = self._corrections.get(plan_ids)
         if known is None:
-            known = self._corrections[plan_ids] = self._drift.corrections(plan_ids)
+            known = self._corrections[plan_ids] = Corrections(self._drift.corrections(plan_ids))
         return known
 
     def _in_force(self, request: ChoiceRequest) -> tuple[str, Policy]:
         if request.plan_id:
-            return f"fixed:{request.plan_id}", FixedPolicy(request.plan_id)
+            return f"fixed:{request.plan_id}", FixedPolicy.of(request.plan_id)
         if request.policy and request.policy != self._policy_name:
             return request.policy, named_policy(request.policy)
         return self._policy_name, self._policy

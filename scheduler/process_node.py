@@ -59,7 +59,7 @@ async def _start(side: str, settings: str) -> CloudHost | EdgeHost:
     if side == "cloud":
         return await CloudHost.start(CloudSettings.from_json(settings))
     edge = EdgeSettings.from_json(settings)
-    return await EdgeHost.start(edge, PlanChooser(edge.policy))
+    return await EdgeHost.start(edge, PlanChooser.of_edge(edge))
 
 
 async def _announce_plans(host: CloudHost | EdgeHost) -> None:

@@ -12,6 +12,7 @@ from isthmus.cli.declare_command import declare
 from isthmus.cli.emulate_link import emulate_link
 from isthmus.cli.import_command import import_model
 from isthmus.cli.partition_command import partition
+from isthmus.cli.policy_command import policy
 from isthmus.cli.profile_command import profile
 from isthmus.cli.run_commands import cloud, demo, edge, infer, status, up
 from isthmus.errors import InvalidInput, IsthmusError, NotFound
@@ -36,6 +37,7 @@ app.command("edge")(edge)
 app.command("infer")(infer)
 app.command("status")(status)
 app.command("certs")(certs)
+app.add_typer(policy)
 app.command("emulate-link")(emulate_link)
 
 

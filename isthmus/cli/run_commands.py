@@ -67,7 +67,7 @@ async def _serve_until_interrupted(configuration: Configuration, sides: Sides, f
 
     async with interruptible() as over:
         export = partial(export_models, configuration.models, folder, _progress)
-        async with deploy(configuration, sides, export, _progress) as running:
+        async with deploy(configuration, sides, export, _progress, folder) as running:
             for line in _emulations(configuration, sides):
                 _progress(line)
             ready = f"grpc://{running.gateway}" if sides.edge else f"registry {running.registry}"

@@ -17,11 +17,14 @@ class Policy(Protocol):
 
     A policy is pure: it has no clock, does no I/O and keeps nothing between calls, so that the same request, link and
     state of `rng` give the same choice: live, in the simulator, and when a logged decision is replayed. All randomness
-    comes from `rng`. It is called for every request on the event loop, so it must stay within microseconds a plan;
-    `Plan.plan_id` is a hash over the whole plan and has no place in a loop.
+    comes from `rng`. It is called for every request on the event loop, so it must stay within microseconds:
+    `scheduler.policies.forecast` predicts all plans at once.
 
-    One's own: a class that is made without arguments and has this method, named as `module:Class` or registered as an
-    entry point in the group `isthmus.policies`.
+    One's own (docs/policies.md): a class that has this method, named as `module:Class` or registered as an entry point
+    in the group `isthmus.policies`. Two attributes of the class are looked at where they are there: `Options`, a
+    pydantic model, makes what the configuration says beside the name the class's only argument (without it the class is
+    made without arguments and takes no options); `explores = True` lets some requests cross only to learn the link.
+    The first line of the docstring is what `isthmus policy list` says.
     """
 
     def choose(self, request: ChoiceRequest, link: Link | None, rng: Random) -> Choice:

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from random import Random
+
+from nodes.chooser import Choice, ChoiceRequest
+from partitioner.link import Link
 from scheduler.policies.fixed import FixedPolicy
 
 __all__ = ["EdgeOnlyPolicy"]
 
 
-class EdgeOnlyPolicy(FixedPolicy):
-    """The whole model on the edge. Raises NotFound for a model that the edge may not or cannot run alone."""
+class EdgeOnlyPolicy:
+    """The whole model on the edge, always.
+
+    Raises NotFound for a model that the edge may not or cannot run alone.
+    """
 
     def __init__(self) -> None:
-        super().__init__("edge-only")
+        self._fixed = FixedPolicy.of("edge-only")
+
+    def choose(self, request: ChoiceRequest, link: Link | None, rng: Random) -> Choice:
+        """See Policy."""
+        return self._fixed.choose(request, link, rng)

@@ -4,25 +4,50 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any
 
-from isthmus.errors import InvalidConfiguration, NotFound
+from pydantic import BaseModel, ValidationError
+
+from isthmus.errors import InvalidConfiguration, InvalidInput, InvalidRequest, NotFound
 from scheduler.policies.base import Policy
 from scheduler.policies.cloud_only import CloudOnlyPolicy
+from scheduler.policies.cost import CostPolicy
 from scheduler.policies.edge_only import EdgeOnlyPolicy
+from scheduler.policies.energy import EnergyPolicy
 from scheduler.policies.fixed import FixedPolicy
 from scheduler.policies.latency import LatencyPolicy
+from scheduler.policies.random_choice import RandomPolicy
+from scheduler.policies.slo import SloPolicy
+from scheduler.policies.throughput import ThroughputPolicy
 
-__all__ = ["ENTRY_POINT_GROUP", "POLICY_NAMES", "configured_policy", "named_policy"]
+__all__ = [
+    "BUILT_IN",
+    "ENTRY_POINT_GROUP",
+    "checked_options",
+    "configured_policy",
+    "installed",
+    "load_installed",
+    "named_policy",
+    "options_type",
+]
 
 ENTRY_POINT_GROUP = "isthmus.policies"
-_BUILT_IN: Mapping[str, Callable[[], Policy]] = {
+BUILT_IN: Mapping[str, type[Policy]] = {
     "cloud-only": CloudOnlyPolicy,
+    "cost": CostPolicy,
     "edge-only": EdgeOnlyPolicy,
+    "energy": EnergyPolicy,
+    "fixed": FixedPolicy,
     "latency": LatencyPolicy,
+    "random": RandomPolicy,
+    "slo": SloPolicy,
+    "throughput": ThroughputPolicy,
 }
-POLICY_NAMES = (*_BUILT_IN, "fixed:PLAN")
 _FIXED = "fixed:"
 
 
@@ -30,43 +55,150 @@ def named_policy(name: str) -> Policy:
     """The policy that a request may ask for: built in, `fixed:PLAN` (a plan id or kind), or registered by an installed
     package. Nothing is imported that a package did not register: the name may come from the wire.
 
-    Raises NotFound naming the choices, InvalidConfiguration when a registered object is not a policy.
+    Raises NotFound naming the choices, InvalidConfiguration when a registered object is not a policy, InvalidRequest
+    for a policy that needs options.
     """
-    if name in _BUILT_IN:
-        return _BUILT_IN[name]()
-    if name.startswith(_FIXED) and len(name) > len(_FIXED):
-        return FixedPolicy(name.removeprefix(_FIXED))
-    entry_point = _registered().get(name)
-    if entry_point is None:
-        choices = ", ".join(sorted({*POLICY_NAMES, *_registered()}))
-        raise NotFound(f"policy: there is no {name!r}; use one of {choices}, or module:Class in the configuration")
-    return _made(name, entry_point.load())
+    kind, options = _short_form(name, {})
+    factory = _registered(kind)
+    try:
+        return _made(name, factory, options)
+    except InvalidInput as error:
+        if not _needs_options(factory, options):
+            raise
+        remedy = "configure it on the edge"
+        raise InvalidRequest("isthmus_policy", f"needs options: {error}", value=name, remedy=remedy) from error
 
 
-def configured_policy(name: str) -> Policy:
+def configured_policy(name: str, options: Mapping[str, Any] | None = None, folder: str = "") -> Policy:
     """The policy of a configuration file: what `named_policy` knows, and besides `module:Class`, which is imported.
 
-    Raises NotFound naming the choices, InvalidConfiguration when the class cannot be imported or is not a policy.
+    options: what the configuration says beside the name. folder: where the configuration lies; a module is looked up
+    there, too. Raises NotFound naming the choices, InvalidConfiguration naming the option at fault, or when the class
+    cannot be imported or is not a policy.
     """
+    kind, options = _short_form(name, options or {})
+    return _made(name, _factory(kind, folder), options, folder)
+
+
+def checked_options(name: str, options: Mapping[str, Any], folder: str = "") -> Mapping[str, Any]:
+    """The options, checked and as plain data that reads back anywhere: files that they name are read here.
+
+    Raises as `configured_policy`.
+    """
+    kind, options = _short_form(name, options)
+    model = _options(_factory(kind, folder), options, folder)
+    return {} if model is None else model.model_dump(mode="json")
+
+
+def installed() -> Mapping[str, EntryPoint]:
+    """What installed packages register, by name. A built-in name stays ours."""
+    return {name: entry_point for name, entry_point in _entry_points().items() if name not in BUILT_IN}
+
+
+def options_type(factory: object) -> type[BaseModel] | None:
+    """The options class that a policy's class names, None where it takes none."""
+    found = getattr(factory, "Options", None)
+    return found if isinstance(found, type) and issubclass(found, BaseModel) else None
+
+
+def _short_form(name: str, options: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    """ "fixed:PLAN" is `fixed` with its option."""
+    if name.startswith(_FIXED) and len(name) > len(_FIXED):
+        return "fixed", {**options, "plan": name.removeprefix(_FIXED)}
+    return name, options
+
+
+def _registered(name: str) -> object:
+    if name in BUILT_IN:
+        return BUILT_IN[name]
+    if name not in installed():
+        choices = ", ".join(sorted({*BUILT_IN, *installed()})).replace("fixed", "fixed:PLAN")
+        raise NotFound(f"policy: there is no {name!r}; use one of {choices}, or module:Class in the configuration")
+    return load_installed(name)
+
+
+def load_installed(name: str) -> object:
+    """What an installed package registers under that name. Raises InvalidConfiguration when it cannot be imported."""
+    entry_point = installed()[name]
+    try:
+        return entry_point.load()
+    except Exception as error:  # importing runs the package's own code
+        remedy = f"correct or remove the package that registers it ({entry_point.value})"
+        raise InvalidConfiguration("policy", f"cannot be imported: {error}", value=name, remedy=remedy) from error
+
+
+def _factory(name: str, folder: str) -> object:
     module, colon, attribute = name.partition(":")
     if not colon or name.startswith(_FIXED):
-        return named_policy(name)
+        return _registered(name)
     try:
-        made = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, TypeError, ValueError) as error:
-        remedy = f"name a class as module:Class, or one of {', '.join(POLICY_NAMES)}"
+        with _on_path(folder):
+            return getattr(importlib.import_module(module), attribute)
+    except Exception as error:  # importing runs the user's own code
+        remedy = f"name a class as module:Class, or one of {', '.join(BUILT_IN)}"
         raise InvalidConfiguration("policy", f"cannot be imported: {error}", value=name, remedy=remedy) from error
-    return _made(name, made)
 
 
-def _made(name: str, factory: object) -> Policy:
-    policy = factory() if callable(factory) else factory
+@contextmanager
+def _on_path(folder: str) -> Iterator[None]:
+    """With the current directory and the configuration's folder on the path, as models are looked up."""
+    fresh = [one for one in (str(Path.cwd()), folder) if one and one not in sys.path]
+    sys.path[:0] = fresh
+    try:
+        yield
+    finally:
+        for one in fresh:
+            if one in sys.path:
+                sys.path.remove(one)
+
+
+def _made(name: str, factory: object, options: Mapping[str, Any], folder: str = "") -> Policy:
+    made_options = _options(factory, options, folder)
+    try:
+        policy = factory if not callable(factory) else factory() if made_options is None else factory(made_options)
+    except InvalidInput:
+        raise
+    except Exception as error:  # the policy's own code
+        remedy = "its class must be made from its Options, or without arguments where it has none"
+        raise InvalidConfiguration("policy", f"cannot be made: {error}", value=name, remedy=remedy) from error
     if isinstance(policy, Policy):
         return policy
     remedy = "it needs a method choose(request, link, rng)"
     raise InvalidConfiguration("policy", "is not a policy", value=name, remedy=remedy)
 
 
+def _options(factory: object, options: Mapping[str, Any], folder: str) -> BaseModel | None:
+    model = options_type(factory)
+    if model is None:
+        if options:
+            name = next(iter(options))
+            remedy = "the policy takes none"
+            raise InvalidConfiguration(f"policy.{name}", "is no option", value=options[name], remedy=remedy)
+        return None
+    try:
+        return model.model_validate(dict(options), context={"folder": folder})
+    except ValidationError as error:
+        raise _first_fault(error, model) from None
+
+
+def _first_fault(error: ValidationError, model: type[BaseModel]) -> InvalidConfiguration:
+    fault = error.errors(include_url=False)[0]
+    field = ".".join(["policy", *(str(part) for part in fault["loc"])])
+    known = ", ".join(model.model_fields) or "none"
+    if fault["type"] == "extra_forbidden":
+        return InvalidConfiguration(field, "is no option", value=fault.get("input"), remedy=f"there are: {known}")
+    if fault["type"] == "missing":
+        said = model.model_fields.get(str(fault["loc"][-1])) if fault["loc"] else None
+        meaning = f" ({said.description})" if said is not None and said.description else ""
+        return InvalidConfiguration(field, f"is missing{meaning}", remedy="set it beside the policy's name")
+    return InvalidConfiguration(field, str(fault["msg"]), value=fault.get("input"), remedy="see isthmus policy list")
+
+
+def _needs_options(factory: object, options: Mapping[str, Any]) -> bool:
+    model = options_type(factory)
+    return not options and model is not None and any(field.is_required() for field in model.model_fields.values())
+
+
 @functools.cache  # reading the metadata of all installed packages takes milliseconds
-def _registered() -> Mapping[str, EntryPoint]:
+def _entry_points() -> Mapping[str, EntryPoint]:
     return {entry_point.name: entry_point for entry_point in entry_points(group=ENTRY_POINT_GROUP)}

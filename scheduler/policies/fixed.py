@@ -5,45 +5,58 @@ from __future__ import annotations
 from random import Random
 from typing import get_args
 
+from pydantic import Field
+
 from isthmus.errors import NotFound
 from nodes.chooser import Choice, ChoiceRequest
 from partitioner.link import Link
 from partitioner.plan import PlanKind
-from scheduler.policies.latency import quickest
-from scheduler.policies.prediction import Candidate, candidates, in_time, reachable
-from scheduler.policies.reason import reason_line
+from scheduler.policies.forecast import Forecast, forecast
+from scheduler.policies.options import PolicyOptions
+from scheduler.policies.selection import draw_least
 
-__all__ = ["FixedPolicy"]
+__all__ = ["FixedOptions", "FixedPolicy"]
 
 _KINDS: tuple[str, ...] = get_args(PlanKind)
 
 
+class FixedOptions(PolicyOptions):
+    """Which plan."""
+
+    plan: str = Field(min_length=1, description="a plan id, or a kind: edge-only, cloud-only, split")
+
+
 class FixedPolicy:
-    """`plan` is a plan id, or a kind of cut ("edge-only", "cloud-only", "split"), of which the quickest is taken.
+    """Always one plan, or the quickest of one kind of cut; also written `fixed:PLAN`.
 
     A plan named by its id is run although it is predicted to miss the deadline: whoever forces it wants to see it.
     """
 
-    def __init__(self, plan: str) -> None:
-        self._plan = plan
+    Options = FixedOptions
+
+    def __init__(self, options: FixedOptions) -> None:
+        self._plan = options.plan
+
+    @classmethod
+    def of(cls, plan: str) -> FixedPolicy:
+        """plan: an id, or a kind of cut ("edge-only", "cloud-only", "split"), of which the quickest is taken."""
+        return cls(FixedOptions(plan=plan))
 
     def choose(self, request: ChoiceRequest, link: Link | None, rng: Random) -> Choice:
         """See Policy. Raises NotFound when the model has no such plan for this form of input."""
-        everything = candidates(request, link)
-        if self._plan in _KINDS:
-            meant = [candidate for candidate in everything if candidate.entry.plan.kind == self._plan]
-            fit = in_time(request, reachable(request, meant)) if meant else ()
-        else:
-            meant = [candidate for candidate in everything if candidate.entry.plan.plan_id == self._plan]
-            fit = reachable(request, meant) if meant else ()
-        if not fit:
-            raise NotFound(self._not_there(request, everything))
-        chosen = quickest(fit, rng)
-        return Choice(chosen.entry, chosen.predicted, "fixed, " + reason_line(request, link, chosen, everything))
+        found = forecast(request, link)
+        of_kind = self._plan in _KINDS
+        number = found.amounts.index.get(self._plan)
+        meant = found.numbers(self._plan) if of_kind else [] if number is None else [number]
+        if not meant:
+            raise NotFound(self._not_there(found))
+        fit = found.reachable(meant)
+        chosen = draw_least(found.in_time(fit) if of_kind else fit, found.total_s, rng)
+        return found.choice(chosen, "fixed, ")
 
-    def _not_there(self, request: ChoiceRequest, everything: tuple[Candidate, ...]) -> str:
-        there = ", ".join(sorted({candidate.entry.plan.kind for candidate in everything}))
+    def _not_there(self, found: Forecast) -> str:
+        there, request = ", ".join(sorted({entry.plan.kind for entry in found.entries})), found.request
         return (
             f"plan {self._plan!r}: model {request.table.model!r} has none such for input in the {request.form!r} form;"
-            f" it has {len(everything)} plans, of kind {there}"
+            f" it has {len(found.entries)} plans, of kind {there}"
         )

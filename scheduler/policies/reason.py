@@ -8,7 +8,7 @@ from isthmus.units import format_duration
 from nodes.chooser import ChoiceRequest
 from partitioner.link import Link
 from partitioner.plan import Plan
-from scheduler.policies.prediction import Candidate
+from partitioner.plan_table import PlanEntry
 
 __all__ = ["plan_name", "reason_line"]
 
@@ -24,20 +24,27 @@ def plan_name(plan: Plan) -> str:
     return f"{place} ({codecs})" if codecs else place
 
 
-def reason_line(request: ChoiceRequest, link: Link | None, chosen: Candidate, among: Sequence[Candidate]) -> str:
+def reason_line(
+    request: ChoiceRequest, link: Link | None, entries: Sequence[PlanEntry], total_s: Sequence[float], chosen: int
+) -> str:
     """ "split at blocks.4 (zstd): 74 ms beats edge-only 101 ms and cloud-only (file) 131 ms at 20 Mbit/s, RTT 20 ms".
 
-    among: all candidates of the form; the best of each other kind is named.
+    entries, total_s: all plans of the form; the best of each other kind is named. chosen: the number of one.
     """
-    start = f"{plan_name(chosen.entry.plan)}: {format_duration(chosen.total_s)}"
+    start = _named(entries[chosen], total_s[chosen], colon=True)
     if not request.cloud_reachable:
         return f"{start}, the cloud is not reachable"
     if link is None:
         return f"{start}, the link is not measured yet"
-    rivals = _best_of_other_kinds(chosen, among)
+    rivals = _best_of_other_kinds(entries, total_s, chosen)
     if not rivals:
         return f"{start}, the only kind of plan there is at {link}"
-    return f"{start} {_comparison(chosen, rivals)} at {link}"
+    # A rival that is quicker lost for another reason (a forced plan, a deadline, a tie): say so plainly.
+    beaten = [_named(entries[rival], total_s[rival]) for rival in rivals if total_s[rival] > total_s[chosen]]
+    against = [_named(entries[rival], total_s[rival]) for rival in rivals if total_s[rival] <= total_s[chosen]]
+    said = ["beats " + " and ".join(beaten)] if beaten else []
+    said += ["against " + " and ".join(against)] if against else []
+    return f"{start} {', '.join(said)} at {link}"
 
 
 def _tensors(plan: Plan) -> str:
@@ -46,23 +53,14 @@ def _tensors(plan: Plan) -> str:
     return ", ".join(names[:_SHOWN_TENSORS]) + more if names else "no tensor"
 
 
-def _best_of_other_kinds(chosen: Candidate, among: Sequence[Candidate]) -> list[Candidate]:
-    best: dict[str, Candidate] = {}
-    for candidate in among:
-        kind = candidate.entry.plan.kind
-        if kind != chosen.entry.plan.kind and (kind not in best or candidate.total_s < best[kind].total_s):
-            best[kind] = candidate
-    return sorted(best.values(), key=lambda candidate: candidate.total_s)
+def _best_of_other_kinds(entries: Sequence[PlanEntry], total_s: Sequence[float], chosen: int) -> list[int]:
+    best: dict[str, int] = {}
+    for number in sorted(range(len(entries)), key=total_s.__getitem__):
+        kind = entries[number].plan.kind
+        if kind != entries[chosen].plan.kind:
+            best.setdefault(kind, number)
+    return list(best.values())
 
 
-def _comparison(chosen: Candidate, rivals: Sequence[Candidate]) -> str:
-    # A rival that is quicker lost for another reason (a forced plan, a deadline, a tie): say so plainly.
-    beaten = [_named(rival) for rival in rivals if rival.total_s > chosen.total_s]
-    against = [_named(rival) for rival in rivals if rival.total_s <= chosen.total_s]
-    said = ["beats " + " and ".join(beaten)] if beaten else []
-    said += ["against " + " and ".join(against)] if against else []
-    return ", ".join(said)
-
-
-def _named(candidate: Candidate) -> str:
-    return f"{plan_name(candidate.entry.plan)} {format_duration(candidate.total_s)}"
+def _named(entry: PlanEntry, seconds: float, *, colon: bool = False) -> str:
+    return f"{plan_name(entry.plan)}{':' if colon else ''} {format_duration(seconds)}"

@@ -9,32 +9,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
-from nodes.chooser import ChoiceRequest
-from partitioner.link import Link
-from partitioner.plan_table import NO_CORRECTION
-from scheduler.policies.prediction import Candidate
+from scheduler.policies.forecast import Forecast
+from scheduler.policies.selection import NEAR_EQUAL
 
-__all__ = ["MOST_GIVEN_UP", "NEAR_EQUAL", "Rival", "Steady", "steadiest"]
+__all__ = ["MOST_GIVEN_UP", "Rival", "Steady", "steadiest"]
 
-# Plans within 1 % of the best are as good, and below what a prediction can tell apart.
-NEAR_EQUAL = 0.01
 # However unsure the predictions are, no more of the best one's time is given up for a surer plan: a link that was not
 # used lately is believed with a spread of 30 % and more, and would keep every request from it.
 MOST_GIVEN_UP = 0.05
 
 
 class Rival(NamedTuple):  # made for several plans at each request, in a third of the time of a frozen dataclass
-    """A candidate and how far its prediction may be off: one standard deviation of each part, in seconds.
+    """A plan, by its number, and how far its prediction may be off: one standard deviation of each part, in seconds.
 
     own_s: of what is the plan's alone: both sides' times and its message's length. uplink_s, downlink_s: of its time on
     the wire by the believed rates. The link is the same for all plans, so that these are off together. The waits and
     what a request costs besides are left out: they are no plan's.
     """
 
-    candidate: Candidate
+    number: int
     own_s: float
     uplink_s: float
     downlink_s: float
@@ -49,15 +44,14 @@ class Rival(NamedTuple):  # made for several plans at each request, in a third o
         return math.hypot(self.own_s, other.own_s, self.uplink_s - other.uplink_s, self.downlink_s - other.downlink_s)
 
 
-@dataclass(frozen=True, slots=True)
-class Steady:
+class Steady(NamedTuple):
     """quickest: of all. surest: of those as good as it, the ones with the least spread."""
 
     quickest: Rival
     surest: tuple[Rival, ...]
 
 
-def steadiest(among: Sequence[Candidate], request: ChoiceRequest, link: Link) -> Steady:
+def steadiest(forecast: Forecast, among: Sequence[int]) -> Steady:
     """The quickest plan, and the surest of those as good: slower by no more than 1 %; or not split, and slower by no
     more than the spread of the difference, nor than MOST_GIVEN_UP.
 
@@ -65,40 +59,31 @@ def steadiest(among: Sequence[Candidate], request: ChoiceRequest, link: Link) ->
     show, and not being worse than not splitting is the promise. Spreads are told apart where they differ by more than
     1 % of the quickest plan's time.
     """
-    best = min(among, key=_total_s)
-    best_s = best.total_s
+    total_s = forecast.total_s
+    best = min(among, key=total_s.__getitem__)
+    best_s = total_s[best]
     # Most plans are far off: only the few others are worth the arithmetic.
-    few = [candidate for candidate in among if candidate.total_s <= best_s * (1 + MOST_GIVEN_UP)]
-    quickest = _rival(best, request, link)
+    far_s = best_s * (1 + MOST_GIVEN_UP)
+    few = [number for number in among if total_s[number] <= far_s]
+    quickest = _rival(forecast, best)
     if len(few) == 1:
         return Steady(quickest, (quickest,))
-    rivals = [_rival(candidate, request, link) for candidate in few]
-    as_good = [rival for rival in rivals if _is_as_good(rival, quickest)]
+    rivals = [_rival(forecast, number) for number in few]
+    as_good = [rival for rival in rivals if _is_as_good(forecast, rival, quickest)]
     most_s = min(rival.spread_s for rival in as_good) + NEAR_EQUAL * best_s
     return Steady(quickest, tuple(rival for rival in as_good if rival.spread_s <= most_s))
 
 
-def _total_s(candidate: Candidate) -> float:
-    return candidate.total_s
-
-
-def _is_as_good(rival: Rival, quickest: Rival) -> bool:
-    best_s = quickest.candidate.total_s
-    slower_s = rival.candidate.total_s - best_s
+def _is_as_good(forecast: Forecast, rival: Rival, quickest: Rival) -> bool:
+    best_s = forecast.total_s[quickest.number]
+    slower_s = forecast.total_s[rival.number] - best_s
     if slower_s <= NEAR_EQUAL * best_s:
         return True
-    return rival.candidate.entry.plan.kind != "split" and slower_s <= rival.doubt_s(quickest)
+    return not forecast.amounts.split[rival.number] and slower_s <= rival.doubt_s(quickest)
 
 
-def _rival(candidate: Candidate, request: ChoiceRequest, link: Link) -> Rival:
-    plan, costs, said = candidate.entry.plan, candidate.entry.costs, candidate.predicted
-    correction = request.corrections.get(plan.plan_id, NO_CORRECTION)
-    edge_s = costs.edge.at(request.batch) * correction.edge * costs.edge_spread
-    if plan.kind == "edge-only":
-        return Rival(candidate, edge_s, 0.0, 0.0)
-    cloud_s = costs.cloud.at(request.batch) * correction.cloud * costs.cloud_spread
-    # Without the round trip, of which half is on either way.
-    uplink_s, downlink_s = said.uplink_s - link.rtt_s / 2, said.downlink_s - link.rtt_s / 2
-    contents_s = uplink_s * plan.uplink_spread / math.sqrt(request.batch)
-    own_s = math.hypot(edge_s, cloud_s, contents_s)
-    return Rival(candidate, own_s, uplink_s * request.uplink_spread, downlink_s * request.downlink_spread)
+def _rival(forecast: Forecast, number: int) -> Rival:
+    amounts, request = forecast.amounts, forecast.request
+    uplink_s = forecast.uplink_s(number)
+    own_s = math.hypot(amounts.own_spread_s[number], uplink_s * amounts.length_spreads[number])
+    return Rival(number, own_s, uplink_s * request.uplink_spread, forecast.downlink_s(number) * request.downlink_spread)

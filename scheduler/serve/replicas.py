@@ -38,7 +38,7 @@ class EdgeReplica:
     async def __init__(self, settings: str) -> None:  # type: ignore[misc]  # Serve awaits an async constructor
         configure_logging("warning")
         edge = EdgeSettings.from_json(settings)
-        self._host = await EdgeHost.start(edge, PlanChooser(edge.policy))
+        self._host = await EdgeHost.start(edge, PlanChooser.of_edge(edge))
 
     async def __del__(self) -> None:
         """Serve awaits this when it takes a replica down: drain."""

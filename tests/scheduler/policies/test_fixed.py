@@ -20,35 +20,35 @@ Requests = Callable[..., ChoiceRequest]
 
 def test_runs_every_plan_by_its_id(table: PlanTable, request_of: Requests, link: Link) -> None:
     for entry in table.for_form("bytes"):
-        assert FixedPolicy(entry.plan.plan_id).choose(request_of(), link, Random(0)).entry is entry
+        assert FixedPolicy.of(entry.plan.plan_id).choose(request_of(), link, Random(0)).entry is entry
 
 
 def test_a_plan_of_the_other_form_is_not_found(table: PlanTable, request_of: Requests, link: Link) -> None:
     other = table.for_form("tensor")[0].plan.plan_id
     with pytest.raises(NotFound, match=other):
-        FixedPolicy(other).choose(request_of(), link, Random(0))
+        FixedPolicy.of(other).choose(request_of(), link, Random(0))
 
 
 def test_a_kind_means_its_quickest_plan(request_of: Requests, link: Link) -> None:
-    choice = FixedPolicy("cloud-only").choose(request_of(), link, Random(0))
+    choice = FixedPolicy.of("cloud-only").choose(request_of(), link, Random(0))
     assert choice.entry.plan.boundary[0].codec == "png"
     assert choice.reason.startswith("fixed, cloud-only (png): 83.6 ms")
 
 
 def test_a_forced_plan_runs_although_it_will_be_late(table: PlanTable, request_of: Requests, link: Link) -> None:
     slow = table.entries[4]
-    assert FixedPolicy(slow.plan.plan_id).choose(request_of(remaining_s=0.01), link, Random(0)).entry is slow
+    assert FixedPolicy.of(slow.plan.plan_id).choose(request_of(remaining_s=0.01), link, Random(0)).entry is slow
 
 
 def test_a_kind_that_is_late_is_refused(request_of: Requests, link: Link) -> None:
     with pytest.raises(DeadlineExceeded):
-        FixedPolicy("split").choose(request_of(remaining_s=0.01), link, Random(0))
+        FixedPolicy.of("split").choose(request_of(remaining_s=0.01), link, Random(0))
 
 
 def test_a_forced_cloud_plan_without_the_cloud_is_unavailable(
     table: PlanTable, request_of: Requests, link: Link
 ) -> None:
-    forced = FixedPolicy(table.entries[1].plan.plan_id)
+    forced = FixedPolicy.of(table.entries[1].plan.plan_id)
     with pytest.raises(CloudUnavailable):
         forced.choose(request_of(cloud_reachable=False), link, Random(0))
 

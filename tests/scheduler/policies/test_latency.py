@@ -15,7 +15,7 @@ from nodes.chooser import ChoiceRequest
 from partitioner.link import Link
 from partitioner.plan_table import Correction, PlanEntry, PlanTable
 from scheduler.policies.latency import LatencyPolicy
-from scheduler.policies.steadiness import NEAR_EQUAL
+from scheduler.policies.selection import NEAR_EQUAL
 
 Requests = Callable[..., ChoiceRequest]
 Entries = Callable[..., PlanEntry]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,7 +11,7 @@ from hypothesis import strategies as st
 from nodes.chooser import ChoiceRequest
 from partitioner.link import Link
 from partitioner.plan_table import Correction, PlanEntry, PlanTable
-from scheduler.policies.prediction import candidates
+from scheduler.policies.forecast import forecast
 from scheduler.policies.steadiness import MOST_GIVEN_UP, Rival, steadiest
 
 Requests = Callable[..., ChoiceRequest]
@@ -26,11 +25,13 @@ def request_for(*entries: PlanEntry, **facts: object) -> ChoiceRequest:
 
 
 def surest(request: ChoiceRequest) -> list[Rival]:
-    return list(steadiest(candidates(request, LINK), request, LINK).surest)
+    found = forecast(request, LINK)
+    return list(steadiest(found, found.usable()).surest)
 
 
 def kinds(request: ChoiceRequest) -> list[str]:
-    return [rival.candidate.entry.plan.kind for rival in surest(request)]
+    entries = request.table.for_form(request.form)
+    return [entries[rival.number].plan.kind for rival in surest(request)]
 
 
 def spread_of(request: ChoiceRequest) -> float:
@@ -101,7 +102,7 @@ def test_a_slower_device_is_less_sure_in_seconds(entry: Entries) -> None:
 
 
 def test_items_of_a_batch_make_up_for_each_other(entry: Entries) -> None:
-    request = replace(request_for(entry("a", size=50_000, spread_bytes=5_000)), batch=4)
+    request = request_for(entry("a", size=50_000, spread_bytes=5_000))._replace(batch=4)
     assert spread_of(request) == pytest.approx(0.005 / 2)
 
 
@@ -115,9 +116,9 @@ def test_what_is_taken_is_near_the_quickest_and_no_less_sure(
 ) -> None:
     entries = [entry(str(n), edge_s=s, size=size, spread=spread) for n, (s, size, spread) in enumerate(plans)]
     request = request_for(*entries, uplink_spread=unsure)
-    offered = candidates(request, LINK)
-    steady, least_s = steadiest(offered, request, LINK), min(one.total_s for one in offered)
-    assert steady.quickest.candidate.total_s == least_s
+    offered = forecast(request, LINK)
+    steady, least_s = steadiest(offered, offered.usable()), min(offered.total_s)
+    assert offered.total_s[steady.quickest.number] == least_s
     for rival in steady.surest:
-        assert rival.candidate.total_s <= least_s * (1 + MOST_GIVEN_UP) + 1e-12
+        assert offered.total_s[rival.number] <= least_s * (1 + MOST_GIVEN_UP) + 1e-12
         assert rival.spread_s <= steady.quickest.spread_s + 0.01 * least_s + 1e-12

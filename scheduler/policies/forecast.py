@@ -1,0 +1,139 @@
+"""What each plan is predicted to take for one request: its own stages on the link, and the waits before them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isthmus.errors import CloudUnavailable, DeadlineExceeded, NotFound
+from isthmus.units import format_duration
+from nodes.chooser import Choice, ChoiceRequest
+from partitioner.link import Link
+from partitioner.objectives import Stage, latency_stage
+from partitioner.plan import Prediction
+from scheduler.policies.corrected import Amounts, Corrections
+from scheduler.policies.reason import reason_line
+
+__all__ = ["ASSUMED_LINK", "Forecast", "forecast"]
+
+# Stands in where a plan must be predicted and nothing is known of the link: a usual mobile uplink.
+ASSUMED_LINK = Link(uplink_bps=10e6, downlink_bps=10e6, rtt_s=0.05)
+Floats = NDArray[np.float64]
+
+
+class Forecast:
+    """Every plan that takes this form of input, by its number. No dataclass: one is made for each request.
+
+    link: as believed, None where nothing is known. entries: the plans. total_s: seconds from now to the answer, waits
+    and what the request costs besides included.
+    """
+
+    __slots__ = ("amounts", "entries", "link", "on_link", "request", "total_s")
+
+    def __init__(self, request: ChoiceRequest, link: Link | None, amounts: Amounts) -> None:
+        self.request, self.link, self.amounts, self.entries = request, link, amounts, amounts.entries
+        self.on_link = link or ASSUMED_LINK
+        self.total_s: list[float] = self.values(latency_stage(self.on_link)).tolist()
+
+    def values(self, stage: Stage, waiting: float = 1.0) -> Floats:
+        """What each plan pays in that stage. waiting: the price of a second that the request waits for others."""
+        result: Floats = self.amounts.matrix.dot(np.array(self.prices(stage, waiting, waiting)))
+        return result
+
+    def prices(self, stage: Stage, edge_wait: float, cloud_wait: float, besides: float | None = None) -> list[float]:
+        """The prices of the columns of `Amounts.matrix`. edge_wait, cloud_wait: of a second of each wait. besides: of
+        one that the request costs besides, as `edge_wait` where it is left out."""
+        request = self.request
+        besides = edge_wait if besides is None else besides
+        return [
+            stage.edge_s,
+            stage.uplink_bytes,
+            stage.downlink_bytes,
+            stage.cloud_s,
+            stage.crossing + cloud_wait * request.cloud_queue_s,
+            edge_wait * request.edge_queue_s,
+            stage.uplink_bytes * request.file_bytes,
+            besides,
+            besides * request.overhead_s,
+        ]
+
+    def uplink_s(self, number: int) -> float:
+        """Seconds that the plan's message is on the uplink, without the round trip."""
+        row = self.amounts.rows[number]
+        return self.on_link.uplink_s(row[1] + row[6] * self.request.file_bytes)
+
+    def downlink_s(self, number: int) -> float:
+        """The same of the answer."""
+        return self.on_link.downlink_s(self.amounts.rows[number][2])
+
+    def predicted(self, number: int) -> Prediction:
+        """Where the plan's time goes: the wait before the prefix in `edge_s`, that before the suffix in `cloud_s`."""
+        request, row = self.request, self.amounts.rows[number]
+        half_trip_s, waits_s = row[4] * self.on_link.rtt_s / 2, row[4] * request.cloud_queue_s
+        return Prediction.of(
+            row[0] + row[5] * request.edge_queue_s,
+            self.uplink_s(number) + half_trip_s,
+            row[3] + waits_s,
+            self.downlink_s(number) + half_trip_s,
+            row[7] + request.overhead_s,
+        )
+
+    def numbers(self, kind: str = "") -> list[int]:
+        """The plans of that kind ("edge-only", "cloud-only", "split"), all of them without one."""
+        return [number for number, entry in enumerate(self.entries) if kind in ("", entry.plan.kind)]
+
+    def usable(self) -> Sequence[int]:
+        """The plans that can run now and are predicted to end in time; the local ones while the link is unknown, where
+        there are such.
+
+        Raises CloudUnavailable where only the cloud could answer and is not reachable, DeadlineExceeded where no plan
+        is predicted to end in time.
+        """
+        if self.link is not None and self.request.cloud_reachable:
+            return self.in_time(range(len(self.entries)))
+        return self.in_time(self.reachable(range(len(self.entries)), local_if_possible=True))
+
+    def reachable(self, among: Sequence[int], *, local_if_possible: bool = False) -> Sequence[int]:
+        """Those that can run now. Raises CloudUnavailable when all of them need the cloud and it is not there."""
+        local = [number for number in among if not self.amounts.crossing[number]]
+        if self.request.cloud_reachable:
+            return local if local and local_if_possible else among
+        if not local:
+            model = self.request.table.model
+            raise CloudUnavailable(f"model {model!r}: the plan needs the cloud, and no replica is reachable")
+        return local
+
+    def in_time(self, among: Sequence[int]) -> Sequence[int]:
+        """Those that are predicted to end within the remaining time. Raises DeadlineExceeded when none is."""
+        remaining_s = self.request.remaining_s
+        if remaining_s is None:
+            return among
+        kept = [number for number in among if self.total_s[number] <= remaining_s]
+        if not kept:
+            quickest = format_duration(min(self.total_s[number] for number in among))
+            left = format_duration(max(0.0, remaining_s))
+            raise DeadlineExceeded(f"deadline: {left} are left and the quickest plan takes {quickest}; allow more time")
+        return kept
+
+    def choice(self, number: int, before: str = "", after: str | Callable[[], str] = "") -> Choice:
+        """The plan of that number. before, after: what its reason says besides the comparison of times; `after` may be
+        what makes it, as a reason is worked out when somebody asks for it."""
+        return Choice(self.entries[number], self.predicted(number), partial(self._reason, number, before, after))
+
+    def _reason(self, number: int, before: str, after: str | Callable[[], str]) -> str:
+        said = after if isinstance(after, str) else after()
+        line = reason_line(self.request, self.link, self.entries, self.total_s, number)
+        return before + line + said
+
+
+def forecast(request: ChoiceRequest, link: Link | None) -> Forecast:
+    """Every plan that takes this form of input, predicted. Raises NotFound when there is none."""
+    known = request.corrections
+    corrections = known if isinstance(known, Corrections) else Corrections(known)
+    amounts = corrections.amounts(request.table, request.form, request.batch)
+    if not amounts.entries:
+        raise NotFound(f"model {request.table.model!r} has no plan for input in the {request.form!r} form")
+    return Forecast(request, link, amounts)
