@@ -45,12 +45,20 @@ class ChoiceRequest(NamedTuple):  # made twice for each request, in a third of t
     cloud_queue_s: float = 0.0
     overhead_s: float = 0.0
     cloud_reachable: bool = True
+    plan_id: str = ""
+    policy: str = ""
     uplink_spread: float = 0.0
     downlink_spread: float = 0.0
-    policy: str = ""
-    plan_id: str = ""
     corrections: Mapping[str, Correction] = MappingProxyType({})
     previous: str = ""
+
+    def believing(
+        self, policy: str, uplink_spread: float, downlink_spread: float, corrections: Mapping[str, Correction],
+        previous: str,
+    ) -> ChoiceRequest:  # fmt: skip
+        """The request with the policy in force and with what the chooser knows: what a policy is asked."""
+        # In half of the time of _replace.
+        return ChoiceRequest(*self[:10], policy, uplink_spread, downlink_spread, corrections, previous)
 
 
 @dataclass(frozen=True)  # no slots: the reason is worked out once
@@ -120,6 +128,11 @@ class Chooser(Protocol):
     def choose(self, request: ChoiceRequest) -> Choice:
         """A plan for this request. Raises NotFound for an unknown policy or forced plan, CloudUnavailable when only
         the cloud could answer and it is not there, DeadlineExceeded when no plan can meet the deadline."""
+        ...
+
+    def choose_replica(self, count: int, finish_s: Callable[[int], float]) -> int:
+        """Which of `count` replicas (at least one) gets a request. finish_s: in how many seconds the one of that number
+        would have finished it."""
         ...
 
     def observe_transfer(self, transfer: Transfer, now_s: float) -> None:

@@ -148,13 +148,14 @@ class EdgeNode:
 
     async def _answer(self, runtime: ModelRuntime, request: InferRequest) -> InferResult:
         came_s, alone = time.monotonic(), self._waiting == 1
-        connection = self.replicas.pick(runtime.wire_digests)
+        batch, choose_replica = request.inputs.batch, self._chooser.choose_replica
+        connection = self.replicas.pick(runtime.wire_digests, choose_replica, batch)
         if connection is None and runtime.cloud_required:
             raise CloudUnavailable(f"model {request.model!r} needs the cloud, and no replica is reachable; try again")
         asked = ChoiceRequest(
             table=runtime.table if connection is None else runtime.runnable(self.replicas.prepared()),
             form="bytes" if request.inputs.file_bytes else "tensor",
-            batch=request.inputs.batch,
+            batch=batch,
             file_bytes=request.inputs.file_bytes,
             remaining_s=request.timeout_s,
             edge_queue_s=self._queue.wait_s(),
@@ -167,7 +168,10 @@ class EdgeNode:
         choice = self._chooser.choose(asked)
         chose_s = time.monotonic() - came_s
         plan = choice.entry.plan
-        connection = None if plan.kind == "edge-only" else self.replicas.pick((plan.wire_digest,))
+        if plan.kind == "edge-only":
+            connection = None
+        elif connection is None or not connection.runs(plan.wire_digest):  # else the one whose wait was predicted with
+            connection = self.replicas.pick((plan.wire_digest,), choose_replica, batch)
         ready = runtime.ready_plan(plan.plan_id)
         run = RequestRun(request, choice, ready, self._around, cloud_required=runtime.cloud_required)
         answer = await run.run(connection)

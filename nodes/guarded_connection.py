@@ -1,4 +1,5 @@
-"""A connection to a replica with what the edge remembers of it: its circuit breaker and the plans it has prepared."""
+"""A connection to a replica with what the edge remembers of it: its circuit breaker, the plans it has prepared and
+what they take there."""
 
 from __future__ import annotations
 
@@ -16,6 +17,8 @@ from nodes.circuit_breaker import CircuitBreaker
 from nodes.cloud_connection import CloudConnection, ReplicaDescription
 from nodes.protocol.edge_stream import WireRequest
 from nodes.protocol.events import MeasuredBatch, PlanDefinition, ResponseArrived
+from partitioner.affine_fit import affine_time
+from partitioner.measurements import AffineTime
 
 __all__ = ["GuardedConnection"]
 
@@ -31,6 +34,7 @@ class GuardedConnection:
         self._breaker = breaker
         self._silent_since_s = -1.0
         self.prepared: frozenset[str] = frozenset()
+        self._suffix_times: dict[str, AffineTime] = {}
         self._offers: dict[str, asyncio.Task[None]] = {}
 
     @property
@@ -65,6 +69,11 @@ class GuardedConnection:
         """See CloudConnection."""
         return self._connection.cloud_queue_s
 
+    def finish_s(self, batch: int) -> float:
+        """Seconds until a suffix sent now would be done, by the wait there and by what this replica's plans take."""
+        times = self._suffix_times.values()
+        return self.cloud_queue_s + (sum(time.at(batch) for time in times) / len(times) if times else 0.0)
+
     def runs(self, wire_digest: str) -> bool:
         """Whether the replica has prepared that plan."""
         return wire_digest in self.prepared
@@ -77,6 +86,7 @@ class GuardedConnection:
         """See CloudConnection."""
         times = await self._connection.prepare(plan)
         self.prepared |= {plan.wire_digest}
+        self._suffix_times[plan.wire_digest] = affine_time({float(one.batch): one.compute_s for one in times})
         return times
 
     async def offer_again(self, plan: PlanDefinition) -> None:

@@ -1,4 +1,5 @@
-"""The replicas that an edge is connected to: follows the fleet view, reconnects, picks the least busy healthy one."""
+"""The replicas that an edge is connected to: follows the fleet view, reconnects, has one of the healthy
+ones chosen for a request."""
 
 from __future__ import annotations
 
@@ -18,6 +19,8 @@ __all__ = ["ReplicaSet"]
 
 Dial = Callable[[Endpoint], Awaitable[CloudConnection]]
 Welcome = Callable[[GuardedConnection], Awaitable[None]]
+ChooseReplica = Callable[[int, Callable[[int], float]], int]
+"""See `Chooser.choose_replica`."""
 Key = tuple[str, str]
 
 # The first wait already spreads all edges of a replica that died over most of a second.
@@ -66,10 +69,10 @@ class ReplicaSet:
         """The replicas that can run that plan now, but for some."""
         return tuple(each for each in self._open() if each.runs(wire_digest) and each not in without)
 
-    def pick(self, wire_digests: Collection[str]) -> GuardedConnection | None:
-        """Of the replicas that can run one of these plans now, that with the least of this edge's work in flight."""
-        able = (each for each in self._open() if not each.prepared.isdisjoint(wire_digests))
-        return min(able, key=lambda connection: (connection.in_flight, connection.cloud_queue_s), default=None)
+    def pick(self, wire_digests: Collection[str], choose: ChooseReplica, batch: int = 1) -> GuardedConnection | None:
+        """One of the replicas that can run one of these plans now, None without any. choose: see Chooser."""
+        able = [each for each in self._open() if not each.prepared.isdisjoint(wire_digests)]
+        return able[choose(len(able), lambda place: able[place].finish_s(batch))] if able else None
 
     def _open(self) -> Iterator[GuardedConnection]:
         return (connection for connection in self._usable.values() if connection.open)

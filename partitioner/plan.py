@@ -98,16 +98,23 @@ class Prediction:
         cls, edge_s: float, uplink_s: float, cloud_s: float, downlink_s: float, overhead_s: float = 0.0
     ) -> Prediction:
         """A prediction whose total is the sum of its stages. Raises InvalidPlan on a stage that is no duration."""
-        total_s = math.fsum((edge_s, uplink_s, cloud_s, downlink_s, overhead_s))
+        total_s = edge_s + uplink_s + cloud_s + downlink_s + overhead_s
         return cls(edge_s, uplink_s, cloud_s, downlink_s, total_s, overhead_s)
 
     def __post_init__(self) -> None:
-        # One is made for each plan at each request, so the checks are few: a NaN or an infinity is one in the sum too.
-        stages = (self.edge_s, self.uplink_s, self.cloud_s, self.downlink_s, self.overhead_s)
-        if not (min(stages) >= 0 and (total_s := math.fsum(stages)) < math.inf):
+        # One is made for each request, so the checks are few: a NaN or an infinity is one in the sum too.
+        edge_s, uplink_s, cloud_s, downlink_s, overhead_s = stages = self.stages
+        total_s = edge_s + uplink_s + cloud_s + downlink_s + overhead_s
+        least = edge_s >= 0 and uplink_s >= 0 and cloud_s >= 0 and downlink_s >= 0 and overhead_s >= 0
+        if not (least and total_s < math.inf):
             raise InvalidPlan("predicted", "has a stage that is no duration", value=stages)
         if not abs(self.total_s - total_s) <= 1e-9 * total_s + 1e-12:
             raise InvalidPlan("predicted.total_s", "is not the sum of the stages", value=self.total_s)
+
+    @property
+    def stages(self) -> tuple[float, float, float, float, float]:
+        """What the total is the sum of."""
+        return self.edge_s, self.uplink_s, self.cloud_s, self.downlink_s, self.overhead_s
 
 
 @dataclass(frozen=True)  # no slots: the digests are worked out once a plan, not at each of a request's look-ups

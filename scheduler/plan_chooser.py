@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import platform
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any
 
 from nodes.chooser import Choice, ChoiceRequest, Exchange, StageTimes, Transfer
 from nodes.settings import EdgeSettings
 from partitioner.link import Link
+from partitioner.plan_table import PlanTable
 from scheduler.decision_log import DecisionLog
 from scheduler.estimators.drift import DriftEstimator
 from scheduler.estimators.link import LinkEstimate, LinkEstimator
@@ -20,10 +21,9 @@ from scheduler.policies.base import Policy
 from scheduler.policies.corrected import Corrections
 from scheduler.policies.factory import configured_policy, named_policy
 from scheduler.policies.fixed import FixedPolicy
+from scheduler.replica_choice import sooner_of_two
 
 __all__ = ["PlanChooser"]
-
-PlanIds = tuple[str, ...]
 
 
 class PlanChooser:
@@ -57,7 +57,8 @@ class PlanChooser:
         self._log = DecisionLog(log_capacity)
         self._now_s = 0.0
         self._estimate: LinkEstimate | None = None
-        self._corrections: dict[PlanIds, Corrections] = {}
+        self._link: Link | None = None
+        self._corrections: dict[str, tuple[PlanTable, Corrections]] = {}
         self._asked: ChoiceRequest | None = None
 
     @classmethod
@@ -70,17 +71,13 @@ class PlanChooser:
     def choose(self, request: ChoiceRequest) -> Choice:
         """See Chooser."""
         name, policy = self._in_force(request)
-        estimate = self.estimate()
-        link = estimate.link
+        estimate, link = self.estimate(), self.link()
         self._asked = request
         key = request.table.model, request.form
-        seen = request._replace(
-            policy=name,
-            corrections=self._corrected(request.table.plan_ids(request.form)),
-            uplink_spread=estimate.uplink_spread,
-            downlink_spread=estimate.downlink_spread,
-            previous=self._previous.get(key, ""),
-        )
+        seen = request.believing(
+            name, estimate.uplink_spread, estimate.downlink_spread, self._corrected(request),
+            self._previous.get(key, ""),
+        )  # fmt: skip
         choice = policy.choose(seen, link, self._rng)
         if policy is self._policy:
             self._previous[key] = choice.entry.plan.plan_id
@@ -88,6 +85,10 @@ class PlanChooser:
             choice = self._exploration.instead_of(choice, seen, estimate, self._rng) or choice
         self._log.record(name, seen, link, choice)
         return choice
+
+    def choose_replica(self, count: int, finish_s: Callable[[int], float]) -> int:
+        """See Chooser."""
+        return sooner_of_two(count, finish_s, self._rng)
 
     def observe_transfer(self, transfer: Transfer, now_s: float) -> None:
         """See Chooser."""
@@ -105,8 +106,7 @@ class PlanChooser:
         self._corrections.clear()
         asked = self._asked
         if asked is not None:  # now, when nobody waits, rather than for the next request
-            known = self._corrected(asked.table.plan_ids(asked.form))
-            known.amounts(asked.table, asked.form, asked.batch)
+            self._corrected(asked).amounts(asked.table, asked.form, asked.batch)
 
     def observe_rtt(self, rtt_s: float, now_s: float) -> None:
         """See Chooser."""
@@ -123,7 +123,9 @@ class PlanChooser:
 
     def link(self) -> Link | None:
         """See Chooser."""
-        return self.estimate().link
+        if self._link is None:
+            self._link = self.estimate().link
+        return self._link
 
     def estimate(self) -> LinkEstimate:
         """The link as now believed, with its uncertainty."""
@@ -143,13 +145,15 @@ class PlanChooser:
 
     def _observed(self, now_s: float) -> None:
         self._now_s = max(self._now_s, now_s)
-        self._estimate = None
+        self._estimate = self._link = None
 
-    def _corrected(self, plan_ids: PlanIds) -> Corrections:
-        known = self._corrections.get(plan_ids)
-        if known is None:
-            known = self._corrections[plan_ids] = Corrections(self._drift.corrections(plan_ids))
-        return known
+    def _corrected(self, request: ChoiceRequest) -> Corrections:
+        """Of the plans that this request may take, worked out once after something was learned."""
+        table, form = request.table, request.form
+        known = self._corrections.get(form)
+        if known is None or known[0] is not table:
+            known = self._corrections[form] = table, Corrections(self._drift.corrections(table.plan_ids(form)))
+        return known[1]
 
     def _in_force(self, request: ChoiceRequest) -> tuple[str, Policy]:
         if request.plan_id:

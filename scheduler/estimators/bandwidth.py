@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 __all__ = ["MIN_TRANSFER_BYTES", "BandwidthEstimate", "BandwidthEstimator"]
 
@@ -33,8 +33,7 @@ _MIN_BPS, _MAX_BPS = 1.0, 1e13
 _Side = Literal["faster", "slower", "near"]
 
 
-@dataclass(frozen=True, slots=True)
-class BandwidthEstimate:
+class BandwidthEstimate(NamedTuple):  # made at each request
     """bps: bits per second. uncertainty: one standard deviation of log(bps). age_s: since the last transfer."""
 
     bps: float
@@ -89,11 +88,8 @@ class BandwidthEstimator:
         if not self._seen.transfers:
             return None
         age_s = max(0.0, now_s - self._last_s)
-        return BandwidthEstimate(
-            bps=8.0 / self._seen.seconds_per_byte,
-            uncertainty=math.sqrt(self._variance) + _DRIFT_PER_S * age_s,
-            age_s=age_s,
-        )
+        uncertainty = math.sqrt(self._variance) + _DRIFT_PER_S * age_s
+        return BandwidthEstimate(8.0 / self._seen.seconds_per_byte, uncertainty, age_s)
 
     def _changed(self, size_bytes: int, span_s: float) -> bool:
         """Note whether this transfer is far off, and say whether that makes a change of the link."""

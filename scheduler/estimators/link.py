@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from nodes.chooser import Exchange, Transfer
 from partitioner.link import Link
@@ -19,15 +18,14 @@ _UNCERTAIN_RTT_SHARE = 0.1
 _UNCERTAIN_S = 0.001
 
 
-@dataclass(frozen=True)  # no slots: the link is worked out once, and asked for several times a request
-class LinkEstimate:
+class LinkEstimate(NamedTuple):  # made at each request
     """uplink, downlink: None for a direction in which nothing of use was seen. rtt_s: None before the first echo."""
 
     uplink: BandwidthEstimate | None
     downlink: BandwidthEstimate | None
     rtt_s: float | None
 
-    @functools.cached_property
+    @property
     def link(self) -> Link | None:
         """The believed link: a direction that was never seen is taken to be like the other. None without either."""
         uplink, downlink = self.uplink or self.downlink, self.downlink or self.uplink
@@ -57,12 +55,13 @@ class LinkEstimator:
     """
 
     def __init__(self) -> None:
-        self._directions = {"up": BandwidthEstimator(), "down": BandwidthEstimator()}
+        self._up, self._down = BandwidthEstimator(), BandwidthEstimator()
         self._round_trip = RoundTripEstimator()
 
     def observe_transfer(self, transfer: Transfer, now_s: float) -> None:
         """Learn from bytes that arrived."""
-        self._directions[transfer.direction].observe(transfer.size_bytes, transfer.span_s, now_s)
+        direction = self._up if transfer.direction == "up" else self._down
+        direction.observe(transfer.size_bytes, transfer.span_s, now_s)
 
     def observe_exchange(self, exchange: Exchange, now_s: float) -> None:
         """Learn both directions from a small request. Where its bytes took no time that can be told from the round
@@ -80,9 +79,9 @@ class LinkEstimator:
         """Share the time between the directions as the believed rates do."""
         up_s, down_s = self._believed_s(exchange, now_s)
         share = up_s / (up_s + down_s) if up_s + down_s > 0 else 1.0
-        self._directions["up"].observe(exchange.up_bytes, bytes_s * share, now_s)
-        if self._directions["down"].estimate(now_s) is not None:
-            self._directions["down"].observe(exchange.down_bytes, bytes_s * (1 - share), now_s)
+        self._up.observe(exchange.up_bytes, bytes_s * share, now_s)
+        if self._down.estimate(now_s) is not None:
+            self._down.observe(exchange.down_bytes, bytes_s * (1 - share), now_s)
 
     def _slower_than(self, exchange: Exchange, bytes_s: float, now_s: float) -> bool:
         return self.estimate(now_s).link is not None and sum(self._believed_s(exchange, now_s)) > bytes_s
@@ -98,8 +97,5 @@ class LinkEstimator:
 
     def estimate(self, now_s: float) -> LinkEstimate:
         """What is believed now, with its uncertainty."""
-        return LinkEstimate(
-            uplink=self._directions["up"].estimate(now_s),
-            downlink=self._directions["down"].estimate(now_s),
-            rtt_s=self._round_trip.estimate_s(),
-        )
+        uplink, downlink = self._up.estimate(now_s), self._down.estimate(now_s)
+        return LinkEstimate(uplink, downlink, self._round_trip.estimate_s())

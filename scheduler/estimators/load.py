@@ -39,7 +39,7 @@ class EdgeQueueEstimator:
         """Seconds until work submitted now would start; 0.0 while a worker is free."""
         if len(self._running_until) < self._workers:
             return 0.0
-        running_s = sum(max(0.0, until - now_s) for until in self._running_until.values())
+        running_s = math.fsum([until - now_s for until in self._running_until.values() if until > now_s])
         return (math.fsum(self._waiting.values()) + running_s) / self._workers
 
     def _start(self, now_s: float) -> None:
@@ -77,17 +77,13 @@ class CloudQueueEstimator:
 
     def wait_s(self, now_s: float) -> float:
         """Seconds that a suffix sent now is expected to wait."""
+        reported_at_s, own = self._reported_at_s, self._own.values()
+        if reported_at_s is None or now_s - reported_at_s > self._lifetime_s:
+            return math.fsum([expected_s for _, expected_s in own])
         own_s = 0.0
-        for sent_s, expected_s in reversed(self._own.values()):
-            if self._fresh(now_s) and self._reported_at_s is not None and sent_s <= self._reported_at_s:
+        for sent_s, expected_s in reversed(own):
+            if sent_s <= reported_at_s:
                 break
             own_s += expected_s
-        return self._left_of_report_s(now_s) + own_s
-
-    def _fresh(self, now_s: float) -> bool:
-        return self._reported_at_s is not None and now_s - self._reported_at_s <= self._lifetime_s
-
-    def _left_of_report_s(self, now_s: float) -> float:
-        if self._reported_at_s is None or not self._fresh(now_s):
-            return 0.0
-        return max(0.0, self._reported_s - (now_s - self._reported_at_s))
+        left_s = self._reported_s - (now_s - reported_at_s)
+        return own_s + left_s if left_s > 0 else own_s

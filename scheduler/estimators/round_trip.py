@@ -24,6 +24,7 @@ class RoundTripEstimator:
 
     def __init__(self) -> None:
         self._echoes: deque[tuple[float, float]] = deque(maxlen=_WINDOW_ECHOES)
+        self._estimate_s: float | None = None
 
     def observe(self, rtt_s: float, now_s: float) -> None:
         """A small echo took `rtt_s` seconds, seen now."""
@@ -35,10 +36,11 @@ class RoundTripEstimator:
             self._echoes.popleft()
         if self._changed():
             self._echoes = deque(list(self._echoes)[-_CHANGE_ECHOES:], _WINDOW_ECHOES)
+        self._estimate_s = _low_quantile([rtt_s for _, rtt_s in self._echoes])  # asked for far oftener than it changes
 
     def estimate_s(self) -> float | None:
         """The round trip without queues; None before the first echo."""
-        return _low_quantile([rtt_s for _, rtt_s in self._echoes]) if self._echoes else None
+        return self._estimate_s
 
     def _changed(self) -> bool:
         times = [rtt_s for _, rtt_s in self._echoes]

@@ -39,18 +39,17 @@ class LatencyPolicy:
         if link is None:
             return found.choice(draw_least(usable, found.total_s, rng))
         steady = steadiest(found, usable)
-        surest = [rival.number for rival in steady.surest]
+        surest = steady.surest
         best = surest[0] if len(surest) == 1 else draw_least(surest, found.total_s, rng)
         chosen, kept = kept_before(found, usable, found.total_s, best, self._switch_cost_s)
+        if steady.quickest in surest:
+            return found.choice(chosen, after=kept)
         return found.choice(chosen, after=kept or partial(_why_not_quicker, found, steady, chosen))
 
 
 def _why_not_quicker(found: Forecast, steady: Steady, chosen: int) -> str:
-    """Names the quickest plan and both spreads where a surer one was taken; nothing where it was not passed over."""
-    best = steady.quickest.number
-    if any(rival.number == best for rival in steady.surest):
-        return ""
-    surer = next(rival for rival in steady.surest if rival.number == chosen)
-    sure, unsure = format_duration(surer.spread_s), format_duration(steady.quickest.spread_s)
+    """Names the quickest plan, which was passed over for a surer one, and both spreads."""
+    best = steady.quickest
+    sure, unsure = (format_duration(steady.rival(number).spread_s) for number in (chosen, best))
     rival = f"{plan_name(found.entries[best].plan)} {format_duration(found.total_s[best])}"
     return f"; equal to {rival} within the spreads, and surer (± {sure} against ± {unsure})"

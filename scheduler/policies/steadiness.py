@@ -14,7 +14,7 @@ from typing import NamedTuple
 from scheduler.policies.forecast import Forecast
 from scheduler.policies.selection import NEAR_EQUAL
 
-__all__ = ["MOST_GIVEN_UP", "Rival", "Steady", "steadiest"]
+__all__ = ["MOST_GIVEN_UP", "Rival", "Steady", "rival_of", "steadiest"]
 
 # However unsure the predictions are, no more of the best one's time is given up for a surer plan: a link that was not
 # used lately is believed with a spread of 30 % and more, and would keep every request from it.
@@ -45,10 +45,18 @@ class Rival(NamedTuple):  # made for several plans at each request, in a third o
 
 
 class Steady(NamedTuple):
-    """quickest: of all. surest: of those as good as it, the ones with the least spread."""
+    """quickest: the number of the quickest plan of all. surest: of those as good as it, the ones with the least spread.
 
-    quickest: Rival
-    surest: tuple[Rival, ...]
+    rivals: all that were weighed against each other; none where one plan is quicker than all others by far.
+    """
+
+    quickest: int
+    surest: tuple[int, ...]
+    rivals: tuple[Rival, ...] = ()
+
+    def rival(self, number: int) -> Rival:
+        """The plan of that number with its spread."""
+        return next(rival for rival in self.rivals if rival.number == number)
 
 
 def steadiest(forecast: Forecast, among: Sequence[int]) -> Steady:
@@ -60,18 +68,18 @@ def steadiest(forecast: Forecast, among: Sequence[int]) -> Steady:
     1 % of the quickest plan's time.
     """
     total_s = forecast.total_s
-    best = min(among, key=total_s.__getitem__)
-    best_s = total_s[best]
+    best_s = min([total_s[number] for number in among])
     # Most plans are far off: only the few others are worth the arithmetic.
     far_s = best_s * (1 + MOST_GIVEN_UP)
     few = [number for number in among if total_s[number] <= far_s]
-    quickest = _rival(forecast, best)
     if len(few) == 1:
-        return Steady(quickest, (quickest,))
-    rivals = [_rival(forecast, number) for number in few]
+        return Steady(few[0], (few[0],))
+    best = min(few, key=total_s.__getitem__)
+    rivals = tuple([rival_of(forecast, number) for number in few])
+    quickest = rivals[few.index(best)]
     as_good = [rival for rival in rivals if _is_as_good(forecast, rival, quickest)]
-    most_s = min(rival.spread_s for rival in as_good) + NEAR_EQUAL * best_s
-    return Steady(quickest, tuple(rival for rival in as_good if rival.spread_s <= most_s))
+    most_s = min([rival.spread_s for rival in as_good]) + NEAR_EQUAL * best_s
+    return Steady(best, tuple([rival.number for rival in as_good if rival.spread_s <= most_s]), rivals)
 
 
 def _is_as_good(forecast: Forecast, rival: Rival, quickest: Rival) -> bool:
@@ -82,7 +90,8 @@ def _is_as_good(forecast: Forecast, rival: Rival, quickest: Rival) -> bool:
     return not forecast.amounts.split[rival.number] and slower_s <= rival.doubt_s(quickest)
 
 
-def _rival(forecast: Forecast, number: int) -> Rival:
+def rival_of(forecast: Forecast, number: int) -> Rival:
+    """How far that plan's prediction may be off."""
     amounts, request = forecast.amounts, forecast.request
     uplink_s = forecast.uplink_s(number)
     own_s = math.hypot(amounts.own_spread_s[number], uplink_s * amounts.length_spreads[number])

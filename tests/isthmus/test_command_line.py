@@ -16,7 +16,20 @@ def run(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str
 
 @pytest.mark.parametrize(
     "command",
-    ["demo", "import", "profile", "declare", "partition", "up", "cloud", "edge", "infer", "status", "emulate-link"],
+    [
+        "demo",
+        "import",
+        "profile",
+        "declare",
+        "partition",
+        "up",
+        "cloud",
+        "edge",
+        "infer",
+        "status",
+        "emulate-link",
+        "policy",
+    ],
 )
 def test_every_command_has_help(command: str) -> None:
     done = run(command, "--help")
@@ -43,6 +56,8 @@ def test_help_loads_neither_torch_nor_ray_nor_grpc() -> None:
         (("import", "none.pt2", "-o", "out"), "none.pt2"),
         (("partition", "none.pt2", "--edge", "e.json", "--cloud", "c.json", "--bandwidth", "nan"), "--bandwidth"),
         (("emulate-link", "--listen", "x", "--target", "127.0.0.1:1"), "--listen"),
+        (("policy", "lst"), "No such command 'lst'"),
+        (("policy", "list", "--all"), "all"),
         (("infer", "m", "--input", "x.png", "--timeout", "soon"), "--timeout"),
     ],
 )
@@ -52,6 +67,23 @@ def test_a_mistake_is_one_line_and_exit_2(tmp_path: Path, words: tuple[str, ...]
     assert "Traceback" not in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert said.lstrip("-") in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "policy", "said"),
+    [
+        ("edge", "wildest", "policy: there is no 'wildest'; use one of cloud-only, cost"),
+        ("up", "{name: energy}", "policy.busy: is missing"),
+        ("up", "{name: latency, switch_cost: soon}", "policy.switch_cost: is not a quantity (got 'soon')"),
+        ("up", "{name: 'beside:None'}", "policy: cannot be imported"),
+    ],
+)
+def test_a_policy_that_cannot_be_ends_the_start(tmp_path: Path, command: str, policy: str, said: str) -> None:
+    (tmp_path / "c.yaml").write_text("models: [{name: m, source: 'a:b'}]\npolicy: " + policy)
+    done = run(command, "c.yaml", cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert said in done.stderr
 
 
 def test_asking_an_edge_that_is_not_there_is_a_failure(tmp_path: Path) -> None:

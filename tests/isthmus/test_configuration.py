@@ -25,7 +25,12 @@ def test_only_models_is_required(tmp_path: Path) -> None:
     made = read(tmp_path, MODELS)
     assert (made.edge.listen, made.edge.runtime, made.cloud.replicas) == ("127.0.0.1:8001", "ray", 1)
     assert made.link is None
-    assert made.policy == "latency"
+    assert (made.policy.name, made.policy.options) == ("latency", {})
+
+
+def test_a_policy_is_a_name_or_a_name_with_its_options(tmp_path: Path) -> None:
+    made = [read(tmp_path, MODELS + f"policy: {text}").policy for text in ("slo", "{name: slo, deadline: 200ms}")]
+    assert [(one.name, one.options) for one in made] == [("slo", {}), ("slo", {"deadline": "200ms"})]
 
 
 def test_link_takes_quantities_as_people_write_them(tmp_path: Path) -> None:
@@ -57,6 +62,8 @@ def test_link_takes_quantities_as_people_write_them(tmp_path: Path) -> None:
         (MODELS + "edge: {limits: {queue: 0}}", "edge.limits.queue"),
         (MODELS + "cloud: {limits: {tensor: 5 apples}}", "apples"),
         (MODELS + "cloud: {limits: {streams: 5}}", "cloud.limits.streams: is not a key"),
+        (MODELS + "policy: 3", "policy"),
+        (MODELS + "policy: {name: ''}", "policy.name"),
         ("models: [{name: m, source: a}, {name: m, source: b}]", "one name"),
         ("models: [{name: '../m', source: a}]", "models.0.name"),
     ],

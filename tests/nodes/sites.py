@@ -182,7 +182,9 @@ class Site:
             request, Choice(self.ready.entry, predicted, ""), self.ready, self.around,
             cloud_required=self.cloud_required,
         )  # fmt: skip
-        return await run.run(self.around.replicas.pick((self.ready.entry.plan.wire_digest,)))
+        return await run.run(
+            self.around.replicas.pick((self.ready.entry.plan.wire_digest,), self.chooser.choose_replica)
+        )
 
     def is_right(self, answer: Answer, seed: int) -> bool:
         """Whether the outputs are the whole model's, bit for bit."""

@@ -12,7 +12,7 @@ from nodes.chooser import ChoiceRequest
 from partitioner.link import Link
 from partitioner.plan_table import Correction, PlanEntry, PlanTable
 from scheduler.policies.forecast import forecast
-from scheduler.policies.steadiness import MOST_GIVEN_UP, Rival, steadiest
+from scheduler.policies.steadiness import MOST_GIVEN_UP, Rival, rival_of, steadiest
 
 Requests = Callable[..., ChoiceRequest]
 Entries = Callable[..., PlanEntry]
@@ -26,7 +26,7 @@ def request_for(*entries: PlanEntry, **facts: object) -> ChoiceRequest:
 
 def surest(request: ChoiceRequest) -> list[Rival]:
     found = forecast(request, LINK)
-    return list(steadiest(found, found.usable()).surest)
+    return [rival_of(found, number) for number in steadiest(found, found.usable()).surest]
 
 
 def kinds(request: ChoiceRequest) -> list[str]:
@@ -118,7 +118,7 @@ def test_what_is_taken_is_near_the_quickest_and_no_less_sure(
     request = request_for(*entries, uplink_spread=unsure)
     offered = forecast(request, LINK)
     steady, least_s = steadiest(offered, offered.usable()), min(offered.total_s)
-    assert offered.total_s[steady.quickest.number] == least_s
-    for rival in steady.surest:
+    assert offered.total_s[steady.quickest] == least_s
+    for rival in (rival_of(offered, number) for number in steady.surest):
         assert offered.total_s[rival.number] <= least_s * (1 + MOST_GIVEN_UP) + 1e-12
-        assert rival.spread_s <= steady.quickest.spread_s + 0.01 * least_s + 1e-12
+        assert rival.spread_s <= rival_of(offered, steady.quickest).spread_s + 0.01 * least_s + 1e-12
