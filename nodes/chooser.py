@@ -78,8 +78,7 @@ class Choice:
         return self.why if isinstance(self.why, str) else self.why()
 
 
-@dataclass(frozen=True, slots=True)
-class Transfer:
+class Transfer(NamedTuple):  # made at each request
     """What one transfer taught about a link: bytes that arrived over a span, on the receiver's clock.
 
     direction: "up" is edge to cloud.

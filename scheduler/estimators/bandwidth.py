@@ -78,10 +78,12 @@ class BandwidthEstimator:
         if not self._seen.transfers:
             self._seen.add(size_bytes, span_s)
             return
-        if self._changed(size_bytes, span_s):
+        believed = self._seen.seconds_per_byte
+        ratio = span_s / size_bytes / believed
+        if self._changed(size_bytes, span_s, ratio):
             self._restart()
             return
-        self._blend(size_bytes, span_s)
+        self._blend(size_bytes, believed, ratio)
 
     def estimate(self, now_s: float) -> BandwidthEstimate | None:
         """What is believed now; None before the first transfer."""
@@ -91,9 +93,9 @@ class BandwidthEstimator:
         uncertainty = math.sqrt(self._variance) + _DRIFT_PER_S * age_s
         return BandwidthEstimate(8.0 / self._seen.seconds_per_byte, uncertainty, age_s)
 
-    def _changed(self, size_bytes: int, span_s: float) -> bool:
+    def _changed(self, size_bytes: int, span_s: float, ratio: float) -> bool:
         """Note whether this transfer is far off, and say whether that makes a change of the link."""
-        side = _side(span_s / size_bytes / self._seen.seconds_per_byte)
+        side = _side(ratio)
         if side != self._off_side:
             self._off, self._off_side = _Evidence(), side
         if side == "near":
@@ -112,11 +114,9 @@ class BandwidthEstimator:
         self._seen, self._off, self._off_side = self._off, _Evidence(), "near"
         self._variance = _FIRST_SPREAD**2
 
-    def _blend(self, size_bytes: int, span_s: float) -> None:
+    def _blend(self, size_bytes: int, believed: float, ratio: float) -> None:
         weight = min(1.0, size_bytes / _FULL_WEIGHT_BYTES)
         kept = _KEPT**weight
-        believed = self._seen.seconds_per_byte
-        ratio = span_s / size_bytes / believed
         self._variance = self._variance * kept + (1 - kept) * math.log(ratio) ** 2
         self._seen.add(size_bytes, size_bytes * believed * min(max(ratio, 1 / _LIMIT), _LIMIT), kept)
 

@@ -17,7 +17,10 @@ from numpy.typing import NDArray
 from partitioner.plan import InputForm
 from partitioner.plan_table import NO_CORRECTION, Correction, PlanEntry, PlanTable
 
-__all__ = ["Amounts", "Corrections"]
+__all__ = ["PRICED_AMOUNTS", "Amounts", "Corrections"]
+
+PRICED_AMOUNTS = 9
+"""Columns of `Amounts.matrix`."""
 
 Floats = NDArray[np.float64]
 # More sizes of requests than this in one epoch of what was learned are worked out anew.
@@ -30,7 +33,9 @@ class Amounts:
 
     matrix: columns edge seconds, uplink bytes, downlink bytes, cloud seconds, 1 where it crosses, 1 where the edge has
     something to do, the share of the request's files that crosses (corrected), seconds besides, 1. rows: the same as
-    lists. own_variance: of both sides' times, in square seconds. length_spread: of the message, as a share.
+    lists. own_spread_s: of both sides' times. length_spread: of the message, as a share. variances: what the variance
+    of a plan's time is made of: both sides' own in square seconds; squares of the uplink bytes, of these times their
+    spread, and of the downlink bytes; 1 where it crosses, 1 where the edge has something to do.
     """
 
     table: PlanTable
@@ -40,10 +45,11 @@ class Amounts:
     split: tuple[bool, ...]
     matrix: Floats
     rows: list[list[float]]
-    own_variance: Floats
+    cloud_s: list[float]
     own_spread_s: list[float]
     length_spread: Floats
     length_spreads: list[float]
+    variances: Floats
 
 
 class Corrections(Mapping[str, Correction]):
@@ -99,7 +105,9 @@ def _amounts(table: PlanTable, form: InputForm, batch: int, by_plan: Mapping[str
     )
     own_variance = (edge_s * costs.edge_spread) ** 2 + (cloud_s * costs.cloud_spread) ** 2
     length_spread = costs.length_spread / math.sqrt(batch)  # items of a batch make up for each other
+    up, down = matrix[:, 1] ** 2, matrix[:, 2] ** 2
+    variances = np.column_stack((own_variance, up, up * length_spread**2, down, costs.crosses, costs.edge_works))
     return Amounts(
-        table, entries, costs.index, costs.crossing, costs.split, matrix, matrix.tolist(),
-        own_variance, np.sqrt(own_variance).tolist(), length_spread, length_spread.tolist(),
+        table, entries, costs.index, costs.crossing, costs.split, matrix, matrix.tolist(), cloud_s.tolist(),
+        np.sqrt(own_variance).tolist(), length_spread, length_spread.tolist(), variances,
     )  # fmt: skip

@@ -39,26 +39,22 @@ class Forecast:
         self.total_s: list[float] = self.values(latency_stage(self.on_link)).tolist()
 
     def values(self, stage: Stage, waiting: float = 1.0) -> Floats:
-        """What each plan pays in that stage. waiting: the price of a second that the request waits for others."""
-        result: Floats = self.amounts.matrix.dot(np.array(self.prices(stage, waiting, waiting)))
-        return result
-
-    def prices(self, stage: Stage, edge_wait: float, cloud_wait: float, besides: float | None = None) -> list[float]:
-        """The prices of the columns of `Amounts.matrix`. edge_wait, cloud_wait: of a second of each wait. besides: of
-        one that the request costs besides, as `edge_wait` where it is left out."""
+        """What each plan pays in that stage. waiting: the price of a second that the request waits for others, and of
+        one that it costs besides."""
         request = self.request
-        besides = edge_wait if besides is None else besides
-        return [
+        prices = [
             stage.edge_s,
             stage.uplink_bytes,
             stage.downlink_bytes,
             stage.cloud_s,
-            stage.crossing + cloud_wait * request.cloud_queue_s,
-            edge_wait * request.edge_queue_s,
+            stage.crossing + waiting * request.cloud_queue_s,
+            waiting * request.edge_queue_s,
             stage.uplink_bytes * request.file_bytes,
-            besides,
-            besides * request.overhead_s,
+            waiting,
+            waiting * request.overhead_s,
         ]
+        result: Floats = self.amounts.matrix.dot(np.array(prices))
+        return result
 
     def uplink_s(self, number: int) -> float:
         """Seconds that the plan's message is on the uplink, without the round trip."""

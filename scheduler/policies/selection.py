@@ -32,7 +32,8 @@ def draw_least(among: Sequence[int], values: Sequence[float], rng: Random) -> in
 def least_then_quickest(forecast: Forecast, among: Sequence[int], values: Sequence[float], rng: Random) -> int:
     """Of those whose value is within NEAR_EQUAL of the least, the quickest, drawn as `draw_least` does."""
     most = min([values[number] for number in among]) * (1 + NEAR_EQUAL)
-    return draw_least([number for number in among if values[number] <= most], forecast.total_s, rng)
+    near = [number for number in among if values[number] <= most]
+    return near[0] if len(near) == 1 else draw_least(near, forecast.total_s, rng)
 
 
 class Kept:

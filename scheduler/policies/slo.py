@@ -16,8 +16,8 @@ from pydantic import Field
 from isthmus.units import format_duration
 from nodes.chooser import Choice, ChoiceRequest
 from partitioner.link import Link
-from partitioner.measurements import Price
-from partitioner.objectives import cost_stage
+from partitioner.objectives import latency_stage
+from scheduler.policies.corrected import Amounts
 from scheduler.policies.forecast import Forecast, forecast
 from scheduler.policies.options import Duration, SwitchingOptions
 from scheduler.policies.selection import kept_before, least_then_quickest
@@ -28,7 +28,6 @@ __all__ = ["MOST_SPREAD", "WAIT_SPREAD", "Arrival", "SloOptions", "SloPolicy", "
 WAIT_SPREAD = 0.5
 # A link that was not used for long is believed to be off by no more than a factor of e.
 MOST_SPREAD = 1.0
-_CLOUD_SECONDS = cost_stage(Price(1.0, "counted, not priced"))
 _NORMAL = NormalDist()
 
 
@@ -82,7 +81,7 @@ class SloPolicy:
         usable = found.usable()
         own_s = request.remaining_s
         deadline_s = self._deadline_s if own_s is None else min(own_s, self._deadline_s)
-        cloud_s: list[float] = found.values(_CLOUD_SECONDS, waiting=0.0).tolist()
+        cloud_s = found.amounts.cloud_s
         if deadline_s == math.inf:
             return self._cheapest(found, usable, cloud_s, rng, "no deadline, ")
         arrival = arrivals(found)
@@ -102,21 +101,29 @@ class SloPolicy:
 
 def arrivals(found: Forecast) -> Arrival:
     """When each plan's answer is expected, with the uncertainty of costs, lengths, link and queues."""
-    request, amounts, link = found.request, found.amounts, found.on_link
-    uplink_s, downlink_s = _log_normal(request.uplink_spread), _log_normal(request.downlink_spread)
-    matrix = amounts.matrix
-    up_s = (matrix[:, 1] + matrix[:, 6] * request.file_bytes) * link.uplink_s(1.0)
-    down_s = matrix[:, 2] * link.downlink_s(1.0)
-    mean_s = np.array(found.total_s) + up_s * (uplink_s.mean - 1) + down_s * (downlink_s.mean - 1)
-    edge_wait_s, cloud_wait_s = WAIT_SPREAD * request.edge_queue_s, WAIT_SPREAD * request.cloud_queue_s
-    variance = (
-        amounts.own_variance
-        + up_s**2 * (uplink_s.variance + amounts.length_spread**2)
-        + down_s**2 * downlink_s.variance
-        + matrix[:, 4] * cloud_wait_s**2
-        + matrix[:, 5] * edge_wait_s**2
-    )
-    return Arrival(mean_s, np.sqrt(variance))
+    request, amounts = found.request, found.amounts
+    stage = latency_stage(found.on_link)
+    up, down = _log_normal(request.uplink_spread), _log_normal(request.downlink_spread)
+    later = stage._replace(uplink_bytes=stage.uplink_bytes * up.mean, downlink_bytes=stage.downlink_bytes * down.mean)
+    up_square, down_square = stage.uplink_bytes**2, stage.downlink_bytes**2
+    prices = [
+        1.0,
+        up_square * up.variance,
+        up_square,
+        down_square * down.variance,
+        (WAIT_SPREAD * request.cloud_queue_s) ** 2,
+        (WAIT_SPREAD * request.edge_queue_s) ** 2,
+    ]
+    variances = _with_files(amounts, request.file_bytes) if request.file_bytes else amounts.variances
+    return Arrival(found.values(later), np.sqrt(variances.dot(np.array(prices))))
+
+
+def _with_files(amounts: Amounts, file_bytes: int) -> NDArray[np.float64]:
+    """The parts of the variances, with the request's files among the bytes on the uplink."""
+    variances = amounts.variances.copy()
+    square = (amounts.matrix[:, 1] + amounts.matrix[:, 6] * file_bytes) ** 2
+    variances[:, 1], variances[:, 2] = square, square * amounts.length_spread**2
+    return variances
 
 
 class _LogNormal(NamedTuple):

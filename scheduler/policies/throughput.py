@@ -9,6 +9,7 @@ import numpy as np
 from nodes.chooser import Choice, ChoiceRequest
 from partitioner.link import Link
 from partitioner.objectives import throughput_stages
+from scheduler.policies.corrected import PRICED_AMOUNTS
 from scheduler.policies.forecast import Forecast, forecast
 from scheduler.policies.options import SwitchingOptions
 from scheduler.policies.selection import kept_before, least_then_quickest
@@ -43,11 +44,10 @@ class ThroughputPolicy:
 def busiest_s(found: Forecast) -> list[float]:
     """Seconds until the last of a plan's stages would be free again, by plan."""
     edge, uplink, downlink, cloud = throughput_stages(found.on_link)
-    prices = (
-        found.prices(edge, 1.0, 0.0, 0.0),
-        found.prices(uplink, 0.0, 0.0),
-        found.prices(downlink, 0.0, 0.0),
-        found.prices(cloud, 0.0, 1.0),
-    )
-    result: list[float] = found.amounts.matrix.dot(np.array(prices).T).max(axis=1).tolist()
+    request, prices = found.request, np.zeros((PRICED_AMOUNTS, 4))
+    prices[0, 0], prices[5, 0] = edge.edge_s, request.edge_queue_s
+    prices[1, 1], prices[6, 1] = uplink.uplink_bytes, uplink.uplink_bytes * request.file_bytes
+    prices[2, 2] = downlink.downlink_bytes
+    prices[3, 3], prices[4, 3] = cloud.cloud_s, request.cloud_queue_s
+    result: list[float] = np.maximum.reduce(found.amounts.matrix.dot(prices), axis=1).tolist()
     return result
