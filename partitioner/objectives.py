@@ -114,7 +114,7 @@ def _read_sum(text: str) -> dict[str, float]:
 
 def latency_stage(link: Link, edge_load: float = 1.0, cloud_load: float = 1.0) -> Stage:
     """Seconds, one request after the other."""
-    return Stage(edge_load, link.uplink_s(1.0), link.downlink_s(1.0), cloud_load, link.rtt_s)
+    return Stage(edge_load, 8.0 / link.uplink_bps, 8.0 / link.downlink_bps, cloud_load, link.rtt_s)
 
 
 def throughput_stages(link: Link, edge_load: float = 1.0, cloud_load: float = 1.0) -> tuple[Stage, Stage, Stage, Stage]:

@@ -103,18 +103,18 @@ class Prediction:
 
     def __post_init__(self) -> None:
         # One is made for each request, so the checks are few: a NaN or an infinity is one in the sum too.
-        edge_s, uplink_s, cloud_s, downlink_s, overhead_s = stages = self.stages
+        edge_s, uplink_s, cloud_s, downlink_s = self.edge_s, self.uplink_s, self.cloud_s, self.downlink_s
+        overhead_s = self.overhead_s
         total_s = edge_s + uplink_s + cloud_s + downlink_s + overhead_s
         least = edge_s >= 0 and uplink_s >= 0 and cloud_s >= 0 and downlink_s >= 0 and overhead_s >= 0
         if not (least and total_s < math.inf):
-            raise InvalidPlan("predicted", "has a stage that is no duration", value=stages)
+            raise InvalidPlan(
+                "predicted",
+                "has a stage that is no duration",
+                value=(edge_s, uplink_s, cloud_s, downlink_s, overhead_s),
+            )
         if not abs(self.total_s - total_s) <= 1e-9 * total_s + 1e-12:
             raise InvalidPlan("predicted.total_s", "is not the sum of the stages", value=self.total_s)
-
-    @property
-    def stages(self) -> tuple[float, float, float, float, float]:
-        """What the total is the sum of."""
-        return self.edge_s, self.uplink_s, self.cloud_s, self.downlink_s, self.overhead_s
 
 
 @dataclass(frozen=True)  # no slots: the digests are worked out once a plan, not at each of a request's look-ups
@@ -151,7 +151,7 @@ class Plan:
         """16 hex digits over wire digest, input form and engines: what is predicted, chosen and explained."""
         return _digest([self.wire_digest, self.form, self.edge_engine, self.cloud_engine])
 
-    @property
+    @cached_property
     def kind(self) -> PlanKind:
         """Nothing crosses: "edge-only". Nothing runs on the edge: "cloud-only"."""
         if not self.boundary and not self.downlink:

@@ -70,8 +70,10 @@ class PlanChooser:
 
     def choose(self, request: ChoiceRequest) -> Choice:
         """See Chooser."""
-        name, policy = self._in_force(request)
-        estimate, link = self.estimate(), self.link()
+        name, policy = self._policy_name, self._policy
+        if request.plan_id or request.policy:
+            name, policy = self._in_force(request)
+        estimate, link = self._estimate or self.estimate(), self._link or self.link()
         self._asked = request
         key = request.table.model, request.form
         seen = request.believing(
@@ -144,7 +146,8 @@ class PlanChooser:
         return self._log
 
     def _observed(self, now_s: float) -> None:
-        self._now_s = max(self._now_s, now_s)
+        if now_s > self._now_s:
+            self._now_s = now_s
         self._estimate = self._link = None
 
     def _corrected(self, request: ChoiceRequest) -> Corrections:

@@ -74,7 +74,8 @@ class BandwidthEstimator:
         """`size_bytes` arrived over `span_s` seconds, seen now."""
         if size_bytes < MIN_TRANSFER_BYTES or not _credible(size_bytes, span_s):
             return
-        self._last_s = max(self._last_s, now_s)
+        if now_s > self._last_s:
+            self._last_s = now_s
         if not self._seen.transfers:
             self._seen.add(size_bytes, span_s)
             return
@@ -89,9 +90,9 @@ class BandwidthEstimator:
         """What is believed now; None before the first transfer."""
         if not self._seen.transfers:
             return None
-        age_s = max(0.0, now_s - self._last_s)
+        age_s = now_s - self._last_s if now_s > self._last_s else 0.0
         uncertainty = math.sqrt(self._variance) + _DRIFT_PER_S * age_s
-        return BandwidthEstimate(8.0 / self._seen.seconds_per_byte, uncertainty, age_s)
+        return BandwidthEstimate(8.0 * self._seen.size_bytes / self._seen.span_s, uncertainty, age_s)
 
     def _changed(self, size_bytes: int, span_s: float, ratio: float) -> bool:
         """Note whether this transfer is far off, and say whether that makes a change of the link."""

@@ -36,16 +36,14 @@ class LinkEstimate(NamedTuple):  # made at each request
     @property
     def uplink_spread(self) -> float:
         """One standard deviation of the uplink's rate, as a share of it; 0 where nothing is believed."""
-        return _spread(self.uplink or self.downlink)
+        estimate = self.uplink or self.downlink
+        return 0.0 if estimate is None else estimate.uncertainty
 
     @property
     def downlink_spread(self) -> float:
         """The same of the downlink."""
-        return _spread(self.downlink or self.uplink)
-
-
-def _spread(estimate: BandwidthEstimate | None) -> float:
-    return 0.0 if estimate is None else estimate.uncertainty
+        estimate = self.downlink or self.uplink
+        return 0.0 if estimate is None else estimate.uncertainty
 
 
 class LinkEstimator:

@@ -7,7 +7,7 @@ Worked out once for each size of request after something was learned, and kept w
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +41,7 @@ class Amounts:
     table: PlanTable
     entries: tuple[PlanEntry, ...]
     index: Mapping[str, int]
+    numbers: Sequence[int]
     crossing: tuple[bool, ...]
     split: tuple[bool, ...]
     matrix: Floats
@@ -108,6 +109,6 @@ def _amounts(table: PlanTable, form: InputForm, batch: int, by_plan: Mapping[str
     up, down = matrix[:, 1] ** 2, matrix[:, 2] ** 2
     variances = np.column_stack((own_variance, up, up * length_spread**2, down, costs.crosses, costs.edge_works))
     return Amounts(
-        table, entries, costs.index, costs.crossing, costs.split, matrix, matrix.tolist(), cloud_s.tolist(),
-        np.sqrt(own_variance).tolist(), length_spread, length_spread.tolist(), variances,
+        table, entries, costs.index, range(len(entries)), costs.crossing, costs.split, matrix, matrix.tolist(),
+        cloud_s.tolist(), np.sqrt(own_variance).tolist(), length_spread, length_spread.tolist(), variances,
     )  # fmt: skip

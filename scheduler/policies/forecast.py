@@ -27,16 +27,17 @@ Floats = NDArray[np.float64]
 class Forecast:
     """Every plan that takes this form of input, by its number. No dataclass: one is made for each request.
 
-    link: as believed, None where nothing is known. entries: the plans. total_s: seconds from now to the answer, waits
-    and what the request costs besides included.
+    link: as believed, None where nothing is known. stage: the prices of latency on it. entries: the plans.
+    total_s: seconds from now to the answer, waits and what the request costs besides included.
     """
 
-    __slots__ = ("amounts", "entries", "link", "on_link", "request", "total_s")
+    __slots__ = ("amounts", "entries", "link", "on_link", "request", "stage", "total_s")
 
     def __init__(self, request: ChoiceRequest, link: Link | None, amounts: Amounts) -> None:
         self.request, self.link, self.amounts, self.entries = request, link, amounts, amounts.entries
         self.on_link = link or ASSUMED_LINK
-        self.total_s: list[float] = self.values(latency_stage(self.on_link)).tolist()
+        self.stage = latency_stage(self.on_link)
+        self.total_s: list[float] = self.values(self.stage).tolist()
 
     def values(self, stage: Stage, waiting: float = 1.0) -> Floats:
         """What each plan pays in that stage. waiting: the price of a second that the request waits for others, and of
@@ -59,21 +60,21 @@ class Forecast:
     def uplink_s(self, number: int) -> float:
         """Seconds that the plan's message is on the uplink, without the round trip."""
         row = self.amounts.rows[number]
-        return self.on_link.uplink_s(row[1] + row[6] * self.request.file_bytes)
+        return (row[1] + row[6] * self.request.file_bytes) * self.stage.uplink_bytes
 
     def downlink_s(self, number: int) -> float:
         """The same of the answer."""
-        return self.on_link.downlink_s(self.amounts.rows[number][2])
+        return self.amounts.rows[number][2] * self.stage.downlink_bytes
 
     def predicted(self, number: int) -> Prediction:
         """Where the plan's time goes: the wait before the prefix in `edge_s`, that before the suffix in `cloud_s`."""
-        request, row = self.request, self.amounts.rows[number]
-        half_trip_s, waits_s = row[4] * self.on_link.rtt_s / 2, row[4] * request.cloud_queue_s
+        request, stage, row = self.request, self.stage, self.amounts.rows[number]
+        half_trip_s = row[4] * stage.crossing / 2
         return Prediction.of(
             row[0] + row[5] * request.edge_queue_s,
-            self.uplink_s(number) + half_trip_s,
-            row[3] + waits_s,
-            self.downlink_s(number) + half_trip_s,
+            (row[1] + row[6] * request.file_bytes) * stage.uplink_bytes + half_trip_s,
+            row[3] + row[4] * request.cloud_queue_s,
+            row[2] * stage.downlink_bytes + half_trip_s,
             row[7] + request.overhead_s,
         )
 
@@ -89,7 +90,7 @@ class Forecast:
         is predicted to end in time.
         """
         if self.link is not None and self.request.cloud_reachable:
-            return self.in_time(range(len(self.entries)))
+            return self.in_time(self.amounts.numbers)
         return self.in_time(self.reachable(range(len(self.entries)), local_if_possible=True))
 
     def reachable(self, among: Sequence[int], *, local_if_possible: bool = False) -> Sequence[int]:
