@@ -36,7 +36,7 @@ proto: $(PROTO_STAMP)
 		--plugin=protoc-gen-mypy=../.venv-proto/bin/protoc-gen-mypy \
 		--plugin=protoc-gen-mypy_grpc=../.venv-proto/bin/protoc-gen-mypy_grpc \
 		--python_out=$(PROTO_OUT) --grpc_python_out=$(PROTO_OUT) --mypy_out=$(PROTO_OUT) --mypy_grpc_out=$(PROTO_OUT) \
-		isthmus/v1/segment.proto isthmus/v1/fleet.proto isthmus/oip/open_inference.proto \
+		isthmus/v1/segment.proto isthmus/v1/fleet.proto isthmus/v1/operator.proto isthmus/oip/open_inference.proto \
 		isthmus/oip/model_config.proto
 
 $(PROTO_STAMP):

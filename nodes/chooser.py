@@ -17,7 +17,7 @@ from partitioner.link import Link
 from partitioner.plan import Prediction
 from partitioner.plan_table import Correction, PlanEntry, PlanTable
 
-__all__ = ["Choice", "ChoiceRequest", "Chooser", "Exchange", "StageTimes", "Transfer"]
+__all__ = ["Choice", "ChoiceRequest", "Chooser", "Exchange", "Outcome", "StageTimes", "Transfer"]
 
 InputForm = Literal["tensor", "bytes"]
 
@@ -34,6 +34,8 @@ class ChoiceRequest(NamedTuple):  # made twice for each request, in a third of t
     policy: a policy's name that the request asks for, "" for the configured one. plan_id: a plan forced by the request.
     corrections: by plan id, how far its requests lately were from its costs; a plan that is not there is as it says.
     previous: the id of the plan that the configured policy chose last for this model and form, "" before it did.
+    request_id: the node's name for it. request_class: the client's word for what kind of request it is, "" for none.
+    now_s: when it came, on the node's monotonic clock.
     """
 
     table: PlanTable
@@ -46,6 +48,9 @@ class ChoiceRequest(NamedTuple):  # made twice for each request, in a third of t
     overhead_s: float = 0.0
     cloud_reachable: bool = True
     plan_id: str = ""
+    request_id: str = ""
+    request_class: str = ""
+    now_s: float = 0.0
     policy: str = ""
     uplink_spread: float = 0.0
     downlink_spread: float = 0.0
@@ -58,7 +63,7 @@ class ChoiceRequest(NamedTuple):  # made twice for each request, in a third of t
     ) -> ChoiceRequest:  # fmt: skip
         """The request with the policy in force and with what the chooser knows: what a policy is asked."""
         # In half of the time of _replace.
-        return ChoiceRequest(*self[:10], policy, uplink_spread, downlink_spread, corrections, previous)
+        return ChoiceRequest(*self[:13], policy, uplink_spread, downlink_spread, corrections, previous)
 
 
 @dataclass(frozen=True)  # no slots: the reason is worked out once
@@ -118,6 +123,27 @@ class StageTimes:
     besides_s: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a request that a plan was chosen for. The stages are disjoint and sum to what it took; all 0 and
+    finished_by "" where it failed, `failure` says how.
+
+    sendings: how often its boundary tensors were sent.
+    """
+
+    request_id: str
+    edge_queue_s: float = 0.0
+    edge_s: float = 0.0
+    uplink_s: float = 0.0
+    cloud_queue_s: float = 0.0
+    cloud_s: float = 0.0
+    downlink_s: float = 0.0
+    wire_bytes: int = 0
+    finished_by: str = ""
+    sendings: int = 0
+    failure: str = ""
+
+
 class Chooser(Protocol):
     """Chooses a plan for each request and learns from what the link did.
 
@@ -144,6 +170,10 @@ class Chooser(Protocol):
 
     def observe_stages(self, times: StageTimes) -> None:
         """Learn how far a plan's costs are from what its requests take."""
+        ...
+
+    def observe_outcome(self, outcome: Outcome) -> None:
+        """Keep what became of a request, for whoever asks why."""
         ...
 
     def observe_rtt(self, rtt_s: float, now_s: float) -> None:

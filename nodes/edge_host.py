@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from isthmus.telemetry import get_logger
 from nodes.background import run_apart
@@ -26,9 +27,11 @@ from nodes.prefix_queue import PrefixQueue
 from nodes.protocol.limits import StreamLimits
 from nodes.request_overhead import RequestOverhead
 from nodes.settings import EdgeSettings
+from nodes.steering import Steerable
 from nodes.transport.fleet_client import FleetWatch
 from nodes.transport.gateway_server import GatewayService
 from nodes.transport.grpc_server import GrpcServer
+from nodes.transport.operator_service import OperatorService
 from nodes.transport.segment_client import SegmentClient
 from partitioner.model import Model
 from partitioner.plan import Plan
@@ -36,6 +39,10 @@ from partitioner.plan import Plan
 __all__ = ["EdgeHost"]
 
 VERSION = "0.1.0"
+
+
+class SteeredChooser(Chooser, Steerable, Protocol):
+    """Who decides on an edge, and is steered by its operator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +66,7 @@ class EdgeHost:
         self._watch = watch
 
     @classmethod
-    async def start(cls, settings: EdgeSettings, chooser: Chooser) -> EdgeHost:
+    async def start(cls, settings: EdgeSettings, chooser: SteeredChooser) -> EdgeHost:
         """Load, measure, serve edge-only plans, then look for the cloud. Raises DeviceUnavailable, InvalidModel,
         PortInUse; a cloud that is not there is no error."""
         keep_freed_memory()
@@ -97,7 +104,7 @@ class EdgeHost:
             await node.start()
             node.overhead = await _probed_overhead(node, models, settings.limits)
         service = GatewayService(node, VERSION, settings.limits)
-        server = service.server()
+        server = service.server(OperatorService(chooser, settings.limits))
         address = await server.start(
             settings.listen, "edge.listen", settings.tls, require_clients=settings.require_clients
         )

@@ -12,8 +12,8 @@ from isthmus.errors import CloudUnavailable, DeadlineExceeded, Draining, Isthmus
 from isthmus.telemetry import get_logger
 from nodes.background import run_apart
 from nodes.byte_budget import MOST_KEPT_BYTES, ByteBudget
-from nodes.chooser import ChoiceRequest, Chooser, Exchange, StageTimes, Transfer
-from nodes.gateway import InferRequest, InferResult, ModelDescription, ModelState
+from nodes.chooser import ChoiceRequest, Chooser, Exchange, Outcome, StageTimes, Transfer
+from nodes.gateway import InferRequest, InferResult, ModelDescription, ModelState, StageTimings
 from nodes.guarded_connection import GuardedConnection
 from nodes.limits import EDGE_LIMITS, NodeLimits
 from nodes.model_runtime import ModelRuntime, ReadyPlan
@@ -164,6 +164,9 @@ class EdgeNode:
             cloud_reachable=connection is not None,
             policy=request.policy,
             plan_id=request.plan_id,
+            request_id=uuid.uuid4().hex,
+            request_class=request.request_class,
+            now_s=came_s,
         )
         choice = self._chooser.choose(asked)
         chose_s = time.monotonic() - came_s
@@ -174,12 +177,16 @@ class EdgeNode:
             connection = self.replicas.pick((plan.wire_digest,), choose_replica, batch)
         ready = runtime.ready_plan(plan.plan_id)
         run = RequestRun(request, choice, ready, self._around, cloud_required=runtime.cloud_required)
-        answer = await run.run(connection)
+        try:
+            answer = await run.run(connection)
+        except BaseException as error:
+            self._chooser.observe_outcome(Outcome(asked.request_id, failure=str(error) or type(error).__name__))
+            raise
         # Once the answer is on its way: a client does not wait for what the next one gains.
         besides_s = chose_s if alone and self._waiting == 1 else None
         asyncio.get_running_loop().call_soon(self._learn, asked, choice.entry, answer, besides_s)
         return InferResult(
-            request_id=uuid.uuid4().hex,
+            request_id=asked.request_id,
             outputs=answer.outputs,
             plan_id=plan.plan_id,
             timings=answer.timings,
@@ -194,6 +201,7 @@ class EdgeNode:
 
         chose_s: what choosing took; None where the request was not alone here, so that its waits were others' work.
         """
+        self._chooser.observe_outcome(_outcome(asked.request_id, answer))
         edge_only, timings = entry.plan.kind == "edge-only", answer.timings
         cloud_wait_s = 0.0 if edge_only else timings.cloud_queue_s - asked.cloud_queue_s
         if edge_only or (answer.finished_by == "cloud" and answer.sendings == 1):
@@ -309,6 +317,17 @@ class EdgeNode:
         elsewhere = self.replicas.prepared() - digests  # plans that only other replicas run stay on offer
         others = (plan for plan in runtime.plans if _is_one_of(plan, elsewhere))
         runtime.offer((*others, *with_cloud))
+
+
+def _outcome(request_id: str, answer: Answer) -> Outcome:
+    stages = {name: getattr(answer.timings, name) for name in StageTimings.__slots__}
+    return Outcome(
+        request_id,
+        **stages,
+        wire_bytes=answer.wire_bytes,
+        finished_by=answer.finished_by,
+        sendings=answer.sendings,
+    )
 
 
 def _is_one_of(ready: ReadyPlan, digests: frozenset[str]) -> bool:

@@ -25,7 +25,8 @@ __all__ = [
 class InferRequest:
     """One request, checked. timeout_s: time left on arrival, None without a deadline; priority: 1 first, 0 default.
 
-    policy and plan_id: what the request asks for, "" for the configured policy.
+    policy and plan_id: what the request asks for, "" for the configured policy. request_class: the client's word for
+    what kind of request it is, "" for none.
     """
 
     model: str
@@ -34,6 +35,7 @@ class InferRequest:
     priority: int = 0
     policy: str = ""
     plan_id: str = ""
+    request_class: str = ""
 
 
 @dataclass(frozen=True, slots=True)

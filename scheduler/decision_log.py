@@ -1,4 +1,4 @@
-"""The last decisions: what was asked, what was believed, what was chosen, and what the others would have taken."""
+"""The last decisions: what was asked, what was believed, what was chosen, and what became of it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,17 @@ from collections import deque
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from nodes.chooser import Choice, ChoiceRequest
+from isthmus.errors import NotFound
+from nodes.chooser import Choice, ChoiceRequest, Outcome
+from nodes.steering import PolicySetting
 from partitioner.link import Link
+from partitioner.plan import Prediction
 from scheduler.policies.forecast import forecast
 from scheduler.policies.reason import plan_name
 
-__all__ = ["Alternative", "Decision", "DecisionLog"]
+__all__ = ["Alternative", "Decision", "DecisionLog", "ShadowChoice"]
+
+DEFAULT_CAPACITY = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,43 +25,80 @@ class Alternative:
 
     plan_id: str
     name: str
-    total_s: float
+    predicted: Prediction
+
+    @property
+    def total_s(self) -> float:
+        """Seconds from the decision to the answer."""
+        return self.predicted.total_s
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowChoice:
+    """What a policy that nobody acts on would have done. choice: None where it raised, `failure` says what."""
+
+    policy: PolicySetting
+    choice: Choice | None
+    failure: str = ""
 
 
 class Decision(NamedTuple):  # made for every request
-    """One choice with all the facts it was made from. number: counts decisions from 1.
+    """One choice with all the facts it was made from.
 
-    policy: the name in force, of the configuration or of the request.
+    number: counts decisions from 1, and with `seed` gives the policy's randomness. policy: the one that decided, and
+    because: who asked for it. choice: the policy's. explored: what was done instead, to learn the link; None for
+    nothing.
     """
 
     number: int
-    policy: str
+    seed: int
+    policy: PolicySetting
+    because: str
     request: ChoiceRequest
     link: Link | None
     choice: Choice
+    explored: Choice | None = None
+    shadow: ShadowChoice | None = None
+
+    @property
+    def acted(self) -> Choice:
+        """What was done."""
+        return self.explored or self.choice
 
     def alternatives(self) -> tuple[Alternative, ...]:
         """Every plan of the form with its prediction, quickest first. Worked out when asked: predictions are pure, and
         a request should not pay for them twice."""
         found = forecast(self.request, self.link)
         ordered = sorted(zip(found.total_s, range(len(found.entries)), strict=True))
-        plans = [(found.entries[number].plan, total_s) for total_s, number in ordered]
-        return tuple(Alternative(plan.plan_id, plan_name(plan), total_s) for plan, total_s in plans)
+        plans = [(found.entries[number].plan, found.predicted(number)) for _, number in ordered]
+        return tuple(Alternative(plan.plan_id, plan_name(plan), predicted) for plan, predicted in plans)
 
 
 class DecisionLog:
-    """A ring of the last `capacity` decisions."""
+    """A ring of the last `capacity` decisions and of what became of them."""
 
-    def __init__(self, capacity: int = 256) -> None:
-        self._decisions: deque[Decision] = deque(maxlen=capacity)
+    def __init__(self, capacity: int = DEFAULT_CAPACITY) -> None:
+        self._capacity = capacity
+        self._decisions: deque[Decision] = deque()
+        self._by_id: dict[str, Decision] = {}
+        self._outcomes: dict[str, Outcome] = {}
         self._count = 0
 
-    def record(self, policy: str, request: ChoiceRequest, link: Link | None, choice: Choice) -> Decision:
+    def record(self, decision: Decision) -> None:
         """Keep a decision; the oldest goes."""
         self._count += 1
-        decision = Decision(self._count, policy, request, link, choice)
         self._decisions.append(decision)
-        return decision
+        if decision.request.request_id:
+            self._by_id[decision.request.request_id] = decision
+        if len(self._decisions) > self._capacity:
+            gone = self._decisions.popleft().request.request_id
+            self._by_id.pop(gone, None)
+            self._outcomes.pop(gone, None)
+
+    def record_outcome(self, outcome: Outcome) -> None:
+        """Keep what became of a request, as long as its decision is kept."""
+        if outcome.request_id in self._by_id:
+            self._outcomes[outcome.request_id] = outcome
 
     @property
     def count(self) -> int:
@@ -67,3 +109,19 @@ class DecisionLog:
         """The last `n` decisions that are kept, oldest first; all of them without `n`."""
         kept = tuple(self._decisions)
         return kept if n is None else kept[len(kept) - min(n, len(kept)) :]
+
+    def find(self, request_id: str) -> tuple[Decision, Outcome | None]:
+        """A request's decision, and its outcome once there is one; the newest decision for "".
+
+        Raises NotFound for a request that is not known, or no longer.
+        """
+        if not request_id:
+            if not self._decisions:
+                raise NotFound("request: none was decided here yet; send one first")
+            newest = self._decisions[-1]
+            return newest, self._outcomes.get(newest.request.request_id)
+        decision = self._by_id.get(request_id)
+        if decision is None:
+            kept = f"the last {self._capacity} of {self._count} are kept"
+            raise NotFound(f"request {request_id!r} is not known here, or no longer ({kept}); see the log's files")
+        return decision, self._outcomes.get(request_id)

@@ -1,18 +1,23 @@
-"""The chooser that a node gets: the live link estimate, the policy in force, and a log of what was decided."""
+"""The chooser that a node gets: the live link estimate, the policies in force, and a log of what was decided."""
 
 from __future__ import annotations
 
+import json
 import platform
 import zlib
 from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any
 
-from nodes.chooser import Choice, ChoiceRequest, Exchange, StageTimes, Transfer
+from isthmus.errors import IsthmusError
+from nodes.chooser import Choice, ChoiceRequest, Exchange, Outcome, StageTimes, Transfer
 from nodes.settings import EdgeSettings
+from nodes.steering import EVERYTHING, PolicySetting, ShadowReport, Steering
 from partitioner.link import Link
 from partitioner.plan_table import PlanTable
-from scheduler.decision_log import DecisionLog
+from scheduler.decision_log import DEFAULT_CAPACITY, Decision, DecisionLog, ShadowChoice
+from scheduler.decision_random import DecisionRandom
+from scheduler.decision_record import Observed, explanation
 from scheduler.estimators.drift import DriftEstimator
 from scheduler.estimators.link import LinkEstimate, LinkEstimator
 from scheduler.estimators.load import CloudQueueEstimator, EdgeQueueEstimator
@@ -22,15 +27,17 @@ from scheduler.policies.corrected import Corrections
 from scheduler.policies.factory import configured_policy, named_policy
 from scheduler.policies.fixed import FixedPolicy
 from scheduler.replica_choice import sooner_of_two
+from scheduler.steered_policies import SteeredPolicies, shadowed
 
 __all__ = ["PlanChooser"]
 
 
 class PlanChooser:
-    """Implements `nodes.chooser.Chooser`, without a clock: "now" is the time of the last observation.
+    """Implements `nodes.chooser.Chooser` and `nodes.steering.Steerable`, without a clock: "now" is the time of the last
+    observation.
 
-    A plan that the request forces comes first, then a policy that it names, then the configured one. The same seed,
-    observations and requests give the same choices.
+    A plan that the request forces comes first, then a policy that it names, then the one in force for it. The same
+    seed, observations and requests give the same choices.
     """
 
     def __init__(
@@ -41,16 +48,23 @@ class PlanChooser:
         folder: str = "",
         seed: int = 0,
         explore_share: float = DEFAULT_SHARE,
-        log_capacity: int = 256,
+        log_capacity: int = DEFAULT_CAPACITY,
+        journal: Callable[[object], None] | None = None,
     ) -> None:
-        """policy, options, folder: see `configured_policy`. explore_share: see `Exploration`; 0 turns it off.
+        """policy, options, folder: see `configured_policy`. explore_share: see `Exploration`; 0 turns it off. journal:
+        gets every Decision, Outcome and Observed, at once; it must not wait.
 
         Raises NotFound for an unknown policy, InvalidConfiguration for one that cannot be made.
         """
-        self._policy_name = policy
-        self._policy = configured_policy(policy, options, folder)
-        self._previous: dict[tuple[str, str], str] = {}
-        self._rng = Random(seed)
+        in_force = Steering({EVERYTHING: PolicySetting(policy, options or {})})
+        self._policies = SteeredPolicies(
+            in_force, lambda setting: configured_policy(setting.name, setting.options, folder)
+        )
+        self._shadow_report = ShadowReport()
+        self._previous: dict[tuple[Policy, str, str], str] = {}
+        self._seed, self._number = seed, 0
+        self._rng, self._shadow_rng, self._replica_rng = DecisionRandom(seed), DecisionRandom(seed), Random(seed)
+        self._journal = journal
         self._estimator = LinkEstimator()
         self._drift = DriftEstimator()
         self._exploration = Exploration(explore_share)
@@ -62,57 +76,93 @@ class PlanChooser:
         self._asked: ChoiceRequest | None = None
 
     @classmethod
-    def of_edge(cls, settings: EdgeSettings) -> PlanChooser:
+    def of_edge(cls, settings: EdgeSettings, journal: Callable[[object], None] | None = None) -> PlanChooser:
         """The chooser of an edge with these settings, seeded by where it is: edges with the same facts draw apart, and
         one edge draws the same again. Raises as the constructor."""
         seed = zlib.crc32(f"{platform.node()} {settings.listen}".encode())
-        return cls(settings.policy, settings.policy_options, folder=settings.policy_folder, seed=seed)
+        folder = settings.policy_folder
+        return cls(settings.policy, settings.policy_options, folder=folder, seed=seed, journal=journal)
 
     def choose(self, request: ChoiceRequest) -> Choice:
         """See Chooser."""
-        name, policy = self._policy_name, self._policy
-        if request.plan_id or request.policy:
-            name, policy = self._in_force(request)
+        self._number += 1
+        setting, because, policy, steered = self._in_force(request)
         estimate, link = self._estimate or self.estimate(), self._link or self.link()
         self._asked = request
-        key = request.table.model, request.form
-        seen = request.believing(
-            name, estimate.uplink_spread, estimate.downlink_spread, self._corrected(request),
-            self._previous.get(key, ""),
-        )  # fmt: skip
+        seen = self._believed(request, setting, policy, estimate)
+        self._rng.begin(self._number)
         choice = policy.choose(seen, link, self._rng)
-        if policy is self._policy:
-            self._previous[key] = choice.entry.plan.plan_id
+        if steered:
+            self._remember(policy, request, choice)
+        explored = None
         if getattr(policy, "explores", False):
-            choice = self._exploration.instead_of(choice, seen, estimate, self._rng) or choice
-        self._log.record(name, seen, link, choice)
-        return choice
+            explored = self._exploration.instead_of(choice, seen, estimate, self._rng)
+        shadow = None if self._policies.shadow is None else self._shadow_choice(request, link, estimate, choice)
+        decision = Decision(self._number, self._seed, setting, because, seen, link, choice, explored, shadow)
+        self._log.record(decision)
+        if self._journal is not None:
+            self._journal(decision)
+        return decision.acted
+
+    # ---- steering ----------------------------------------------------------------------------------------------
+
+    @property
+    def steering(self) -> Steering:
+        """See Steerable."""
+        return self._policies.steering
+
+    @property
+    def shadow_report(self) -> ShadowReport:
+        """See Steerable."""
+        return self._shadow_report
+
+    def steer(self, steering: Steering) -> None:
+        """See Steerable. Nothing is imported for a policy that comes this way; those that are in force stay."""
+        before = self._policies.steering.shadow
+        self._policies = self._policies.changed(steering, lambda setting: named_policy(setting.name, setting.options))
+        self._previous.clear()
+        if steering.shadow != before:
+            self._shadow_report = ShadowReport()
+
+    def explain(self, request_id: str) -> str:
+        """See Steerable."""
+        return json.dumps(explanation(*self._log.find(request_id)), allow_nan=False)
+
+    # ---- observing ---------------------------------------------------------------------------------------------
 
     def choose_replica(self, count: int, finish_s: Callable[[int], float]) -> int:
         """See Chooser."""
-        return sooner_of_two(count, finish_s, self._rng)
+        return sooner_of_two(count, finish_s, self._replica_rng)
 
     def observe_transfer(self, transfer: Transfer, now_s: float) -> None:
         """See Chooser."""
-        self._observed(now_s)
+        self._observed(transfer, now_s)
         self._estimator.observe_transfer(transfer, now_s)
 
     def observe_exchange(self, exchange: Exchange, now_s: float) -> None:
         """See Chooser."""
-        self._observed(now_s)
+        self._observed(exchange, now_s)
         self._estimator.observe_exchange(exchange, now_s)
 
     def observe_stages(self, times: StageTimes) -> None:
         """See Chooser."""
+        if self._journal is not None:
+            self._journal(Observed(times, None))
         self._drift.observe(times)
         self._corrections.clear()
         asked = self._asked
         if asked is not None:  # now, when nobody waits, rather than for the next request
             self._corrected(asked).amounts(asked.table, asked.form, asked.batch)
 
+    def observe_outcome(self, outcome: Outcome) -> None:
+        """See Chooser."""
+        self._log.record_outcome(outcome)
+        if self._journal is not None:
+            self._journal(outcome)
+
     def observe_rtt(self, rtt_s: float, now_s: float) -> None:
         """See Chooser."""
-        self._observed(now_s)
+        self._observed(rtt_s, now_s)
         self._estimator.observe_rtt(rtt_s, now_s)
 
     def edge_queue(self) -> EdgeQueueEstimator:
@@ -136,16 +186,13 @@ class PlanChooser:
         return self._estimate
 
     @property
-    def policy_name(self) -> str:
-        """The configured policy."""
-        return self._policy_name
-
-    @property
     def log(self) -> DecisionLog:
         """What was decided lately."""
         return self._log
 
-    def _observed(self, now_s: float) -> None:
+    def _observed(self, what: Transfer | Exchange | float, now_s: float) -> None:
+        if self._journal is not None:
+            self._journal(Observed(what, now_s))
         if now_s > self._now_s:
             self._now_s = now_s
         self._estimate = self._link = None
@@ -158,9 +205,40 @@ class PlanChooser:
             known = self._corrections[form] = table, Corrections(self._drift.corrections(table.plan_ids(form)))
         return known[1]
 
-    def _in_force(self, request: ChoiceRequest) -> tuple[str, Policy]:
+    def _in_force(self, request: ChoiceRequest) -> tuple[PolicySetting, str, Policy, bool]:
+        """Who decides, why, the policy, and whether an operator or the configuration says so."""
         if request.plan_id:
-            return f"fixed:{request.plan_id}", FixedPolicy.of(request.plan_id)
-        if request.policy and request.policy != self._policy_name:
-            return request.policy, named_policy(request.policy)
-        return self._policy_name, self._policy
+            setting = PolicySetting(f"fixed:{request.plan_id}")
+            return setting, "the request's plan", FixedPolicy.of(request.plan_id), False
+        if request.policy:
+            return PolicySetting(request.policy), "the request's policy", named_policy(request.policy), False
+        return *self._policies.for_request(request.table.model, request.request_class, self._number), True
+
+    def _believed(
+        self, request: ChoiceRequest, setting: PolicySetting, policy: Policy, estimate: LinkEstimate
+    ) -> ChoiceRequest:
+        """What a policy is asked: the request with all that is believed."""
+        previous = self._previous.get((policy, request.table.model, request.form), "")
+        spreads = estimate.uplink_spread, estimate.downlink_spread
+        return request.believing(setting.name, *spreads, self._corrected(request), previous)
+
+    def _remember(self, policy: Policy, request: ChoiceRequest, choice: Choice) -> None:
+        """For a policy that does not switch lightly: what it chose last for such requests."""
+        self._previous[policy, request.table.model, request.form] = choice.entry.plan.plan_id
+
+    def _shadow_choice(
+        self, request: ChoiceRequest, link: Link | None, estimate: LinkEstimate, chosen: Choice
+    ) -> ShadowChoice:
+        assert self._policies.shadow is not None
+        setting, policy = self._policies.shadow
+        self._shadow_rng.begin(self._number)
+        seen = self._believed(request, setting, policy, estimate)
+        try:
+            choice = policy.choose(seen, link, self._shadow_rng)
+        except IsthmusError as error:
+            found = ShadowChoice(setting, None, str(error))
+        else:
+            self._remember(policy, request, choice)
+            found = ShadowChoice(setting, choice)
+        self._shadow_report = shadowed(self._shadow_report, found, chosen)
+        return found

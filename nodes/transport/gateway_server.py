@@ -15,6 +15,7 @@ from isthmus.telemetry import get_logger
 from nodes.gateway import Gateway, ModelDescription
 from nodes.limits import EDGE_LIMITS, LARGEST_GRPC_MESSAGE_BYTES, NodeLimits
 from nodes.model_statistics import StatisticsLedger
+from nodes.transport import operator_service
 from nodes.transport.answer_compression import compress_as_asked
 from nodes.transport.channel_options import SERVER_OPTIONS, any_length
 from nodes.transport.grpc_server import GrpcServer
@@ -23,6 +24,7 @@ from nodes.transport.infer_handler import InferHandler
 from nodes.transport.infer_messages import check_version
 from nodes.transport.infer_stream import InferStream
 from nodes.transport.model_messages import index_message, metadata_message, model_config_message, statistics_message
+from nodes.transport.operator_service import OperatorService
 from nodes.transport.operators import check_operator
 from nodes.transport.status import abort, status_message
 from nodes.transport.unreadable_messages import Unreadable
@@ -55,17 +57,20 @@ class GatewayService(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
         self._draining = asyncio.Event()
         self._log = get_logger("gateway")
 
-    def server(self) -> GrpcServer:
-        """A server of this service, not started yet."""
+    def server(self, operators: OperatorService | None = None) -> GrpcServer:
+        """A server of this service, not started yet. operators: served beside it."""
 
         def add(server: grpc.aio.Server) -> None:
             register = partial(open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server, self)
             add_guarded(server, SERVICE, register, self._limits)
             server.add_generic_rpc_handlers((UnsupportedMethods(SERVICE),))
+            if operators is not None:
+                operators.add_to(server)
 
         # Up to twice the limit a message is read, to be refused in words that name it; gRPC refuses longer ones unread.
         read_bytes = min(2 * self._limits.message_bytes, LARGEST_GRPC_MESSAGE_BYTES)
-        return GrpcServer([SERVICE], add, any_length(SERVER_OPTIONS, read_bytes))
+        services = [SERVICE] if operators is None else [SERVICE, operator_service.SERVICE]
+        return GrpcServer(services, add, any_length(SERVER_OPTIONS, read_bytes))
 
     def end_streams(self) -> None:
         """Read no further request from any stream: each ends once what was read is answered."""

@@ -45,6 +45,7 @@ def read_request(
         priority=_integer(parameters, "priority"),
         policy=_text(parameters, "isthmus_policy"),
         plan_id=_text(parameters, "isthmus_plan"),
+        request_class=_text(parameters, "isthmus_class"),
     )
 
 

@@ -51,14 +51,14 @@ BUILT_IN: Mapping[str, type[Policy]] = {
 _FIXED = "fixed:"
 
 
-def named_policy(name: str) -> Policy:
-    """The policy that a request may ask for: built in, `fixed:PLAN` (a plan id or kind), or registered by an installed
-    package. Nothing is imported that a package did not register: the name may come from the wire.
+def named_policy(name: str, options: Mapping[str, Any] | None = None) -> Policy:
+    """The policy that a request or an operator may ask for: built in, `fixed:PLAN` (a plan id or kind), or registered by
+    an installed package. Nothing is imported that a package did not register: the name may come from the wire.
 
     Raises NotFound naming the choices, InvalidConfiguration when a registered object is not a policy, InvalidRequest
     for a policy that needs options.
     """
-    kind, options = _short_form(name, {})
+    kind, options = _short_form(name, options or {})
     factory = _registered(kind)
     try:
         return _made(name, factory, options)

@@ -1,4 +1,4 @@
-"""The last decisions."""
+"""The last decisions, and what became of them."""
 
 from __future__ import annotations
 
@@ -7,35 +7,57 @@ from random import Random
 
 import pytest
 
-from nodes.chooser import ChoiceRequest
+from isthmus.errors import NotFound
+from nodes.chooser import ChoiceRequest, Outcome
+from nodes.steering import PolicySetting
 from partitioner.link import Link
-from scheduler.decision_log import DecisionLog
+from scheduler.decision_log import Decision, DecisionLog
 from scheduler.policies.latency import LatencyPolicy
 
 Requests = Callable[..., ChoiceRequest]
 
 
-def test_only_the_last_decisions_are_kept(request_of: Requests, link: Link) -> None:
+def decision_of(number: int, request: ChoiceRequest, link: Link) -> Decision:
+    choice = LatencyPolicy().choose(request, link, Random(0))
+    return Decision(number, 0, PolicySetting("latency"), "all requests", request, link, choice)
+
+
+def test_only_the_last_decisions_and_their_outcomes_are_kept(request_of: Requests, link: Link) -> None:
     log = DecisionLog(capacity=3)
-    for _ in range(5):
-        log.record("latency", request_of(), link, LatencyPolicy().choose(request_of(), link, Random(0)))
+    for number in range(1, 6):
+        log.record(decision_of(number, request_of(request_id=f"r{number}"), link))
+        log.record_outcome(Outcome(f"r{number}", edge_s=number))
     assert [decision.number for decision in log.last()] == [3, 4, 5]
     assert [decision.number for decision in log.last(2)] == [4, 5]
     assert log.last(0) == ()
     assert log.count == 5
+    decision, outcome = log.find("r3")
+    assert (decision.number, outcome) == (3, Outcome("r3", edge_s=3))
+    with pytest.raises(NotFound, match=r"'r2'.*the last 3 of 5"):
+        log.find("r2")
+
+
+def test_without_an_id_the_newest_request_is_found(request_of: Requests, link: Link) -> None:
+    log = DecisionLog()
+    with pytest.raises(NotFound, match="none was decided"):
+        log.find("")
+    log.record(decision_of(1, request_of(request_id="first"), link))
+    log.record(decision_of(2, request_of(request_id="second"), link))
+    assert log.find("") == (log.last()[1], None)
+
+
+def test_an_outcome_of_nobody_is_not_kept(request_of: Requests, link: Link) -> None:
+    log = DecisionLog(capacity=1)
+    log.record_outcome(Outcome("early"))
+    log.record(decision_of(1, request_of(request_id="early"), link))
+    assert log.find("early")[1] is None
 
 
 def test_alternatives_come_quickest_first_and_begin_with_the_choice(request_of: Requests, link: Link) -> None:
-    choice = LatencyPolicy().choose(request_of(), link, Random(0))
-    alternatives = DecisionLog().record("latency", request_of(), link, choice).alternatives()
+    decision = decision_of(1, request_of(), link)
+    alternatives = decision.alternatives()
     assert [one.name for one in alternatives] == [
         "split at blocks.4 (zstd)", "cloud-only (png)", "edge-only", "cloud-only (file)", "cloud-only (raw)",
     ]  # fmt: skip
-    assert alternatives[0].plan_id == choice.entry.plan.plan_id
-    assert alternatives[0].total_s == pytest.approx(choice.predicted.total_s)
-
-
-def test_a_decision_replays_to_the_same_choice(request_of: Requests, link: Link) -> None:
-    choice = LatencyPolicy().choose(request_of(), link, Random(0))
-    decision = DecisionLog().record("latency", request_of(), link, choice)
-    assert LatencyPolicy().choose(decision.request, decision.link, Random(0)) == choice
+    assert alternatives[0].plan_id == decision.choice.entry.plan.plan_id
+    assert alternatives[0].total_s == pytest.approx(decision.choice.predicted.total_s)

@@ -8,6 +8,7 @@ import pytest
 
 from isthmus.errors import InvalidConfiguration, NotFound
 from nodes.chooser import ChoiceRequest, Chooser, StageTimes, Transfer
+from nodes.steering import EVERYTHING, Canary, PolicySetting, Scope, Steering
 from partitioner.link import Link
 from partitioner.plan_table import PlanTable
 from scheduler.plan_chooser import PlanChooser
@@ -86,8 +87,111 @@ def test_a_decision_is_logged_with_its_facts(request_of: Requests, link: Link) -
     choice = chooser.choose(request_of(policy="cloud-only"))
     decision = chooser.log.last(1)[0]
     assert decision.choice is choice
-    assert (decision.number, decision.policy) == (1, "cloud-only")
+    assert (decision.number, decision.policy) == (1, PolicySetting("cloud-only"))
     assert decision.link == chooser.link()
+
+
+def steered(chooser: PlanChooser, **changes: object) -> PlanChooser:
+    chooser.steer(Steering(**{"policies": chooser.steering.policies, **changes}))  # type: ignore[arg-type]
+    return chooser
+
+
+def kinds(chooser: PlanChooser, request: ChoiceRequest, count: int) -> list[str]:
+    return [chooser.choose(request).entry.plan.kind for _ in range(count)]
+
+
+def test_an_operator_changes_the_policy_from_the_next_request_on(request_of: Requests, link: Link) -> None:
+    chooser = chooser_on(link)
+    assert chooser.choose(request_of()).entry.plan.kind == "split"
+    steered(chooser, policies={EVERYTHING: PolicySetting("edge-only")})
+    assert chooser.choose(request_of()).entry.plan.kind == "edge-only"
+
+
+@pytest.mark.parametrize(
+    ("scope", "request_class", "kind"),
+    [
+        (Scope("net", ""), "", "cloud-only"),
+        (Scope("other", ""), "", "edge-only"),
+        (Scope("", "alarm"), "alarm", "cloud-only"),
+        (Scope("", "alarm"), "", "edge-only"),
+        (Scope("net", "alarm"), "alarm", "cloud-only"),
+        (Scope("other", "alarm"), "alarm", "edge-only"),
+    ],
+)
+def test_a_policy_holds_for_its_scope(
+    request_of: Requests, link: Link, scope: Scope, request_class: str, kind: str
+) -> None:
+    everything = {EVERYTHING: PolicySetting("edge-only"), scope: PolicySetting("cloud-only")}
+    chooser = steered(chooser_on(link), policies=everything)
+    assert chooser.choose(request_of(request_class=request_class)).entry.plan.kind == kind
+
+
+def test_a_class_weighs_more_than_a_model_and_both_most(request_of: Requests, link: Link) -> None:
+    everything, of_model = {EVERYTHING: PolicySetting("latency")}, {Scope("net"): PolicySetting("edge-only")}
+    of_class = {Scope("", "alarm"): PolicySetting("cloud-only")}
+    chooser = steered(chooser_on(link), policies={**everything, **of_model, **of_class})
+    assert chooser.choose(request_of(request_class="alarm")).entry.plan.kind == "cloud-only"
+    of_both = {Scope("net", "alarm"): PolicySetting("edge-only")}
+    steered(chooser, policies={**everything, **of_class, **of_both})
+    assert chooser.choose(request_of(request_class="alarm")).entry.plan.kind == "edge-only"
+
+
+def test_the_request_comes_before_what_an_operator_set(request_of: Requests, link: Link) -> None:
+    chooser = steered(chooser_on(link), policies={EVERYTHING: PolicySetting("edge-only")})
+    assert chooser.choose(request_of(policy="cloud-only")).entry.plan.kind == "cloud-only"
+
+
+@pytest.mark.parametrize("name", ["best", "builtins:dict"])
+def test_a_change_that_cannot_be_made_changes_nothing(request_of: Requests, link: Link, name: str) -> None:
+    chooser = chooser_on(link)
+    before = chooser.steering
+    for change in (
+        {"policies": {EVERYTHING: PolicySetting(name)}},
+        {"shadow": PolicySetting(name)},
+        {"canary": Canary(PolicySetting(name), 0.5)},
+    ):
+        with pytest.raises(NotFound, match=name):
+            steered(chooser, **change)
+    assert chooser.steering is before
+
+
+def test_a_configured_class_outlives_a_change_over_the_wire(request_of: Requests, link: Link) -> None:
+    name = "scheduler.policies.cloud_only:CloudOnlyPolicy"
+    chooser = steered(chooser_on(link, name), shadow=PolicySetting("edge-only"))
+    assert chooser.choose(request_of()).entry.plan.kind == "cloud-only"
+
+
+def test_a_canary_decides_for_its_share(request_of: Requests, link: Link) -> None:
+    chooser = steered(chooser_on(link), canary=Canary(PolicySetting("edge-only"), 0.2))
+    chosen = kinds(chooser, request_of(), 200)
+    assert chosen.count("edge-only") == pytest.approx(40, abs=2)
+    assert chosen[:20].count("edge-only") == pytest.approx(4, abs=2)  # and evenly
+    assert {one.because for one in chooser.log.last()} == {"all requests", "the canary, 0.2 of the requests"}
+
+
+def test_a_shadow_decides_without_effect_and_is_reported(request_of: Requests, link: Link) -> None:
+    chooser = steered(chooser_on(link), shadow=PolicySetting("edge-only"))
+    assert kinds(chooser, request_of(), 3) == ["split"] * 3
+    decision = chooser.log.last(1)[0]
+    assert decision.shadow is not None
+    assert decision.shadow.choice is not None
+    assert decision.shadow.choice.entry.plan.kind == "edge-only"
+    report, slower_s = chooser.shadow_report, decision.choice.predicted.total_s - 0.101
+    assert (report.decisions, report.agreed, report.failed) == (3, 0, 0)
+    assert report.saved_s == pytest.approx(3 * slower_s)
+    chooser.choose(request_of(policy="edge-only"))
+    assert chooser.shadow_report.agreed == 1
+    steered(chooser, shadow=PolicySetting("cloud-only"))
+    assert chooser.shadow_report.decisions == 0
+
+
+def test_a_shadow_that_finds_no_plan_harms_nobody(request_of: Requests, link: Link) -> None:
+    chooser = steered(chooser_on(link), shadow=PolicySetting("fixed:" + "0" * 16))
+    assert chooser.choose(request_of()).entry.plan.kind == "split"
+    decision = chooser.log.last(1)[0]
+    assert decision.shadow is not None
+    assert (decision.shadow.choice, "0000" in decision.shadow.failure) == (None, True)
+    assert (chooser.shadow_report.decisions, chooser.shadow_report.failed) == (1, 1)
 
 
 def test_an_edge_that_lost_sight_of_a_link_looks_again(request_of: Requests) -> None:

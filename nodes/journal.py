@@ -1,0 +1,136 @@
+"""A journal on disk: items go in without waiting, a thread writes them as lines, and the oldest files go.
+
+Bounded in every way: so many items wait, so many bytes lie on disk. What does not fit is counted and lost, never the
+request that it tells of.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections import deque
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+import zstandard
+
+from isthmus.errors import InvalidConfiguration
+from isthmus.telemetry import get_logger
+
+__all__ = ["Encoder", "Journal"]
+
+MOST_WAITING = 20_000
+# One file is written, the others are compressed; one is the smallest part that can be let go.
+FILES = 8
+_WRITE_EVERY_S = 0.5
+
+
+class Encoder(Protocol):
+    """Items as lines. Called by the writing thread only."""
+
+    def begin_file(self) -> bytes:
+        """The first line of a file, which is read without the others."""
+        ...
+
+    def encode(self, item: object) -> bytes:
+        """The lines of an item."""
+        ...
+
+
+class Journal:
+    """`put` items, `close` once. A process that is killed loses what it put in its last half second."""
+
+    def __init__(self, folder: Path, most_bytes: int, encoder: Encoder, field: str) -> None:
+        """folder: made if need be; older journals' files in it count towards `most_bytes`, and go first. field: the
+        configuration's name of the folder. Raises InvalidConfiguration where nothing can be written there."""
+        self._folder, self._most_bytes, self._encoder = folder, most_bytes, encoder
+        self._waiting: deque[object] = deque()
+        self._over = threading.Event()
+        self._file: BinaryIO | None = None
+        self._path = folder
+        self._serial = 0
+        self._failing = False
+        self.lost = 0
+        self._log = get_logger("journal")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._begin()
+        except OSError as error:
+            raise InvalidConfiguration(
+                field, f"cannot be written: {error.strerror}", value=str(folder), remedy="name a folder of your own"
+            ) from error
+        self._thread = threading.Thread(target=self._write_until_over, name="journal", daemon=True)
+        self._thread.start()
+
+    def put(self, item: object) -> None:
+        """Take an item; returns at once. Items must not change afterwards."""
+        if len(self._waiting) >= MOST_WAITING:
+            self.lost += 1
+            return
+        self._waiting.append(item)
+
+    def close(self) -> None:
+        """Write what waits and end."""
+        self._over.set()
+        self._thread.join()
+
+    def _write_until_over(self) -> None:
+        while not self._over.wait(_WRITE_EVERY_S):
+            self._write_waiting()
+        self._write_waiting()
+        if self._file is not None:
+            self._file.close()
+
+    def _write_waiting(self) -> None:
+        while self._waiting:
+            item = self._waiting.popleft()
+            try:
+                self._write(self._encoder.encode(item))
+                self._failing = False
+            except Exception as error:  # a full disk, say: the requests that it tells of go on
+                self.lost += 1
+                if not self._failing:  # once, not for every item
+                    self._log.error("journal cannot be written", folder=str(self._folder), reason=str(error))
+                self._failing = True
+        if self._file is not None:
+            with contextlib.suppress(OSError):
+                self._file.flush()
+
+    def _write(self, lines: bytes) -> None:
+        if self._file is None or self._file.tell() >= self._most_bytes // FILES:
+            self._end()
+            self._begin()
+        assert self._file is not None
+        self._file.write(lines)
+
+    def _begin(self) -> None:
+        self._make_room()
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        self._path = self._folder / f"{stamp}-{os.getpid()}-{self._serial:06d}.jsonl"
+        self._serial += 1
+        self._file = self._path.open("xb")
+        self._file.write(self._encoder.begin_file())
+        self._file.flush()
+
+    def _end(self) -> None:
+        """Put a compressed file in the place of the one that is full."""
+        if self._file is None:
+            return
+        self._file.close()
+        self._file = None
+        unfinished = self._path.with_suffix(".unfinished")
+        with self._path.open("rb") as plain, unfinished.open("wb") as compressed:
+            zstandard.ZstdCompressor().copy_stream(plain, compressed)
+        unfinished.rename(self._path.with_suffix(".jsonl.zst"))
+        self._path.unlink()
+
+    def _make_room(self) -> None:
+        """Let the oldest files go until one more has room."""
+        files = sorted(path for pattern in ("*.jsonl", "*.jsonl.zst") for path in self._folder.glob(pattern))
+        sizes = {path: path.stat().st_size for path in files}
+        room = self._most_bytes - self._most_bytes // FILES
+        while files and sum(sizes[path] for path in files) > room:
+            files[0].unlink(missing_ok=True)
+            del files[0]

@@ -1,0 +1,69 @@
+"""What operators ask of an edge, over gRPC: explain a request, see the policies in force, change them."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import grpc
+
+from isthmus.errors import IsthmusError
+from isthmus.telemetry import get_logger
+from isthmus.v1 import operator_pb2 as pb
+from isthmus.v1 import operator_pb2_grpc
+from nodes.limits import NodeLimits
+from nodes.steering import Steerable
+from nodes.transport.guarded_service import add_guarded
+from nodes.transport.operator_messages import changed, steering_message
+from nodes.transport.operators import check_operator
+from nodes.transport.status import abort
+
+__all__ = ["SERVICE", "OperatorService"]
+
+SERVICE = pb.DESCRIPTOR.services_by_name["OperatorService"].full_name
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class OperatorService(operator_pb2_grpc.OperatorServiceServicer):
+    """The servicer in front of an edge's chooser. Only callers on the edge's own machine are answered: a record tells
+    who asked for what."""
+
+    def __init__(self, steered: Steerable, limits: NodeLimits) -> None:
+        self._steered = steered
+        self._limits = limits
+        self._log = get_logger("operator")
+
+    def add_to(self, server: grpc.aio.Server) -> None:
+        """Register the service."""
+        add_guarded(
+            server, SERVICE, partial(operator_pb2_grpc.add_OperatorServiceServicer_to_server, self), self._limits
+        )
+
+    async def Explain(self, request: pb.ExplainRequest, context: Context) -> pb.ExplainResponse:  # noqa: N802
+        """The record of one request."""
+        try:
+            check_operator(context, "explaining a request")
+            return pb.ExplainResponse(record_json=self._steered.explain(request.request_id))
+        except IsthmusError as error:
+            await abort(context, error)
+
+    async def GetSteering(self, request: pb.GetSteeringRequest, context: Context) -> pb.Steering:  # noqa: N802
+        """The policies in force."""
+        try:
+            check_operator(context, "reading the policies in force")
+        except IsthmusError as error:
+            await abort(context, error)
+        return self._now()
+
+    async def Steer(self, request: pb.SteerRequest, context: Context) -> pb.Steering:  # noqa: N802
+        """One change; the answer is what is in force after it."""
+        try:
+            check_operator(context, "changing a policy")
+            self._steered.steer(changed(self._steered.steering, request))
+        except IsthmusError as error:
+            await abort(context, error)
+        self._log.warning("policies changed", change=request.WhichOneof("change"), peer=context.peer())
+        return self._now()
+
+    def _now(self) -> pb.Steering:
+        return steering_message(self._steered.steering, self._steered.shadow_report)

@@ -1,0 +1,142 @@
+"""Decisions, outcomes and what was observed as lines of JSON, and back: what is explained, kept on disk and replayed.
+
+A file of the log starts with a line of kind "log". A "table" line holds the plans that later "decision" lines choose
+from; "outcome" lines follow when requests end; "observed" lines hold what was learned from, for whoever replays the
+estimators too. Floats are written so that they read back equal: a decision replays to the same choice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from nodes.chooser import Choice, ChoiceRequest, Exchange, Outcome, StageTimes, Transfer
+from partitioner.link import Link
+from partitioner.plan import Prediction
+from partitioner.plan_table import NO_CORRECTION, Correction, PlanTable
+from scheduler.decision_log import Decision
+from scheduler.policies.reason import plan_name
+
+__all__ = ["FORMAT_VERSION", "Observed", "RecordEncoder", "decision_record", "explanation", "request_from_record"]
+
+FORMAT_VERSION = 1
+_TABLES_KNOWN = 64
+_PLAIN = (
+    "request_id", "request_class", "now_s", "form", "batch", "file_bytes", "remaining_s", "edge_queue_s",
+    "cloud_queue_s", "overhead_s", "cloud_reachable", "uplink_spread", "downlink_spread", "policy", "plan_id", "previous",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Something that a chooser learned from. what: a round trip in seconds is a float. now_s: when, None for stages."""
+
+    what: Transfer | Exchange | StageTimes | float
+    now_s: float | None
+
+
+def decision_record(decision: Decision) -> dict[str, Any]:
+    """A decision and all that it was made from but the plans themselves, ready for JSON."""
+    request, link = decision.request, decision.link
+    record: dict[str, Any] = {
+        "number": decision.number,
+        "seed": decision.seed,
+        "policy": {"name": decision.policy.name, "options": dict(decision.policy.options)},
+        "because": decision.because,
+        "model": request.table.model,
+        "request": {name: getattr(request, name) for name in _PLAIN},
+        "corrections": {
+            plan_id: [one.edge, one.cloud, one.uplink_bytes, one.overhead_s]
+            for plan_id, one in request.corrections.items()
+            if one != NO_CORRECTION
+        },
+        "link": None if link is None else asdict(link),
+        "choice": _choice(decision.choice),
+    }
+    if decision.explored is not None:
+        record["explored"] = _choice(decision.explored)
+    if (shadow := decision.shadow) is not None:
+        record["shadow"] = {
+            "policy": {"name": shadow.policy.name, "options": dict(shadow.policy.options)},
+            "choice": shadow.choice and _choice(shadow.choice),
+            "failure": shadow.failure,
+        }
+    return record
+
+
+def request_from_record(record: Mapping[str, Any], table: PlanTable) -> tuple[ChoiceRequest, Link | None]:
+    """The request that `decision_record` wrote, and the link as then believed. table: the one that the line names."""
+    corrections = {plan_id: Correction(*factors) for plan_id, factors in record["corrections"].items()}
+    link = None if record["link"] is None else Link(**record["link"])
+    return ChoiceRequest(table=table, corrections=corrections, **record["request"]), link
+
+
+def explanation(decision: Decision, outcome: Outcome | None) -> dict[str, Any]:
+    """What a person wants to know of a request: its record, every plan with its prediction, and what happened."""
+    candidates = [
+        {"plan_id": one.plan_id, "name": one.name, "predicted": asdict(one.predicted)}
+        for one in decision.alternatives()
+    ]
+    return {**decision_record(decision), "candidates": candidates, "outcome": outcome and asdict(outcome)}
+
+
+def _choice(choice: Choice) -> dict[str, Any]:
+    plan = choice.entry.plan
+    predicted: Prediction = choice.predicted
+    return {"plan_id": plan.plan_id, "name": plan_name(plan), "reason": choice.reason, "predicted": asdict(predicted)}
+
+
+class RecordEncoder:
+    """Lines for one file after another, each readable alone."""
+
+    def __init__(self) -> None:
+        self._tables: dict[int, tuple[PlanTable, str]] = {}
+
+    def begin_file(self) -> bytes:
+        """The first line."""
+        self._tables.clear()
+        return _line({"kind": "log", "version": FORMAT_VERSION})
+
+    def encode(self, item: object) -> bytes:
+        """The lines of a Decision, an Outcome or an Observed."""
+        match item:
+            case Decision():
+                table, name = self._table(item.request.table)
+                return table + _line({"kind": "decision", "table": name, **decision_record(item)})
+            case Outcome():
+                return _line({"kind": "outcome", **asdict(item)})
+            case Observed():
+                return _line({"kind": "observed", "now_s": item.now_s, **_observation(item.what)})
+        raise TypeError(f"no record is made of a {type(item).__name__}")
+
+    def _table(self, table: PlanTable) -> tuple[bytes, str]:
+        """The line to write before its first decision in this file, and the name that decisions give it. Tables are
+        known by identity: comparing them takes longer than writing one twice."""
+        known = self._tables.get(id(table))
+        if known is not None:
+            return b"", known[1]
+        if len(self._tables) >= _TABLES_KNOWN:
+            self._tables.pop(next(iter(self._tables)))
+        text = table.to_json()
+        name = hashlib.sha256(text.encode()).hexdigest()[:16]
+        self._tables[id(table)] = table, name  # kept, so that nothing else gets its identity
+        return _line({"kind": "table", "table": name, "plans": json.loads(text)}), name
+
+
+def _observation(what: Transfer | Exchange | StageTimes | float) -> dict[str, Any]:
+    match what:
+        case Transfer():
+            return {"transfer": asdict(what)}
+        case Exchange():
+            return {"exchange": asdict(what)}
+        case StageTimes():
+            stages = {name: getattr(what, name) for name in StageTimes.__slots__ if name != "entry"}
+            return {"stages": {"plan_id": what.entry.plan.plan_id, **stages}}
+    return {"rtt_s": what}
+
+
+def _line(record: Mapping[str, Any]) -> bytes:
+    return json.dumps(record, separators=(",", ":"), allow_nan=False).encode() + b"\n"

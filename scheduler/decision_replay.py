@@ -1,0 +1,107 @@
+"""A decision log read back, and its policies run again on it: the same choices, or another policy's."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import zstandard
+
+from isthmus.errors import InvalidRequest, IsthmusError, NotFound
+from nodes.steering import PolicySetting
+from partitioner.plan_table import PlanTable
+from scheduler.decision_random import DecisionRandom
+from scheduler.decision_record import FORMAT_VERSION, request_from_record
+from scheduler.policies.base import Policy
+
+__all__ = ["Replayed", "log_files", "log_lines", "replayed"]
+
+_PATTERNS = ("*.jsonl", "*.jsonl.zst")
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """A decision made again. record: its line. plan_id: what was chosen now, "" where the policy raised `failure`."""
+
+    record: Mapping[str, Any]
+    plan_id: str
+    failure: str = ""
+
+    @property
+    def same(self) -> bool:
+        """Whether the policy chose what it chose then."""
+        chosen: str = self.record["choice"]["plan_id"]
+        return self.plan_id == chosen
+
+
+def log_files(folder: Path) -> tuple[Path, ...]:
+    """The files of a log, oldest first. Raises NotFound where there are none."""
+    found = sorted(path for pattern in _PATTERNS for path in folder.glob(pattern))
+    if not found:
+        raise NotFound(f"decision log {folder}: no *.jsonl or *.jsonl.zst file in it; name edge.decision_log.folder")
+    return tuple(found)
+
+
+def log_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The lines of a file. The last may be cut short where a process was killed: it ends the file.
+
+    Raises InvalidRequest naming the line for a file that is no decision log, or of another version.
+    """
+    with path.open("rb") as raw:
+        stream = zstandard.ZstdDecompressor().stream_reader(raw) if path.suffix == ".zst" else raw
+        lines = io.BufferedReader(stream)
+        for number, line in enumerate(lines, 1):
+            yield from _read(path, number, line)
+
+
+def _read(path: Path, number: int, line: bytes) -> Iterator[dict[str, Any]]:
+    where = f"{path.name}, line {number}"
+    try:
+        record = json.loads(line)
+    except ValueError:
+        if line.endswith(b"\n") or number == 1:
+            raise InvalidRequest(where, "is not JSON", remedy="give a file of a decision log") from None
+        return
+    if not isinstance(record, dict) or (number == 1) != (record.get("kind") == "log"):
+        raise InvalidRequest(where, "is no line of a decision log", remedy="give a file of a decision log")
+    if number == 1 and record.get("version") != FORMAT_VERSION:
+        remedy = f"read it with the version that wrote it; this one reads {FORMAT_VERSION}"
+        raise InvalidRequest(where, "has another version", value=record.get("version"), remedy=remedy)
+    yield record
+
+
+def replayed(
+    lines: Iterable[Mapping[str, Any]],
+    make: Callable[[PolicySetting], Policy],
+    instead: PolicySetting | None = None,
+) -> Iterator[Replayed]:
+    """Every decision of the log, made again by the policy that made it, or by another one.
+
+    make: a policy of a setting. Raises what it raises, InvalidRequest for lines that are not what was written.
+    """
+    tables: dict[str, PlanTable] = {}
+    policies: dict[str, Policy] = {}
+    for record in lines:
+        if record["kind"] == "table":
+            tables[record["table"]] = PlanTable.from_json(json.dumps(record["plans"]))
+        if record["kind"] != "decision":
+            continue
+        setting = instead or PolicySetting(**record["policy"])
+        key = json.dumps([setting.name, dict(setting.options)], sort_keys=True)
+        if key not in policies:
+            policies[key] = make(setting)
+        yield _again(record, tables[record["table"]], policies[key])
+
+
+def _again(record: Mapping[str, Any], table: PlanTable, policy: Policy) -> Replayed:
+    request, link = request_from_record(record, table)
+    random = DecisionRandom(record["seed"])
+    random.begin(record["number"])
+    try:
+        return Replayed(record, policy.choose(request, link, random).entry.plan.plan_id)
+    except IsthmusError as error:
+        return Replayed(record, "", str(error))

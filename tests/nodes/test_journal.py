@@ -1,0 +1,101 @@
+"""A journal on disk: everything is written, nothing waits, the oldest goes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from isthmus.errors import InvalidConfiguration
+from nodes import journal
+from nodes.journal import FILES, Journal
+
+
+class Lines:
+    """Items are numbers: one line of 100 bytes each."""
+
+    def begin_file(self) -> bytes:
+        return b"begin\n"
+
+    def encode(self, item: object) -> bytes:
+        return f"{item:099d}\n".encode()
+
+
+def written(folder: Path) -> list[bytes]:
+    """Every line, file by file."""
+    texts = []
+    for path in sorted(folder.iterdir()):
+        data = path.read_bytes()
+        texts.append(zstandard.decompress(data, 10**7) if path.suffix == ".zst" else data)
+    return [line for text in texts for line in text.splitlines()]
+
+
+def numbers(folder: Path) -> list[int]:
+    return [int(line) for line in written(folder) if line != b"begin"]
+
+
+def test_what_is_put_is_written_in_order_by_the_end(tmp_path: Path) -> None:
+    kept = Journal(tmp_path / "new", 10**6, Lines(), "log.folder")
+    for number in range(1000):
+        kept.put(number)
+    kept.close()
+    assert numbers(tmp_path / "new") == list(range(1000))
+    assert kept.lost == 0
+
+
+def test_files_are_bounded_compressed_and_begin_alike(tmp_path: Path) -> None:
+    kept = Journal(tmp_path, 80_000, Lines(), "log.folder")
+    for number in range(500):
+        kept.put(number)
+    kept.close()
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert [name.endswith(".jsonl.zst") for name in names] == [True] * (len(names) - 1) + [False]
+    assert written(tmp_path).count(b"begin") == len(names) == 5
+    assert numbers(tmp_path) == list(range(500))
+
+
+def test_the_oldest_files_go_those_of_earlier_journals_first(tmp_path: Path) -> None:
+    (tmp_path / "20000101T000000Z-1-000000.jsonl").write_bytes(b"x" * 79_000)
+    (tmp_path / "notes.txt").write_bytes(b"y" * 100_000)
+    kept = Journal(tmp_path, 80_000, Random(), "log.folder")
+    for number in range(3000):
+        kept.put(number)
+    kept.close()
+    assert (tmp_path / "notes.txt").exists()
+    assert not (tmp_path / "20000101T000000Z-1-000000.jsonl").exists()
+    assert sum(path.stat().st_size for path in tmp_path.glob("*.jsonl*")) <= 80_000 + 80_000 // FILES
+
+
+class Random(Lines):
+    """Lines that do not compress."""
+
+    def encode(self, item: object) -> bytes:
+        return os.urandom(49).hex().encode() + b"\n"
+
+
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(InvalidConfiguration, match=r"log\.folder: cannot be written"):
+        Journal(tmp_path / "file", 10**6, Lines(), "log.folder")
+
+
+def test_more_than_may_wait_is_counted_and_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "MOST_WAITING", 10)
+    monkeypatch.setattr(journal, "_WRITE_EVERY_S", 60.0)
+    kept = Journal(tmp_path, 10**6, Lines(), "log.folder")
+    for number in range(25):
+        kept.put(number)
+    kept.close()
+    assert numbers(tmp_path) == list(range(10))
+    assert kept.lost == 15
+
+
+def test_an_item_that_cannot_be_written_does_not_stop_the_rest(tmp_path: Path) -> None:
+    kept = Journal(tmp_path, 10**6, Lines(), "log.folder")
+    for item in (1, "no number: no such format", 2):
+        kept.put(item)
+    kept.close()
+    assert numbers(tmp_path) == [1, 2]
+    assert kept.lost == 1
