@@ -21,6 +21,7 @@ __all__ = [
     "CloudConfiguration",
     "CloudLimitsConfiguration",
     "Configuration",
+    "DecisionLogConfiguration",
     "EdgeConfiguration",
     "EdgeLimitsConfiguration",
     "LinkConfiguration",
@@ -152,6 +153,17 @@ class CloudLimitsConfiguration(_Section):
         return NodeLimits("cloud", self.message, self.tensor, self.queue, self.connections)
 
 
+class DecisionLogConfiguration(_Section):
+    """Every decision of the edge on disk, with what it was made from and what became of it.
+
+    folder: beside the configuration file where it is relative; an edge needs one of its own. max_size: of all files
+    together, the oldest go first.
+    """
+
+    folder: FilePath = Field(min_length=1)
+    max_size: Size = Field(default=256 << 20, ge=16 << 20)
+
+
 class EdgeConfiguration(_Section):
     """The edge. emulate_slowdown is for demos and tests: the edge sleeps after its work, and every output says so.
 
@@ -169,6 +181,7 @@ class EdgeConfiguration(_Section):
     batching: BatchingConfiguration = BatchingConfiguration()
     kept_memory: Size = MOST_KEPT_BYTES
     limits: EdgeLimitsConfiguration = EdgeLimitsConfiguration()
+    decision_log: DecisionLogConfiguration | None = None
     tls: TlsConfiguration | None = None
     insecure: bool = False
 

@@ -15,7 +15,14 @@ from isthmus.cache_folder import cache_folder
 from isthmus.configuration import Configuration, LinkConfiguration, ModelConfiguration, TlsConfiguration
 from isthmus.errors import InvalidConfiguration
 from nodes.background import run_together
-from nodes.settings import COMPILING_ENGINES, CloudSettings, EdgeSettings, ModelArtifact, start_timeout_s
+from nodes.settings import (
+    COMPILING_ENGINES,
+    CloudSettings,
+    EdgeSettings,
+    JournalSettings,
+    ModelArtifact,
+    start_timeout_s,
+)
 from nodes.tls_files import TlsFiles
 from nodes.transport.fleet_service import EndpointMapper
 from nodes.transport.registry_server import RegistryServer
@@ -220,7 +227,7 @@ def _cloud_settings(configuration: Configuration, artifacts: tuple[ModelArtifact
 def _edge_settings(
     configuration: Configuration, artifacts: tuple[ModelArtifact, ...], registry: str, chosen_by: _ChosenBy
 ) -> EdgeSettings:
-    edge = configuration.edge
+    edge, log = configuration.edge, configuration.edge.decision_log
     return EdgeSettings(
         artifacts,
         edge.listen,
@@ -237,6 +244,7 @@ def _edge_settings(
         batching=edge.batching.limits,
         limits=edge.limits.of_node,
         kept_bytes=edge.kept_memory,
+        decision_log=None if log is None else JournalSettings(log.folder, log.max_size),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from nodes.engines.allocator import keep_freed_memory
 from nodes.engines.factory import engine_for
 from nodes.fleet import Endpoint
 from nodes.gateway_probe import measure_overhead
+from nodes.journal import Journal
 from nodes.limits import NodeLimits
 from nodes.measure.turn import measuring_turn
 from nodes.model_loading import load_models, measured_profile
@@ -57,18 +59,22 @@ class EdgeHost:
     """`await EdgeHost.start(settings, chooser)`, then `await host.drain()` once."""
 
     def __init__(
-        self, settings: EdgeSettings, node: EdgeNode, pool: ComputePool, front: _Front, watch: FleetWatch | None
-    ) -> None:
+        self, settings: EdgeSettings, node: EdgeNode, pool: ComputePool, front: _Front, watch: FleetWatch | None,
+        journal: Journal | None,
+    ) -> None:  # fmt: skip
         self._settings = settings
         self.node = node
         self._pool = pool
         self._front = front
         self._watch = watch
+        self._journal = journal
 
     @classmethod
-    async def start(cls, settings: EdgeSettings, chooser: SteeredChooser) -> EdgeHost:
-        """Load, measure, serve edge-only plans, then look for the cloud. Raises DeviceUnavailable, InvalidModel,
-        PortInUse; a cloud that is not there is no error."""
+    async def start(cls, settings: EdgeSettings, chooser: SteeredChooser, journal: Journal | None = None) -> EdgeHost:
+        """Load, measure, serve edge-only plans, then look for the cloud. journal: closed at the end.
+
+        Raises DeviceUnavailable, InvalidModel, PortInUse; a cloud that is not there is no error.
+        """
         keep_freed_memory()
         edge_id = f"{socket.gethostname()}:{settings.listen}"
         engine = engine_for(settings.engine, device=settings.device, threads=settings.threads)
@@ -114,7 +120,7 @@ class EdgeHost:
             watch = FleetWatch(settings.registry, edge_id, node.replicas.follow, tls=settings.tls)
             watch.start()
         get_logger("edge").info("edge serves", address=address, policy=settings.policy, overhead=str(node.overhead))
-        return cls(settings, node, pool, _Front(service, server), watch)
+        return cls(settings, node, pool, _Front(service, server), watch, journal)
 
     @property
     def address(self) -> str:
@@ -135,6 +141,8 @@ class EdgeHost:
         await self.node.drain(self._settings.drain_s)
         await self._front.server.stop(self._settings.drain_s)
         self._pool.close()
+        if self._journal is not None:
+            await asyncio.to_thread(self._journal.close)
 
 
 async def _probed_overhead(node: EdgeNode, models: Mapping[str, Model], limits: NodeLimits) -> RequestOverhead:

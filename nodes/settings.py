@@ -13,7 +13,7 @@ from nodes.byte_budget import MOST_KEPT_BYTES
 from nodes.limits import CLOUD_LIMITS, EDGE_LIMITS, NodeLimits
 from nodes.tls_files import TlsFiles
 
-__all__ = ["COMPILING_ENGINES", "CloudSettings", "EdgeSettings", "ModelArtifact", "start_timeout_s"]
+__all__ = ["COMPILING_ENGINES", "CloudSettings", "EdgeSettings", "JournalSettings", "ModelArtifact", "start_timeout_s"]
 
 COMPILING_ENGINES = frozenset({"aot", "inductor"})
 
@@ -35,6 +35,14 @@ class ModelArtifact:
     def path(self) -> Path:
         """The artifact's folder."""
         return Path(self.folder)
+
+
+@dataclass(frozen=True, slots=True)
+class JournalSettings:
+    """Where an edge keeps its decisions on disk, and how many bytes of them at most."""
+
+    folder: str
+    most_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +85,8 @@ class EdgeSettings:
     policy: the configured one's name, with its options as plain data; policy_folder: where its module is looked up
     besides, for one that is `module:Class`.
     tls: None for a gateway in clear and peers in clear. require_clients: as for a replica.
-    kept_bytes: the most that is kept of boundary tensors while their answers are awaited.
+    kept_bytes: the most that is kept of boundary tensors while their answers are awaited. decision_log: None to keep
+    the last decisions in memory only.
     """
 
     models: tuple[ModelArtifact, ...]
@@ -96,6 +105,7 @@ class EdgeSettings:
     drain_s: float = 10.0
     batching: BatchLimits = DEFAULT_LIMITS
     limits: NodeLimits = EDGE_LIMITS
+    decision_log: JournalSettings | None = None
 
     def to_json(self) -> str:
         """`from_json` reads it back equal."""
@@ -104,7 +114,9 @@ class EdgeSettings:
     @classmethod
     def from_json(cls, text: str) -> EdgeSettings:
         """Read what `to_json` wrote."""
-        return cls(**_settings(text))
+        settings = _settings(text)
+        decision_log = settings["decision_log"] and JournalSettings(**settings["decision_log"])
+        return cls(**{**settings, "decision_log": decision_log})
 
 
 def _settings(text: str) -> dict[str, Any]:

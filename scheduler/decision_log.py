@@ -122,6 +122,6 @@ class DecisionLog:
             return newest, self._outcomes.get(newest.request.request_id)
         decision = self._by_id.get(request_id)
         if decision is None:
-            kept = f"the last {self._capacity} of {self._count} are kept"
+            kept = f"{self._count} were decided, the last {self._capacity} are kept"
             raise NotFound(f"request {request_id!r} is not known here, or no longer ({kept}); see the log's files")
         return decision, self._outcomes.get(request_id)

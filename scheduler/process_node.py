@@ -20,7 +20,7 @@ from isthmus.telemetry import configure_logging
 from nodes.cloud_host import CloudHost
 from nodes.edge_host import EdgeHost
 from nodes.settings import CloudSettings, EdgeSettings
-from scheduler.plan_chooser import PlanChooser
+from scheduler.edge_start import start_edge
 
 __all__ = ["main"]
 
@@ -58,8 +58,7 @@ async def _run(side: str, settings: str) -> None:
 async def _start(side: str, settings: str) -> CloudHost | EdgeHost:
     if side == "cloud":
         return await CloudHost.start(CloudSettings.from_json(settings))
-    edge = EdgeSettings.from_json(settings)
-    return await EdgeHost.start(edge, PlanChooser.of_edge(edge))
+    return await start_edge(EdgeSettings.from_json(settings))
 
 
 async def _announce_plans(host: CloudHost | EdgeHost) -> None:

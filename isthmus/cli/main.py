@@ -11,6 +11,7 @@ from isthmus.cli.certs_command import certs
 from isthmus.cli.declare_command import declare
 from isthmus.cli.emulate_link import emulate_link
 from isthmus.cli.import_command import import_model
+from isthmus.cli.operator_commands import explain
 from isthmus.cli.partition_command import partition
 from isthmus.cli.policy_command import policy
 from isthmus.cli.profile_command import profile
@@ -36,6 +37,7 @@ app.command("cloud")(cloud)
 app.command("edge")(edge)
 app.command("infer")(infer)
 app.command("status")(status)
+app.command("explain")(explain)
 app.command("certs")(certs)
 app.add_typer(policy)
 app.command("emulate-link")(emulate_link)

@@ -1,4 +1,4 @@
-"""`isthmus policy`: the placement policies."""
+"""`isthmus policy`: the placement policies: which there are, which are in force, and to change them."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from isthmus.cli.operator_commands import canary, set_policy, shadow, show, unset_policy
+
 if TYPE_CHECKING:
     from scheduler.policies.catalogue import Listed
 
 __all__ = ["policy"]
 
-policy = typer.Typer(name="policy", help="The placement policies.", no_args_is_help=True)
+policy = typer.Typer(name="policy", help="The placement policies: list, see and change them.", no_args_is_help=True)
 
 
 @policy.callback()
 def _policies() -> None:
-    """The placement policies."""
+    """The placement policies: list, see and change them."""
 
 
 @policy.command("list")
@@ -40,3 +42,10 @@ def _print(one: Listed) -> None:
     print(f"{one.name}{origin}: {one.purpose}")
     for name, said in one.options.items():
         print(f"    {name}: {said}")
+
+
+policy.command("show")(show)
+policy.command("set")(set_policy)
+policy.command("unset")(unset_policy)
+policy.command("shadow")(shadow)
+policy.command("canary")(canary)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from isthmus.errors import InvalidConfiguration, InvalidRequest
+from isthmus.cli.connection_options import DEFAULT_SERVER, Authority, Certificate, Key, Server, tls_files
+from isthmus.errors import InvalidRequest
 from isthmus.interruption import interruptible, keep_forks_quiet
 
 if TYPE_CHECKING:
@@ -21,15 +22,10 @@ if TYPE_CHECKING:
     from isthmus.client import Result, Value
     from isthmus.configuration import Configuration
     from isthmus.deployment import Sides
-    from nodes.tls_files import TlsFiles
 
 __all__ = ["cloud", "demo", "edge", "infer", "status", "up"]
 
 ConfigurationFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="The configuration file (YAML).")]
-DEFAULT_SERVER = "127.0.0.1:8001"
-Authority = Annotated[str, typer.Option("--tls-authority", help="PEM file; ask over TLS, trusting what it signed.")]
-Certificate = Annotated[str, typer.Option("--tls-certificate", help="PEM file to show, where the edge asks for one.")]
-Key = Annotated[str, typer.Option("--tls-key", help="PEM file, the key of --tls-certificate.")]
 
 
 def up(config: ConfigurationFile) -> None:
@@ -94,7 +90,7 @@ def _progress(line: str) -> None:
 def infer(
     model: Annotated[str, typer.Argument(help="The name under which the model is served.")],
     input_path: Annotated[Path, typer.Option("--input", help="An image, or a .npy array with the batch first.")],
-    server: Annotated[str, typer.Option(help="HOST:PORT of the edge.")] = DEFAULT_SERVER,
+    server: Server = DEFAULT_SERVER,
     policy: Annotated[str, typer.Option(help="A policy for this request only.")] = "",
     timeout: Annotated[str, typer.Option(help="Deadline, like 2s.")] = "30s",
     tls_authority: Authority = "",
@@ -108,7 +104,7 @@ def infer(
 
     timeout_s = parse_duration_s(timeout, "--timeout")
     value = _input_value(input_path)
-    with Client(server, _tls(tls_authority, tls_certificate, tls_key)) as client:
+    with Client(server, tls_files(tls_authority, tls_certificate, tls_key)) as client:
         name = client.input_names(model)[0]
         result = client.infer(model, {name: value}, timeout_s=timeout_s, policy=policy or None)
     if as_json:
@@ -116,18 +112,6 @@ def infer(
         print(json.dumps({"outputs": outputs, **dict(result.parameters)}))
         return
     _print_result(result)
-
-
-def _tls(authority: str, certificate: str, key: str) -> TlsFiles | None:
-    """In clear unless some file is named."""
-    from nodes.tls_files import TlsFiles
-
-    if not (authority or certificate or key):
-        return None
-    if not (certificate and key) and (certificate or key):
-        missing = "--tls-key" if certificate else "--tls-certificate"
-        raise InvalidConfiguration(missing, "is missing", remedy="give both the certificate and its key")
-    return TlsFiles(authority, certificate, key)
 
 
 def _input_value(path: Path) -> Value:
@@ -154,7 +138,7 @@ def _print_result(result: Result) -> None:
 
 
 def status(
-    server: Annotated[str, typer.Option(help="HOST:PORT of the edge.")] = DEFAULT_SERVER,
+    server: Server = DEFAULT_SERVER,
     tls_authority: Authority = "",
     tls_certificate: Certificate = "",
     tls_key: Key = "",
@@ -163,7 +147,7 @@ def status(
     """Say whether an edge answers. Exit 0 when it is ready, 1 when not."""
     from isthmus.client import Client
 
-    with Client(server, _tls(tls_authority, tls_certificate, tls_key)) as client:
+    with Client(server, tls_files(tls_authority, tls_certificate, tls_key)) as client:
         ready = client.ready()
     print(
         json.dumps({"server": server, "ready": ready}) if as_json else f"{server}: {'ready' if ready else 'not ready'}"

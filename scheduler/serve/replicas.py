@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from isthmus.telemetry import configure_logging
 from nodes.cloud_host import CloudHost
-from nodes.edge_host import EdgeHost
 from nodes.settings import CloudSettings, EdgeSettings
-from scheduler.plan_chooser import PlanChooser
+from scheduler.edge_start import start_edge
 
 __all__ = ["CloudReplica", "EdgeReplica"]
 
@@ -37,8 +36,7 @@ class EdgeReplica:
 
     async def __init__(self, settings: str) -> None:  # type: ignore[misc]  # Serve awaits an async constructor
         configure_logging("warning")
-        edge = EdgeSettings.from_json(settings)
-        self._host = await EdgeHost.start(edge, PlanChooser.of_edge(edge))
+        self._host = await start_edge(EdgeSettings.from_json(settings))
 
     async def __del__(self) -> None:
         """Serve awaits this when it takes a replica down: drain."""

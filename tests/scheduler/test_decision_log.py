@@ -33,7 +33,7 @@ def test_only_the_last_decisions_and_their_outcomes_are_kept(request_of: Request
     assert log.count == 5
     decision, outcome = log.find("r3")
     assert (decision.number, outcome) == (3, Outcome("r3", edge_s=3))
-    with pytest.raises(NotFound, match=r"'r2'.*the last 3 of 5"):
+    with pytest.raises(NotFound, match=r"'r2'.*5 were decided, the last 3"):
         log.find("r2")
 
 

@@ -1,0 +1,87 @@
+"""A request's record as a person reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from isthmus.units import format_bandwidth, format_duration, format_size
+
+__all__ = ["explanation_lines"]
+
+_PREDICTED = ("edge_s", "uplink_s", "cloud_s", "downlink_s", "overhead_s", "total_s")
+_HAPPENED = ("edge_queue_s", "edge_s", "uplink_s", "cloud_queue_s", "cloud_s", "downlink_s")
+
+
+def explanation_lines(record: Mapping[str, Any]) -> Iterator[str]:
+    """Who decided, from what, all plans with their predicted parts, what was chosen, what happened."""
+    request, chosen = record["request"], record.get("explored") or record["choice"]
+    yield f"request {request['request_id']}, decision {record['number']}, model {record['model']}"
+    yield f"policy: {_policy(record['policy'])} for {record['because']}"
+    yield f"asked: {_asked(request)}"
+    yield f"believed: {_believed(record)}"
+    yield f"chosen: {chosen['reason']}"
+    if "explored" in record:
+        yield f"  to learn the link, in place of {record['choice']['name']}"
+    if (shadow := record.get("shadow")) is not None:
+        would = shadow["choice"]["reason"] if shadow["choice"] else f"no plan: {shadow['failure']}"
+        yield f"shadow, {_policy(shadow['policy'])}: {would}"
+    yield ""
+    yield from _candidates(record["candidates"], chosen["plan_id"])
+    yield ""
+    yield from _happened(record["outcome"], chosen["predicted"]["total_s"])
+
+
+def _policy(policy: Mapping[str, Any]) -> str:
+    options = ", ".join(f"{name}={value}" for name, value in policy["options"].items())
+    return f"{policy['name']} ({options})" if options else str(policy["name"])
+
+
+def _asked(request: Mapping[str, Any]) -> str:
+    form = f"a file of {format_size(request['file_bytes'])}" if request["form"] == "bytes" else "tensors"
+    left = request["remaining_s"]
+    deadline = "no deadline" if left is None else f"{format_duration(left)} until the deadline"
+    of_class = f", class {request['request_class']}" if request["request_class"] else ""
+    return f"{form}, batch {request['batch']}, {deadline}{of_class}"
+
+
+def _believed(record: Mapping[str, Any]) -> str:
+    request, link = record["request"], record["link"]
+    edge_s, cloud_s = request["edge_queue_s"], request["cloud_queue_s"]
+    waits = f"edge queue {format_duration(edge_s)}, cloud queue {format_duration(cloud_s)}"
+    if not request["cloud_reachable"]:
+        return f"no replica reachable, {waits}"
+    if link is None:
+        return f"link not measured yet, {waits}"
+    up, down = format_bandwidth(link["uplink_bps"]), format_bandwidth(link["downlink_bps"])
+    unsure = f"± {request['uplink_spread']:.0%} up, ± {request['downlink_spread']:.0%} down"
+    return f"{up} up, {down} down ({unsure}), RTT {format_duration(link['rtt_s'])}, {waits}"
+
+
+def _candidates(candidates: list[Mapping[str, Any]], chosen: str) -> Iterator[str]:
+    width = max(len(one["name"]) for one in candidates)
+    heads = "".join(f"{part.removesuffix('_s'):>11}" for part in _PREDICTED)
+    yield f"  {'plan':<{width}}  {'predicted, ms':<0}"
+    yield f"  {'':<{width}}{heads}"
+    for one in candidates:
+        mark = ">" if one["plan_id"] == chosen else " "
+        parts = "".join(f"{one['predicted'][part] * 1e3:>11.1f}" for part in _PREDICTED)
+        yield f"{mark} {one['name']:<{width}}{parts}  {one['plan_id']}"
+
+
+def _happened(outcome: Mapping[str, Any] | None, predicted_s: float) -> Iterator[str]:
+    if outcome is None:
+        yield "happened: no answer yet"
+        return
+    if outcome["failure"]:
+        yield f"happened: failed: {outcome['failure']}"
+        return
+    total_s = sum(outcome[part] for part in _HAPPENED)
+    off = f", {total_s / predicted_s - 1:+.0%} of the predicted {format_duration(predicted_s)}" if predicted_s else ""
+    yield f"happened: {format_duration(total_s)}{off}, finished by the {outcome['finished_by']}"
+    yield "  " + ", ".join(
+        f"{part.removesuffix('_s').replace('_', ' ')} {outcome[part] * 1e3:.1f} ms" for part in _HAPPENED
+    )
+    if outcome["wire_bytes"]:
+        again = f", sent {outcome['sendings']} times" if outcome["sendings"] > 1 else ""
+        yield f"  {format_size(outcome['wire_bytes'])} crossed{again}"

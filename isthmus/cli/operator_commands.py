@@ -1,0 +1,222 @@
+"""What operators ask of a running edge: why a request went where it went, which policies decide, and to change them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from isthmus.cli.connection_options import DEFAULT_SERVER, Authority, Certificate, Key, Server, tls_files
+from isthmus.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from nodes.steering import PolicySetting, Scope, ShadowReport, Steering
+    from nodes.tls_files import TlsFiles
+    from nodes.transport.operator_client import OperatorClient
+
+__all__ = ["canary", "explain", "set_policy", "shadow", "show", "unset_policy"]
+
+OFF = "off"
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Name = Annotated[str, typer.Argument(metavar="POLICY", help="One of `isthmus policy list`.")]
+NameOrOff = Annotated[str, typer.Argument(metavar="POLICY|off", help="One of `isthmus policy list`, or `off`.")]
+Options = Annotated[
+    list[str] | None, typer.Option("--option", "-O", metavar="KEY=VALUE", help="An option of the policy; repeatable.")
+]
+Model = Annotated[str, typer.Option("--model", help="Only for requests of this model.")]
+RequestClass = Annotated[
+    str, typer.Option("--class", help="Only for requests whose parameter isthmus_class is this word.")
+]
+T = TypeVar("T")
+
+
+def explain(
+    request_id: Annotated[str, typer.Argument(metavar="[REQUEST_ID]", help="As answers carry it; the newest.")] = "",
+    server: Server = DEFAULT_SERVER,
+    tls_authority: Authority = "",
+    tls_certificate: Certificate = "",
+    tls_key: Key = "",
+    as_json: AsJson = False,
+) -> None:
+    """Say why a request went where it went: every plan's predicted parts, what was chosen, what really happened."""
+    from isthmus.cli.explanation import explanation_lines
+
+    async def ask(client: OperatorClient) -> str:
+        return await client.explain(request_id)
+
+    record = _ask(server, tls_files(tls_authority, tls_certificate, tls_key), ask)
+    print(record if as_json else "\n".join(explanation_lines(json.loads(record))))
+
+
+def show(
+    server: Server = DEFAULT_SERVER,
+    tls_authority: Authority = "",
+    tls_certificate: Certificate = "",
+    tls_key: Key = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show the policies in force on an edge, the canary, and how the shadow compares."""
+
+    async def ask(client: OperatorClient) -> tuple[Steering, ShadowReport]:
+        return await client.steering()
+
+    steering, report = _ask(server, tls_files(tls_authority, tls_certificate, tls_key), ask)
+    _print(steering, report, as_json)
+
+
+def set_policy(
+    policy: Name,
+    option: Options = None,
+    model: Model = "",
+    request_class: RequestClass = "",
+    server: Server = DEFAULT_SERVER,
+    tls_authority: Authority = "",
+    tls_certificate: Certificate = "",
+    tls_key: Key = "",
+    as_json: AsJson = False,
+) -> None:
+    """Let another policy decide from the next request on; for all requests, or those of a model or a class."""
+    setting, scope = _setting(policy, option), _scope(model, request_class)
+
+    async def ask(client: OperatorClient) -> Steering:
+        return await client.set_policy(scope, setting)
+
+    _print(_ask(server, tls_files(tls_authority, tls_certificate, tls_key), ask), None, as_json)
+
+
+def unset_policy(
+    model: Model = "",
+    request_class: RequestClass = "",
+    server: Server = DEFAULT_SERVER,
+    tls_authority: Authority = "",
+    tls_certificate: Certificate = "",
+    tls_key: Key = "",
+    as_json: AsJson = False,
+) -> None:
+    """Take back a policy that was set for a model or a class."""
+    scope = _scope(model, request_class)
+
+    async def ask(client: OperatorClient) -> Steering:
+        return await client.unset_policy(scope)
+
+    _print(_ask(server, tls_files(tls_authority, tls_certificate, tls_key), ask), None, as_json)
+
+
+def shadow(
+    policy: NameOrOff,
+    option: Options = None,
+    server: Server = DEFAULT_SERVER,
+    tls_authority: Authority = "",
+    tls_certificate: Certificate = "",
+    tls_key: Key = "",
+    as_json: AsJson = False,
+) -> None:
+    """Let a policy decide beside the one in force: logged and compared, never acted on."""
+    setting = None if policy == OFF else _setting(policy, option)
+
+    async def ask(client: OperatorClient) -> Steering:
+        return await client.set_shadow(setting)
+
+    _print(_ask(server, tls_files(tls_authority, tls_certificate, tls_key), ask), None, as_json)
+
+
+def canary(
+    policy: NameOrOff,
+    share: Annotated[float, typer.Option(help="The share of the requests, above 0 and up to 1.")] = 0.05,
+    option: Options = None,
+    server: Server = DEFAULT_SERVER,
+    tls_authority: Authority = "",
+    tls_certificate: Certificate = "",
+    tls_key: Key = "",
+    as_json: AsJson = False,
+) -> None:
+    """Let a policy decide for a share of the requests, in place of the one in force."""
+    from nodes.steering import Canary
+
+    wanted = None if policy == OFF else Canary(_setting(policy, option), share)
+
+    async def ask(client: OperatorClient) -> Steering:
+        return await client.set_canary(wanted)
+
+    _print(_ask(server, tls_files(tls_authority, tls_certificate, tls_key), ask), None, as_json)
+
+
+def _ask(server: str, tls: TlsFiles | None, ask: Callable[[OperatorClient], Awaitable[T]]) -> T:
+    from nodes.transport.operator_client import OperatorClient
+
+    async def run() -> T:
+        client = OperatorClient(server, tls)
+        try:
+            return await ask(client)
+        finally:
+            await client.close()
+
+    return asyncio.run(run())
+
+
+def _setting(name: str, options: Sequence[str] | None) -> PolicySetting:
+    from nodes.steering import PolicySetting
+
+    return PolicySetting(name, dict(map(_option, options or ())))
+
+
+def _option(text: str) -> tuple[str, Any]:
+    """A value is JSON where it can be, a word elsewhere."""
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise InvalidRequest("--option", "is not KEY=VALUE", value=text, remedy="write it like probability=0.99")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
+def _scope(model: str, request_class: str) -> Scope:
+    from nodes.steering import Scope
+
+    return Scope(model, request_class)
+
+
+def _print(steering: Steering, report: ShadowReport | None, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(_plain(steering, report)))
+        return
+    for scope, policy in steering.policies.items():
+        print(f"{scope}: {policy}")
+    if steering.canary is not None:
+        print(f"canary, {steering.canary.share:.3g} of the requests: {steering.canary.policy}")
+    if steering.shadow is not None:
+        print(f"shadow: {steering.shadow}" + (f"; {_compared(report)}" if report is not None else ""))
+
+
+def _compared(report: ShadowReport) -> str:
+    if not report.decisions:
+        return "no request yet"
+    ran = report.decisions - report.failed
+    said = f"of {report.decisions} requests the same plan for {report.agreed / report.decisions:.0%}"
+    if report.failed:
+        said += f", none found for {report.failed}"
+    if not ran:
+        return said
+    saved_ms = report.saved_s / ran * 1e3
+    return f"{said}, predicted {abs(saved_ms):.1f} ms {'quicker' if saved_ms >= 0 else 'slower'} a request"
+
+
+def _plain(steering: Steering, report: ShadowReport | None) -> Mapping[str, Any]:
+    return {
+        "policies": [
+            {"model": scope.model, "class": scope.request_class, **_policy(policy)}
+            for scope, policy in steering.policies.items()
+        ],
+        "canary": steering.canary and {**_policy(steering.canary.policy), "share": steering.canary.share},
+        "shadow": steering.shadow and _policy(steering.shadow),
+        "shadow_report": asdict(report) if report is not None and steering.shadow is not None else None,
+    }
+
+
+def _policy(policy: PolicySetting) -> dict[str, Any]:
+    return {"policy": policy.name, "options": dict(policy.options)}

@@ -1,0 +1,71 @@
+"""A request's record as lines that a person reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from isthmus.cli.explanation import explanation_lines
+from nodes.chooser import ChoiceRequest, Outcome
+from nodes.steering import PolicySetting, Steering
+from partitioner.link import Link
+from partitioner.plan_table import PlanTable
+from scheduler.decision_record import explanation
+from scheduler.plan_chooser import PlanChooser
+from tests.scheduler.conftest import DIGEST, make_entry
+from tests.scheduler.test_plan_chooser import teach
+
+TABLE = PlanTable(
+    "net", DIGEST, (make_entry(edge_s=0.101), make_entry("blocks.4", "zstd", edge_s=0.03, size=40_000, cloud_s=0.005))
+)
+
+
+def lines(
+    outcome: Outcome | None, *, linked: bool = True, steer: Callable[[Steering], Steering] | None = None
+) -> list[str]:
+    chooser = PlanChooser(explore_share=0.0)
+    if linked:
+        teach(chooser, Link.of("20mbps", "20ms"), 0.0)
+    if steer is not None:
+        chooser.steer(steer(chooser.steering))
+    chooser.choose(ChoiceRequest(TABLE, "bytes", 1, 250_000, 1.5, request_id="r1", request_class="alarm"))
+    return list(explanation_lines(explanation(chooser.log.last(1)[0], outcome)))
+
+
+def test_all_plans_stand_with_their_parts_and_the_chosen_one_is_marked() -> None:
+    said = lines(Outcome("r1", 0.001, 0.03, 0.02, 0.0, 0.006, 0.012, 44_000, "cloud", 1))
+    assert said[0] == "request r1, decision 1, model net"
+    assert said[1] == "policy: latency for all requests"
+    assert said[2] == "asked: a file of 250 kB, batch 1, 1.5 s until the deadline, class alarm"
+    assert said[3].startswith("believed: 20 Mbit/s up, 20 Mbit/s down (±")
+    (split,) = (line for line in said if line.startswith("> "))
+    assert split.split()[1:10] == ["split", "at", "blocks.4", "(zstd)", "30.0", "26.0", "5.0", "11.6", "0.0"]
+    (edge,) = (line for line in said if line.startswith("  edge-only"))
+    assert edge.split()[-2] == "101.0"
+    assert said[-3] == "happened: 69 ms, -5% of the predicted 72.6 ms, finished by the cloud"
+    assert said[-2].split(", ")[1] == "edge 30.0 ms"
+    assert said[-1] == "  44 kB crossed"
+
+
+def test_a_failed_a_resent_and_an_unanswered_request_are_told_apart() -> None:
+    assert lines(None)[-1] == "happened: no answer yet"
+    assert lines(Outcome("r1", failure="the deadline passed"))[-1] == "happened: failed: the deadline passed"
+    assert lines(Outcome("r1", edge_s=0.2, wire_bytes=80_000, finished_by="edge", sendings=2))[-1] == (
+        "  80 kB crossed, sent 2 times"
+    )
+
+
+def test_a_link_that_nobody_measured_is_said_to_be_so() -> None:
+    assert lines(None, linked=False)[3] == "believed: link not measured yet, edge queue 0 s, cloud queue 0 s"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("edge-only", "edge-only: 101 ms"), ("fixed:nothing", "no plan: ")], ids=["a plan", "none"]
+)
+def test_the_shadow_is_told(name: str, said: str) -> None:
+    (line,) = (
+        one for one in lines(None, steer=lambda now: replace(now, shadow=PolicySetting(name))) if "shadow" in one
+    )
+    assert said in line

@@ -1,0 +1,130 @@
+"""What an operator asks of an edge, over real gRPC."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import grpc
+import pytest
+
+from isthmus.errors import InvalidRequest, NotFound, PermissionDenied, Unavailable
+from isthmus.v1 import operator_pb2 as pb
+from isthmus.v1 import operator_pb2_grpc
+from nodes.limits import EDGE_LIMITS
+from nodes.steering import EVERYTHING, Canary, PolicySetting, Scope, ShadowReport, Steering
+from nodes.transport.grpc_server import GrpcServer
+from nodes.transport.operator_client import OperatorClient
+from nodes.transport.operator_service import SERVICE, OperatorService
+
+
+class Steered:
+    """Takes every policy but "bad"."""
+
+    def __init__(self) -> None:
+        self.steering = Steering({EVERYTHING: PolicySetting("latency")})
+        self.shadow_report = ShadowReport(7, 5, 1, 0.25)
+
+    def steer(self, steering: Steering) -> None:
+        if any(setting.name == "bad" for setting in steering.settings()):
+            raise NotFound("policy: there is no 'bad'")
+        self.steering = steering
+
+    def explain(self, request_id: str) -> str:
+        if request_id == "gone":
+            raise NotFound("request 'gone' is not known here")
+        return json.dumps({"request_id": request_id})
+
+
+@dataclass
+class Served:
+    edge: Steered
+    client: OperatorClient
+    address: str
+
+
+@pytest.fixture
+async def served() -> AsyncIterator[Served]:
+    edge = Steered()
+    server = GrpcServer([SERVICE], OperatorService(edge, EDGE_LIMITS).add_to)
+    address = await server.start("127.0.0.1:0", "edge.listen")
+    client = OperatorClient(address)
+    yield Served(edge, client, address)
+    await client.close()
+    await server.stop(0)
+
+
+async def test_a_request_is_explained(served: Served) -> None:
+    assert json.loads(await served.client.explain("r1")) == {"request_id": "r1"}
+    with pytest.raises(NotFound, match="gone"):
+        await served.client.explain("gone")
+
+
+async def test_policies_are_set_and_taken_back(served: Served) -> None:
+    client, alarm = served.client, Scope("net", "alarm")
+    slow = PolicySetting("slo", {"probability": 0.99, "among": ["a", "b"]})
+    made = await client.set_policy(alarm, slow)
+    assert made.policies == {EVERYTHING: PolicySetting("latency"), alarm: slow} == served.edge.steering.policies
+    assert (await client.unset_policy(alarm)).policies == {EVERYTHING: PolicySetting("latency")}
+    with pytest.raises(NotFound, match="class alarm has none"):
+        await client.unset_policy(alarm)
+    with pytest.raises(InvalidRequest, match="need a policy"):
+        await client.unset_policy(EVERYTHING)
+
+
+async def test_shadow_and_canary_are_set_apart(served: Served) -> None:
+    client, edge_only, energy = served.client, PolicySetting("edge-only"), PolicySetting("energy", {"weight": 2})
+    assert await client.steering() == (Steering({EVERYTHING: PolicySetting("latency")}), ShadowReport())
+    await client.set_shadow(energy)
+    await client.set_canary(Canary(edge_only, 0.1))
+    expected = Steering({EVERYTHING: PolicySetting("latency")}, energy, Canary(edge_only, 0.1))
+    assert await client.steering() == (expected, ShadowReport(7, 5, 1, 0.25))
+    await client.set_shadow(None)
+    assert (await client.set_canary(None)) == Steering({EVERYTHING: PolicySetting("latency")})
+
+
+async def test_a_refused_change_changes_nothing(served: Served) -> None:
+    before = served.edge.steering
+    with pytest.raises(NotFound, match="bad"):
+        await served.client.set_policy(EVERYTHING, PolicySetting("bad"))
+    assert served.edge.steering is before
+
+
+@pytest.mark.parametrize(
+    ("request_message", "fault"),
+    [
+        (pb.SteerRequest(), "change: is missing"),
+        (pb.SteerRequest(set_shadow=pb.PolicySetting()), "policy.name: is missing"),
+        (pb.SteerRequest(set_shadow=pb.PolicySetting(name="x", options_json="{")), "options_json: is not JSON"),
+        (pb.SteerRequest(set_shadow=pb.PolicySetting(name="x", options_json="[" * 9999)), "options_json: is not JSON"),
+        (pb.SteerRequest(set_shadow=pb.PolicySetting(name="x", options_json="[]")), "options_json: is no JSON object"),
+        (pb.SteerRequest(set_canary=pb.Canary(policy=pb.PolicySetting(name="x"), share=1.5)), "canary.share"),
+        (pb.SteerRequest(set_canary=pb.Canary(policy=pb.PolicySetting(name="x"), share=float("nan"))), "canary.share"),
+    ],
+)
+async def test_a_change_that_is_none_is_refused_by_field(
+    served: Served, request_message: pb.SteerRequest, fault: str
+) -> None:
+    async with grpc.aio.insecure_channel(served.address) as channel:
+        stub: operator_pb2_grpc.OperatorServiceAsyncStub = operator_pb2_grpc.OperatorServiceStub(channel)
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await stub.Steer(request_message)
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert fault in (refused.value.details() or "")
+
+
+async def test_callers_from_elsewhere_are_refused(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nodes.transport.operators.is_local", lambda peer: False)
+    client = served.client
+    for call in (client.explain("r1"), client.steering(), client.set_shadow(None)):
+        with pytest.raises(PermissionDenied, match="from this machine only"):
+            await call
+    assert served.edge.steering == Steering({EVERYTHING: PolicySetting("latency")})
+
+
+async def test_an_edge_that_is_not_there_is_unavailable() -> None:
+    client = OperatorClient("127.0.0.1:1")
+    with pytest.raises(Unavailable, match=r"127\.0\.0\.1:1"):
+        await client.explain()
+    await client.close()
