@@ -21,10 +21,11 @@ READY_TIMEOUT_S = 240
 
 @dataclass(frozen=True)
 class Up:
-    """A running `isthmus up`: its process and the address it printed."""
+    """A running `isthmus up`: its process, the address it printed, the folder of its configuration."""
 
     process: subprocess.Popen[str]
     address: str
+    folder: Path
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +56,7 @@ def run_up(tmp_path_factory: pytest.TempPathFactory, artifact: Path) -> Callable
             assert process.stdout is not None
             line = process.stdout.readline()
             assert line.startswith("ready: "), log.read_text()
-            yield Up(process, line.strip().removeprefix("ready: ").removeprefix("grpc://"))
+            yield Up(process, line.strip().removeprefix("ready: ").removeprefix("grpc://"), path.parent)
         finally:
             process.send_signal(signal.SIGINT)
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -72,7 +73,12 @@ def run_up(tmp_path_factory: pytest.TempPathFactory, artifact: Path) -> Callable
 def up(run_up: Callable[..., contextlib.AbstractContextManager[Up]]) -> Iterator[Up]:
     """One deployment of bare processes on a fast emulated link, shared by the tests that do not break it."""
     with run_up(
-        edge={"runtime": "process", "listen": "127.0.0.1:0", "emulate_slowdown": 4},
+        edge={
+            "runtime": "process",
+            "listen": "127.0.0.1:0",
+            "emulate_slowdown": 4,
+            "decision_log": {"folder": "decisions"},
+        },
         cloud={"runtime": "process", "registry_listen": "127.0.0.1:0"},
         link={"bandwidth": "200mbps", "rtt": "5ms"},
     ) as running:

@@ -1,0 +1,105 @@
+"""An operator at work beside a running edge: explains a request, changes the policy, reads the log."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from typing import Any
+
+import pytest
+
+from isthmus.client import Client
+from isthmus.zoo import demo_photos
+from nodes.steering import PolicySetting
+from scheduler.decision_replay import log_files, log_lines, replayed
+from scheduler.policies.base import Policy
+from scheduler.policies.factory import configured_policy
+from tests.system.conftest import MODEL, Up
+
+FLOWER = demo_photos()[3]
+
+
+def isthmus(up: Up, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "isthmus", *words, "--server", up.address]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def said(up: Up, *words: str) -> Any:
+    done = isthmus(up, *words, "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def kind(client: Client) -> str:
+    return client.infer(MODEL, {"image": FLOWER}, timeout_s=60).parameters["isthmus_reason"].split(":")[0]  # type: ignore[union-attr]
+
+
+def test_a_request_is_explained_with_what_happened(up: Up, client: Client) -> None:
+    answer = client.infer(MODEL, {"image": FLOWER}, timeout_s=60)
+    record = said(up, "explain", answer.request_id)
+    assert record["request"]["request_id"] == answer.request_id
+    assert record["choice"]["plan_id"] == answer.plan_id
+    assert {one["plan_id"] for one in record["candidates"]} > {answer.plan_id}
+    took_s = sum(value for name, value in record["outcome"].items() if name.endswith("_s"))
+    assert took_s * 1e3 == pytest.approx(
+        sum(value for name, value in answer.timings.items() if "predicted" not in name)
+    )
+    read = isthmus(up, "explain", answer.request_id).stdout.splitlines()
+    assert read[0].startswith(f"request {answer.request_id}")
+    assert any(line.startswith("> ") and answer.plan_id in line for line in read)
+
+
+def test_an_operator_changes_the_policy_watches_and_rolls_back(up: Up, client: Client) -> None:
+    assert said(up, "policy", "set", "edge-only")["policies"] == [
+        {"model": "", "class": "", "policy": "edge-only", "options": {}}
+    ]
+    try:
+        assert "edge-only" in kind(client)
+        said(up, "policy", "shadow", "cloud-only")
+        assert "edge-only" in kind(client)
+        assert said(up, "policy", "show")["shadow_report"]["decisions"] == 1
+        said(up, "policy", "set", "cloud-only", "--model", MODEL)
+        assert "cloud-only" in kind(client)
+        said(up, "policy", "unset", "--model", MODEL)
+        assert "edge-only" in kind(client)
+    finally:
+        said(up, "policy", "shadow", "off")
+        now = said(up, "policy", "set", "latency")
+    assert now["shadow"] is None
+    assert now["policies"] == [{"model": "", "class": "", "policy": "latency", "options": {}}]
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (("explain", "nothing"), "request 'nothing' is not known here"),
+        (("policy", "set", "wildest"), "policy: there is no 'wildest'"),
+        (("policy", "set", "latency", "-O", "fast"), "--option: is not KEY=VALUE"),
+        (("policy", "canary", "latency", "--share", "7"), "canary.share: is no share"),
+        (("policy", "unset"), "scope: all requests need a policy"),
+    ],
+)
+def test_a_wrong_order_is_one_line_and_exit_code_2(up: Up, words: tuple[str, ...], error: str) -> None:
+    done = isthmus(up, *words)
+    assert done.returncode == 2
+    assert error in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_every_decision_is_on_disk_and_replays_to_the_same_choice(up: Up, client: Client) -> None:
+    answer = client.infer(MODEL, {"image": FLOWER}, timeout_s=60)
+    time.sleep(1.5)  # the log is written twice a second
+    lines = [line for path in log_files(up.folder / "decisions") for line in log_lines(path)]
+    decisions = {line["request"]["request_id"] for line in lines if line["kind"] == "decision"}
+    outcomes = {line["request_id"]: line for line in lines if line["kind"] == "outcome"}
+    assert answer.request_id in decisions & outcomes.keys()
+    assert outcomes[answer.request_id]["finished_by"] == answer.parameters["isthmus_finished_by"]
+
+    def made(setting: PolicySetting) -> Policy:
+        return configured_policy(setting.name)
+
+    again = list(replayed(lines, made))
+    assert len(again) == len([line for line in lines if line["kind"] == "decision"])
+    assert all(one.same for one in again)
