@@ -52,8 +52,8 @@ _FIXED = "fixed:"
 
 
 def named_policy(name: str, options: Mapping[str, Any] | None = None) -> Policy:
-    """The policy that a request or an operator may ask for: built in, `fixed:PLAN` (a plan id or kind), or registered by
-    an installed package. Nothing is imported that a package did not register: the name may come from the wire.
+    """The policy that a request or an operator may ask for: built in, `fixed:PLAN` (a plan id or kind), or registered
+    by an installed package. Nothing is imported that a package did not register: the name may come from the wire.
 
     Raises NotFound naming the choices, InvalidConfiguration when a registered object is not a policy, InvalidRequest
     for a policy that needs options.

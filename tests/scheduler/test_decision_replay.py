@@ -23,7 +23,7 @@ from scheduler.decision_replay import log_files, log_lines, replayed
 from scheduler.plan_chooser import PlanChooser
 from scheduler.policies.base import Policy
 from scheduler.policies.factory import configured_policy
-from scheduler.policies.prediction import candidates
+from scheduler.policies.forecast import forecast
 from tests.scheduler.conftest import DIGEST, make_entry
 
 TABLE = PlanTable(
@@ -42,21 +42,21 @@ class DrawnPolicy:
     """Any plan, drawn."""
 
     def choose(self, request: ChoiceRequest, link: Link | None, rng: Random) -> Choice:
-        drawn = rng.choice(candidates(request, link))
-        return Choice(drawn.entry, drawn.predicted, "drawn")
+        found = forecast(request, link)
+        return found.choice(rng.randrange(len(found.entries)), before="drawn: ")
 
 
 DRAWN = f"{__name__}:DrawnPolicy"
 
 
 def make(setting: PolicySetting) -> Policy:
-    return DrawnPolicy() if setting.name == DRAWN else configured_policy(setting.name)
+    return DrawnPolicy() if setting.name == DRAWN else configured_policy(setting.name, setting.options)
 
 
 def lived(encoder: RecordEncoder, steps: list[tuple[float, float, int]], *steerings: Steering) -> Iterator[bytes]:
     """The log of a chooser that saw a changing link and queues, and was steered meanwhile."""
     items: list[object] = []
-    chooser = PlanChooser(Steering({EVERYTHING: PolicySetting("latency")}), seed=3, journal=items.append)
+    chooser = PlanChooser(seed=3, journal=items.append)
     chooser._policies = chooser._policies.changed(steerings[0], make)
     yield encoder.begin_file()
     for number, (bps, queue_s, file_bytes) in enumerate(steps):
