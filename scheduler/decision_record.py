@@ -130,7 +130,7 @@ class RecordEncoder:
 def _observation(what: Transfer | Exchange | StageTimes | float) -> dict[str, Any]:
     match what:
         case Transfer():
-            return {"transfer": asdict(what)}
+            return {"transfer": what._asdict()}
         case Exchange():
             return {"exchange": asdict(what)}
         case StageTimes():

@@ -27,7 +27,7 @@ from scheduler.policies.corrected import Corrections
 from scheduler.policies.factory import configured_policy, named_policy
 from scheduler.policies.fixed import FixedPolicy
 from scheduler.replica_choice import sooner_of_two
-from scheduler.steered_policies import SteeredPolicies, shadowed
+from scheduler.steered_policies import Deciding, SteeredPolicies, shadowed
 
 __all__ = ["PlanChooser"]
 
@@ -86,7 +86,12 @@ class PlanChooser:
     def choose(self, request: ChoiceRequest) -> Choice:
         """See Chooser."""
         self._number += 1
-        setting, because, policy, steered = self._in_force(request)
+        steered = not (request.plan_id or request.policy)
+        setting, because, policy = (
+            self._policies.for_request(request.table.model, request.request_class, self._number)
+            if steered
+            else _asked_for(request)
+        )
         estimate, link = self._estimate or self.estimate(), self._link or self.link()
         self._asked = request
         seen = self._believed(request, setting, policy, estimate)
@@ -205,15 +210,6 @@ class PlanChooser:
             known = self._corrections[form] = table, Corrections(self._drift.corrections(table.plan_ids(form)))
         return known[1]
 
-    def _in_force(self, request: ChoiceRequest) -> tuple[PolicySetting, str, Policy, bool]:
-        """Who decides, why, the policy, and whether an operator or the configuration says so."""
-        if request.plan_id:
-            setting = PolicySetting(f"fixed:{request.plan_id}")
-            return setting, "the request's plan", FixedPolicy.of(request.plan_id), False
-        if request.policy:
-            return PolicySetting(request.policy), "the request's policy", named_policy(request.policy), False
-        return *self._policies.for_request(request.table.model, request.request_class, self._number), True
-
     def _believed(
         self, request: ChoiceRequest, setting: PolicySetting, policy: Policy, estimate: LinkEstimate
     ) -> ChoiceRequest:
@@ -242,3 +238,10 @@ class PlanChooser:
             found = ShadowChoice(setting, choice)
         self._shadow_report = shadowed(self._shadow_report, found, chosen)
         return found
+
+
+def _asked_for(request: ChoiceRequest) -> Deciding:
+    """The plan or the policy that the request itself names."""
+    if request.plan_id:
+        return PolicySetting(f"fixed:{request.plan_id}"), "the request's plan", FixedPolicy.of(request.plan_id)
+    return PolicySetting(request.policy), "the request's policy", named_policy(request.policy)

@@ -6,15 +6,19 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from nodes.chooser import Choice
-from nodes.steering import PolicySetting, ShadowReport, Steering
+from nodes.steering import EVERYTHING, PolicySetting, ShadowReport, Steering
 from scheduler.decision_log import ShadowChoice
 from scheduler.policies.base import Policy
 
-__all__ = ["SteeredPolicies", "shadowed"]
+__all__ = ["Deciding", "SteeredPolicies", "shadowed"]
 
 # The fractional parts of its multiples are spread as evenly as can be (Weyl, 1916): any run of decisions gives the
 # canary its share, and which ones is a function of their numbers.
 _GOLDEN_RATIO = 0.6180339887498949
+
+
+Deciding = tuple[PolicySetting, str, Policy]
+"""Who decides, why it is its turn, and the policy."""
 
 
 class SteeredPolicies:
@@ -27,9 +31,15 @@ class SteeredPolicies:
         self._names = {scope: str(scope) for scope in steering.policies}
         self.shadow = None if steering.shadow is None else (steering.shadow, self._made[steering.shadow])
         self._canary = None if steering.canary is None else (steering.canary, self._made[steering.canary.policy])
+        self._alone: Deciding | None = None  # where one policy decides for all: most edges, all the time
+        if steering.canary is None and len(steering.policies) == 1:
+            (setting,) = steering.policies.values()
+            self._alone = setting, str(EVERYTHING), self._made[setting]
 
-    def for_request(self, model: str, request_class: str, number: int) -> tuple[PolicySetting, str, Policy]:
-        """Who decides, why, and the policy. number: of the decision."""
+    def for_request(self, model: str, request_class: str, number: int) -> Deciding:
+        """Who decides for a request. number: of the decision."""
+        if self._alone is not None:
+            return self._alone
         if self._canary is not None:
             canary, policy = self._canary
             if number * _GOLDEN_RATIO % 1.0 < canary.share:
