@@ -12,9 +12,11 @@ from dataclasses import dataclass
 
 from isthmus.errors import IsthmusError
 from nodes.chooser import ChoiceRequest, Chooser, Exchange, StageTimes, Transfer
+from nodes.protocol.link_probe import MOST_PROBE_BYTES, LinkProbe
+from nodes.resumption import patience_s
 from partitioner.plan_table import PlanEntry, PlanTable
 from simulations.bandwidth_trace import BandwidthTrace
-from simulations.kernel import Simulation
+from simulations.kernel import Event, Simulation
 from simulations.traced_line import TracedLine
 
 __all__ = ["Arrival", "Served", "Site", "SiteFacts"]
@@ -49,11 +51,13 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What became of a request. plan_id "" where the chooser refused it: it then took no time."""
+    """What became of a request. plan_id "" where the chooser refused it: it then took no time. resumed: the edge finished
+    what the cloud did not answer."""
 
     arrival: Arrival
     plan_id: str
     took_s: float
+    resumed: bool = False
 
 
 @dataclass(slots=True)
@@ -78,9 +82,13 @@ class _Crossing:
     cloud_s: float
     up_bytes: int
     down_bytes: int
+    predicted_s: float = 0.0
     sent_s: float = 0.0
+    crossed_s: float = 0.0
     up: Transfer | None = None
     queued_s: float = 0.0
+    patience: Event | None = None
+    ended: bool = False
 
 
 class Site:
@@ -93,6 +101,9 @@ class Site:
         self._edge, self._cloud = _Worker(), _Worker()
         self._uplink, self._downlink = TracedLine(facts.uplink), TracedLine(facts.downlink)
         self._edge_queue, self._cloud_queue = chooser.edge_queue(), chooser.cloud_queue()
+        self._probe = LinkProbe()
+        self._crossing_count = 0
+        self._heard_s, self._silent_since_s = 0.0, -1.0
         self._count = 0
         self.served: list[Served] = []
 
@@ -127,6 +138,7 @@ class Site:
             remaining_s=arrival.timeout_s,
             edge_queue_s=self._edge_queue.wait_s(now_s),
             cloud_queue_s=self._cloud_queue.wait_s(now_s),
+            cloud_reachable=self._heard_s > self._silent_since_s,
         )
         try:
             choice = self._chooser.choose(asked)
@@ -135,6 +147,7 @@ class Site:
             return
         self._count += 1
         crossing = self._crossing(choice.entry, arrival)
+        crossing.predicted_s = choice.predicted.total_s
         if not _edge_works(choice.entry):
             self._prefix_ended(crossing)
             return
@@ -156,14 +169,36 @@ class Site:
             self._answered(crossing, None)
             return
         crossing.sent_s = now_s
+        self._crossing_count += 1
         self._cloud_queue.sent(crossing.number, crossing.entry.costs.cloud.at(1), now_s)
         began_s, end_s = self._uplink.carry(crossing.up_bytes, now_s)
+        crossing.crossed_s = end_s
+        crossing.patience = self._simulation.after(patience_s(crossing.predicted_s), self._give_up, crossing)
         if crossing.up_bytes > _CHUNK_BYTES:
             first_s = self._uplink.end_s(_CHUNK_BYTES, began_s)
             crossing.up = Transfer("up", crossing.up_bytes - _CHUNK_BYTES, end_s - first_s)
         self._simulation.at(end_s + self._facts.rtt_s / 2, self._arrived_in_cloud, crossing)
 
+    def _give_up(self, crossing: _Crossing) -> None:
+        """The edge finishes a request that the cloud does not answer; what has not crossed of it never will."""
+        now_s = self._simulation.now_s
+        crossing.ended = True
+        self._crossing_count -= 1
+        self._silent_since_s = now_s
+        self._cloud_queue.finished(crossing.number)
+        self._uplink.stop(crossing.crossed_s, now_s)
+        local_s = crossing.entry.costs.local_finish.at(1) * _factor(self._facts.spread, crossing.arrival.noise[2])
+        self._edge_queue.submitted(crossing.number, local_s, now_s)
+        self._simulation.at(self._edge.work(local_s, now_s), self._finished_here, crossing)
+
+    def _finished_here(self, crossing: _Crossing) -> None:
+        now_s = self._simulation.now_s
+        self._edge_queue.finished(crossing.number, now_s)
+        self.served.append(Served(crossing.arrival, crossing.entry.plan.plan_id, now_s - crossing.arrival.time_s, True))
+
     def _arrived_in_cloud(self, crossing: _Crossing) -> None:
+        if crossing.ended:
+            return
         now_s = self._simulation.now_s
         crossing.queued_s = max(0.0, self._cloud.free_s - now_s)
         self._simulation.at(self._cloud.work(crossing.cloud_s, now_s), self._suffix_ended, crossing)
@@ -174,9 +209,17 @@ class Site:
         self._simulation.at(end_s + self._facts.rtt_s / 2, self._answered, crossing, reported_s)
 
     def _answered(self, crossing: _Crossing, reported_s: float | None) -> None:
+        if crossing.ended:
+            return  # late: discarded
         now_s, arrival, entry = self._simulation.now_s, crossing.arrival, crossing.entry
+        if crossing.patience is not None:
+            self._simulation.cancel(crossing.patience)
+            self._heard_s = now_s
         self.served.append(Served(arrival, entry.plan.plan_id, now_s - arrival.time_s))
-        if reported_s is not None:
+        if reported_s is None:
+            self._probe.stayed(now_s)
+        else:
+            self._crossing_count -= 1
             self._cloud_queue.reported(reported_s, now_s, self._facts.rtt_s / 2)
             self._cloud_queue.finished(crossing.number)
             self._learn_of_link(crossing)
@@ -197,31 +240,46 @@ class Site:
         now_s = self._simulation.now_s
         if crossing.up is not None:
             self._chooser.observe_transfer(crossing.up, now_s)
+            self._probe.crossed(self._uplink_bps(), now_s)
             return
         wire_s = now_s - crossing.sent_s - crossing.queued_s - crossing.cloud_s
         self._chooser.observe_exchange(Exchange(crossing.up_bytes, crossing.down_bytes, wire_s), now_s)
+        self._probe.crossed(self._uplink_bps(), now_s)
+
+    def _uplink_bps(self) -> float | None:
+        link = self._chooser.link()
+        return None if link is None else link.uplink_bps
 
     def _connect(self) -> None:
         """A new stream pads its first echo to see a bandwidth at all."""
-        _, end_s = self._uplink.carry(_CHUNK_BYTES, 0.0)
-        self._simulation.at(end_s + self._facts.rtt_s, self._connected, end_s)
+        self._chooser.observe_rtt(self._facts.rtt_s, 0.0)
+        self._send_probe(MOST_PROBE_BYTES)
 
-    def _connected(self, span_s: float) -> None:
+    def _send_probe(self, size_bytes: int) -> None:
         now_s = self._simulation.now_s
-        self._chooser.observe_rtt(self._facts.rtt_s, now_s)
-        self._chooser.observe_transfer(Transfer("up", _CHUNK_BYTES, span_s), now_s)
+        _, end_s = self._uplink.carry(size_bytes, now_s)
+        self._simulation.at(end_s + self._facts.rtt_s, self._probed, Transfer("up", size_bytes, end_s - now_s))
+
+    def _probed(self, seen: Transfer) -> None:
+        now_s = self._simulation.now_s
+        self._chooser.observe_transfer(seen, now_s)
+        self._probe.crossed(self._uplink_bps(), now_s)
 
     def _echo(self, until_s: float) -> None:
         now_s = self._simulation.now_s
         if now_s >= until_s:
             return
+        self._simulation.after(ECHO_EVERY_S, self._echo, until_s)
+        if self._crossing_count == 0 and (padding := self._probe.padding_bytes(self._uplink_bps(), now_s)):
+            self._send_probe(padding)
+            return
         # It goes between two chunks, so it waits for the one that is crossing, if any.
         waits_s = min(max(0.0, self._uplink.free_s - now_s), self._uplink.end_s(_CHUNK_BYTES, now_s) - now_s)
         back_s = self._facts.rtt_s + waits_s
         self._simulation.after(back_s, self._echoed, back_s)
-        self._simulation.after(ECHO_EVERY_S, self._echo, until_s)
 
     def _echoed(self, rtt_s: float) -> None:
+        self._heard_s = self._simulation.now_s
         self._chooser.observe_rtt(rtt_s, self._simulation.now_s)
 
 

@@ -10,6 +10,9 @@ from simulations.bandwidth_trace import BandwidthTrace
 
 __all__ = ["TracedLine"]
 
+# Of a message that is taken back this much is under way already: the least window of a stream.
+_BUFFERED_BYTES = 16 << 10
+
 
 class TracedLine:
     """Messages cross one after the other, in the order in which they come. Times are seconds since the trace began."""
@@ -28,6 +31,12 @@ class TracedLine:
         began_s = max(now_s, self.free_s)
         self.free_s = self.end_s(size_bytes, began_s)
         return began_s, self.free_s
+
+    def stop(self, end_s: float, now_s: float) -> None:
+        """The message that was to have crossed at `end_s` is taken back, as far as it has not crossed. Where others wait
+        behind it their times stay: what is in a kernel's buffer cannot be taken back."""
+        if end_s == self.free_s:
+            self.free_s = max(now_s, min(end_s, self.end_s(_BUFFERED_BYTES, now_s)))
 
     def end_s(self, size_bytes: float, start_s: float) -> float:
         """When `size_bytes` that start to cross at `start_s`, alone, have crossed."""
