@@ -15,6 +15,7 @@ from nodes.chooser import ChoiceRequest, Chooser, Exchange, StageTimes, Transfer
 from nodes.protocol.link_probe import MOST_PROBE_BYTES, LinkProbe
 from nodes.resumption import patience_s
 from partitioner.plan_table import PlanEntry, PlanTable
+from scheduler.estimators.way_up import WayUpEstimator
 from simulations.bandwidth_trace import BandwidthTrace
 from simulations.kernel import Event, Simulation
 from simulations.traced_line import TracedLine
@@ -22,6 +23,7 @@ from simulations.traced_line import TracedLine
 __all__ = ["Arrival", "Served", "Site", "SiteFacts"]
 
 ECHO_EVERY_S = 0.5
+ASSUMED_BPS = 10e6
 # A live stream's chunks at most rates. The first of a message has no span, only what follows it: see nodes/protocol.
 _CHUNK_BYTES = 32 * 1024
 
@@ -102,6 +104,7 @@ class Site:
         self._uplink, self._downlink = TracedLine(facts.uplink), TracedLine(facts.downlink)
         self._edge_queue, self._cloud_queue = chooser.edge_queue(), chooser.cloud_queue()
         self._probe = LinkProbe()
+        self._way_up = WayUpEstimator()
         self._crossing_count = 0
         self._heard_s, self._silent_since_s = 0.0, -1.0
         self._count = 0
@@ -137,7 +140,7 @@ class Site:
             file_bytes=arrival.file_bytes,
             remaining_s=arrival.timeout_s,
             edge_queue_s=self._edge_queue.wait_s(now_s),
-            cloud_queue_s=self._cloud_queue.wait_s(now_s),
+            cloud_queue_s=self._cloud_queue.wait_s(now_s) + self._way_up.wait_s(now_s),
             cloud_reachable=self._heard_s > self._silent_since_s,
         )
         try:
@@ -170,10 +173,13 @@ class Site:
             return
         crossing.sent_s = now_s
         self._crossing_count += 1
+        self._way_up.sent(
+            crossing.number, crossing.up_bytes, self._uplink_bps() or ASSUMED_BPS, crossing.predicted_s, now_s
+        )
         self._cloud_queue.sent(crossing.number, crossing.entry.costs.cloud.at(1), now_s)
         began_s, end_s = self._uplink.carry(crossing.up_bytes, now_s)
         crossing.crossed_s = end_s
-        crossing.patience = self._simulation.after(patience_s(crossing.predicted_s), self._give_up, crossing)
+        crossing.patience = self._simulation.after(min(patience_s(crossing.predicted_s), 1.5*crossing.predicted_s + crossing.entry.costs.local_finish.at(1)+0.1), self._give_up, crossing)
         if crossing.up_bytes > _CHUNK_BYTES:
             first_s = self._uplink.end_s(_CHUNK_BYTES, began_s)
             crossing.up = Transfer("up", crossing.up_bytes - _CHUNK_BYTES, end_s - first_s)
@@ -186,6 +192,7 @@ class Site:
         self._crossing_count -= 1
         self._silent_since_s = now_s
         self._cloud_queue.finished(crossing.number)
+        self._way_up.finished(crossing.number, now_s)
         self._uplink.stop(crossing.crossed_s, now_s)
         local_s = crossing.entry.costs.local_finish.at(1) * _factor(self._facts.spread, crossing.arrival.noise[2])
         self._edge_queue.submitted(crossing.number, local_s, now_s)
@@ -222,6 +229,7 @@ class Site:
             self._crossing_count -= 1
             self._cloud_queue.reported(reported_s, now_s, self._facts.rtt_s / 2)
             self._cloud_queue.finished(crossing.number)
+            self._way_up.finished(crossing.number, now_s)
             self._learn_of_link(crossing)
         self._chooser.observe_stages(
             StageTimes(
@@ -240,11 +248,11 @@ class Site:
         now_s = self._simulation.now_s
         if crossing.up is not None:
             self._chooser.observe_transfer(crossing.up, now_s)
-            self._probe.crossed(self._uplink_bps(), now_s)
+            self._probe.crossed(now_s)
             return
         wire_s = now_s - crossing.sent_s - crossing.queued_s - crossing.cloud_s
         self._chooser.observe_exchange(Exchange(crossing.up_bytes, crossing.down_bytes, wire_s), now_s)
-        self._probe.crossed(self._uplink_bps(), now_s)
+        self._probe.crossed(now_s)
 
     def _uplink_bps(self) -> float | None:
         link = self._chooser.link()
@@ -261,9 +269,11 @@ class Site:
         self._simulation.at(end_s + self._facts.rtt_s, self._probed, Transfer("up", size_bytes, end_s - now_s))
 
     def _probed(self, seen: Transfer) -> None:
-        now_s = self._simulation.now_s
+        now_s, believed_bps = self._simulation.now_s, self._uplink_bps()
         self._chooser.observe_transfer(seen, now_s)
-        self._probe.crossed(self._uplink_bps(), now_s)
+        self._probe.returned(8 * seen.size_bytes / seen.span_s, believed_bps, now_s)
+        if self._crossing_count == 0 and self._probe.again:
+            self._send_probe(self._probe.padding_bytes(believed_bps, now_s))
 
     def _echo(self, until_s: float) -> None:
         now_s = self._simulation.now_s

@@ -13,10 +13,11 @@ import math
 __all__ = ["LEAST_PROBE_BYTES", "MOST_PROBE_BYTES", "LinkProbe"]
 
 # A request's choice rests on what was seen in this time; real transfers come more often wherever requests cross.
-FRESH_S = 2.0
-# A probe that changed what is believed by more than this factor is repeated at once, in the size that fits by then.
+FRESH_S = 1.0
+# A probe that is off what was believed by more than this factor is followed by one twice as long, at once: one short
+# transfer is weak evidence, and the longest that fits the link is not known yet.
 _SURPRISE = 1.5
-# The link may be taken for so long.
+# The link may be taken for so long, by what is believed of it.
 _PROBE_S = 0.05
 MOST_PROBE_BYTES = 32 << 10
 # Less says how the receiver was scheduled, not how fast the link is.
@@ -24,35 +25,43 @@ LEAST_PROBE_BYTES = 2 << 10
 
 
 class LinkProbe:
-    """Asked whenever an echo is due and nothing is under way. Times are readings of one monotonic clock."""
+    """Asked whenever an echo is due and nothing is under way, and at once where `again` says so. Times are readings of
+    one monotonic clock; rates are bits per second."""
 
     def __init__(self) -> None:
         self._stayed_s = -math.inf
         self._seen_s = -math.inf
-        self._believed_bps = 0.0
-        self._under_way = False
-        self._again = False
+        self._under_way_bytes = 0
+        self._next_bytes = 0
 
     def stayed(self, now_s: float) -> None:
         """A request was answered without the link."""
         self._stayed_s = now_s
 
-    def crossed(self, bps: float | None, now_s: float) -> None:
-        """Bytes crossed, a probe's or a request's. bps: what is believed since."""
-        probed, self._under_way = self._under_way, False
-        before, self._believed_bps = self._believed_bps, bps or 0.0
+    def crossed(self, now_s: float) -> None:
+        """A request's bytes crossed: they say more than a probe."""
+        self._seen_s, self._under_way_bytes, self._next_bytes = now_s, 0, 0
+
+    def returned(self, bps: float, believed_bps: float | None, now_s: float) -> None:
+        """A probe is back. bps: what it saw. believed_bps: before."""
         self._seen_s = now_s
-        ratio = self._believed_bps / before if before > 0 else math.inf
-        self._again = probed and not 1 / _SURPRISE <= ratio <= _SURPRISE
+        size, self._under_way_bytes = self._under_way_bytes, 0
+        near = believed_bps is not None and 1 / _SURPRISE <= bps / believed_bps <= _SURPRISE
+        self._next_bytes = 0 if near or size >= MOST_PROBE_BYTES else 2 * size
 
-    def padding_bytes(self, bps: float | None, now_s: float) -> int:
-        """How long the echo shall be that goes up now; 0 for a small one, which only times the round trip.
+    @property
+    def again(self) -> bool:
+        """Whether the next probe is due now."""
+        return self._next_bytes > 0
 
-        bps: what is believed of the uplink, None for nothing yet. Taken as sent.
-        """
-        if self._under_way or self._stayed_s <= self._seen_s:
+    def padding_bytes(self, believed_bps: float | None, now_s: float) -> int:
+        """How long the echo shall be that goes up now; 0 for a small one, which only times the round trip. Taken as
+        sent. believed_bps: of the uplink, None for nothing yet."""
+        if self._under_way_bytes:
             return 0
-        if not self._again and now_s - self._seen_s < FRESH_S:
-            return 0
-        self._under_way = True
-        return int(min(MOST_PROBE_BYTES, max(LEAST_PROBE_BYTES, (bps or 0.0) * _PROBE_S / 8)))
+        wanted, self._next_bytes = self._next_bytes, 0
+        if not wanted and self._stayed_s > self._seen_s and now_s - self._seen_s >= FRESH_S:
+            wanted = int((believed_bps or 0.0) * _PROBE_S / 8)
+            wanted = max(LEAST_PROBE_BYTES, wanted)
+        self._under_way_bytes = min(MOST_PROBE_BYTES, wanted)
+        return self._under_way_bytes
