@@ -36,6 +36,7 @@ class ChoiceRequest(NamedTuple):  # made twice for each request, in a third of t
     previous: the id of the plan that the configured policy chose last for this model and form, "" before it did.
     request_id: the node's name for it. request_class: the client's word for what kind of request it is, "" for none.
     now_s: when it came, on the node's monotonic clock.
+    uplink_queue_s: until what was sent before it has crossed; what a prefix takes of it is no wait.
     """
 
     table: PlanTable
@@ -51,6 +52,7 @@ class ChoiceRequest(NamedTuple):  # made twice for each request, in a third of t
     request_id: str = ""
     request_class: str = ""
     now_s: float = 0.0
+    uplink_queue_s: float = 0.0
     policy: str = ""
     uplink_spread: float = 0.0
     downlink_spread: float = 0.0
@@ -63,7 +65,7 @@ class ChoiceRequest(NamedTuple):  # made twice for each request, in a third of t
     ) -> ChoiceRequest:  # fmt: skip
         """The request with the policy in force and with what the chooser knows: what a policy is asked."""
         # In half of the time of _replace.
-        return ChoiceRequest(*self[:13], policy, uplink_spread, downlink_spread, corrections, previous)
+        return ChoiceRequest(*self[:14], policy, uplink_spread, downlink_spread, corrections, previous)
 
 
 @dataclass(frozen=True)  # no slots: the reason is worked out once

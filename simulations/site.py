@@ -140,7 +140,8 @@ class Site:
             file_bytes=arrival.file_bytes,
             remaining_s=arrival.timeout_s,
             edge_queue_s=self._edge_queue.wait_s(now_s),
-            cloud_queue_s=self._cloud_queue.wait_s(now_s) + self._way_up.wait_s(now_s),
+            cloud_queue_s=self._cloud_queue.wait_s(now_s),
+            uplink_queue_s=self._way_up.wait_s(now_s),
             cloud_reachable=self._heard_s > self._silent_since_s,
         )
         try:

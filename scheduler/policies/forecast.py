@@ -37,7 +37,17 @@ class Forecast:
         self.request, self.link, self.amounts, self.entries = request, link, amounts, amounts.entries
         self.on_link = link or ASSUMED_LINK
         self.stage = latency_stage(self.on_link)
-        self.total_s: list[float] = self.values(self.stage).tolist()
+        totals = self.values(self.stage)
+        if request.uplink_queue_s > 0:
+            totals = totals + self._uplink_waits()
+        self.total_s: list[float] = totals.tolist()
+
+    def _uplink_waits(self) -> Floats:
+        """What of the wait for the uplink is left when each plan's prefix has ended; 0 for what does not cross."""
+        matrix, request = self.amounts.matrix, self.request
+        left = request.uplink_queue_s - matrix[:, 0] - matrix[:, 5] * request.edge_queue_s
+        waits: Floats = np.maximum(left, 0.0) * matrix[:, 4]
+        return waits
 
     def values(self, stage: Stage, waiting: float = 1.0) -> Floats:
         """What each plan pays in that stage. waiting: the price of a second that the request waits for others, and of
@@ -67,12 +77,16 @@ class Forecast:
         return self.amounts.rows[number][2] * self.stage.downlink_bytes
 
     def predicted(self, number: int) -> Prediction:
-        """Where the plan's time goes: the wait before the prefix in `edge_s`, that before the suffix in `cloud_s`."""
+        """Where the plan's time goes: the wait before the prefix in `edge_s`, that for the way up in `uplink_s`, that
+        before the suffix in `cloud_s`."""
         request, stage, row = self.request, self.stage, self.amounts.rows[number]
         half_trip_s = row[4] * stage.crossing / 2
+        edge_s = row[0] + row[5] * request.edge_queue_s
         return Prediction.of(
-            row[0] + row[5] * request.edge_queue_s,
-            (row[1] + row[6] * request.file_bytes) * stage.uplink_bytes + half_trip_s,
+            edge_s,
+            (row[1] + row[6] * request.file_bytes) * stage.uplink_bytes
+            + half_trip_s
+            + row[4] * max(0.0, request.uplink_queue_s - edge_s),
             row[3] + row[4] * request.cloud_queue_s,
             row[2] * stage.downlink_bytes + half_trip_s,
             row[7] + request.overhead_s,
