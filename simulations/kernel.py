@@ -59,8 +59,8 @@ class Simulation:
         self._cancelled.add(event[2])
 
     def run(self, until_s: float = math.inf) -> None:
-        """Let everything happen that is due before `until_s`, or all there is. The clock then stands at `until_s`, or at
-        the last action. An action that raises ends the run with its error."""
+        """Let everything happen that is due before `until_s`, or all there is; the clock then stands there, or at the
+        last action. An action that raises ends the run with its error."""
         heap, cancelled = self._heap, self._cancelled
         while heap and heap[0][0] < until_s:
             time_s, _, sequence, action, arguments = heappop(heap)

@@ -53,8 +53,8 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What became of a request. plan_id "" where the chooser refused it: it then took no time. resumed: the edge finished
-    what the cloud did not answer."""
+    """What became of a request. plan_id "" where the chooser refused it: it then took no time. resumed: the edge
+    finished what the cloud did not answer."""
 
     arrival: Arrival
     plan_id: str
@@ -180,7 +180,9 @@ class Site:
         self._cloud_queue.sent(crossing.number, crossing.entry.costs.cloud.at(1), now_s)
         began_s, end_s = self._uplink.carry(crossing.up_bytes, now_s)
         crossing.crossed_s = end_s
-        crossing.patience = self._simulation.after(min(patience_s(crossing.predicted_s), 1.5*crossing.predicted_s + crossing.entry.costs.local_finish.at(1)+0.1), self._give_up, crossing)
+        crossing.patience = self._simulation.after(
+            patience_s(crossing.predicted_s, crossing.entry.costs.local_finish.at(1)), self._give_up, crossing
+        )
         if crossing.up_bytes > _CHUNK_BYTES:
             first_s = self._uplink.end_s(_CHUNK_BYTES, began_s)
             crossing.up = Transfer("up", crossing.up_bytes - _CHUNK_BYTES, end_s - first_s)

@@ -33,8 +33,8 @@ class TracedLine:
         return began_s, self.free_s
 
     def stop(self, end_s: float, now_s: float) -> None:
-        """The message that was to have crossed at `end_s` is taken back, as far as it has not crossed. Where others wait
-        behind it their times stay: what is in a kernel's buffer cannot be taken back."""
+        """The message that was to have crossed at `end_s` is taken back, as far as it is not under way. Where others
+        wait behind it their times stay as they are."""
         if end_s == self.free_s:
             self.free_s = max(now_s, min(end_s, self.end_s(_BUFFERED_BYTES, now_s)))
 

@@ -1,9 +1,9 @@
 """When to look at an idle link, and with how many bytes, so that a request finds what is believed of it true.
 
-What crosses with requests teaches the link by itself. Where requests stay on the edge because the link was slow, nothing
-does, and a link that has recovered would not be noticed. Then, and only then, a padded echo now and then goes up: only
-while requests come that could have used the link, as long as nothing crossed lately, and small enough to take the link
-for a moment only, by what is believed of it.
+What crosses with requests teaches the link by itself. Where requests stay on the edge because the link was slow,
+nothing does, and a link that has recovered would not be noticed. Then, and only then, a padded echo now and then goes
+up: only while requests come that could have used the link, as long as nothing crossed lately, and small enough to take
+the link for a moment only, by what is believed of it.
 """
 
 from __future__ import annotations
