@@ -17,18 +17,18 @@ from simulations.kernel import Event, Simulation
 TIMES = st.floats(0, 1e6, allow_nan=False)
 
 
-@given(st.lists(st.tuples(TIMES, st.integers(-3, 3))))
-def test_actions_happen_by_time_then_priority_then_order(planned: list[tuple[float, int]]) -> None:
-    simulation, happened = Simulation(), list[tuple[float, int, int]]()
+@given(st.lists(TIMES))
+def test_actions_happen_by_time_then_in_the_order_of_the_calls(planned: list[float]) -> None:
+    simulation, happened = Simulation(), list[tuple[float, int]]()
 
-    def happen(*what: object) -> None:
-        assert simulation.now_s == what[0]
-        happened.append(what)  # type: ignore[arg-type]
+    def happen(time_s: float, number: int) -> None:
+        assert simulation.now_s == time_s
+        happened.append((time_s, number))
 
-    for number, (time_s, priority) in enumerate(planned):
-        simulation.at(time_s, happen, time_s, priority, number, priority=priority)
+    for number, time_s in enumerate(planned):
+        simulation.at(time_s, happen, time_s, number)
     simulation.run()
-    assert happened == sorted((time_s, priority, number) for number, (time_s, priority) in enumerate(planned))
+    assert happened == sorted((time_s, number) for number, time_s in enumerate(planned))
 
 
 @given(st.lists(st.tuples(TIMES, st.booleans())))
@@ -112,7 +112,7 @@ names = {"a", "b", "c", "d"}  # a set's order follows the hash seed: nothing may
 def step(name):
     seen.append((simulation.now_s, name))
     if len(seen) < 5000:
-        simulation.after(rng.expovariate(1.0), step, name, priority=rng.randrange(3))
+        simulation.after(rng.expovariate(1.0), step, name)
 for name in sorted(names):
     simulation.at(0.0, step, name)
 simulation.run()

@@ -48,7 +48,7 @@ def run(
     site = Site(SiteFacts(table, link, link, RTT_S, spread), PlanChooser(policy, explore_share=0.0), simulation)
     site.expect(arrivals)
     simulation.run()
-    return sorted(site.served, key=lambda one: one.arrival.time_s)
+    return sorted(site.served, key=lambda one: (one.arrival.time_s, one.arrival.file_bytes))
 
 
 def plan_of(entry: PlanEntry) -> str:
