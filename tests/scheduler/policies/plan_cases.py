@@ -33,6 +33,7 @@ class Stages:
 
     edge_wait: float
     edge: float
+    up_wait: float
     up: float
     rtt: float
     cloud_wait: float
@@ -44,8 +45,8 @@ class Stages:
     def total(self) -> float:
         """From now to the answer."""
         return math.fsum(
-            (self.edge_wait, self.edge, self.up, self.rtt, self.cloud_wait, self.cloud, self.down, self.besides)
-        )
+            (self.edge_wait, self.edge, self.up_wait, self.up, self.rtt, self.cloud_wait, self.cloud, self.down)
+        ) + self.besides
 
 
 def stages_of(entry: PlanEntry, request: ChoiceRequest, link: Link) -> Stages:
@@ -56,11 +57,12 @@ def stages_of(entry: PlanEntry, request: ChoiceRequest, link: Link) -> Stages:
     edge = (costs.edge.fixed_s + costs.edge.per_item_s * batch) * factor.edge
     besides, edge_wait = request.overhead_s + factor.overhead_s, request.edge_queue_s if waits else 0.0
     if plan.kind == "edge-only":
-        return Stages(edge_wait, edge, 0.0, 0.0, 0.0, 0.0, 0.0, besides)
+        return Stages(edge_wait, edge, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, besides)
     up_bytes = entry.uplink_bytes(batch, request.file_bytes) * factor.uplink_bytes
     up, down = 8 * up_bytes / link.uplink_bps, 8 * entry.downlink_bytes(batch) / link.downlink_bps
     cloud = (costs.cloud.fixed_s + costs.cloud.per_item_s * batch) * factor.cloud
-    return Stages(edge_wait, edge, up, link.rtt_s, request.cloud_queue_s, cloud, down, besides)
+    up_wait = max(0.0, request.uplink_queue_s - edge_wait - edge)
+    return Stages(edge_wait, edge, up_wait, up, link.rtt_s, request.cloud_queue_s, cloud, down, besides)
 
 
 def usable_of(request: ChoiceRequest, link: Link) -> list[PlanEntry]:
@@ -85,7 +87,7 @@ def cases(draw: st.DrawFn) -> tuple[ChoiceRequest, Link]:
     request = ChoiceRequest(
         PlanTable("net", DIGEST, entries), "bytes", draw(st.integers(1, 5)), draw(sizes),
         remaining_s=draw(st.none() | st.floats(0, 20)), edge_queue_s=draw(seconds), cloud_queue_s=draw(seconds),
-        overhead_s=draw(st.floats(0, 0.01)),
+        overhead_s=draw(st.floats(0, 0.01)), uplink_queue_s=draw(st.just(0.0) | seconds),
         cloud_reachable=draw(st.sampled_from([True, True, True, False])),
         uplink_spread=draw(st.floats(0, 3)), downlink_spread=draw(st.floats(0, 3)),
         corrections=draw(st.dictionaries(st.sampled_from(ids), factors)),
