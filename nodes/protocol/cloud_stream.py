@@ -44,9 +44,8 @@ from nodes.protocol.events import (
 from nodes.protocol.limits import DEFAULT_LIMITS, StreamLimits
 from nodes.protocol.message_values import batch_messages, plan_of, timings_message
 from nodes.protocol.outbox import Outbox, tensor_headers
-from nodes.protocol.receipts import Receipts
 from nodes.protocol.transit import TransitClock
-from nodes.protocol.version import ACK_MINOR, PROTOCOL_MAJOR, PROTOCOL_MINOR, check_version
+from nodes.protocol.version import PROTOCOL_MAJOR, PROTOCOL_MINOR, check_version
 
 __all__ = ["CloudState", "CloudStream", "Rejection"]
 
@@ -94,7 +93,11 @@ class _Incoming:
 
 
 def _new_outbox() -> Outbox[pb.ResponseHeader, pb.CloudFrame]:
-    return Outbox(lambda header: pb.CloudFrame(response=header), lambda chunk: pb.CloudFrame(chunk=chunk))
+    return Outbox(
+        lambda header: pb.CloudFrame(response=header),
+        lambda chunk: pb.CloudFrame(chunk=chunk),
+        lambda ack: pb.CloudFrame(ack=ack),
+    )
 
 
 class CloudStream:
@@ -105,7 +108,6 @@ class CloudStream:
         self.state = CloudState.WAITING
         self._limits = limits
         self._outbox = _new_outbox()
-        self._receipts = Receipts()
         self._incoming: dict[int, _Incoming] = {}
         self._accepted: set[int] = set()
         self._transit = TransitClock(0.0)  # set right by the hello
@@ -178,9 +180,6 @@ class CloudStream:
 
     def next_frame(self, now_s: float) -> pb.CloudFrame | None:
         """The next frame to put on the wire, None when there is nothing to send now."""
-        ack = self._receipts.due()
-        if ack is not None:  # behind a welcome that waits
-            self._outbox.put_control(pb.CloudFrame(ack=ack))
         return self._outbox.next_frame(now_s)
 
     def _send(self, frame: pb.CloudFrame) -> None:
@@ -214,7 +213,7 @@ class CloudStream:
         check_version(frame.hello.protocol_major, frame.hello.protocol_minor)
         self.state = CloudState.OPEN
         self._transit = TransitClock(now_s)
-        self._receipts.wanted = self._outbox.window.capped = frame.hello.protocol_minor >= ACK_MINOR
+        self._outbox.peer_speaks(frame.hello.protocol_minor)
         self._send(pb.CloudFrame(welcome=self._welcome))
         return [EdgeConnected(frame.hello.edge_id)]
 
@@ -223,7 +222,7 @@ class CloudStream:
 
     def _on_request(self, frame: pb.EdgeFrame, now_s: float) -> list[CloudEvent]:
         header = frame.request
-        chunks = [(chunk, self._receipts.take(chunk)) for chunk in header.chunks]
+        chunks = [(chunk, self._outbox.receipts.take(chunk)) for chunk in header.chunks]
         request_id = header.request_id
         if request_id in self._incoming or request_id in self._accepted:
             raise RemoteProtocolError(f"request id {request_id} is in use already")
@@ -251,7 +250,7 @@ class CloudStream:
         return now_s + header.time_remaining_us * 1e-6 - delay_s
 
     def _on_chunk(self, frame: pb.EdgeFrame, now_s: float) -> list[CloudEvent]:
-        request_id, data = frame.chunk.request_id, self._receipts.take(frame.chunk)
+        request_id, data = frame.chunk.request_id, self._outbox.receipts.take(frame.chunk)
         incoming = self._incoming.get(request_id)
         if incoming is None:
             return []  # the rest of a request that was rejected or cancelled

@@ -37,8 +37,7 @@ from nodes.protocol.given_up import GivenUp
 from nodes.protocol.limits import DEFAULT_LIMITS, StreamLimits
 from nodes.protocol.message_values import batches_of, offer_message, timings_of
 from nodes.protocol.outbox import Outbox, tensor_headers
-from nodes.protocol.receipts import Receipts
-from nodes.protocol.version import ACK_MINOR, PROTOCOL_MAJOR, PROTOCOL_MINOR, check_version
+from nodes.protocol.version import PROTOCOL_MAJOR, PROTOCOL_MINOR, check_version
 
 __all__ = ["EdgeState", "EdgeStream", "WireRequest"]
 
@@ -82,7 +81,11 @@ def _microseconds(seconds: float) -> int:
 
 
 def _new_outbox() -> Outbox[pb.RequestHeader, pb.EdgeFrame]:
-    return Outbox(lambda header: pb.EdgeFrame(request=header), lambda chunk: pb.EdgeFrame(chunk=chunk))
+    return Outbox(
+        lambda header: pb.EdgeFrame(request=header),
+        lambda chunk: pb.EdgeFrame(chunk=chunk),
+        lambda ack: pb.EdgeFrame(ack=ack),
+    )
 
 
 class EdgeStream:
@@ -96,7 +99,6 @@ class EdgeStream:
         self._given_up = GivenUp()
         self._limits = limits
         self._outbox = _new_outbox()
-        self._receipts = Receipts()
         self._downlink_bps, self._rtt_us = 0, 0
         self._in_flight: set[int] = set()
         self._responses: dict[int, _Response] = {}
@@ -174,9 +176,6 @@ class EdgeStream:
 
     def next_frame(self, now_s: float) -> pb.EdgeFrame | None:
         """The next frame to put on the wire, None when there is nothing to send now."""
-        ack = self._receipts.due()
-        if ack is not None:  # behind a welcome that waits
-            self._outbox.put_control(pb.EdgeFrame(ack=ack))
         return self._outbox.next_frame(now_s)
 
     def _sent_after_us(self, request: WireRequest) -> int:
@@ -202,7 +201,7 @@ class EdgeStream:
         welcome = frame.welcome
         check_version(welcome.protocol_major, welcome.protocol_minor)
         self.state = EdgeState.OPEN
-        self._receipts.wanted = self._outbox.window.capped = welcome.protocol_minor >= ACK_MINOR
+        self._outbox.peer_speaks(welcome.protocol_minor)
         return [Connected(welcome.replica_id, {model.name: model.digest for model in welcome.models})]
 
     def _on_ready(self, frame: pb.CloudFrame, now_s: float) -> list[EdgeEvent]:
@@ -214,7 +213,7 @@ class EdgeStream:
 
     def _on_response(self, frame: pb.CloudFrame, now_s: float) -> list[EdgeEvent]:
         header = frame.response
-        chunks = [(chunk, self._receipts.take(chunk)) for chunk in header.chunks]
+        chunks = [(chunk, self._outbox.receipts.take(chunk)) for chunk in header.chunks]
         if header.request_id not in self._in_flight:
             self.late_answers += self._given_up.forget(header.request_id)
             return []
@@ -231,7 +230,7 @@ class EdgeStream:
         return self._finish(header.request_id)
 
     def _on_chunk(self, frame: pb.CloudFrame, now_s: float) -> list[EdgeEvent]:
-        request_id, data = frame.chunk.request_id, self._receipts.take(frame.chunk)
+        request_id, data = frame.chunk.request_id, self._outbox.receipts.take(frame.chunk)
         response = self._responses.get(request_id)
         if response is None:
             return []

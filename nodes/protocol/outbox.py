@@ -16,7 +16,9 @@ from typing import Generic, TypeVar
 
 from isthmus.v1 import segment_pb2 as pb
 from nodes.codecs.base import EncodedTensor, encoded_bytes
+from nodes.protocol.receipts import Receipts
 from nodes.protocol.send_window import SendWindow
+from nodes.protocol.version import ACK_MINOR
 
 __all__ = ["MAX_CHUNK_BYTES", "MIN_CHUNK_BYTES", "Outbox", "Urgency", "chunk_bytes", "tensor_headers"]
 
@@ -113,17 +115,29 @@ class _ChunkCutter:
 
 
 class Outbox(Generic[Header, Frame]):
-    """Frames to send, of one side. window: what may be under way, and what the direction is believed to carry."""
+    """Frames to send, of one side. window: what may be under way, and what the direction is believed to carry.
+    receipts: what has arrived the other way, to be acknowledged."""
 
-    def __init__(self, wrap_header: Callable[[Header], Frame], wrap_chunk: Callable[[pb.Chunk], Frame]) -> None:
-        """wrap_header, wrap_chunk: make a frame of each."""
+    def __init__(
+        self,
+        wrap_header: Callable[[Header], Frame],
+        wrap_chunk: Callable[[pb.Chunk], Frame],
+        wrap_ack: Callable[[pb.Ack], Frame],
+    ) -> None:
+        """wrap_header, wrap_chunk, wrap_ack: make a frame of each."""
         self.window = SendWindow()
+        self.receipts = Receipts()
         self._wrap_header: Callable[[Header], Frame] = wrap_header
         self._wrap_chunk = wrap_chunk
+        self._wrap_ack = wrap_ack
         self._control: deque[Frame] = deque()
         self._messages: dict[int, _Pending[Frame]] = {}
         self._order: list[tuple[Urgency, int]] = []
         self._sequence = 0
+
+    def peer_speaks(self, minor: int) -> None:
+        """The handshake told the peer's minor version: whether both sides acknowledge what arrives."""
+        self.receipts.wanted = self.window.capped = minor >= ACK_MINOR
 
     def put_control(self, frame: Frame) -> None:
         """Queue a frame that goes before every chunk."""
@@ -158,6 +172,9 @@ class Outbox(Generic[Header, Frame]):
 
     def next_frame(self, now_s: float) -> Frame | None:
         """The next frame to send, None when there is nothing or no room for it."""
+        ack = self.receipts.due()
+        if ack is not None:  # behind a welcome that waits
+            self._control.append(self._wrap_ack(ack))
         if self._control:
             return self._control.popleft()
         pending = self._most_urgent()
