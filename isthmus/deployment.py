@@ -215,6 +215,7 @@ def _edge_settings(configuration: Configuration, artifacts: tuple[ModelArtifact,
         batching=edge.batching.limits,
         limits=edge.limits.of_node,
         kept_bytes=edge.kept_memory,
+        hedge_percentile=edge.hedge_percentile,
     )
 
 

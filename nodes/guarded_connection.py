@@ -12,7 +12,7 @@ from isthmus.errors import (
     RemoteProtocolError,
     UnknownPlan,
 )
-from nodes.circuit_breaker import CircuitBreaker
+from nodes.circuit_breaker import BreakerState, CircuitBreaker
 from nodes.cloud_connection import CloudConnection, ReplicaDescription
 from nodes.protocol.edge_stream import WireRequest
 from nodes.protocol.events import MeasuredBatch, PlanDefinition, ResponseArrived
@@ -39,6 +39,11 @@ class GuardedConnection:
         answer and has said nothing since is not asked again: whatever it says, an echo too, shows that it lives."""
         alive = self._connection.heard_s > self._silent_since_s
         return self._connection.open and alive and self._breaker.allows(time.monotonic())
+
+    @property
+    def healthy(self) -> bool:
+        """Whether it can be asked, and not as a probe of a replica that failed lately."""
+        return self.open and self._breaker.state(time.monotonic()) is BreakerState.CLOSED
 
     @property
     def in_flight(self) -> int:
@@ -123,6 +128,12 @@ class GuardedConnection:
         if late or self.heard_s < sent_s:
             self._silent_since_s = time.monotonic()
             self._breaker.failed(self._silent_since_s)
+
+    def outrun(self, sent_s: float) -> None:
+        """Another replica answered a request that this one got first, then. That is no failure; but where it has said
+        nothing at all since, it is not asked again before it says something."""
+        if self.heard_s < sent_s:
+            self._silent_since_s = time.monotonic()
 
     async def wait_until_unusable(self) -> None:
         """See CloudConnection."""

@@ -74,7 +74,8 @@ class EdgeSettings:
     """One edge. slowdown: emulated, 1.0 for none. policy: the configured one's name. registry "": no cloud at all.
 
     tls: None for a gateway in clear and peers in clear. require_clients: as for a replica.
-    kept_bytes: the most that is kept of boundary tensors while their answers are awaited.
+    kept_bytes: the most that is kept of boundary tensors while their answers are awaited. hedge_percentile: see
+    `Hedging`.
     """
 
     models: tuple[ModelArtifact, ...]
@@ -88,6 +89,7 @@ class EdgeSettings:
     tls: TlsFiles | None = None
     require_clients: bool = False
     kept_bytes: int = MOST_KEPT_BYTES
+    hedge_percentile: float | None = None
     drain_s: float = 10.0
     batching: BatchLimits = DEFAULT_LIMITS
     limits: NodeLimits = EDGE_LIMITS

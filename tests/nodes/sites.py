@@ -16,6 +16,7 @@ from torch import nn
 
 from isthmus.errors import ComputeFailed
 from isthmus.v1 import segment_pb2_grpc
+from nodes.accepted_request import Surroundings
 from nodes.batch_times import BatchTimes
 from nodes.byte_budget import ByteBudget
 from nodes.chooser import Choice, Transfer
@@ -28,13 +29,14 @@ from nodes.fleet import Endpoint, FleetView, Replica
 from nodes.gateway import InferRequest
 from nodes.guarded_connection import GuardedConnection
 from nodes.halves import EdgeHalf
+from nodes.hedging import Hedging
 from nodes.inputs import ModelInputs
 from nodes.model_runtime import ReadyPlan, plan_definition, wire_codecs
 from nodes.model_shelf import LoadedModel
 from nodes.plan_shapes import cut_plan
 from nodes.prefix_queue import PrefixQueue
 from nodes.replica_set import ReplicaSet
-from nodes.request_run import Answer, RequestRun, Surroundings
+from nodes.request_run import Answer, RequestRun
 from nodes.resume_schedule import ResumeSchedule
 from nodes.resumption import ResumeCounts
 from nodes.transport.grpc_server import GrpcServer
@@ -211,7 +213,12 @@ async def until(have: Callable[[], Sequence[GuardedConnection]], count: int) -> 
 
 @contextlib.asynccontextmanager
 async def edge_site(
-    clouds: int = 1, *, prepare: bool = True, finish_s: float = 1e-3, kept_bytes: int = 1 << 20
+    clouds: int = 1,
+    *,
+    prepare: bool = True,
+    finish_s: float = 1e-3,
+    kept_bytes: int = 1 << 20,
+    hedging: Hedging | None = None,
 ) -> AsyncIterator[Site]:
     """A site with its replicas connected. prepare: whether they have been offered the plan."""
     model, engine, pool, chooser = small_model(), GatedEngine(), ComputePool(1), PlanChooser()
@@ -229,7 +236,7 @@ async def edge_site(
     replicas = ReplicaSet(dial, welcome)
     around = Surroundings(
         PrefixQueue(pool, chooser.edge_queue()), replicas, chooser, ResumeSchedule(),
-        ByteBudget(kept_bytes, "edge.kept_memory"), ResumeCounts(), itertools.count(1),
+        ByteBudget(kept_bytes, "edge.kept_memory"), ResumeCounts(), itertools.count(1), hedging or Hedging(),
     )  # fmt: skip
     site = Site(model, ready, around, started, engine.gate, chooser)
     views = tuple(Replica(f"replica-{number}", Endpoint(cloud.target)) for number, cloud in enumerate(started))
