@@ -10,11 +10,13 @@ import contextlib
 import math
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from isthmus.errors import CloudUnavailable, InvalidInput, IsthmusError, UnknownPlan
 from isthmus.telemetry import get_logger
 from nodes.accepted_request import FINISH_MARGIN, AcceptedRequest
+from nodes.codecs.base import EncodedTensor
+from nodes.early_upload import EarlyUpload
 from nodes.first_answer import first_answer
 from nodes.guarded_connection import GuardedConnection
 from nodes.halves import EdgeOutcome
@@ -23,6 +25,7 @@ from nodes.protocol.edge_stream import WireRequest
 from nodes.protocol.events import ResponseArrived
 from nodes.resume_schedule import Waiting
 from nodes.resumption import Remote, patience_s, remote_s, soonest
+from nodes.tensor_feed import TensorFeed
 
 __all__ = ["CloudAnswer", "CloudAsking"]
 
@@ -50,8 +53,24 @@ class CloudAsking:
         self._around = accepted.around
         self._tried: list[GuardedConnection] = []
         self._forgetful: GuardedConnection | None = None
+        self._early: EarlyUpload | None = None
         self.sendings = 0
         self.lost_s = 0.0
+
+    def early_upload(self, replica: GuardedConnection) -> EarlyUpload | None:
+        """Takes the tensors of the prefix as they are made, for the replica that is to be asked first; None where they
+        are all made at the end, or the replica wants them all at once. To be closed by `close`."""
+        half = self._accepted.ready.half
+        if half.offers and replica.open and replica.takes_more_tensors:
+            self._early = EarlyUpload(replica, half.crossing, self._early_request)
+        return self._early
+
+    async def close(self) -> None:
+        """What was sent early, and is not waited for, is of no use any more."""
+        early, self._early = self._early, None
+        if early is not None:
+            self.sendings += early.answer is not None
+            await early.close()
 
     async def ask(self, outcome: EdgeOutcome, replica: GuardedConnection) -> CloudAnswer | None:
         """The replica's answer, None when the request is to go on elsewhere. Raises DeadlineExceeded, and InvalidInput
@@ -59,6 +78,7 @@ class CloudAsking:
         self._accepted.check_time()
         self._tried.append(replica)
         if not replica.open or self._accepted.edge_must_begin():
+            await self.close()
             return None
         first = _Sending(replica, time.monotonic())
         sendings = [first]
@@ -144,7 +164,11 @@ class CloudAsking:
     async def _send(self, outcome: EdgeOutcome, sending: _Sending) -> ResponseArrived:
         self.sendings += 1
         try:
-            return await sending.replica.run(self._wire_request(outcome, sending.sent_s))
+            if self._early is not None and sending.replica is self._early.replica and self._early.answer is not None:
+                answer = self._early.answer
+                self._early = None
+                return await answer
+            return await sending.replica.run(self._wire_request(outcome.encoded, sending.sent_s))
         except UnknownPlan:
             self._forgetful = sending.replica
             # In the background: this request goes on, and the next one finds the plan prepared.
@@ -181,14 +205,17 @@ class CloudAsking:
         predicted_s, remote = self._accepted.choice.predicted.total_s, self._remote_s(replica)
         return max(predicted_s, remote) if math.isfinite(remote) else predicted_s
 
-    def _wire_request(self, outcome: EdgeOutcome, now_s: float) -> WireRequest:
+    def _early_request(self, feed: TensorFeed) -> WireRequest:
+        return replace(self._wire_request(feed.tensors, time.monotonic()), more_tensors=feed.to_come)
+
+    def _wire_request(self, tensors: tuple[EncodedTensor, ...], now_s: float) -> WireRequest:
         accepted = self._accepted
         batch, costs = accepted.request.inputs.batch, accepted.choice.entry.costs
         return WireRequest(
             request_id=next(self._around.wire_ids),
             wire_digest=accepted.choice.entry.plan.wire_digest,
             batch=batch,
-            tensors=outcome.encoded,
+            tensors=tensors,
             remaining_s=None if accepted.deadline_s is None else accepted.deadline_s - now_s,
             deadline_s=accepted.deadline_s,
             priority=accepted.request.priority,

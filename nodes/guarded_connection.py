@@ -16,6 +16,7 @@ from nodes.circuit_breaker import BreakerState, CircuitBreaker
 from nodes.cloud_connection import CloudConnection, ReplicaDescription
 from nodes.protocol.edge_stream import WireRequest
 from nodes.protocol.events import MeasuredBatch, PlanDefinition, ResponseArrived
+from nodes.tensor_feed import TensorFeed
 
 __all__ = ["GuardedConnection"]
 
@@ -104,11 +105,16 @@ class GuardedConnection:
         if not offer.cancelled():
             offer.exception()  # mark as seen: whoever waited has heard it
 
-    async def run(self, request: WireRequest) -> ResponseArrived:
+    @property
+    def takes_more_tensors(self) -> bool:
+        """See CloudConnection."""
+        return self._connection.takes_more_tensors
+
+    async def run(self, request: WireRequest, feed: TensorFeed | None = None) -> ResponseArrived:
         """See CloudConnection; and tells the breaker. A call that is cancelled tells it nothing: see `gave_up`."""
         self._breaker.started(time.monotonic())
         try:
-            response = await self._connection.run(request)
+            response = await self._connection.run(request, feed)
         except UnknownPlan:
             self.prepared -= {request.wire_digest}
             self._breaker.released()

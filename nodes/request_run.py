@@ -75,7 +75,11 @@ class RequestRun:
         if connection is None:
             return await self._finish_on_edge(await self._prefix())
         with self._kept():
-            outcome = await self._prefix()
+            return await self._answered(connection)
+
+    async def _answered(self, connection: GuardedConnection | None) -> Answer:
+        try:
+            outcome = await self._prefix(connection)
             while connection is not None:
                 remote = await self._cloud.ask(outcome, connection)
                 if remote is not None:
@@ -83,6 +87,8 @@ class RequestRun:
                 connection = await self._cloud.next()
             self._around.counts.resumed_on_edge += 1
             return await self._finish_on_edge(outcome)
+        finally:
+            await self._cloud.close()
 
     @contextlib.contextmanager
     def _kept(self) -> Iterator[None]:
@@ -94,13 +100,19 @@ class RequestRun:
         finally:
             self._around.kept.release(size)
 
-    async def _prefix(self) -> EdgeOutcome:
+    async def _prefix(self, connection: GuardedConnection | None = None) -> EdgeOutcome:
+        """connection: is sent boundary tensors as they are made."""
         queue, request, ready = self._around.queue, self._accepted.request, self._accepted.ready
         # The prefix without the wait before it.
         expected_s = max(0.0, self._accepted.choice.predicted.edge_s - queue.wait_s())
-        work = PrefixWork(self._half, request.inputs, ready.prefix_times)
+        early = None if connection is None else self._cloud.early_upload(connection)
+        offer = None if early is None else early.offer
+        work = PrefixWork(self._half, request.inputs, ready.prefix_times, offer)
         edge_times = ready.edge_times(request.inputs.batch, expected_s)
-        return await queue.run_prefix(work, edge_times, self._accepted.deadline_s, request.priority)
+        outcome = await queue.run_prefix(work, edge_times, self._accepted.deadline_s, request.priority)
+        if early is not None:
+            early.finish(outcome.encoded)
+        return outcome
 
     # ---- the end -----------------------------------------------------------------------------------------------
 

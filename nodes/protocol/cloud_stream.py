@@ -92,9 +92,8 @@ class _Incoming:
     deadline_s: float | None
 
 
-def _new_outbox() -> Outbox[pb.ResponseHeader, pb.CloudFrame]:
+def _new_outbox() -> Outbox[pb.CloudFrame]:
     return Outbox(
-        lambda header: pb.CloudFrame(response=header),
         lambda chunk: pb.CloudFrame(chunk=chunk),
         lambda ack: pb.CloudFrame(ack=ack),
     )
@@ -152,7 +151,12 @@ class CloudStream:
             tensors=tensor_headers(tensors),
             timings=timings_message(timings),
         )
-        self._outbox.put_message(request.request_id, header, tensors, request.deadline_s, request.priority)
+
+        def opening(chunks: Sequence[pb.Chunk]) -> pb.CloudFrame:
+            header.chunks.extend(chunks)
+            return pb.CloudFrame(response=header)
+
+        self._outbox.put_message(request.request_id, opening, tensors, request.deadline_s, request.priority)
 
     def reject(self, request_id: int, rejection: Rejection) -> None:
         """Answer a request with an error. Ignored when it was cancelled or the stream has gone meanwhile."""
@@ -232,7 +236,7 @@ class CloudStream:
             limit = f"at most {self._limits.open_messages} requests may arrive at once"
             return self._refuse(request_id, Rejection("RESOURCE_EXHAUSTED", "OVERLOADED", limit))
         try:
-            assembly = Assembly(header.tensors, self._limits)
+            assembly = Assembly(header.tensors, self._limits, header.more_tensors)
             for chunk, data in chunks:
                 assembly.add(chunk, data, now_s)
         except InvalidInput as error:
@@ -248,6 +252,21 @@ class CloudStream:
             return None
         delay_s = self._transit.delay_s(header.sent_after_us * 1e-6, now_s) if header.sent_after_us > 0 else 0.0
         return now_s + header.time_remaining_us * 1e-6 - delay_s
+
+    def _on_more(self, frame: pb.EdgeFrame, now_s: float) -> list[CloudEvent]:
+        more = frame.more
+        chunks = [(chunk, self._outbox.receipts.take(chunk)) for chunk in more.chunks]
+        incoming = self._incoming.get(more.request_id)
+        if incoming is None:
+            return []  # of a request that was rejected or cancelled
+        try:
+            incoming.assembly.extend(more.tensors)
+            for chunk, data in chunks:
+                incoming.assembly.add(chunk, data, now_s)
+        except InvalidInput as error:
+            del self._incoming[more.request_id]
+            return self._refuse(more.request_id, Rejection.of(error))
+        return self._finish(more.request_id, now_s)
 
     def _on_chunk(self, frame: pb.EdgeFrame, now_s: float) -> list[CloudEvent]:
         request_id, data = frame.chunk.request_id, self._outbox.receipts.take(frame.chunk)
@@ -312,6 +331,7 @@ class CloudStream:
         "hello": _on_hello,
         "offer": _on_offer,
         "request": _on_request,
+        "more": _on_more,
         "chunk": _on_chunk,
         "cancel": _on_cancel,
         "echo": _on_echo,

@@ -49,6 +49,7 @@ from partitioner.model import Model
 from partitioner.plan_table import PlanCosts, PlanEntry
 from partitioner.profiles import DeviceProfile
 from scheduler.plan_chooser import PlanChooser
+from tests.nodes.networks import SKIP_OPS, skip_model
 
 __all__ = ["Gate", "GatedEngine", "Site", "edge_site", "inputs_of", "small_model"]
 
@@ -89,7 +90,7 @@ class Gate:
 
 @dataclass
 class GatedEngine:
-    """The eager engine behind a gate. failing: its segments raise instead."""
+    """The eager engine behind a gate. failing: its segments raise instead. gated: which segments; all by default."""
 
     gate: Gate = field(default_factory=Gate)
     failing: bool = False
@@ -97,6 +98,7 @@ class GatedEngine:
     device: str = "cpu"
     threads: int = 1
     slowdown: float = 1.0
+    gated: Callable[[Runnable], bool] = lambda segment: True
 
     def __post_init__(self) -> None:
         self._engine: Engine = EagerEngine(threads=1)
@@ -106,6 +108,8 @@ class GatedEngine:
 
     def load(self, segment: Runnable) -> Runner:
         run = self._engine.load(segment)
+        if not self.gated(segment):
+            return run
 
         def gated(*tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
             self.gate.passed()
@@ -154,11 +158,13 @@ def profile() -> DeviceProfile:
     return DeviceProfile("cpu", "test", 1, 1.0, {"float32": 1e10}, 1e10, 1e-5, {}, made)
 
 
-def split_plan(model: Model, engine: Engine, *, cloud_s: float, finish_s: float) -> ReadyPlan:
-    """The first layer on the edge, in zstd; with those costs."""
-    plan = cut_plan(model, tuple(op.name for op in model.graph.ops[:2]), {}, "zstd")
+def split_plan(
+    model: Model, engine: Engine, *, cloud_s: float, finish_s: float, ops: int = 2, early: Sequence[int] = ()
+) -> ReadyPlan:
+    """The first ops on the edge, in zstd; with those costs."""
+    plan = cut_plan(model, tuple(op.name for op in model.graph.ops[:ops]), {}, "zstd")
     costs = PlanCosts(AffineTime(0.0, 1e-4), AffineTime(0.0, cloud_s), 0, 128.0, 0, 16.0, AffineTime(0.0, finish_s))
-    half = EdgeHalf(model, plan.edge_ops, wire_codecs(plan.boundary), wire_codecs(plan.downlink), engine)
+    half = EdgeHalf(model, plan.edge_ops, wire_codecs(plan.boundary), wire_codecs(plan.downlink), engine, early=early)
     return ReadyPlan(PlanEntry(plan, costs), half, BatchTimes.of({1: 1e-4}))
 
 
@@ -171,6 +177,7 @@ class Site:
     around: Surroundings
     clouds: list[Cloud]
     edge_gate: Gate
+    engine: GatedEngine
     chooser: PlanChooser
     cloud_required: bool = False
 
@@ -219,10 +226,17 @@ async def edge_site(
     finish_s: float = 1e-3,
     kept_bytes: int = 1 << 20,
     hedging: Hedging | None = None,
+    skips: bool = False,
 ) -> AsyncIterator[Site]:
-    """A site with its replicas connected. prepare: whether they have been offered the plan."""
-    model, engine, pool, chooser = small_model(), GatedEngine(), ComputePool(1), PlanChooser()
-    ready = split_plan(model, engine, cloud_s=1e-3, finish_s=finish_s)
+    """A site with its replicas connected. prepare: whether they have been offered the plan. skips: a plan with three
+    boundary tensors, each sent as it is made, and the gate is behind the first."""
+    model = skip_model() if skips else small_model()
+    engine, pool, chooser = GatedEngine(), ComputePool(1), PlanChooser()
+    if skips:
+        engine.gated = lambda segment: getattr(segment, "inputs", ()) != model.graph.inputs
+    ready = split_plan(
+        model, engine, cloud_s=1e-3, finish_s=finish_s, ops=SKIP_OPS if skips else 2, early=(1, 2) if skips else ()
+    )
     started = [await Cloud.start([model], f"replica-{number}") for number in range(clouds)]
     observer = ChooserObserver(chooser)
 
@@ -238,7 +252,7 @@ async def edge_site(
         PrefixQueue(pool, chooser.edge_queue()), replicas, chooser, ResumeSchedule(),
         ByteBudget(kept_bytes, "edge.kept_memory"), ResumeCounts(), itertools.count(1), hedging or Hedging(),
     )  # fmt: skip
-    site = Site(model, ready, around, started, engine.gate, chooser)
+    site = Site(model, ready, around, started, engine.gate, engine, chooser)
     views = tuple(Replica(f"replica-{number}", Endpoint(cloud.target)) for number, cloud in enumerate(started))
     replicas.follow(FleetView(1, views))
     try:

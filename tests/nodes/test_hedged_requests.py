@@ -108,6 +108,19 @@ async def test_where_both_die_the_edge_finishes() -> None:
         assert suffixes(site) == 1
 
 
+async def test_where_both_fail_neither_is_asked_again() -> None:
+    async with hedging_site() as site:
+        for cloud in site.clouds:
+            cloud.engine.gate.shut()
+            cloud.engine.failing = True
+        task = asyncio.create_task(site.run(99))
+        await eventually(lambda: site.around.counts.hedged == 1)
+        for cloud in site.clouds:
+            cloud.engine.gate.open()
+        answer = await task
+        assert (answer.finished_by, answer.sendings, site.is_right(answer, 99)) == ("edge", 2, True)
+
+
 async def test_beyond_the_budget_requests_wait_for_their_replica() -> None:
     async with hedging_site(2 * REQUESTS_A_HEDGE - 3) as site:
         for cloud in site.clouds:
