@@ -1,8 +1,8 @@
 """How much longer do 1 kB requests to one replica take while 100 MB cross to another one over the same link?
 
-As `head_of_line`, with a stream to each of two replicas behind one link of 20 Mbit/s and 40 ms round trip. The value is the
-median of the small requests while both streams carry 100 MB, less the one while theirs alone does, in ms; the
-floor is the same of two runs alone. The goal is 5 ms: one window for the link would make it the same.
+As `head_of_line`, with a stream to each of two replicas behind one link of 20 Mbit/s and 40 ms round trip. The value is
+the median of the small requests while both streams carry 100 MB, less the one while theirs alone does, in ms; the floor
+is the same of two runs alone. The goal is 5 ms: one window for the link would make it the same.
 """
 
 from __future__ import annotations
