@@ -59,9 +59,9 @@ class CloudAsking:
 
     def early_upload(self, replica: GuardedConnection) -> EarlyUpload | None:
         """Takes the tensors of the prefix as they are made, for the replica that is to be asked first; None where they
-        are all made at the end, or the replica wants them all at once. To be closed by `close`."""
+        are all made at the end, the replica wants them all at once, or is to be probed. To be closed by `close`."""
         half = self._accepted.ready.half
-        if half.offers and replica.open and replica.takes_more_tensors:
+        if half.offers and replica.healthy and replica.takes_more_tensors:
             self._early = EarlyUpload(replica, half.crossing, self._early_request)
         return self._early
 

@@ -43,7 +43,7 @@ class EarlyUpload:
         if self._over:
             return
         self._feed.put((tensor,))
-        if self._answer is None and self.replica.open:
+        if self._answer is None and self.replica.healthy:
             self._answer = self._loop.create_task(self.replica.run(self._request(self._feed), self._feed))
 
     def finish(self, tensors: Sequence[EncodedTensor]) -> None:

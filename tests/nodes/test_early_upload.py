@@ -113,6 +113,16 @@ async def test_requests_that_run_as_one_send_their_tensors_at_the_end() -> None:
         assert site.around.queue.prefix_counts.batches < prefixes(site) == 6
 
 
+async def test_a_replica_that_failed_lately_is_probed_with_a_whole_request() -> None:
+    async with edge_site(skips=True, finish_s=5.0) as site:
+        (connection,) = await site.usable(1)
+        for _ in range(3):
+            connection.gave_up(0.0, late=True)
+        await site.usable(1)  # half-open
+        answer = await site.run(1)
+        assert (answer.finished_by, answer.sendings, connection.healthy) == ("cloud", 1, True)
+
+
 async def test_the_stages_sum_to_the_time_it_took() -> None:
     async with edge_site(skips=True, finish_s=5.0) as site:
         began_s = asyncio.get_running_loop().time()
