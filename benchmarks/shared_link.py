@@ -18,7 +18,7 @@ from benchmarks.head_of_line import Beside as Seen
 from benchmarks.stream_site import StreamSite, stream_sites
 
 LARGE_BYTES, GOAL_MS = 100_000_000, 5.0
-QUICK_S, WHOLE_S = 15.0, 40.0
+QUICK_S, WHOLE_S = 8.0, 40.0
 
 
 async def beside(small: StreamSite, flows: tuple[StreamSite, ...], random: Random, seconds: float) -> Seen:
