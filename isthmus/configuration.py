@@ -168,7 +168,8 @@ class EdgeConfiguration(_Section):
     """The edge. emulate_slowdown is for demos and tests: the edge sleeps after its work, and every output says so.
 
     insecure: listen beyond this machine although there is no TLS. kept_memory: the most that is kept of boundary
-    tensors while their answers are awaited; requests beyond it are refused.
+    tensors while their answers are awaited; requests beyond it are refused. hedge_percentile: a request whose answer is
+    later than so many of 100 are, for its prediction, is sent to a second replica too; left out, none is.
     """
 
     listen: Address = "127.0.0.1:8001"
@@ -180,6 +181,7 @@ class EdgeConfiguration(_Section):
     emulate_slowdown: float = Field(default=1.0, ge=1.0, le=1000.0, allow_inf_nan=False)
     batching: BatchingConfiguration = BatchingConfiguration()
     kept_memory: Size = MOST_KEPT_BYTES
+    hedge_percentile: float | None = Field(default=None, gt=50.0, lt=100.0, allow_inf_nan=False)
     limits: EdgeLimitsConfiguration = EdgeLimitsConfiguration()
     decision_log: DecisionLogConfiguration | None = None
     tls: TlsConfiguration | None = None

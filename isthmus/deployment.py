@@ -245,6 +245,7 @@ def _edge_settings(
         limits=edge.limits.of_node,
         kept_bytes=edge.kept_memory,
         decision_log=None if log is None else JournalSettings(log.folder, log.max_size),
+        hedge_percentile=edge.hedge_percentile,
     )
 
 

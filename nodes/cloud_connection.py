@@ -8,6 +8,7 @@ from typing import Protocol
 
 from nodes.protocol.edge_stream import WireRequest
 from nodes.protocol.events import MeasuredBatch, PlanDefinition, ResponseArrived
+from nodes.tensor_feed import TensorFeed
 
 __all__ = ["CloudConnection", "LinkObserver", "ReplicaDescription"]
 
@@ -76,8 +77,13 @@ class CloudConnection(Protocol):
     async def prepare(self, plan: PlanDefinition) -> tuple[MeasuredBatch, ...]:
         """Have the replica split, warm up and measure a plan. Raises InvalidPlan, NotFound, CloudUnavailable."""
 
-    async def run(self, request: WireRequest) -> ResponseArrived:
-        """Send boundary tensors, await the outputs. Cancelling the call cancels the request.
+    @property
+    def takes_more_tensors(self) -> bool:
+        """Whether `run` takes a request whose tensors are not all made: its replica understands that."""
+
+    async def run(self, request: WireRequest, feed: TensorFeed | None = None) -> ResponseArrived:
+        """Send boundary tensors, await the outputs. Cancelling the call cancels the request. feed: brings those that
+        were not made yet.
 
         Raises CloudUnavailable when the connection breaks, UnknownPlan for a plan that the replica has not prepared,
         and what else its error frame says.

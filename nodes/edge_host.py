@@ -18,6 +18,7 @@ from nodes.engines.allocator import keep_freed_memory
 from nodes.engines.factory import engine_for
 from nodes.fleet import Endpoint
 from nodes.gateway_probe import measure_overhead
+from nodes.hedging import Hedging
 from nodes.journal import Journal
 from nodes.limits import NodeLimits
 from nodes.measure.turn import measuring_turn
@@ -106,7 +107,8 @@ class EdgeHost:
             profile = await measured_profile(models, slowed, pool)
             loaded = {name: await load(name, model) for name, model in models.items()}
             shelf = ModelShelf(loaded, load)
-            node = EdgeNode(shelf, profile, chooser, queue, dial, settings.kept_bytes, settings.limits)
+            hedging = Hedging(settings.hedge_percentile)
+            node = EdgeNode(shelf, profile, chooser, queue, dial, settings.kept_bytes, settings.limits, hedging)
             await node.start()
             node.overhead = await _probed_overhead(node, models, settings.limits)
         service = GatewayService(node, VERSION, settings.limits)

@@ -10,11 +10,13 @@ from collections.abc import Iterable, Mapping
 
 from isthmus.errors import CloudUnavailable, DeadlineExceeded, Draining, IsthmusError
 from isthmus.telemetry import get_logger
+from nodes.accepted_request import Surroundings
 from nodes.background import run_apart
 from nodes.byte_budget import MOST_KEPT_BYTES, ByteBudget
 from nodes.chooser import ChoiceRequest, Chooser, Exchange, Outcome, StageTimes, Transfer
 from nodes.gateway import InferRequest, InferResult, ModelDescription, ModelState, StageTimings
 from nodes.guarded_connection import GuardedConnection
+from nodes.hedging import Hedging
 from nodes.limits import EDGE_LIMITS, NodeLimits
 from nodes.model_runtime import ModelRuntime, ReadyPlan
 from nodes.model_shelf import ModelShelf
@@ -23,7 +25,7 @@ from nodes.plan_offers import cloud_times
 from nodes.prefix_queue import PrefixQueue
 from nodes.replica_set import Dial, ReplicaSet
 from nodes.request_overhead import NOT_MEASURED, RequestOverhead
-from nodes.request_run import Answer, RequestRun, Surroundings
+from nodes.request_run import Answer, RequestRun
 from nodes.resume_schedule import ResumeSchedule
 from nodes.resumption import ResumeCounts
 from partitioner.plan_table import PlanEntry
@@ -71,9 +73,10 @@ class EdgeNode:
     def __init__(
         self, shelf: ModelShelf, profile: DeviceProfile, chooser: Chooser, queue: PrefixQueue, dial: Dial,
         most_kept_bytes: int = MOST_KEPT_BYTES, limits: NodeLimits = EDGE_LIMITS,
+        hedging: Hedging | None = None,
     ) -> None:  # fmt: skip
         """profile: this device, with the op times of every model. most_kept_bytes: of boundary tensors that wait for
-        their answers."""
+        their answers. hedging: None for none."""
         self._shelf = shelf
         self._limits = limits
         self._planning: set[asyncio.Task[None]] = set()
@@ -94,8 +97,9 @@ class EdgeNode:
         self.kept = ByteBudget(most_kept_bytes, "edge.kept_memory")
         self._counts = ResumeCounts()
         self._around = Surroundings(
-            self._queue, self.replicas, chooser, ResumeSchedule(), self.kept, self._counts, itertools.count(1)
-        )
+            self._queue, self.replicas, chooser, ResumeSchedule(), self.kept, self._counts, itertools.count(1),
+            hedging or Hedging(),
+        )  # fmt: skip
         self._log = get_logger("edge")
 
     async def start(self) -> None:

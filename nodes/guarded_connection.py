@@ -13,10 +13,11 @@ from isthmus.errors import (
     RemoteProtocolError,
     UnknownPlan,
 )
-from nodes.circuit_breaker import CircuitBreaker
+from nodes.circuit_breaker import BreakerState, CircuitBreaker
 from nodes.cloud_connection import CloudConnection, ReplicaDescription
 from nodes.protocol.edge_stream import WireRequest
 from nodes.protocol.events import MeasuredBatch, PlanDefinition, ResponseArrived
+from nodes.tensor_feed import TensorFeed
 from partitioner.affine_fit import affine_time
 from partitioner.measurements import AffineTime
 
@@ -43,6 +44,11 @@ class GuardedConnection:
         answer and has said nothing since is not asked again: whatever it says, an echo too, shows that it lives."""
         alive = self._connection.heard_s > self._silent_since_s
         return self._connection.open and alive and self._breaker.allows(time.monotonic())
+
+    @property
+    def healthy(self) -> bool:
+        """Whether it can be asked, and not as a probe of a replica that failed lately."""
+        return self.open and self._breaker.state(time.monotonic()) is BreakerState.CLOSED
 
     @property
     def in_flight(self) -> int:
@@ -109,11 +115,16 @@ class GuardedConnection:
         if not offer.cancelled():
             offer.exception()  # mark as seen: whoever waited has heard it
 
-    async def run(self, request: WireRequest) -> ResponseArrived:
+    @property
+    def takes_more_tensors(self) -> bool:
+        """See CloudConnection."""
+        return self._connection.takes_more_tensors
+
+    async def run(self, request: WireRequest, feed: TensorFeed | None = None) -> ResponseArrived:
         """See CloudConnection; and tells the breaker. A call that is cancelled tells it nothing: see `gave_up`."""
         self._breaker.started(time.monotonic())
         try:
-            response = await self._connection.run(request)
+            response = await self._connection.run(request, feed)
         except UnknownPlan:
             self.prepared -= {request.wire_digest}
             self._breaker.released()
@@ -133,6 +144,12 @@ class GuardedConnection:
         if late or self.heard_s < sent_s:
             self._silent_since_s = time.monotonic()
             self._breaker.failed(self._silent_since_s)
+
+    def outrun(self, sent_s: float) -> None:
+        """Another replica answered a request that this one got first, then. That is no failure; but where it has said
+        nothing at all since, it is not asked again before it says something."""
+        if self.heard_s < sent_s:
+            self._silent_since_s = time.monotonic()
 
     async def wait_until_unusable(self) -> None:
         """See CloudConnection."""

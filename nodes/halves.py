@@ -6,7 +6,7 @@ Both are blocking and belong in a `ComputePool`. Each stage is timed on its own 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -22,13 +22,15 @@ from nodes.joined_run import join_axes
 from nodes.limits import CLOUD_LIMITS, EDGE_LIMITS, NodeLimits
 from nodes.preprocessing import ImageBatch, preprocess
 from nodes.protocol.events import WireCodec
+from nodes.staged_prefix import stages_of
 from partitioner.measurements import digest_of_ops
 from partitioner.model import Model
 
-__all__ = ["CloudHalf", "CloudOutcome", "EdgeHalf", "EdgeOutcome"]
+__all__ = ["CloudHalf", "CloudOutcome", "EdgeHalf", "EdgeOutcome", "Offer"]
 
 UNBOUNDED = 1 << 62
 Tensors = Mapping[str, torch.Tensor]
+Offer = Callable[[EncodedTensor], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +79,9 @@ class _Codecs:
         return image_codec(wire.codec, preprocessing, wire.parameters)
 
     def encode(self, values: Mapping[str, torch.Tensor | ImageBatch]) -> tuple[EncodedTensor, ...]:
-        return tuple(self._encode_one(name, values[name]) for name in self.names)
+        return tuple(self.encode_one(name, values[name]) for name in self.names)
 
-    def _encode_one(self, name: str, value: torch.Tensor | ImageBatch) -> EncodedTensor:
+    def encode_one(self, name: str, value: torch.Tensor | ImageBatch) -> EncodedTensor:
         if isinstance(value, ImageBatch):
             return self._image[name].encode_images(name, value)
         return self._tensor[name].encode(name, value)
@@ -108,10 +110,13 @@ class EdgeHalf:
         engine: Engine,
         slowdown: float = 1.0,
         limits: NodeLimits = EDGE_LIMITS,
+        early: Sequence[int] = (),
     ) -> None:
         """slowdown: emulated, and applied to everything that the edge does; the engine itself runs at full speed.
+        early: after how many boundary tensors `run` is to stop and offer them; only an engine that runs op by op does,
+        others offer what is encoded before the rest.
 
-        axes: how the prefix of several requests can run as one, None where it cannot.
+        axes: how the prefix of several requests can run as one, None where it cannot. offers: whether `run` offers.
         """
         self._segments = model.split(edge_ops)
         self._inputs = model.graph.inputs
@@ -129,6 +134,14 @@ class EdgeHalf:
         self.axes = join_axes(model.graph.tensors, self._inputs, crossing) if self._has_prefix else None
         self.cut = digest_of_ops(edge_ops)
         self._uplink, self._downlink = _Codecs(model, uplink, limits), _Codecs(model, downlink, limits)
+        self.offers = bool(early) and self._has_prefix and not self._uplink.files
+        whole = engine.name != "eager"
+        self._stages = stages_of(model, edge_ops, engine, () if whole else early) if self.offers else ()
+
+    @property
+    def crossing(self) -> int:
+        """How many boundary tensors there are."""
+        return len(self._uplink.names)
 
     def kept_bytes(self, batch: int, file_bytes: int) -> int:
         """What an outcome holds besides its encoded tensors, of a request with so many items and bytes of files."""
@@ -136,16 +149,35 @@ class EdgeHalf:
         tensors = sum(self._tensors[name].bytes_at(batch) for name in names - self._uplink.files)
         return tensors + (file_bytes if self._uplink.files else 0)
 
-    def run(self, inputs: ModelInputs) -> EdgeOutcome:
-        """Everything up to the wire. Raises InvalidRequest for a file that is not an image, ComputeFailed."""
+    def run(self, inputs: ModelInputs, offer: Offer | None = None) -> EdgeOutcome:
+        """Everything up to the wire. Raises InvalidRequest for a file that is not an image, ComputeFailed.
+
+        offer: called with encoded tensors, in the plan's order, before all are made; the last one is never offered.
+        """
         started = time.perf_counter()
-        outcome = run_slowed(self.slowdown, self._run, inputs)
+        if offer is not None and self.offers:
+            outcome = self._run_in_stages(inputs, offer)
+        else:
+            outcome = run_slowed(self.slowdown, self._run, inputs)
         return EdgeOutcome(outcome.encoded, outcome.boundary, outcome.kept, time.perf_counter() - started)
 
     def _run(self, inputs: ModelInputs) -> EdgeOutcome:
         values = dict(inputs.values)
         made = self.prefix(*self.tensors(values)) if self._has_prefix else ()
         return self.outcome(values, made)
+
+    def _run_in_stages(self, inputs: ModelInputs, offer: Offer) -> EdgeOutcome:
+        values, encoded = dict(inputs.values), list[EncodedTensor]()
+        tensors = run_slowed(self.slowdown, self.tensors, values)
+        made = dict(zip(self._inputs, tensors, strict=True))
+        for stage in self._stages:
+            run_slowed(self.slowdown, stage, made)
+            for name in self._uplink.names[len(encoded) : stage.crossing]:
+                encoded.append(run_slowed(self.slowdown, self._uplink.encode_one, name, made[name]))
+                if len(encoded) < self.crossing:
+                    offer(encoded[-1])
+        boundary, kept = ({name: made[name] for name in names} for names in (self._uplink.names, self._segments.kept))
+        return EdgeOutcome(tuple(encoded), boundary, kept, 0.0)
 
     def tensors(self, values: dict[str, torch.Tensor | ImageBatch]) -> tuple[torch.Tensor, ...]:
         """What the prefix takes, in its order; files are preprocessed, and replaced in `values` where they end here."""

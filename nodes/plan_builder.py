@@ -22,6 +22,7 @@ from nodes.limits import EDGE_LIMITS, NodeLimits
 from nodes.measure.accuracy_budget import AccuracyBudget
 from nodes.measure.batch_times import measure_batches, varied_tensors
 from nodes.measure.codec_sizes import MeasuredCodec
+from nodes.measure.early_tensors import MOST_TENSORS, early_counts, measure_leads
 from nodes.measure.engine_difference import measure_engine_difference
 from nodes.measure.picture_codecs import lossless_picture
 from nodes.measure.timing import measure
@@ -93,6 +94,7 @@ class PlanBuilder:
         self._given = tuple(given)
         self._most = min(batching.max_batch, model.interface.max_batch)
         self._prefix_times: dict[str, BatchTimes] = {}  # by cut: whatever the codecs
+        self._early_counts: dict[str, tuple[int, ...]] = {}  # by cut
         self._finish_times: dict[tuple[str, bool], float] = {}  # by cut, and whether files crossed as they came
         self._budget = AccuracyBudget(model, ACCURACY_BUDGET)
         self._differences: dict[tuple[str, str, tuple[str, ...]], EngineDifference] = {}
@@ -246,7 +248,8 @@ class PlanBuilder:
             edge_spread=max(time.spread_share for time in times.values()),
         )
         entry = PlanEntry(replace(plan, boundary=counted), costs, file_crosses)
-        return ReadyPlan(entry, self._half(plan, self._slowdown), self._batches(half).scaled(self._slowdown))
+        early = self._early(plan, half, inputs[small])
+        return ReadyPlan(entry, self._half(plan, self._slowdown, early), self._batches(half).scaled(self._slowdown))
 
     def _batches(self, half: EdgeHalf) -> BatchTimes:
         """t(B) of the half's prefix at full speed; no more than one item where there is nothing to join."""
@@ -269,9 +272,19 @@ class PlanBuilder:
         """Of a half that has run before, with `inputs` or others: it is warm."""
         return measure(lambda: half.run(inputs), budget_s=MEASURE_BUDGET_S, min_repeats=3, warm_ups=0)
 
-    def _half(self, plan: Plan, slowdown: float) -> EdgeHalf:
+    def _early(self, plan: Plan, half: EdgeHalf, inputs: ModelInputs) -> tuple[int, ...]:
+        """After which boundary tensors to send what there is, whatever the codecs."""
+        if not 2 <= half.crossing <= MOST_TENSORS:
+            return ()
+        if half.cut not in self._early_counts:
+            offering = self._half(plan, 1.0, range(1, half.crossing))
+            leads = measure_leads(offering, inputs) if offering.offers else ()
+            self._early_counts[half.cut] = early_counts([lead_s * self._slowdown for lead_s in leads])
+        return self._early_counts[half.cut]
+
+    def _half(self, plan: Plan, slowdown: float, early: Sequence[int] = ()) -> EdgeHalf:
         uplink, downlink = wire_codecs(plan.boundary), wire_codecs(plan.downlink)
-        return EdgeHalf(self._model, plan.edge_ops, uplink, downlink, self._engine, slowdown, self._limits)
+        return EdgeHalf(self._model, plan.edge_ops, uplink, downlink, self._engine, slowdown, self._limits, early)
 
     def _forms(self, ready: ReadyPlan) -> tuple[ReadyPlan, ...]:
         """The plan for tensors, and for files where the model takes some: preprocessed here first."""

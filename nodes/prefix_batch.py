@@ -15,7 +15,7 @@ import torch
 from nodes.batch_times import BatchTimes
 from nodes.batching import BatchGroup
 from nodes.engines.slowdown import run_slowed
-from nodes.halves import EdgeHalf, EdgeOutcome
+from nodes.halves import EdgeHalf, EdgeOutcome, Offer
 from nodes.inputs import ModelInputs
 from nodes.joined_run import BatchAxis, Member, MemberRun, but_for_batch, run_joined
 from nodes.preprocessing import ImageBatch
@@ -26,11 +26,16 @@ __all__ = ["PrefixWork", "prefix_group", "run_prefixes"]
 
 @dataclass(frozen=True, slots=True)
 class PrefixWork:
-    """One request's inputs for one plan's half. times: t(B) of the prefix alone, without codecs and preprocessing."""
+    """One request's inputs for one plan's half. times: t(B) of the prefix alone, without codecs and preprocessing.
+
+    offer: takes encoded tensors as they are made, on the worker; only of a prefix that runs alone, as those of several
+    requests are made all at once.
+    """
 
     half: EdgeHalf
     inputs: ModelInputs
     times: BatchTimes
+    offer: Offer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +62,7 @@ def run_prefixes(works: Sequence[PrefixWork]) -> list[EdgeOutcome | Exception]:
 
 def _alone(work: PrefixWork) -> EdgeOutcome | Exception:
     try:
-        return work.half.run(work.inputs)
+        return work.half.run(work.inputs, work.offer)
     except Exception as error:
         return error
 

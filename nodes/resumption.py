@@ -29,12 +29,15 @@ class ResumeCounts:
     """How requests that needed the cloud ended, and what it took.
 
     answered: by the replica that was asked first. resent: sent again, to another replica or after a plan was offered
-    anew. resumed_on_edge: finished here from the kept tensors. late_answers: came after the request had gone on
-    elsewhere, and were discarded.
+    anew. hedged: sent to a second replica although the first had not failed; hedges_won: and answered by it.
+    resumed_on_edge: finished here from the kept tensors. late_answers: came after the request had gone on elsewhere,
+    and were discarded.
     """
 
     answered: int = 0
     resent: int = 0
+    hedged: int = 0
+    hedges_won: int = 0
     resumed_on_edge: int = 0
     late_answers: int = 0
 

@@ -85,8 +85,8 @@ class EdgeSettings:
     policy: the configured one's name, with its options as plain data; policy_folder: where its module is looked up
     besides, for one that is `module:Class`.
     tls: None for a gateway in clear and peers in clear. require_clients: as for a replica.
-    kept_bytes: the most that is kept of boundary tensors while their answers are awaited. decision_log: None to keep
-    the last decisions in memory only.
+    kept_bytes: the most that is kept of boundary tensors while their answers are awaited. hedge_percentile: see
+    `Hedging`. decision_log: None to keep the last decisions in memory only.
     """
 
     models: tuple[ModelArtifact, ...]
@@ -102,6 +102,7 @@ class EdgeSettings:
     tls: TlsFiles | None = None
     require_clients: bool = False
     kept_bytes: int = MOST_KEPT_BYTES
+    hedge_percentile: float | None = None
     drain_s: float = 10.0
     batching: BatchLimits = DEFAULT_LIMITS
     limits: NodeLimits = EDGE_LIMITS

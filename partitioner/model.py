@@ -70,6 +70,9 @@ class Model(Protocol):
     def split(self, edge_ops: Iterable[str]) -> Segments:
         """The two sides of a cut. Raises InvalidPlan when `edge_ops` is not closed under predecessors."""
 
+    def segment(self, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> Segment:
+        """The slice that makes the tensors `outputs` of the tensors `inputs`, which must suffice."""
+
     def renamed(self, name: str) -> Model:
         """The same model under another public name. The digest covers the name."""
 

@@ -50,7 +50,7 @@ class OnnxModel:
         object.__setattr__(self, "graph", graph)
         object.__setattr__(self, "digest", contents_digest(self.structure(), self.interface, self.weights))
         object.__setattr__(self, "onnx_form", OnnxForm(self.proto, self.weights, graph, values))
-        object.__setattr__(self, "whole", self._segment(graph.inputs, graph.outputs))
+        object.__setattr__(self, "whole", self.segment(graph.inputs, graph.outputs))
 
     @property
     def name(self) -> str:
@@ -59,7 +59,7 @@ class OnnxModel:
 
     def split(self, edge_ops: Iterable[str]) -> Segments:
         """See `Model`. Each segment is an `OnnxSegment`."""
-        return split(self.graph, edge_ops, self._segment)
+        return split(self.graph, edge_ops, self.segment)
 
     def renamed(self, name: str) -> OnnxModel:
         """See `Model`."""
@@ -76,7 +76,8 @@ class OnnxModel:
         """The whole model: one tensor for each output, in order."""
         return self.whole(*inputs)
 
-    def _segment(self, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> OnnxSegment:
+    def segment(self, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> OnnxSegment:
+        """See `Model`."""
         return OnnxSegment(self, inputs, outputs)
 
 

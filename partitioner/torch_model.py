@@ -48,7 +48,7 @@ class TorchModel:
         check_groups(self.calibration, self.calibration_groups)
         object.__setattr__(self, "graph", derive_graph(self.program, self.flops))
         object.__setattr__(self, "digest", contents_digest(self.structure(), self.interface, self.weights))
-        object.__setattr__(self, "whole", self._segment(self.program.inputs, self.program.outputs))
+        object.__setattr__(self, "whole", self.segment(self.program.inputs, self.program.outputs))
         _ = self.whole.module  # a program that torch cannot hold is refused here, not at the first request
 
     @property
@@ -58,7 +58,7 @@ class TorchModel:
 
     def split(self, edge_ops: Iterable[str]) -> Segments:
         """See `Model`. Each segment is a `TorchSegment`."""
-        return split(self.graph, edge_ops, self._segment)
+        return split(self.graph, edge_ops, self.segment)
 
     def renamed(self, name: str) -> TorchModel:
         """See `Model`."""
@@ -82,7 +82,8 @@ class TorchModel:
         """The whole model: one tensor for each output, in order."""
         return self.whole(*inputs)
 
-    def _segment(self, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> TorchSegment:
+    def segment(self, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> TorchSegment:
+        """See `Model`."""
         return TorchSegment(self, inputs, outputs)
 
 

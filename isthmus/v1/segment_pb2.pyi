@@ -32,6 +32,7 @@ class EdgeFrame(_message.Message):
     ECHO_FIELD_NUMBER: _builtins.int
     GOODBYE_FIELD_NUMBER: _builtins.int
     ACK_FIELD_NUMBER: _builtins.int
+    MORE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def hello(self) -> Global___Hello: ...
     @_builtins.property
@@ -50,6 +51,10 @@ class EdgeFrame(_message.Message):
     def ack(self) -> Global___Ack:
         """since 2.2"""
 
+    @_builtins.property
+    def more(self) -> Global___MoreTensors:
+        """since 2.3, only to a peer that speaks it"""
+
     def __init__(
         self,
         *,
@@ -61,12 +66,13 @@ class EdgeFrame(_message.Message):
         echo: Global___Echo | None = ...,
         goodbye: Global___Goodbye | None = ...,
         ack: Global___Ack | None = ...,
+        more: Global___MoreTensors | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "cancel", b"cancel", "chunk", b"chunk", "echo", b"echo", "goodbye", b"goodbye", "hello", b"hello", "kind", b"kind", "offer", b"offer", "request", b"request"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "cancel", b"cancel", "chunk", b"chunk", "echo", b"echo", "goodbye", b"goodbye", "hello", b"hello", "kind", b"kind", "more", b"more", "offer", b"offer", "request", b"request"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "cancel", b"cancel", "chunk", b"chunk", "echo", b"echo", "goodbye", b"goodbye", "hello", b"hello", "kind", b"kind", "offer", b"offer", "request", b"request"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "cancel", b"cancel", "chunk", b"chunk", "echo", b"echo", "goodbye", b"goodbye", "hello", b"hello", "kind", b"kind", "more", b"more", "offer", b"offer", "request", b"request"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["hello", "offer", "request", "chunk", "cancel", "echo", "goodbye", "ack"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["hello", "offer", "request", "chunk", "cancel", "echo", "goodbye", "ack", "more"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -396,6 +402,7 @@ class RequestHeader(_message.Message):
     SENT_AFTER_US_FIELD_NUMBER: _builtins.int
     DOWNLINK_BPS_FIELD_NUMBER: _builtins.int
     RTT_US_FIELD_NUMBER: _builtins.int
+    MORE_TENSORS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.int
     wire_digest: _builtins.str
     batch: _builtins.int
@@ -409,6 +416,8 @@ class RequestHeader(_message.Message):
     """since 2.2: what the edge believes that the way down carries; 0: not said"""
     rtt_us: _builtins.int
     """since 2.2: and its round trip; 0: not said"""
+    more_tensors: _builtins.int
+    """since 2.3: how many tensors follow those above, in MoreTensors"""
     @_builtins.property
     def tensors(self) -> _containers.RepeatedCompositeFieldContainer[Global___TensorHeader]: ...
     @_builtins.property
@@ -431,14 +440,46 @@ class RequestHeader(_message.Message):
         sent_after_us: _builtins.int = ...,
         downlink_bps: _builtins.int = ...,
         rtt_us: _builtins.int = ...,
+        more_tensors: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["trace", b"trace"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "chunks", b"chunks", "downlink_bps", b"downlink_bps", "priority", b"priority", "request_id", b"request_id", "rtt_us", b"rtt_us", "sent_after_us", b"sent_after_us", "tensors", b"tensors", "time_remaining_us", b"time_remaining_us", "trace", b"trace", "wire_digest", b"wire_digest"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "chunks", b"chunks", "downlink_bps", b"downlink_bps", "more_tensors", b"more_tensors", "priority", b"priority", "request_id", b"request_id", "rtt_us", b"rtt_us", "sent_after_us", b"sent_after_us", "tensors", b"tensors", "time_remaining_us", b"time_remaining_us", "trace", b"trace", "wire_digest", b"wire_digest"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RequestHeader: _TypeAlias = RequestHeader  # noqa: Y015
+
+@_typing.final
+class MoreTensors(_message.Message):
+    """The next tensors of a request whose header has left: they were not made yet. In the plan's order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    TENSORS_FIELD_NUMBER: _builtins.int
+    CHUNKS_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.int
+    @_builtins.property
+    def tensors(self) -> _containers.RepeatedCompositeFieldContainer[Global___TensorHeader]: ...
+    @_builtins.property
+    def chunks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Chunk]:
+        """the first ones of these tensors, as in RequestHeader"""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.int = ...,
+        tensors: _abc.Iterable[Global___TensorHeader] | None = ...,
+        chunks: _abc.Iterable[Global___Chunk] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunks", b"chunks", "request_id", b"request_id", "tensors", b"tensors"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MoreTensors: _TypeAlias = MoreTensors  # noqa: Y015
 
 @_typing.final
 class ResponseHeader(_message.Message):

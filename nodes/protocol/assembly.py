@@ -1,4 +1,4 @@
-"""Putting a message together from its header and chunks, in whatever way they interleave with other messages."""
+"""Putting a message together from its headers and chunks, in whatever way they interleave with other messages."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ class ReceiveSpan:
     """How long a message took to arrive, on this side's clock.
 
     seconds: first to last chunk. size_bytes: what arrived after the first chunk, so bandwidth = 8 * size / seconds.
+    Of a message whose tensors were announced one after the other, the sums over those: between them it waited for the
+    next one to be made.
     """
 
     seconds: float
@@ -28,25 +30,47 @@ class ReceiveSpan:
 class Assembly:
     """One message that is arriving. Chunks of a tensor come in order and without gaps; tensors may interleave."""
 
-    def __init__(self, headers: Iterable[pb.TensorHeader], limits: StreamLimits) -> None:
-        """Check the headers against the limits before any byte is kept. Raises InvalidRequest, TooLarge."""
-        headers = tuple(headers)
-        if len(headers) > limits.tensors:
-            raise InvalidRequest("tensors", f"at most {limits.tensors} in a message", value=len(headers))
-        total = sum(header.encoded_bytes for header in headers)
-        check_size(limits.field, limits.message_bytes, "encoded tensors of one message", total)
-        self._headers = headers
-        self._parts: list[list[bytes]] = [[] for _ in headers]
-        self._received = [0] * len(headers)
-        self._missing = total
+    def __init__(self, headers: Iterable[pb.TensorHeader], limits: StreamLimits, more: int = 0) -> None:
+        """Check the headers against the limits before any byte is kept. Raises InvalidRequest, TooLarge.
+
+        more: tensors that are announced later, by `extend`.
+        """
+        self._limits = limits
+        self._headers: list[pb.TensorHeader] = []
+        self._parts: list[list[bytes]] = []
+        self._received: list[int] = []
+        self._to_come, self._missing = more, 0
         self._first_at: float | None = None
         self._last_at = 0.0
-        self._after_first = 0
+        self._span_s, self._after_first = 0.0, 0
+        self._announce(tuple(headers))
+
+    def extend(self, headers: Iterable[pb.TensorHeader]) -> None:
+        """The next tensors are announced. Raises InvalidRequest, also where more come than were promised; TooLarge."""
+        headers = tuple(headers)
+        if not 0 < len(headers) <= self._to_come:
+            raise InvalidRequest("more tensors", f"{self._to_come} are to come", value=len(headers))
+        self._to_come -= len(headers)
+        self._announce(headers)
+        if self._first_at is not None:
+            self._span_s, self._first_at = self._span_s + self._last_at - self._first_at, None
+
+    def _announce(self, headers: tuple[pb.TensorHeader, ...]) -> None:
+        count = len(self._headers) + len(headers) + self._to_come
+        if count > self._limits.tensors:
+            raise InvalidRequest("tensors", f"at most {self._limits.tensors} in a message", value=count)
+        added = sum(header.encoded_bytes for header in headers)
+        total = added + sum(header.encoded_bytes for header in self._headers)
+        check_size(self._limits.field, self._limits.message_bytes, "encoded tensors of one message", total)
+        self._headers += headers
+        self._parts += ([] for _ in headers)
+        self._received += [0] * len(headers)
+        self._missing += added
 
     @property
     def complete(self) -> bool:
         """Whether every announced byte is here."""
-        return self._missing == 0
+        return self._missing == 0 and self._to_come == 0
 
     @property
     def received_bytes(self) -> int:
@@ -76,7 +100,8 @@ class Assembly:
 
     def span(self) -> ReceiveSpan:
         """The time from the first chunk to the last so far."""
-        return ReceiveSpan(self._last_at - (self._first_at or self._last_at), self._after_first)
+        since_s = self._last_at if self._first_at is None else self._first_at
+        return ReceiveSpan(self._span_s + self._last_at - since_s, self._after_first)
 
     def tensors(self) -> tuple[EncodedTensor, ...]:
         """The encoded tensors, in the order of the header."""

@@ -44,9 +44,8 @@ from nodes.protocol.events import (
 from nodes.protocol.limits import DEFAULT_LIMITS, StreamLimits
 from nodes.protocol.message_values import batch_messages, plan_of, timings_message
 from nodes.protocol.outbox import Outbox, tensor_headers
-from nodes.protocol.receipts import Receipts
 from nodes.protocol.transit import TransitClock
-from nodes.protocol.version import ACK_MINOR, PROTOCOL_MAJOR, PROTOCOL_MINOR, check_version
+from nodes.protocol.version import PROTOCOL_MAJOR, PROTOCOL_MINOR, check_version
 
 __all__ = ["CloudState", "CloudStream", "Rejection"]
 
@@ -93,8 +92,11 @@ class _Incoming:
     deadline_s: float | None
 
 
-def _new_outbox() -> Outbox[pb.ResponseHeader, pb.CloudFrame]:
-    return Outbox(lambda header: pb.CloudFrame(response=header), lambda chunk: pb.CloudFrame(chunk=chunk))
+def _new_outbox() -> Outbox[pb.CloudFrame]:
+    return Outbox(
+        lambda chunk: pb.CloudFrame(chunk=chunk),
+        lambda ack: pb.CloudFrame(ack=ack),
+    )
 
 
 class CloudStream:
@@ -105,7 +107,6 @@ class CloudStream:
         self.state = CloudState.WAITING
         self._limits = limits
         self._outbox = _new_outbox()
-        self._receipts = Receipts()
         self._incoming: dict[int, _Incoming] = {}
         self._accepted: set[int] = set()
         self._transit = TransitClock(0.0)  # set right by the hello
@@ -150,7 +151,12 @@ class CloudStream:
             tensors=tensor_headers(tensors),
             timings=timings_message(timings),
         )
-        self._outbox.put_message(request.request_id, header, tensors, request.deadline_s, request.priority)
+
+        def opening(chunks: Sequence[pb.Chunk]) -> pb.CloudFrame:
+            header.chunks.extend(chunks)
+            return pb.CloudFrame(response=header)
+
+        self._outbox.put_message(request.request_id, opening, tensors, request.deadline_s, request.priority)
 
     def reject(self, request_id: int, rejection: Rejection) -> None:
         """Answer a request with an error. Ignored when it was cancelled or the stream has gone meanwhile."""
@@ -178,9 +184,6 @@ class CloudStream:
 
     def next_frame(self, now_s: float) -> pb.CloudFrame | None:
         """The next frame to put on the wire, None when there is nothing to send now."""
-        ack = self._receipts.due()
-        if ack is not None:  # behind a welcome that waits
-            self._outbox.put_control(pb.CloudFrame(ack=ack))
         return self._outbox.next_frame(now_s)
 
     def _send(self, frame: pb.CloudFrame) -> None:
@@ -214,7 +217,7 @@ class CloudStream:
         check_version(frame.hello.protocol_major, frame.hello.protocol_minor)
         self.state = CloudState.OPEN
         self._transit = TransitClock(now_s)
-        self._receipts.wanted = self._outbox.window.capped = frame.hello.protocol_minor >= ACK_MINOR
+        self._outbox.peer_speaks(frame.hello.protocol_minor)
         self._send(pb.CloudFrame(welcome=self._welcome))
         return [EdgeConnected(frame.hello.edge_id)]
 
@@ -223,7 +226,7 @@ class CloudStream:
 
     def _on_request(self, frame: pb.EdgeFrame, now_s: float) -> list[CloudEvent]:
         header = frame.request
-        chunks = [(chunk, self._receipts.take(chunk)) for chunk in header.chunks]
+        chunks = [(chunk, self._outbox.receipts.take(chunk)) for chunk in header.chunks]
         request_id = header.request_id
         if request_id in self._incoming or request_id in self._accepted:
             raise RemoteProtocolError(f"request id {request_id} is in use already")
@@ -233,7 +236,7 @@ class CloudStream:
             limit = f"at most {self._limits.open_messages} requests may arrive at once"
             return self._refuse(request_id, Rejection("RESOURCE_EXHAUSTED", "OVERLOADED", limit))
         try:
-            assembly = Assembly(header.tensors, self._limits)
+            assembly = Assembly(header.tensors, self._limits, header.more_tensors)
             for chunk, data in chunks:
                 assembly.add(chunk, data, now_s)
         except InvalidInput as error:
@@ -250,8 +253,23 @@ class CloudStream:
         delay_s = self._transit.delay_s(header.sent_after_us * 1e-6, now_s) if header.sent_after_us > 0 else 0.0
         return now_s + header.time_remaining_us * 1e-6 - delay_s
 
+    def _on_more(self, frame: pb.EdgeFrame, now_s: float) -> list[CloudEvent]:
+        more = frame.more
+        chunks = [(chunk, self._outbox.receipts.take(chunk)) for chunk in more.chunks]
+        incoming = self._incoming.get(more.request_id)
+        if incoming is None:
+            return []  # of a request that was rejected or cancelled
+        try:
+            incoming.assembly.extend(more.tensors)
+            for chunk, data in chunks:
+                incoming.assembly.add(chunk, data, now_s)
+        except InvalidInput as error:
+            del self._incoming[more.request_id]
+            return self._refuse(more.request_id, Rejection.of(error))
+        return self._finish(more.request_id, now_s)
+
     def _on_chunk(self, frame: pb.EdgeFrame, now_s: float) -> list[CloudEvent]:
-        request_id, data = frame.chunk.request_id, self._receipts.take(frame.chunk)
+        request_id, data = frame.chunk.request_id, self._outbox.receipts.take(frame.chunk)
         incoming = self._incoming.get(request_id)
         if incoming is None:
             return []  # the rest of a request that was rejected or cancelled
@@ -313,6 +331,7 @@ class CloudStream:
         "hello": _on_hello,
         "offer": _on_offer,
         "request": _on_request,
+        "more": _on_more,
         "chunk": _on_chunk,
         "cancel": _on_cancel,
         "echo": _on_echo,

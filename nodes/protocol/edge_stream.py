@@ -12,7 +12,7 @@ An illegal call raises LocalProtocolError and changes nothing; an illegal frame 
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -37,8 +37,7 @@ from nodes.protocol.given_up import GivenUp
 from nodes.protocol.limits import DEFAULT_LIMITS, StreamLimits
 from nodes.protocol.message_values import batches_of, offer_message, timings_of
 from nodes.protocol.outbox import Outbox, tensor_headers
-from nodes.protocol.receipts import Receipts
-from nodes.protocol.version import ACK_MINOR, PROTOCOL_MAJOR, PROTOCOL_MINOR, check_version
+from nodes.protocol.version import MORE_TENSORS_MINOR, PROTOCOL_MAJOR, PROTOCOL_MINOR, check_version
 
 __all__ = ["EdgeState", "EdgeStream", "WireRequest"]
 
@@ -56,6 +55,7 @@ class EdgeState(enum.Enum):
 class WireRequest:
     """One request for the cloud. deadline_s: on the edge's clock, for ordering; remaining_s: what travels.
 
+    more_tensors: how many follow `tensors`, once they are made (see `EdgeStream.add`).
     expected_cloud_s: the suffix as predicted, for the estimate of the replica's queue; it does not travel.
     """
 
@@ -68,6 +68,17 @@ class WireRequest:
     priority: int = 0
     traceparent: str = ""
     expected_cloud_s: float = 0.0
+    more_tensors: int = 0
+
+
+@dataclass(slots=True)
+class _Submitted:
+    """How many of its tensors were queued, and how many follow."""
+
+    deadline_s: float | None
+    priority: int
+    queued: int
+    to_come: int
 
 
 @dataclass(slots=True)
@@ -81,8 +92,11 @@ def _microseconds(seconds: float) -> int:
     return max(1, round(seconds * 1e6))
 
 
-def _new_outbox() -> Outbox[pb.RequestHeader, pb.EdgeFrame]:
-    return Outbox(lambda header: pb.EdgeFrame(request=header), lambda chunk: pb.EdgeFrame(chunk=chunk))
+def _new_outbox() -> Outbox[pb.EdgeFrame]:
+    return Outbox(
+        lambda chunk: pb.EdgeFrame(chunk=chunk),
+        lambda ack: pb.EdgeFrame(ack=ack),
+    )
 
 
 class EdgeStream:
@@ -96,12 +110,17 @@ class EdgeStream:
         self._given_up = GivenUp()
         self._limits = limits
         self._outbox = _new_outbox()
-        self._receipts = Receipts()
         self._downlink_bps, self._rtt_us = 0, 0
-        self._in_flight: set[int] = set()
+        self._in_flight: dict[int, _Submitted] = {}
+        self._peer_minor = 0
         self._responses: dict[int, _Response] = {}
         hello = pb.Hello(protocol_major=PROTOCOL_MAJOR, protocol_minor=PROTOCOL_MINOR, edge_id=edge_id)
         self._outbox.put_control(pb.EdgeFrame(hello=hello))
+
+    @property
+    def takes_more_tensors(self) -> bool:
+        """Whether a request may be submitted before all of its tensors are made."""
+        return self.state is EdgeState.OPEN and self._peer_minor >= MORE_TENSORS_MINOR
 
     # ---- what the edge does ------------------------------------------------------------------------------------
 
@@ -115,6 +134,8 @@ class EdgeStream:
         self._require(EdgeState.OPENING, EdgeState.OPEN)
         if request.request_id in self._in_flight:
             raise LocalProtocolError(f"request id {request.request_id} is in flight already")
+        if request.more_tensors and not self.takes_more_tensors:
+            raise LocalProtocolError("this replica takes no tensors after a request's header")
         remaining_us = 0 if request.remaining_s is None else max(1, round(request.remaining_s * 1e6))
         header = pb.RequestHeader(
             request_id=request.request_id,
@@ -127,9 +148,33 @@ class EdgeStream:
             sent_after_us=self._sent_after_us(request),
             downlink_bps=self._downlink_bps,
             rtt_us=self._rtt_us,
+            more_tensors=request.more_tensors,
         )
-        self._in_flight.add(request.request_id)
-        self._outbox.put_message(request.request_id, header, request.tensors, request.deadline_s, request.priority)
+        self._in_flight[request.request_id] = _Submitted(
+            request.deadline_s, request.priority, len(request.tensors), request.more_tensors
+        )
+
+        def opening(chunks: Sequence[pb.Chunk]) -> pb.EdgeFrame:
+            header.chunks.extend(chunks)
+            return pb.EdgeFrame(request=header)
+
+        self._outbox.put_message(request.request_id, opening, request.tensors, request.deadline_s, request.priority)
+
+    def add(self, request_id: int, tensors: Sequence[EncodedTensor]) -> None:
+        """Queue the next tensors of a request that was submitted before they were made. Ignored where it is over."""
+        submitted = self._in_flight.get(request_id)
+        if submitted is None or self.state is EdgeState.CLOSED:
+            return
+        if not 0 < len(tensors) <= submitted.to_come:
+            raise LocalProtocolError(f"{submitted.to_come} tensors of request {request_id} are to come")
+
+        def opening(chunks: Sequence[pb.Chunk]) -> pb.EdgeFrame:
+            more = pb.MoreTensors(request_id=request_id, tensors=tensor_headers(tensors), chunks=chunks)
+            return pb.EdgeFrame(more=more)
+
+        self._outbox.put_more(request_id, submitted.queued, opening, tensors, submitted.deadline_s, submitted.priority)
+        submitted.queued += len(tensors)
+        submitted.to_come -= len(tensors)
 
     def pace(self, uplink_bps: float | None, downlink_bps: float | None = None, rtt_s: float = 0.0) -> None:
         """What the link is believed to carry, and its round trip (0.0: unknown), from what other streams saw, too.
@@ -144,7 +189,7 @@ class EdgeStream:
         """Take a request back: nothing more of it is sent, and a late answer is dropped. Unknown ids are ignored."""
         if request_id not in self._in_flight:
             return
-        self._in_flight.discard(request_id)
+        self._in_flight.pop(request_id, None)
         if self._outbox.withdraw(request_id) and self.state is not EdgeState.CLOSED:
             self._outbox.put_control(pb.EdgeFrame(cancel=pb.Cancel(request_id=request_id)))
             self._given_up.remember(request_id)
@@ -174,9 +219,6 @@ class EdgeStream:
 
     def next_frame(self, now_s: float) -> pb.EdgeFrame | None:
         """The next frame to put on the wire, None when there is nothing to send now."""
-        ack = self._receipts.due()
-        if ack is not None:  # behind a welcome that waits
-            self._outbox.put_control(pb.EdgeFrame(ack=ack))
         return self._outbox.next_frame(now_s)
 
     def _sent_after_us(self, request: WireRequest) -> int:
@@ -202,7 +244,8 @@ class EdgeStream:
         welcome = frame.welcome
         check_version(welcome.protocol_major, welcome.protocol_minor)
         self.state = EdgeState.OPEN
-        self._receipts.wanted = self._outbox.window.capped = welcome.protocol_minor >= ACK_MINOR
+        self._peer_minor = welcome.protocol_minor
+        self._outbox.peer_speaks(self._peer_minor)
         return [Connected(welcome.replica_id, {model.name: model.digest for model in welcome.models})]
 
     def _on_ready(self, frame: pb.CloudFrame, now_s: float) -> list[EdgeEvent]:
@@ -214,7 +257,7 @@ class EdgeStream:
 
     def _on_response(self, frame: pb.CloudFrame, now_s: float) -> list[EdgeEvent]:
         header = frame.response
-        chunks = [(chunk, self._receipts.take(chunk)) for chunk in header.chunks]
+        chunks = [(chunk, self._outbox.receipts.take(chunk)) for chunk in header.chunks]
         if header.request_id not in self._in_flight:
             self.late_answers += self._given_up.forget(header.request_id)
             return []
@@ -231,7 +274,7 @@ class EdgeStream:
         return self._finish(header.request_id)
 
     def _on_chunk(self, frame: pb.CloudFrame, now_s: float) -> list[EdgeEvent]:
-        request_id, data = frame.chunk.request_id, self._receipts.take(frame.chunk)
+        request_id, data = frame.chunk.request_id, self._outbox.receipts.take(frame.chunk)
         response = self._responses.get(request_id)
         if response is None:
             return []
@@ -246,7 +289,7 @@ class EdgeStream:
         if not response.assembly.complete:
             return []
         del self._responses[request_id]
-        self._in_flight.discard(request_id)
+        self._in_flight.pop(request_id, None)
         return [ResponseArrived(request_id, response.assembly.tensors(), response.timings, response.assembly.span())]
 
     def _on_error(self, frame: pb.CloudFrame, now_s: float) -> list[EdgeEvent]:
@@ -254,7 +297,7 @@ class EdgeStream:
         self._given_up.forget(error.request_id)
         if error.request_id not in self._in_flight:
             return []
-        self._in_flight.discard(error.request_id)
+        self._in_flight.pop(error.request_id, None)
         self._responses.pop(error.request_id, None)
         self._outbox.withdraw(error.request_id)
         return [RequestFailed(error.request_id, error.code, error.reason, error.message)]

@@ -16,7 +16,9 @@ from typing import Generic, TypeVar
 
 from isthmus.v1 import segment_pb2 as pb
 from nodes.codecs.base import EncodedTensor, encoded_bytes
+from nodes.protocol.receipts import Receipts
 from nodes.protocol.send_window import SendWindow
+from nodes.protocol.version import ACK_MINOR
 
 __all__ = ["MAX_CHUNK_BYTES", "MIN_CHUNK_BYTES", "Outbox", "Urgency", "chunk_bytes", "tensor_headers"]
 
@@ -32,7 +34,6 @@ MAX_CHUNK_BYTES = 512 << 10
 DEFAULT_PRIORITY = 1 << 31
 
 Frame = TypeVar("Frame")
-Header = TypeVar("Header", pb.RequestHeader, pb.ResponseHeader)
 
 
 def chunk_bytes(total_bytes: int, link_bps: float | None = None) -> int:
@@ -70,17 +71,29 @@ class Urgency:
 
 
 @dataclass(slots=True)
-class _Pending(Generic[Frame]):
+class _Part(Generic[Frame]):
+    """Tensors that were announced together. opening: None once it has left."""
+
     opening: Frame | None
     opening_bytes: int
     chunks: _ChunkCutter
 
 
+@dataclass(slots=True)
+class _Pending(Generic[Frame]):
+    """A message. begun: its header has left. more: the parts behind the one that is being sent."""
+
+    begun: bool
+    part: _Part[Frame]
+    more: deque[_Part[Frame]]
+
+
 class _ChunkCutter:
     """What is left of a message's tensors, cut as the link is when each piece's turn comes."""
 
-    def __init__(self, request_id: int, tensors: Sequence[EncodedTensor]) -> None:
+    def __init__(self, request_id: int, tensors: Sequence[EncodedTensor], first_index: int = 0) -> None:
         self.total_bytes = encoded_bytes(tensors)
+        self._first_index = first_index
         self._request_id = request_id
         self._views = [memoryview(tensor.data) for tensor in tensors]
         self._index, self._offset = 0, 0
@@ -94,7 +107,9 @@ class _ChunkCutter:
         """Take the next chunk off."""
         piece = bytes(self._views[self._index][self._offset : self._offset + size_bytes])
         # A fresh message for each chunk: assigning `data` again and again grows one message's arena.
-        chunk = pb.Chunk(request_id=self._request_id, tensor_index=self._index, offset=self._offset, data=piece)
+        chunk = pb.Chunk(
+            request_id=self._request_id, tensor_index=self._first_index + self._index, offset=self._offset, data=piece
+        )
         self._offset += size_bytes
         self._skip_finished()
         return chunk
@@ -112,18 +127,24 @@ class _ChunkCutter:
             self._index, self._offset = self._index + 1, 0
 
 
-class Outbox(Generic[Header, Frame]):
-    """Frames to send, of one side. window: what may be under way, and what the direction is believed to carry."""
+class Outbox(Generic[Frame]):
+    """Frames to send, of one side. window: what may be under way, and what the direction is believed to carry.
+    receipts: what has arrived the other way, to be acknowledged."""
 
-    def __init__(self, wrap_header: Callable[[Header], Frame], wrap_chunk: Callable[[pb.Chunk], Frame]) -> None:
-        """wrap_header, wrap_chunk: make a frame of each."""
+    def __init__(self, wrap_chunk: Callable[[pb.Chunk], Frame], wrap_ack: Callable[[pb.Ack], Frame]) -> None:
+        """wrap_chunk, wrap_ack: make a frame of each."""
         self.window = SendWindow()
-        self._wrap_header: Callable[[Header], Frame] = wrap_header
+        self.receipts = Receipts()
         self._wrap_chunk = wrap_chunk
+        self._wrap_ack = wrap_ack
         self._control: deque[Frame] = deque()
         self._messages: dict[int, _Pending[Frame]] = {}
         self._order: list[tuple[Urgency, int]] = []
         self._sequence = 0
+
+    def peer_speaks(self, minor: int) -> None:
+        """The handshake told the peer's minor version: whether both sides acknowledge what arrives."""
+        self.receipts.wanted = self.window.capped = minor >= ACK_MINOR
 
     def put_control(self, frame: Frame) -> None:
         """Queue a frame that goes before every chunk."""
@@ -132,62 +153,101 @@ class Outbox(Generic[Header, Frame]):
     def put_message(
         self,
         request_id: int,
-        header: Header,
+        opening_frame: Callable[[Sequence[pb.Chunk]], Frame],
         tensors: Sequence[EncodedTensor],
         deadline_s: float | None = None,
         priority: int = 0,
     ) -> None:
-        """Queue a header and the chunks of its tensors. priority: 1 is the most urgent, 0 means the default.
+        """Queue a message. opening_frame: its header, with the first chunks in it. priority: 1 is the most urgent, 0
+        means the default.
 
         What fits one chunk's size, or 32 kB, travels in the header: each frame costs both sides some 100 us.
         """
+        self._put(request_id, _ChunkCutter(request_id, tensors), opening_frame, deadline_s, priority)
+
+    def put_more(
+        self,
+        request_id: int,
+        first_index: int,
+        opening_frame: Callable[[Sequence[pb.Chunk]], Frame],
+        tensors: Sequence[EncodedTensor],
+        deadline_s: float | None = None,
+        priority: int = 0,
+    ) -> None:
+        """Queue the next tensors of a message, behind those before them. first_index: of the first one of these."""
+        cutter = _ChunkCutter(request_id, tensors, first_index)
+        before = self._messages.get(request_id)
+        if before is None:
+            self._put(request_id, cutter, opening_frame, deadline_s, priority, begun=True)
+        else:
+            before.more.append(self._opened(cutter, opening_frame))
+
+    def _put(
+        self,
+        request_id: int,
+        cutter: _ChunkCutter,
+        opening_frame: Callable[[Sequence[pb.Chunk]], Frame],
+        deadline_s: float | None,
+        priority: int,
+        *,
+        begun: bool = False,
+    ) -> None:
         self._sequence += 1
-        cutter = _ChunkCutter(request_id, tensors)
         deadline_s = math.inf if deadline_s is None else deadline_s
         urgency = Urgency(deadline_s, priority or DEFAULT_PRIORITY, cutter.total_bytes, self._sequence)
-        opening = cutter.opening(max(MIN_OPENING_BYTES, self._chunk_bytes(cutter.total_bytes)))
-        header.chunks.extend(opening)
-        size_bytes = sum(len(chunk.data) for chunk in opening)
-        self._messages[request_id] = _Pending(self._wrap_header(header), size_bytes, cutter)
+        self._messages[request_id] = _Pending(begun, self._opened(cutter, opening_frame), deque())
         heapq.heappush(self._order, (urgency, request_id))
+
+    def _opened(self, cutter: _ChunkCutter, opening_frame: Callable[[Sequence[pb.Chunk]], Frame]) -> _Part[Frame]:
+        chunks = cutter.opening(max(MIN_OPENING_BYTES, self._chunk_bytes(cutter.total_bytes)))
+        return _Part(opening_frame(chunks), sum(len(chunk.data) for chunk in chunks), cutter)
 
     def withdraw(self, request_id: int) -> bool:
         """Forget what is left of a message. Returns whether its header had been sent."""
         pending = self._messages.pop(request_id, None)
-        return pending is None or pending.opening is None
+        return pending is None or pending.begun
 
     def next_frame(self, now_s: float) -> Frame | None:
         """The next frame to send, None when there is nothing or no room for it."""
+        ack = self.receipts.due()
+        if ack is not None:  # behind a welcome that waits
+            self._control.append(self._wrap_ack(ack))
         if self._control:
             return self._control.popleft()
         pending = self._most_urgent()
         if pending is None:
             self.window.ran_dry()
             return None
-        size_bytes = self._next_bytes(pending)
+        part = pending.part
+        size_bytes = self._next_bytes(part)
         if not self.window.has_room(size_bytes):
             return None
         self.window.sent(size_bytes, now_s)
-        if pending.opening is not None:
-            opening, pending.opening = pending.opening, None
+        if part.opening is not None:
+            opening, part.opening, pending.begun = part.opening, None, True
             return opening
-        return self._wrap_chunk(pending.chunks.cut(size_bytes))
+        return self._wrap_chunk(part.chunks.cut(size_bytes))
 
     def _most_urgent(self) -> _Pending[Frame] | None:
         """What is all sent, and what was withdrawn, is dropped on the way."""
         while self._order:
             request_id = self._order[0][1]
             pending = self._messages.get(request_id)
-            if pending is not None and (pending.opening is not None or self._next_bytes(pending)):
+            while pending is not None and pending.more and not self._left(pending.part):
+                pending.part = pending.more.popleft()
+            if pending is not None and self._left(pending.part):
                 return pending
             self._messages.pop(request_id, None)
             heapq.heappop(self._order)
         return None
 
-    def _next_bytes(self, pending: _Pending[Frame]) -> int:
-        if pending.opening is not None:
-            return pending.opening_bytes
-        return pending.chunks.next_bytes(self._chunk_bytes(pending.chunks.total_bytes))
+    def _left(self, part: _Part[Frame]) -> bool:
+        return part.opening is not None or self._next_bytes(part) > 0
+
+    def _next_bytes(self, part: _Part[Frame]) -> int:
+        if part.opening is not None:
+            return part.opening_bytes
+        return part.chunks.next_bytes(self._chunk_bytes(part.chunks.total_bytes))
 
     def _chunk_bytes(self, total_bytes: int) -> int:
         return min(chunk_bytes(total_bytes, self.window.bps), self.window.largest_frame_bytes)

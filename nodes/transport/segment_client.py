@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import Sequence
 
 import grpc
 
@@ -13,7 +14,7 @@ from isthmus.telemetry import get_logger
 from isthmus.v1 import segment_pb2 as pb
 from isthmus.v1 import segment_pb2_grpc
 from nodes.cloud_connection import LinkObserver, ReplicaDescription
-from nodes.codecs.base import encoded_bytes
+from nodes.codecs.base import EncodedTensor, encoded_bytes
 from nodes.fleet import Endpoint
 from nodes.protocol.edge_stream import EdgeState, EdgeStream, WireRequest
 from nodes.protocol.events import (
@@ -31,6 +32,7 @@ from nodes.protocol.events import (
 )
 from nodes.protocol.limits import DEFAULT_LIMITS, StreamLimits
 from nodes.queues import CloudQueue
+from nodes.tensor_feed import TensorFeed
 from nodes.tls_files import TlsFiles
 from nodes.transport.credentials import open_channel
 from nodes.transport.echo_timer import EchoTimer
@@ -161,7 +163,11 @@ class SegmentClient:
         finally:
             self._plans.pop(plan.wire_digest, None)
 
-    async def run(self, request: WireRequest) -> ResponseArrived:
+    @property
+    def takes_more_tensors(self) -> bool:
+        return self._stream.takes_more_tensors
+
+    async def run(self, request: WireRequest, feed: TensorFeed | None = None) -> ResponseArrived:
         """See CloudConnection."""
         self._require_open()
         future: asyncio.Future[ResponseArrived] = asyncio.get_running_loop().create_future()
@@ -171,6 +177,9 @@ class SegmentClient:
         self._stream.submit(request)
         self._submitted += 1
         number, alone, sent_s = self._submitted, len(self._requests) == 1, time.monotonic()
+        if feed is not None:
+            alone = False  # the time until the answer holds that until the tensors were made
+            feed.follow(lambda tensors: self._more(request.request_id, tensors), len(request.tensors))
         self._queue.sent(request.request_id, request.expected_cloud_s, sent_s)
         self._wake.set()
         try:
@@ -180,12 +189,20 @@ class SegmentClient:
                 asyncio.get_running_loop().call_soon(learn_from_whole, self._observer, request, response, elapsed_s)
             return response
         finally:
+            if feed is not None:
+                feed.leave()
             self._requests.pop(request.request_id, None)
             self._bytes.pop(request.request_id, None)
             self._queue.finished(request.request_id)
             if not future.done() or future.cancelled():
                 self._stream.cancel(request.request_id)
                 self._wake.set()
+
+    def _more(self, request_id: int, tensors: Sequence[EncodedTensor]) -> None:
+        if request_id in self._bytes:
+            self._bytes[request_id] += encoded_bytes(tensors)
+            self._stream.add(request_id, tensors)
+            self._wake.set()
 
     async def wait_until_unusable(self) -> None:
         """See CloudConnection."""

@@ -54,6 +54,8 @@ def test_link_takes_quantities_as_people_write_them(tmp_path: Path) -> None:
         (MODELS + "link: {bandwidth: 20furlongs}", "furlongs"),
         (MODELS + "link: {rtt: 30ms}", "link.uplink: is missing"),
         (MODELS + "edge: {emulate_slowdown: 0.5}", "edge.emulate_slowdown"),
+        (MODELS + "edge: {hedge_percentile: 50}", "edge.hedge_percentile"),
+        (MODELS + "edge: {hedge_percentile: 100}", "edge.hedge_percentile"),
         (MODELS + "cloud: {batching: {max_batch: 0}}", "cloud.batching.max_batch"),
         (MODELS + "cloud: {batching: {max_delay: 2s}}", "cloud.batching.max_delay"),
         (MODELS + "edge: {batching: {max_delay: soon}}", "batching.max_delay"),

@@ -16,6 +16,7 @@ from torch import nn
 
 from isthmus.errors import ComputeFailed
 from isthmus.v1 import segment_pb2_grpc
+from nodes.accepted_request import Surroundings
 from nodes.batch_times import BatchTimes
 from nodes.byte_budget import ByteBudget
 from nodes.chooser import Choice, Transfer
@@ -28,13 +29,14 @@ from nodes.fleet import Endpoint, FleetView, Replica
 from nodes.gateway import InferRequest
 from nodes.guarded_connection import GuardedConnection
 from nodes.halves import EdgeHalf
+from nodes.hedging import Hedging
 from nodes.inputs import ModelInputs
 from nodes.model_runtime import ReadyPlan, plan_definition, wire_codecs
 from nodes.model_shelf import LoadedModel
 from nodes.plan_shapes import cut_plan
 from nodes.prefix_queue import PrefixQueue
 from nodes.replica_set import ReplicaSet
-from nodes.request_run import Answer, RequestRun, Surroundings
+from nodes.request_run import Answer, RequestRun
 from nodes.resume_schedule import ResumeSchedule
 from nodes.resumption import ResumeCounts
 from nodes.transport.grpc_server import GrpcServer
@@ -47,6 +49,7 @@ from partitioner.model import Model
 from partitioner.plan_table import PlanCosts, PlanEntry
 from partitioner.profiles import DeviceProfile
 from scheduler.plan_chooser import PlanChooser
+from tests.nodes.networks import SKIP_OPS, skip_model
 
 __all__ = ["Gate", "GatedEngine", "Site", "edge_site", "inputs_of", "small_model"]
 
@@ -87,7 +90,7 @@ class Gate:
 
 @dataclass
 class GatedEngine:
-    """The eager engine behind a gate. failing: its segments raise instead."""
+    """The eager engine behind a gate. failing: its segments raise instead. gated: which segments; all by default."""
 
     gate: Gate = field(default_factory=Gate)
     failing: bool = False
@@ -95,6 +98,7 @@ class GatedEngine:
     device: str = "cpu"
     threads: int = 1
     slowdown: float = 1.0
+    gated: Callable[[Runnable], bool] = lambda segment: True
 
     def __post_init__(self) -> None:
         self._engine: Engine = EagerEngine(threads=1)
@@ -104,6 +108,8 @@ class GatedEngine:
 
     def load(self, segment: Runnable) -> Runner:
         run = self._engine.load(segment)
+        if not self.gated(segment):
+            return run
 
         def gated(*tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
             self.gate.passed()
@@ -152,11 +158,13 @@ def profile() -> DeviceProfile:
     return DeviceProfile("cpu", "test", 1, 1.0, {"float32": 1e10}, 1e10, 1e-5, {}, made)
 
 
-def split_plan(model: Model, engine: Engine, *, cloud_s: float, finish_s: float) -> ReadyPlan:
-    """The first layer on the edge, in zstd; with those costs."""
-    plan = cut_plan(model, tuple(op.name for op in model.graph.ops[:2]), {}, "zstd")
+def split_plan(
+    model: Model, engine: Engine, *, cloud_s: float, finish_s: float, ops: int = 2, early: Sequence[int] = ()
+) -> ReadyPlan:
+    """The first ops on the edge, in zstd; with those costs."""
+    plan = cut_plan(model, tuple(op.name for op in model.graph.ops[:ops]), {}, "zstd")
     costs = PlanCosts(AffineTime(0.0, 1e-4), AffineTime(0.0, cloud_s), 0, 128.0, 0, 16.0, AffineTime(0.0, finish_s))
-    half = EdgeHalf(model, plan.edge_ops, wire_codecs(plan.boundary), wire_codecs(plan.downlink), engine)
+    half = EdgeHalf(model, plan.edge_ops, wire_codecs(plan.boundary), wire_codecs(plan.downlink), engine, early=early)
     return ReadyPlan(PlanEntry(plan, costs), half, BatchTimes.of({1: 1e-4}))
 
 
@@ -169,6 +177,7 @@ class Site:
     around: Surroundings
     clouds: list[Cloud]
     edge_gate: Gate
+    engine: GatedEngine
     chooser: PlanChooser
     cloud_required: bool = False
 
@@ -213,11 +222,23 @@ async def until(have: Callable[[], Sequence[GuardedConnection]], count: int) -> 
 
 @contextlib.asynccontextmanager
 async def edge_site(
-    clouds: int = 1, *, prepare: bool = True, finish_s: float = 1e-3, kept_bytes: int = 1 << 20
+    clouds: int = 1,
+    *,
+    prepare: bool = True,
+    finish_s: float = 1e-3,
+    kept_bytes: int = 1 << 20,
+    hedging: Hedging | None = None,
+    skips: bool = False,
 ) -> AsyncIterator[Site]:
-    """A site with its replicas connected. prepare: whether they have been offered the plan."""
-    model, engine, pool, chooser = small_model(), GatedEngine(), ComputePool(1), PlanChooser()
-    ready = split_plan(model, engine, cloud_s=1e-3, finish_s=finish_s)
+    """A site with its replicas connected. prepare: whether they have been offered the plan. skips: a plan with three
+    boundary tensors, each sent as it is made, and the gate is behind the first."""
+    model = skip_model() if skips else small_model()
+    engine, pool, chooser = GatedEngine(), ComputePool(1), PlanChooser()
+    if skips:
+        engine.gated = lambda segment: getattr(segment, "inputs", ()) != model.graph.inputs
+    ready = split_plan(
+        model, engine, cloud_s=1e-3, finish_s=finish_s, ops=SKIP_OPS if skips else 2, early=(1, 2) if skips else ()
+    )
     started = [await Cloud.start([model], f"replica-{number}") for number in range(clouds)]
     observer = ChooserObserver(chooser)
 
@@ -231,9 +252,9 @@ async def edge_site(
     replicas = ReplicaSet(dial, welcome)
     around = Surroundings(
         PrefixQueue(pool, chooser.edge_queue()), replicas, chooser, ResumeSchedule(),
-        ByteBudget(kept_bytes, "edge.kept_memory"), ResumeCounts(), itertools.count(1),
+        ByteBudget(kept_bytes, "edge.kept_memory"), ResumeCounts(), itertools.count(1), hedging or Hedging(),
     )  # fmt: skip
-    site = Site(model, ready, around, started, engine.gate, chooser)
+    site = Site(model, ready, around, started, engine.gate, engine, chooser)
     views = tuple(Replica(f"replica-{number}", Endpoint(cloud.target)) for number, cloud in enumerate(started))
     replicas.follow(FleetView(1, views))
     try:

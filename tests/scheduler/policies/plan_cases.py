@@ -44,9 +44,12 @@ class Stages:
     @property
     def total(self) -> float:
         """From now to the answer."""
-        return math.fsum(
-            (self.edge_wait, self.edge, self.up_wait, self.up, self.rtt, self.cloud_wait, self.cloud, self.down)
-        ) + self.besides
+        return (
+            math.fsum(
+                (self.edge_wait, self.edge, self.up_wait, self.up, self.rtt, self.cloud_wait, self.cloud, self.down)
+            )
+            + self.besides
+        )
 
 
 def stages_of(entry: PlanEntry, request: ChoiceRequest, link: Link) -> Stages:

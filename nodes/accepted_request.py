@@ -1,0 +1,84 @@
+"""One request that an edge has accepted: what was asked and chosen, the times that it has to keep, and its edge."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from isthmus.errors import DeadlineExceeded
+from nodes.byte_budget import ByteBudget
+from nodes.chooser import Choice, Chooser
+from nodes.gateway import InferRequest
+from nodes.hedging import Hedging
+from nodes.model_runtime import ReadyPlan
+from nodes.prefix_queue import PrefixQueue
+from nodes.replica_set import ReplicaSet
+from nodes.resume_schedule import ResumeSchedule
+from nodes.resumption import ResumeCounts
+
+__all__ = ["FINISH_MARGIN", "AcceptedRequest", "Surroundings"]
+
+# The edge's own suffix is predicted from quiet runs: beside other work it takes longer.
+FINISH_MARGIN = 1.2
+# The answer has to reach the client too, and the event loop may be late: so long before its deadline it shall be made.
+ANSWER_SHARE, ANSWER_S = 0.1, 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all requests of an edge share. kept: bounds the boundary tensors that wait for answers."""
+
+    queue: PrefixQueue
+    replicas: ReplicaSet
+    chooser: Chooser
+    schedule: ResumeSchedule
+    kept: ByteBudget
+    counts: ResumeCounts
+    wire_ids: Iterator[int]
+    hedging: Hedging = field(default_factory=Hedging)
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedRequest:
+    """Moments are readings of the monotonic clock. cloud_required: the edge must not finish it, whatever happens."""
+
+    request: InferRequest
+    choice: Choice
+    ready: ReadyPlan
+    around: Surroundings
+    cloud_required: bool
+    started_s: float
+
+    @property
+    def deadline_s(self) -> float | None:
+        """None without one."""
+        return None if self.request.timeout_s is None else self.started_s + self.request.timeout_s
+
+    @property
+    def due_s(self) -> float:
+        """When the edge shall have finished, if it must."""
+        timeout_s = self.request.timeout_s
+        return math.inf if timeout_s is None else self.started_s + timeout_s - min(ANSWER_S, ANSWER_SHARE * timeout_s)
+
+    @property
+    def finish_s(self) -> float:
+        """What the edge needs to compute the suffix, as measured."""
+        return self.choice.entry.costs.local_finish.at(self.request.inputs.batch)
+
+    @property
+    def uplink_bytes(self) -> int:
+        """What crosses to the cloud, as predicted."""
+        return self.choice.entry.uplink_bytes(self.request.inputs.batch, self.request.inputs.file_bytes)
+
+    def check_time(self) -> None:
+        """Raises DeadlineExceeded where its deadline has passed."""
+        if self.deadline_s is not None and time.monotonic() >= self.deadline_s:
+            raise DeadlineExceeded("the deadline passed before an answer was there")
+
+    def edge_must_begin(self) -> bool:
+        """Whether waiting for anybody would leave too little time to finish here."""
+        if self.deadline_s is None or self.cloud_required:
+            return False
+        return time.monotonic() >= self.due_s - FINISH_MARGIN * self.finish_s

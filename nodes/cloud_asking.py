@@ -1,0 +1,229 @@
+"""Getting one request's answer from the cloud: asking a replica for as long as the edge can wait, then the next one.
+
+Where hedging is on, a second replica is asked as well once the first is later than most answers are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+
+from isthmus.errors import CloudUnavailable, InvalidInput, IsthmusError, UnknownPlan
+from isthmus.telemetry import get_logger
+from nodes.accepted_request import FINISH_MARGIN, AcceptedRequest
+from nodes.codecs.base import EncodedTensor
+from nodes.early_upload import EarlyUpload
+from nodes.first_answer import first_answer
+from nodes.guarded_connection import GuardedConnection
+from nodes.halves import EdgeOutcome
+from nodes.model_runtime import plan_definition
+from nodes.protocol.edge_stream import WireRequest
+from nodes.protocol.events import ResponseArrived
+from nodes.resume_schedule import Waiting
+from nodes.resumption import Remote, patience_s, remote_s, soonest
+from nodes.tensor_feed import TensorFeed
+
+__all__ = ["CloudAnswer", "CloudAsking"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sending:
+    replica: GuardedConnection
+    sent_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class CloudAnswer:
+    """A replica's answer. elapsed_s: since the tensors were sent to that replica."""
+
+    response: ResponseArrived
+    elapsed_s: float
+
+
+class CloudAsking:
+    """Of one request. sendings: how often the boundary tensors were sent. lost_s: spent waiting for replicas that did
+    not answer, or not first."""
+
+    def __init__(self, accepted: AcceptedRequest) -> None:
+        self._accepted = accepted
+        self._around = accepted.around
+        self._tried: list[GuardedConnection] = []
+        self._forgetful: GuardedConnection | None = None
+        self._early: EarlyUpload | None = None
+        self.sendings = 0
+        self.lost_s = 0.0
+
+    def early_upload(self, replica: GuardedConnection) -> EarlyUpload | None:
+        """Takes the tensors of the prefix as they are made, for the replica that is to be asked first; None where they
+        are all made at the end, the replica wants them all at once, or is to be probed. To be closed by `close`."""
+        half = self._accepted.ready.half
+        if half.offers and replica.healthy and replica.takes_more_tensors:
+            self._early = EarlyUpload(replica, half.crossing, self._early_request)
+        return self._early
+
+    async def close(self) -> None:
+        """What was sent early, and is not waited for, is of no use any more."""
+        early, self._early = self._early, None
+        if early is not None:
+            self.sendings += early.answer is not None
+            await early.close()
+
+    async def ask(self, outcome: EdgeOutcome, replica: GuardedConnection) -> CloudAnswer | None:
+        """The replica's answer, None when the request is to go on elsewhere. Raises DeadlineExceeded, and InvalidInput
+        where the request itself is at fault: anybody would find the same."""
+        self._accepted.check_time()
+        self._tried.append(replica)
+        if not replica.open or self._accepted.edge_must_begin():
+            await self.close()
+            return None
+        first = _Sending(replica, time.monotonic())
+        sendings = [first]
+        expected_s = self._expected_s(replica)
+        late_s = first.sent_s + patience_s(expected_s)
+        self._around.counts.resent += self.sendings > 0
+        try:
+            async with self._patience(late_s, first.sent_s + expected_s):
+                return await self._answer(outcome, sendings)
+        except InvalidInput:
+            raise
+        except TimeoutError:
+            for one in sendings:
+                one.replica.gave_up(one.sent_s, late=one is first and time.monotonic() >= late_s)
+            reason = "no answer in time"
+        except IsthmusError as error:
+            reason = str(error)
+        self.lost_s += time.monotonic() - first.sent_s
+        plan_id = self._accepted.choice.entry.plan.plan_id
+        get_logger("edge").warning("resuming from the cut", plan_id=plan_id, reason=reason)
+        return None
+
+    async def next(self) -> GuardedConnection | None:
+        """The replica to go on with, None for the edge. Raises DeadlineExceeded; CloudUnavailable without either."""
+        self._accepted.check_time()
+        able = self._around.replicas.able(self._accepted.choice.entry.plan.wire_digest, self._tried)
+        edge_s = None if self._accepted.cloud_required else self._around.queue.wait_s() + self._accepted.finish_s
+        chosen = soonest(edge_s, [Remote(replica, self._remote_s(replica)) for replica in able])
+        if chosen is not None or edge_s is not None:
+            return chosen
+        return await self._relearned()
+
+    async def _relearned(self) -> GuardedConnection:
+        """The replica that did not know the plan, once it does; asked again once."""
+        forgetful, self._forgetful = self._forgetful, None
+        model = self._accepted.request.model
+        unavailable = f"model {model!r} needs the cloud, and no replica answers; try again"
+        if forgetful is None or self._tried.count(forgetful) > 1:
+            raise CloudUnavailable(unavailable)
+        try:
+            await forgetful.offer_again(plan_definition(self._accepted.choice.entry.plan))
+        except IsthmusError as error:
+            raise CloudUnavailable(unavailable) from error
+        return forgetful
+
+    # ---- one or two replicas at a time ---------------------------------------------------------------------------
+
+    async def _answer(self, outcome: EdgeOutcome, sendings: list[_Sending]) -> CloudAnswer:
+        """The first answer of those asked: one replica or, where it is late, two. All are in `sendings`."""
+        (first,), hedging, counts = sendings, self._around.hedging, self._around.counts
+        predicted_s = self._remote_s(first.replica)
+        asked_before = self.sendings > 0
+        if not asked_before:
+            hedging.sent()
+
+        async def ask(sending: _Sending) -> tuple[_Sending, ResponseArrived]:
+            return sending, await self._send(outcome, sending)
+
+        def second() -> _Sending | None:
+            replica = self._second()
+            if replica is None:
+                return None
+            self._tried.append(replica)
+            counts.hedged += 1
+            sendings.append(_Sending(replica, time.monotonic()))
+            return sendings[-1]
+
+        winner, response = await first_answer(ask, first, hedging.after_s(predicted_s), second)
+        hedging.answered(predicted_s, time.monotonic() - first.sent_s)
+        counts.answered += winner is first and not asked_before
+        if winner is not first:
+            counts.hedges_won += 1
+            first.replica.outrun(first.sent_s)
+            self.lost_s += winner.sent_s - first.sent_s
+        return CloudAnswer(response, time.monotonic() - winner.sent_s)
+
+    def _second(self) -> GuardedConnection | None:
+        """Whom to ask besides. Only a replica that is in good health: this request is no probe."""
+        able = self._around.replicas.able(self._accepted.choice.entry.plan.wire_digest, self._tried)
+        chosen = soonest(None, [Remote(replica, self._remote_s(replica)) for replica in able if replica.healthy])
+        return chosen if chosen is not None and self._around.hedging.spend() else None
+
+    async def _send(self, outcome: EdgeOutcome, sending: _Sending) -> ResponseArrived:
+        self.sendings += 1
+        try:
+            if self._early is not None and sending.replica is self._early.replica and self._early.answer is not None:
+                answer = self._early.answer
+                self._early = None
+                return await answer
+            return await sending.replica.run(self._wire_request(outcome.encoded, sending.sent_s))
+        except UnknownPlan:
+            self._forgetful = sending.replica
+            # In the background: this request goes on, and the next one finds the plan prepared.
+            sending.replica.offer_soon(plan_definition(self._accepted.choice.entry.plan))
+            raise
+
+    @contextlib.asynccontextmanager
+    async def _patience(self, late_s: float, expected_s: float) -> AsyncIterator[None]:
+        """A time limit that leaves the edge what it needs to finish, moved while other requests come and go."""
+        accepted, finish_s = self._accepted, FINISH_MARGIN * self._accepted.finish_s
+        ends_s = min(late_s, accepted.due_s - finish_s)
+        if accepted.cloud_required:
+            ends_s = late_s if accepted.deadline_s is None else min(late_s, accepted.deadline_s)
+        async with asyncio.timeout(ends_s - time.monotonic()) as limit:
+            if accepted.cloud_required or accepted.deadline_s is None:
+                yield
+                return
+            waiting = Waiting(accepted.due_s - self._around.queue.wait_s(), finish_s, expected_s)
+            number = self._around.schedule.enter(waiting, lambda moment_s: _move(limit, min(ends_s, moment_s)))
+            try:
+                yield
+            finally:
+                if number is not None:
+                    self._around.schedule.leave(number)
+
+    def _remote_s(self, replica: GuardedConnection) -> float:
+        """Until that replica would have answered, sent now behind what is on the link; infinite for an unknown link."""
+        entry, batch = self._accepted.choice.entry, self._accepted.request.inputs.batch
+        up = self._accepted.uplink_bytes + self._around.replicas.in_flight_bytes
+        cloud_s = replica.cloud_queue_s + entry.costs.cloud.at(batch)
+        return remote_s(self._around.chooser.link(), up, entry.downlink_bytes(batch), cloud_s)
+
+    def _expected_s(self, replica: GuardedConnection) -> float:
+        predicted_s, remote = self._accepted.choice.predicted.total_s, self._remote_s(replica)
+        return max(predicted_s, remote) if math.isfinite(remote) else predicted_s
+
+    def _early_request(self, feed: TensorFeed) -> WireRequest:
+        return replace(self._wire_request(feed.tensors, time.monotonic()), more_tensors=feed.to_come)
+
+    def _wire_request(self, tensors: tuple[EncodedTensor, ...], now_s: float) -> WireRequest:
+        accepted = self._accepted
+        batch, costs = accepted.request.inputs.batch, accepted.choice.entry.costs
+        return WireRequest(
+            request_id=next(self._around.wire_ids),
+            wire_digest=accepted.choice.entry.plan.wire_digest,
+            batch=batch,
+            tensors=tensors,
+            remaining_s=None if accepted.deadline_s is None else accepted.deadline_s - now_s,
+            deadline_s=accepted.deadline_s,
+            priority=accepted.request.priority,
+            expected_cloud_s=costs.cloud.at(batch),
+        )
+
+
+def _move(limit: asyncio.Timeout, when_s: float) -> None:
+    """Move a limit, if it runs, to a reading of the monotonic clock: the event loop has a clock of its own."""
+    with contextlib.suppress(RuntimeError):
+        limit.reschedule(asyncio.get_running_loop().time() + when_s - time.monotonic())

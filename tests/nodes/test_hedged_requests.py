@@ -1,0 +1,155 @@
+"""Hedged requests: two real replicas over real gRPC, of which one is late."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from isthmus.addresses import format_address, parse_address
+from nodes.fleet import Endpoint, FleetView, Replica
+from nodes.hedging import REQUESTS_A_HEDGE, Hedging
+from simulations.link_emulator import LinkEmulator, LinkShape
+from tests.nodes.sites import Site, edge_site
+from tests.nodes.test_resume import eventually, held, prefixes, suffixes
+
+
+@contextlib.asynccontextmanager
+async def hedging_site(requests: int = REQUESTS_A_HEDGE, clouds: int = 2) -> AsyncIterator[Site]:
+    """With so many requests answered, so that one hedge is earned. Late is what takes a hundred times its prediction,
+    some 0.1 s: time to see who was asked first. The edge would be slower than any replica."""
+    hedging = Hedging(80.0)
+    for _ in range(500):
+        hedging.answered(1.0, 100.0)
+    async with edge_site(clouds=clouds, finish_s=5.0, hedging=hedging) as site:
+        for seed in range(requests):
+            assert (await site.run(seed)).sendings == 1
+        yield site
+
+
+async def test_where_a_replica_stalls_the_second_one_answers_and_nothing_is_computed_twice_on_the_edge() -> None:
+    async with hedging_site() as site:
+        _, task = await held(site, 99)
+        answer = await task
+        assert site.is_right(answer, 99)
+        assert (answer.finished_by, answer.sendings, suffixes(site)) == ("cloud", 2, 0)
+        assert prefixes(site) == REQUESTS_A_HEDGE + 1
+        counts = site.around.counts
+        assert (counts.hedged, counts.hedges_won, counts.resent, counts.answered) == (1, 1, 0, REQUESTS_A_HEDGE)
+
+
+async def test_the_stages_of_a_hedged_request_are_disjoint() -> None:
+    async with hedging_site() as site:
+        began_s = asyncio.get_running_loop().time()
+        _, task = await held(site, 99)
+        answer = await task
+        assert 0 < answer.timings.total_s <= asyncio.get_running_loop().time() - began_s
+        assert min(answer.timings.edge_s, answer.timings.uplink_s, answer.timings.downlink_s) >= 0
+
+
+async def test_the_loser_is_cancelled_and_holds_nothing() -> None:
+    async with hedging_site() as site:
+        holder, task = await held(site, 99)
+        await task
+        await eventually(lambda: holder.service.status().requests == 0)
+        assert site.around.replicas.in_flight_bytes == 0
+
+
+async def test_a_late_answer_of_the_loser_is_discarded_once() -> None:
+    async with hedging_site() as site, contextlib.AsyncExitStack() as stack:
+        before = await site.usable(2)
+        links, replicas = [], []
+        for number, cloud in enumerate(site.clouds):
+            link = LinkEmulator(LinkShape(1e9, 1e9, 0.0))
+            stack.push_async_callback(link.close)
+            relayed = format_address(*await link.relay("127.0.0.1", 0, *parse_address(cloud.target)))
+            links.append(link)
+            replicas.append(Replica(f"replica-{number}", Endpoint(relayed)))
+        site.around.replicas.follow(FleetView(2, tuple(replicas)))
+        await eventually(lambda: len(site.around.replicas.connections) == 2)
+        await eventually(lambda: not {*before} & {*site.around.replicas.connections})
+        await site.usable(2)
+        holder, task = await held(site, 99)
+        links[site.clouds.index(holder)].stall(1.0)  # the cancellation and the answer pass each other
+        holder.engine.gate.open()
+        answer = await task
+        assert (answer.finished_by, answer.sendings, site.is_right(answer, 99)) == ("cloud", 2, True)
+        assert site.around.replicas.late_answers == 0
+        await eventually(lambda: site.around.replicas.late_answers > 0)
+        assert site.around.replicas.late_answers == 1
+
+
+async def test_a_first_answer_that_comes_after_all_counts() -> None:
+    async with hedging_site() as site:
+        before = [cloud.engine.gate.came for cloud in site.clouds]
+        for cloud in site.clouds:
+            cloud.engine.gate.shut()
+        task = asyncio.create_task(site.run(99))
+        await eventually(lambda: [cloud.engine.gate.came for cloud in site.clouds] != before)
+        (first,) = (c for c, n in zip(site.clouds, before, strict=True) if c.engine.gate.came > n)
+        await eventually(lambda: site.around.counts.hedged == 1)
+        first.engine.gate.open()
+        answer = await task
+        assert (answer.finished_by, answer.sendings, site.is_right(answer, 99)) == ("cloud", 2, True)
+        assert (site.around.counts.hedges_won, site.around.counts.answered) == (0, REQUESTS_A_HEDGE + 1)
+        assert site.around.replicas.in_flight_bytes == 0
+
+
+async def test_where_both_die_the_edge_finishes() -> None:
+    async with hedging_site() as site:
+        for cloud in site.clouds:
+            cloud.engine.gate.shut()
+        task = asyncio.create_task(site.run(99))
+        await eventually(lambda: site.around.counts.hedged == 1)
+        for cloud in site.clouds:
+            await cloud.die()
+        answer = await task
+        assert (answer.finished_by, answer.sendings, site.is_right(answer, 99)) == ("edge", 2, True)
+        assert suffixes(site) == 1
+
+
+async def test_where_both_fail_neither_is_asked_again() -> None:
+    async with hedging_site() as site:
+        for cloud in site.clouds:
+            cloud.engine.gate.shut()
+            cloud.engine.failing = True
+        task = asyncio.create_task(site.run(99))
+        await eventually(lambda: site.around.counts.hedged == 1)
+        for cloud in site.clouds:
+            cloud.engine.gate.open()
+        answer = await task
+        assert (answer.finished_by, answer.sendings, site.is_right(answer, 99)) == ("edge", 2, True)
+
+
+async def test_beyond_the_budget_requests_wait_for_their_replica() -> None:
+    async with hedging_site(2 * REQUESTS_A_HEDGE - 3) as site:
+        for cloud in site.clouds:
+            cloud.engine.gate.shut()
+        tasks = [asyncio.create_task(site.run(seed)) for seed in range(5)]
+        await eventually(lambda: site.around.counts.hedged == 2)
+        await asyncio.sleep(0.4)
+        for cloud in site.clouds:
+            cloud.engine.gate.open()
+        answers = await asyncio.gather(*tasks)
+        assert site.around.counts.hedged == 2
+        assert sorted(answer.sendings for answer in answers) == [1, 1, 1, 2, 2]
+
+
+async def test_a_replica_that_failed_lately_is_not_asked_besides() -> None:
+    async with hedging_site() as site:
+        for connection in site.around.replicas.connections:
+            for _ in range(3):
+                connection.gave_up(0.0, late=True)
+        await site.usable(2)  # half-open: each lets one probe through
+        holder, task = await held(site, 99)
+        await asyncio.sleep(0.4)
+        holder.engine.gate.open()
+        assert ((await task).sendings, site.around.counts.hedged) == (1, 0)
+
+
+async def test_with_one_replica_nothing_is_sent_twice() -> None:
+    async with hedging_site(clouds=1) as site:
+        holder, task = await held(site, 99)
+        await asyncio.sleep(0.4)
+        holder.engine.gate.open()
+        assert ((await task).sendings, site.around.counts.hedged) == (1, 0)

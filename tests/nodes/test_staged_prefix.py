@@ -1,0 +1,104 @@
+"""A prefix that stops at its boundary tensors: the same bits, offered earlier."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+
+import pytest
+import torch
+
+from nodes.codecs.base import EncodedTensor
+from nodes.engines.eager import EagerEngine
+from nodes.engines.factory import engine_for
+from nodes.halves import EdgeHalf
+from nodes.inputs import ModelInputs
+from nodes.measure.early_tensors import LEAST_LEAD_S, early_counts, measure_leads
+from nodes.model_runtime import wire_codecs
+from nodes.plan_builder import PlanBuilder
+from nodes.plan_shapes import cut_plan
+from nodes.staged_prefix import needed_ops, stages_of
+from partitioner.front_end import model_from_module
+from partitioner.model import Model
+from tests.nodes.engines.networks import Pictures, Sentences, pictures, sentences
+from tests.nodes.networks import SKIP_OPS, WIDTH, skip_model
+
+EARLY = [early for count in range(3) for early in combinations((1, 2), count)]
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return skip_model()
+
+
+def half(model: Model, early: Sequence[int], engine: str = "eager", slowdown: float = 1.0) -> EdgeHalf:
+    plan = cut_plan(model, tuple(op.name for op in model.graph.ops[:SKIP_OPS]), {}, "zstd")
+    codecs = wire_codecs(plan.boundary), wire_codecs(plan.downlink)
+    return EdgeHalf(model, plan.edge_ops, *codecs, engine_for(engine), slowdown, early=early)
+
+
+def inputs(batch: int = 2) -> ModelInputs:
+    return ModelInputs({"x": torch.randn(batch, WIDTH, generator=torch.Generator().manual_seed(1))}, batch)
+
+
+@pytest.mark.parametrize("engine", ["eager", "onnxruntime"])
+@pytest.mark.parametrize("early", EARLY)
+def test_the_outcome_is_the_same_in_stages(model: Model, early: tuple[int, ...], engine: str) -> None:
+    edge, offered = half(model, early, engine), list[EncodedTensor]()
+    whole, staged = edge.run(inputs()), edge.run(inputs(), offered.append)
+    assert staged.encoded == whole.encoded
+    assert all(torch.equal(staged.boundary[name], tensor) for name, tensor in whole.boundary.items())  # type: ignore[arg-type]
+    assert [a.tolist() for _, a in edge.finish_locally(staged)] == [a.tolist() for _, a in edge.finish_locally(whole)]
+    assert tuple(offered) == (staged.encoded[:2] if early else ())
+
+
+@pytest.mark.parametrize(("network", "example"), [(Pictures, pictures), (Sentences, sentences)])
+def test_at_every_cut_every_stage_gives_the_bits_of_the_whole_prefix(network: type, example: object) -> None:
+    torch.manual_seed(0)
+    made = model_from_module(network().eval(), example(2), "made")  # type: ignore[operator]
+    tensors = example(2)  # type: ignore[operator]
+    for count in range(1, len(made.graph.ops) + 1):
+        ops = tuple(op.name for op in made.graph.ops[:count])
+        segments = made.split(ops)
+        values = dict(zip(made.graph.inputs, tensors, strict=True))
+        for stage in stages_of(made, ops, EagerEngine(), range(1, len(segments.boundary))):
+            stage(values)
+        for name, expected in zip((*segments.boundary, *segments.kept), segments.prefix(*tensors), strict=True):
+            assert torch.equal(values[name], expected)
+
+
+def test_a_stage_runs_no_op_that_its_tensor_does_not_need(model: Model) -> None:
+    boundary = model.graph.boundary(op.name for op in model.graph.ops[:SKIP_OPS])
+    assert len(needed_ops(model.graph, boundary[:1])) == 2
+    assert needed_ops(model.graph, ()) == frozenset()
+
+
+def test_without_anybody_to_offer_to_the_prefix_runs_as_one(model: Model) -> None:
+    edge = half(model, (1, 2))
+    ran = []
+    edge.prefix = lambda *tensors, run=edge.prefix: ran.append(1) or run(*tensors)  # type: ignore[func-returns-value]
+    edge.run(inputs())
+    assert ran == [1]
+
+
+@pytest.mark.parametrize(
+    ("leads", "counts"),
+    [((), ()), ((0.1,), (1,)), ((LEAST_LEAD_S / 2,), ()), ((0.1, 0.0999, 0.05), (2, 3)), ((0.1, 0.05, 0.0), (1, 2))],
+)
+def test_a_stage_ends_where_its_tensor_is_worth_it(leads: tuple[float, ...], counts: tuple[int, ...]) -> None:
+    assert early_counts(leads) == counts
+
+
+def test_leads_are_of_all_boundary_tensors_but_the_last_and_fall(model: Model) -> None:
+    leads = measure_leads(half(model, (1, 2)), inputs())
+    assert len(leads) == 2
+    assert leads[0] >= leads[1] > 0
+
+
+def test_an_edge_so_slow_that_it_pays_offers_plans_that_do(model: Model) -> None:
+    ops = tuple(op.name for op in model.graph.ops[:SKIP_OPS])
+    offers = {}
+    for slowdown in (1.0, 1000.0):
+        builder = PlanBuilder(model, EagerEngine(), slowdown=slowdown)
+        offers[slowdown] = builder._early(builder._plan(ops, {}), builder._half(builder._plan(ops, {}), 1.0), inputs(1))
+    assert offers[1000.0]
