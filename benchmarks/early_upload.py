@@ -141,6 +141,7 @@ async def site() -> AsyncIterator[Site]:
         around = Surroundings(
             PrefixQueue(pool, chooser.edge_queue()), ReplicaSet(_nobody, _nobody), chooser, ResumeSchedule(),
             ByteBudget(MOST_KEPT_BYTES, "edge.kept_memory"), ResumeCounts(), itertools.count(1),
+            chooser.way_up(),
         )  # fmt: skip
         yield Site(model, around, connection, early, late)
 

@@ -14,6 +14,7 @@ from nodes.gateway import InferRequest
 from nodes.hedging import Hedging
 from nodes.model_runtime import ReadyPlan
 from nodes.prefix_queue import PrefixQueue
+from nodes.queues import WayUp
 from nodes.replica_set import ReplicaSet
 from nodes.resume_schedule import ResumeSchedule
 from nodes.resumption import ResumeCounts
@@ -37,6 +38,7 @@ class Surroundings:
     kept: ByteBudget
     counts: ResumeCounts
     wire_ids: Iterator[int]
+    way_up: WayUp
     hedging: Hedging = field(default_factory=Hedging)
 
 

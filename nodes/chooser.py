@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal, NamedTuple, Protocol
 
-from nodes.queues import CloudQueue, EdgeQueue
+from nodes.queues import CloudQueue, EdgeQueue, WayUp
 from partitioner.link import Link
 from partitioner.plan import Prediction
 from partitioner.plan_table import Correction, PlanEntry, PlanTable
@@ -188,6 +188,10 @@ class Chooser(Protocol):
 
     def cloud_queue(self) -> CloudQueue:
         """A fresh estimate of the wait on one replica."""
+        ...
+
+    def way_up(self) -> WayUp:
+        """A fresh estimate of the wait for the link that all replicas are reached over."""
         ...
 
     def link(self) -> Link | None:

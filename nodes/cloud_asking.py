@@ -163,6 +163,13 @@ class CloudAsking:
 
     async def _send(self, outcome: EdgeOutcome, sending: _Sending) -> ResponseArrived:
         self.sendings += 1
+        link, way_up = self._around.chooser.link(), self._around.way_up
+        number = way_up.sent(
+            self._accepted.uplink_bytes,
+            None if link is None else link.uplink_bps,
+            self._expected_s(sending.replica),
+            sending.sent_s,
+        )
         try:
             if self._early is not None and sending.replica is self._early.replica and self._early.answer is not None:
                 answer = self._early.answer
@@ -174,6 +181,8 @@ class CloudAsking:
             # In the background: this request goes on, and the next one finds the plan prepared.
             sending.replica.offer_soon(plan_definition(self._accepted.choice.entry.plan))
             raise
+        finally:
+            way_up.finished(number, time.monotonic())
 
     @contextlib.asynccontextmanager
     async def _patience(self, late_s: float, expected_s: float) -> AsyncIterator[None]:

@@ -63,6 +63,9 @@ class CloudConnection(Protocol):
     def heard_s(self) -> float:
         """When the replica last said anything, on the monotonic clock."""
 
+    def stayed(self) -> None:
+        """A request was answered without this replica, whose link then is looked at now and then."""
+
     @property
     def late_answers(self) -> int:
         """Answers that came after their request was cancelled, and were discarded."""

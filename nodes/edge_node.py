@@ -98,7 +98,7 @@ class EdgeNode:
         self._counts = ResumeCounts()
         self._around = Surroundings(
             self._queue, self.replicas, chooser, ResumeSchedule(), self.kept, self._counts, itertools.count(1),
-            hedging or Hedging(),
+            chooser.way_up(), hedging or Hedging(),
         )  # fmt: skip
         self._log = get_logger("edge")
 
@@ -164,6 +164,7 @@ class EdgeNode:
             remaining_s=request.timeout_s,
             edge_queue_s=self._queue.wait_s(),
             cloud_queue_s=0.0 if connection is None else connection.cloud_queue_s,
+            uplink_queue_s=self._around.way_up.wait_s(came_s),
             overhead_s=self.overhead.seconds(request.inputs.size_bytes),
             cloud_reachable=connection is not None,
             policy=request.policy,
@@ -176,6 +177,8 @@ class EdgeNode:
         chose_s = time.monotonic() - came_s
         plan = choice.entry.plan
         if plan.kind == "edge-only":
+            if connection is not None:
+                connection.stayed()
             connection = None
         elif connection is None or not connection.runs(plan.wire_digest):  # else the one whose wait was predicted with
             connection = self.replicas.pick((plan.wire_digest,), choose_replica, batch)

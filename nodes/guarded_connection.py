@@ -60,6 +60,10 @@ class GuardedConnection:
         """See CloudConnection."""
         return self._connection.in_flight_bytes
 
+    def stayed(self) -> None:
+        """See CloudConnection."""
+        self._connection.stayed()
+
     @property
     def late_answers(self) -> int:
         """See CloudConnection."""

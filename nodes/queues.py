@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-__all__ = ["CloudQueue", "EdgeQueue"]
+__all__ = ["CloudQueue", "EdgeQueue", "WayUp"]
 
 
 class EdgeQueue(Protocol):
@@ -34,3 +34,16 @@ class CloudQueue(Protocol):
 
     def wait_s(self, now_s: float) -> float:
         """Seconds that a suffix sent now is expected to wait."""
+
+
+class WayUp(Protocol):
+    """The expected wait for a link that requests share. Times are readings of the caller's monotonic clock."""
+
+    def sent(self, size_bytes: int, uplink_bps: float | None, expected_s: float, now_s: float) -> int:
+        """A request left whose answer is predicted in `expected_s`; returns its number. uplink_bps: as believed."""
+
+    def finished(self, number: int, now_s: float) -> None:
+        """It was answered, failed or was given up."""
+
+    def wait_s(self, now_s: float) -> float:
+        """Seconds that a request sent now is expected to wait before its bytes cross."""

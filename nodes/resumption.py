@@ -15,9 +15,6 @@ __all__ = ["Remote", "ResumeCounts", "patience_s", "remote_s", "soonest"]
 # link is not mistaken for a dead replica, short enough that a client with an ordinary timeout still gets its answer.
 PATIENCE_FACTOR = 4.0
 PATIENCE_S = 1.0
-# An answer is late from this factor and so many seconds past its prediction: predictions err.
-LATE_FACTOR = 1.5
-LATE_S = 0.1
 # Of two ways the edge is taken unless the other is sooner by more than what predictions err: it cannot be lost again.
 EDGE_ADVANTAGE = 1.1
 
@@ -73,11 +70,6 @@ def remote_s(link: Link | None, waiting_bytes: int, down_bytes: int, cloud_s: fl
     return link.uplink_s(waiting_bytes) + link.rtt_s + cloud_s + link.downlink_s(down_bytes)
 
 
-def patience_s(predicted_s: float, here_s: float = math.inf) -> float:
-    """How long to wait for an answer that is predicted to take so long. here_s: what finishing here would take.
-
-    Once an answer is late by as much as finishing here would take, it is finished here: that is at most twice what
-    knowing the answer's time beforehand would have made of it (the ski-rental rule; Karlin et al., 1988).
-    """
-    longest_s = max(PATIENCE_FACTOR * predicted_s, predicted_s + PATIENCE_S)
-    return min(longest_s, LATE_FACTOR * predicted_s + here_s + LATE_S)
+def patience_s(predicted_s: float) -> float:
+    """How long to wait for an answer that is predicted to take so long."""
+    return max(PATIENCE_FACTOR * predicted_s, predicted_s + PATIENCE_S)

@@ -21,6 +21,7 @@ from scheduler.decision_record import Observed, explanation
 from scheduler.estimators.drift import DriftEstimator
 from scheduler.estimators.link import LinkEstimate, LinkEstimator
 from scheduler.estimators.load import CloudQueueEstimator, EdgeQueueEstimator
+from scheduler.estimators.way_up import WayUpEstimator
 from scheduler.exploration import DEFAULT_SHARE, Exploration
 from scheduler.policies.base import Policy
 from scheduler.policies.corrected import Corrections
@@ -177,6 +178,10 @@ class PlanChooser:
     def cloud_queue(self) -> CloudQueueEstimator:
         """See Chooser."""
         return CloudQueueEstimator()
+
+    def way_up(self) -> WayUpEstimator:
+        """See Chooser."""
+        return WayUpEstimator()
 
     def link(self) -> Link | None:
         """See Chooser."""

@@ -15,7 +15,6 @@ from nodes.chooser import ChoiceRequest, Chooser, Exchange, StageTimes, Transfer
 from nodes.protocol.link_probe import MOST_PROBE_BYTES, LinkProbe
 from nodes.resumption import patience_s
 from partitioner.plan_table import PlanEntry, PlanTable
-from scheduler.estimators.way_up import WayUpEstimator
 from simulations.bandwidth_trace import BandwidthTrace
 from simulations.kernel import Event, Simulation
 from simulations.traced_line import TracedLine
@@ -23,7 +22,6 @@ from simulations.traced_line import TracedLine
 __all__ = ["Arrival", "Served", "Site", "SiteFacts"]
 
 ECHO_EVERY_S = 0.5
-ASSUMED_BPS = 10e6
 # A live stream's chunks at most rates. The first of a message has no span, only what follows it: see nodes/protocol.
 _CHUNK_BYTES = 32 * 1024
 
@@ -89,6 +87,7 @@ class _Crossing:
     crossed_s: float = 0.0
     up: Transfer | None = None
     queued_s: float = 0.0
+    way_up: int = -1
     patience: Event | None = None
     ended: bool = False
 
@@ -104,7 +103,7 @@ class Site:
         self._uplink, self._downlink = TracedLine(facts.uplink), TracedLine(facts.downlink)
         self._edge_queue, self._cloud_queue = chooser.edge_queue(), chooser.cloud_queue()
         self._probe = LinkProbe()
-        self._way_up = WayUpEstimator()
+        self._way_up = chooser.way_up()
         self._crossing_count = 0
         self._heard_s, self._silent_since_s = 0.0, -1.0
         self._count = 0
@@ -174,15 +173,11 @@ class Site:
             return
         crossing.sent_s = now_s
         self._crossing_count += 1
-        self._way_up.sent(
-            crossing.number, crossing.up_bytes, self._uplink_bps() or ASSUMED_BPS, crossing.predicted_s, now_s
-        )
+        crossing.way_up = self._way_up.sent(crossing.up_bytes, self._uplink_bps(), crossing.predicted_s, now_s)
         self._cloud_queue.sent(crossing.number, crossing.entry.costs.cloud.at(1), now_s)
         began_s, end_s = self._uplink.carry(crossing.up_bytes, now_s)
         crossing.crossed_s = end_s
-        crossing.patience = self._simulation.after(
-            patience_s(crossing.predicted_s, crossing.entry.costs.local_finish.at(1)), self._give_up, crossing
-        )
+        crossing.patience = self._simulation.after(patience_s(crossing.predicted_s), self._give_up, crossing)
         if crossing.up_bytes > _CHUNK_BYTES:
             first_s = self._uplink.end_s(_CHUNK_BYTES, began_s)
             crossing.up = Transfer("up", crossing.up_bytes - _CHUNK_BYTES, end_s - first_s)
@@ -195,7 +190,7 @@ class Site:
         self._crossing_count -= 1
         self._silent_since_s = now_s
         self._cloud_queue.finished(crossing.number)
-        self._way_up.finished(crossing.number, now_s)
+        self._way_up.finished(crossing.way_up, now_s)
         self._uplink.stop(crossing.crossed_s, now_s)
         local_s = crossing.entry.costs.local_finish.at(1) * _factor(self._facts.spread, crossing.arrival.noise[2])
         self._edge_queue.submitted(crossing.number, local_s, now_s)
@@ -232,7 +227,7 @@ class Site:
             self._crossing_count -= 1
             self._cloud_queue.reported(reported_s, now_s, self._facts.rtt_s / 2)
             self._cloud_queue.finished(crossing.number)
-            self._way_up.finished(crossing.number, now_s)
+            self._way_up.finished(crossing.way_up, now_s)
             self._learn_of_link(crossing)
         self._chooser.observe_stages(
             StageTimes(

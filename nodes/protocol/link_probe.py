@@ -3,14 +3,15 @@
 What crosses with requests teaches the link by itself. Where requests stay on the edge because the link was slow,
 nothing does, and a link that has recovered would not be noticed. Then, and only then, a padded echo now and then goes
 up: only while requests come that could have used the link, as long as nothing crossed lately, and small enough to take
-the link for a moment only, by what is believed of it.
+the link for a moment only, by what is believed of it. In the mean no more than `PROBE_BYTES_PER_S` go up: 7 MB an hour
+while requests stay, nothing while none come.
 """
 
 from __future__ import annotations
 
 import math
 
-__all__ = ["LEAST_PROBE_BYTES", "MOST_PROBE_BYTES", "LinkProbe"]
+__all__ = ["LEAST_PROBE_BYTES", "MOST_PROBE_BYTES", "PROBE_BYTES_PER_S", "LinkProbe"]
 
 # A request's choice rests on what was seen in this time; real transfers come more often wherever requests cross.
 FRESH_S = 1.0
@@ -20,6 +21,7 @@ _SURPRISE = 1.5
 # The link may be taken for so long, by what is believed of it.
 _PROBE_S = 0.05
 MOST_PROBE_BYTES = 32 << 10
+PROBE_BYTES_PER_S = 2 << 10
 # Less says how the receiver was scheduled, not how fast the link is.
 LEAST_PROBE_BYTES = 2 << 10
 
@@ -31,6 +33,7 @@ class LinkProbe:
     def __init__(self) -> None:
         self._stayed_s = -math.inf
         self._seen_s = -math.inf
+        self._rest_until_s = -math.inf
         self._under_way_bytes = 0
         self._next_bytes = 0
 
@@ -60,8 +63,10 @@ class LinkProbe:
         if self._under_way_bytes:
             return 0
         wanted, self._next_bytes = self._next_bytes, 0
-        if not wanted and self._stayed_s > self._seen_s and now_s - self._seen_s >= FRESH_S:
+        if not wanted and self._stayed_s > self._seen_s and now_s >= max(self._seen_s + FRESH_S, self._rest_until_s):
             wanted = int((believed_bps or 0.0) * _PROBE_S / 8)
             wanted = max(LEAST_PROBE_BYTES, wanted)
-        self._under_way_bytes = min(MOST_PROBE_BYTES, wanted)
-        return self._under_way_bytes
+        size = self._under_way_bytes = min(MOST_PROBE_BYTES, wanted)
+        if size:
+            self._rest_until_s = max(self._rest_until_s, now_s) + size / PROBE_BYTES_PER_S
+        return size

@@ -46,17 +46,22 @@ class EchoTimer:
         self._under_way[token] = _Echo(self._clock(), padding_bytes)
         return token
 
-    def returned(self, token: int) -> None:
-        """An echo is back. A token that was never sent is ignored."""
+    def returned(self, token: int) -> float | None:
+        """An echo is back; the bits a second that a padded one saw, None for a small one. A token that was never sent
+        is ignored."""
         echo = self._under_way.pop(token, None)
         if echo is None:
-            return
+            return None
         elapsed_s = self._clock() - echo.sent_s
         if not echo.padding_bytes:
             self._learn_rtt(elapsed_s)
-        elif elapsed_s > self._least_rtt_s:
-            # The padding went up only: what it took beyond a small echo is its time on the wire.
-            self._observer.transfer_measured("up", echo.padding_bytes, elapsed_s - self._least_rtt_s)
+            return None
+        # The padding went up only: what it took beyond a small echo is its time on the wire.
+        span_s = elapsed_s - self._least_rtt_s
+        if span_s <= 0:
+            return math.inf
+        self._observer.transfer_measured("up", echo.padding_bytes, span_s)
+        return 8 * echo.padding_bytes / span_s
 
     async def surprise_within(self, period_s: float) -> bool:
         """Wait for a surprising echo. Returns False once the period is over without one."""

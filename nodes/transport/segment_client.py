@@ -31,6 +31,7 @@ from nodes.protocol.events import (
     ResponseArrived,
 )
 from nodes.protocol.limits import DEFAULT_LIMITS, StreamLimits
+from nodes.protocol.link_probe import MOST_PROBE_BYTES, LinkProbe
 from nodes.queues import CloudQueue
 from nodes.tensor_feed import TensorFeed
 from nodes.tls_files import TlsFiles
@@ -48,8 +49,6 @@ ECHO_PERIOD_S = 0.5
 FIRST_ECHOES = 3
 FIRST_ECHO_GAP_S = 0.05
 FOLLOW_UP_ECHOES = 2
-# One padded echo on a new connection gives a first bandwidth before any request has crossed.
-PROBE_BYTES = 32 << 10
 
 _Call = grpc.aio.StreamStreamCall[pb.EdgeFrame, pb.CloudFrame]
 
@@ -73,6 +72,7 @@ class SegmentClient:
         self._heard_s = time.monotonic()
         self._plans: dict[str, asyncio.Future[tuple[MeasuredBatch, ...]]] = {}
         self._echoes = EchoTimer(observer)
+        self._probe = LinkProbe()
         self._queue = queue
         self._submitted = 0
         self._unusable = asyncio.Event()
@@ -129,6 +129,10 @@ class SegmentClient:
     @property
     def heard_s(self) -> float:
         return self._heard_s
+
+    def stayed(self) -> None:
+        """See CloudConnection."""
+        self._probe.stayed(time.monotonic())
 
     @property
     def late_answers(self) -> int:
@@ -275,6 +279,7 @@ class SegmentClient:
                 if not self._welcome.done():
                     self._welcome.set_result(event)
             case ResponseArrived(request_id=request_id):
+                self._probe.crossed(time.monotonic())
                 resolve(self._requests.get(request_id), event)
                 # Once the answer is on its way to the client.
                 asyncio.get_running_loop().call_soon(learn_from_spans, self._observer, event)
@@ -285,12 +290,21 @@ class SegmentClient:
             case PlanRejected(wire_digest=digest):
                 reject(self._plans.get(digest), error_from_status(event.code, event.message))
             case EchoReturned(token=token):
-                self._echoes.returned(token)
+                self._echo_returned(token)
             case LoadReported(queued_s=queued_s):
                 self._queue.reported(queued_s, time.monotonic(), self._echoes.one_way_s)
             case PeerDraining():
                 self._log.info("replica is draining")
                 self._unusable.set()
+
+    def _echo_returned(self, token: int) -> None:
+        believed_bps, now_s = self._observer.uplink_bps(), time.monotonic()
+        seen_bps = self._echoes.returned(token)
+        if seen_bps is None:
+            return
+        self._probe.returned(seen_bps, believed_bps, now_s)
+        if self._probe.again and not self._requests:
+            self._send_echo(self._probe.padding_bytes(self._observer.uplink_bps(), now_s))
 
     def _send_echo(self, padding_bytes: int = 0) -> None:
         self._stream.echo(self._echoes.sent(padding_bytes), bytes(padding_bytes), time.monotonic())
@@ -302,10 +316,10 @@ class SegmentClient:
             for _ in range(FIRST_ECHOES):
                 self._send_echo()
                 await asyncio.sleep(FIRST_ECHO_GAP_S)
-            self._send_echo(PROBE_BYTES)
+            self._send_echo(MOST_PROBE_BYTES)
             while True:
                 surprised = await self._echoes.surprise_within(ECHO_PERIOD_S)
                 for _ in range(FOLLOW_UP_ECHOES if surprised else 1):
                     if not self._requests:  # behind a request's chunks an echo would time the queue
-                        self._send_echo()
+                        self._send_echo(self._probe.padding_bytes(self._observer.uplink_bps(), time.monotonic()))
                     await asyncio.sleep(FIRST_ECHO_GAP_S if surprised else 0)

@@ -252,7 +252,8 @@ async def edge_site(
     replicas = ReplicaSet(dial, welcome)
     around = Surroundings(
         PrefixQueue(pool, chooser.edge_queue()), replicas, chooser, ResumeSchedule(),
-        ByteBudget(kept_bytes, "edge.kept_memory"), ResumeCounts(), itertools.count(1), hedging or Hedging(),
+        ByteBudget(kept_bytes, "edge.kept_memory"), ResumeCounts(), itertools.count(1), chooser.way_up(),
+        hedging or Hedging(),
     )  # fmt: skip
     site = Site(model, ready, around, started, engine.gate, engine, chooser)
     views = tuple(Replica(f"replica-{number}", Endpoint(cloud.target)) for number, cloud in enumerate(started))

@@ -49,6 +49,20 @@ async def test_a_healthy_replica_answers() -> None:
         assert (answer.finished_by, answer.sendings, suffixes(site)) == ("cloud", 1, 0)
 
 
+async def test_what_waits_for_the_cloud_too_long_is_a_wait_for_the_way_up_until_it_ends() -> None:
+    async with edge_site(finish_s=60.0) as site:
+        way_up = site.around.way_up
+        holder, task = await held(site, 1)
+        await eventually(lambda: way_up.wait_s(time.monotonic()) > 0.2)  # overdue, and ever longer
+        holder.engine.gate.open()
+        await task
+        assert way_up.wait_s(time.monotonic()) == 0.0
+        holder, task = await held(site, 2)
+        await holder.die()
+        await task
+        assert way_up.wait_s(time.monotonic()) == 0.0
+
+
 async def test_when_a_replica_dies_another_gets_the_same_tensors_where_that_is_sooner() -> None:
     async with edge_site(clouds=2, finish_s=5.0) as site:
         holder, task = await held(site, 1)

@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodes.protocol.link_probe import FRESH_S, LEAST_PROBE_BYTES, MOST_PROBE_BYTES, LinkProbe
+from nodes.protocol.link_probe import FRESH_S, LEAST_PROBE_BYTES, MOST_PROBE_BYTES, PROBE_BYTES_PER_S, LinkProbe
 
 SLOW, FAST = 0.2e6, 100e6
 
@@ -70,17 +70,29 @@ def test_a_request_that_crosses_ends_the_looking() -> None:
 WHATS = st.sampled_from(["stayed", "crossed", "returned", "asked"])
 
 
-@given(st.lists(st.tuples(WHATS, st.floats(0, 3), st.floats(1e3, 1e9))))
-def test_a_link_that_is_as_believed_is_looked_at_once_a_second_at_most(steps: list[tuple[str, float, float]]) -> None:
-    probe, now_s, sent_s = LinkProbe(), 0.0, list[float]()
-    for what, gap_s, bps in steps:
+@given(st.lists(st.tuples(WHATS, st.floats(0, 3), st.floats(1e3, 1e9), st.floats(1e3, 1e9)), max_size=200))
+def test_no_more_goes_up_than_is_bounded_whatever_is_seen(steps: list[tuple[str, float, float, float]]) -> None:
+    probe, now_s, sent_bytes = LinkProbe(), 0.0, 0
+    for what, gap_s, bps, believed_bps in steps:
         now_s += gap_s
         if what == "asked":
             size = probe.padding_bytes(bps, now_s)
             assert size == 0 or LEAST_PROBE_BYTES <= size <= MOST_PROBE_BYTES
-            sent_s += [now_s] if size else []
+            sent_bytes += size
         elif what == "returned":
-            probe.returned(bps, bps, now_s)
+            probe.returned(bps, believed_bps, now_s)
         else:
             getattr(probe, what)(now_s)
-    assert all(later - earlier >= FRESH_S for earlier, later in pairwise(sent_s))
+        assert sent_bytes <= PROBE_BYTES_PER_S * now_s + 2 * MOST_PROBE_BYTES
+
+
+def test_a_link_that_is_as_believed_is_looked_at_once_a_second_at_most() -> None:
+    probe, sent_s = LinkProbe(), list[float]()
+    for tenth in range(300):
+        now_s = tenth / 10
+        probe.stayed(now_s)
+        if probe.padding_bytes(SLOW, now_s):
+            sent_s.append(now_s)
+            probe.returned(SLOW, SLOW, now_s)
+    assert len(sent_s) == 30
+    assert all(later - earlier >= FRESH_S - 1e-9 for earlier, later in pairwise(sent_s))
