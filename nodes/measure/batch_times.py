@@ -24,6 +24,7 @@ from partitioner.model import Model
 __all__ = [
     "BatchMeasurement",
     "boundary_sample",
+    "joined_difference",
     "measure_batches",
     "relative_difference",
     "singles_of",
@@ -72,7 +73,7 @@ def measure_batches(run: Runner, axes: JoinAxes | None, items: tuple[torch.Tenso
     if seconds[2] > 2 * seconds[1] * (1 - LEAST_GAIN):
         return BatchMeasurement(alone, None)
     seconds |= {size: _seconds(run, _first(singles, size, axes)) for size in _larger(most)}
-    difference = _difference(run, axes, singles)
+    difference = joined_difference(run, axes, singles)
     return BatchMeasurement(alone if difference is None else BatchTimes.of(seconds), difference)
 
 
@@ -122,8 +123,8 @@ def _seconds(run: Runner, tensors: tuple[torch.Tensor, ...]) -> float:
     return measure(lambda: run(*tensors), budget_s=BUDGET_S, min_repeats=3).seconds
 
 
-def _difference(run: Runner, axes: JoinAxes, singles: list[tuple[torch.Tensor, ...]]) -> float | None:
-    """The largest relative difference that joining makes; None where rounding does not explain it."""
+def joined_difference(run: Runner, axes: JoinAxes, singles: list[tuple[torch.Tensor, ...]]) -> float | None:
+    """The largest relative difference that joining `singles` makes; None where rounding does not explain it."""
     try:
         joined = joined_results(run, axes, [Member(tensors, 1) for tensors in singles])
     except Exception:  # whatever it is: what cannot be joined now will not be joined for a request
