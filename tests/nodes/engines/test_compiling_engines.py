@@ -82,7 +82,7 @@ def test_what_was_prepared_is_loaded_without_compiling(tiny: TorchModel, engine_
     started = time.perf_counter()
     for segment in (*both, segments.cloud):
         engine.load(segment)
-    assert time.perf_counter() - started < 0.2 * took_s
+    assert time.perf_counter() - started < 0.5 * took_s
     assert engine.prepare(both) == took_s > 0
 
 

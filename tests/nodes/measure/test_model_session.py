@@ -108,7 +108,7 @@ def test_both_halves_of_an_anchor_sum_to_about_the_whole(small_model: TorchModel
     prefix, suffix = measure_anchors(small_model, EagerEngine(), (position,), 1.0, budget_s=0.2)
     assert (prefix.segment, suffix.segment) == ("prefix", "suffix")
     assert prefix.leading_ops == suffix.leading_ops == position
-    assert 0.5 < prefix.time.seconds + suffix.time.seconds < 3.0  # in terms of a whole that takes one second
+    assert 0.3 < prefix.time.seconds + suffix.time.seconds < 6.0  # in terms of a whole that takes one second
 
 
 def test_an_engine_other_than_eager_is_compared_with_it(device: DeviceProfile, small_model: TorchModel) -> None:
@@ -130,4 +130,4 @@ def test_compiling_counts_against_the_budget_and_is_told(
     assert all(times.whole.seconds > 0 for times in known.op_times_of(small_model.digest))
     again = measure_model_within(small_model, replace(device, engine="aot"), engine_for("aot"), budget_s=2.0)
     assert again.footprints[0].compile_s == footprint.compile_s  # it was kept
-    assert again.footprints[0].load_s < 0.5
+    assert again.footprints[0].load_s < footprint.compile_s / 2
