@@ -139,8 +139,12 @@ class RequestRun:
 
     async def _prefix(self) -> EdgeOutcome:
         queue, inputs = self._around.queue, self._request.inputs
-        expected_s = max(0.0, self._choice.predicted.edge_s - queue.wait_s())  # the prefix without the wait before it
         work = PrefixWork(self._ready.half, inputs, self._ready.prefix_times)
+        measured_s = self._choice.entry.costs.edge.at(inputs.batch)
+        outcome = queue.run_prefix_at_once(work, measured_s, self._deadline_s)
+        if outcome is not None:
+            return outcome
+        expected_s = max(0.0, self._choice.predicted.edge_s - queue.wait_s())  # the prefix without the wait before it
         edge_times = self._ready.edge_times(inputs.batch, expected_s)
         return await queue.run_prefix(work, edge_times, self._deadline_s, self._request.priority)
 
