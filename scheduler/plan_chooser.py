@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
-from random import Random
+from dataclasses import dataclass, replace
 
 from nodes.chooser import Choice, ChoiceRequest, Exchange, StageTimes, Transfer
 from partitioner.link import Link
 from partitioner.plan_table import Correction
+from scheduler.counted_random import CountedRandom
 from scheduler.decision_log import DecisionLog
 from scheduler.estimators.drift import DriftEstimator
 from scheduler.estimators.link import LinkEstimate, LinkEstimator
@@ -22,6 +22,22 @@ from scheduler.policies.latency import LatencyPolicy
 __all__ = ["PlanChooser"]
 
 PlanIds = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """The last choice, and all that it was made from; policies are pure."""
+
+    request: ChoiceRequest
+    estimate: LinkEstimate
+    corrections: Mapping[str, Correction]
+    policy: str
+    seen: ChoiceRequest
+    choice: Choice
+
+    def holds(self, request: ChoiceRequest, estimate: LinkEstimate, corrections: Mapping[str, Correction]) -> bool:
+        """Whether it would be made again: the same question, and nothing was learned since."""
+        return self.estimate is estimate and self.corrections is corrections and self.request == request
 
 
 class PlanChooser:
@@ -45,7 +61,7 @@ class PlanChooser:
         """
         self._policy_name = policy
         self._policy = configured_policy(policy)
-        self._rng = Random(seed)
+        self._rng = CountedRandom(seed)
         self._estimator = LinkEstimator()
         self._drift = DriftEstimator()
         self._exploration = Exploration(explore_share)
@@ -54,25 +70,34 @@ class PlanChooser:
         self._estimate: LinkEstimate | None = None
         self._corrections: dict[PlanIds, Mapping[str, Correction]] = {}
         self._asked: PlanIds = ()
+        self._last: _Made | None = None
 
     def choose(self, request: ChoiceRequest) -> Choice:
         """See Chooser."""
-        name, policy = self._in_force(request)
         estimate = self.estimate()
-        link = estimate.link
         self._asked = request.table.plan_ids(request.form)
+        corrections, made = self._corrected(self._asked), self._last
+        if made is None or not made.holds(request, estimate, corrections):
+            made = self._made(request, estimate, corrections)
+        self._log.record(made.policy, made.seen, estimate.link, made.choice)
+        return made.choice
+
+    def _made(self, request: ChoiceRequest, estimate: LinkEstimate, corrections: Mapping[str, Correction]) -> _Made:
+        name, policy = self._in_force(request)
         seen = replace(
             request,
             policy=name,
-            corrections=self._corrected(self._asked),
+            corrections=corrections,
             uplink_spread=estimate.uplink_spread,
             downlink_spread=estimate.downlink_spread,
         )
-        choice = policy.choose(seen, link, self._rng)
+        draws = self._rng.draws
+        choice = policy.choose(seen, estimate.link, self._rng)
         if isinstance(policy, LatencyPolicy):
             choice = self._exploration.instead_of(choice, seen, estimate, self._rng) or choice
-        self._log.record(name, seen, link, choice)
-        return choice
+        made = _Made(request, estimate, corrections, name, seen, choice)
+        self._last = made if draws == self._rng.draws else None  # what was drawn is drawn anew for the next one
+        return made
 
     def observe_transfer(self, transfer: Transfer, now_s: float) -> None:
         """See Chooser."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from random import Random
+from typing import ClassVar
 
 import pytest
 
 from isthmus.errors import InvalidConfiguration, NotFound
-from nodes.chooser import ChoiceRequest, Chooser, StageTimes, Transfer
+from nodes.chooser import Choice, ChoiceRequest, Chooser, StageTimes, Transfer
 from partitioner.link import Link
 from partitioner.plan_table import PlanTable
 from scheduler.plan_chooser import PlanChooser
+from scheduler.policies.latency import LatencyPolicy
 
 Requests = Callable[..., ChoiceRequest]
 
@@ -142,3 +145,34 @@ def test_the_log_keeps_the_corrections_that_a_choice_was_made_with(request_of: R
     chooser.observe_stages(StageTimes(entry, 1, 250_000, 0.06, 0.005, 40_000))
     chooser.choose(request_of())
     assert chooser.log.last(1)[0].request.corrections[entry.plan.plan_id].edge > 1.0
+
+
+def test_the_same_question_has_the_same_choice_while_nothing_was_learned(request_of: Requests, link: Link) -> None:
+    chooser = chooser_on(link)
+    first, again = chooser.choose(request_of()), chooser.choose(request_of())
+    assert again is first
+    assert [decision.number for decision in chooser.log.last()] == [1, 2]
+
+
+@pytest.mark.parametrize("other", [{"edge_queue_s": 0.5}, {"policy": "edge-only"}, {"batch": 2}, {"remaining_s": 9.0}])
+def test_another_question_is_chosen_for_anew(request_of: Requests, link: Link, other: dict[str, object]) -> None:
+    chooser, fresh = chooser_on(link), chooser_on(link)
+    chooser.choose(request_of())
+    assert chooser.choose(request_of(**other)) == fresh.choose(request_of(**other))
+
+
+class _Drawing:
+    """A policy that draws."""
+
+    drawn: ClassVar[list[float]] = []
+
+    def choose(self, request: ChoiceRequest, link: Link | None, rng: Random) -> Choice:
+        self.drawn.append(rng.random())
+        return LatencyPolicy().choose(request, link, rng)
+
+
+def test_a_choice_that_was_drawn_is_drawn_anew(request_of: Requests, link: Link) -> None:
+    chooser = chooser_on(link, f"{__name__}:_Drawing")
+    for _ in range(3):
+        chooser.choose(request_of())
+    assert len(set(_Drawing.drawn)) == 3
