@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import secrets
 import time
-import uuid
 from collections.abc import Iterable, Mapping
 
 from isthmus.errors import CloudUnavailable, DeadlineExceeded, Draining, IsthmusError
@@ -15,6 +15,7 @@ from nodes.byte_budget import MOST_KEPT_BYTES, ByteBudget
 from nodes.chooser import ChoiceRequest, Chooser, Exchange, StageTimes, Transfer
 from nodes.gateway import InferRequest, InferResult, ModelDescription, ModelState
 from nodes.guarded_connection import GuardedConnection
+from nodes.lesson_pace import LessonPace
 from nodes.limits import EDGE_LIMITS, NodeLimits
 from nodes.model_runtime import ModelRuntime, ReadyPlan
 from nodes.model_shelf import ModelShelf
@@ -93,6 +94,7 @@ class EdgeNode:
         self.replicas = ReplicaSet(dial, self._welcome)
         self.kept = ByteBudget(most_kept_bytes, "edge.kept_memory")
         self._counts = ResumeCounts()
+        self._lessons = LessonPace()
         self._around = Surroundings(
             self._queue, self.replicas, chooser, ResumeSchedule(), self.kept, self._counts, itertools.count(1)
         )
@@ -137,6 +139,8 @@ class EdgeNode:
         self._waiting += 1
         self._idle.clear()
         try:
+            if request.timeout_s is None:
+                return await self._answer(runtime, request)
             async with asyncio.timeout(request.timeout_s):  # whatever is still queued then is dropped there
                 return await self._answer(runtime, request)
         except TimeoutError:
@@ -147,15 +151,15 @@ class EdgeNode:
                 self._idle.set()
 
     async def _answer(self, runtime: ModelRuntime, request: InferRequest) -> InferResult:
-        came_s, alone = time.monotonic(), self._waiting == 1
+        came_s, alone, file_bytes = time.monotonic(), self._waiting == 1, request.inputs.file_bytes
         connection = self.replicas.pick(runtime.wire_digests)
         if connection is None and runtime.cloud_required:
             raise CloudUnavailable(f"model {request.model!r} needs the cloud, and no replica is reachable; try again")
         asked = ChoiceRequest(
             table=runtime.table if connection is None else runtime.runnable(self.replicas.prepared()),
-            form="bytes" if request.inputs.file_bytes else "tensor",
+            form="bytes" if file_bytes else "tensor",
             batch=request.inputs.batch,
-            file_bytes=request.inputs.file_bytes,
+            file_bytes=file_bytes,
             remaining_s=request.timeout_s,
             edge_queue_s=self._queue.wait_s(),
             cloud_queue_s=0.0 if connection is None else connection.cloud_queue_s,
@@ -173,9 +177,10 @@ class EdgeNode:
         answer = await run.run(connection)
         # Once the answer is on its way: a client does not wait for what the next one gains.
         besides_s = chose_s if alone and self._waiting == 1 else None
-        asyncio.get_running_loop().call_soon(self._learn, asked, choice.entry, answer, besides_s)
+        if self._lessons.due(plan.plan_id, time.monotonic()):
+            asyncio.get_running_loop().call_soon(self._learn, asked, choice.entry, answer, besides_s)
         return InferResult(
-            request_id=uuid.uuid4().hex,
+            request_id=secrets.token_hex(16),
             outputs=answer.outputs,
             plan_id=plan.plan_id,
             timings=answer.timings,
