@@ -2,6 +2,7 @@
 
 The worker itself asks for its next batch when it has finished one, so the engine does not wait for a turn of the event
 loop (0.1 ms and, while requests stream in, some milliseconds). Between two batches the pool's other work gets its turn.
+Work that is shorter than a hand-over stays on the event loop.
 """
 
 from __future__ import annotations
@@ -23,12 +24,18 @@ from nodes.batching import Batcher, BatchGroup, BatchLimits, Hold, Start, Waitin
 from nodes.compute_pool import ComputePool
 from nodes.execution_ledger import ExecutionLedger, Ticket
 
-__all__ = ["BatchCounts", "BatchQueue", "QueuedWork"]
+__all__ = ["AT_ONCE_S", "LONGEST_TURN_S", "WARY_RUNS", "BatchCounts", "BatchQueue", "QueuedWork"]
 
 W = TypeVar("W")
 R = TypeVar("R")
 
 PACE_SMOOTHING = 0.2
+# Handing work to the worker and its answer back costs 60 us of CPU where nothing else runs, and 200 to 400 us while
+# requests stream in and both threads want the interpreter: work measured below this is shorter than that.
+AT_ONCE_S = 100e-6
+# A run here that took so long sends as many to the worker: then the measurement does not hold. Shorter ones can be a
+# core that was lent to another process for one turn of the scheduler.
+LONGEST_TURN_S, WARY_RUNS = 5e-3, 20
 CLOSING = "this node is closing; send the request again elsewhere"
 
 
@@ -75,10 +82,15 @@ class BatchQueue(Generic[W, R]):
     """
 
     def __init__(
-        self, pool: ComputePool, limits: BatchLimits, run: Callable[[Sequence[W]], Sequence[R | Exception]]
+        self,
+        pool: ComputePool,
+        limits: BatchLimits,
+        run: Callable[[Sequence[W]], Sequence[R | Exception]],
+        at_once_s: float = AT_ONCE_S,
     ) -> None:
-        """run: called on a worker with the works of one batch; an answer or an error for each, in order."""
-        self._pool, self._run = pool, run
+        """run: called on a worker with the works of one batch; an answer or an error for each, in order. at_once_s:
+        what was measured to take less may run on the event loop; 0 for nothing, where work waits for something."""
+        self._pool, self._run, self._at_once_s = pool, run, at_once_s
         self.ledger = ExecutionLedger()
         self._lock = threading.Lock()  # over all that follows: the event loop and the worker both touch it
         self._limits, self._batcher = limits, Batcher(limits)
@@ -86,6 +98,7 @@ class BatchQueue(Generic[W, R]):
         self._asked = False
         self._counts = BatchCounts()
         self._running, self._running_until_s, self._pace = 0, 0.0, 1.0
+        self._wary = 0  # so many runs go to the worker before the event loop is trusted with one again
         self._ids = itertools.count(1)
 
     @property
@@ -125,6 +138,33 @@ class BatchQueue(Generic[W, R]):
             with self._lock:
                 if self._batcher.withdraw(request_id):
                     del self._entries[request_id]
+
+    def run_at_once(self, work: W, measured_s: float, deadline_s: float | None) -> R | None:
+        """The answer to one request, run here on the event loop; None where it has to take its turn (`run` it): unless
+        it was measured to take less than handing it over does, and nothing waits or runs.
+
+        Raises as `run` does.
+        """
+        if measured_s >= self._at_once_s or not self._may_run_here():
+            return None
+        started_s = time.monotonic()
+        self.ledger.admit(deadline_s).begin(started_s)
+        (result,) = self._run((work,))
+        took_s = time.monotonic() - started_s
+        with self._lock:
+            self._count(1, took_s)
+        if took_s >= LONGEST_TURN_S:
+            self._wary = WARY_RUNS
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    def _may_run_here(self) -> bool:
+        if self._wary:
+            self._wary -= 1
+            return False
+        with self._lock:
+            return not self._entries and not self._running
 
     def _ask(self) -> None:
         """Have a worker look what to do, unless one will anyway."""
@@ -192,13 +232,17 @@ class BatchQueue(Generic[W, R]):
             results = self._run([member.work for member in members])
         except Exception as error:
             results = [error] * len(members)
-        took_s, past = time.monotonic() - started_s, self._counts
+        took_s = time.monotonic() - started_s
         with self._lock:
             self._running = 0
-            self._counts = BatchCounts(past.batches + 1, past.requests + len(members), past.busy_s + took_s)
+            self._count(len(members), took_s)
             if expected_s > 0:
                 self._pace += PACE_SMOOTHING * (took_s / expected_s - self._pace)
         _deliver(members, results)
+
+    def _count(self, requests: int, took_s: float) -> None:
+        past = self._counts
+        self._counts = BatchCounts(past.batches + 1, past.requests + requests, past.busy_s + took_s)
 
 
 def _begin(

@@ -48,6 +48,10 @@ class ComputePool:
         """`function(*args)` on a worker, waited for: for measuring, under the same thread budget as serving."""
         return self._executor.submit(function, *args, **kwargs).result()
 
+    def share_budget(self) -> None:
+        """Let the calling thread compute as a worker does: it runs what is too short to be handed over."""
+        _set_thread_budget(self.threads)
+
     def close(self) -> None:
         """Lets running calls end, drops those that have not started."""
         self._executor.shutdown(wait=True, cancel_futures=True)

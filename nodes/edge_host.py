@@ -80,6 +80,7 @@ class EdgeHost:
         edge_id = f"{socket.gethostname()}:{settings.listen}"
         engine = engine_for(settings.engine, device=settings.device, threads=settings.threads)
         pool = ComputePool(settings.threads, name="prefix")
+        pool.share_budget()
         models = await pool.run(load_models, settings.models)
         slowed = engine_for(
             settings.engine, device=settings.device, threads=settings.threads, slowdown=settings.slowdown

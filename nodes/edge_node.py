@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import secrets
 import time
-import uuid
 from collections.abc import Iterable, Mapping
 
 from isthmus.errors import CloudUnavailable, DeadlineExceeded, Draining, IsthmusError
@@ -17,6 +17,7 @@ from nodes.chooser import ChoiceRequest, Chooser, Exchange, Outcome, StageTimes,
 from nodes.gateway import InferRequest, InferResult, ModelDescription, ModelState, StageTimings
 from nodes.guarded_connection import GuardedConnection
 from nodes.hedging import Hedging
+from nodes.lesson_pace import LessonPace
 from nodes.limits import EDGE_LIMITS, NodeLimits
 from nodes.model_runtime import ModelRuntime, ReadyPlan
 from nodes.model_shelf import ModelShelf
@@ -96,6 +97,7 @@ class EdgeNode:
         self.replicas = ReplicaSet(dial, self._welcome)
         self.kept = ByteBudget(most_kept_bytes, "edge.kept_memory")
         self._counts = ResumeCounts()
+        self._lessons = LessonPace()
         self._around = Surroundings(
             self._queue, self.replicas, chooser, ResumeSchedule(), self.kept, self._counts, itertools.count(1),
             chooser.way_up(), hedging or Hedging(),
@@ -141,6 +143,8 @@ class EdgeNode:
         self._waiting += 1
         self._idle.clear()
         try:
+            if request.timeout_s is None:
+                return await self._answer(runtime, request)
             async with asyncio.timeout(request.timeout_s):  # whatever is still queued then is dropped there
                 return await self._answer(runtime, request)
         except TimeoutError:
@@ -151,16 +155,16 @@ class EdgeNode:
                 self._idle.set()
 
     async def _answer(self, runtime: ModelRuntime, request: InferRequest) -> InferResult:
-        came_s, alone = time.monotonic(), self._waiting == 1
+        came_s, alone, file_bytes = time.monotonic(), self._waiting == 1, request.inputs.file_bytes
         batch, choose_replica = request.inputs.batch, self._chooser.choose_replica
         connection = self.replicas.pick(runtime.wire_digests, choose_replica, batch)
         if connection is None and runtime.cloud_required:
             raise CloudUnavailable(f"model {request.model!r} needs the cloud, and no replica is reachable; try again")
         asked = ChoiceRequest(
             table=runtime.table if connection is None else runtime.runnable(self.replicas.prepared()),
-            form="bytes" if request.inputs.file_bytes else "tensor",
+            form="bytes" if file_bytes else "tensor",
             batch=batch,
-            file_bytes=request.inputs.file_bytes,
+            file_bytes=file_bytes,
             remaining_s=request.timeout_s,
             edge_queue_s=self._queue.wait_s(),
             cloud_queue_s=0.0 if connection is None else connection.cloud_queue_s,
@@ -169,7 +173,7 @@ class EdgeNode:
             cloud_reachable=connection is not None,
             policy=request.policy,
             plan_id=request.plan_id,
-            request_id=uuid.uuid4().hex,
+            request_id=secrets.token_hex(16),
             request_class=request.request_class,
             now_s=came_s,
         )
@@ -209,6 +213,8 @@ class EdgeNode:
         chose_s: what choosing took; None where the request was not alone here, so that its waits were others' work.
         """
         self._chooser.observe_outcome(_outcome(asked.request_id, answer))
+        if not self._lessons.due(entry.plan.plan_id, time.monotonic()):
+            return
         edge_only, timings = entry.plan.kind == "edge-only", answer.timings
         cloud_wait_s = 0.0 if edge_only else timings.cloud_queue_s - asked.cloud_queue_s
         if edge_only or (answer.finished_by == "cloud" and answer.sendings == 1):

@@ -71,6 +71,7 @@ class _Codecs:
         self.files = frozenset(wire.tensor for wire in codecs if encodes_images(wire.codec))
         self._tensor = {w.tensor: codec(w.codec, w.parameters) for w in codecs if w.tensor not in self.files}
         self._image = {w.tensor: self._image_codec(w) for w in codecs if w.tensor in self.files}
+        self._decoders = self._tensor | self._image
 
     def _image_codec(self, wire: WireCodec) -> ImageCodec:
         preprocessing = self._preprocessing.get(wire.tensor)
@@ -79,7 +80,7 @@ class _Codecs:
         return image_codec(wire.codec, preprocessing, wire.parameters)
 
     def encode(self, values: Mapping[str, torch.Tensor | ImageBatch]) -> tuple[EncodedTensor, ...]:
-        return tuple(self.encode_one(name, values[name]) for name in self.names)
+        return tuple([self.encode_one(name, values[name]) for name in self.names])
 
     def encode_one(self, name: str, value: torch.Tensor | ImageBatch) -> EncodedTensor:
         if isinstance(value, ImageBatch):
@@ -88,14 +89,15 @@ class _Codecs:
 
     def decode(self, encoded: Sequence[EncodedTensor]) -> dict[str, torch.Tensor]:
         """Raises InvalidRequest unless exactly the plan's tensors came, each in the plan's codec; TooLarge."""
-        if tuple(tensor.name for tensor in encoded) != self.names:
+        if tuple([tensor.name for tensor in encoded]) != self.names:
             raise InvalidRequest(
                 "tensors", f"the plan sends {list(self.names)}", value=[tensor.name for tensor in encoded]
             )
         for tensor in encoded:
             self._limits.check_tensor(tensor.name, checked_size(tensor, UNBOUNDED))
-        decoders = self._tensor | self._image
-        return {tensor.name: decoders[tensor.name].decode(tensor, self._limits.tensor_bytes) for tensor in encoded}
+        return {
+            tensor.name: self._decoders[tensor.name].decode(tensor, self._limits.tensor_bytes) for tensor in encoded
+        }
 
 
 class EdgeHalf:
@@ -181,7 +183,7 @@ class EdgeHalf:
 
     def tensors(self, values: dict[str, torch.Tensor | ImageBatch]) -> tuple[torch.Tensor, ...]:
         """What the prefix takes, in its order; files are preprocessed, and replaced in `values` where they end here."""
-        return tuple(self._tensor(name, values) for name in self._inputs)
+        return tuple([self._tensor(name, values) for name in self._inputs])
 
     def outcome(self, values: dict[str, torch.Tensor | ImageBatch], made: tuple[torch.Tensor, ...]) -> EdgeOutcome:
         """Encoded for the wire: `made` by the prefix (nothing where the cut has none) and inputs that cross."""

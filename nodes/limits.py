@@ -30,11 +30,13 @@ class NodeLimits:
 
     def check_message(self, what: str, size_bytes: int) -> None:
         """Raises TooLarge."""
-        self._check("message", self.message_bytes, what, size_bytes)
+        if size_bytes > self.message_bytes:
+            self._refuse("message", self.message_bytes, what, size_bytes)
 
     def check_tensor(self, name: str, size_bytes: int) -> None:
         """size_bytes: decoded. Raises TooLarge."""
-        self._check("tensor", self.tensor_bytes, f"tensor {name}", size_bytes)
+        if size_bytes > self.tensor_bytes:
+            self._refuse("tensor", self.tensor_bytes, f"tensor {name}", size_bytes)
 
     def check_queue(self, waiting: int, retry_after_s: Callable[[], float]) -> None:
         """waiting: requests already accepted. retry_after_s: asked only where it is refused. Raises Overloaded."""
@@ -53,7 +55,7 @@ class NodeLimits:
                 "or raise it"
             )
 
-    def _check(self, key: str, limit_bytes: int, what: str, size_bytes: int) -> None:
+    def _refuse(self, key: str, limit_bytes: int, what: str, size_bytes: int) -> None:
         check_size(f"{self.side}.limits.{key}", limit_bytes, what, size_bytes)
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from nodes.batch_queue import BatchCounts, BatchQueue, QueuedWork
+from nodes.batch_queue import AT_ONCE_S, BatchCounts, BatchQueue, QueuedWork
 from nodes.batch_times import BatchTimes
 from nodes.batching import DEFAULT_LIMITS, BatchLimits
 from nodes.compute_pool import ComputePool
@@ -27,12 +27,18 @@ class PrefixQueue:
     Starts nothing that is over. prefixes, suffixes: what became of the two kinds of work that requests bring.
     """
 
-    def __init__(self, pool: ComputePool, estimate: EdgeQueue, batching: BatchLimits = DEFAULT_LIMITS) -> None:
-        """estimate: is told of the other work; what prefixes take as batches is known here."""
+    def __init__(
+        self,
+        pool: ComputePool,
+        estimate: EdgeQueue,
+        batching: BatchLimits = DEFAULT_LIMITS,
+        at_once_s: float = AT_ONCE_S,
+    ) -> None:
+        """estimate: is told of other work; what prefixes take as batches is known here. at_once_s: see BatchQueue."""
         self.pool = pool
         self._estimate = estimate
         self._work_ids = itertools.count(1)
-        self._batches: BatchQueue[PrefixWork, EdgeOutcome] = BatchQueue(pool, batching, run_prefixes)
+        self._batches: BatchQueue[PrefixWork, EdgeOutcome] = BatchQueue(pool, batching, run_prefixes, at_once_s)
         self.prefixes, self.suffixes = self._batches.ledger, ExecutionLedger()
 
     @property
@@ -71,6 +77,13 @@ class PrefixQueue:
                 priority=priority,
             )
         )
+
+    def run_prefix_at_once(self, work: PrefixWork, measured_s: float, deadline_s: float | None) -> EdgeOutcome | None:
+        """As `run_prefix`, on the calling thread: where it was measured to take less than a hand-over and nothing is
+        before it; otherwise None. What files take is not measured, they differ."""
+        if work.inputs.file_bytes:
+            return None
+        return self._batches.run_at_once(work, measured_s, deadline_s)
 
     async def run_suffix(self, deadline_s: float | None, expected_s: float, work: Callable[[], T]) -> T:
         """As `run`, unless the deadline (monotonic) is over or the caller is cancelled before it begins.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import torch
 
@@ -19,16 +19,20 @@ def check_inputs(model: ModelDescription, given: Sequence[RequestInput]) -> Mode
     """The inputs of a request for `model`. Raises InvalidRequest naming the input, the value and the remedy."""
     by_name = {value.name: value for value in given}
     expected = [tensor.name for tensor in model.inputs]
-    for name in by_name:
-        if name not in expected:
-            raise InvalidRequest(
-                f"input {name}", f"model {model.name} has no such input", remedy=f"send {', '.join(expected)}"
-            )
-    for name in expected:
-        if name not in by_name:
-            raise InvalidRequest(f"input {name}", "is missing", remedy=f"send {', '.join(expected)}")
+    if by_name.keys() != set(expected):
+        _refuse_names(model, by_name, expected)
     values = {tensor.name: _check_one(tensor, by_name[tensor.name]) for tensor in model.inputs}
-    return ModelInputs(values, _common_batch(model, {name: by_name[name].shape for name in expected}))
+    return ModelInputs(values, _common_batch(model, by_name))
+
+
+def _refuse_names(model: ModelDescription, given: Collection[str], expected: Sequence[str]) -> None:
+    remedy = f"send {', '.join(expected)}"
+    for name in given:
+        if name not in expected:
+            raise InvalidRequest(f"input {name}", f"model {model.name} has no such input", remedy=remedy)
+    for name in expected:
+        if name not in given:
+            raise InvalidRequest(f"input {name}", "is missing", remedy=remedy)
 
 
 def _check_one(expected: TensorDescription, given: RequestInput) -> torch.Tensor | ImageBatch:
@@ -58,13 +62,13 @@ def _files(given: RequestInput, field: str) -> ImageBatch:
     return ImageBatch(given.elements)
 
 
-def _batch_position(expected: TensorDescription, shape: tuple[int, ...]) -> int:
-    """Where the batch stands in an input; files are one an item."""
-    return expected.shape.index(-1) if len(shape) == len(expected.shape) else 0
+def _batch(expected: TensorDescription, shape: tuple[int, ...]) -> int:
+    """The items of an input; of files there is one an item."""
+    return shape[expected.shape.index(-1)] if len(shape) == len(expected.shape) else shape[0]
 
 
-def _common_batch(model: ModelDescription, shapes: dict[str, tuple[int, ...]]) -> int:
-    batches = {shapes[tensor.name][_batch_position(tensor, shapes[tensor.name])] for tensor in model.inputs}
+def _common_batch(model: ModelDescription, given: Mapping[str, RequestInput]) -> int:
+    batches = {_batch(tensor, given[tensor.name].shape) for tensor in model.inputs}
     if len(batches) != 1:
         raise InvalidRequest("inputs", "must share one batch size", value=sorted(batches))
     batch = batches.pop()

@@ -103,11 +103,16 @@ class RequestRun:
     async def _prefix(self, connection: GuardedConnection | None = None) -> EdgeOutcome:
         """connection: is sent boundary tensors as they are made."""
         queue, request, ready = self._around.queue, self._accepted.request, self._accepted.ready
-        # The prefix without the wait before it.
-        expected_s = max(0.0, self._accepted.choice.predicted.edge_s - queue.wait_s())
         early = None if connection is None else self._cloud.early_upload(connection)
         offer = None if early is None else early.offer
         work = PrefixWork(self._half, request.inputs, ready.prefix_times, offer)
+        if early is None:
+            measured_s = self._accepted.choice.entry.costs.edge.at(request.inputs.batch)
+            outcome = queue.run_prefix_at_once(work, measured_s, self._accepted.deadline_s)
+            if outcome is not None:
+                return outcome
+        # The prefix without the wait before it.
+        expected_s = max(0.0, self._accepted.choice.predicted.edge_s - queue.wait_s())
         edge_times = ready.edge_times(request.inputs.batch, expected_s)
         outcome = await queue.run_prefix(work, edge_times, self._accepted.deadline_s, request.priority)
         if early is not None:

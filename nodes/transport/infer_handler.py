@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import time
 
-import torch
-
 from isthmus.oip import open_inference_pb2 as oip
 from nodes.gateway import Gateway, InferResult
 from nodes.limits import NodeLimits
@@ -28,8 +26,7 @@ class InferHandler:
         began_s = time.perf_counter()
         described = self._gateway.describe_model(message.model_name)
         try:
-            with torch.inference_mode():
-                request = read_request(described, message, remaining_s, self._limits)
+            request = read_request(described, message, remaining_s, self._limits)
             read_s = time.perf_counter()
             result = await self._gateway.infer(request)
             inferred_s = time.perf_counter()

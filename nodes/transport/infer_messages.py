@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 
 from isthmus.errors import InvalidRequest, NotFound
@@ -29,19 +30,23 @@ def read_request(
     Raises NotFound, InvalidRequest and TooLarge naming the field.
     """
     check_version(described, message.model_version)
-    _check_outputs(message, [tensor.name for tensor in described.outputs])
-    parameters = parameter_values(message.parameters)
-    _check_supported("parameter", message.parameters)
+    _check_outputs(message, described)
     for tensor in message.inputs:
-        _check_supported(f"input {tensor.name}, parameter", tensor.parameters)
-    timeout_us = _integer(parameters, "timeout")
-    times_s = [] if timeout_us <= 0 else [timeout_us * 1e-6]
+        if tensor.parameters:
+            _check_supported(f"input {tensor.name}, parameter", tensor.parameters)
     # A deadline years away is gRPC's way to say "none".
-    times_s += [grpc_remaining_s] if grpc_remaining_s is not None and grpc_remaining_s < 1e7 else []
+    timeout_s = grpc_remaining_s if grpc_remaining_s is not None and grpc_remaining_s < 1e7 else None
+    inputs = check_inputs(described, read_inputs(message, limits))
+    if not message.parameters:  # as from most clients
+        return InferRequest(described.name, inputs, timeout_s)
+    _check_supported("parameter", message.parameters)
+    parameters = parameter_values(message.parameters)
+    if timeout_us := _integer(parameters, "timeout"):
+        timeout_s = min(timeout_us * 1e-6, math.inf if timeout_s is None else timeout_s)
     return InferRequest(
         model=described.name,
-        inputs=check_inputs(described, read_inputs(message, limits)),
-        timeout_s=min(times_s, default=None),
+        inputs=inputs,
+        timeout_s=timeout_s,
         priority=_integer(parameters, "priority"),
         policy=_text(parameters, "isthmus_policy"),
         plan_id=_text(parameters, "isthmus_plan"),
@@ -55,8 +60,9 @@ def check_version(described: ModelDescription, asked: str) -> None:
         raise NotFound(f"model {described.name} has no version {asked!r}; version {described.version!r} is served")
 
 
-def _check_outputs(message: oip.ModelInferRequest, names: list[str]) -> None:
+def _check_outputs(message: oip.ModelInferRequest, described: ModelDescription) -> None:
     for output in message.outputs:
+        names = [tensor.name for tensor in described.outputs]
         if output.name not in names:
             raise InvalidRequest(
                 f"output {output.name}", f"model {message.model_name} has no such output", remedy=f"ask for {names}"
@@ -90,15 +96,25 @@ def write_response(
 ) -> oip.ModelInferResponse:
     """The answer to `message`: the outputs it asked for, or all of them, and what became of the request."""
     response = oip.ModelInferResponse(model_name=described.name, model_version=described.version, id=message.id)
+    if message.outputs:
+        _write_asked(response, message, result, described)
+    else:
+        for name, tensor in result.outputs:
+            write_output(response, name, tensor)
+    set_parameters(response, _told(result))
+    return response
+
+
+def _write_asked(
+    response: oip.ModelInferResponse, message: oip.ModelInferRequest, result: InferResult, described: ModelDescription
+) -> None:
     classes = {output.name: class_count(output) for output in message.outputs}
     labels = {tensor.name: tensor.labels for tensor in described.outputs}
     for name, tensor in result.outputs:
         if classes.get(name):
             write_classes(response, name, tensor, classes[name], labels[name])
-        elif not classes or name in classes:
+        elif name in classes:
             write_output(response, name, tensor)
-    set_parameters(response, _told(result))
-    return response
 
 
 def _told(result: InferResult) -> dict[str, ParameterValue]:

@@ -11,7 +11,7 @@ import torch
 
 from isthmus.errors import InvalidRequest
 from isthmus.oip import open_inference_pb2 as oip
-from nodes.codecs.dtypes import dtype_name
+from nodes.codecs.dtypes import dtype_name, dtype_named
 from nodes.codecs.layout import tensor_over
 from nodes.datatypes import Datatype, datatype_of, datatype_of_dtype
 from nodes.inputs import RequestInput
@@ -35,15 +35,15 @@ MAX_ELEMENTS = 1 << 40
 
 def read_inputs(request: oip.ModelInferRequest, limits: NodeLimits) -> tuple[RequestInput, ...]:
     """The inputs of a request. Raises InvalidRequest naming the input and what is wrong with it, TooLarge."""
-    raw = list(request.raw_input_contents)
-    if raw and len(raw) != len(request.inputs):
+    raw, inputs = list(request.raw_input_contents), list(request.inputs)
+    if raw and len(raw) != len(inputs):
         raise InvalidRequest(
-            "raw_input_contents", f"has {len(raw)} entries for {len(request.inputs)} inputs", remedy="send one an input"
+            "raw_input_contents", f"has {len(raw)} entries for {len(inputs)} inputs", remedy="send one an input"
         )
-    names = [tensor.name for tensor in request.inputs]
+    names = [tensor.name for tensor in inputs]
     if len(set(names)) != len(names):
         raise InvalidRequest("inputs", "an input is named twice", value=names)
-    return tuple(_read_input(tensor, raw[i] if raw else None, limits) for i, tensor in enumerate(request.inputs))
+    return tuple([_read_input(tensor, raw[i] if raw else None, limits) for i, tensor in enumerate(inputs)])
 
 
 def _read_input(tensor: oip.ModelInferRequest.InferInputTensor, raw: bytes | None, limits: NodeLimits) -> RequestInput:
@@ -58,22 +58,22 @@ def _read_input(tensor: oip.ModelInferRequest.InferInputTensor, raw: bytes | Non
                 field, f"shape {list(shape)} asks for {math.prod(shape)} elements", value=len(elements)
             )
         return RequestInput(tensor.name, "BYTES", shape, None, elements)
-    datatype = datatype_of(tensor.datatype, field)
-    limits.check_tensor(tensor.name, math.prod(shape) * datatype.item_bytes)
+    name, datatype = tensor.name, datatype_of(tensor.datatype, field)
+    limits.check_tensor(name, math.prod(shape) * datatype.item_bytes)
     values = (
         _raw_tensor(raw, datatype, shape, field) if raw is not None else _typed_tensor(tensor, datatype, shape, field)
     )
-    return RequestInput(tensor.name, tensor.datatype, shape, values)
+    return RequestInput(name, datatype.name, shape, values)
 
 
 def _checked_shape(shape: Iterable[int], field: str) -> tuple[int, ...]:
     dimensions = tuple(shape)
-    if len(dimensions) > MAX_DIMENSIONS or any(size < 0 for size in dimensions):
+    if len(dimensions) > MAX_DIMENSIONS or min(dimensions, default=0) < 0:
         raise InvalidRequest(
             f"{field}.shape", "dimensions must be zero or more", value=list(dimensions)[:MAX_DIMENSIONS]
         )
     # An empty tensor's other dimensions may be anything by the sums below; no library takes them.
-    if math.prod(max(1, size) for size in dimensions) > MAX_ELEMENTS:
+    if math.prod([size or 1 for size in dimensions]) > MAX_ELEMENTS:
         raise InvalidRequest(f"{field}.shape", "is larger than any message", value=list(dimensions))
     return dimensions
 
@@ -84,7 +84,7 @@ def _raw_tensor(raw: bytes, datatype: Datatype, shape: tuple[int, ...], field: s
         raise InvalidRequest(
             field, f"{datatype.name} of shape {list(shape)} takes {expected} bytes", value=f"{len(raw)} bytes"
         )
-    return tensor_over(raw, getattr(torch, datatype.dtype)).reshape(shape)
+    return tensor_over(raw, dtype_named(datatype.dtype)).reshape(shape)
 
 
 def _typed_tensor(

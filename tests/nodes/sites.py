@@ -251,7 +251,7 @@ async def edge_site(
 
     replicas = ReplicaSet(dial, welcome)
     around = Surroundings(
-        PrefixQueue(pool, chooser.edge_queue()), replicas, chooser, ResumeSchedule(),
+        PrefixQueue(pool, chooser.edge_queue(), at_once_s=0.0), replicas, chooser, ResumeSchedule(),
         ByteBudget(kept_bytes, "edge.kept_memory"), ResumeCounts(), itertools.count(1), chooser.way_up(),
         hedging or Hedging(),
     )  # fmt: skip

@@ -10,10 +10,11 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from isthmus.errors import ComputeFailed, DeadlineExceeded, Draining
-from nodes.batch_queue import BatchQueue, QueuedWork
+from nodes.batch_queue import AT_ONCE_S, LONGEST_TURN_S, WARY_RUNS, BatchQueue, QueuedWork
 from nodes.batch_times import BatchTimes
 from nodes.batching import Batcher, BatchGroup, BatchLimits
 from nodes.compute_pool import ComputePool
+from nodes.execution_ledger import ExecutionCounts
 
 GROUP = BatchGroup("model", "cut", "eager", ())
 FLAT = BatchTimes.of({1: 10.0, 8: 10.0})
@@ -158,3 +159,82 @@ async def test_a_fault_in_making_batches_ends_what_waits_and_not_what_comes_late
         with pytest.raises(ComputeFailed, match="ZeroDivisionError"):
             await asyncio.wait_for(queue.run(queued(1)), 5.0)
     assert await asyncio.wait_for(queue.run(queued(2)), 5.0) == 4
+
+
+class Here:
+    """Doubles numbers and remembers on which thread; spends `spent_s` of it first."""
+
+    def __init__(self, spent_s: float = 0.0) -> None:
+        self.spent_s, self.threads = spent_s, list[int]()
+
+    def run(self, works: Sequence[int]) -> Sequence[int | Exception]:
+        self.threads.append(threading.get_ident())
+        until_s = time.monotonic() + self.spent_s
+        while time.monotonic() < until_s:
+            pass
+        return [ComputeFailed("odd") if work == 13 else 2 * work for work in works]
+
+
+SHORT_S = AT_ONCE_S / 2
+
+
+def test_work_shorter_than_a_hand_over_runs_where_it_was_asked(pool: ComputePool) -> None:
+    here = Here()
+    queue = BatchQueue[int, int](pool, BatchLimits(), here.run)
+    assert queue.run_at_once(4, SHORT_S, None) == 8
+    assert here.threads == [threading.get_ident()]
+    assert (queue.ledger.counts.executed, queue.counts.batches, queue.counts.requests) == (1, 1, 1)
+
+
+def test_longer_work_takes_its_turn(pool: ComputePool) -> None:
+    here = Here()
+    queue = BatchQueue[int, int](pool, BatchLimits(), here.run)
+    assert queue.run_at_once(4, AT_ONCE_S, None) is None
+    assert not here.threads
+    assert queue.ledger.counts == ExecutionCounts()
+
+
+def test_short_work_takes_its_turn_while_the_engine_is_not_to_run_it_elsewhere(pool: ComputePool) -> None:
+    here = Here()
+    assert BatchQueue[int, int](pool, BatchLimits(), here.run, at_once_s=0.0).run_at_once(4, 0.0, None) is None
+
+
+async def test_short_work_takes_its_turn_behind_what_waits(pool: ComputePool, engine: Engine) -> None:
+    queue = BatchQueue[int, int](pool, BatchLimits(), Here().run)
+    pool.submit(engine.gate.wait)
+    (waits,) = await asked(queue, queued(1))
+    assert queue.run_at_once(4, SHORT_S, None) is None
+    engine.gate.set()
+    assert await waits == 2
+
+
+async def test_short_work_takes_its_turn_behind_what_runs(pool: ComputePool, engine: Engine) -> None:
+    queue = BatchQueue[int, int](pool, BatchLimits(), lambda works: engine.run(works) if 1 in works else [0])
+    runs = await busy(queue, engine)
+    assert queue.run_at_once(4, SHORT_S, None) is None
+    engine.gate.set()
+    assert await runs == 2
+
+
+def test_short_work_is_not_run_after_its_time(pool: ComputePool) -> None:
+    here = Here()
+    queue = BatchQueue[int, int](pool, BatchLimits(), here.run)
+    with pytest.raises(DeadlineExceeded):
+        queue.run_at_once(4, SHORT_S, time.monotonic() - 1)
+    assert not here.threads
+    assert queue.ledger.counts == ExecutionCounts(expired_unexecuted=1)
+
+
+def test_short_work_that_fails_raises_what_it_failed_with(pool: ComputePool) -> None:
+    queue = BatchQueue[int, int](pool, BatchLimits(), Here().run)
+    with pytest.raises(ComputeFailed, match="odd"):
+        queue.run_at_once(13, SHORT_S, None)
+
+
+def test_work_that_took_long_here_goes_to_the_worker_for_a_while(pool: ComputePool) -> None:
+    here = Here(spent_s=LONGEST_TURN_S)
+    queue = BatchQueue[int, int](pool, BatchLimits(), here.run)
+    assert queue.run_at_once(4, SHORT_S, None) == 8
+    here.spent_s = 0.0
+    assert [queue.run_at_once(4, SHORT_S, None) for _ in range(WARY_RUNS)] == [None] * WARY_RUNS
+    assert queue.run_at_once(4, SHORT_S, None) == 8

@@ -60,3 +60,9 @@ async def test_a_cancelled_call_that_has_not_started_never_runs() -> None:
 def test_counts_below_one_are_refused(counts: dict[str, int]) -> None:
     with pytest.raises(InvalidConfiguration, match=next(iter(counts))):
         ComputePool(**counts)  # type: ignore[arg-type]
+
+
+def test_a_thread_that_shares_a_pools_budget_computes_as_its_workers_do() -> None:
+    with ComputePool(2) as two, ComputePool(1) as elsewhere:
+        elsewhere.run_blocking(two.share_budget)
+        assert elsewhere.run_blocking(torch.get_num_threads) == 2

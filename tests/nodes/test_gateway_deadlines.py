@@ -73,7 +73,7 @@ async def served() -> AsyncIterator[Served]:
     builder = await pool.run(PlanBuilder, small_model(), engine, 1.0)
     chooser = PlanChooser()
     shelf = ModelShelf({"small": LoadedModel(builder.model, builder)}, nobody_loads)
-    node = EdgeNode(shelf, profile(), chooser, PrefixQueue(pool, chooser.edge_queue()), nobody)
+    node = EdgeNode(shelf, profile(), chooser, PrefixQueue(pool, chooser.edge_queue(), at_once_s=0.0), nobody)
     await node.start()
     service = GatewayService(node, "0")
     server = GrpcServer(

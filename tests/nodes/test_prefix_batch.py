@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from isthmus.errors import DeadlineExceeded, InvalidRequest
+from nodes.batch_queue import AT_ONCE_S
 from nodes.batch_times import BatchTimes
 from nodes.batching import BatchLimits
 from nodes.compute_pool import ComputePool
@@ -104,3 +105,12 @@ async def test_prefixes_that_wait_on_an_edge_run_as_one_and_expired_ones_do_not(
         with pytest.raises(DeadlineExceeded):
             await late
         assert queue.prefix_counts.batches == 1
+
+
+def test_a_prefix_shorter_than_a_hand_over_runs_where_it_was_asked_and_files_never_do(model: Model) -> None:
+    edge = half(model)
+    files = PrefixWork(edge, ModelInputs({"x": ImageBatch((b"no image",))}, 1), TIMES)
+    with ComputePool() as pool:
+        queue = PrefixQueue(pool, EdgeQueueEstimator())
+        assert isinstance(queue.run_prefix_at_once(work(edge, 1), AT_ONCE_S / 2, None), EdgeOutcome)
+        assert queue.run_prefix_at_once(files, AT_ONCE_S / 2, None) is None

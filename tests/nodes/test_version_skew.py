@@ -65,7 +65,7 @@ async def edge_with(clouds: Mapping[str, Cloud], measured: DeviceProfile) -> Asy
         return await SegmentClient.connect(endpoint, "edge", observer, chooser.cloud_queue())
 
     shelf = ModelShelf({"small": LoadedModel(builder.model, builder)}, nobody_loads)
-    node = EdgeNode(shelf, measured, chooser, PrefixQueue(pool, chooser.edge_queue()), dial)
+    node = EdgeNode(shelf, measured, chooser, PrefixQueue(pool, chooser.edge_queue(), at_once_s=0.0), dial)
     await node.start()
     node.replicas.follow(FleetView(1, tuple(Replica(name, Endpoint(cloud.target)) for name, cloud in clouds.items())))
     try:
