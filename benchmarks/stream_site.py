@@ -27,7 +27,7 @@ from scheduler.plan_chooser import PlanChooser
 from simulations.link_emulator import LinkShape
 from simulations.link_process import LinkEmulatorProcess
 
-__all__ = ["StreamSite", "stream_site", "stream_sites"]
+__all__ = ["StreamSite", "stream_site"]
 
 _SERVICE = "isthmus.v1.SegmentService"
 
@@ -86,13 +86,6 @@ class StreamSite:
 @contextlib.asynccontextmanager
 async def stream_site(shape: LinkShape | None) -> AsyncIterator[StreamSite]:
     """shape: of the link between the two; None for loopback."""
-    async with stream_sites(shape, 1) as (site,):
-        yield site
-
-
-@contextlib.asynccontextmanager
-async def stream_sites(shape: LinkShape | None, count: int) -> AsyncIterator[tuple[StreamSite, ...]]:
-    """So many streams of one edge over one link, each with a connection of its own, as to so many replicas."""
     configure_logging("critical")
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
@@ -107,12 +100,8 @@ async def stream_sites(shape: LinkShape | None, count: int) -> AsyncIterator[tup
             host, port = await asyncio.to_thread(link.relay, "127.0.0.1", 0, *parse_address(target))
             target = f"{host}:{port}"
         chooser = PlanChooser()
-        async with contextlib.AsyncExitStack() as clients:
-            sites = []
-            for _ in range(count):
-                client = await SegmentClient.connect(
-                    Endpoint(target), "edge", ChooserObserver(chooser), chooser.cloud_queue()
-                )
-                clients.push_async_callback(client.close)
-                sites.append(StreamSite(client))
-            yield tuple(sites)
+        client = await SegmentClient.connect(Endpoint(target), "edge", ChooserObserver(chooser), chooser.cloud_queue())
+        try:
+            yield StreamSite(client)
+        finally:
+            await client.close()
