@@ -103,7 +103,7 @@ def test_throughput_says_the_bottleneck(request_of, link) -> None:  # type: igno
 
 
 def test_energy_says_the_joules(request_of, link) -> None:  # type: ignore[no-untyped-def]
-    choice = EnergyPolicy(EnergyOptions(**WATTS)).choose(request_of(), link, Random(0))  # type: ignore[arg-type]
+    choice = EnergyPolicy(EnergyOptions(**WATTS)).choose(request_of(), link, Random(0))
     # 4 ms busy; 10 + 20 + 48 + 1.6 ms idle, 49.6 of them with the radio on top
     assert choice.reason.startswith("0.199 J, cloud-only (png)")
 
@@ -122,7 +122,7 @@ def test_the_cheapest_plan_is_edge_only_unless_a_deadline_is_in_its_way(request_
 
 
 def test_without_a_known_link_they_stay_on_the_edge(request_of) -> None:  # type: ignore[no-untyped-def]
-    for policy in (ThroughputPolicy(), EnergyPolicy(EnergyOptions(**WATTS)), CostPolicy(CostOptions(price=1.0))):  # type: ignore[arg-type]
+    for policy in (ThroughputPolicy(), EnergyPolicy(EnergyOptions(**WATTS)), CostPolicy(CostOptions(price=1.0))):
         assert policy.choose(request_of(), None, Random(0)).entry.plan.kind == "edge-only"
 
 

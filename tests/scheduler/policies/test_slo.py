@@ -118,4 +118,4 @@ def test_an_unsure_link_moves_requests_off_it(entry, request_of, link) -> None: 
 @pytest.mark.parametrize("options", [{"probability": 1.0}, {"probability": 0.0}, {"deadline": 0.0}])
 def test_a_probability_is_within_its_bounds_and_a_deadline_above_zero(options: dict[str, float]) -> None:
     with pytest.raises(ValidationError):
-        SloOptions(**options)  # type: ignore[arg-type]
+        SloOptions(**options)

@@ -1,0 +1,108 @@
+"""Which replica gets a request: what the chooser is asked, and of whom."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+
+from nodes.cloud_connection import ReplicaDescription
+from nodes.fleet import Endpoint, FleetView, Replica
+from nodes.guarded_connection import GuardedConnection
+from nodes.protocol.edge_stream import WireRequest
+from nodes.protocol.events import MeasuredBatch, PlanDefinition, ResponseArrived
+from nodes.replica_set import ReplicaSet
+from tests.nodes.test_resume import eventually
+
+
+def definition(digest: str) -> PlanDefinition:
+    return PlanDefinition(digest, "d" * 64, (), (), ())
+
+
+@dataclass
+class Idle:
+    """Implements CloudConnection: a replica that prepares whatever it is offered, at its own speed."""
+
+    cloud_queue_s: float
+    speed_s: float
+    open: bool = True
+    in_flight: int = 0
+    in_flight_bytes: int = 0
+    heard_s: float = 0.0
+    late_answers: int = 0
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def describe(self) -> ReplicaDescription:
+        raise NotImplementedError
+
+    async def prepare(self, plan: PlanDefinition) -> tuple[MeasuredBatch, ...]:
+        return (MeasuredBatch(1, self.speed_s, 0.0, 0.0), MeasuredBatch(2, 2 * self.speed_s, 0.0, 0.0))
+
+    async def run(self, request: WireRequest) -> ResponseArrived:
+        raise NotImplementedError
+
+    async def wait_until_unusable(self) -> None:
+        await self.gone.wait()
+
+    async def wait_until_answered(self) -> None:
+        """Nothing is in flight."""
+
+    async def close(self) -> None:
+        """Nothing to let go."""
+
+
+class Asked:
+    """A chooser's `choose_replica` that remembers what it was told, and takes the last."""
+
+    def __init__(self) -> None:
+        self.finishes_s: list[float] = []
+
+    def __call__(self, count: int, finish_s: Callable[[int], float]) -> int:
+        self.finishes_s = [finish_s(place) for place in range(count)]
+        return count - 1
+
+
+async def replicas_of(plans: dict[str, tuple[str, ...]], connections: dict[str, Idle]) -> ReplicaSet:
+    """Each replica by name with the wire digests that it prepares."""
+
+    async def dial(endpoint: Endpoint) -> Idle:
+        return connections[endpoint.target]
+
+    async def welcome(connection: GuardedConnection) -> None:
+        name = next(name for name, one in connections.items() if one.heard_s == connection.heard_s)
+        for digest in plans[name]:
+            await connection.prepare(definition(digest))
+
+    replicas = ReplicaSet(dial, welcome)
+    replicas.follow(FleetView(1, tuple(Replica(name, Endpoint(name)) for name in connections)))
+    await eventually(lambda: replicas.usable == len(connections))
+    return replicas
+
+
+async def test_a_finish_is_the_wait_and_what_the_replicas_own_plans_take_for_that_batch() -> None:
+    connections = {"a": Idle(0.5, 0.1, heard_s=1.0), "b": Idle(0.2, 0.3, heard_s=2.0)}
+    replicas, asked = await replicas_of({"a": ("p", "q"), "b": ("p",)}, connections), Asked()
+    chosen = replicas.pick(("p",), asked, batch=2)
+    assert sorted(asked.finishes_s) == pytest.approx([0.7, 0.8])
+    assert chosen is not None
+    assert chosen.finish_s(2) == pytest.approx(asked.finishes_s[-1])
+    await replicas.close()
+
+
+async def test_only_replicas_that_run_one_of_the_plans_are_asked_for() -> None:
+    connections = {"a": Idle(0.5, 0.1, heard_s=1.0), "b": Idle(0.2, 0.3, heard_s=2.0)}
+    replicas, asked = await replicas_of({"a": ("p",), "b": ("q",)}, connections), Asked()
+    chosen = replicas.pick(("q",), asked)
+    assert chosen is not None
+    assert chosen.cloud_queue_s == 0.2
+    assert len(asked.finishes_s) == 1
+    await replicas.close()
+
+
+async def test_nobody_is_asked_where_no_replica_runs_it() -> None:
+    replicas, asked = await replicas_of({"a": ("p",)}, {"a": Idle(0.5, 0.1, heard_s=1.0)}), Asked()
+    assert replicas.pick(("other",), asked) is None
+    assert asked.finishes_s == []
+    await replicas.close()
