@@ -14,6 +14,7 @@ from nodes.guarded_connection import GuardedConnection
 from nodes.protocol.edge_stream import WireRequest
 from nodes.protocol.events import MeasuredBatch, PlanDefinition, ResponseArrived
 from nodes.replica_set import ReplicaSet
+from nodes.tensor_feed import TensorFeed
 from tests.nodes.test_resume import eventually
 
 
@@ -32,6 +33,7 @@ class Idle:
     in_flight_bytes: int = 0
     heard_s: float = 0.0
     late_answers: int = 0
+    takes_more_tensors: bool = True
     gone: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def describe(self) -> ReplicaDescription:
@@ -40,8 +42,11 @@ class Idle:
     async def prepare(self, plan: PlanDefinition) -> tuple[MeasuredBatch, ...]:
         return (MeasuredBatch(1, self.speed_s, 0.0, 0.0), MeasuredBatch(2, 2 * self.speed_s, 0.0, 0.0))
 
-    async def run(self, request: WireRequest) -> ResponseArrived:
+    async def run(self, request: WireRequest, feed: TensorFeed | None = None) -> ResponseArrived:
         raise NotImplementedError
+
+    def stayed(self) -> None:
+        """Its link is not looked at."""
 
     async def wait_until_unusable(self) -> None:
         await self.gone.wait()
