@@ -102,6 +102,7 @@ def test_a_cancelled_event_of_the_past_harms_nothing() -> None:
     simulation, events = Simulation(), list[Event]()
     events.append(simulation.at(1.0, lambda: simulation.cancel(events[0])))
     simulation.run()
+    assert simulation.now_s == 1.0
 
 
 TRACE = """
