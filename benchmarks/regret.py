@@ -79,12 +79,12 @@ def served(case: Case, chooser: PlanChooser) -> list[Served]:
     return sorted(site.served, key=lambda one: one.arrival.time_s)
 
 
-def arrivals(until_s: float, seed: int, *, bursts: bool) -> tuple[Arrival, ...]:
+def arrivals(until_s: float, seed: int, *, bursts: bool = False, rate_per_s: float = RATE_PER_S) -> tuple[Arrival, ...]:
     """Poisson arrivals of photos; with bursts, some seconds of each minute at three times the rate."""
     rng, now_s, made = random.Random(seed), 1.0, list[Arrival]()
     while True:
         burst = bursts and now_s % BURST_EVERY_S < BURST_S
-        now_s += rng.expovariate(BURST_PER_S if burst else RATE_PER_S)
+        now_s += rng.expovariate(BURST_PER_S if burst else rate_per_s)
         if now_s >= until_s:
             return tuple(made)
         noise = (rng.gauss(0, 1), rng.gauss(0, 1), rng.gauss(0, 1))

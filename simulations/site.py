@@ -1,13 +1,14 @@
-"""One edge, its link and one cloud replica on a simulated clock, decided by the very chooser that runs live.
+"""One edge and its link on a simulated clock, before cloud replicas of its own or shared, decided by the live chooser.
 
 A request waits for the edge's worker, runs its prefix, crosses the uplink, waits for the replica, runs its suffix and
 comes back; the chooser hears of it what a live edge would tell it: the spans of transfers when the answer is in, echoes
-twice a second, stage times, the replica's queue as it was when it answered.
+and load reports twice a second, stage times.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from isthmus.errors import IsthmusError
@@ -17,6 +18,7 @@ from nodes.resumption import patience_s
 from partitioner.plan_table import PlanEntry, PlanTable
 from simulations.bandwidth_trace import BandwidthTrace
 from simulations.kernel import Event, Simulation
+from simulations.replica import SimulatedReplica
 from simulations.traced_line import TracedLine
 
 __all__ = ["Arrival", "Served", "Site", "SiteFacts"]
@@ -83,6 +85,7 @@ class _Crossing:
     up_bytes: int
     down_bytes: int
     predicted_s: float = 0.0
+    place: int = 0
     sent_s: float = 0.0
     crossed_s: float = 0.0
     up: Transfer | None = None
@@ -95,13 +98,25 @@ class _Crossing:
 class Site:
     """Give it arrivals, run the simulation, read `served`."""
 
-    def __init__(self, facts: SiteFacts, chooser: Chooser, simulation: Simulation) -> None:
+    def __init__(
+        self,
+        facts: SiteFacts,
+        chooser: Chooser,
+        simulation: Simulation,
+        replicas: Sequence[SimulatedReplica] = (),
+        phase_s: float = 0.0,
+    ) -> None:
+        """replicas: shared with other sites; one of its own without any. phase_s: when its echoes and load reports
+        begin, so that those of many sites do not come at once."""
         self._facts = facts
+        self._replicas = tuple(replicas) or (SimulatedReplica(simulation),)
+        self._phase_s = phase_s
         self._chooser = chooser
         self._simulation = simulation
-        self._edge, self._cloud = _Worker(), _Worker()
+        self._edge = _Worker()
         self._uplink, self._downlink = TracedLine(facts.uplink), TracedLine(facts.downlink)
-        self._edge_queue, self._cloud_queue = chooser.edge_queue(), chooser.cloud_queue()
+        self._edge_queue = chooser.edge_queue()
+        self._cloud_queues = [chooser.cloud_queue() for _ in self._replicas]
         self._probe = LinkProbe()
         self._way_up = chooser.way_up()
         self._crossing_count = 0
@@ -113,8 +128,8 @@ class Site:
         """Let these come, and the link be echoed on until the last one is there."""
         for arrival in arrivals:
             self._simulation.at(arrival.time_s, self._arrive, arrival)
-        self._simulation.at(0.0, self._connect)
-        self._simulation.at(0.0, self._echo, max(arrival.time_s for arrival in arrivals))
+        self._simulation.at(self._phase_s, self._connect)
+        self._simulation.at(self._phase_s, self._echo, max(arrival.time_s for arrival in arrivals))
 
     def finish_s(self, entry: PlanEntry, arrival: Arrival, now_s: float) -> float:
         """When a request that comes now would be answered by that plan, all that is under way being known; those that
@@ -125,13 +140,14 @@ class Site:
             return ready_s
         half_s = self._facts.rtt_s / 2
         there_s = self._uplink.end_s(crossing.up_bytes, max(ready_s, self._uplink.free_s)) + half_s
-        done_s = max(there_s, self._cloud.free_s) + crossing.cloud_s
+        done_s = max(there_s, min(replica.free_s for replica in self._replicas)) + crossing.cloud_s
         return self._downlink.end_s(crossing.down_bytes, max(done_s, self._downlink.free_s)) + half_s
 
     # ---- a request ---------------------------------------------------------------------------------------------
 
     def _arrive(self, arrival: Arrival) -> None:
         now_s, table = self._simulation.now_s, self._facts.table
+        place = self._chooser.choose_replica(len(self._replicas), lambda one: self._cloud_queues[one].wait_s(now_s))
         asked = ChoiceRequest(
             table=table,
             form="bytes",
@@ -139,7 +155,7 @@ class Site:
             file_bytes=arrival.file_bytes,
             remaining_s=arrival.timeout_s,
             edge_queue_s=self._edge_queue.wait_s(now_s),
-            cloud_queue_s=self._cloud_queue.wait_s(now_s),
+            cloud_queue_s=self._cloud_queues[place].wait_s(now_s),
             uplink_queue_s=self._way_up.wait_s(now_s),
             cloud_reachable=self._heard_s > self._silent_since_s,
         )
@@ -150,7 +166,7 @@ class Site:
             return
         self._count += 1
         crossing = self._crossing(choice.entry, arrival)
-        crossing.predicted_s = choice.predicted.total_s
+        crossing.predicted_s, crossing.place = choice.predicted.total_s, place
         if not _edge_works(choice.entry):
             self._prefix_ended(crossing)
             return
@@ -174,7 +190,7 @@ class Site:
         crossing.sent_s = now_s
         self._crossing_count += 1
         crossing.way_up = self._way_up.sent(crossing.up_bytes, self._uplink_bps(), crossing.predicted_s, now_s)
-        self._cloud_queue.sent(crossing.number, crossing.entry.costs.cloud.at(1), now_s)
+        self._cloud_queues[crossing.place].sent(crossing.number, crossing.entry.costs.cloud.at(1), now_s)
         began_s, end_s = self._uplink.carry(crossing.up_bytes, now_s)
         crossing.crossed_s = end_s
         crossing.patience = self._simulation.after(patience_s(crossing.predicted_s), self._give_up, crossing)
@@ -189,7 +205,7 @@ class Site:
         crossing.ended = True
         self._crossing_count -= 1
         self._silent_since_s = now_s
-        self._cloud_queue.finished(crossing.number)
+        self._cloud_queues[crossing.place].finished(crossing.number)
         self._way_up.finished(crossing.way_up, now_s)
         self._uplink.stop(crossing.crossed_s, now_s)
         local_s = crossing.entry.costs.local_finish.at(1) * _factor(self._facts.spread, crossing.arrival.noise[2])
@@ -204,12 +220,12 @@ class Site:
     def _arrived_in_cloud(self, crossing: _Crossing) -> None:
         if crossing.ended:
             return
-        now_s = self._simulation.now_s
-        crossing.queued_s = max(0.0, self._cloud.free_s - now_s)
-        self._simulation.at(self._cloud.work(crossing.cloud_s, now_s), self._suffix_ended, crossing)
+        replica = self._replicas[crossing.place]
+        crossing.queued_s = replica.queued_s
+        self._simulation.at(replica.work(crossing.cloud_s), self._suffix_ended, crossing)
 
     def _suffix_ended(self, crossing: _Crossing) -> None:
-        reported_s = max(0.0, self._cloud.free_s - self._simulation.now_s)
+        reported_s = self._replicas[crossing.place].queued_s
         _, end_s = self._downlink.carry(crossing.down_bytes, self._simulation.now_s)
         self._simulation.at(end_s + self._facts.rtt_s / 2, self._answered, crossing, reported_s)
 
@@ -225,8 +241,9 @@ class Site:
             self._probe.stayed(now_s)
         else:
             self._crossing_count -= 1
-            self._cloud_queue.reported(reported_s, now_s, self._facts.rtt_s / 2)
-            self._cloud_queue.finished(crossing.number)
+            queue = self._cloud_queues[crossing.place]
+            queue.reported(reported_s, now_s, self._facts.rtt_s / 2)
+            queue.finished(crossing.number)
             self._way_up.finished(crossing.way_up, now_s)
             self._learn_of_link(crossing)
         self._chooser.observe_stages(
@@ -258,7 +275,7 @@ class Site:
 
     def _connect(self) -> None:
         """A new stream pads its first echo to see a bandwidth at all."""
-        self._chooser.observe_rtt(self._facts.rtt_s, 0.0)
+        self._chooser.observe_rtt(self._facts.rtt_s, self._simulation.now_s)
         self._send_probe(MOST_PROBE_BYTES)
 
     def _send_probe(self, size_bytes: int) -> None:
@@ -278,6 +295,8 @@ class Site:
         if now_s >= until_s:
             return
         self._simulation.after(ECHO_EVERY_S, self._echo, until_s)
+        reports = [replica.queued_s for replica in self._replicas]
+        self._simulation.after(self._facts.rtt_s / 2, self._reported, reports)
         if self._crossing_count == 0 and (padding := self._probe.padding_bytes(self._uplink_bps(), now_s)):
             self._send_probe(padding)
             return
@@ -285,6 +304,10 @@ class Site:
         waits_s = min(max(0.0, self._uplink.free_s - now_s), self._uplink.end_s(_CHUNK_BYTES, now_s) - now_s)
         back_s = self._facts.rtt_s + waits_s
         self._simulation.after(back_s, self._echoed, back_s)
+
+    def _reported(self, queued_s: list[float]) -> None:
+        for queue, one_s in zip(self._cloud_queues, queued_s, strict=True):
+            queue.reported(one_s, self._simulation.now_s, self._facts.rtt_s / 2)
 
     def _echoed(self, rtt_s: float) -> None:
         self._heard_s = self._simulation.now_s
