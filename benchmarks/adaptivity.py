@@ -4,7 +4,7 @@ The cases of `regret`: recorded links, steady and with bursts, and steps with an
 one after the other, as a device that moves sees them. For each case every plan is held fixed in turn, and the one with
 the least mean is the rival. Value: the rival's mean over the chooser's, on the links one after the other; its interval
 resamples blocks of 100 requests. Details: the same of each case; the chooser's 99th percentile over the rival's; and
-the highest rate of requests at which 95 of 100 are answered in 800 ms, over that of the plan which keeps it the longest.
+the highest rate of requests at which 95 of 100 are answered in 800 ms, over that of the plan which keeps it longest.
 """
 
 from __future__ import annotations
