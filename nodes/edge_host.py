@@ -13,6 +13,7 @@ from nodes.background import run_apart
 from nodes.chooser import Chooser
 from nodes.cloud_connection import CloudConnection
 from nodes.compute_pool import ComputePool
+from nodes.configured_policies import ConfiguredPolicies
 from nodes.edge_node import ChooserObserver, EdgeNode
 from nodes.engines.allocator import keep_freed_memory
 from nodes.engines.factory import engine_for
@@ -45,7 +46,14 @@ VERSION = "0.1.0"
 
 
 class SteeredChooser(Chooser, Steerable, Protocol):
-    """Who decides on an edge, and is steered by its operator."""
+    """Who decides on an edge, steered by its operator and by its configuration file."""
+
+    def configure(self, policies: ConfiguredPolicies) -> None:
+        """From the next request on, in place of all policies that were in force; the shadow and the canary stay.
+
+        Raises NotFound for an unknown policy, InvalidInput for one that cannot be made; everything stays as it was.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +68,11 @@ class EdgeHost:
     """`await EdgeHost.start(settings, chooser)`, then `await host.drain()` once."""
 
     def __init__(
-        self, settings: EdgeSettings, node: EdgeNode, pool: ComputePool, front: _Front, watch: FleetWatch | None,
-        journal: Journal | None,
+        self, settings: EdgeSettings, chooser: SteeredChooser, node: EdgeNode, pool: ComputePool, front: _Front,
+        watch: FleetWatch | None, journal: Journal | None,
     ) -> None:  # fmt: skip
         self._settings = settings
+        self.chooser = chooser
         self.node = node
         self._pool = pool
         self._front = front
@@ -122,8 +131,8 @@ class EdgeHost:
         if settings.registry:
             watch = FleetWatch(settings.registry, edge_id, node.replicas.follow, tls=settings.tls)
             watch.start()
-        get_logger("edge").info("edge serves", address=address, policy=settings.policy, overhead=str(node.overhead))
-        return cls(settings, node, pool, _Front(service, server), watch, journal)
+        get_logger("edge").info("edge serves", address=address, overhead=str(node.overhead))
+        return cls(settings, chooser, node, pool, _Front(service, server), watch, journal)
 
     @property
     def address(self) -> str:
