@@ -71,12 +71,22 @@ async def _announce_plans(host: CloudHost | EdgeHost) -> None:
 
 
 async def _answer_input(host: CloudHost | EdgeHost) -> None:
-    """Follow every line; returns at the end of standard input."""
+    """Follow every line, in turn; returns at the end of standard input, also where an order takes long."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(LONGEST_ORDER_BYTES)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    async for line in reader:
-        _say(**await answer(line.decode(errors="replace").strip(), host))
+    orders: asyncio.Queue[str] = asyncio.Queue()
+    answering = asyncio.create_task(_answer(orders, host))
+    try:
+        async for line in reader:
+            orders.put_nowait(line.decode(errors="replace").strip())
+    finally:
+        answering.cancel()
+
+
+async def _answer(orders: asyncio.Queue[str], host: CloudHost | EdgeHost) -> None:
+    while True:
+        _say(**await answer(await orders.get(), host))
 
 
 def _say(**facts: object) -> None:

@@ -147,7 +147,9 @@ class _Node:
         assert process.stdout is not None
         async for line in process.stdout:
             with contextlib.suppress(ValueError):
-                self._hear(json.loads(line), ready)
+                said = json.loads(line)
+                if isinstance(said, dict):  # a policy's module may print what it likes
+                    self._hear(said, ready)
         if not ready.done():
             ready.set_exception(Unavailable(f"{self.side} node: ended before it was ready"))
 

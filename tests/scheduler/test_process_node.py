@@ -25,6 +25,8 @@ from scheduler.node_orders import error_said, policies_order, raise_refusal
 from scheduler.process_runtime import ProcessRuntime
 
 OWN = "from scheduler.policies.edge_only import EdgeOnlyPolicy as Own\n"
+LOUD = OWN + "print(3)\n"
+SLOW = "import time\ntime.sleep(120)\n"
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,17 @@ def test_orders_are_answered_in_turn_and_what_is_wrong_is_refused_without_an_end
     assert "status" in status
 
 
+def test_a_launcher_that_goes_ends_a_node_also_while_it_follows_an_order(tmp_path: Path) -> None:
+    (tmp_path / "own_policy_that_is_slow.py").write_text(SLOW)
+    command = [sys.executable, "-m", "scheduler.process_node", "edge"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        Node(process, tmp_path).said(edge_settings(tmp_path).to_json())
+        process.stdin.write(policies_order(policies(tmp_path, "own_policy_that_is_slow:Own")) + "\n")
+        process.stdin.close()
+        assert process.wait(30) == 0
+
+
 async def test_a_runtime_configures_its_edge_as_a_whole_or_raises_what_the_edge_refuses(tmp_path: Path) -> None:
     runtime = ProcessRuntime()
     operator = OperatorClient(await runtime.start_edge(edge_settings(tmp_path)))
@@ -97,6 +110,9 @@ async def test_a_runtime_configures_its_edge_as_a_whole_or_raises_what_the_edge_
             "all requests": "edge-only",
             "class alarm": "latency",
         }
+        (tmp_path / "own_policy_that_prints.py").write_text(LOUD)
+        await runtime.configure(policies(tmp_path, "own_policy_that_prints:Own"))
+        now, _ = await operator.steering()
         with pytest.raises(NotFound, match="there is no 'best'"):
             await runtime.configure(policies(tmp_path, "best"))
         assert (await operator.steering())[0] == now

@@ -105,7 +105,9 @@ async def finished_by(up: Up, request_class: str) -> object:
     client = OipClient(up.address)
     try:
         image = ClientInput("image", None, (FLOWER.read_bytes(),))
-        return (await client.infer(MODEL, [image], {"isthmus_class": request_class}, 60)).parameters["isthmus_finished_by"]
+        return (await client.infer(MODEL, [image], {"isthmus_class": request_class}, 60)).parameters[
+            "isthmus_finished_by"
+        ]
     finally:
         await client.close()
 
