@@ -67,6 +67,9 @@ class ConfigurationFollower:
         except IsthmusError as error:
             self._tell(f"not followed: {error}")
             return
+        except Exception as error:  # of a policy's own code: following goes on, whatever was saved
+            self._tell(f"not followed: {type(error).__name__}: {error}")
+            return
         changed = policies_changed(self._policies, policies)
         self._policies = policies
         self._tell(f"policy for {changed}" if changed else "policies in force as they were in it")

@@ -15,6 +15,19 @@ from isthmus.file_stamp import FileStamp
 from nodes.configured_policies import ConfiguredPolicies
 
 MODELS = "models: [{name: net, source: 'a:b'}]\n"
+FAILS = """
+from pydantic import BaseModel, field_validator
+
+class Options(BaseModel):
+    patience: int
+
+    @field_validator("patience")
+    def fail(cls, value):
+        raise RuntimeError("no patience")
+
+class Own:
+    Options = Options
+"""
 
 
 class Followed:
@@ -81,12 +94,12 @@ async def test_a_file_that_is_being_written_is_not_read_yet(file: Followed) -> N
     assert file.in_force == [{"all requests": "edge-only", "class alarm": "cloud-only"}]
 
 
-async def test_an_edit_while_the_nodes_started_is_seen(tmp_path: Path) -> None:
-    file = Followed(tmp_path)
-    stamp = FileStamp.of(file.path)
-    file.replace(MODELS + "policy: edge-only\n")
-    assert FileStamp.of(file.path) != stamp
-    await file.looks()
+async def test_a_policy_whose_own_code_fails_does_not_end_the_following(file: Followed) -> None:
+    (file.path.parent / "own_policy_that_fails.py").write_text(FAILS)
+    for policy in ("{name: 'own_policy_that_fails:Own', patience: 3}", "edge-only"):
+        file.replace(MODELS + f"policy: {policy}\n")
+        await file.looks()
+    assert file.said[0] == "isthmus.yaml: not followed: RuntimeError: no patience"
     assert file.in_force == [{"all requests": "edge-only"}]
 
 
@@ -123,9 +136,8 @@ async def test_a_file_that_is_gone_changes_nothing_and_is_followed_when_it_is_ba
 async def test_other_keys_are_named_as_long_as_they_differ_and_policies_beside_them_come_into_force(
     file: Followed,
 ) -> None:
-    for policy in ("edge-only", "cost: {price: 1/h}", "latency"):
-        written = f"{{name: {policy}}}" if ":" not in policy else "{name: cost, price: 1/h}"
-        file.replace(MODELS + f"edge: {{threads: 2}}\ncloud: {{replicas: 2}}\npolicy: {written}\n")
+    for policy in ("edge-only", "{name: cost, price: 1/h}", "latency"):
+        file.replace(MODELS + f"edge: {{threads: 2}}\ncloud: {{replicas: 2}}\npolicy: {policy}\n")
         await file.looks()
     assert [one["all requests"] for one in file.in_force] == ["edge-only", "cost", "latency"]
     assert file.said[1::2] == ["isthmus.yaml: in force after a restart only: edge.threads"] * 3
