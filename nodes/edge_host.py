@@ -58,21 +58,21 @@ class SteeredChooser(Chooser, Steerable, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Front:
-    """What clients talk to."""
+    """What clients talk to, and what operators steer."""
 
     service: GatewayService
     server: GrpcServer
+    chooser: SteeredChooser
 
 
 class EdgeHost:
     """`await EdgeHost.start(settings, chooser)`, then `await host.drain()` once."""
 
     def __init__(
-        self, settings: EdgeSettings, chooser: SteeredChooser, node: EdgeNode, pool: ComputePool, front: _Front,
-        watch: FleetWatch | None, journal: Journal | None,
+        self, settings: EdgeSettings, node: EdgeNode, pool: ComputePool, front: _Front, watch: FleetWatch | None,
+        journal: Journal | None,
     ) -> None:  # fmt: skip
         self._settings = settings
-        self.chooser = chooser
         self.node = node
         self._pool = pool
         self._front = front
@@ -132,7 +132,7 @@ class EdgeHost:
             watch = FleetWatch(settings.registry, edge_id, node.replicas.follow, tls=settings.tls)
             watch.start()
         get_logger("edge").info("edge serves", address=address, overhead=str(node.overhead))
-        return cls(settings, chooser, node, pool, _Front(service, server), watch, journal)
+        return cls(settings, node, pool, _Front(service, server, chooser), watch, journal)
 
     @property
     def address(self) -> str:
@@ -143,6 +143,10 @@ class EdgeHost:
         """What it holds now."""
         replicas = self.node.replicas
         return node_status(self.node.waiting, len(replicas.connections), self.node.kept.held_bytes)
+
+    def configure(self, policies: ConfiguredPolicies) -> None:
+        """See SteeredChooser."""
+        self._front.chooser.configure(policies)
 
     async def drain(self) -> None:
         """Take nothing new, answer what was accepted, end."""

@@ -34,7 +34,7 @@ async def configure_edge(edge: EdgeHost, policies: ConfiguredPolicies) -> None:
     """These policies from the next request on, all or, where this raises, none of them: see
     `nodes.edge_host.SteeredChooser`."""
     await run_apart(_tried, policies)
-    edge.chooser.configure(policies)
+    edge.configure(policies)
 
 
 def _tried(policies: ConfiguredPolicies) -> None:
