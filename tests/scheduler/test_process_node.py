@@ -26,7 +26,7 @@ from scheduler.process_runtime import ProcessRuntime
 
 OWN = "from scheduler.policies.edge_only import EdgeOnlyPolicy as Own\n"
 LOUD = OWN + "print(3)\n"
-SLOW = "import time\ntime.sleep(120)\n"
+SLOW = "import time\ntime.sleep(60)\n"
 
 
 @dataclass(frozen=True)
