@@ -1,16 +1,16 @@
-"""The configuration file: models, edge, cloud, link, policy; errors name the key and the remedy."""
+"""The configuration file: models, edge, cloud, link, policies; errors name the key and the remedy."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
 
 from isthmus.addresses import is_loopback, parse_address
 from isthmus.errors import InvalidConfiguration
+from isthmus.policy_configuration import NamedPolicy, PolicyConfiguration
 from isthmus.units import parse_bandwidth_bps, parse_duration_s, parse_size_bytes
 from nodes.batching import DEFAULT_LIMITS, LARGEST_BATCH, LONGEST_DELAY_S, BatchLimits
 from nodes.byte_budget import MOST_KEPT_BYTES
@@ -26,7 +26,6 @@ __all__ = [
     "EdgeLimitsConfiguration",
     "LinkConfiguration",
     "ModelConfiguration",
-    "PolicyConfiguration",
     "TlsConfiguration",
     "read_configuration",
 ]
@@ -76,12 +75,14 @@ class _Section(BaseModel):
 class ModelConfiguration(_Section):
     """A model to serve: under which name, and where it comes from (artifact folder, file or `module:callable`).
 
-    plans: files that `isthmus partition -o` wrote, which the edge offers besides those that it finds itself.
+    plans: files that `isthmus partition -o` wrote, which the edge offers besides those that it finds itself. policy:
+    for its requests, unless their class has one; left out, that of the whole file.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")
     source: str = Field(min_length=1)
     plans: tuple[str, ...] = ()
+    policy: NamedPolicy | None = None
 
 
 class TlsConfiguration(_Section):
@@ -253,31 +254,18 @@ class LinkConfiguration(_Section):
         return self.downlink or self.bandwidth or 0.0
 
 
-class PolicyConfiguration(BaseModel):
-    """The placement policy: its name, or the name and the policy's own options, which the policy checks."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    name: str = Field(default="latency", min_length=1)
-
-    @property
-    def options(self) -> Mapping[str, Any]:
-        """What stands beside the name."""
-        return dict(self.__pydantic_extra__ or {})
-
-
-def _named_policy(value: object) -> object:
-    return {"name": value} if isinstance(value, str) else value
-
-
 class Configuration(_Section):
-    """A whole file. Only `models` is required."""
+    """A whole file. Only `models` is required.
+
+    request_classes: the policies of requests whose parameter isthmus_class is that word.
+    """
 
     models: tuple[ModelConfiguration, ...] = Field(min_length=1)
     edge: EdgeConfiguration = EdgeConfiguration()
     cloud: CloudConfiguration = CloudConfiguration()
     link: LinkConfiguration | None = None
-    policy: Annotated[PolicyConfiguration, BeforeValidator(_named_policy)] = PolicyConfiguration()
+    policy: NamedPolicy = PolicyConfiguration()
+    request_classes: dict[Annotated[str, Field(min_length=1)], NamedPolicy] = Field(default_factory=dict)
 
     def model_post_init(self, context: object) -> None:
         """Names are unique."""
@@ -292,7 +280,7 @@ def read_configuration(path: Path) -> Configuration:
         data = yaml.safe_load(path.read_text())
     except OSError as error:
         raise InvalidConfiguration(str(path), f"cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: no UTF-8, or no date of a calendar
         raise InvalidConfiguration(str(path), "is not YAML: " + " ".join(str(error).split())) from error
     if not isinstance(data, dict):
         raise InvalidConfiguration(str(path), "is not a mapping", remedy="start with `models:`")

@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import warnings
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from isthmus.addresses import format_address, parse_address
 from isthmus.cache_folder import cache_folder
+from isthmus.checked_policies import checked_policies
 from isthmus.configuration import Configuration, LinkConfiguration, ModelConfiguration, TlsConfiguration
 from isthmus.errors import InvalidConfiguration
 from nodes.background import run_together
+from nodes.configured_policies import LATENCY_FOR_ALL, ConfiguredPolicies
 from nodes.settings import (
     COMPILING_ENGINES,
     CloudSettings,
@@ -30,7 +31,6 @@ from partitioner.artifact import is_artifact, load_artifact, save_artifact
 from partitioner.model_source import resolve_model
 from partitioner.plan import Plan
 from scheduler.fleet_registry import FleetRegistry
-from scheduler.policies.factory import checked_options
 from scheduler.process_runtime import ProcessRuntime
 from scheduler.runtime import Runtime
 from scheduler.serve.ray_runtime import RayRuntime
@@ -56,6 +56,9 @@ class Sides:
 class Deployment:
     """What runs: the gateway's address ("" without an edge), the registry's, the emulated link (None without one), the
     models.
+
+    policies: those that the edge started with. configure: puts others in force on it, see `Runtime.configure`; both
+    are for a deployment with an edge.
     """
 
     gateway: str
@@ -63,6 +66,8 @@ class Deployment:
     link: LinkEmulatorThread | None
     planned: bool
     artifacts: tuple[ModelArtifact, ...]
+    policies: ConfiguredPolicies
+    configure: Callable[[ConfiguredPolicies], Awaitable[None]]
 
 
 @contextlib.asynccontextmanager
@@ -75,10 +80,8 @@ async def deploy(
     Raises what `export` raises, NotFound and InvalidConfiguration for a policy, PortInUse, DeviceUnavailable,
     InvalidModel, Unavailable.
     """
-    policy_folder = str((folder or Path.cwd()).resolve())
-    policy = configuration.policy
     # Here, where a mistake ends the command with its one line, and where files that options name are.
-    options = checked_options(policy.name, policy.options, policy_folder) if sides.edge else {}
+    policies = checked_policies(configuration, folder or Path.cwd()) if sides.edge else LATENCY_FOR_ALL
     async with contextlib.AsyncExitStack() as stack:
         link = _emulated(configuration.link) if sides.cloud else None
         if link is not None:
@@ -97,17 +100,16 @@ async def deploy(
         engines = _engines(configuration, sides)
         if engines & COMPILING_ENGINES:
             progress("compiling the models' segments: minutes the first time")
-        chosen_by = _ChosenBy(policy.name, options, policy_folder)
-        starting = _Starting(configuration, artifacts, registry, runtimes, progress, chosen_by)
+        starting = _Starting(configuration, artifacts, registry, runtimes, progress, policies)
         # Both at once: most of a start is importing. They take turns at measuring (`nodes.measure.turn`).
         sides_started = [starting.cloud()] if sides.cloud else []
         sides_started += [starting.edge()] if sides.edge else []
         gateway = (await run_together(*sides_started))[-1] if sides.edge else ""
         planned = False
+        runtime = runtimes.of(configuration.edge.runtime)
         if sides.edge and sides.cloud:
-            runtime = runtimes.of(configuration.edge.runtime)
             planned = await runtime.wait_until_planned(max(map(start_timeout_s, engines)))
-        yield Deployment(gateway, registry, link, planned, artifacts)
+        yield Deployment(gateway, registry, link, planned, artifacts, policies, runtime.configure)
 
 
 async def _start_registry(
@@ -127,15 +129,6 @@ async def _start_registry(
 
 
 @dataclass(frozen=True, slots=True)
-class _ChosenBy:
-    """See EdgeSettings."""
-
-    policy: str
-    options: Mapping[str, Any]
-    folder: str
-
-
-@dataclass(frozen=True, slots=True)
 class _Starting:
     """Starts the nodes of a configuration, and says when they serve."""
 
@@ -144,7 +137,7 @@ class _Starting:
     registry: str
     runtimes: _Runtimes
     progress: Progress
-    chosen_by: _ChosenBy
+    policies: ConfiguredPolicies
 
     async def cloud(self) -> str:
         """The replicas; "" for where they serve, which edges learn from the registry."""
@@ -157,7 +150,7 @@ class _Starting:
     async def edge(self) -> str:
         """The address of the gateway."""
         edge = self.configuration.edge
-        settings = _edge_settings(self.configuration, self.artifacts, self.registry, self.chosen_by)
+        settings = _edge_settings(self.configuration, self.artifacts, self.registry, self.policies)
         gateway = await self.runtimes.of(edge.runtime).start_edge(settings)
         self.progress(f"edge serves at {gateway} ({edge.runtime})")
         return gateway
@@ -225,16 +218,14 @@ def _cloud_settings(configuration: Configuration, artifacts: tuple[ModelArtifact
 
 
 def _edge_settings(
-    configuration: Configuration, artifacts: tuple[ModelArtifact, ...], registry: str, chosen_by: _ChosenBy
+    configuration: Configuration, artifacts: tuple[ModelArtifact, ...], registry: str, policies: ConfiguredPolicies
 ) -> EdgeSettings:
     edge, log = configuration.edge, configuration.edge.decision_log
     return EdgeSettings(
         artifacts,
         edge.listen,
         registry,
-        policy=chosen_by.policy,
-        policy_options=chosen_by.options,
-        policy_folder=chosen_by.folder,
+        policies=policies,
         engine=edge.engine,
         device=edge.device,
         threads=edge.threads,

@@ -13,6 +13,7 @@ from nodes.background import run_apart
 from nodes.chooser import Chooser
 from nodes.cloud_connection import CloudConnection
 from nodes.compute_pool import ComputePool
+from nodes.configured_policies import ConfiguredPolicies
 from nodes.edge_node import ChooserObserver, EdgeNode
 from nodes.engines.allocator import keep_freed_memory
 from nodes.engines.factory import engine_for
@@ -45,15 +46,23 @@ VERSION = "0.1.0"
 
 
 class SteeredChooser(Chooser, Steerable, Protocol):
-    """Who decides on an edge, and is steered by its operator."""
+    """Who decides on an edge, steered by its operator and by its configuration file."""
+
+    def configure(self, policies: ConfiguredPolicies) -> None:
+        """From the next request on, in place of all policies that were in force; the shadow and the canary stay.
+
+        Raises NotFound for an unknown policy, InvalidInput for one that cannot be made; everything stays as it was.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class _Front:
-    """What clients talk to."""
+    """What clients talk to, and what operators steer."""
 
     service: GatewayService
     server: GrpcServer
+    chooser: SteeredChooser
 
 
 class EdgeHost:
@@ -122,8 +131,8 @@ class EdgeHost:
         if settings.registry:
             watch = FleetWatch(settings.registry, edge_id, node.replicas.follow, tls=settings.tls)
             watch.start()
-        get_logger("edge").info("edge serves", address=address, policy=settings.policy, overhead=str(node.overhead))
-        return cls(settings, node, pool, _Front(service, server), watch, journal)
+        get_logger("edge").info("edge serves", address=address, overhead=str(node.overhead))
+        return cls(settings, node, pool, _Front(service, server, chooser), watch, journal)
 
     @property
     def address(self) -> str:
@@ -134,6 +143,10 @@ class EdgeHost:
         """What it holds now."""
         replicas = self.node.replicas
         return node_status(self.node.waiting, len(replicas.connections), self.node.kept.held_bytes)
+
+    def configure(self, policies: ConfiguredPolicies) -> None:
+        """See SteeredChooser."""
+        self._front.chooser.configure(policies)
 
     async def drain(self) -> None:
         """Take nothing new, answer what was accepted, end."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from nodes.batching import DEFAULT_LIMITS, BatchLimits
 from nodes.byte_budget import MOST_KEPT_BYTES
+from nodes.configured_policies import LATENCY_FOR_ALL, ConfiguredPolicies
 from nodes.limits import CLOUD_LIMITS, EDGE_LIMITS, NodeLimits
 from nodes.tls_files import TlsFiles
 
@@ -82,8 +82,7 @@ class CloudSettings:
 class EdgeSettings:
     """One edge. slowdown: emulated, 1.0 for none. registry "": no cloud at all.
 
-    policy: the configured one's name, with its options as plain data; policy_folder: where its module is looked up
-    besides, for one that is `module:Class`.
+    policies: in force from the start.
     tls: None for a gateway in clear and peers in clear. require_clients: as for a replica.
     kept_bytes: the most that is kept of boundary tensors while their answers are awaited. hedge_percentile: see
     `Hedging`. decision_log: None to keep the last decisions in memory only.
@@ -92,9 +91,7 @@ class EdgeSettings:
     models: tuple[ModelArtifact, ...]
     listen: str
     registry: str
-    policy: str = "latency"
-    policy_options: Mapping[str, Any] = field(default_factory=dict)
-    policy_folder: str = ""
+    policies: ConfiguredPolicies = LATENCY_FOR_ALL
     engine: str = "eager"
     device: str = "cpu"
     threads: int = 1
@@ -117,7 +114,8 @@ class EdgeSettings:
         """Read what `to_json` wrote."""
         settings = _settings(text)
         decision_log = settings["decision_log"] and JournalSettings(**settings["decision_log"])
-        return cls(**{**settings, "decision_log": decision_log})
+        policies = ConfiguredPolicies.from_dict(settings["policies"])
+        return cls(**{**settings, "decision_log": decision_log, "policies": policies})
 
 
 def _settings(text: str) -> dict[str, Any]:

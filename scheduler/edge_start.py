@@ -1,16 +1,19 @@
-"""An edge with the scheduler's own chooser: what every runtime starts and drains."""
+"""An edge with the scheduler's own chooser: what every runtime starts, configures and drains."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from nodes.background import run_apart
+from nodes.configured_policies import ConfiguredPolicies
 from nodes.edge_host import EdgeHost
 from nodes.journal import Journal
 from nodes.settings import EdgeSettings
 from scheduler.decision_record import RecordEncoder
 from scheduler.plan_chooser import PlanChooser
+from scheduler.policies.factory import configured_policy
 
-__all__ = ["start_edge"]
+__all__ = ["configure_edge", "start_edge"]
 
 
 async def start_edge(settings: EdgeSettings) -> EdgeHost:
@@ -25,3 +28,16 @@ async def start_edge(settings: EdgeSettings) -> EdgeHost:
     except BaseException:
         journal.close()
         raise
+
+
+async def configure_edge(edge: EdgeHost, policies: ConfiguredPolicies) -> None:
+    """These policies from the next request on, all or, where this raises, none of them: see
+    `nodes.edge_host.SteeredChooser`."""
+    await run_apart(_tried, policies)
+    edge.configure(policies)
+
+
+def _tried(policies: ConfiguredPolicies) -> None:
+    """Make each once, off the event loop: requests do not wait for a module that is imported for the first time."""
+    for one in policies.scoped:
+        configured_policy(one.policy.name, one.policy.options, policies.folder)

@@ -6,11 +6,13 @@ import json
 import platform
 import zlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from random import Random
 from typing import Any
 
 from isthmus.errors import IsthmusError
 from nodes.chooser import Choice, ChoiceRequest, Exchange, Outcome, StageTimes, Transfer
+from nodes.configured_policies import ConfiguredPolicies
 from nodes.settings import EdgeSettings
 from nodes.steering import EVERYTHING, PolicySetting, ShadowReport, Steering
 from partitioner.link import Link
@@ -46,21 +48,18 @@ class PlanChooser:
         policy: str = "latency",
         options: Mapping[str, Any] | None = None,
         *,
-        folder: str = "",
         seed: int = 0,
         explore_share: float = DEFAULT_SHARE,
         log_capacity: int = DEFAULT_CAPACITY,
         journal: Callable[[object], None] | None = None,
     ) -> None:
-        """policy, options, folder: see `configured_policy`. explore_share: see `Exploration`; 0 turns it off. journal:
-        gets every Decision, Outcome and Observed, at once; it must not wait.
+        """policy, options: see `configured_policy`. explore_share: see `Exploration`; 0 turns it off. journal: gets
+        every Decision, Outcome and Observed, at once; it must not wait.
 
         Raises NotFound for an unknown policy, InvalidConfiguration for one that cannot be made.
         """
         in_force = Steering({EVERYTHING: PolicySetting(policy, options or {})})
-        self._policies = SteeredPolicies(
-            in_force, lambda setting: configured_policy(setting.name, setting.options, folder)
-        )
+        self._policies = SteeredPolicies(in_force, lambda setting: configured_policy(setting.name, setting.options))
         self._shadow_report = ShadowReport()
         self._previous: dict[tuple[Policy, str, str], str] = {}
         self._seed, self._number = seed, 0
@@ -81,8 +80,9 @@ class PlanChooser:
         """The chooser of an edge with these settings, seeded by where it is: edges with the same facts draw apart, and
         one edge draws the same again. Raises as the constructor."""
         seed = zlib.crc32(f"{platform.node()} {settings.listen}".encode())
-        folder = settings.policy_folder
-        return cls(settings.policy, settings.policy_options, folder=folder, seed=seed, journal=journal)
+        chooser = cls(seed=seed, journal=journal)
+        chooser.configure(settings.policies)
+        return chooser
 
     def choose(self, request: ChoiceRequest) -> Choice:
         """See Chooser."""
@@ -125,10 +125,14 @@ class PlanChooser:
     def steer(self, steering: Steering) -> None:
         """See Steerable. Nothing is imported for a policy that comes this way; those that are in force stay."""
         before = self._policies.steering.shadow
-        self._policies = self._policies.changed(steering, lambda setting: named_policy(setting.name, setting.options))
-        self._previous.clear()
+        self._change(steering, lambda setting: named_policy(setting.name, setting.options))
         if steering.shadow != before:
             self._shadow_report = ShadowReport()
+
+    def configure(self, policies: ConfiguredPolicies) -> None:
+        """See `nodes.edge_host.SteeredChooser`. Unlike for `steer`, a `module:Class` is imported."""
+        steering = replace(self.steering, policies=policies.by_scope)
+        self._change(steering, lambda setting: configured_policy(setting.name, setting.options, policies.folder))
 
     def explain(self, request_id: str) -> str:
         """See Steerable."""
@@ -199,6 +203,10 @@ class PlanChooser:
     def log(self) -> DecisionLog:
         """What was decided lately."""
         return self._log
+
+    def _change(self, steering: Steering, make: Callable[[PolicySetting], Policy]) -> None:
+        self._policies = self._policies.changed(steering, make)
+        self._previous.clear()
 
     def _observed(self, what: Transfer | Exchange | float, now_s: float) -> None:
         if self._journal is not None:

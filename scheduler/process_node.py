@@ -1,9 +1,9 @@
 """One node in a process of its own: `python -m scheduler.process_node cloud|edge`, its settings on standard input.
 
 The first line of standard input is the settings; its end is the order to drain, so a node never outlives its launcher,
-however the launcher dies. Every line between asks what the node holds now. On standard output come JSON lines:
-`{"ready": ADDRESS}`, for an edge later `{"planned": true}`, `{"status": NodeStatus}` for each line that asks, or
-`{"error": MESSAGE, "kind": CLASS}` before the process ends with 1.
+however the launcher dies. Every line between, once the node is ready, is an order of `scheduler.node_orders`; they are
+followed and answered one after the other. On standard output come JSON lines: `{"ready": ADDRESS}`, for an edge later
+`{"planned": true}`, the answer to each order, or `{"error": MESSAGE, "kind": CLASS}` before the process ends with 1.
 """
 
 from __future__ import annotations
@@ -21,8 +21,11 @@ from nodes.cloud_host import CloudHost
 from nodes.edge_host import EdgeHost
 from nodes.settings import CloudSettings, EdgeSettings
 from scheduler.edge_start import start_edge
+from scheduler.node_answers import answer
 
 __all__ = ["main"]
+
+LONGEST_ORDER_BYTES = 16 << 20
 
 
 def main() -> int:
@@ -68,12 +71,22 @@ async def _announce_plans(host: CloudHost | EdgeHost) -> None:
 
 
 async def _answer_input(host: CloudHost | EdgeHost) -> None:
-    """Say the status for every line; returns at the end of standard input."""
+    """Follow every line, in turn; returns at the end of standard input, also where an order takes long."""
     loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader()
+    reader = asyncio.StreamReader(LONGEST_ORDER_BYTES)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    async for _ in reader:
-        _say(status=host.status().to_dict())
+    orders: asyncio.Queue[str] = asyncio.Queue()
+    answering = asyncio.create_task(_answer(orders, host))
+    try:
+        async for line in reader:
+            orders.put_nowait(line.decode(errors="replace").strip())
+    finally:
+        answering.cancel()
+
+
+async def _answer(orders: asyncio.Queue[str], host: CloudHost | EdgeHost) -> None:
+    while True:
+        _say(**await answer(await orders.get(), host))
 
 
 def _say(**facts: object) -> None:

@@ -6,17 +6,18 @@ import asyncio
 import contextlib
 import json
 import sys
-from collections.abc import Callable
 from typing import Any
 
-from isthmus import errors
-from isthmus.errors import InvalidConfiguration, IsthmusError, Unavailable
+from isthmus.errors import IsthmusError, Unavailable
 from isthmus.telemetry import get_logger
+from nodes.configured_policies import ConfiguredPolicies
 from nodes.settings import CloudSettings, EdgeSettings, start_timeout_s
+from scheduler.node_orders import error_said, is_answer, policies_order, raise_refusal
 
 __all__ = ["ProcessRuntime"]
 
 RESTART_PAUSE_S = 0.5
+ANSWER_TIMEOUT_S = 30.0
 
 
 class ProcessRuntime:
@@ -51,6 +52,12 @@ class ProcessRuntime:
                 return True
         return False
 
+    async def configure(self, policies: ConfiguredPolicies) -> None:
+        """See Runtime."""
+        for node in self._nodes:
+            if node.side == "edge":
+                raise_refusal(await node.answer_to(policies_order(policies)))
+
     async def stop(self) -> None:
         """Drain the edge first, so that it can still use the cloud, then the replicas."""
         for side in ("edge", "cloud"):
@@ -68,6 +75,7 @@ class _Node:
         self._reader: asyncio.Task[None] | None = None
         self._supervisor: asyncio.Task[None] | None = None
         self._ready: asyncio.Future[str] | None = None
+        self._answers: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.planned = asyncio.Event()
         self._log = get_logger("launcher")
 
@@ -87,6 +95,19 @@ class _Node:
             return await asyncio.wait_for(asyncio.shield(self._ready), self._start_timeout_s)
         except TimeoutError:
             raise Unavailable(f"{self.side} node: not ready within {self._start_timeout_s:g} s") from None
+
+    async def answer_to(self, order: str) -> dict[str, Any]:
+        """What the node says to an order about policies; one order at a time. Raises Unavailable."""
+        gone = Unavailable(f"{self.side} node: does not answer")
+        if self._process is None or self._process.returncode is not None or self._process.stdin is None:
+            raise gone
+        while not self._answers.empty():
+            self._answers.get_nowait()  # of an order that nobody waits for any more
+        self._process.stdin.write(order.encode() + b"\n")
+        try:
+            return await asyncio.wait_for(self._answers.get(), ANSWER_TIMEOUT_S)
+        except TimeoutError:
+            raise gone from None
 
     def supervise(self) -> None:
         """Start the process again whenever it dies."""
@@ -126,7 +147,9 @@ class _Node:
         assert process.stdout is not None
         async for line in process.stdout:
             with contextlib.suppress(ValueError):
-                self._hear(json.loads(line), ready)
+                said = json.loads(line)
+                if isinstance(said, dict):  # a policy's module may print what it likes
+                    self._hear(said, ready)
         if not ready.done():
             ready.set_exception(Unavailable(f"{self.side} node: ended before it was ready"))
 
@@ -134,15 +157,8 @@ class _Node:
         if "ready" in said and not ready.done():
             ready.set_result(said["ready"])
         if "error" in said and not ready.done():
-            ready.set_exception(_error(said))
+            ready.set_exception(error_said(said["error"], said.get("kind")))
         if said.get("planned"):
             self.planned.set()
-
-
-def _error(said: dict[str, Any]) -> IsthmusError:
-    """The node's error again: of its own class where that takes one message, so that exit codes stay right."""
-    kind: Callable[[str], IsthmusError] = getattr(errors, str(said.get("kind")), Unavailable)
-    try:
-        return kind(str(said["error"]))
-    except TypeError:
-        return InvalidConfiguration("node", str(said["error"]))
+        if is_answer(said):
+            self._answers.put_nowait(said)

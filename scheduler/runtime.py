@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from nodes.configured_policies import ConfiguredPolicies
 from nodes.settings import CloudSettings, EdgeSettings
 
 __all__ = ["Runtime"]
@@ -23,6 +24,12 @@ class Runtime(Protocol):
 
     async def wait_until_planned(self, timeout_s: float) -> bool:
         """Wait for the edge to offer plans that use the cloud. False when it takes longer."""
+
+    async def configure(self, policies: ConfiguredPolicies) -> None:
+        """These policies on the edge that was started, from its next request on, as a whole.
+
+        Raises what the edge refuses them with, Unavailable for an edge that does not answer.
+        """
 
     async def stop(self) -> None:
         """Drain the edge, then the replicas, and leave no process behind."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import sys
+from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -13,6 +15,7 @@ import typer
 
 from isthmus.cli.connection_options import DEFAULT_SERVER, Authority, Certificate, Key, Server, tls_files
 from isthmus.errors import InvalidRequest
+from isthmus.file_stamp import FileStamp
 from isthmus.interruption import interruptible, keep_forks_quiet
 
 if TYPE_CHECKING:
@@ -21,7 +24,8 @@ if TYPE_CHECKING:
 
     from isthmus.client import Result, Value
     from isthmus.configuration import Configuration
-    from isthmus.deployment import Sides
+    from isthmus.configuration_follower import FollowedFile
+    from isthmus.deployment import Deployment, Sides
 
 __all__ = ["cloud", "demo", "edge", "infer", "status", "up"]
 
@@ -31,7 +35,8 @@ ConfigurationFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="The c
 def up(config: ConfigurationFile) -> None:
     """Run edge and cloud on this machine until Ctrl-C or SIGTERM, which drain.
 
-    Prints `ready: grpc://HOST:PORT` once it answers with all plans measured.
+    Prints `ready: grpc://HOST:PORT` once it answers with all plans measured. Follows the policies in the file from
+    then on.
     """
     _serve(config, cloud_side=True, edge_side=True)
 
@@ -42,7 +47,10 @@ def cloud(config: ConfigurationFile) -> None:
 
 
 def edge(config: ConfigurationFile) -> None:
-    """Run the edge side. It serves alone at once and uses the cloud as soon as it is there."""
+    """Run the edge side. It serves alone at once and uses the cloud as soon as it is there.
+
+    Follows the policies in the file.
+    """
     _serve(config, cloud_side=False, edge_side=True)
 
 
@@ -52,15 +60,20 @@ def _serve(path: Path, *, cloud_side: bool, edge_side: bool) -> None:
 
     configure_logging("warning")
     keep_forks_quiet()
+    stamp = FileStamp.of(path)
     configuration = read_configuration(path)
+    from isthmus.configuration_follower import FollowedFile
     from isthmus.deployment import Sides
 
-    asyncio.run(_serve_until_interrupted(configuration, Sides(cloud_side, edge_side), path.resolve().parent))
+    sections = ("models", "edge", "cloud", "link") if cloud_side else ("models", "edge")
+    file = FollowedFile(path, stamp, sections)
+    asyncio.run(_serve_until_interrupted(configuration, Sides(cloud_side, edge_side), file))
 
 
-async def _serve_until_interrupted(configuration: Configuration, sides: Sides, folder: Path) -> None:
+async def _serve_until_interrupted(configuration: Configuration, sides: Sides, file: FollowedFile) -> None:
     from isthmus.deployment import deploy, export_models
 
+    folder = file.path.resolve().parent
     async with interruptible() as over:
         export = partial(export_models, configuration.models, folder, _progress)
         async with deploy(configuration, sides, export, _progress, folder) as running:
@@ -68,8 +81,23 @@ async def _serve_until_interrupted(configuration: Configuration, sides: Sides, f
                 _progress(line)
             ready = f"grpc://{running.gateway}" if sides.edge else f"registry {running.registry}"
             print(f"ready: {ready}", flush=True)
-            await over.wait()
+            async with _followed(file, configuration, running) if sides.edge else contextlib.nullcontext():
+                await over.wait()
             _progress("draining")
+
+
+@contextlib.asynccontextmanager
+async def _followed(file: FollowedFile, configuration: Configuration, running: Deployment) -> AsyncIterator[None]:
+    """With the edge following its file."""
+    from isthmus.configuration_follower import ConfigurationFollower
+
+    follower = ConfigurationFollower(file, configuration, running.policies, running.configure, _progress)
+    following = asyncio.create_task(follower.follow())
+    try:
+        yield
+    finally:
+        following.cancel()
+        await asyncio.wait([following])
 
 
 def _emulations(configuration: Configuration, sides: Sides) -> list[str]:

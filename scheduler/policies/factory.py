@@ -134,7 +134,7 @@ def _factory(name: str, folder: str) -> object:
     try:
         with _on_path(folder):
             return getattr(importlib.import_module(module), attribute)
-    except Exception as error:  # importing runs the user's own code
+    except (Exception, SystemExit) as error:  # importing runs the user's own code, maybe a script's
         remedy = f"name a class as module:Class, or one of {', '.join(BUILT_IN)}"
         raise InvalidConfiguration("policy", f"cannot be imported: {error}", value=name, remedy=remedy) from error
 

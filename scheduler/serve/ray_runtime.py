@@ -11,13 +11,17 @@ import warnings
 from typing import Any
 
 from isthmus.errors import DeviceUnavailable, Unavailable
+from nodes.background import run_apart
+from nodes.configured_policies import ConfiguredPolicies
 from nodes.settings import CloudSettings, EdgeSettings, start_timeout_s
+from scheduler.node_orders import policies_order, raise_refusal
 
 __all__ = ["RayRuntime"]
 
 OBJECT_STORE_BYTES = 100 << 20
 POLL_S = 0.1
 DELETE_TIMEOUT_S = 60.0
+ANSWER_TIMEOUT_S = 30.0
 # Nodes bring their own thread budgets; Ray's CPUs only place replicas, so each asks for a sliver.
 REPLICA_CPUS = 0.1
 
@@ -61,6 +65,18 @@ class RayRuntime:
                 return True
             await asyncio.sleep(POLL_S)
         return False
+
+    async def configure(self, policies: ConfiguredPolicies) -> None:
+        """See Runtime."""
+        from ray.exceptions import RayError
+        from ray.serve.exceptions import RayServeException
+
+        order = policies_order(policies)
+        try:
+            said = await run_apart(lambda: self._edge.order.remote(order).result(timeout_s=ANSWER_TIMEOUT_S))
+        except (RayError, RayServeException, TimeoutError) as error:
+            raise Unavailable("edge application: does not answer") from error
+        raise_refusal(said)
 
     async def stop(self) -> None:
         """See Runtime. Serve drains each application; without this a signal would end Ray with requests in flight."""

@@ -5,10 +5,13 @@ Serve places, watches and replaces replicas; it is not in the data path and neve
 
 from __future__ import annotations
 
+from typing import Any
+
 from isthmus.telemetry import configure_logging
 from nodes.cloud_host import CloudHost
 from nodes.settings import CloudSettings, EdgeSettings
 from scheduler.edge_start import start_edge
+from scheduler.node_answers import answer
 
 __all__ = ["CloudReplica", "EdgeReplica"]
 
@@ -51,3 +54,7 @@ class EdgeReplica:
     async def planned(self) -> bool:
         """Whether plans that use the cloud are on offer."""
         return self._host.node.planned.is_set()
+
+    async def order(self, order: str) -> dict[str, Any]:
+        """See `scheduler.node_orders`: only who runs the cluster gets here."""
+        return await answer(order, self._host)

@@ -33,6 +33,21 @@ def test_a_policy_is_a_name_or_a_name_with_its_options(tmp_path: Path) -> None:
     assert [(one.name, one.options) for one in made] == [("slo", {}), ("slo", {"deadline": "200ms"})]
 
 
+def test_models_and_request_classes_have_policies_of_their_own(tmp_path: Path) -> None:
+    text = (
+        "models: [{name: a, source: 'x:y', policy: edge-only}, {name: b, source: 'x:y'}]\n"
+        "request_classes: {alarm: {name: slo, deadline: 200ms}, batch: cost}\n"
+    )
+    made = read(tmp_path, text)
+    first, second = made.models
+    assert first.policy is not None
+    assert (first.policy.name, second.policy) == ("edge-only", None)
+    assert {name: (one.name, one.options) for name, one in made.request_classes.items()} == {
+        "alarm": ("slo", {"deadline": "200ms"}),
+        "batch": ("cost", {}),
+    }
+
+
 def test_link_takes_quantities_as_people_write_them(tmp_path: Path) -> None:
     link = read(tmp_path, MODELS + "link: {bandwidth: 20mbps, rtt: 30ms, uplink: 5mbps}").link
     assert (link.uplink_bps, link.downlink_bps, link.rtt) == (5e6, 20e6, 0.03)
@@ -66,6 +81,12 @@ def test_link_takes_quantities_as_people_write_them(tmp_path: Path) -> None:
         (MODELS + "cloud: {limits: {streams: 5}}", "cloud.limits.streams: is not a key"),
         (MODELS + "policy: 3", "policy"),
         (MODELS + "policy: {name: ''}", "policy.name"),
+        (MODELS + "request_classes: {alarm: 3}", "request_classes.alarm"),
+        (MODELS + "request_classes: {'': slo}", "request_classes"),
+        (MODELS + "request_classes: [slo]", "request_classes"),
+        ("models: [{name: m, source: a, policy: {name: ''}}]", "models.0.policy.name"),
+        (MODELS + "policy: {name: latency, switch_cost: 2024-99-99}", "not YAML"),
+        (MODELS + "policy: " + "[" * 1200, "not YAML"),
         ("models: [{name: m, source: a}, {name: m, source: b}]", "one name"),
         ("models: [{name: '../m', source: a}]", "models.0.name"),
     ],

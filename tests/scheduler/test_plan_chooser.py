@@ -8,6 +8,8 @@ import pytest
 
 from isthmus.errors import InvalidConfiguration, NotFound
 from nodes.chooser import ChoiceRequest, Chooser, StageTimes, Transfer
+from nodes.configured_policies import ConfiguredPolicies, ScopedPolicy
+from nodes.settings import EdgeSettings
 from nodes.steering import EVERYTHING, Canary, PolicySetting, Scope, Steering
 from partitioner.link import Link
 from partitioner.plan_table import PlanTable
@@ -159,6 +161,47 @@ def test_a_configured_class_outlives_a_change_over_the_wire(request_of: Requests
     name = "scheduler.policies.cloud_only:CloudOnlyPolicy"
     chooser = steered(chooser_on(link, name), shadow=PolicySetting("edge-only"))
     assert chooser.choose(request_of()).entry.plan.kind == "cloud-only"
+
+
+def configured(*scoped: tuple[Scope, PolicySetting]) -> ConfiguredPolicies:
+    return ConfiguredPolicies(tuple(ScopedPolicy(*one) for one in scoped))
+
+
+CLASS = "scheduler.policies.cloud_only:CloudOnlyPolicy"
+BY_SCOPE = configured(
+    (EVERYTHING, PolicySetting("latency")),
+    (Scope("net"), PolicySetting("edge-only")),
+    (Scope("", "alarm"), PolicySetting(CLASS)),
+)
+
+
+def test_the_policies_of_the_settings_are_in_force_from_the_start(request_of: Requests, link: Link) -> None:
+    chooser = PlanChooser.of_edge(EdgeSettings((), "127.0.0.1:0", "", policies=BY_SCOPE))
+    teach(chooser, link, 0.0)
+    assert chooser.choose(request_of()).entry.plan.kind == "edge-only"
+    assert chooser.choose(request_of(request_class="alarm")).entry.plan.kind == "cloud-only"
+
+
+def test_a_new_configuration_replaces_what_was_set_and_leaves_shadow_and_canary(
+    request_of: Requests, link: Link
+) -> None:
+    shadow, canary = PolicySetting("throughput"), Canary(PolicySetting("edge-only"), 1e-9)
+    chooser = steered(chooser_on(link), policies={EVERYTHING: PolicySetting("edge-only")}, shadow=shadow, canary=canary)
+    chooser.choose(request_of())
+    chooser.configure(configured((EVERYTHING, PolicySetting("latency")), (Scope("", "alarm"), PolicySetting(CLASS))))
+    assert chooser.choose(request_of()).entry.plan.kind == "split"
+    assert chooser.choose(request_of(request_class="alarm")).entry.plan.kind == "cloud-only"
+    assert (chooser.steering.shadow, chooser.steering.canary) == (shadow, canary)
+    assert chooser.shadow_report.decisions == 3
+
+
+def test_a_configuration_that_cannot_be_made_changes_nothing(link: Link) -> None:
+    chooser = chooser_on(link)
+    before = chooser.steering
+    for wrong in (PolicySetting("best"), PolicySetting("slo", {"probability": 7}), PolicySetting("no.such:Policy")):
+        with pytest.raises((NotFound, InvalidConfiguration)):
+            chooser.configure(configured((EVERYTHING, PolicySetting("edge-only")), (Scope("net"), wrong)))
+    assert chooser.steering is before
 
 
 def test_a_canary_decides_for_its_share(request_of: Requests, link: Link) -> None:

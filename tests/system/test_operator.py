@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -9,10 +10,12 @@ import time
 from typing import Any
 
 import pytest
+import yaml
 
 from isthmus.client import Client
 from isthmus.zoo import demo_photos
 from nodes.steering import PolicySetting
+from nodes.transport.oip_client import ClientInput, OipClient
 from scheduler.decision_replay import log_files, log_lines, replayed
 from scheduler.policies.base import Policy
 from scheduler.policies.factory import configured_policy
@@ -86,6 +89,61 @@ def test_a_wrong_order_is_one_line_and_exit_code_2(up: Up, words: tuple[str, ...
     assert done.returncode == 2
     assert error in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def waited_for(up: Up, line: str, since: int) -> list[str]:
+    """What the deployment said after that many lines of its log, once the line is among it."""
+    for _ in range(300):
+        said = (up.folder / "isthmus.log").read_text().splitlines()[since:]
+        if any(line in one for one in said):
+            return said
+        time.sleep(0.1)
+    raise AssertionError(f"{line!r} was not said in 30 s, but {said}")
+
+
+async def finished_by(up: Up, request_class: str) -> object:
+    client = OipClient(up.address)
+    try:
+        image = ClientInput("image", None, (FLOWER.read_bytes(),))
+        return (await client.infer(MODEL, [image], {"isthmus_class": request_class}, 60)).parameters[
+            "isthmus_finished_by"
+        ]
+    finally:
+        await client.close()
+
+
+def scopes(up: Up) -> dict[str, str]:
+    return {one["model"] or one["class"]: one["policy"] for one in said(up, "policy", "show")["policies"]}
+
+
+def test_a_running_edge_follows_its_file_and_keeps_its_policies_where_the_file_is_wrong(up: Up, client: Client) -> None:
+    path, log = up.folder / "isthmus.yaml", up.folder / "isthmus.log"
+    before = path.read_text()
+    file = yaml.safe_load(before)
+
+    def saved(text: str, line: str) -> list[str]:
+        heard = len(log.read_text().splitlines())
+        path.write_text(text)
+        return waited_for(up, line, heard)
+
+    try:
+        said(up, "policy", "set", "cloud-only", "--class", "set by hand")
+        changed = {**file, "policy": "edge-only", "request_classes": {"alarm": "cloud-only"}}
+        changed["edge"] = {**file["edge"], "threads": 2}
+        lines = saved(yaml.safe_dump(changed), "restart")
+        assert any("all requests: edge-only, was latency" in one and "class alarm: cloud-only" in one for one in lines)
+        assert any("in force after a restart only: edge.threads" in one for one in lines)
+        assert scopes(up) == {"": "edge-only", "alarm": "cloud-only"}
+        assert "edge-only" in kind(client)
+        assert asyncio.run(finished_by(up, "alarm")) == "cloud"
+        wrong = {**file, "models": [{**file["models"][0], "policy": {"name": "slo", "probability": 7}}]}
+        saved(yaml.safe_dump(wrong), f"not followed: models.{MODEL}.policy.probability: ")
+        assert scopes(up) == {"": "edge-only", "alarm": "cloud-only"}
+        saved("models: [", "not followed: ")
+        assert "edge-only" in kind(client)
+    finally:
+        saved(before, "all requests: latency")
+    assert scopes(up) == {"": "latency"}
 
 
 def test_every_decision_is_on_disk_and_replays_to_the_same_choice(up: Up, client: Client) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,17 @@ from isthmus.client import Client
 from isthmus.zoo import demo_photos, imagenet_classes
 
 FLOWER = demo_photos()[-1]
+
+
+def saved_with(folder: Path, text: str) -> None:
+    """Add to the configuration and return when the deployment said that it follows."""
+    path, log = folder / "isthmus.yaml", folder / "isthmus.log"
+    path.write_text(path.read_text() + text)
+    for _ in range(300):
+        if "policy for all requests: edge-only, was latency" in log.read_text():
+            return
+        time.sleep(0.1)
+    raise AssertionError(log.read_text())
 
 
 @pytest.mark.slow
@@ -26,4 +39,7 @@ def test_both_applications_answer_a_photo(run_up: Callable[..., contextlib.Abstr
             result = client.infer("efficientnet-lite0", {"image": FLOWER}, policy=policy, timeout_s=60)
             assert imagenet_classes()[int(result.outputs["logits"][0].argmax())] == "daisy"
             assert result.parameters["isthmus_finished_by"] == finisher
+        saved_with(running.folder, "policy: edge-only\nrequest_classes: {alarm: cloud-only}\n")
+        result = client.infer("efficientnet-lite0", {"image": FLOWER}, timeout_s=60)
+        assert "edge-only" in str(result.parameters["isthmus_reason"])
     assert running.process.returncode == 0

@@ -173,6 +173,12 @@ def test_a_class_that_cannot_be_made_is_a_configuration_error(tmp_path: Path) ->
         configured_policy("own_policy_broken:Broken", {}, str(tmp_path))
 
 
+def test_a_script_that_ends_the_process_is_a_configuration_error(tmp_path: Path) -> None:
+    (tmp_path / "own_policy_that_is_a_script.py").write_text("raise SystemExit('usage: ...')\n")
+    with pytest.raises(InvalidConfiguration, match=r"policy: cannot be imported: usage: \.\.\."):
+        configured_policy("own_policy_that_is_a_script:Own", {}, str(tmp_path))
+
+
 def test_a_class_without_the_method_is_refused() -> None:
     with pytest.raises(InvalidConfiguration, match="is not a policy"):
         configured_policy("collections:OrderedDict")

@@ -1,0 +1,161 @@
+"""A follower of a real file, without a node: looked at when the test says so."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from isthmus.checked_policies import checked_policies
+from isthmus.configuration import read_configuration
+from isthmus.configuration_follower import ConfigurationFollower, FollowedFile
+from isthmus.errors import Unavailable
+from isthmus.file_stamp import FileStamp
+from nodes.configured_policies import ConfiguredPolicies
+
+MODELS = "models: [{name: net, source: 'a:b'}]\n"
+FAILS = """
+from pydantic import BaseModel, field_validator
+
+class Options(BaseModel):
+    patience: int
+
+    @field_validator("patience")
+    def fail(cls, value):
+        raise RuntimeError("no patience")
+
+class Own:
+    Options = Options
+"""
+
+
+class Followed:
+    """A file, its follower, and what came of it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "isthmus.yaml"
+        self.path.write_text(MODELS)
+        self.said: list[str] = []
+        self.in_force: list[dict[str, str]] = []
+        self.edge_answers = True
+        started = read_configuration(self.path)
+        self.follower = ConfigurationFollower(
+            FollowedFile(self.path, FileStamp.of(self.path), ("models", "edge")),
+            started,
+            checked_policies(started, folder),
+            self.configure,
+            self.said.append,
+        )
+
+    async def configure(self, policies: ConfiguredPolicies) -> None:
+        if not self.edge_answers:
+            raise Unavailable("edge node: does not answer")
+        self.in_force.append({str(scope): one.name for scope, one in policies.by_scope.items()})
+
+    def replace(self, text: str) -> None:
+        """As editors save: another file in its place."""
+        other = self.path.with_suffix(".new")
+        other.write_text(text)
+        os.replace(other, self.path)
+
+    async def looks(self, times: int = 2) -> None:
+        for _ in range(times):
+            await self.follower.look()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Followed:
+    """A file that names a model and nothing else."""
+    return Followed(tmp_path)
+
+
+async def test_a_file_that_stays_changes_and_says_nothing(file: Followed) -> None:
+    await file.looks(3)
+    assert (file.in_force, file.said) == ([], [])
+
+
+async def test_changed_policies_come_into_force_and_are_said_once(file: Followed) -> None:
+    file.replace(MODELS + "policy: edge-only\nrequest_classes: {alarm: cloud-only}\n")
+    await file.looks(4)
+    assert file.in_force == [{"all requests": "edge-only", "class alarm": "cloud-only"}]
+    (line,) = file.said
+    assert line.startswith("isthmus.yaml: policy for all requests: edge-only, was latency")
+    assert line.endswith("; class alarm: cloud-only")
+
+
+async def test_a_file_that_is_being_written_is_not_read_yet(file: Followed) -> None:
+    file.replace(MODELS + "policy: edge-only\n")
+    await file.looks(1)
+    file.replace(MODELS + "policy: edge-only\nrequest_classes: {alarm: cloud-only}\n")
+    await file.looks(1)
+    assert file.in_force == []
+    await file.looks(1)
+    assert file.in_force == [{"all requests": "edge-only", "class alarm": "cloud-only"}]
+
+
+async def test_a_policy_whose_own_code_fails_does_not_end_the_following(file: Followed) -> None:
+    (file.path.parent / "own_policy_that_fails.py").write_text(FAILS)
+    for policy in ("{name: 'own_policy_that_fails:Own', patience: 3}", "edge-only"):
+        file.replace(MODELS + f"policy: {policy}\n")
+        await file.looks()
+    assert file.said[0] == "isthmus.yaml: not followed: RuntimeError: no patience"
+    assert file.in_force == [{"all requests": "edge-only"}]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("models: [", "is not YAML"),
+        (MODELS + "policy: &a {name: slo, of: *a}\n", "policy.of: is no option"),
+        (MODELS + "policy: best\n", "policy: there is no 'best'"),
+        (MODELS + "request_classes: {alarm: {name: slo, probability: 7}}\n", "request_classes.alarm.probability: "),
+        (MODELS + "edge: {threads: 0}\npolicy: edge-only\n", "edge.threads: "),
+    ],
+)
+async def test_a_wrong_file_is_one_line_and_changes_nothing(file: Followed, text: str, said: str) -> None:
+    file.replace(text)
+    await file.looks(4)
+    assert file.in_force == []
+    (line,) = file.said
+    assert line.startswith("isthmus.yaml: not followed: ")
+    assert said in line
+    assert "\n" not in line
+
+
+async def test_a_file_that_is_gone_changes_nothing_and_is_followed_when_it_is_back(file: Followed) -> None:
+    file.path.unlink()
+    await file.looks(3)
+    assert (len(file.said), file.in_force) == (1, [])
+    assert "cannot be read" in file.said[0]
+    file.replace(MODELS + "policy: edge-only\n")
+    await file.looks()
+    assert file.in_force == [{"all requests": "edge-only"}]
+
+
+async def test_other_keys_are_named_as_long_as_they_differ_and_policies_beside_them_come_into_force(
+    file: Followed,
+) -> None:
+    for policy in ("edge-only", "{name: cost, price: 1/h}", "latency"):
+        file.replace(MODELS + f"edge: {{threads: 2}}\ncloud: {{replicas: 2}}\npolicy: {policy}\n")
+        await file.looks()
+    assert [one["all requests"] for one in file.in_force] == ["edge-only", "cost", "latency"]
+    assert file.said[1::2] == ["isthmus.yaml: in force after a restart only: edge.threads"] * 3
+
+
+async def test_a_file_saved_with_the_same_policies_puts_them_in_force_again(file: Followed) -> None:
+    file.replace(MODELS + "# a remark\n")
+    await file.looks()
+    assert file.in_force == [{"all requests": "latency"}]
+    assert file.said == ["isthmus.yaml: policies in force as they were in it"]
+
+
+async def test_an_edge_that_does_not_answer_is_said_and_what_it_has_is_still_what_was(file: Followed) -> None:
+    file.edge_answers = False
+    file.replace(MODELS + "policy: edge-only\n")
+    await file.looks()
+    assert file.said == ["isthmus.yaml: not followed: edge node: does not answer"]
+    file.edge_answers = True
+    file.replace(MODELS + "policy: edge-only\n")
+    await file.looks()
+    assert "edge-only, was latency" in file.said[1]
