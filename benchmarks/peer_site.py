@@ -6,14 +6,14 @@ import asyncio
 import contextlib
 import json
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from benchmarks.peer_environments import AXONMESH, LITSERVE, TORCHSLICER, peer_python
+from benchmarks.peer_environments import AXONMESH, LITSERVE, TORCHSLICER, PeerPackage
 from benchmarks.peer_process import PeerProcess, peer_process
-from benchmarks.peer_ways import MODEL, AxonmeshWay, FileWay, IsthmusWay, LitServeWay, TensorWay, Way
+from benchmarks.peer_ways import MODEL, AxonmeshWay, FileWay, IsthmusWay, LitServeWay, OipPeer, TensorWay, Way
 from isthmus.addresses import format_address
 from isthmus.client import AsyncClient
 from isthmus.configuration import (
@@ -27,7 +27,7 @@ from isthmus.configuration import (
 from isthmus.demo import SLOWDOWN
 from isthmus.deployment import Sides, deploy, export_models
 from nodes.compute_pool import ComputePool
-from nodes.transport.oip_client import OipClient
+from nodes.transport.channel_options import CHANNEL_OPTIONS
 from partitioner.artifact import load_artifact
 from partitioner.link import Link
 from partitioner.spec import ImagePreprocessing
@@ -60,9 +60,9 @@ class Site:
         """Where to dial to reach a server through the link."""
         return await asyncio.to_thread(self.link.relay, "127.0.0.1", 0, *address)
 
-    def tensor_way(self, client: OipClient) -> Way:
+    def tensor_way(self, peer: OipPeer) -> Way:
         """Cloud-only with the tensor, made on the slowed edge."""
-        return TensorWay(client, self._preprocessing, self._pool, SLOWDOWN)
+        return TensorWay(peer, self._preprocessing, self._pool, SLOWDOWN)
 
 
 @dataclass(frozen=True)
@@ -90,37 +90,38 @@ async def site(first: Link) -> AsyncIterator[Site]:
     async with contextlib.AsyncExitStack() as stack:
         running = await stack.enter_async_context(deploy(configuration, Sides(True, True), export, lambda _: None))
         client = await stack.enter_async_context(AsyncClient(running.gateway))
-        artifact = running.artifacts[0].path
+        artifact = str(running.artifacts[0].path)
         how = load_artifact(artifact).interface.inputs[0].preprocessing
         assert running.link is not None
         assert how is not None
         pool = stack.enter_context(ComputePool(1))
         raw = await _started(stack, sys.executable, "raw_server", artifact)
         address = _address(raw.said["ready"]["model"])
-        whole = FileWay(_oip(stack, address))
+        whole = FileWay(_oip(stack, address, CHANNEL_OPTIONS))
         made = Site(running.link, client, {}, whole, artifact, how, pool)
-        through = _oip(stack, await made.relayed(address))
+        through = _oip(stack, await made.relayed(address), CHANNEL_OPTIONS)
         ways: dict[str, Way] = {ISTHMUS: IsthmusWay(client)}
         ways |= {"raw gRPC server, file": FileWay(through), "raw gRPC server, tensor": made.tensor_way(through)}
         yield replace(made, ways=ways)
 
 
 @contextlib.asynccontextmanager
-async def peers(of: Site, links: Sequence[Link], environments: Path) -> AsyncIterator[Peers]:
+async def peers(of: Site, links: Sequence[Link], pythons: Mapping[PeerPackage, str]) -> AsyncIterator[Peers]:
     """Ray Serve, LitServe and axonmesh beside a site, and what torchslicer is.
 
-    environments: folder of the virtual environments. Raises Unavailable for one that cannot be made or started.
+    pythons: of the virtual environments. Raises Unavailable for a program that does not start.
     """
-    pythons = {package: peer_python(package, environments) for package in (AXONMESH, LITSERVE, TORCHSLICER)}
     async with contextlib.AsyncExitStack() as stack:
         mbps = [f"{link.uplink_bps / 1e6:g}" for link in links]
-        ray = await _started(stack, sys.executable, "ray_server", of.artifact)
-        lit = await _started(stack, pythons[LITSERVE], "litserve_server", of.artifact)
-        cloud = await _started(stack, pythons[AXONMESH], "axonmesh_cloud", *mbps)
+        ray, lit, cloud, slicer = await _all_of(
+            _started(stack, sys.executable, "ray_server", of.artifact),
+            _started(stack, pythons[LITSERVE], "litserve_server", of.artifact),
+            _started(stack, pythons[AXONMESH], "axonmesh_cloud", *mbps),
+            _started(stack, pythons[TORCHSLICER], "torchslicer_facts"),
+        )
         edge = await _axonmesh_edge(stack, of, cloud, pythons[AXONMESH])
-        with peer_process(pythons[TORCHSLICER], "torchslicer_facts") as asked:
-            slicer = asked.said
-        through = _oip(stack, await of.relayed(_address(ray.said["ready"]["model"])))
+        # Ray's proxy takes the keepalives of the project's channels for an attack and closes the connection.
+        through = _oip(stack, await of.relayed(_address(ray.said["ready"]["model"])), ())
         ways: dict[str, Way] = {
             "Ray Serve's gRPC proxy, file": FileWay(through),
             "Ray Serve's gRPC proxy, tensor": of.tensor_way(through),
@@ -136,8 +137,8 @@ async def peers(of: Site, links: Sequence[Link], environments: Path) -> AsyncIte
         facts = {
             "versions": f"ray {ray.said['version']}, litserve {lit.said['version']}, axonmesh {cloud.said['version']}",
             "axonmesh's cuts": ", ".join(f"{name} {cut}" for name, cut in cloud.said["cuts"].items()),
-            "not compared": f"torchslicer {slicer['version']}: it trains. A sliced model can be asked to "
-            f"{', '.join(slicer['methods'])}; a worker answers `forward` with {', '.join(slicer['answered'])} alone",
+            "not compared": f"torchslicer {slicer.said['version']}, which trains: a sliced model has the methods "
+            f"{slicer.said['methods']}, and a worker answers a batch with {slicer.said['answered']}",
         }
         yield Peers(ways, planned, facts)
 
@@ -152,17 +153,27 @@ async def _axonmesh_edge(
     return await _started(stack, python, "axonmesh_edge", json.dumps(servers), f"{SLOWDOWN:g}")
 
 
-async def _started(
-    stack: contextlib.AsyncExitStack, python: str, program: str, *arguments: str
-) -> PeerProcess:  # fmt: skip
-    """In a thread: this loop also serves the fleet registry, and a program takes seconds to import."""
-    return await asyncio.to_thread(stack.enter_context, peer_process(python, program, *arguments))
+async def _started(stack: contextlib.AsyncExitStack, python: str, program: str, *arguments: str) -> PeerProcess:
+    """Started and ended in threads: this loop also serves the fleet registry, and a program takes seconds to import."""
+    context = peer_process(python, program, *arguments)
+    started = await asyncio.to_thread(context.__enter__)
+    stack.push_async_callback(asyncio.to_thread, context.__exit__, None, None, None)
+    return started
 
 
-def _oip(stack: contextlib.AsyncExitStack, address: Address) -> OipClient:
-    client = OipClient(format_address(*address))
-    stack.push_async_callback(client.close)
-    return client
+async def _all_of(*starts: Coroutine[None, None, PeerProcess]) -> list[PeerProcess]:
+    """At once. What one raises is raised when the others have started, and so can be ended."""
+    made = await asyncio.gather(*starts, return_exceptions=True)
+    for one in made:
+        if isinstance(one, BaseException):
+            raise one
+    return [one for one in made if isinstance(one, PeerProcess)]
+
+
+def _oip(stack: contextlib.AsyncExitStack, address: Address, options: Sequence[tuple[str, int]]) -> OipPeer:
+    peer = OipPeer(format_address(*address), options)
+    stack.push_async_callback(peer.close)
+    return peer
 
 
 def _address(said: Sequence[object]) -> Address:

@@ -5,23 +5,29 @@ from __future__ import annotations
 import asyncio
 import http.client
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import grpc
 import numpy as np
 
 from benchmarks.peer_process import PeerProcess
 from isthmus.client import AsyncClient
+from isthmus.oip import open_inference_pb2 as oip
+from isthmus.oip import open_inference_pb2_grpc
 from nodes.compute_pool import ComputePool
 from nodes.engines.slowdown import run_slowed
 from nodes.preprocessing import ImageBatch, preprocess
-from nodes.transport.oip_client import ClientInput, OipClient
+from nodes.transport.channel_options import any_length
+from nodes.transport.oip_messages import join_bytes_elements
 from partitioner.spec import ImagePreprocessing
 
-__all__ = ["Answer", "AxonmeshWay", "FileWay", "IsthmusWay", "LitServeWay", "TensorWay", "Way"]
+__all__ = ["Answer", "AxonmeshWay", "FileWay", "IsthmusWay", "LitServeWay", "OipPeer", "TensorWay", "Way"]
 
 TIMEOUT_S = 30.0
+LOGITS_BYTES = 4 * 1000
 MODEL, INPUT, OUTPUT = "efficientnet-lite0", "image", "logits"
 _BOUNDARY = "isthmus-peers"
 
@@ -66,43 +72,58 @@ class IsthmusWay:
         )
 
 
-class FileWay:
-    """Cloud-only with the file as it is, in an Open Inference Protocol message."""
+class OipPeer:
+    """A channel to a server of the Open Inference Protocol."""
 
-    def __init__(self, client: OipClient) -> None:
-        self._client = client
+    def __init__(self, target: str, options: Sequence[tuple[str, int]]) -> None:
+        """options: of the channel."""
+        self._channel = grpc.aio.insecure_channel(target, options=any_length(tuple(options)))
+        self._stub = open_inference_pb2_grpc.GRPCInferenceServiceStub(self._channel)
+
+    async def best(self, datatype: str, shape: Sequence[int], contents: bytes) -> int:
+        """The class of one picture."""
+        request = oip.ModelInferRequest(model_name=MODEL, raw_input_contents=(contents,))
+        request.inputs.add(name=INPUT, datatype=datatype, shape=shape)
+        response = await self._stub.ModelInfer(request, timeout=TIMEOUT_S)
+        return int(np.frombuffer(response.raw_output_contents[0], np.float32).argmax())
+
+    async def close(self) -> None:
+        """Let the channel go."""
+        await self._channel.close()
+
+
+class FileWay:
+    """Cloud-only with the file as it is."""
+
+    def __init__(self, peer: OipPeer) -> None:
+        self._peer = peer
 
     async def ask(self, photo: Path) -> Answer:
         """See Way."""
         started_s = time.perf_counter()
         file = _file(photo)
-        given = ClientInput(INPUT, None, (file,))
-        return await _asked(self._client, given, len(file), started_s)
+        best = await self._peer.best("BYTES", (1,), join_bytes_elements((file,)))
+        return Answer(time.perf_counter() - started_s, len(file) + LOGITS_BYTES, best)
 
 
 class TensorWay:
     """Cloud-only with the float32 tensor, which the edge makes, slowed as Isthmus's edge is."""
 
-    def __init__(self, client: OipClient, how: ImagePreprocessing, pool: ComputePool, slowdown: float) -> None:
-        self._client, self._how, self._pool, self._slowdown = client, how, pool, slowdown
+    def __init__(self, peer: OipPeer, how: ImagePreprocessing, pool: ComputePool, slowdown: float) -> None:
+        self._peer, self._how, self._pool, self._slowdown = peer, how, pool, slowdown
 
     async def ask(self, photo: Path) -> Answer:
         """See Way."""
         started_s = time.perf_counter()
-        batch = ImageBatch((_file(photo),))
-        tensor = (await self._pool.run(run_slowed, self._slowdown, preprocess, batch, self._how)).numpy()
-        return await _asked(self._client, ClientInput(INPUT, tensor), tensor.nbytes, started_s)
+        tensor = await self._pool.run(run_slowed, self._slowdown, preprocess, ImageBatch((_file(photo),)), self._how)
+        contents = tensor.numpy().tobytes()
+        best = await self._peer.best("FP32", tuple(tensor.shape), contents)
+        return Answer(time.perf_counter() - started_s, len(contents) + LOGITS_BYTES, best)
 
 
 def _file(photo: Path) -> bytes:
     """At once: it lies in the page cache, and Isthmus's client reads it so too."""
     return photo.read_bytes()
-
-
-async def _asked(client: OipClient, given: ClientInput, sent_bytes: int, started_s: float) -> Answer:
-    logits = (await client.infer(MODEL, [given], {}, TIMEOUT_S)).outputs[OUTPUT]
-    best = int(logits.argmax())
-    return Answer(time.perf_counter() - started_s, sent_bytes + logits.nbytes, best)
 
 
 class LitServeWay:

@@ -27,11 +27,13 @@ from statistics import fmean, median
 from PIL import Image
 
 from benchmarks.figure import Figure, Interval, Options, bootstrap, machine, report, verdict
+from benchmarks.peer_environments import AXONMESH, LITSERVE, TORCHSLICER, peer_python
 from benchmarks.peer_site import ISTHMUS, Peers, Site, peers, site
 from benchmarks.peer_ways import MODEL, Answer, IsthmusWay, Way
 from benchmarks.photos import framings
 from isthmus.cache_folder import cache_folder
 from isthmus.errors import IsthmusError
+from isthmus.telemetry import configure_logging
 from isthmus.zoo import calibration_photos, demo_photos
 from nodes.measure.timing import percentile
 from partitioner.link import Link
@@ -94,10 +96,16 @@ async def measure_rounds(
     return answers
 
 
-async def judge(way: Way, pictures: Sequence[Path], classes: Sequence[int]) -> Judged:
-    """Its classes against the whole model's."""
-    told = [(await way.ask(picture)).best for picture in pictures]
-    return Judged(sum(one == other for one, other in zip(told, classes, strict=True)), len(told))
+class Jury:
+    """Pictures, and the whole model's classes of them."""
+
+    def __init__(self, pictures: Sequence[Path], classes: Sequence[int]) -> None:
+        self._pictures, self._classes = pictures, classes
+
+    async def judge(self, way: Way) -> Judged:
+        """A way's classes against those."""
+        told = [(await way.ask(picture)).best for picture in self._pictures]
+        return Judged(sum(one == other for one, other in zip(told, self._classes, strict=True)), len(told))
 
 
 def write_framings(folder: Path, each: int, seed: int) -> list[Path]:
@@ -114,10 +122,11 @@ def write_framings(folder: Path, each: int, seed: int) -> list[Path]:
 
 
 async def measure_link(
-    here: Site, others: Peers, mbps: int, pictures: Sequence[Path], options: Options
+    here: Site, others: Peers, mbps: int, jury: Jury, options: Options
 ) -> Measured:  # fmt: skip
     link = LINKS[mbps]
-    ways = here.ways | others.ways | ({PLANNED: others.planned[mbps]} if mbps in others.planned else {})
+    planned = {PLANNED: others.planned[mbps]} if mbps in others.planned else {}
+    ways = {**here.ways, **others.ways, **planned}
     here.set_link(link)
     await asyncio.sleep(SETTLE_S)
     photos = demo_photos()
@@ -129,16 +138,18 @@ async def measure_link(
     here.set_link(QUICKLY)  # answers do not depend on it
     lossy = {name: way for name, way in ways.items() if name.startswith("axonmesh")}
     lossy[ISTHMUS] = IsthmusWay(here.client, Counter(one.plan_id for one in answers[ISTHMUS]).most_common(1)[0][0])
-    classes = [(await here.whole.ask(picture)).best for picture in pictures]
-    return Measured(answers, {name: await judge(way, pictures, classes) for name, way in lossy.items()})
+    return Measured(answers, {name: await jury.judge(way) for name, way in lossy.items()})
 
 
 async def measure(options: Options, mbps: Sequence[int], environments: Path) -> tuple[dict[int, Measured], Peers]:
+    configure_logging("critical")
     links = [LINKS[one] for one in mbps]
+    pythons = {package: peer_python(package, environments) for package in (AXONMESH, LITSERVE, TORCHSLICER)}
     with tempfile.TemporaryDirectory() as folder:
         pictures = write_framings(Path(folder), 1 if options.quick else EACH, options.seed)
-        async with site(links[0]) as here, peers(here, links, environments) as others:
-            return {one: await measure_link(here, others, one, pictures, options) for one in mbps}, others
+        async with site(links[0]) as here, peers(here, links, pythons) as others:
+            jury = Jury(pictures, [(await here.whole.ask(picture)).best for picture in pictures])
+            return {one: await measure_link(here, others, one, jury, options) for one in mbps}, others
 
 
 def table(measured: Measured, seed: int) -> list[str]:

@@ -1,22 +1,24 @@
 """The whole model behind LitServe: an encoded picture as a form's file in, the logits' bytes out.
 
 python -m benchmarks.peer_programs.litserve_server ARTIFACT
-"""
 
-from __future__ import annotations
+LitServe reads annotations as classes, so they must not be postponed here.
+"""
 
 import sys
 import threading
 import time
 import urllib.error
 import urllib.request
-from typing import Any
 
 import litserve
-from fastapi import Response
+from fastapi import Request, Response
 
 from benchmarks.peer_programs.ready import free_port, say_ready
 from benchmarks.peer_programs.whole_model import WholeModel
+
+
+_KEEP_ALIVE_S = 600  # uvicorn closes an idle connection after 5 s; the next request would then open one first
 
 
 class WholeModelApi(litserve.LitAPI):  # type: ignore[misc]  # not installed where types are checked
@@ -29,8 +31,8 @@ class WholeModelApi(litserve.LitAPI):  # type: ignore[misc]  # not installed whe
     def setup(self, device: str) -> None:
         self._model = WholeModel(self._artifact)
 
-    def decode_request(self, request: Any) -> bytes:
-        file: bytes = request["photo"].file.read()
+    def decode_request(self, request: Request) -> bytes:
+        file: bytes = request["photo"].file.read()  # it is given the form of the request
         return file
 
     def predict(self, file: bytes) -> bytes:
@@ -55,7 +57,14 @@ def main() -> None:
     port = free_port()
     threading.Thread(target=_tell_when_healthy, args=(port,), daemon=True).start()
     server = litserve.LitServer(WholeModelApi(sys.argv[1]), accelerator="cpu", workers_per_device=1)
-    server.run(host="127.0.0.1", port=port, num_api_servers=1, log_level="warning", generate_client_file=False)
+    server.run(
+        host="127.0.0.1",
+        port=port,
+        num_api_servers=1,
+        log_level="warning",
+        generate_client_file=False,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+    )
 
 
 if __name__ == "__main__":

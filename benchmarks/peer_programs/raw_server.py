@@ -31,7 +31,7 @@ class _Service(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
 async def serve(artifact: str) -> None:
     with ComputePool(1) as pool:
         server = grpc.aio.server(options=SERVER_OPTIONS)
-        service = _Service(await pool.run(WholeModel, artifact), pool)
+        service = _Service(await pool.run(WholeModel, artifact), pool)  # type: ignore[abstract]
         open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(service, server)
         port = server.add_insecure_port("127.0.0.1:0")
         await server.start()

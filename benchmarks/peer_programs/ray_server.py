@@ -21,7 +21,6 @@ _OBJECT_STORE_BYTES = 100 << 20
 _ADD_SERVICER = "isthmus.oip.open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server"
 
 
-@serve.deployment(ray_actor_options={"num_cpus": 0.1})
 class Replica:
     """One replica. The proxy calls the method that is named as the protocol's."""
 
@@ -50,7 +49,8 @@ def main() -> None:
         http = {"host": "127.0.0.1", "port": free_port()}
         grpc_options = gRPCOptions(port=port, grpc_servicer_functions=[_ADD_SERVICER])
         serve.start(proxy_location="HeadOnly", http_options=http, grpc_options=grpc_options)
-        serve.run(Replica.bind(sys.argv[1]), name="model", route_prefix="/")
+        deployment = serve.deployment(Replica, ray_actor_options={"num_cpus": 0.1})
+        serve.run(deployment.bind(sys.argv[1]), name="model", route_prefix="/")
         say_ready({"model": ("127.0.0.1", port)}, version=ray.__version__)
         told.wait()
     finally:
