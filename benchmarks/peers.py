@@ -40,7 +40,7 @@ from partitioner.link import Link
 
 LINKS = {5: Link(5e6, 5e6, 0.04), 20: Link(20e6, 20e6, 0.02), 100: Link(100e6, 100e6, 0.01)}
 QUICKLY = Link(1e9, 1e9, 0.001)
-GOAL, ROUNDS, QUICK_ROUNDS, LEARN, SETTLE_S, TIMEOUT_S = 1.0, 32, 4, 6, 1.2, 60.0
+GOAL, ROUNDS, QUICK_ROUNDS, LEARN, SETTLE_S, TIMEOUT_S = 1.0, 32, 3, 6, 1.2, 60.0
 BUDGET = 0.02  # an edge's, for its lossy plans
 EACH = 4  # framings of a photo
 AGAIN, PLANNED = "Isthmus again", "axonmesh, as it plans"
@@ -101,11 +101,15 @@ class Jury:
 
     def __init__(self, pictures: Sequence[Path], classes: Sequence[int]) -> None:
         self._pictures, self._classes = pictures, classes
+        self._judged: dict[str, Judged] = {}
 
-    async def judge(self, way: Way) -> Judged:
-        """A way's classes against those."""
-        told = [(await way.ask(picture)).best for picture in self._pictures]
-        return Judged(sum(one == other for one, other in zip(told, self._classes, strict=True)), len(told))
+    async def judge(self, name: str, way: Way) -> Judged:
+        """A way's classes against those, asked for once under a name."""
+        if name not in self._judged:
+            told = [(await way.ask(picture)).best for picture in self._pictures]
+            same = sum(one == other for one, other in zip(told, self._classes, strict=True))
+            self._judged[name] = Judged(same, len(told))
+        return self._judged[name]
 
 
 def write_framings(folder: Path, each: int, seed: int) -> list[Path]:
@@ -136,9 +140,11 @@ async def measure_link(
     source = random.Random(options.seed)
     answers = await measure_rounds(ways | {AGAIN: ways[ISTHMUS]}, photos, rounds, source)
     here.set_link(QUICKLY)  # answers do not depend on it
-    lossy = {name: way for name, way in ways.items() if name.startswith("axonmesh")}
-    lossy[ISTHMUS] = IsthmusWay(here.client, Counter(one.plan_id for one in answers[ISTHMUS]).most_common(1)[0][0])
-    return Measured(answers, {name: await jury.judge(way) for name, way in lossy.items()})
+    plan_id = Counter(one.plan_id for one in answers[ISTHMUS]).most_common(1)[0][0]
+    judged = {ISTHMUS: await jury.judge(plan_id, IsthmusWay(here.client, plan_id))}
+    judged |= {name: await jury.judge(name, way) for name, way in others.ways.items() if name.startswith("axonmesh")}
+    judged |= {name: await jury.judge(f"{name}, {mbps}", way) for name, way in planned.items()}
+    return Measured(answers, judged)
 
 
 async def measure(options: Options, mbps: Sequence[int], environments: Path) -> tuple[dict[int, Measured], Peers]:

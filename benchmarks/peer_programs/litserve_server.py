@@ -17,7 +17,6 @@ from fastapi import Request, Response
 from benchmarks.peer_programs.ready import free_port, say_ready
 from benchmarks.peer_programs.whole_model import WholeModel
 
-
 _KEEP_ALIVE_S = 600  # uvicorn closes an idle connection after 5 s; the next request would then open one first
 
 
