@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import sys
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,7 @@ from isthmus.configuration import (
 )
 from isthmus.demo import SLOWDOWN
 from isthmus.deployment import Sides, deploy, export_models
+from isthmus.errors import Unavailable
 from nodes.compute_pool import ComputePool
 from nodes.transport.channel_options import CHANNEL_OPTIONS
 from partitioner.artifact import load_artifact
@@ -113,7 +114,7 @@ async def peers(of: Site, links: Sequence[Link], pythons: Mapping[PeerPackage, s
     """
     async with contextlib.AsyncExitStack() as stack:
         mbps = [f"{link.uplink_bps / 1e6:g}" for link in links]
-        ray, lit, cloud, slicer = await _all_of(
+        ray, lit, cloud, slicer = await asyncio.gather(
             _started(stack, sys.executable, "ray_server", of.artifact),
             _started(stack, pythons[LITSERVE], "litserve_server", of.artifact),
             _started(stack, pythons[AXONMESH], "axonmesh_cloud", *mbps),
@@ -156,18 +157,16 @@ async def _axonmesh_edge(
 async def _started(stack: contextlib.AsyncExitStack, python: str, program: str, *arguments: str) -> PeerProcess:
     """Started and ended in threads: this loop also serves the fleet registry, and a program takes seconds to import."""
     context = peer_process(python, program, *arguments)
-    started = await asyncio.to_thread(context.__enter__)
-    stack.push_async_callback(asyncio.to_thread, context.__exit__, None, None, None)
-    return started
+    starting = asyncio.ensure_future(asyncio.to_thread(context.__enter__))
+    stack.push_async_callback(_end, starting, context)
+    return await asyncio.shield(starting)
 
 
-async def _all_of(*starts: Coroutine[None, None, PeerProcess]) -> list[PeerProcess]:
-    """At once. What one raises is raised when the others have started, and so can be ended."""
-    made = await asyncio.gather(*starts, return_exceptions=True)
-    for one in made:
-        if isinstance(one, BaseException):
-            raise one
-    return [one for one in made if isinstance(one, PeerProcess)]
+async def _end(starting: asyncio.Future[PeerProcess], context: contextlib.AbstractContextManager[PeerProcess]) -> None:
+    """Also when who waited for the start was cancelled."""
+    with contextlib.suppress(Unavailable):
+        await starting
+        await asyncio.to_thread(context.__exit__, None, None, None)
 
 
 def _oip(stack: contextlib.AsyncExitStack, address: Address, options: Sequence[tuple[str, int]]) -> OipPeer:

@@ -33,6 +33,7 @@ from benchmarks.peer_ways import MODEL, Answer, IsthmusWay, Way
 from benchmarks.photos import framings
 from isthmus.cache_folder import cache_folder
 from isthmus.errors import IsthmusError
+from isthmus.interruption import interruptible
 from isthmus.telemetry import configure_logging
 from isthmus.zoo import calibration_photos, demo_photos
 from nodes.measure.timing import percentile
@@ -147,15 +148,19 @@ async def measure_link(
     return Measured(answers, judged)
 
 
-async def measure(options: Options, mbps: Sequence[int], environments: Path) -> tuple[dict[int, Measured], Peers]:
+async def measure(
+    options: Options, mbps: Sequence[int], environments: Path
+) -> tuple[dict[int, Measured], Peers] | None:
+    """Every link in turn; None when a signal ended it."""
     configure_logging("critical")
     links = [LINKS[one] for one in mbps]
     pythons = {package: peer_python(package, environments) for package in (AXONMESH, LITSERVE, TORCHSLICER)}
     with tempfile.TemporaryDirectory() as folder:
         pictures = write_framings(Path(folder), 1 if options.quick else EACH, options.seed)
-        async with site(links[0]) as here, peers(here, links, pythons) as others:
+        async with interruptible(), site(links[0]) as here, peers(here, links, pythons) as others:
             jury = Jury(pictures, [(await here.whole.ask(picture)).best for picture in pictures])
             return {one: await measure_link(here, others, one, jury, options) for one in mbps}, others
+    return None
 
 
 def table(measured: Measured, seed: int) -> list[str]:
@@ -211,10 +216,12 @@ def main() -> None:
     given = parser.parse_args()
     options = Options(given.quick, given.json, given.record, given.seed)
     try:
-        measured, others = asyncio.run(measure(options, given.links, given.environments))
+        done = asyncio.run(measure(options, given.links, given.environments))
     except IsthmusError as error:
         sys.exit(f"peers: {error}")
-    report(figure(measured, others, options), options)
+    if done is None:
+        sys.exit("peers: interrupted")
+    report(figure(*done, options), options)
 
 
 if __name__ == "__main__":

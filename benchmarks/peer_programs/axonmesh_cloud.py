@@ -13,7 +13,7 @@ import torch
 from axonmesh.server import CloudServer
 
 from benchmarks.peer_programs.axonmesh_model import axonmesh_cuts, axonmesh_model, set_up
-from benchmarks.peer_programs.ready import say_ready
+from benchmarks.peer_programs.ready import end_with_the_benchmark, say_ready
 
 
 def _bytes_of(logits: torch.Tensor) -> bytes:
@@ -22,6 +22,7 @@ def _bytes_of(logits: torch.Tensor) -> bytes:
 
 
 def main() -> None:
+    end_with_the_benchmark()
     set_up()
     model, how = axonmesh_model()
     cuts = axonmesh_cuts(model, how.width, [float(given) for given in sys.argv[1:]])

@@ -14,7 +14,7 @@ import urllib.request
 import litserve
 from fastapi import Request, Response
 
-from benchmarks.peer_programs.ready import free_port, say_ready
+from benchmarks.peer_programs.ready import end_with_the_benchmark, free_port, say_ready
 from benchmarks.peer_programs.whole_model import WholeModel
 
 _KEEP_ALIVE_S = 600  # uvicorn closes an idle connection after 5 s; the next request would then open one first
@@ -53,6 +53,7 @@ def _tell_when_healthy(port: int) -> None:
 
 
 def main() -> None:
+    end_with_the_benchmark()
     port = free_port()
     threading.Thread(target=_tell_when_healthy, args=(port,), daemon=True).start()
     server = litserve.LitServer(WholeModelApi(sys.argv[1]), accelerator="cpu", workers_per_device=1)

@@ -10,7 +10,7 @@ import sys
 
 import grpc
 
-from benchmarks.peer_programs.ready import say_ready
+from benchmarks.peer_programs.ready import end_with_the_benchmark, say_ready
 from benchmarks.peer_programs.whole_model import WholeModel
 from isthmus.oip import open_inference_pb2 as oip
 from isthmus.oip import open_inference_pb2_grpc
@@ -40,4 +40,5 @@ async def serve(artifact: str) -> None:
 
 
 if __name__ == "__main__":
+    end_with_the_benchmark()
     asyncio.run(serve(sys.argv[1]))

@@ -13,7 +13,7 @@ import ray
 from ray import serve
 from ray.serve.config import gRPCOptions
 
-from benchmarks.peer_programs.ready import free_port, say_ready
+from benchmarks.peer_programs.ready import end_with_the_benchmark, free_port, say_ready
 from benchmarks.peer_programs.whole_model import WholeModel
 from isthmus.oip import open_inference_pb2 as oip
 
@@ -43,6 +43,7 @@ def main() -> None:
     told = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):  # after Ray has set its own
         signal.signal(number, lambda *_: told.set())
+    end_with_the_benchmark()
     try:
         port = free_port()
         # The proxy also serves HTTP: on loopback, on a port that nobody uses.

@@ -1,12 +1,27 @@
-"""How a peer's program tells the benchmark where it serves."""
+"""How a peer's program tells the benchmark where it serves, and that it ends with it."""
 
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
+import sys
+import threading
 from collections.abc import Mapping
 
-__all__ = ["free_port", "say_ready"]
+__all__ = ["end_with_the_benchmark", "free_port", "say_ready"]
+
+
+def end_with_the_benchmark() -> None:
+    """Kill this process and its group, of which it is the leader, once standard input ends: whoever started it is gone
+    without having ended it."""
+
+    def wait() -> None:
+        sys.stdin.buffer.read()
+        os.killpg(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=wait, name="end-with-the-benchmark", daemon=True).start()
 
 
 def say_ready(endpoints: Mapping[str, tuple[str, int]], **facts: object) -> None:
