@@ -62,6 +62,7 @@ def _started(command: Sequence[str], errors: IO[str]) -> subprocess.Popen[str]:
         "PYTHONPATH": str(_ROOT),
         "OMP_NUM_THREADS": "1",
         "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_worker_niceness": "0",  # 15 by default: beside other work its replica would wait where others run
     }
     return subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment,
