@@ -12,9 +12,9 @@ import pytest
 from benchmarks.figure import Options
 from benchmarks.peer_environments import PeerPackage, peer_python
 from benchmarks.peer_process import peer_process
-from benchmarks.peer_site import ISTHMUS, site
+from benchmarks.peer_site import ISTHMUS, Peers, site
 from benchmarks.peer_ways import LOGITS_BYTES, Answer
-from benchmarks.peers import Judged, Measured, Peers, figure, measure_rounds
+from benchmarks.peers import Judged, Measured, figure, measure_rounds
 from isthmus.errors import Unavailable
 from isthmus.zoo import demo_photos
 from partitioner.link import Link
