@@ -108,7 +108,8 @@ class PlanChooser:
         self._log.record(decision)
         if self._journal is not None:
             self._journal(decision)
-        return decision.acted
+        acted = decision.acted
+        return Choice(acted.entry, acted.predicted, acted.why, "fixed" if request.plan_id else setting.name)
 
     # ---- steering ----------------------------------------------------------------------------------------------
 
