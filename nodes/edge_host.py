@@ -117,6 +117,7 @@ class EdgeHost:
             node = EdgeNode(shelf, profile, chooser, queue, dial, settings.kept_bytes, settings.limits, hedging)
             await node.start()
             node.overhead = await _probed_overhead(node, models, settings.limits)
+            node.decisions.clear()  # those were for no client's requests
         front = await _open_front(settings, node, chooser, journal)
         watch = None
         if settings.registry:
