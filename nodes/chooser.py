@@ -73,7 +73,7 @@ class Choice:
     """A plan for one request and its predicted breakdown on the live link.
 
     why: the reason in one line, or what makes it: working it out takes longer than choosing, and can wait. policy: the
-    name of who chose, "" as long as nobody asked on behalf of a node.
+    name of who chose, "" where the policy made its choice without a forecast.
     """
 
     entry: PlanEntry

@@ -193,7 +193,8 @@ class EdgeNode:
         choice = self._chooser.choose(asked)
         chose_s = time.monotonic() - came_s
         plan = choice.entry.plan
-        decided = choice.policy, plan.kind
+        decided_by = "fixed" if request.plan_id else choice.policy  # whose name would hold the plan's
+        decided = decided_by, plan.kind
         self.decisions[decided] = self.decisions.get(decided, 0) + 1
         if plan.kind == "edge-only":
             if connection is not None:
@@ -221,7 +222,7 @@ class EdgeNode:
             reason=choice.reason,
             predicted=choice.predicted,
             plan_kind=plan.kind,
-            policy=choice.policy,
+            policy=decided_by,
         )
 
     def _learn(self, asked: ChoiceRequest, entry: PlanEntry, answer: Answer, chose_s: float | None) -> None:

@@ -108,8 +108,7 @@ class PlanChooser:
         self._log.record(decision)
         if self._journal is not None:
             self._journal(decision)
-        acted = decision.acted
-        return Choice(acted.entry, acted.predicted, acted.why, "fixed" if request.plan_id else setting.name)
+        return decision.acted
 
     # ---- steering ----------------------------------------------------------------------------------------------
 
