@@ -57,7 +57,8 @@ async def _ask(address: str) -> None:
     async with AsyncClient(address) as client:
         (name,) = await client.input_names("small")
         for policy in ["cloud-only"] * Scrapes.answered_in_cloud + ["edge-only"] * Scrapes.answered_on_edge:
-            await client.infer("small", {name: np.ones((1, 16), np.float32)}, policy=policy)
+            answer = await client.infer("small", {name: np.ones((1, 16), np.float32)}, policy=policy)
+        await client.infer("small", {name: np.ones((1, 16), np.float32)}, plan_id=answer.plan_id)
         for model, width in (("made-up-by-a-client", 16), ("small", 5)):
             with pytest.raises(IsthmusError):
                 await client.infer(model, {name: np.ones((1, width), np.float32)})

@@ -13,7 +13,12 @@ def test_every_request_is_counted_once_by_how_it_ended(scrapes: Scrapes) -> None
     assert edge.value("isthmus_requests_total", policy="cloud-only", plan_kind="cloud-only", outcome="ok") == 3
     assert edge.value("isthmus_requests_total", policy="edge-only", finished_by="edge", outcome="ok") == 2
     assert edge.value("isthmus_requests_total", model="small", outcome="INVALID_ARGUMENT") == 1
-    assert edge.value("isthmus_requests_total") == 7
+    assert edge.value("isthmus_requests_total") == 8
+
+
+def test_a_plan_that_a_request_forces_is_no_policys(scrapes: Scrapes) -> None:
+    assert scrapes.edge.value("isthmus_requests_total", policy="fixed", plan_kind="edge-only") == 1
+    assert scrapes.edge.value("isthmus_decisions_total", policy="fixed", plan_kind="edge-only") == 1
 
 
 def test_what_a_client_made_up_is_no_label(scrapes: Scrapes) -> None:
@@ -28,8 +33,8 @@ def test_refusals_say_why(scrapes: Scrapes) -> None:
 
 def test_answers_are_timed_whole_and_by_stage(scrapes: Scrapes) -> None:
     edge = scrapes.edge
-    assert edge.value("isthmus_request_seconds_count", model="small") == 5
-    assert [edge.value("isthmus_request_stage_seconds_count", stage=stage) for stage in STAGES] == [5] * 6
+    assert edge.value("isthmus_request_seconds_count", model="small") == 6
+    assert [edge.value("isthmus_request_stage_seconds_count", stage=stage) for stage in STAGES] == [6] * 6
     staged_s = edge.value("isthmus_request_stage_seconds_sum")
     assert 0 < staged_s <= edge.value("isthmus_request_seconds_sum")
 
@@ -37,7 +42,7 @@ def test_answers_are_timed_whole_and_by_stage(scrapes: Scrapes) -> None:
 def test_the_last_bucket_holds_all(scrapes: Scrapes) -> None:
     edge = scrapes.edge
     assert edge.value("isthmus_request_seconds_bucket", le="+Inf") == edge.value("isthmus_request_seconds_count")
-    assert edge.value("isthmus_request_seconds_bucket", le="30") == 5
+    assert edge.value("isthmus_request_seconds_bucket", le="30") == 6
 
 
 def test_predictions_are_held_against_what_happened(scrapes: Scrapes) -> None:
@@ -45,7 +50,7 @@ def test_predictions_are_held_against_what_happened(scrapes: Scrapes) -> None:
         scrapes.edge.value("isthmus_prediction_error_ratio_count", plan_kind=kind)
         for kind in ("cloud-only", "edge-only")
     ]
-    assert errors == [3, 2]
+    assert errors == [3, 3]
 
 
 def test_decisions_are_those_for_clients(scrapes: Scrapes) -> None:
