@@ -29,8 +29,8 @@ class Scrape:
 
 @dataclass(frozen=True)
 class Scrapes:
-    """Of both sides, after `answered_in_cloud` and `answered_on_edge` requests of the model "small" by policies of those
-    names, one more that forced the edge's plan, one for a model that there is not, and one with a wrong shape."""
+    """Of both sides, after `answered_in_cloud` and `answered_on_edge` requests of the model "small" by policies of
+    those names, one more that forced the edge's plan, one for a model that there is not, and one with a wrong shape."""
 
     edge: Scrape
     cloud: Scrape
