@@ -99,7 +99,18 @@ async def _serve_raw(ready: Connection, version: str, parameters: Parameters) ->
 
 async def _serve_gateway(ready: Connection, described: ModelDescription, reason: str) -> None:
     stages = StageTimings(0.0001, 0.0001, 0.0, 0.0, 0.0, 0.0)
-    told = InferResult("0" * 32, (), "0" * 16, stages, 0, "edge", reason, Prediction(0.0001, 0.0, 0.0, 0.0, 0.0001))
+    told = InferResult(
+        "0" * 32,
+        (),
+        "0" * 16,
+        stages,
+        0,
+        "edge",
+        reason,
+        Prediction(0.0001, 0.0, 0.0, 0.0, 0.0001),
+        "edge-only",
+        "latency",
+    )
     server = GatewayService(_AtOnce(described, told), "0").server()
     ready.send(await server.start("127.0.0.1:0", "edge.listen"))
     await asyncio.Event().wait()

@@ -171,6 +171,7 @@ class EdgeConfiguration(_Section):
     insecure: listen beyond this machine although there is no TLS. kept_memory: the most that is kept of boundary
     tensors while their answers are awaited; requests beyond it are refused. hedge_percentile: a request whose answer is
     later than so many of 100 are, for its prediction, is sent to a second replica too; left out, none is.
+    metrics_listen: where Prometheus asks; left out, there is no such port.
     """
 
     listen: Address = "127.0.0.1:8001"
@@ -185,18 +186,21 @@ class EdgeConfiguration(_Section):
     hedge_percentile: float | None = Field(default=None, gt=50.0, lt=100.0, allow_inf_nan=False)
     limits: EdgeLimitsConfiguration = EdgeLimitsConfiguration()
     decision_log: DecisionLogConfiguration | None = None
+    metrics_listen: Address | None = None
     tls: TlsConfiguration | None = None
     insecure: bool = False
 
     def model_post_init(self, context: object) -> None:
         """A port that others reach is secured, or said not to be."""
-        _check_secured("edge", {"listen": self.listen}, self.tls, self.insecure)
+        addresses = {"listen": self.listen, "metrics_listen": self.metrics_listen}
+        _check_secured("edge", addresses, self.tls, self.insecure)
 
 
 class CloudConfiguration(_Section):
     """The cloud. advertise: the address edges dial, where it differs from the one bound.
 
-    insecure: listen beyond this machine although there is no TLS.
+    metrics_listen: where Prometheus asks a replica; left out, there is no such port. insecure: listen beyond this
+    machine although there is no TLS.
     """
 
     registry_listen: Address = "127.0.0.1:8100"
@@ -209,18 +213,30 @@ class CloudConfiguration(_Section):
     threads: int = Field(default=1, ge=1, le=256)
     batching: BatchingConfiguration = BatchingConfiguration()
     limits: CloudLimitsConfiguration = CloudLimitsConfiguration()
+    metrics_listen: Address | None = None
     tls: TlsConfiguration | None = None
     insecure: bool = False
 
     def model_post_init(self, context: object) -> None:
-        """A port that others reach is secured, or said not to be."""
-        addresses = {"registry_listen": self.registry_listen, "listen": self.listen}
+        """A port that others reach is secured, or said not to be; and replicas, all on one machine, share none."""
+        addresses = {
+            "registry_listen": self.registry_listen,
+            "listen": self.listen,
+            "metrics_listen": self.metrics_listen,
+        }
         _check_secured("cloud", addresses, self.tls, self.insecure)
+        if self.replicas > 1 and self.metrics_listen is not None and parse_address(self.metrics_listen)[1] != 0:
+            raise InvalidConfiguration(
+                "cloud.metrics_listen",
+                f"is one port for {self.replicas} replicas",
+                value=self.metrics_listen,
+                remedy="write port 0: each replica takes a free one and says which in its log",
+            )
 
 
-def _check_secured(side: str, addresses: dict[str, str], tls: TlsConfiguration | None, insecure: bool) -> None:
+def _check_secured(side: str, addresses: dict[str, str | None], tls: TlsConfiguration | None, insecure: bool) -> None:
     for name, address in addresses.items():
-        if tls is None and not insecure and not is_loopback(address):
+        if address is not None and tls is None and not insecure and not is_loopback(address):
             remedy = f"set {side}.tls (`isthmus certs` makes certificates), or write {side}.insecure: true"
             raise InvalidConfiguration(
                 f"{side}.{name}", "is reached from other machines, without TLS", value=address, remedy=remedy

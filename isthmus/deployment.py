@@ -214,6 +214,7 @@ def _cloud_settings(configuration: Configuration, artifacts: tuple[ModelArtifact
         tls_server_name=cloud.tls.server_name if cloud.tls else "",
         batching=cloud.batching.limits,
         limits=cloud.limits.of_node,
+        metrics_listen=cloud.metrics_listen or "",
     )
 
 
@@ -237,6 +238,7 @@ def _edge_settings(
         kept_bytes=edge.kept_memory,
         decision_log=None if log is None else JournalSettings(log.folder, log.max_size),
         hedge_percentile=edge.hedge_percentile,
+        metrics_listen=edge.metrics_listen or "",
     )
 
 

@@ -72,12 +72,14 @@ class ChoiceRequest(NamedTuple):  # made twice for each request, in a third of t
 class Choice:
     """A plan for one request and its predicted breakdown on the live link.
 
-    why: the reason in one line, or what makes it: working it out takes longer than choosing, and can wait.
+    why: the reason in one line, or what makes it: working it out takes longer than choosing, and can wait. policy: the
+    name of who chose, "" where the policy made its choice without a forecast.
     """
 
     entry: PlanEntry
     predicted: Prediction
     why: str | Callable[[], str] = field(compare=False)
+    policy: str = field(default="", compare=False)
 
     @functools.cached_property
     def reason(self) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
+from dataclasses import replace
 
 from isthmus.telemetry import get_logger
 from isthmus.v1 import segment_pb2, segment_pb2_grpc
@@ -12,6 +14,9 @@ from nodes.engines.allocator import keep_freed_memory
 from nodes.engines.factory import engine_for
 from nodes.fleet import Endpoint, ModelVersion, Replica
 from nodes.measure.turn import measuring_turn
+from nodes.metrics.cloud_metrics import CloudFacts, cloud_families
+from nodes.metrics.loop_collector import node_registry
+from nodes.metrics.server import MetricsServer
 from nodes.model_loading import load_models, measured_profile, with_differences
 from nodes.node_status import NodeStatus
 from nodes.settings import CloudSettings
@@ -29,9 +34,10 @@ class CloudHost:
 
     def __init__(
         self, settings: CloudSettings, pool: ComputePool, service: SegmentService, server: GrpcServer,
-        registration: ReplicaRegistration,
+        registration: ReplicaRegistration, metrics: MetricsServer | None,
     ) -> None:  # fmt: skip
         self._settings = settings
+        self._metrics = metrics
         self._pool = pool
         self._service = service
         self._server = server
@@ -55,6 +61,13 @@ class CloudHost:
         address = await server.start(
             settings.listen, "cloud.listen", settings.tls, require_clients=settings.require_clients
         )
+        metrics = None
+        if settings.metrics_listen:
+            try:
+                metrics = _serve_metrics(settings, node, service)
+            except BaseException:
+                await server.stop(0)
+                raise
         await server.set_serving(True)
         replica = Replica(
             replica_id,
@@ -64,12 +77,17 @@ class CloudHost:
         registration = ReplicaRegistration(settings.registry, replica, settings.tls)
         registration.start()
         get_logger("cloud").info("cloud replica serves", replica=replica_id, address=address)
-        return cls(settings, pool, service, server, registration)
+        return cls(settings, pool, service, server, registration, metrics)
 
     @property
     def address(self) -> str:
         """Where the segment service answers."""
         return self._server.address
+
+    @property
+    def metrics_address(self) -> str:
+        """Where Prometheus asks, "" without such a port."""
+        return "" if self._metrics is None else self._metrics.address
 
     def status(self) -> NodeStatus:
         """What it holds now."""
@@ -81,3 +99,27 @@ class CloudHost:
         await self._service.drain(self._settings.drain_s)
         await self._server.stop(self._settings.drain_s)
         self._pool.close()
+        if self._metrics is not None:  # the last to go: a drain is something to watch
+            await asyncio.to_thread(self._metrics.stop)
+
+
+def _serve_metrics(settings: CloudSettings, node: CloudNode, service: SegmentService) -> MetricsServer:
+    def facts() -> CloudFacts:
+        load = node.load()
+        return CloudFacts(
+            status=service.status(),
+            waiting=load.queued_requests,
+            waiting_limit=settings.limits.queue,
+            queue_s=load.queued_s,
+            stages=node.stage_counts(),
+            suffixes=node.batch_counts,
+            executions=replace(node.ledger.counts),
+        )
+
+    return MetricsServer.start(
+        node_registry(facts, cloud_families),
+        settings.metrics_listen,
+        "cloud.metrics_listen",
+        settings.tls,
+        require_clients=settings.require_clients,
+    )

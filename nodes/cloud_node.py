@@ -24,6 +24,7 @@ from nodes.halves import CloudHalf, CloudOutcome, EdgeHalf
 from nodes.limits import CLOUD_LIMITS, NodeLimits
 from nodes.measure.batch_times import BatchMeasurement, boundary_sample, measure_batches
 from nodes.measure.timing import measure
+from nodes.metrics.histogram import SECONDS_BOUNDS, Histogram, HistogramCount
 from nodes.protocol.events import CloudTimings, MeasuredBatch, PlanDefinition, RequestArrived
 from nodes.sample_inputs import sample_inputs
 from nodes.suffix_batch import SuffixWork, run_suffixes, suffix_group
@@ -73,6 +74,7 @@ class CloudNode:
         self._queue: BatchQueue[_Accepted, SuffixResult] = BatchQueue(pool, batching, _compute)
         self._plans: dict[str, _ReadyPlan] = {}
         self._suffixes: dict[tuple[str, str], BatchMeasurement] = {}  # by model and cut: whatever the codecs
+        self._stages = {stage: Histogram(SECONDS_BOUNDS) for stage in ("queue", "decode", "suffix", "encode")}
         self._log = get_logger("cloud").bind(replica=replica_id)
 
     def describe(self) -> ReplicaDescription:
@@ -93,6 +95,10 @@ class CloudNode:
     def batch_counts(self) -> BatchCounts:
         """The batches that have run."""
         return self._queue.counts
+
+    def stage_counts(self) -> Mapping[str, HistogramCount]:
+        """How long the stages of answered requests took: queue, decode, suffix, encode."""
+        return {stage: times.count() for stage, times in self._stages.items()}
 
     async def prepare(self, offer: PlanDefinition) -> tuple[MeasuredBatch, ...]:
         """See SegmentNode. A plan that is ready already answers at once."""
@@ -153,7 +159,7 @@ class CloudNode:
         self._plans[request.wire_digest] = self._plans.pop(request.wire_digest)  # the last used goes last
         self._limits.check_queue(self._queue.requests, self._queue.wait_s)
         work = SuffixWork(plan.half, request.tensors, request.batch, plan.suffix)
-        return await self._queue.run(
+        result = await self._queue.run(
             QueuedWork(
                 work=_Accepted(request, work),
                 group=suffix_group(plan.half, request.tensors),
@@ -164,6 +170,9 @@ class CloudNode:
                 priority=request.priority,
             )
         )
+        for stage, times in self._stages.items():
+            times.observe(getattr(result.timings, f"{stage}_s"))
+        return result
 
 
 def _compute(batch: Sequence[_Accepted]) -> list[SuffixResult | Exception]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from isthmus.telemetry import get_logger
@@ -23,6 +23,10 @@ from nodes.hedging import Hedging
 from nodes.journal import Journal
 from nodes.limits import NodeLimits
 from nodes.measure.turn import measuring_turn
+from nodes.metrics.edge_metrics import EdgeFacts, edge_families
+from nodes.metrics.loop_collector import node_registry
+from nodes.metrics.request_ledger import RequestLedger
+from nodes.metrics.server import MetricsServer
 from nodes.model_loading import load_models, measured_profile
 from nodes.model_shelf import LoadedModel, ModelShelf
 from nodes.node_status import NodeStatus, node_status
@@ -63,6 +67,7 @@ class _Front:
     service: GatewayService
     server: GrpcServer
     chooser: SteeredChooser
+    metrics: MetricsServer | None
 
 
 class EdgeHost:
@@ -121,28 +126,28 @@ class EdgeHost:
             node = EdgeNode(shelf, profile, chooser, queue, dial, settings.kept_bytes, settings.limits, hedging)
             await node.start()
             node.overhead = await _probed_overhead(node, models, settings.limits)
-        service = GatewayService(node, VERSION, settings.limits)
-        server = service.server(OperatorService(chooser, settings.limits))
-        address = await server.start(
-            settings.listen, "edge.listen", settings.tls, require_clients=settings.require_clients
-        )
-        await server.set_serving(True)
+            node.decisions.clear()  # those were for no client's requests
+        front = await _open_front(settings, node, chooser, journal)
         watch = None
         if settings.registry:
             watch = FleetWatch(settings.registry, edge_id, node.replicas.follow, tls=settings.tls)
             watch.start()
-        get_logger("edge").info("edge serves", address=address, overhead=str(node.overhead))
-        return cls(settings, node, pool, _Front(service, server, chooser), watch, journal)
+        get_logger("edge").info("edge serves", address=front.server.address, overhead=str(node.overhead))
+        return cls(settings, node, pool, front, watch, journal)
 
     @property
     def address(self) -> str:
         """Where the gateway answers."""
         return self._front.server.address
 
+    @property
+    def metrics_address(self) -> str:
+        """Where Prometheus asks, "" without such a port."""
+        return "" if self._front.metrics is None else self._front.metrics.address
+
     def status(self) -> NodeStatus:
         """What it holds now."""
-        replicas = self.node.replicas
-        return node_status(self.node.waiting, len(replicas.connections), self.node.kept.held_bytes)
+        return _status(self.node)
 
     def configure(self, policies: ConfiguredPolicies) -> None:
         """See SteeredChooser."""
@@ -159,6 +164,54 @@ class EdgeHost:
         self._pool.close()
         if self._journal is not None:
             await asyncio.to_thread(self._journal.close)
+        if self._front.metrics is not None:  # the last to go: a drain is something to watch
+            await asyncio.to_thread(self._front.metrics.stop)
+
+
+async def _open_front(
+    settings: EdgeSettings, node: EdgeNode, chooser: SteeredChooser, journal: Journal | None
+) -> _Front:
+    """The gateway's port and, where it is asked for, that of the metrics. Raises PortInUse, InvalidConfiguration."""
+    requests = RequestLedger() if settings.metrics_listen else None
+    service = GatewayService(node, VERSION, settings.limits, requests)
+    server = service.server(OperatorService(chooser, settings.limits))
+    await server.start(settings.listen, "edge.listen", settings.tls, require_clients=settings.require_clients)
+    metrics = None
+    if requests is not None:
+        try:
+            metrics = MetricsServer.start(
+                node_registry(lambda: _facts(settings, node, requests, journal), edge_families),
+                settings.metrics_listen,
+                "edge.metrics_listen",
+                settings.tls,
+                require_clients=settings.require_clients,
+            )
+        except BaseException:
+            await server.stop(0)
+            raise
+    await server.set_serving(True)
+    return _Front(service, server, chooser, metrics)
+
+
+def _status(node: EdgeNode) -> NodeStatus:
+    return node_status(node.waiting, len(node.replicas.connections), node.kept.held_bytes)
+
+
+def _facts(settings: EdgeSettings, node: EdgeNode, requests: RequestLedger, journal: Journal | None) -> EdgeFacts:
+    return EdgeFacts(
+        status=_status(node),
+        waiting_limit=settings.limits.queue,
+        kept_limit_bytes=settings.kept_bytes,
+        usable_replicas=node.replicas.usable,
+        link=node.link,
+        queue_s=node.queue.wait_s(),
+        decisions=dict(node.decisions),
+        executions={"prefix": replace(node.queue.prefixes.counts), "suffix": replace(node.queue.suffixes.counts)},
+        resumes=node.resumes,
+        prefixes=node.queue.prefix_counts,
+        requests=requests.counts(),
+        lost_records=0 if journal is None else journal.lost,
+    )
 
 
 async def _probed_overhead(node: EdgeNode, models: Mapping[str, Model], limits: NodeLimits) -> RequestOverhead:

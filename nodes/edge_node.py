@@ -7,6 +7,7 @@ import itertools
 import secrets
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from isthmus.errors import CloudUnavailable, DeadlineExceeded, Draining, IsthmusError
 from isthmus.telemetry import get_logger
@@ -29,6 +30,7 @@ from nodes.request_overhead import NOT_MEASURED, RequestOverhead
 from nodes.request_run import Answer, RequestRun
 from nodes.resume_schedule import ResumeSchedule
 from nodes.resumption import ResumeCounts
+from partitioner.link import Link
 from partitioner.plan_table import PlanEntry
 from partitioner.profiles import DeviceProfile
 
@@ -96,6 +98,7 @@ class EdgeNode:
         self.planned = asyncio.Event()  # set once some replica's plans are on offer
         self.replicas = ReplicaSet(dial, self._welcome)
         self.kept = ByteBudget(most_kept_bytes, "edge.kept_memory")
+        self.decisions: dict[tuple[str, str], int] = {}  # by policy and plan kind
         self._counts = ResumeCounts()
         self._lessons = LessonPace()
         self._around = Surroundings(
@@ -133,6 +136,16 @@ class EdgeNode:
     def waiting(self) -> int:
         """Requests that were accepted and have no answer yet."""
         return self._waiting
+
+    @property
+    def queue(self) -> PrefixQueue:
+        """What waits for this device's compute."""
+        return self._queue
+
+    @property
+    def link(self) -> Link | None:
+        """As now believed, None before anything was measured."""
+        return self._chooser.link()
 
     async def infer(self, request: InferRequest) -> InferResult:
         """See Gateway."""
@@ -180,6 +193,9 @@ class EdgeNode:
         choice = self._chooser.choose(asked)
         chose_s = time.monotonic() - came_s
         plan = choice.entry.plan
+        decided_by = "fixed" if request.plan_id else choice.policy  # whose name would hold the plan's
+        decided = decided_by, plan.kind
+        self.decisions[decided] = self.decisions.get(decided, 0) + 1
         if plan.kind == "edge-only":
             if connection is not None:
                 connection.stayed()
@@ -205,6 +221,8 @@ class EdgeNode:
             finished_by=answer.finished_by,
             reason=choice.reason,
             predicted=choice.predicted,
+            plan_kind=plan.kind,
+            policy=decided_by,
         )
 
     def _learn(self, asked: ChoiceRequest, entry: PlanEntry, answer: Answer, chose_s: float | None) -> None:
@@ -232,9 +250,14 @@ class EdgeNode:
 
     def counts(self) -> Mapping[str, Mapping[str, int]]:
         """What became of prefixes, of suffixes computed here, and of requests that needed the cloud."""
-        self._counts.late_answers = self.replicas.late_answers
         ended = {"prefixes": self._queue.prefixes.counts.to_dict(), "suffixes": self._queue.suffixes.counts.to_dict()}
-        return {**ended, "requests": self._counts.to_dict()}
+        return {**ended, "requests": self.resumes.to_dict()}
+
+    @property
+    def resumes(self) -> ResumeCounts:
+        """How requests that needed the cloud ended."""
+        self._counts.late_answers = self.replicas.late_answers
+        return replace(self._counts)
 
     async def drain(self, grace_s: float) -> None:
         """Take nothing new, answer what was accepted within the grace, let go of the cloud."""

@@ -59,7 +59,8 @@ class StageTimings:
 class InferResult:
     """The answer: outputs by name in the model's order, the plan that made them, where the time went, and why.
 
-    predicted: by stage, waits included. finished_by: "cloud", or "edge" when the edge computed everything (by plan, or
+    predicted: by stage, waits included. plan_kind: "edge-only", "cloud-only" or "split". policy: who chose the plan.
+    finished_by: "cloud", or "edge" when the edge computed everything (by plan, or
     because the cloud did not answer).
     """
 
@@ -71,6 +72,8 @@ class InferResult:
     finished_by: str
     reason: str
     predicted: Prediction
+    plan_kind: str
+    policy: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,8 @@ class CloudSettings:
 
     tls: None for ports in clear. require_clients: only clients with a certificate of the authority get in.
     tls_server_name: what edges shall expect in the certificate, "" for the host that they dial.
-    drain_s: how long accepted requests may take when the replica goes.
+    drain_s: how long accepted requests may take when the replica goes. metrics_listen: where Prometheus asks, "" for
+    no such port.
     """
 
     models: tuple[ModelArtifact, ...]
@@ -67,6 +68,7 @@ class CloudSettings:
     drain_s: float = 10.0
     batching: BatchLimits = DEFAULT_LIMITS
     limits: NodeLimits = CLOUD_LIMITS
+    metrics_listen: str = ""
 
     def to_json(self) -> str:
         """`from_json` reads it back equal."""
@@ -85,7 +87,7 @@ class EdgeSettings:
     policies: in force from the start.
     tls: None for a gateway in clear and peers in clear. require_clients: as for a replica.
     kept_bytes: the most that is kept of boundary tensors while their answers are awaited. hedge_percentile: see
-    `Hedging`. decision_log: None to keep the last decisions in memory only.
+    `Hedging`. decision_log: None to keep the last decisions in memory only. metrics_listen: as for a replica.
     """
 
     models: tuple[ModelArtifact, ...]
@@ -104,6 +106,7 @@ class EdgeSettings:
     batching: BatchLimits = DEFAULT_LIMITS
     limits: NodeLimits = EDGE_LIMITS
     decision_log: JournalSettings | None = None
+    metrics_listen: str = ""
 
     def to_json(self) -> str:
         """`from_json` reads it back equal."""

@@ -58,4 +58,5 @@ def _cheapest_probe(choice: Choice, request: ChoiceRequest, estimate: LinkEstima
     if found.total_s[probe] > limit_s:
         return None
     entry = found.entries[probe]
-    return Choice(entry, found.predicted(probe), f"{plan_name(entry.plan)}: to learn the link, not measured lately")
+    why = f"{plan_name(entry.plan)}: to learn the link, not measured lately"
+    return Choice(entry, found.predicted(probe), why, request.policy)

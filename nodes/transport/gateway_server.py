@@ -14,6 +14,7 @@ from isthmus.oip import open_inference_pb2_grpc
 from isthmus.telemetry import get_logger
 from nodes.gateway import Gateway, ModelDescription
 from nodes.limits import EDGE_LIMITS, LARGEST_GRPC_MESSAGE_BYTES, NodeLimits
+from nodes.metrics.request_ledger import RequestLedger
 from nodes.model_statistics import StatisticsLedger
 from nodes.transport import operator_service
 from nodes.transport.answer_compression import compress_as_asked
@@ -48,12 +49,15 @@ Context = grpc.aio.ServicerContext[object, object]
 class GatewayService(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
     """The servicer in front of an edge node."""
 
-    def __init__(self, gateway: Gateway, version: str, limits: NodeLimits = EDGE_LIMITS) -> None:
+    def __init__(
+        self, gateway: Gateway, version: str, limits: NodeLimits = EDGE_LIMITS, requests: RequestLedger | None = None
+    ) -> None:
+        """requests: is told of every request's end, for metrics."""
         self._gateway = gateway
         self._limits = limits
         self._version = version
         self._ledger = StatisticsLedger()
-        self._handler = InferHandler(gateway, self._ledger, limits)
+        self._handler = InferHandler(gateway, self._ledger, limits, requests)
         self._draining = asyncio.Event()
         self._log = get_logger("gateway")
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 
+from isthmus.errors import NotFound
 from isthmus.oip import open_inference_pb2 as oip
 from nodes.gateway import Gateway, InferResult
 from nodes.limits import NodeLimits
+from nodes.metrics.request_ledger import RequestLedger
 from nodes.model_statistics import RequestPhases, StatisticsLedger
 from nodes.transport.infer_messages import read_request, write_response
 
@@ -16,15 +18,23 @@ __all__ = ["InferHandler"]
 class InferHandler:
     """Answers messages through a gateway and keeps the account of them."""
 
-    def __init__(self, gateway: Gateway, ledger: StatisticsLedger, limits: NodeLimits) -> None:
+    def __init__(
+        self, gateway: Gateway, ledger: StatisticsLedger, limits: NodeLimits, requests: RequestLedger | None = None
+    ) -> None:
+        """requests: of metrics, None where nobody asks for them."""
         self._limits = limits
+        self._requests = requests
         self._gateway = gateway
         self._ledger = ledger
 
     async def answer(self, message: oip.ModelInferRequest, remaining_s: float | None) -> oip.ModelInferResponse:
         """The answer. remaining_s: until the call's deadline. Raises the IsthmusError that there is instead of one."""
         began_s = time.perf_counter()
-        described = self._gateway.describe_model(message.model_name)
+        try:
+            described = self._gateway.describe_model(message.model_name)
+        except NotFound as error:
+            self._failed("", error)
+            raise
         try:
             request = read_request(described, message, remaining_s, self._limits)
             read_s = time.perf_counter()
@@ -32,13 +42,20 @@ class InferHandler:
             inferred_s = time.perf_counter()
             self._limits.check_message("the answer", sum(tensor.nbytes for _, tensor in result.outputs))
             response = write_response(message, result, described)
-        except BaseException:  # a cancelled one too: its client has left
+        except BaseException as error:  # a cancelled one too: its client has left
             self._ledger.failed(described.name, time.perf_counter() - began_s, _now_ms())
+            self._failed(described.name, error)
             raise
         written_s = time.perf_counter()
         phases = _phases(result, read_s - began_s, written_s - inferred_s, written_s - began_s)
         self._ledger.answered(described.name, request.inputs.batch, phases, _now_ms())
+        if self._requests is not None:
+            self._requests.answered(described.name, result, written_s - began_s)
         return response
+
+    def _failed(self, model: str, error: BaseException) -> None:
+        if self._requests is not None:
+            self._requests.failed(model, error)
 
 
 def _phases(result: InferResult, input_s: float, output_s: float, elapsed_s: float) -> RequestPhases:

@@ -132,7 +132,8 @@ class Forecast:
     def choice(self, number: int, before: str = "", after: str | Callable[[], str] = "") -> Choice:
         """The plan of that number. before, after: what its reason says besides the comparison of times; `after` may be
         what makes it, as a reason is worked out when somebody asks for it."""
-        return Choice(self.entries[number], self.predicted(number), partial(self._reason, number, before, after))
+        why = partial(self._reason, number, before, after)
+        return Choice(self.entries[number], self.predicted(number), why, self.request.policy)
 
     def _reason(self, number: int, before: str, after: str | Callable[[], str]) -> str:
         said = after if isinstance(after, str) else after()

@@ -108,12 +108,33 @@ def test_each_side_names_its_engine(tmp_path: Path) -> None:
     assert (read_in.edge.engine, read_in.cloud.engine) == ("eager", "onnxruntime")
 
 
-@pytest.mark.parametrize(("side", "key"), [("edge", "listen"), ("cloud", "listen"), ("cloud", "registry_listen")])
+@pytest.mark.parametrize(
+    ("side", "key"),
+    [
+        ("edge", "listen"),
+        ("edge", "metrics_listen"),
+        ("cloud", "listen"),
+        ("cloud", "metrics_listen"),
+        ("cloud", "registry_listen"),
+    ],
+)
 def test_a_port_that_others_reach_is_secured_or_said_not_to_be(tmp_path: Path, side: str, key: str) -> None:
     with pytest.raises(InvalidConfiguration, match=rf"{side}\.{key}: .*insecure: true"):
         read(tmp_path, MODELS + f"{side}: {{{key}: '0.0.0.0:9000'}}")
     read(tmp_path, MODELS + f"{side}: {{{key}: '0.0.0.0:9000', insecure: true}}")
     read(tmp_path, MODELS + f"{side}: {{{key}: '0.0.0.0:9000', tls: {{certificate: c.pem, key: c.key}}}}")
+
+
+def test_metrics_are_off_unless_asked_for(tmp_path: Path) -> None:
+    assert (read(tmp_path, MODELS).edge.metrics_listen, read(tmp_path, MODELS).cloud.metrics_listen) == (None, None)
+    made = read(tmp_path, MODELS + "edge: {metrics_listen: '127.0.0.1:9464'}")
+    assert made.edge.metrics_listen == "127.0.0.1:9464"
+
+
+def test_replicas_do_not_share_a_port_for_metrics(tmp_path: Path) -> None:
+    with pytest.raises(InvalidConfiguration, match=r"cloud\.metrics_listen: is one port for 2 replicas .*port 0"):
+        read(tmp_path, MODELS + "cloud: {replicas: 2, metrics_listen: '127.0.0.1:9465'}")
+    read(tmp_path, MODELS + "cloud: {replicas: 2, metrics_listen: '127.0.0.1:0'}")
 
 
 def test_tls_files_are_looked_up_beside_the_configuration(tmp_path: Path) -> None:

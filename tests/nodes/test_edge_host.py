@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from pathlib import Path
 
+import pytest
 import torch
 from torch import nn
 
+from isthmus.addresses import parse_address
+from isthmus.errors import PortInUse
 from nodes.edge_host import EdgeHost
 from nodes.node_status import NodeStatus
 from nodes.settings import EdgeSettings, ModelArtifact
@@ -31,6 +35,17 @@ def test_an_edge_learns_at_its_start_what_requests_cost_besides(tmp_path: Path) 
     overhead = asyncio.run(started()).node.overhead
     assert overhead.requests >= 6  # three at least of one item (240 kB), and three of two
     assert 1e-4 < overhead.seconds(240_000) <= overhead.seconds(480_000) < 1.0
+
+
+def test_an_edge_whose_metrics_port_is_taken_lets_its_own_go(tmp_path: Path) -> None:
+    save_artifact(model_from_module(nn.Linear(4, 2).eval(), (torch.zeros(2, 4),), "small"), tmp_path / "small")
+    with socket.create_server(("127.0.0.1", 0)) as taken, socket.create_server(("127.0.0.1", 0)) as free:
+        metrics, listen = (f"127.0.0.1:{one.getsockname()[1]}" for one in (taken, free))
+        free.close()
+        settings = EdgeSettings((ModelArtifact("small", str(tmp_path / "small")),), listen, "", metrics_listen=metrics)
+        with pytest.raises(PortInUse, match=rf"edge\.metrics_listen: cannot listen on {metrics}"):
+            asyncio.run(EdgeHost.start(settings, PlanChooser()))
+        socket.create_server(parse_address(listen)).close()
 
 
 def test_an_edge_that_is_idle_says_that_it_holds_nothing(tmp_path: Path) -> None:

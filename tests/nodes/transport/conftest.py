@@ -75,7 +75,7 @@ class DoublingNode:
             await self._wait()
         stages = StageTimings(0.001, 0.002, 0.003, 0.004, 0.005, 0.006)
         predicted = Prediction(0.0, 0.0, 0.0, 0.0, 0.0)
-        return InferResult("r", (("y", 2 * x),), "plan", stages, 10, "cloud", "test", predicted)
+        return InferResult("r", (("y", 2 * x),), "plan", stages, 10, "cloud", "test", predicted, "split", "latency")
 
     async def _wait(self) -> None:
         self.waiting += 1

@@ -1,0 +1,46 @@
+"""What a cloud replica tells Prometheus."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from prometheus_client.core import Metric
+
+from nodes.batch_queue import BatchCounts
+from nodes.execution_ledger import ExecutionCounts
+from nodes.metrics.families import batch_families, execution_families, gauge, histogram, process_families
+from nodes.metrics.histogram import HistogramCount
+from nodes.node_status import NodeStatus
+
+__all__ = ["CloudFacts", "cloud_families"]
+
+
+@dataclass(frozen=True, slots=True)
+class CloudFacts:
+    """A replica at one moment. waiting: requests that wait or run. queue_s: of work. stages: of answers, by stage."""
+
+    status: NodeStatus
+    waiting: int
+    waiting_limit: int
+    queue_s: float
+    stages: Mapping[str, HistogramCount]
+    suffixes: BatchCounts
+    executions: ExecutionCounts
+
+
+def cloud_families(facts: CloudFacts) -> Iterator[Metric]:
+    """Every metric of a replica but the process' own."""
+    stages = {(stage,): one for stage, one in facts.stages.items()}
+    yield gauge("isthmus_cloud_queue_seconds", "Wait that a new request is predicted to find here.", facts.queue_s)
+    yield gauge("isthmus_requests_waiting", "Requests accepted and not answered yet.", facts.waiting)
+    yield gauge("isthmus_requests_waiting_limit", "How many may wait (limits.queue).", facts.waiting_limit)
+    yield gauge("isthmus_streams", "Streams of edges.", facts.status.streams)
+    yield gauge("isthmus_arriving_bytes", "Boundary tensors that have arrived in part.", facts.status.held_bytes)
+    yield histogram(
+        "isthmus_replica_stage_seconds", "Time of answered requests on this replica by stage; the stages are disjoint.",
+        stages, ("stage",),
+    )  # fmt: skip
+    yield from batch_families("suffix", facts.suffixes)
+    yield from execution_families({"suffix": facts.executions})
+    yield from process_families(facts.status)
