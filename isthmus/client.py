@@ -50,12 +50,16 @@ class AsyncClient:
         timeout_s: float | None = None,
         policy: str | None = None,
         plan_id: str | None = None,
+        request_class: str | None = None,
     ) -> Result:
         """One request. An array goes as a tensor; bytes or a Path are one encoded file, for inputs that take files.
 
+        request_class: a word for what kind of request it is; an operator may set a policy for it.
+
         Raises InvalidRequest, NotFound, DeadlineExceeded, Overloaded, Unavailable.
         """
-        parameters = {name: value for name, value in (("isthmus_policy", policy), ("isthmus_plan", plan_id)) if value}
+        wishes = {"isthmus_policy": policy, "isthmus_plan": plan_id, "isthmus_class": request_class}
+        parameters = {name: value for name, value in wishes.items() if value}
         answer = await self._client.infer(
             model, [_client_input(name, value) for name, value in inputs.items()], parameters, timeout_s
         )
@@ -127,9 +131,10 @@ class Client:
         timeout_s: float | None = None,
         policy: str | None = None,
         plan_id: str | None = None,
+        request_class: str | None = None,
     ) -> Result:
         """See AsyncClient.infer."""
-        work = self._client.infer(model, inputs, timeout_s, policy, plan_id)
+        work = self._client.infer(model, inputs, timeout_s, policy, plan_id, request_class)
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     def input_names(self, model: str) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import subprocess
 import sys
@@ -15,7 +14,6 @@ import yaml
 from isthmus.client import Client
 from isthmus.zoo import demo_photos
 from nodes.steering import PolicySetting
-from nodes.transport.oip_client import ClientInput, OipClient
 from scheduler.decision_replay import log_files, log_lines, replayed
 from scheduler.policies.base import Policy
 from scheduler.policies.factory import configured_policy
@@ -101,15 +99,9 @@ def waited_for(up: Up, line: str, since: int) -> list[str]:
     raise AssertionError(f"{line!r} was not said in 30 s, but {said}")
 
 
-async def finished_by(up: Up, request_class: str) -> object:
-    client = OipClient(up.address)
-    try:
-        image = ClientInput("image", None, (FLOWER.read_bytes(),))
-        return (await client.infer(MODEL, [image], {"isthmus_class": request_class}, 60)).parameters[
-            "isthmus_finished_by"
-        ]
-    finally:
-        await client.close()
+def finished_by(client: Client, request_class: str) -> object:
+    answer = client.infer(MODEL, {"image": FLOWER}, timeout_s=60, request_class=request_class)
+    return answer.parameters["isthmus_finished_by"]
 
 
 def scopes(up: Up) -> dict[str, str]:
@@ -135,7 +127,7 @@ def test_a_running_edge_follows_its_file_and_keeps_its_policies_where_the_file_i
         assert any("in force after a restart only: edge.threads" in one for one in lines)
         assert scopes(up) == {"": "edge-only", "alarm": "cloud-only"}
         assert "edge-only" in kind(client)
-        assert asyncio.run(finished_by(up, "alarm")) == "cloud"
+        assert finished_by(client, "alarm") == "cloud"
         wrong = {**file, "models": [{**file["models"][0], "policy": {"name": "slo", "probability": 7}}]}
         saved(yaml.safe_dump(wrong), f"not followed: models.{MODEL}.policy.probability: ")
         assert scopes(up) == {"": "edge-only", "alarm": "cloud-only"}
