@@ -40,6 +40,7 @@ from nodes.measure.timing import percentile
 from partitioner.link import Link
 
 LINKS = {5: Link(5e6, 5e6, 0.04), 20: Link(20e6, 20e6, 0.02), 100: Link(100e6, 100e6, 0.01)}
+QUICK_LINKS = (20,)  # most of it is starting everything
 QUICKLY = Link(1e9, 1e9, 0.001)
 GOAL, ROUNDS, QUICK_ROUNDS, LEARN, SETTLE_S, TIMEOUT_S = 1.0, 32, 3, 6, 1.2, 60.0
 BUDGET = 0.02  # an edge's, for its lossy plans
@@ -207,16 +208,17 @@ def figure(measured: Mapping[int, Measured], others: Peers, options: Options) ->
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="the same on fewer rounds, within 120 s of the installing")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds, one link; within 120 s but for installing")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--record", action="store_true", help="also write docs/results/peers[_MBPS].json and .md")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--links", type=int, nargs="+", choices=LINKS, default=tuple(LINKS), metavar="MBPS")
+    parser.add_argument("--links", type=int, nargs="+", choices=LINKS, metavar="MBPS", help="5, 20, 100 by default")
     parser.add_argument("--environments", type=Path, default=cache_folder("peers"), help="where peers are installed")
     given = parser.parse_args()
     options = Options(given.quick, given.json, given.record, given.seed)
+    links = given.links or (QUICK_LINKS if given.quick else tuple(LINKS))
     try:
-        done = asyncio.run(measure(options, given.links, given.environments))
+        done = asyncio.run(measure(options, links, given.environments))
     except IsthmusError as error:
         sys.exit(f"peers: {error}")
     if done is None:

@@ -23,6 +23,7 @@ FILE, TENSOR = "raw gRPC server, file", "raw gRPC server, tensor"
 OPTIONS = Options(quick=True, as_json=False, record=False, seed=0)
 
 
+@pytest.mark.slow  # a whole deployment starts
 def test_isthmus_and_the_raw_server_name_the_same_classes() -> None:
     photos = demo_photos()[-2:]
 
