@@ -95,6 +95,7 @@ class WayAxes:
     def _costs(self, weights: _Floats, closed: Sequence[tuple[int, int]]) -> _Floats:
         costs = self.costs @ weights
         for tensor, way in closed:
-            costs[tensor, way] = math.inf
+            if way < self.ways[tensor]:  # one that is closed on the way up may not be there on the way down
+                costs[tensor, way] = math.inf
             costs[tensor, self.ways[tensor] :] = math.inf
         return np.asarray(costs)

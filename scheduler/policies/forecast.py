@@ -37,10 +37,7 @@ class Forecast:
         self.request, self.link, self.amounts, self.entries = request, link, amounts, amounts.entries
         self.on_link = link or ASSUMED_LINK
         self.stage = latency_stage(self.on_link)
-        totals = self.values(self.stage)
-        if request.uplink_queue_s > 0:
-            totals = totals + self._uplink_waits()
-        self.total_s: list[float] = totals.tolist()
+        self.total_s: list[float] = self.values(self.stage).tolist()
 
     def _uplink_waits(self) -> Floats:
         """What of the wait for the uplink is left when each plan's prefix has ended; 0 for what does not cross."""
@@ -65,6 +62,8 @@ class Forecast:
             waiting * request.overhead_s,
         ]
         result: Floats = self.amounts.matrix.dot(np.array(prices))
+        if request.uplink_queue_s > 0 and waiting:
+            result += waiting * self._uplink_waits()
         return result
 
     def uplink_s(self, number: int) -> float:
