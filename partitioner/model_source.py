@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import importlib
-import os
 import re
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -16,6 +13,7 @@ from isthmus.errors import InvalidModel, IsthmusError
 from partitioner.artifact import is_artifact, load_artifact
 from partitioner.front_end import model_from_module, model_from_pt2
 from partitioner.model import Model
+from partitioner.module_path import on_module_path
 from partitioner.spec import ModelSpec
 from partitioner.torchscript import model_from_torchscript
 from partitioner.torchscript_scan import is_torchscript
@@ -71,7 +69,7 @@ def _from_file(path: Path, name: str, example_inputs: tuple[Tensor, ...]) -> Mod
 
 
 def _from_factory(text: str, search_path: Path | None, name: str) -> Model:
-    with _on_path([os.getcwd(), *([str(search_path)] if search_path else [])]):
+    with on_module_path(str(search_path) if search_path else ""):
         factory = _factory(text)
         try:
             made = factory()
@@ -108,15 +106,3 @@ def _factory(text: str) -> Callable[[], object]:
     if not callable(found):
         raise InvalidModel(text, f"module {module_name!r} has no callable {attributes!r}", remedy=_REMEDY)
     return found
-
-
-@contextmanager
-def _on_path(folders: list[str]) -> Iterator[None]:
-    fresh = [f for f in folders if f not in sys.path]
-    sys.path[:0] = fresh
-    try:
-        yield
-    finally:
-        for folder in fresh:
-            if folder in sys.path:
-                sys.path.remove(folder)

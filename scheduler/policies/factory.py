@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import functools
 import importlib
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from isthmus.errors import InvalidConfiguration, InvalidInput, InvalidRequest, NotFound
+from partitioner.module_path import on_module_path
 from scheduler.policies.base import Policy
 from scheduler.policies.cloud_only import CloudOnlyPolicy
 from scheduler.policies.cost import CostPolicy
@@ -132,24 +130,11 @@ def _factory(name: str, folder: str) -> object:
     if not colon or name.startswith(_FIXED):
         return _registered(name)
     try:
-        with _on_path(folder):
+        with on_module_path(folder):
             return getattr(importlib.import_module(module), attribute)
     except (Exception, SystemExit) as error:  # importing runs the user's own code, maybe a script's
         remedy = f"name a class as module:Class, or one of {', '.join(BUILT_IN)}"
         raise InvalidConfiguration("policy", f"cannot be imported: {error}", value=name, remedy=remedy) from error
-
-
-@contextmanager
-def _on_path(folder: str) -> Iterator[None]:
-    """With the current directory and the configuration's folder on the path, as models are looked up."""
-    fresh = [one for one in (str(Path.cwd()), folder) if one and one not in sys.path]
-    sys.path[:0] = fresh
-    try:
-        yield
-    finally:
-        for one in fresh:
-            if one in sys.path:
-                sys.path.remove(one)
 
 
 def _made(name: str, factory: object, options: Mapping[str, Any], folder: str = "") -> Policy:
