@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import fmean
 
 from benchmarks.figure import Figure, Interval, Options, machine, parse_options, report
-from benchmarks.regret import RTT_S, SPREAD, Case, arrivals, blocks_ratio, cases, mean_s, served
+from benchmarks.regret import RTT_S, SPREAD, Case, arrivals, blocks_ratio, cases, mean_s, plan_kind, served
 from nodes.measure.timing import percentile
 from partitioner.plan_table import PlanTable
 from scheduler.plan_chooser import PlanChooser
@@ -48,9 +48,7 @@ def best_static(case: Case) -> tuple[str, list[Served]]:
     plans = [entry.plan for entry in case.facts.table.for_form("bytes")]
     runs = {plan.plan_id: served(case, PlanChooser(f"fixed:{plan.plan_id}")) for plan in plans}
     plan_id = min(runs, key=lambda one: mean_s(runs[one]))
-    plan = case.facts.table.by_id(plan_id).plan
-    name = plan.kind if plan.kind == "edge-only" else f"{plan.kind} {plan.boundary[0].codec}"
-    return name, runs[plan_id]
+    return plan_kind(case, plan_id), runs[plan_id]
 
 
 def p99_s(requests: Sequence[Served]) -> float:

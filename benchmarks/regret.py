@@ -222,11 +222,16 @@ def _cloud_only(case: Case, codec: str) -> str:
     )
 
 
+def plan_kind(case: Case, plan_id: str) -> str:
+    """ "edge-only", "split transform"."""
+    plan = case.facts.table.by_id(plan_id).plan
+    return plan.kind if plan.kind == "edge-only" else f"{plan.kind} {plan.boundary[0].codec}"
+
+
 def _mix(case: Case, requests: Sequence[Served]) -> str:
     kinds: dict[str, int] = {}
     for one in requests:
-        plan = case.facts.table.by_id(one.plan_id).plan
-        name = plan.kind if plan.kind == "edge-only" else f"{plan.kind} {plan.boundary[0].codec}"
+        name = plan_kind(case, one.plan_id)
         kinds[name] = kinds.get(name, 0) + 1
     return ", ".join(f"{name} {count}" for name, count in sorted(kinds.items(), key=lambda item: -item[1]))
 

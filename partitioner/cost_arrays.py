@@ -57,7 +57,7 @@ class CostArrays:
             * crosses[:, None],
             file_crosses=_array(entry.file_crosses for entry in entries) * crosses,
             crosses=crosses,
-            edge_works=_array(_edge_works(entry) for entry in entries),
+            edge_works=_array(entry.edge_works for entry in entries),
             edge_spread=_array(one.edge_spread for one in costs),
             cloud_spread=_array(one.cloud_spread for one in costs),
             length_spread=_array(plan.uplink_spread for plan in plans),
@@ -70,8 +70,3 @@ def _array(values: Iterable[float]) -> Floats:
 
 def _pairs(values: Iterable[tuple[float, float]]) -> Floats:
     return np.array(list(values), dtype=np.float64).reshape(-1, 2)
-
-
-def _edge_works(entry: PlanEntry) -> bool:
-    plan = entry.plan
-    return plan.kind != "cloud-only" or any(tensor.codec != "file" for tensor in plan.boundary)

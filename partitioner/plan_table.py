@@ -115,6 +115,12 @@ class PlanEntry:
     accuracy: Accuracy | None = None
     engine_difference: EngineDifference | None = None
 
+    @property
+    def edge_works(self) -> bool:
+        """Whether something is left to do on the edge: not where a file crosses as it came."""
+        plan = self.plan
+        return plan.kind != "cloud-only" or any(tensor.codec != "file" for tensor in plan.boundary)
+
     def uplink_bytes(self, batch: int, file_bytes: int = 0) -> int:
         """Bytes to the cloud for `batch` items whose files have `file_bytes` in all."""
         tensors = self.costs.uplink_bytes_fixed + self.costs.uplink_bytes_per_item * batch

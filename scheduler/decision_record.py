@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from nodes.chooser import Choice, ChoiceRequest, Exchange, Outcome, StageTimes, Transfer
+from nodes.steering import PolicySetting
 from partitioner.link import Link
 from partitioner.plan import Prediction
 from partitioner.plan_table import NO_CORRECTION, Correction, PlanTable
@@ -45,7 +46,7 @@ def decision_record(decision: Decision) -> dict[str, Any]:
     record: dict[str, Any] = {
         "number": decision.number,
         "seed": decision.seed,
-        "policy": {"name": decision.policy.name, "options": dict(decision.policy.options)},
+        "policy": _policy(decision.policy),
         "because": decision.because,
         "model": request.table.model,
         "request": {name: getattr(request, name) for name in _PLAIN},
@@ -61,7 +62,7 @@ def decision_record(decision: Decision) -> dict[str, Any]:
         record["explored"] = _choice(decision.explored)
     if (shadow := decision.shadow) is not None:
         record["shadow"] = {
-            "policy": {"name": shadow.policy.name, "options": dict(shadow.policy.options)},
+            "policy": _policy(shadow.policy),
             "choice": shadow.choice and _choice(shadow.choice),
             "failure": shadow.failure,
         }
@@ -82,6 +83,10 @@ def explanation(decision: Decision, outcome: Outcome | None) -> dict[str, Any]:
         for one in decision.alternatives()
     ]
     return {**decision_record(decision), "candidates": candidates, "outcome": outcome and asdict(outcome)}
+
+
+def _policy(setting: PolicySetting) -> dict[str, Any]:
+    return {"name": setting.name, "options": dict(setting.options)}
 
 
 def _choice(choice: Choice) -> dict[str, Any]:

@@ -135,7 +135,7 @@ class Site:
         """When a request that comes now would be answered by that plan, all that is under way being known; those that
         come later are not. This is what an oracle knows and no chooser can."""
         crossing = self._crossing(entry, arrival)
-        ready_s = max(now_s, self._edge.free_s) + crossing.edge_s if _edge_works(entry) else now_s + crossing.edge_s
+        ready_s = max(now_s, self._edge.free_s) + crossing.edge_s if entry.edge_works else now_s + crossing.edge_s
         if entry.plan.kind == "edge-only":
             return ready_s
         half_s = self._facts.rtt_s / 2
@@ -167,7 +167,7 @@ class Site:
         self._count += 1
         crossing = self._crossing(choice.entry, arrival)
         crossing.predicted_s, crossing.place = choice.predicted.total_s, place
-        if not _edge_works(choice.entry):
+        if not choice.entry.edge_works:
             self._prefix_ended(crossing)
             return
         expected_s = max(0.0, choice.predicted.edge_s - asked.edge_queue_s)
@@ -317,8 +317,3 @@ class Site:
 def _factor(spread: float, draw: float) -> float:
     """A log-normal factor whose mean is 1: the costs stay what they are, in the mean."""
     return math.exp(spread * draw - spread * spread / 2)
-
-
-def _edge_works(entry: PlanEntry) -> bool:
-    plan = entry.plan
-    return plan.kind != "cloud-only" or any(tensor.codec != "file" for tensor in plan.boundary)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from isthmus.units import format_bandwidth, format_duration, format_size
+from nodes.steering import PolicySetting
 
 __all__ = ["explanation_lines"]
 
@@ -17,7 +18,7 @@ def explanation_lines(record: Mapping[str, Any]) -> Iterator[str]:
     """Who decided, from what, all plans with their predicted parts, what was chosen, what happened."""
     request, chosen = record["request"], record.get("explored") or record["choice"]
     yield f"request {request['request_id']}, decision {record['number']}, model {record['model']}"
-    yield f"policy: {_policy(record['policy'])} for {record['because']}"
+    yield f"policy: {PolicySetting(**record['policy'])} for {record['because']}"
     yield f"asked: {_asked(request)}"
     yield f"believed: {_believed(record)}"
     yield f"chosen: {chosen['reason']}"
@@ -25,16 +26,11 @@ def explanation_lines(record: Mapping[str, Any]) -> Iterator[str]:
         yield f"  to learn the link, in place of {record['choice']['name']}"
     if (shadow := record.get("shadow")) is not None:
         would = shadow["choice"]["reason"] if shadow["choice"] else f"no plan: {shadow['failure']}"
-        yield f"shadow, {_policy(shadow['policy'])}: {would}"
+        yield f"shadow, {PolicySetting(**shadow['policy'])}: {would}"
     yield ""
     yield from _candidates(record["candidates"], chosen["plan_id"])
     yield ""
     yield from _happened(record["outcome"], chosen["predicted"]["total_s"])
-
-
-def _policy(policy: Mapping[str, Any]) -> str:
-    options = ", ".join(f"{name}={value}" for name, value in policy["options"].items())
-    return f"{policy['name']} ({options})" if options else str(policy["name"])
 
 
 def _asked(request: Mapping[str, Any]) -> str:
@@ -61,7 +57,7 @@ def _believed(record: Mapping[str, Any]) -> str:
 def _candidates(candidates: list[Mapping[str, Any]], chosen: str) -> Iterator[str]:
     width = max(len(one["name"]) for one in candidates)
     heads = "".join(f"{part.removesuffix('_s'):>11}" for part in _PREDICTED)
-    yield f"  {'plan':<{width}}  {'predicted, ms':<0}"
+    yield f"  {'plan':<{width}}  predicted, ms"
     yield f"  {'':<{width}}{heads}"
     for one in candidates:
         mark = ">" if one["plan_id"] == chosen else " "

@@ -45,10 +45,8 @@ def explain(
     """Say why a request went where it went: every plan's predicted parts, what was chosen, what really happened."""
     from isthmus.cli.explanation import explanation_lines
 
-    async def ask(client: OperatorClient) -> str:
-        return await client.explain(request_id)
-
-    record = _ask(server, tls_files(tls_authority, tls_certificate, tls_key), ask)
+    tls = tls_files(tls_authority, tls_certificate, tls_key)
+    record = _ask(server, tls, lambda client: client.explain(request_id))
     print(record if as_json else "\n".join(explanation_lines(json.loads(record))))
 
 
@@ -60,11 +58,8 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show the policies in force on an edge, the canary, and how the shadow compares."""
-
-    async def ask(client: OperatorClient) -> tuple[Steering, ShadowReport]:
-        return await client.steering()
-
-    steering, report = _ask(server, tls_files(tls_authority, tls_certificate, tls_key), ask)
+    tls = tls_files(tls_authority, tls_certificate, tls_key)
+    steering, report = _ask(server, tls, lambda client: client.steering())
     _print(steering, report, as_json)
 
 
@@ -81,11 +76,8 @@ def set_policy(
 ) -> None:
     """Let another policy decide from the next request on; for all requests, or those of a model or a class."""
     setting, scope = _setting(policy, option), _scope(model, request_class)
-
-    async def ask(client: OperatorClient) -> Steering:
-        return await client.set_policy(scope, setting)
-
-    _print(_ask(server, tls_files(tls_authority, tls_certificate, tls_key), ask), None, as_json)
+    tls = tls_files(tls_authority, tls_certificate, tls_key)
+    _print(_ask(server, tls, lambda client: client.set_policy(scope, setting)), None, as_json)
 
 
 def unset_policy(
@@ -99,11 +91,8 @@ def unset_policy(
 ) -> None:
     """Take back a policy that was set for a model or a class."""
     scope = _scope(model, request_class)
-
-    async def ask(client: OperatorClient) -> Steering:
-        return await client.unset_policy(scope)
-
-    _print(_ask(server, tls_files(tls_authority, tls_certificate, tls_key), ask), None, as_json)
+    tls = tls_files(tls_authority, tls_certificate, tls_key)
+    _print(_ask(server, tls, lambda client: client.unset_policy(scope)), None, as_json)
 
 
 def shadow(
@@ -117,11 +106,8 @@ def shadow(
 ) -> None:
     """Let a policy decide beside the one in force: logged and compared, never acted on."""
     setting = None if policy == OFF else _setting(policy, option)
-
-    async def ask(client: OperatorClient) -> Steering:
-        return await client.set_shadow(setting)
-
-    _print(_ask(server, tls_files(tls_authority, tls_certificate, tls_key), ask), None, as_json)
+    tls = tls_files(tls_authority, tls_certificate, tls_key)
+    _print(_ask(server, tls, lambda client: client.set_shadow(setting)), None, as_json)
 
 
 def canary(
@@ -138,11 +124,8 @@ def canary(
     from nodes.steering import Canary
 
     wanted = None if policy == OFF else Canary(_setting(policy, option), share)
-
-    async def ask(client: OperatorClient) -> Steering:
-        return await client.set_canary(wanted)
-
-    _print(_ask(server, tls_files(tls_authority, tls_certificate, tls_key), ask), None, as_json)
+    tls = tls_files(tls_authority, tls_certificate, tls_key)
+    _print(_ask(server, tls, lambda client: client.set_canary(wanted)), None, as_json)
 
 
 def _ask(server: str, tls: TlsFiles | None, ask: Callable[[OperatorClient], Awaitable[T]]) -> T:
