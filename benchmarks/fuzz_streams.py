@@ -13,7 +13,7 @@ from nodes.codecs.base import EncodedTensor
 from nodes.protocol.assembly import ReceiveSpan
 from nodes.protocol.cloud_stream import CloudStream, Rejection
 from nodes.protocol.edge_stream import EdgeStream, WireRequest
-from nodes.protocol.events import CloudTimings, MeasuredBatch, RequestArrived
+from nodes.protocol.events import CloudTimings, MeasuredBatch, PlanDefinition, RequestArrived
 from nodes.protocol.limits import StreamLimits
 
 __all__ = ["CloudFrames", "EdgeFrames"]
@@ -26,11 +26,10 @@ def _tensor(size: int, name: str = "x") -> EncodedTensor:
     return EncodedTensor(name, "uint8", (size,), (), "raw", {"a": "b"}, bytes(i % 251 for i in range(size)))
 
 
-def _edge() -> EdgeStream:
-    """That has said hello, offered a plan, asked three things and taken one back."""
+def _edge(plan: PlanDefinition) -> EdgeStream:
+    """That offers a plan and asks three things."""
     edge = EdgeStream("edge", LIMITS)
-    model = small_model()
-    edge.offer(offered(model, 1))
+    edge.offer(plan)
     edge.pace(1e6)
     for number in (1, 2, 3):
         tensors = (_tensor(5), _tensor(70_000 if number == 2 else 3, "y"))
@@ -47,8 +46,8 @@ def _frames(end: EdgeStream | CloudStream) -> list[bytes]:
 
 
 def _up() -> list[bytes]:
-    edge = _edge()
-    frames = _frames(edge)
+    """All that an edge has to say, one of its requests taken back."""
+    frames = _frames(_edge(offered(small_model(), 1)))
     for frame in (pb.EdgeFrame(cancel=pb.Cancel(request_id=3)), pb.EdgeFrame(goodbye=pb.Goodbye())):
         frames.append(frame.SerializeToString())
     return frames
@@ -82,7 +81,8 @@ class EdgeFrames:
 
     def __init__(self) -> None:
         cloud, arrived = CloudStream("replica", {"m": "d"}, LIMITS), list[RequestArrived]()
-        for data in _frames(_edge()):
+        self._plan = offered(small_model(), 1)
+        for data in _frames(_edge(self._plan)):
             heard = cloud.receive(pb.EdgeFrame.FromString(data), 0.0)
             arrived += [event for event in heard if isinstance(event, RequestArrived)]
         cloud.plan_ready("digest", [MeasuredBatch(1, 0.1, 0.2, 0.3)])
@@ -96,9 +96,8 @@ class EdgeFrames:
 
     def run(self, mutator: Mutator) -> None:
         """See Target."""
-        edge = EdgeStream("edge", LIMITS)
-        for number in (1, 2, 3):
-            edge.submit(WireRequest(number, "digest", 1, (_tensor(3),)))
+        edge = _edge(self._plan)
+        _drained(edge)  # what is acknowledged below must have been sent
         for now_s, data in enumerate(_one_spoilt(self._sound, mutator)):
             edge.receive(pb.CloudFrame.FromString(data), float(now_s))
         _drained(edge)

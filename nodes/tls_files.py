@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 __all__ = ["TlsFiles"]
 
@@ -17,3 +18,8 @@ class TlsFiles:
     authority: str = ""
     certificate: str = ""
     key: str = ""
+
+    def changed_at(self) -> tuple[int, ...]:
+        """When each of those given was last written, in nanoseconds: equal means nothing to read again. Raises OSError
+        for one that is not there."""
+        return tuple(Path(path).stat().st_mtime_ns for path in (self.authority, self.certificate, self.key) if path)

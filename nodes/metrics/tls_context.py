@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-from pathlib import Path
 
 from isthmus.errors import InvalidConfiguration
 from isthmus.telemetry import get_logger
@@ -22,7 +21,7 @@ class TlsContext:
         """
         self._tls, self._require_clients = tls, require_clients
         try:
-            self._seen, self._context = self._changed_at(), self._made()
+            self._seen, self._context = self._tls.changed_at(), self._made()
         except (OSError, ssl.SSLError) as error:
             remedy = "make some with `isthmus certs`"
             raise InvalidConfiguration(f"{field}.tls", f"cannot be served with: {error}", remedy=remedy) from error
@@ -30,16 +29,12 @@ class TlsContext:
     def current(self) -> ssl.SSLContext:
         """Of the files as they are now; half of a renewal leaves the old pair serving."""
         try:
-            changed_at = self._changed_at()
+            changed_at = self._tls.changed_at()
             if changed_at != self._seen:
                 self._context, self._seen = self._made(), changed_at
         except (OSError, ssl.SSLError) as error:
             get_logger("tls").warning("certificate not renewed", reason=str(error))
         return self._context
-
-    def _changed_at(self) -> tuple[int, ...]:
-        paths = (self._tls.authority, self._tls.certificate, self._tls.key)
-        return tuple(Path(path).stat().st_mtime_ns for path in paths if path)
 
     def _made(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -94,10 +94,8 @@ class _Reader:
 
     def changed_at(self) -> tuple[int, ...]:
         """When each file was last written. Raises InvalidConfiguration for one that is not there."""
-        tls = self._tls
-        names = {"authority": tls.authority, "certificate": tls.certificate, "key": tls.key}
         try:
-            return tuple(Path(path).stat().st_mtime_ns for path in names.values() if path)
+            return self._tls.changed_at()
         except OSError as error:
             raise InvalidConfiguration(self._field, f"cannot be read: {error.strerror}", value=error.filename) from None
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from random import Random
-from typing import Any
 
 from pydantic import Field, ValidationInfo, model_validator
 
-from isthmus.errors import InvalidConfiguration
 from nodes.chooser import Choice, ChoiceRequest
 from partitioner.link import Link
 from partitioner.measurements import Price
 from partitioner.objectives import cost_stage
+from partitioner.profiles import DeviceProfile
 from scheduler.policies.forecast import forecast
-from scheduler.policies.options import PricePerS, SwitchingOptions, profile_of
+from scheduler.policies.options import PricePerS, SwitchingOptions, declared_in_profile
 from scheduler.policies.selection import kept_before, least_then_quickest
 
 __all__ = ["CostOptions", "CostPolicy"]
@@ -28,16 +27,9 @@ class CostOptions(SwitchingOptions):
 
     @model_validator(mode="before")
     @classmethod
-    def _from_profile(cls, given: Any, info: ValidationInfo) -> Any:
-        if not isinstance(given, dict) or "profile" not in given:
-            return given
-        price = profile_of(given, info).price
-        if price is None:
-            remedy = "isthmus declare CLOUD.json --price 0.9/h"
-            raise InvalidConfiguration(
-                "policy.profile", "declares no price", value=str(given["profile"]), remedy=remedy
-            )
-        return {"price": price.per_s} | {name: value for name, value in given.items() if name != "profile"}
+    def _from_profile(cls, given: object, info: ValidationInfo) -> object:
+        remedy = "isthmus declare CLOUD.json --price 0.9/h"
+        return declared_in_profile(given, info, "price", remedy, _price_in)
 
 
 class CostPolicy:
@@ -62,6 +54,10 @@ class CostPolicy:
         best = least_then_quickest(found, usable, costs, rng)
         chosen, kept = kept_before(found, usable, costs, best, self._switch_cost, _money)
         return found.choice(chosen, f"costs {_money(costs[chosen])}, ", kept)
+
+
+def _price_in(profile: DeviceProfile) -> dict[str, float] | None:
+    return None if profile.price is None else {"price": profile.price.per_s}
 
 
 def _money(amount: float) -> str:

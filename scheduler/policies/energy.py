@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from random import Random
-from typing import Any
 
 from pydantic import Field, ValidationInfo, model_validator
 
@@ -12,13 +11,12 @@ from nodes.chooser import Choice, ChoiceRequest
 from partitioner.link import Link
 from partitioner.measurements import Power
 from partitioner.objectives import energy_stage
+from partitioner.profiles import DeviceProfile
 from scheduler.policies.forecast import forecast
-from scheduler.policies.options import PowerW, SwitchingOptions, profile_of
+from scheduler.policies.options import PowerW, SwitchingOptions, declared_in_profile
 from scheduler.policies.selection import kept_before, least_then_quickest
 
 __all__ = ["EnergyOptions", "EnergyPolicy"]
-
-_WATTS = ("busy", "idle", "radio")
 
 
 class EnergyOptions(SwitchingOptions):
@@ -30,17 +28,9 @@ class EnergyOptions(SwitchingOptions):
 
     @model_validator(mode="before")
     @classmethod
-    def _from_profile(cls, given: Any, info: ValidationInfo) -> Any:
-        if not isinstance(given, dict) or "profile" not in given:
-            return given
-        power = profile_of(given, info).power
-        if power is None:
-            remedy = "isthmus declare EDGE.json --busy 5W --idle 1W --radio 2W"
-            raise InvalidConfiguration(
-                "policy.profile", "declares no power", value=str(given["profile"]), remedy=remedy
-            )
-        declared = {"busy": power.busy_w, "idle": power.idle_w, "radio": power.radio_w}
-        return declared | {name: value for name, value in given.items() if name != "profile"}
+    def _from_profile(cls, given: object, info: ValidationInfo) -> object:
+        remedy = "isthmus declare EDGE.json --busy 5W --idle 1W --radio 2W"
+        return declared_in_profile(given, info, "power", remedy, _watts_in)
 
     @model_validator(mode="after")
     def _busy_takes_more(self) -> EnergyOptions:
@@ -72,6 +62,11 @@ class EnergyPolicy:
         best = least_then_quickest(found, usable, joules, rng)
         chosen, kept = kept_before(found, usable, joules, best, self._switch_cost_j, _joules)
         return found.choice(chosen, f"{_joules(joules[chosen])}, ", kept)
+
+
+def _watts_in(profile: DeviceProfile) -> dict[str, float] | None:
+    power = profile.power
+    return None if power is None else {"busy": power.busy_w, "idle": power.idle_w, "radio": power.radio_w}
 
 
 def _joules(energy_j: float) -> str:

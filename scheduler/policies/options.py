@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
@@ -11,7 +12,7 @@ from isthmus.errors import InvalidConfiguration
 from isthmus.units import parse_duration_s, parse_power_w, parse_price_per_s
 from partitioner.profiles import DeviceProfile
 
-__all__ = ["Duration", "PolicyOptions", "PowerW", "PricePerS", "SwitchingOptions", "profile_of"]
+__all__ = ["Duration", "PolicyOptions", "PowerW", "PricePerS", "SwitchingOptions", "declared_in_profile"]
 
 
 class PolicyOptions(BaseModel):
@@ -46,15 +47,29 @@ class SwitchingOptions(PolicyOptions):
     switch_cost: Duration = Field(default=0.0, description="what the first request after a switch takes besides")
 
 
-def profile_of(options: dict[str, Any], info: ValidationInfo) -> DeviceProfile:
-    """The profile in the file that `options` name as `profile`; a relative path starts at the configuration's folder.
+def declared_in_profile(
+    given: object,
+    info: ValidationInfo,
+    what: str,
+    remedy: str,
+    declared: Callable[[DeviceProfile], dict[str, float] | None],
+) -> object:
+    """For a validator "before" of options: those that `given` leaves to the file it names as `profile`, where `isthmus
+    declare` wrote them. A relative path starts at the configuration's folder; what stands beside it goes first.
 
-    Raises InvalidConfiguration for a file that cannot be read, InvalidProfile for one that is no profile.
+    what, remedy: for people, where `declared` finds nothing in it. Raises InvalidConfiguration then and for a file that
+    cannot be read, InvalidProfile for one that is no profile.
     """
+    if not isinstance(given, dict) or "profile" not in given:
+        return given
     folder = (info.context or {}).get("folder") or Path.cwd()
-    path = Path(folder) / str(options["profile"])
+    path = Path(folder) / str(given["profile"])
     try:
-        return DeviceProfile.from_json(path.read_text(encoding="utf-8"))
+        profile = DeviceProfile.from_json(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        remedy = "make one with `isthmus profile -o` and `isthmus declare`"
-        raise InvalidConfiguration("policy.profile", "cannot be read", value=str(path), remedy=remedy) from error
+        how = "make one with `isthmus profile -o` and `isthmus declare`"
+        raise InvalidConfiguration("policy.profile", "cannot be read", value=str(path), remedy=how) from error
+    found = declared(profile)
+    if found is None:
+        raise InvalidConfiguration("policy.profile", f"declares no {what}", value=str(given["profile"]), remedy=remedy)
+    return found | {name: value for name, value in given.items() if name != "profile"}
