@@ -9,6 +9,7 @@ times slowed, so that another replica is sometimes the sooner way on), eight cli
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 import signal
 import time
@@ -125,16 +126,16 @@ class Faults:
         await asyncio.to_thread(self._site.link.set_shape, SHAPE)
 
 
-async def run_chaos(requests: int, seed: int) -> Chaos:
-    """So many requests under faults."""
+async def run_chaos(requests: int, seed: int, least_faults: int = 1) -> Chaos:
+    """So many requests under faults, and more until so many faults are over: how many fit depends on the machine."""
     chaos, source = Chaos(), random.Random(seed)
     async with outage_site(BOUNDARY, SHAPE, REPLICAS, depth=DEPTH, slowdown=SLOWDOWN) as site:
-        for number in range(20):
-            await site.ask(requests + number, 30.0)
-        left = iter(range(requests))
+        for number in range(20):  # not counted: their inputs are those of the first requests
+            await site.ask(number, 30.0)
+        numbers = itertools.count()
 
         async def client() -> None:
-            for number in left:
+            while (number := next(numbers)) < requests or chaos.faults.total() < least_faults:
                 chaos.asked.append(await site.ask(number, DEADLINE_S, source.randint(1, LONGEST_BATCH)))
 
         faults, began_s = asyncio.create_task(Faults(site, chaos, seed).forever()), time.monotonic()
@@ -164,7 +165,7 @@ def main() -> None:
         "faults": dict(chaos.faults),
         "recovery": f"median {median(recoveries_s):.3f} s, longest {recoveries_s[-1]:.3f} s" if recoveries_s else "-",
         "edge's counts": chaos.counts,
-        "rate": f"{requests / chaos.took_s:.0f} requests/s in {chaos.took_s:.0f} s",
+        "rate": f"{len(chaos.asked) / chaos.took_s:.0f} requests/s in {chaos.took_s:.0f} s",
     }
     holds = failures == 0 and late == 0
     numbers = (float(failures), float(failures), float(failures), 0.0, len(chaos.asked), 0.0, holds)

@@ -8,8 +8,9 @@ from benchmarks.chaos import run_chaos
 
 
 def test_no_request_is_lost_wrong_or_answered_twice() -> None:
-    chaos = asyncio.run(run_chaos(1_500, seed=1))
+    chaos = asyncio.run(run_chaos(1_500, seed=1, least_faults=4))
     assert chaos.lost == []
-    assert (chaos.wrong, chaos.duplicated, len(chaos.asked)) == (0, 0, 1_500)
-    assert sum(chaos.faults.values()) > 0
+    assert (chaos.wrong, chaos.duplicated) == (0, 0)
+    assert len(chaos.asked) >= 1_500
+    assert chaos.faults.total() >= 4
     assert "cloud" in {one.finished_by for one in chaos.asked}

@@ -1,0 +1,49 @@
+"""A request's inputs against the model's description."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from isthmus.errors import InvalidRequest
+from nodes.gateway import ModelDescription, TensorDescription
+from nodes.inputs import RequestInput
+from nodes.request_inputs import check_inputs
+
+MODEL = ModelDescription(
+    "m",
+    "1",
+    (
+        TensorDescription("image", "float32", (-1, 3), accepts_files=True),
+        TensorDescription("rows_first", "float32", (2, -1)),
+    ),
+    (TensorDescription("y", "float32", (-1, 1)),),
+    max_batch=8,
+)
+
+
+def given(name: str, *shape: int) -> RequestInput:
+    return RequestInput(name, "FP32", shape, torch.zeros(shape))
+
+
+@pytest.mark.parametrize("batch", [1, 8])
+def test_a_batch_within_the_limit_is_that_of_every_input_wherever_its_dimension_stands(batch: int) -> None:
+    checked = check_inputs(MODEL, [given("rows_first", 2, batch), given("image", batch, 3)])
+    assert checked.batch == batch
+    assert list(checked.values) == ["image", "rows_first"]
+
+
+@pytest.mark.parametrize("batch", [0, 9, 1000])
+def test_a_batch_outside_the_limit_is_refused_with_the_limit(batch: int) -> None:
+    with pytest.raises(InvalidRequest, match=rf"batch: must be 1 to 8 \(got {batch}\); split the request"):
+        check_inputs(MODEL, [given("image", batch, 3), given("rows_first", 2, batch)])
+
+
+def test_inputs_of_different_batches_are_refused() -> None:
+    with pytest.raises(InvalidRequest, match=r"must share one batch size \(got \[2, 3\]\)"):
+        check_inputs(MODEL, [given("image", 2, 3), given("rows_first", 2, 3)])
+
+
+def test_files_give_one_item_each() -> None:
+    files = RequestInput("image", "BYTES", (3, 1), None, (b"a", b"b", b"c"))
+    assert check_inputs(MODEL, [files, given("rows_first", 2, 3)]).batch == 3
