@@ -45,7 +45,9 @@ async def _scraped(artifact: Path) -> Scrapes:
     try:
         async with asyncio.timeout(60):
             await edge.node.planned.wait()
-        await _ask(edge.address)
+            await _ask(edge.address)
+            while edge.node.link is None:  # an echo tells, twice a second
+                await asyncio.sleep(0.02)
         return Scrapes(await _scrape(edge.metrics_address), await _scrape(cloud.metrics_address))
     finally:
         await edge.drain()

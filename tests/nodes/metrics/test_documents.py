@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import promql_parser
 import pytest
 import yaml
 
@@ -60,12 +61,9 @@ def test_rules_have_the_structure_that_prometheus_reads() -> None:
 
 
 @pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule["alert"])
-def test_an_expression_is_balanced_and_compares(rule: dict[str, Any]) -> None:
-    bare = re.sub(r'"[^"]*"', '""', rule["expr"])
-    for opening, closing in ("()", "{}", "[]"):
-        assert bare.count(opening) == bare.count(closing)
-    assert re.search(r" (>|<|==) [0-9.]+", bare)
-    assert all(DURATION.fullmatch(window) for window in re.findall(r"\[(.*?)\]", bare))
+def test_an_expression_is_promql_and_compares(rule: dict[str, Any]) -> None:
+    promql_parser.parse(rule["expr"])
+    assert re.search(r" (>|<|==) [0-9.]+", re.sub(r'"[^"]*"', '""', rule["expr"]))
 
 
 @pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule["alert"])
