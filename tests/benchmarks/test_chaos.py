@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from benchmarks.chaos import run_chaos
 
 
+@pytest.mark.slow
 def test_no_request_is_lost_wrong_or_answered_twice() -> None:
     chaos = asyncio.run(run_chaos(1_500, seed=1, least_faults=4))
     assert chaos.lost == []

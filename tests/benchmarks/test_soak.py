@@ -12,6 +12,7 @@ from benchmarks.soak import Soak, growth, left_behind, run_soak
 HELD = {"requests": 0, "streams": 1, "held_bytes": 0, "tasks": 20, "threads": 4, "descriptors": 23}
 
 
+@pytest.mark.slow
 def test_edge_and_cloud_processes_leave_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmarks.soak.REHEARSAL_S", 2.0)
     soak = asyncio.run(run_soak(4.0, seed=1))

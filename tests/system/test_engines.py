@@ -19,6 +19,7 @@ from partitioner.spec import ModelSpec
 RunUp = Callable[..., contextlib.AbstractContextManager[Any]]
 
 
+@pytest.mark.slow
 def test_an_eager_edge_works_with_a_cloud_on_onnxruntime(run_up: RunUp, artifact: Path) -> None:
     model, picture = load_artifact(artifact), torch.randn(1, 3, 224, 224, generator=torch.Generator().manual_seed(1))
     with (

@@ -51,12 +51,14 @@ def test_every_topological_prefix_agrees_with_the_whole(small: dict[str, tuple[T
     check_cuts(model, range(len(model.graph.ops) + 1), [inputs(1), inputs(3)], 1e-5)
 
 
+@pytest.mark.slow
 def test_efficientnet_cut_in_places_agrees_with_the_whole() -> None:
     # Logits are within +-10; the largest difference seen is 7e-6.
     model = model_from_module(zoo.efficientnet_lite0())
     check_cuts(model, (0, 1, 23, 50, 77, 101, 140, 161), [pictures(1, 224), pictures(3, 224)], 1e-4)
 
 
+@pytest.mark.slow
 def test_minilm_cut_in_places_agrees_with_the_whole() -> None:
     # Embeddings have length 1; the largest difference seen is 3e-7.
     model = model_from_module(zoo.minilm())

@@ -46,13 +46,19 @@ async def _scraped(artifact: Path) -> Scrapes:
         async with asyncio.timeout(60):
             await edge.node.planned.wait()
             await _ask(edge.address)
-            while edge.node.link is None:  # an echo tells, twice a second
-                await asyncio.sleep(0.02)
+            await _until_the_link_is_known(edge)
         return Scrapes(await _scrape(edge.metrics_address), await _scrape(cloud.metrics_address))
     finally:
         await edge.drain()
         await cloud.drain()
         await registry.stop()
+
+
+async def _until_the_link_is_known(edge: EdgeHost) -> None:
+    while True:  # echoes tell, twice a second
+        if edge.node.link is not None:
+            return
+        await asyncio.sleep(0.02)
 
 
 async def _ask(address: str) -> None:
