@@ -53,6 +53,7 @@ class Options:
     engines: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
     budget_s: float = 0.0
+    sizes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +95,12 @@ class Figure:
     details: Mapping[str, object] = field(default_factory=dict)
 
 
-def parse_options(description: str, *, engines: bool = False, budget_s: float = 0.0) -> Options:
+def parse_options(
+    description: str, *, engines: bool = False, budget_s: float = 0.0, sizes: Sequence[str] = ()
+) -> Options:
     """The command line of a benchmark: --quick, --json, --record, --seed; --engines and --models where it measures
-    chosen ones, --budget, with `budget_s` for its default, where it goes on for as long as it is told."""
+    chosen ones, --budget, with `budget_s` for its default, where it goes on for as long as it is told, --sizes where
+    there are such to choose from."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--quick", action="store_true", help="the same on fewer cases, within 120 s")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -107,10 +111,13 @@ def parse_options(description: str, *, engines: bool = False, budget_s: float = 
         parser.add_argument("--models", nargs="+", default=(), help="with --engines: these of the built-in models only")
     if budget_s:
         parser.add_argument("--budget", type=float, default=budget_s, metavar="SECONDS", help="how long it goes on")
+    if sizes:
+        parser.add_argument("--sizes", nargs="+", default=(), choices=sizes, help="measure these only; all by default")
     given = parser.parse_args()
     engine_names, models = (tuple(given.engines), tuple(given.models)) if engines else ((), ())
     budget_s = given.budget if budget_s else 0.0
-    return Options(given.quick, given.json, given.record, given.seed, engine_names, models, budget_s)
+    chosen = tuple(given.sizes) if sizes else ()
+    return Options(given.quick, given.json, given.record, given.seed, engine_names, models, budget_s, chosen)
 
 
 def measure_pairs(a: Callable[[], float], b: Callable[[], float], rounds: int, seed: int) -> PairedSamples:

@@ -1,146 +1,139 @@
 """What does a split cost besides its compute? Against a two-hop raw grpc.aio relay that moves as many bytes.
 
-A: a split request through a standard client on loopback, edge and cloud as processes, minus the compute that the answer
-reports: edge (prefix, encode) and cloud (decode, suffix, encode). B: client, relay, server, each a process; the
-input's bytes on the first hop, the plan's wire bytes on the second, the output's back over both. Both hops of B are
-unary calls with the project's channel options; A answers on a standing stream behind a unary call. The edge is slowed
-as in the demo, since equal sides are offered no split; the emulated sleep counts as edge compute and so is taken off.
+A: a split request through the product's client on loopback, edge and replica as processes, minus the compute that the
+answer reports: edge (prefix, encode) and cloud (decode, suffix, encode). B: client, relay, server, each a process; as
+many bytes on either hop, either way. Both hops of B are unary calls with the project's event loop and channel options;
+A answers on a standing stream behind a unary call. Boundaries of 1 kB, 10 kB, 150 kB and 3 MB (`benchmarks.split_site`);
+the value is the worst size's median. A size holds where its median and its 99th percentile both meet their goals,
+each beyond the floor of the same quantile. A real network stands beside the sizes and is not judged: caches and cores
+that its prefix has left cold make whatever follows it slower.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import multiprocessing
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from functools import partial
-from multiprocessing.connection import Connection
-from pathlib import Path
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import grpc
 import numpy as np
 
-from benchmarks.figure import Figure, Options, measure_pairs, parse_options, ratio_figure, report
-from isthmus.client import AsyncClient, Result
-from isthmus.configuration import CloudConfiguration, Configuration, EdgeConfiguration, ModelConfiguration
-from isthmus.demo import SLOWDOWN
-from isthmus.deployment import Sides, deploy, export_models
-from nodes.transport.channel_options import CHANNEL_OPTIONS, SERVER_OPTIONS
+from benchmarks.figure import (
+    Figure,
+    Interval,
+    Options,
+    measure_pairs,
+    parse_options,
+    ratio_figure,
+    report,
+    verdict,
+)
+from benchmarks.raw_relay import raw_relay
+from benchmarks.split_site import NETWORK, SIZES, Case, SplitSite, split_site
+from nodes.transport.channel_options import CHANNEL_OPTIONS
 
-GOAL, ROUNDS, WARM_UP, TIMEOUT_S = 2.0, 200, 10, 30.0
-MODEL, SOURCE = "efficientnet-lite0", "isthmus.zoo:efficientnet_lite0"
-METHOD = "/benchmark/Move"
-Handler = Callable[[bytes, object], Coroutine[None, None, bytes]]
+__all__ = ["measure"]
 
-
-class _Service(grpc.GenericRpcHandler):
-    def __init__(self, handler: Handler) -> None:
-        self._handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(handler)
-
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes]:
-        return self._handler
-
-
-async def serve(ready: Connection, target: str, size: int) -> None:
-    """Without a target: answer every message with `size` bytes. With one: send it `size` bytes, relay its answer."""
-    data = bytes(size)
-    async with grpc.aio.insecure_channel(target or "127.0.0.1:1", options=CHANNEL_OPTIONS) as channel:
-        onward: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(METHOD)
-
-        async def answer(_message: bytes, _context: object) -> bytes:
-            return await onward(data) if target else data
-
-        server = grpc.aio.server(options=SERVER_OPTIONS)
-        server.add_generic_rpc_handlers((_Service(answer),))
-        ready.send(f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}")
-        await server.start()
-        await server.wait_for_termination()
+GOAL, TAIL_GOAL, TAIL = 1.5, 2.0, 99
+ROUNDS, NETWORK_ROUNDS, WARM_UP = 3_000, 100, 10
+RESAMPLES = 2_000
 
 
-def _serve(ready: Connection, target: str, size: int) -> None:
-    asyncio.run(serve(ready, target, size))
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One case. tail, tail_floor: the 99th percentile of A/B and of B/B. whole_s: of A, compute and all."""
 
+    middle: Figure
+    tail: Interval
+    tail_floor: Interval
+    whole_s: float
 
-@contextlib.contextmanager
-def process(target: str, size: int) -> Iterator[str]:
-    """A relay or server in a process of its own; its address."""
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    child = context.Process(target=_serve, args=(theirs, target, size), daemon=True)
-    child.start()
-    try:
-        yield str(ours.recv())
-    finally:
-        child.kill()
-        child.join()
-
-
-@contextlib.asynccontextmanager
-async def edge_and_cloud() -> AsyncIterator[AsyncClient]:
-    """A client of a running deployment without an emulated link."""
-    configuration = Configuration(
-        models=(ModelConfiguration(name=MODEL, source=SOURCE),),
-        edge=EdgeConfiguration(listen="127.0.0.1:0", runtime="process", emulate_slowdown=SLOWDOWN),
-        cloud=CloudConfiguration(registry_listen="127.0.0.1:0", runtime="process"),
-    )
-    export = partial(export_models, configuration.models, Path.cwd(), lambda _: None)
-    running_deployment = deploy(configuration, Sides(True, True), export, lambda _: None)
-    async with running_deployment as running, AsyncClient(running.gateway) as client:
-        yield client
+    @property
+    def holds(self) -> bool:
+        """Both the median and the tail."""
+        return self.middle.holds and verdict(self.tail, self.tail_floor, TAIL_GOAL) == "holds"
 
 
 async def measure(options: Options) -> Figure:
-    loop = asyncio.get_running_loop()
-    image = np.random.default_rng(options.seed).standard_normal((1, 3, 224, 224), dtype=np.float32)
-    async with edge_and_cloud() as client:
-
-        async def ask(policy: str) -> Result:
-            return await client.infer(MODEL, {"image": image}, TIMEOUT_S, policy)
-
-        split = [await ask("fixed:split") for _ in range(WARM_UP)][-1]
-        output_bytes = sum(output.nbytes for output in split.outputs.values())
-        uplink_bytes = int(split.parameters["isthmus_wire_bytes"]) - output_bytes
-        wholes_s: list[float] = []
-
-        async def overhead_s() -> float:
-            started_s = time.perf_counter()
-            result = await ask(f"fixed:{split.plan_id}")  # one plan throughout: the same bytes in every round
-            wholes_s.append(time.perf_counter() - started_s)
-            assert result.parameters["isthmus_finished_by"] == "cloud", result.parameters
-            return wholes_s[-1] - (result.timings["edge"] + result.timings["cloud"]) / 1e3
-
-        with contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as stack:
+        async with split_site(options.sizes or (*SIZES, NETWORK), options.seed) as site:
             # In a thread: this loop also serves the fleet registry, and a spawned child takes seconds to import.
-            server = await asyncio.to_thread(stack.enter_context, process("", output_bytes))
-            relay = await asyncio.to_thread(stack.enter_context, process(server, uplink_bytes))
+            relay = await asyncio.to_thread(stack.enter_context, raw_relay())
             async with grpc.aio.insecure_channel(relay, options=CHANNEL_OPTIONS) as channel:
-                move: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(METHOD)
-                message = image.tobytes()
+                measured = {case: await _measure_case(site, case, channel, options) for case in site.cases}
+    return _worst(measured)
 
-                async def relay_s() -> float:
-                    started_s = time.perf_counter()
-                    await move(message)
-                    return time.perf_counter() - started_s
 
-                def sync(work: Callable[[], Coroutine[None, None, float]]) -> Callable[[], float]:
-                    return lambda: asyncio.run_coroutine_threadsafe(work(), loop).result()
+async def _measure_case(site: SplitSite, case: Case, channel: grpc.aio.Channel, options: Options) -> Measured:
+    loop, wholes_s = asyncio.get_running_loop(), list[float]()
+    move: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(case.traffic.method)
+    message = bytes(case.traffic.request)
 
-                for _ in range(WARM_UP):
-                    await relay_s()
-                rounds = 60 if options.quick else ROUNDS
-                samples = await asyncio.to_thread(measure_pairs, sync(overhead_s), sync(relay_s), rounds, options.seed)
+    async def overhead_s() -> float:
+        began_s = time.perf_counter()
+        result = await site.ask(case)
+        wholes_s.append(time.perf_counter() - began_s)
+        return wholes_s[-1] - (result.timings["edge"] + result.timings["cloud"]) / 1e3
+
+    async def relay_s() -> float:
+        began_s = time.perf_counter()
+        await move(message)
+        return time.perf_counter() - began_s
+
+    def sync(work: Callable[[], Coroutine[None, None, float]]) -> Callable[[], float]:
+        return lambda: asyncio.run_coroutine_threadsafe(work(), loop).result()
+
+    for _ in range(WARM_UP):
+        await relay_s()
+    rounds = NETWORK_ROUNDS if case.name == NETWORK else ROUNDS
+    rounds = rounds // 10 if options.quick else rounds
+    samples = await asyncio.to_thread(measure_pairs, sync(overhead_s), sync(relay_s), rounds, options.seed)
+    middle = ratio_figure("split_overhead", samples, GOAL, options)
+    ours, floor = (_tail(of, samples.b, options.seed) for of in (samples.a, samples.b_again))
+    return Measured(middle, ours, floor, float(np.median(wholes_s)))
+
+
+def _tail(of: Sequence[float], over: Sequence[float], seed: int) -> Interval:
+    """The 99th percentile of the paired ratios, with its bootstrap interval."""
+    ratios = np.array(of) / np.array(over)
+    drawn = np.random.default_rng(seed).integers(len(ratios), size=(RESAMPLES, len(ratios)))
+    low, high = np.percentile(np.percentile(ratios[drawn], TAIL, axis=1), (2.5, 97.5))
+    return Interval(float(np.percentile(ratios, TAIL)), float(low), float(high))
+
+
+def _worst(measured: Mapping[Case, Measured]) -> Figure:
+    judged = [one for case, one in measured.items() if case.name != NETWORK] or list(measured.values())
+    rows = [
+        f"{'boundary':18}   p50 [low, high]         floor   p99 [low, high]         floor"
+        "   us of ours   relay's   whole request   pairs   holds"
+    ]
+    for case, one in measured.items():
+        middle, tail = one.middle, one.tail
+        rows.append(
+            f"{case.name:18}   {middle.value:.3f} [{middle.low:.3f}, {middle.high:.3f}]   {middle.floor:.3f}"
+            f"   {tail.value:.3f} [{tail.low:.3f}, {tail.high:.3f}]   {one.tail_floor.value:.3f}"
+            f"   {_us(middle, 'a'):10.0f}   {_us(middle, 'b'):7.0f}   {1e6 * one.whole_s:13.0f}   {middle.n:5}"
+            f"   {'-' if case.name == NETWORK else 'yes' if one.holds else 'no'}"
+        )
+    worst = max(judged, key=lambda one: one.middle.value).middle
+    holds = all(one.holds for one in judged)
     details = {
-        "request_ms_p50": round(1e3 * float(np.median(wholes_s)), 3),
-        "bytes": {"input": image.nbytes, "wire_up": uplink_bytes, "output": output_bytes},
-        "plan": str(split.parameters["isthmus_reason"]),
-        "engine": f"eager, one thread a side, edge slowed {SLOWDOWN:g} times by sleeping; all share the cores",
+        "goals": f"p50 {GOAL:g}, p99 {TAIL_GOAL:g}, each beyond its floor; the network is not judged",
+        "by boundary": rows,
+        "bytes": {case.name: f"{case.traffic}" for case in measured},
+        "engine": "eager, one thread a side; clients, edge, replica and relay share the cores",
     }
-    return ratio_figure("split_overhead", samples, GOAL, options, details=details)
+    return replace(worst, holds=holds, verdict="holds" if holds else "missed", details=details)
+
+
+def _us(figure: Figure, which: str) -> float:
+    return 1e6 * float(str(figure.details[f"{which}_median"]))
 
 
 def main() -> None:
-    options = parse_options(__doc__)
+    options = parse_options(__doc__, sizes=(*SIZES, NETWORK))
     report(asyncio.run(measure(options)), options)
 
 
