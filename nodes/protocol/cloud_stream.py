@@ -42,8 +42,8 @@ from nodes.protocol.events import (
     RequestRejected,
 )
 from nodes.protocol.limits import DEFAULT_LIMITS, StreamLimits
-from nodes.protocol.message_values import batch_messages, plan_of, timings_message
-from nodes.protocol.outbox import Outbox, tensor_headers
+from nodes.protocol.message_values import batch_messages, plan_of, write_timings
+from nodes.protocol.outbox import Outbox, announce
 from nodes.protocol.transit import TransitClock
 from nodes.protocol.version import PROTOCOL_MAJOR, PROTOCOL_MINOR, check_version
 
@@ -92,11 +92,13 @@ class _Incoming:
     deadline_s: float | None
 
 
+def _chunk_frame() -> tuple[pb.CloudFrame, pb.Chunk]:
+    frame = pb.CloudFrame()
+    return frame, frame.chunk
+
+
 def _new_outbox() -> Outbox[pb.CloudFrame]:
-    return Outbox(
-        lambda chunk: pb.CloudFrame(chunk=chunk),
-        lambda ack: pb.CloudFrame(ack=ack),
-    )
+    return Outbox(_chunk_frame, lambda ack: pb.CloudFrame(ack=ack))
 
 
 class CloudStream:
@@ -146,17 +148,14 @@ class CloudStream:
         """Answer a request. Ignored when it was cancelled or the stream has gone meanwhile."""
         if not self._take(request.request_id):
             return
-        header = pb.ResponseHeader(
-            request_id=request.request_id,
-            tensors=tensor_headers(tensors),
-            timings=timings_message(timings),
+        frame = pb.CloudFrame()
+        header = frame.response
+        header.request_id = request.request_id
+        announce(tensors, header.tensors)
+        write_timings(timings, header.timings)
+        self._outbox.put_message(
+            request.request_id, frame, header.chunks, tensors, request.deadline_s, request.priority
         )
-
-        def opening(chunks: Sequence[pb.Chunk]) -> pb.CloudFrame:
-            header.chunks.extend(chunks)
-            return pb.CloudFrame(response=header)
-
-        self._outbox.put_message(request.request_id, opening, tensors, request.deadline_s, request.priority)
 
     def reject(self, request_id: int, rejection: Rejection) -> None:
         """Answer a request with an error. Ignored when it was cancelled or the stream has gone meanwhile."""

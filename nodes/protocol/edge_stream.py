@@ -36,7 +36,7 @@ from nodes.protocol.events import (
 from nodes.protocol.given_up import GivenUp
 from nodes.protocol.limits import DEFAULT_LIMITS, StreamLimits
 from nodes.protocol.message_values import batches_of, offer_message, timings_of
-from nodes.protocol.outbox import Outbox, tensor_headers
+from nodes.protocol.outbox import Outbox, announce
 from nodes.protocol.version import MORE_TENSORS_MINOR, PROTOCOL_MAJOR, PROTOCOL_MINOR, check_version
 
 __all__ = ["EdgeState", "EdgeStream", "WireRequest"]
@@ -92,11 +92,13 @@ def _microseconds(seconds: float) -> int:
     return max(1, round(seconds * 1e6))
 
 
+def _chunk_frame() -> tuple[pb.EdgeFrame, pb.Chunk]:
+    frame = pb.EdgeFrame()
+    return frame, frame.chunk
+
+
 def _new_outbox() -> Outbox[pb.EdgeFrame]:
-    return Outbox(
-        lambda chunk: pb.EdgeFrame(chunk=chunk),
-        lambda ack: pb.EdgeFrame(ack=ack),
-    )
+    return Outbox(_chunk_frame, lambda ack: pb.EdgeFrame(ack=ack))
 
 
 class EdgeStream:
@@ -136,29 +138,23 @@ class EdgeStream:
             raise LocalProtocolError(f"request id {request.request_id} is in flight already")
         if request.more_tensors and not self.takes_more_tensors:
             raise LocalProtocolError("this replica takes no tensors after a request's header")
-        remaining_us = 0 if request.remaining_s is None else max(1, round(request.remaining_s * 1e6))
-        header = pb.RequestHeader(
-            request_id=request.request_id,
-            wire_digest=request.wire_digest,
-            batch=request.batch,
-            time_remaining_us=remaining_us,
-            priority=request.priority,
-            tensors=tensor_headers(request.tensors),
-            trace=pb.TraceContext(traceparent=request.traceparent),
-            sent_after_us=self._sent_after_us(request),
-            downlink_bps=self._downlink_bps,
-            rtt_us=self._rtt_us,
-            more_tensors=request.more_tensors,
-        )
+        frame = pb.EdgeFrame()
+        header = frame.request
+        header.request_id, header.wire_digest, header.batch = request.request_id, request.wire_digest, request.batch
+        header.priority, header.more_tensors = request.priority, request.more_tensors
+        header.downlink_bps, header.rtt_us = self._downlink_bps, self._rtt_us
+        if request.remaining_s is not None:
+            header.time_remaining_us = _microseconds(request.remaining_s)
+            header.sent_after_us = self._sent_after_us(request)
+        if request.traceparent:
+            header.trace.traceparent = request.traceparent
+        announce(request.tensors, header.tensors)
         self._in_flight[request.request_id] = _Submitted(
             request.deadline_s, request.priority, len(request.tensors), request.more_tensors
         )
-
-        def opening(chunks: Sequence[pb.Chunk]) -> pb.EdgeFrame:
-            header.chunks.extend(chunks)
-            return pb.EdgeFrame(request=header)
-
-        self._outbox.put_message(request.request_id, opening, request.tensors, request.deadline_s, request.priority)
+        self._outbox.put_message(
+            request.request_id, frame, header.chunks, request.tensors, request.deadline_s, request.priority
+        )
 
     def add(self, request_id: int, tensors: Sequence[EncodedTensor]) -> None:
         """Queue the next tensors of a request that was submitted before they were made. Ignored where it is over."""
@@ -167,12 +163,13 @@ class EdgeStream:
             return
         if not 0 < len(tensors) <= submitted.to_come:
             raise LocalProtocolError(f"{submitted.to_come} tensors of request {request_id} are to come")
-
-        def opening(chunks: Sequence[pb.Chunk]) -> pb.EdgeFrame:
-            more = pb.MoreTensors(request_id=request_id, tensors=tensor_headers(tensors), chunks=chunks)
-            return pb.EdgeFrame(more=more)
-
-        self._outbox.put_more(request_id, submitted.queued, opening, tensors, submitted.deadline_s, submitted.priority)
+        frame = pb.EdgeFrame()
+        more = frame.more
+        more.request_id = request_id
+        announce(tensors, more.tensors)
+        self._outbox.put_more(
+            request_id, submitted.queued, frame, more.chunks, tensors, submitted.deadline_s, submitted.priority
+        )
         submitted.queued += len(tensors)
         submitted.to_come -= len(tensors)
 

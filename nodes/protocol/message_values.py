@@ -9,7 +9,7 @@ from isthmus.v1 import segment_pb2 as pb
 from nodes.protocol.assembly import ReceiveSpan
 from nodes.protocol.events import CloudTimings, MeasuredBatch, PlanDefinition, WireCodec
 
-__all__ = ["batch_messages", "batches_of", "offer_message", "plan_of", "timings_message", "timings_of"]
+__all__ = ["batch_messages", "batches_of", "offer_message", "plan_of", "timings_of", "write_timings"]
 
 
 def offer_message(plan: PlanDefinition) -> pb.PlanOffer:
@@ -52,16 +52,11 @@ def batches_of(messages: Iterable[pb.MeasuredBatch]) -> tuple[MeasuredBatch, ...
     return tuple(MeasuredBatch(t.batch, t.suffix_s, t.decode_s, t.encode_s, t.spread_s) for t in messages)
 
 
-def timings_message(timings: CloudTimings) -> pb.CloudTimings:
-    """`timings_of` reads it back."""
-    return pb.CloudTimings(
-        receive_s=timings.receive.seconds,
-        receive_bytes=timings.receive.size_bytes,
-        queue_s=timings.queue_s,
-        decode_s=timings.decode_s,
-        suffix_s=timings.suffix_s,
-        encode_s=timings.encode_s,
-    )
+def write_timings(timings: CloudTimings, message: pb.CloudTimings) -> None:
+    """Into a message that is part of another one; `timings_of` reads it back."""
+    message.receive_s, message.receive_bytes = timings.receive.seconds, timings.receive.size_bytes
+    message.queue_s, message.decode_s = timings.queue_s, timings.decode_s
+    message.suffix_s, message.encode_s = timings.suffix_s, timings.encode_s
 
 
 def timings_of(message: pb.CloudTimings) -> CloudTimings:

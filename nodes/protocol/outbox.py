@@ -12,7 +12,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from isthmus.v1 import segment_pb2 as pb
 from nodes.codecs.base import EncodedTensor, encoded_bytes
@@ -20,7 +20,7 @@ from nodes.protocol.receipts import Receipts
 from nodes.protocol.send_window import SendWindow
 from nodes.protocol.version import ACK_MINOR
 
-__all__ = ["MAX_CHUNK_BYTES", "MIN_CHUNK_BYTES", "Outbox", "Urgency", "chunk_bytes", "tensor_headers"]
+__all__ = ["MAX_CHUNK_BYTES", "MIN_CHUNK_BYTES", "Outbox", "Urgency", "announce", "chunk_bytes"]
 
 # A chunk holds the link for at most this long, where its rate is known: so much later comes what is more urgent.
 CHUNK_S = 0.002
@@ -32,6 +32,12 @@ MIN_CHUNK_BYTES = 16 << 10
 MIN_OPENING_BYTES = 32 << 10
 MAX_CHUNK_BYTES = 512 << 10
 DEFAULT_PRIORITY = 1 << 31
+
+if TYPE_CHECKING:  # generic in the stubs only
+    from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
+
+    Chunks = RepeatedCompositeFieldContainer[pb.Chunk]
+    Headers = RepeatedCompositeFieldContainer[pb.TensorHeader]
 
 Frame = TypeVar("Frame")
 
@@ -45,23 +51,20 @@ def chunk_bytes(total_bytes: int, link_bps: float | None = None) -> int:
     return math.ceil(min(MAX_CHUNK_BYTES, wanted))
 
 
-def tensor_headers(tensors: Sequence[EncodedTensor]) -> list[pb.TensorHeader]:
-    """The headers that announce `tensors`."""
-    return [
-        pb.TensorHeader(
-            name=tensor.name,
-            dtype=tensor.dtype,
-            shape=tensor.shape,
-            stride_order=tensor.stride_order,
-            codec=pb.TensorCodec(tensor=tensor.name, codec=tensor.codec, parameters=tensor.parameters),
+def announce(tensors: Sequence[EncodedTensor], headers: Headers) -> None:
+    """Add the headers of `tensors` to a message, made where they stay: what is handed to protobuf is copied."""
+    for tensor in tensors:
+        header = headers.add(
+            name=tensor.name, dtype=tensor.dtype, shape=tensor.shape, stride_order=tensor.stride_order,
             encoded_bytes=len(tensor.data),
-        )
-        for tensor in tensors
-    ]
+        )  # fmt: skip
+        codec = header.codec
+        codec.tensor, codec.codec = tensor.name, tensor.codec
+        if tensor.parameters:
+            codec.parameters.update(tensor.parameters)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Urgency:
+class Urgency(NamedTuple):  # made for each message, and compared as tuples are
     """Order among messages: earlier deadline, then lower priority number, then fewer bytes, then age."""
 
     deadline_s: float
@@ -95,35 +98,39 @@ class _ChunkCutter:
         self.total_bytes = encoded_bytes(tensors)
         self._first_index = first_index
         self._request_id = request_id
-        self._views = [memoryview(tensor.data) for tensor in tensors]
+        self._data = [tensor.data for tensor in tensors]
         self._index, self._offset = 0, 0
         self._skip_finished()
 
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left."""
+        return self._index == len(self._data)
+
     def next_bytes(self, most_bytes: int) -> int:
         """The size of the next chunk; 0 at the end."""
-        return 0 if self._index == len(self._views) else min(most_bytes, len(self._views[self._index]) - self._offset)
+        return 0 if self.finished else min(most_bytes, len(self._data[self._index]) - self._offset)
 
-    def cut(self, size_bytes: int) -> pb.Chunk:
-        """Take the next chunk off."""
-        piece = bytes(self._views[self._index][self._offset : self._offset + size_bytes])
-        # A fresh message for each chunk: assigning `data` again and again grows one message's arena.
-        chunk = pb.Chunk(
-            request_id=self._request_id, tensor_index=self._first_index + self._index, offset=self._offset, data=piece
-        )
+    def cut(self, size_bytes: int, chunk: pb.Chunk) -> None:
+        """Take the next piece off, into a fresh chunk: one whose data is set again and again grows its arena."""
+        data = self._data[self._index]
+        if size_bytes < len(data):
+            data = bytes(memoryview(data)[self._offset : self._offset + size_bytes])
+        chunk.request_id, chunk.tensor_index = self._request_id, self._first_index + self._index
+        chunk.offset, chunk.data = self._offset, data
         self._offset += size_bytes
         self._skip_finished()
-        return chunk
 
-    def opening(self, room_bytes: int) -> list[pb.Chunk]:
-        """Take the first chunks off, as many as have room together."""
-        chunks = []
-        while (size_bytes := self.next_bytes(room_bytes)) > 0:
-            chunks.append(self.cut(size_bytes))
-            room_bytes -= size_bytes
-        return chunks
+    def open(self, chunks: Chunks, room_bytes: int) -> int:
+        """Take the first pieces off, as many as have room together, into `chunks`. Returns their bytes."""
+        taken_bytes = 0
+        while (size_bytes := self.next_bytes(room_bytes - taken_bytes)) > 0:
+            self.cut(size_bytes, chunks.add())
+            taken_bytes += size_bytes
+        return taken_bytes
 
     def _skip_finished(self) -> None:
-        while self._index < len(self._views) and self._offset == len(self._views[self._index]):
+        while self._index < len(self._data) and self._offset == len(self._data[self._index]):
             self._index, self._offset = self._index + 1, 0
 
 
@@ -131,11 +138,13 @@ class Outbox(Generic[Frame]):
     """Frames to send, of one side. window: what may be under way, and what the direction is believed to carry.
     receipts: what has arrived the other way, to be acknowledged."""
 
-    def __init__(self, wrap_chunk: Callable[[pb.Chunk], Frame], wrap_ack: Callable[[pb.Ack], Frame]) -> None:
-        """wrap_chunk, wrap_ack: make a frame of each."""
+    def __init__(
+        self, chunk_frame: Callable[[], tuple[Frame, pb.Chunk]], wrap_ack: Callable[[pb.Ack], Frame]
+    ) -> None:
+        """chunk_frame: a new frame, and the chunk in it to fill. wrap_ack: a frame of one."""
         self.window = SendWindow()
         self.receipts = Receipts()
-        self._wrap_chunk = wrap_chunk
+        self._chunk_frame = chunk_frame
         self._wrap_ack = wrap_ack
         self._control: deque[Frame] = deque()
         self._messages: dict[int, _Pending[Frame]] = {}
@@ -153,40 +162,43 @@ class Outbox(Generic[Frame]):
     def put_message(
         self,
         request_id: int,
-        opening_frame: Callable[[Sequence[pb.Chunk]], Frame],
+        opening: Frame,
+        chunks: Chunks,
         tensors: Sequence[EncodedTensor],
         deadline_s: float | None = None,
         priority: int = 0,
     ) -> None:
-        """Queue a message. opening_frame: its header, with the first chunks in it. priority: 1 is the most urgent, 0
-        means the default.
+        """Queue a message. opening: its header. chunks: of that header, for the first ones. priority: 1 is the most
+        urgent, 0 means the default.
 
         What fits one chunk's size, or 32 kB, travels in the header: each frame costs both sides some 100 us.
         """
-        self._put(request_id, _ChunkCutter(request_id, tensors), opening_frame, deadline_s, priority)
+        cutter = _ChunkCutter(request_id, tensors)
+        self._put(request_id, self._opened(cutter, opening, chunks), cutter.total_bytes, deadline_s, priority)
 
     def put_more(
         self,
         request_id: int,
         first_index: int,
-        opening_frame: Callable[[Sequence[pb.Chunk]], Frame],
+        opening: Frame,
+        chunks: Chunks,
         tensors: Sequence[EncodedTensor],
         deadline_s: float | None = None,
         priority: int = 0,
     ) -> None:
         """Queue the next tensors of a message, behind those before them. first_index: of the first one of these."""
         cutter = _ChunkCutter(request_id, tensors, first_index)
-        before = self._messages.get(request_id)
+        part, before = self._opened(cutter, opening, chunks), self._messages.get(request_id)
         if before is None:
-            self._put(request_id, cutter, opening_frame, deadline_s, priority, begun=True)
+            self._put(request_id, part, cutter.total_bytes, deadline_s, priority, begun=True)
         else:
-            before.more.append(self._opened(cutter, opening_frame))
+            before.more.append(part)
 
     def _put(
         self,
         request_id: int,
-        cutter: _ChunkCutter,
-        opening_frame: Callable[[Sequence[pb.Chunk]], Frame],
+        part: _Part[Frame],
+        total_bytes: int,
         deadline_s: float | None,
         priority: int,
         *,
@@ -194,13 +206,13 @@ class Outbox(Generic[Frame]):
     ) -> None:
         self._sequence += 1
         deadline_s = math.inf if deadline_s is None else deadline_s
-        urgency = Urgency(deadline_s, priority or DEFAULT_PRIORITY, cutter.total_bytes, self._sequence)
-        self._messages[request_id] = _Pending(begun, self._opened(cutter, opening_frame), deque())
+        urgency = Urgency(deadline_s, priority or DEFAULT_PRIORITY, total_bytes, self._sequence)
+        self._messages[request_id] = _Pending(begun, part, deque())
         heapq.heappush(self._order, (urgency, request_id))
 
-    def _opened(self, cutter: _ChunkCutter, opening_frame: Callable[[Sequence[pb.Chunk]], Frame]) -> _Part[Frame]:
-        chunks = cutter.opening(max(MIN_OPENING_BYTES, self._chunk_bytes(cutter.total_bytes)))
-        return _Part(opening_frame(chunks), sum(len(chunk.data) for chunk in chunks), cutter)
+    def _opened(self, cutter: _ChunkCutter, opening: Frame, chunks: Chunks) -> _Part[Frame]:
+        room_bytes = max(MIN_OPENING_BYTES, self._chunk_bytes(cutter.total_bytes))
+        return _Part(opening, cutter.open(chunks, room_bytes), cutter)
 
     def withdraw(self, request_id: int) -> bool:
         """Forget what is left of a message. Returns whether its header had been sent."""
@@ -226,7 +238,9 @@ class Outbox(Generic[Frame]):
         if part.opening is not None:
             opening, part.opening, pending.begun = part.opening, None, True
             return opening
-        return self._wrap_chunk(part.chunks.cut(size_bytes))
+        frame, chunk = self._chunk_frame()
+        part.chunks.cut(size_bytes, chunk)
+        return frame
 
     def _most_urgent(self) -> _Pending[Frame] | None:
         """What is all sent, and what was withdrawn, is dropped on the way."""
@@ -242,7 +256,7 @@ class Outbox(Generic[Frame]):
         return None
 
     def _left(self, part: _Part[Frame]) -> bool:
-        return part.opening is not None or self._next_bytes(part) > 0
+        return part.opening is not None or not part.chunks.finished
 
     def _next_bytes(self, part: _Part[Frame]) -> int:
         if part.opening is not None:

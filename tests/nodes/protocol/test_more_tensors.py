@@ -13,7 +13,7 @@ from nodes.protocol.assembly import Assembly
 from nodes.protocol.edge_stream import EdgeStream, WireRequest
 from nodes.protocol.events import RequestArrived, RequestCancelled, RequestRejected, ResponseArrived
 from nodes.protocol.limits import StreamLimits
-from nodes.protocol.outbox import tensor_headers
+from nodes.protocol.outbox import announce
 from nodes.protocol.version import MORE_TENSORS_MINOR, PROTOCOL_MAJOR
 from tests.nodes.protocol.test_streams import Pair, request, tensor
 
@@ -22,6 +22,12 @@ sizes = st.lists(st.integers(0, 200_000), min_size=2, max_size=5)
 
 def begun(request_id: int, tensors: tuple[EncodedTensor, ...], more: int) -> WireRequest:
     return WireRequest(request_id, "digest", 1, tensors, more_tensors=more)
+
+
+def headers(tensors: list[EncodedTensor]) -> list[pb.TensorHeader]:
+    message = pb.MoreTensors()
+    announce(tensors, message.tensors)
+    return list(message.tensors)
 
 
 def open_pair(limits: StreamLimits | None = None) -> Pair:
@@ -113,7 +119,7 @@ def test_more_than_were_promised_end_the_request_only() -> None:
     pair = open_pair()
     pair.edge.submit(begun(1, (tensor(3),), 1))
     pair.settle()
-    more = pb.MoreTensors(request_id=1, tensors=tensor_headers([tensor(3)] * 2))
+    more = pb.MoreTensors(request_id=1, tensors=headers([tensor(3)] * 2))
     assert isinstance(pair.cloud.receive(pb.EdgeFrame(more=more), 0.0)[0], RequestRejected)
     pair.edge.submit(request(2))
     pair.settle()
@@ -138,10 +144,10 @@ def test_a_replica_of_the_minor_version_before_gets_whole_requests_only() -> Non
 
 
 def test_the_wait_for_the_next_tensor_is_no_part_of_the_receive_span() -> None:
-    assembly = Assembly(tensor_headers([tensor(20)]), StreamLimits(), more=1)
+    assembly = Assembly(headers([tensor(20)]), StreamLimits(), more=1)
     for index, offset, now_s in ((0, 0, 1.0), (0, 10, 1.5), (1, 0, 9.0), (1, 10, 9.25)):
         if (index, offset) == (1, 0):
-            assembly.extend(tensor_headers([tensor(20)]))
+            assembly.extend(headers([tensor(20)]))
         assembly.add(pb.Chunk(tensor_index=index, offset=offset), bytes(10), now_s)
     assert (assembly.span().seconds, assembly.span().size_bytes) == (0.75, 20)
 
@@ -152,6 +158,6 @@ def test_an_absurd_number_of_tensors_to_come_is_refused() -> None:
 
 
 def test_the_size_of_all_is_bounded() -> None:
-    assembly = Assembly(tensor_headers([tensor(900)]), StreamLimits(message_bytes=1000), more=1)
+    assembly = Assembly(headers([tensor(900)]), StreamLimits(message_bytes=1000), more=1)
     with pytest.raises(TooLarge):
-        assembly.extend(tensor_headers([tensor(101)]))
+        assembly.extend(headers([tensor(101)]))
