@@ -3,7 +3,7 @@
 A: a split request through the product's client on loopback, edge and replica as processes, minus the compute that the
 answer reports: edge (prefix, encode) and cloud (decode, suffix, encode). B: client, relay, server, each a process; as
 many bytes on either hop, either way. Both hops of B are unary calls with the project's event loop and channel options;
-A answers on a standing stream behind a unary call. Boundaries of 1 kB, 10 kB, 150 kB and 3 MB (`benchmarks.split_site`);
+A answers on a standing stream behind a unary call. Boundaries of 1 kB, 10 kB, 150 kB and 3 MB (`split_site`);
 the value is the worst size's median. A size holds where its median and its 99th percentile both meet their goals,
 each beyond the floor of the same quantile. A real network stands beside the sizes and is not judged: caches and cores
 that its prefix has left cold make whatever follows it slower.

@@ -41,7 +41,7 @@ TIMEOUT_S, WARM_UP = 30.0, 10
 
 
 class Gated(nn.Module):
-    """The input times a number that the first half computes; the second half's answer. All that crosses is the product."""
+    """The input times a number that the first half computes, and the second half of that: all that crosses."""
 
     def __init__(self) -> None:
         super().__init__()

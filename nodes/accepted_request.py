@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from isthmus.errors import DeadlineExceeded
 from nodes.byte_budget import ByteBudget
@@ -42,8 +43,7 @@ class Surroundings:
     hedging: Hedging = field(default_factory=Hedging)
 
 
-@dataclass(frozen=True, slots=True)
-class AcceptedRequest:
+class AcceptedRequest(NamedTuple):
     """Moments are readings of the monotonic clock. cloud_required: the edge must not finish it, whatever happens."""
 
     request: InferRequest

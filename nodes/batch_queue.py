@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from isthmus.errors import Cancelled, ComputeFailed, DeadlineExceeded, Draining, IsthmusError
 from isthmus.telemetry import get_logger
@@ -39,8 +39,7 @@ LONGEST_TURN_S, WARY_RUNS = 5e-3, 20
 CLOSING = "this node is closing; send the request again elsewhere"
 
 
-@dataclass(frozen=True, slots=True)
-class QueuedWork(Generic[W]):
+class QueuedWork(NamedTuple, Generic[W]):
     """One request's work and what the batcher goes by. arrived_s, deadline_s: on `time.monotonic`."""
 
     work: W
@@ -67,8 +66,7 @@ class BatchCounts:
     busy_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry(Generic[W, R]):
+class _Entry(NamedTuple, Generic[W, R]):
     work: W
     answer: asyncio.Future[R]
     loop: asyncio.AbstractEventLoop

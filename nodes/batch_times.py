@@ -34,11 +34,18 @@ class BatchTimes:
 
     def plus_each(self, per_item_s: float) -> BatchTimes:
         """With so much more for every item, which no batch saves."""
-        return BatchTimes(tuple((size, took + per_item_s * size) for size, took in self.seconds))
+        return self._derived([(size, took + per_item_s * size) for size, took in self.seconds])
 
     def scaled(self, factor: float) -> BatchTimes:
         """Every time `factor` times as long."""
-        return BatchTimes(tuple((size, took * factor) for size, took in self.seconds))
+        return self._derived([(size, took * factor) for size, took in self.seconds])
+
+    @staticmethod
+    def _derived(seconds: list[tuple[int, float]]) -> BatchTimes:
+        """Sizes that were checked, with other times: a request makes two, and checking took most of it."""
+        made = object.__new__(BatchTimes)
+        object.__setattr__(made, "seconds", tuple(seconds))
+        return made
 
     @property
     def largest(self) -> int:

@@ -23,6 +23,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from isthmus.errors import InvalidConfiguration
 from nodes.batch_times import BatchTimes
@@ -71,8 +72,7 @@ class BatchLimits:
 DEFAULT_LIMITS = BatchLimits()
 
 
-@dataclass(frozen=True, slots=True)
-class BatchGroup:
+class BatchGroup(NamedTuple):
     """What requests must share to run as one: the model, its cut, the engine, and every tensor but for its batch.
 
     tensors: of each one dtype, the other dimensions and the order in memory, as text.
@@ -84,8 +84,7 @@ class BatchGroup:
     tensors: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class WaitingRequest:
+class WaitingRequest(NamedTuple):
     """One request that waits for an engine. Moments are readings of one clock.
 
     request_id: unique among those that wait. items: its own batch. times: of its group, with what it costs besides.
@@ -107,8 +106,7 @@ class WaitingRequest:
         return (deadline_s, self.priority or math.inf, self.arrived_s, self.request_id)
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(NamedTuple):
     """Run these now, as one batch: most urgent first. expected_s: t(B)."""
 
     members: tuple[WaitingRequest, ...]

@@ -9,8 +9,8 @@ import asyncio
 import contextlib
 import math
 import time
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from isthmus.errors import CloudUnavailable, InvalidInput, IsthmusError, UnknownPlan
 from isthmus.telemetry import get_logger
@@ -30,14 +30,15 @@ from nodes.tensor_feed import TensorFeed
 __all__ = ["CloudAnswer", "CloudAsking"]
 
 
-@dataclass(frozen=True, slots=True)
-class _Sending:
+class _Sending(NamedTuple):  # made for each request
+    """remote_s: in how long that replica was predicted to have answered, as it was sent."""
+
     replica: GuardedConnection
     sent_s: float
+    remote_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class CloudAnswer:
+class CloudAnswer(NamedTuple):
     """A replica's answer. elapsed_s: since the tensors were sent to that replica."""
 
     response: ResponseArrived
@@ -80,13 +81,17 @@ class CloudAsking:
         if not replica.open or self._accepted.edge_must_begin():
             await self.close()
             return None
-        first = _Sending(replica, time.monotonic())
-        sendings = [first]
-        expected_s = self._expected_s(replica)
+        first = self._sending(replica)
+        sendings, expected_s = [first], self._expected_s(first)
         late_s = first.sent_s + patience_s(expected_s)
         self._around.counts.resent += self.sendings > 0
+        ends_s, insured = self._ends_s(late_s)
+        number: int | None = None
         try:
-            async with self._patience(late_s, first.sent_s + expected_s):
+            # Moved while other requests come and go.
+            async with asyncio.timeout(ends_s - time.monotonic()) as limit:
+                if insured:
+                    number = self._insure(limit, ends_s, first.sent_s + expected_s)
                 return await self._answer(outcome, sendings)
         except InvalidInput:
             raise
@@ -96,6 +101,9 @@ class CloudAsking:
             reason = "no answer in time"
         except IsthmusError as error:
             reason = str(error)
+        finally:
+            if number is not None:
+                self._around.schedule.leave(number)
         self.lost_s += time.monotonic() - first.sent_s
         plan_id = self._accepted.choice.entry.plan.plan_id
         get_logger("edge").warning("resuming from the cut", plan_id=plan_id, reason=reason)
@@ -129,7 +137,7 @@ class CloudAsking:
     async def _answer(self, outcome: EdgeOutcome, sendings: list[_Sending]) -> CloudAnswer:
         """The first answer of those asked: one replica or, where it is late, two. All are in `sendings`."""
         (first,), hedging, counts = sendings, self._around.hedging, self._around.counts
-        predicted_s = self._remote_s(first.replica)
+        predicted_s = first.remote_s
         asked_before = self.sendings > 0
         if not asked_before:
             hedging.sent()
@@ -143,7 +151,7 @@ class CloudAsking:
                 return None
             self._tried.append(replica)
             counts.hedged += 1
-            sendings.append(_Sending(replica, time.monotonic()))
+            sendings.append(self._sending(replica))
             return sendings[-1]
 
         winner, response = await first_answer(ask, first, hedging.after_s(predicted_s), second)
@@ -167,7 +175,7 @@ class CloudAsking:
         number = way_up.sent(
             self._accepted.uplink_bytes,
             None if link is None else link.uplink_bps,
-            self._expected_s(sending.replica),
+            self._expected_s(sending),
             sending.sent_s,
         )
         try:
@@ -184,24 +192,20 @@ class CloudAsking:
         finally:
             way_up.finished(number, time.monotonic())
 
-    @contextlib.asynccontextmanager
-    async def _patience(self, late_s: float, expected_s: float) -> AsyncIterator[None]:
-        """A time limit that leaves the edge what it needs to finish, moved while other requests come and go."""
+    def _ends_s(self, late_s: float) -> tuple[float, bool]:
+        """When to wait no longer, so that the edge has what it needs to finish; and whether others' requests, which
+        would need the edge too, may move it. late_s: when the answer is late whatever the deadline."""
         accepted, finish_s = self._accepted, FINISH_MARGIN * self._accepted.finish_s
-        ends_s = min(late_s, accepted.due_s - finish_s)
+        if accepted.deadline_s is None:
+            return late_s, False
         if accepted.cloud_required:
-            ends_s = late_s if accepted.deadline_s is None else min(late_s, accepted.deadline_s)
-        async with asyncio.timeout(ends_s - time.monotonic()) as limit:
-            if accepted.cloud_required or accepted.deadline_s is None:
-                yield
-                return
-            waiting = Waiting(accepted.due_s - self._around.queue.wait_s(), finish_s, expected_s)
-            number = self._around.schedule.enter(waiting, lambda moment_s: _move(limit, min(ends_s, moment_s)))
-            try:
-                yield
-            finally:
-                if number is not None:
-                    self._around.schedule.leave(number)
+            return min(late_s, accepted.deadline_s), False
+        return min(late_s, accepted.due_s - finish_s), True
+
+    def _insure(self, limit: asyncio.Timeout, ends_s: float, expected_s: float) -> int | None:
+        accepted, finish_s = self._accepted, FINISH_MARGIN * self._accepted.finish_s
+        waiting = Waiting(accepted.due_s - self._around.queue.wait_s(), finish_s, expected_s)
+        return self._around.schedule.enter(waiting, lambda moment_s: _move(limit, min(ends_s, moment_s)))
 
     def _remote_s(self, replica: GuardedConnection) -> float:
         """Until that replica would have answered, sent now behind what is on the link; infinite for an unknown link."""
@@ -210,8 +214,11 @@ class CloudAsking:
         cloud_s = replica.cloud_queue_s + entry.costs.cloud.at(batch)
         return remote_s(self._around.chooser.link(), up, entry.downlink_bytes(batch), cloud_s)
 
-    def _expected_s(self, replica: GuardedConnection) -> float:
-        predicted_s, remote = self._accepted.choice.predicted.total_s, self._remote_s(replica)
+    def _sending(self, replica: GuardedConnection) -> _Sending:
+        return _Sending(replica, time.monotonic(), self._remote_s(replica))
+
+    def _expected_s(self, sending: _Sending) -> float:
+        predicted_s, remote = self._accepted.choice.predicted.total_s, sending.remote_s
         return max(predicted_s, remote) if math.isfinite(remote) else predicted_s
 
     def _early_request(self, feed: TensorFeed) -> WireRequest:

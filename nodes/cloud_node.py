@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from isthmus.errors import InvalidPlan, NotFound, UnknownPlan
 from isthmus.telemetry import get_logger
@@ -50,8 +51,7 @@ class _ReadyPlan:
     reported: tuple[MeasuredBatch, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Accepted:
+class _Accepted(NamedTuple):
     request: RequestArrived
     suffix: SuffixWork
 

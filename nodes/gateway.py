@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 
@@ -21,8 +21,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class InferRequest:
+class InferRequest(NamedTuple):
     """One request, checked. timeout_s: time left on arrival, None without a deadline; priority: 1 first, 0 default.
 
     policy and plan_id: what the request asks for, "" for the configured policy. request_class: the client's word for
@@ -38,8 +37,7 @@ class InferRequest:
     request_class: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class StageTimings:
+class StageTimings(NamedTuple):
     """Where a request's time went, in seconds. The stages are disjoint and sum to the gateway's elapsed time."""
 
     edge_queue_s: float

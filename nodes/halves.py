@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 
@@ -51,8 +52,7 @@ class EdgeOutcome:
         return encoded_bytes(self.encoded)
 
 
-@dataclass(frozen=True, slots=True)
-class CloudOutcome:
+class CloudOutcome(NamedTuple):
     """The cloud-made outputs, encoded, and the time of each stage."""
 
     encoded: tuple[EncodedTensor, ...]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 
@@ -12,8 +12,7 @@ from nodes.preprocessing import ImageBatch
 __all__ = ["ModelInputs", "RequestInput"]
 
 
-@dataclass(frozen=True, slots=True)
-class RequestInput:
+class RequestInput(NamedTuple):
     """One input as a client sent it: a tensor, or the byte strings of a BYTES input (tensor is None then)."""
 
     name: str
@@ -23,8 +22,7 @@ class RequestInput:
     elements: tuple[bytes, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ModelInputs:
+class ModelInputs(NamedTuple):
     """The inputs of one request, checked against the model.
 
     values: by input name, a tensor or the image files of an input that declares preprocessing.

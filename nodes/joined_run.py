@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 
@@ -47,16 +48,14 @@ class JoinAxes:
     outputs: tuple[BatchAxis, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """One request's tensors for a segment, and how many items they hold."""
 
     tensors: Tensors
     items: int
 
 
-@dataclass(frozen=True, slots=True)
-class MemberRun:
+class MemberRun(NamedTuple):
     """What one request got, or why it got nothing; and the part of the time that was its own."""
 
     result: Tensors | Exception

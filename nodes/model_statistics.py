@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 __all__ = ["BatchStatistics", "Duration", "ModelStatistics", "RequestPhases", "StatisticsLedger"]
 
@@ -24,8 +25,7 @@ class Duration:
         return Duration(self.count + other.count, self.ns + other.ns)
 
 
-@dataclass(frozen=True, slots=True)
-class RequestPhases:
+class RequestPhases(NamedTuple):
     """Where one answered request's time went, in seconds. They are disjoint; what is missing to elapsed_s is choosing.
 
     queue_s: waiting on the edge and in the cloud. input_s: from message to checked tensors. infer_s: computing on both

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 
@@ -24,8 +25,7 @@ from partitioner.weights import stride_order
 __all__ = ["PrefixWork", "prefix_group", "run_prefixes"]
 
 
-@dataclass(frozen=True, slots=True)
-class PrefixWork:
+class PrefixWork(NamedTuple):
     """One request's inputs for one plan's half. times: t(B) of the prefix alone, without codecs and preprocessing.
 
     offer: takes encoded tensors as they are made, on the worker; only of a prefix that runs alone, as those of several

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 
@@ -32,8 +32,7 @@ Outputs = tuple[tuple[str, torch.Tensor], ...]
 DECODED_AT_ONCE_BYTES = 64 << 10
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """A finished request: outputs, where the time went, what crossed each way, who finished it ("cloud" or "edge").
 
     sendings: how often the boundary tensors were sent.

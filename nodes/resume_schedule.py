@@ -13,13 +13,12 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 __all__ = ["ResumeSchedule", "Waiting", "latest_starts"]
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(NamedTuple):
     """A request that waits for the cloud, in readings of one clock and seconds.
 
     finish_s: what the edge needs to finish it. expected_s: when the cloud is expected to have answered.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from nodes.batch_times import BatchTimes
 from nodes.batching import BatchGroup
@@ -19,8 +19,7 @@ from nodes.joined_run import Member, MemberRun, but_for_batch, run_joined
 __all__ = ["SuffixWork", "run_suffixes", "suffix_group"]
 
 
-@dataclass(frozen=True, slots=True)
-class SuffixWork:
+class SuffixWork(NamedTuple):
     """One request's boundary tensors, as they came. times: t(B) of the suffix alone, without codecs."""
 
     half: CloudHalf
@@ -29,8 +28,7 @@ class SuffixWork:
     times: BatchTimes
 
 
-@dataclass(frozen=True, slots=True)
-class _Decoded:
+class _Decoded(NamedTuple):
     member: Member
     decode_s: float
 

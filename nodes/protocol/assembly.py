@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from isthmus.errors import InvalidRequest
 from isthmus.v1 import segment_pb2 as pb
@@ -14,8 +14,7 @@ from nodes.protocol.limits import StreamLimits
 __all__ = ["Assembly", "ReceiveSpan"]
 
 
-@dataclass(frozen=True, slots=True)
-class ReceiveSpan:
+class ReceiveSpan(NamedTuple):
     """How long a message took to arrive, on this side's clock.
 
     seconds: first to last chunk. size_bytes: what arrived after the first chunk, so bandwidth = 8 * size / seconds.

@@ -181,6 +181,11 @@ class CloudStream:
         self.state = CloudState.CLOSED
         return lost
 
+    @property
+    def stirring(self) -> bool:
+        """Whether there may be a frame to send."""
+        return self._outbox.stirring
+
     def next_frame(self, now_s: float) -> pb.CloudFrame | None:
         """The next frame to put on the wire, None when there is nothing to send now."""
         return self._outbox.next_frame(now_s)

@@ -214,6 +214,11 @@ class EdgeStream:
         self.state = EdgeState.CLOSED
         return lost
 
+    @property
+    def stirring(self) -> bool:
+        """Whether there may be a frame to send."""
+        return self._outbox.stirring
+
     def next_frame(self, now_s: float) -> pb.EdgeFrame | None:
         """The next frame to put on the wire, None when there is nothing to send now."""
         return self._outbox.next_frame(now_s)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from nodes.codecs.base import EncodedTensor
 from nodes.protocol.assembly import ReceiveSpan
@@ -59,8 +60,7 @@ class MeasuredBatch:
         return self.decode_s + self.suffix_s + self.encode_s
 
 
-@dataclass(frozen=True, slots=True)
-class CloudTimings:
+class CloudTimings(NamedTuple):
     """Durations of one request on the replica's clock; `receive` is the span of its chunks."""
 
     receive: ReceiveSpan
@@ -103,8 +103,7 @@ class PlanRejected:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class ResponseArrived:
+class ResponseArrived(NamedTuple):
     """All of a response is here. receive: how long its chunks took to arrive."""
 
     request_id: int

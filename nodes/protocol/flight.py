@@ -8,15 +8,14 @@ acknowledgement, over that time or the time in which they were sent, whichever i
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from isthmus.errors import RemoteProtocolError
 
 __all__ = ["Delivery", "Flight"]
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """One acknowledgement, by the last frame that it covers.
 
     rate_bps: 0.0 where it took no time that can be told. round_trip_s: from the frame's sending. sent_at_bytes: what
@@ -29,8 +28,7 @@ class Delivery:
     limited: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Sent:
+class _Sent(NamedTuple):
     end_bytes: int
     sent_s: float
     acknowledged_bytes: int

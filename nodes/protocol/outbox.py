@@ -138,9 +138,7 @@ class Outbox(Generic[Frame]):
     """Frames to send, of one side. window: what may be under way, and what the direction is believed to carry.
     receipts: what has arrived the other way, to be acknowledged."""
 
-    def __init__(
-        self, chunk_frame: Callable[[], tuple[Frame, pb.Chunk]], wrap_ack: Callable[[pb.Ack], Frame]
-    ) -> None:
+    def __init__(self, chunk_frame: Callable[[], tuple[Frame, pb.Chunk]], wrap_ack: Callable[[pb.Ack], Frame]) -> None:
         """chunk_frame: a new frame, and the chunk in it to fill. wrap_ack: a frame of one."""
         self.window = SendWindow()
         self.receipts = Receipts()
@@ -150,6 +148,11 @@ class Outbox(Generic[Frame]):
         self._messages: dict[int, _Pending[Frame]] = {}
         self._order: list[tuple[Urgency, int]] = []
         self._sequence = 0
+
+    @property
+    def stirring(self) -> bool:
+        """Whether there may be a frame to send: otherwise its writer need not wake."""
+        return bool(self._control or self._order or self.receipts.owing)
 
     def peer_speaks(self, minor: int) -> None:
         """The handshake told the peer's minor version: whether both sides acknowledge what arrives."""

@@ -24,9 +24,14 @@ class Receipts:
         self._received_bytes += len(data)
         return data
 
+    @property
+    def owing(self) -> bool:
+        """Whether enough has arrived since the last acknowledgement for another one."""
+        return self.wanted and self._received_bytes - self._told_bytes >= ACK_EVERY_BYTES
+
     def due(self) -> pb.Ack | None:
         """The acknowledgement to send now, None where too little has arrived since the last one."""
-        if not self.wanted or self._received_bytes - self._told_bytes < ACK_EVERY_BYTES:
+        if not self.owing:
             return None
         self._told_bytes = self._received_bytes
         return pb.Ack(received_bytes=self._received_bytes)

@@ -254,7 +254,8 @@ class SegmentClient:
                 self._heard_s = time.monotonic()
                 for event in self._stream.receive(frame, self._heard_s):
                     self._handle(event)
-                self._wake.set()  # there may be something to acknowledge, or room for more
+                if self._stream.stirring:  # something to acknowledge, or room for more
+                    self._wake.set()
         except grpc.RpcError as failure:
             error = error_of(failure, self._target)
         except RemoteProtocolError as failure:

@@ -7,7 +7,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import grpc
 
@@ -36,8 +36,7 @@ __all__ = ["Load", "SegmentNode", "SegmentService", "SuffixResult"]
 LOAD_PERIOD_S = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class SuffixResult:
+class SuffixResult(NamedTuple):
     """The cloud-made outputs of one request, encoded, and how long each stage took."""
 
     tensors: tuple[EncodedTensor, ...]
@@ -184,7 +183,7 @@ class _Session:
             async for frame in incoming:
                 for event in self._stream.receive(frame, time.monotonic()):
                     self._handle(event)
-                self._wake.set()
+                self._stir()
         except IsthmusError as error:
             self._log.warning("edge broke the protocol", error=str(error))
             self._failure = error
@@ -218,7 +217,13 @@ class _Session:
         self._tasks.pop(key, None)
         if not self._tasks:
             self._idle.set()
-        self._wake.set()
+        if self._ended:
+            self._wake.set()
+
+    def _stir(self) -> None:
+        """Wake the writer, where it may have something to send."""
+        if self._stream.stirring:
+            self._wake.set()
 
     async def _answer(self, request: RequestArrived) -> None:
         try:
@@ -233,7 +238,7 @@ class _Session:
             )
         else:
             self._stream.respond(request, result.tensors, result.timings)
-            self._wake.set()
+        self._stir()
 
     async def _prepare(self, offer: PlanDefinition) -> None:
         try:
@@ -245,6 +250,7 @@ class _Session:
             self._stream.plan_refused(offer.wire_digest, "INTERNAL", f"cannot be prepared: {type(error).__name__}")
         else:
             self._stream.plan_ready(offer.wire_digest, times)
+        self._stir()
 
     async def _report_load(self) -> None:
         last = Load(0, 0.0)

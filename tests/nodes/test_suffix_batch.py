@@ -118,7 +118,7 @@ def test_a_tensor_of_another_shape_or_order_is_in_a_group_of_its_own(models: Map
 def test_a_request_that_does_not_decode_fails_alone(models: Mapping[str, Model]) -> None:
     side = Side(models["pictures"], 2)
     good = side.work(*pictures(2))
-    short = replace(good, encoded=tuple(replace(one, data=one.data[:-4]) for one in good.encoded))
+    short = good._replace(encoded=tuple(replace(one, data=one.data[:-4]) for one in good.encoded))
     outcomes = run_suffixes([good, short, good])
     assert isinstance(outcomes[1], InvalidRequest)
     assert values(outcomes[0])[0].equal(values(outcomes[2])[0])
