@@ -13,7 +13,6 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
@@ -180,16 +179,12 @@ class BatchQueue(Generic[W, R]):
 
     def _submit(self) -> None:
         try:
-            self._pool.submit(self._work).add_done_callback(self._worked)
+            self._pool.post(self._turn, self._close)
         except RuntimeError:  # the pool is closed
-            self._abandon(Draining(CLOSING))
+            self._close()
 
-    def _worked(self, done: Future[None]) -> None:
-        if done.cancelled():
-            self._abandon(Draining(CLOSING))
-        elif (fault := done.exception()) is not None:
-            get_logger("queue").error("batches could not be made", exc_info=fault)
-            self._abandon(ComputeFailed(f"batches could not be made: {type(fault).__name__}"))
+    def _close(self) -> None:
+        self._abandon(Draining(CLOSING))
 
     def _abandon(self, error: IsthmusError) -> None:
         """Nothing that waits now will run: each request ends with the error. What comes later finds an empty queue."""
@@ -199,6 +194,13 @@ class BatchQueue(Generic[W, R]):
         _deliver(entries, [error for _ in entries])
 
     # ---- on the worker -------------------------------------------------------------------------------------------
+
+    def _turn(self) -> None:
+        try:
+            self._work()
+        except Exception as fault:
+            get_logger("queue").error("batches could not be made", exc_info=fault)
+            self._abandon(ComputeFailed(f"batches could not be made: {type(fault).__name__}"))
 
     def _work(self) -> None:
         with self._lock:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from functools import partial
+from queue import Empty, SimpleQueue
 from types import TracebackType
-from typing import ParamSpec, Self, TypeVar
+from typing import NamedTuple, ParamSpec, Self, TypeVar
 
 import torch
 
@@ -18,11 +21,19 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+class _Job(NamedTuple):
+    work: Callable[[], object]
+    drop: Callable[[], object]
+
+
 class ComputePool:
     """`workers` threads, each of which may use `threads` cores inside one op.
 
     One worker by default: segments then run one after the other, and the queue before them is the load that is
     reported. Close it (or use it as a context manager) to end the threads.
+
+    Not an executor of the standard library: what a request hands over needs no future and no count of idle threads,
+    which took longer than the hand-over itself.
     """
 
     def __init__(self, threads: int = 1, *, workers: int = 1, name: str = "compute") -> None:
@@ -31,22 +42,38 @@ class ComputePool:
             if count < 1:
                 raise InvalidConfiguration(field, "must be 1 or more", value=count)
         self.threads = threads
-        self._executor = ThreadPoolExecutor(workers, name, initializer=_set_thread_budget, initargs=(threads,))
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._lock, self._closed = threading.Lock(), False
+        self._workers = [
+            threading.Thread(target=_serve, args=(self._jobs, threads), name=f"{name}_{number}", daemon=True)
+            for number in range(workers)
+        ]
+        for worker in self._workers:
+            worker.start()
+
+    def post(self, work: Callable[[], object], drop: Callable[[], object]) -> None:
+        """`work()` on a worker, waited for by nobody; it must not raise. drop: called instead, on the thread that
+        closes the pool, where work had not started by then. Raises RuntimeError once the pool is closed."""
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("the pool is closed")
+            self._jobs.put(_Job(work, drop))
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`function(*args)` on a worker, awaited. Its exception is raised here.
 
         Cancelling takes back a call that has not started; one that runs goes on to its end, and its result is lost.
         """
-        return await asyncio.wrap_future(self._executor.submit(function, *args, **kwargs))
-
-    def submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """`function(*args)` on a worker, waited for by nobody here. Raises RuntimeError once the pool is closed."""
-        return self._executor.submit(function, *args, **kwargs)
+        return await asyncio.wrap_future(self._submitted(function, *args, **kwargs))
 
     def run_blocking(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`function(*args)` on a worker, waited for: for measuring, under the same thread budget as serving."""
-        return self._executor.submit(function, *args, **kwargs).result()
+        return self._submitted(function, *args, **kwargs).result()
+
+    def _submitted(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        answer: Future[T] = Future()
+        self.post(partial(_settle, answer, partial(function, *args, **kwargs)), answer.cancel)
+        return answer
 
     def share_budget(self) -> None:
         """Let the calling thread compute as a worker does: it runs what is too short to be handed over."""
@@ -54,7 +81,17 @@ class ComputePool:
 
     def close(self) -> None:
         """Lets running calls end, drops those that have not started."""
-        self._executor.shutdown(wait=True, cancel_futures=True)
+        with self._lock:
+            self._closed = True
+        try:
+            while (job := self._jobs.get_nowait()) is not None:
+                job.drop()
+        except Empty:
+            pass
+        for _ in self._workers:
+            self._jobs.put(None)
+        for worker in self._workers:
+            worker.join()
 
     def __enter__(self) -> Self:
         return self
@@ -63,6 +100,22 @@ class ComputePool:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _serve(jobs: SimpleQueue[_Job | None], threads: int) -> None:
+    _set_thread_budget(threads)
+    while (job := jobs.get()) is not None:
+        job.work()
+        del job  # it holds a request's tensors
+
+
+def _settle(answer: Future[T], call: Callable[[], T]) -> None:
+    if not answer.set_running_or_notify_cancel():
+        return
+    try:
+        answer.set_result(call())
+    except BaseException as error:
+        answer.set_exception(error)
 
 
 def _set_thread_budget(threads: int) -> None:

@@ -136,6 +136,8 @@ class EdgeHalf:
         self.axes = join_axes(model.graph.tensors, self._inputs, crossing) if self._has_prefix else None
         self.cut = digest_of_ops(edge_ops)
         self._uplink, self._downlink = _Codecs(model, uplink, limits), _Codecs(model, downlink, limits)
+        held = {*self._segments.boundary, *self._segments.kept} - self._uplink.files
+        self._held = tuple(self._tensors[name] for name in held)
         self.offers = bool(early) and self._has_prefix and not self._uplink.files
         whole = engine.name != "eager"
         self._stages = stages_of(model, edge_ops, engine, () if whole else early) if self.offers else ()
@@ -147,8 +149,7 @@ class EdgeHalf:
 
     def kept_bytes(self, batch: int, file_bytes: int) -> int:
         """What an outcome holds besides its encoded tensors, of a request with so many items and bytes of files."""
-        names = {*self._segments.boundary, *self._segments.kept}
-        tensors = sum(self._tensors[name].bytes_at(batch) for name in names - self._uplink.files)
+        tensors = sum([tensor.bytes_at(batch) for tensor in self._held])
         return tensors + (file_bytes if self._uplink.files else 0)
 
     def run(self, inputs: ModelInputs, offer: Offer | None = None) -> EdgeOutcome:

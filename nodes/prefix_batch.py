@@ -15,12 +15,12 @@ import torch
 
 from nodes.batch_times import BatchTimes
 from nodes.batching import BatchGroup
+from nodes.codecs.layout import stride_order
 from nodes.engines.slowdown import run_slowed
 from nodes.halves import EdgeHalf, EdgeOutcome, Offer
 from nodes.inputs import ModelInputs
 from nodes.joined_run import BatchAxis, Member, MemberRun, but_for_batch, run_joined
 from nodes.preprocessing import ImageBatch
-from partitioner.weights import stride_order
 
 __all__ = ["PrefixWork", "prefix_group", "run_prefixes"]
 

@@ -7,9 +7,7 @@ on the edge's side of the cut is computed twice, and one answer counts.
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -73,8 +71,12 @@ class RequestRun:
             return self._finished(await self._prefix())
         if connection is None:
             return await self._finish_on_edge(await self._prefix())
-        with self._kept():
+        size = self._kept_bytes()
+        self._around.kept.reserve(size, retry_after_s=self._accepted.choice.predicted.total_s)
+        try:
             return await self._answered(connection)
+        finally:
+            self._around.kept.release(size)
 
     async def _answered(self, connection: GuardedConnection | None) -> Answer:
         try:
@@ -89,15 +91,9 @@ class RequestRun:
         finally:
             await self._cloud.close()
 
-    @contextlib.contextmanager
-    def _kept(self) -> Iterator[None]:
+    def _kept_bytes(self) -> int:
         inputs = self._accepted.request.inputs
-        size = self._half.kept_bytes(inputs.batch, inputs.file_bytes) + self._accepted.uplink_bytes
-        self._around.kept.reserve(size, retry_after_s=self._accepted.choice.predicted.total_s)
-        try:
-            yield
-        finally:
-            self._around.kept.release(size)
+        return self._half.kept_bytes(inputs.batch, inputs.file_bytes) + self._accepted.uplink_bytes
 
     async def _prefix(self, connection: GuardedConnection | None = None) -> EdgeOutcome:
         """connection: is sent boundary tensors as they are made."""

@@ -82,7 +82,7 @@ class Replica:
     async def together(self, *requests: RequestArrived) -> list[asyncio.Task[SuffixResult]]:
         """The requests in the queue of a worker that is busy until the gate opens."""
         self.gate.clear()
-        self.pool.submit(self.gate.wait)
+        self.pool.post(self.gate.wait, self.gate.set)
         tasks = [asyncio.create_task(self.node.run(request)) for request in requests]
         await asyncio.sleep(0)  # one turn, so that they are in the queue
         return tasks

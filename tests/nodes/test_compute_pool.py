@@ -66,3 +66,21 @@ def test_a_thread_that_shares_a_pools_budget_computes_as_its_workers_do() -> Non
     with ComputePool(2) as two, ComputePool(1) as elsewhere:
         elsewhere.run_blocking(two.share_budget)
         assert elsewhere.run_blocking(torch.get_num_threads) == 2
+
+
+def test_what_a_pool_is_posted_runs_or_is_dropped_by_its_close_and_later_posts_are_refused() -> None:
+    said, begun, release = list[str](), threading.Event(), threading.Event()
+
+    def first() -> None:
+        begun.set()
+        release.wait()
+        said.append("first ran")
+
+    pool = ComputePool()
+    pool.post(first, lambda: said.append("first dropped"))
+    begun.wait()
+    pool.post(lambda: said.append("second ran"), lambda: (said.append("second dropped"), release.set()))
+    pool.close()
+    assert said == ["second dropped", "first ran"]
+    with pytest.raises(RuntimeError, match="closed"):
+        pool.post(list, list)
