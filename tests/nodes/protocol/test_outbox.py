@@ -33,3 +33,13 @@ def test_what_passes_at_once_on_a_fast_link_is_one_frame(believed_bps: float | N
     while stream.next_frame(0.0) is not None:
         sent += 1
     assert sent == frames
+
+
+def test_a_stream_stirs_while_it_may_have_something_to_send() -> None:
+    stream = EdgeStream("edge")
+    assert stream.stirring  # the hello
+    while stream.next_frame(0.0) is not None:
+        pass
+    quiet = stream.stirring
+    stream.submit(WireRequest(1, "digest", 1, (EncodedTensor("x", "uint8", (9,), (), "raw", {}, bytes(9)),)))
+    assert (quiet, stream.stirring) == (False, True)
