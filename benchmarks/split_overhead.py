@@ -57,8 +57,9 @@ class Measured:
 
 
 async def measure(options: Options) -> Figure:
+    names = options.sizes or (*SIZES, *(() if options.quick else (NETWORK,)))  # a minute until the network is planned
     with contextlib.ExitStack() as stack:
-        async with split_site(options.sizes or (*SIZES, NETWORK), options.seed) as site:
+        async with split_site(names, options.seed) as site:
             # In a thread: this loop also serves the fleet registry, and a spawned child takes seconds to import.
             relay = await asyncio.to_thread(stack.enter_context, raw_relay())
             async with grpc.aio.insecure_channel(relay, options=CHANNEL_OPTIONS) as channel:
