@@ -15,7 +15,7 @@ from nodes.accepted_request import Surroundings
 from nodes.background import run_apart
 from nodes.byte_budget import MOST_KEPT_BYTES, ByteBudget
 from nodes.chooser import ChoiceRequest, Chooser, Exchange, Outcome, StageTimes, Transfer
-from nodes.gateway import InferRequest, InferResult, ModelDescription, ModelState, StageTimings
+from nodes.gateway import InferRequest, InferResult, ModelDescription, ModelState
 from nodes.guarded_connection import GuardedConnection
 from nodes.hedging import Hedging
 from nodes.lesson_pace import LessonPace
@@ -356,7 +356,7 @@ class EdgeNode:
 
 
 def _outcome(request_id: str, answer: Answer) -> Outcome:
-    stages = {name: getattr(answer.timings, name) for name in StageTimings.__slots__}
+    stages = answer.timings._asdict()
     return Outcome(
         request_id,
         **stages,

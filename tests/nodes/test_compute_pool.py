@@ -76,10 +76,14 @@ def test_what_a_pool_is_posted_runs_or_is_dropped_by_its_close_and_later_posts_a
         release.wait()
         said.append("first ran")
 
+    def dropped() -> None:
+        said.append("second dropped")
+        release.set()
+
     pool = ComputePool()
     pool.post(first, lambda: said.append("first dropped"))
     begun.wait()
-    pool.post(lambda: said.append("second ran"), lambda: (said.append("second dropped"), release.set()))
+    pool.post(lambda: said.append("second ran"), dropped)
     pool.close()
     assert said == ["second dropped", "first ran"]
     with pytest.raises(RuntimeError, match="closed"):

@@ -80,3 +80,11 @@ async def test_every_answer_has_an_id_of_its_own(alone: Alone) -> None:
     ids = {(await alone.ask()).request_id for _ in range(20)}
     assert len(ids) == 20
     assert {len(one) for one in ids} == {32}
+
+
+async def test_what_became_of_a_request_says_where_its_time_went(alone: Alone) -> None:
+    result = await alone.ask()
+    await eventually(lambda: alone.chooser.log.find(result.request_id)[1] is not None)
+    _, outcome = alone.chooser.log.find(result.request_id)
+    assert outcome is not None
+    assert outcome.edge_s == result.timings.edge_s > 0
