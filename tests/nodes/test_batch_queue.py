@@ -201,7 +201,7 @@ def test_short_work_takes_its_turn_while_the_engine_is_not_to_run_it_elsewhere(p
 
 async def test_short_work_takes_its_turn_behind_what_waits(pool: ComputePool, engine: Engine) -> None:
     queue = BatchQueue[int, int](pool, BatchLimits(), Here().run)
-    pool.submit(engine.gate.wait)
+    pool.post(engine.gate.wait, engine.gate.set)
     (waits,) = await asked(queue, queued(1))
     assert queue.run_at_once(4, SHORT_S, None) is None
     engine.gate.set()
