@@ -17,14 +17,9 @@ from nodes.prefix_queue import PrefixQueue
 from nodes.queues import WayUp
 from nodes.replica_set import ReplicaSet
 from nodes.resume_schedule import ResumeSchedule
-from nodes.resumption import ResumeCounts
+from nodes.resumption import FINISH_MARGIN, ResumeCounts, due_after_s
 
-__all__ = ["FINISH_MARGIN", "AcceptedRequest", "Surroundings"]
-
-# The edge's own suffix is predicted from quiet runs: beside other work it takes longer.
-FINISH_MARGIN = 1.2
-# The answer has to reach the client too, and the event loop may be late: so long before its deadline it shall be made.
-ANSWER_SHARE, ANSWER_S = 0.1, 0.05
+__all__ = ["AcceptedRequest", "Surroundings"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +57,7 @@ class AcceptedRequest:
     def due_s(self) -> float:
         """When the edge shall have finished, if it must."""
         timeout_s = self.request.timeout_s
-        return math.inf if timeout_s is None else self.started_s + timeout_s - min(ANSWER_S, ANSWER_SHARE * timeout_s)
+        return math.inf if timeout_s is None else self.started_s + due_after_s(timeout_s)
 
     @property
     def finish_s(self) -> float:

@@ -96,8 +96,9 @@ class Admission(Protocol):
         """The edge has done its part of it: what is left is up to the cloud."""
         ...
 
-    def finishing(self, number: int, now_s: float) -> None:
-        """The edge finishes it, as the cloud does not answer."""
+    def may_finish(self, number: int, work: EdgeWork, now_s: float) -> bool:
+        """Whether the edge shall finish it, as the cloud does not answer; it then does. work: what is left. False where
+        that would break what others were promised."""
         ...
 
     def ended(self, number: int, now_s: float) -> None:

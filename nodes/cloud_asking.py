@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from isthmus.errors import CloudUnavailable, InvalidInput, IsthmusError, UnknownPlan
 from isthmus.telemetry import get_logger
-from nodes.accepted_request import FINISH_MARGIN, AcceptedRequest
+from nodes.accepted_request import AcceptedRequest
 from nodes.codecs.base import EncodedTensor
 from nodes.early_upload import EarlyUpload
 from nodes.first_answer import first_answer
@@ -24,7 +24,7 @@ from nodes.model_runtime import plan_definition
 from nodes.protocol.edge_stream import WireRequest
 from nodes.protocol.events import ResponseArrived
 from nodes.resume_schedule import Waiting
-from nodes.resumption import Remote, patience_s, remote_s, soonest
+from nodes.resumption import FINISH_MARGIN, Remote, patience_s, remote_s, soonest
 from nodes.tensor_feed import TensorFeed
 
 __all__ = ["CloudAnswer", "CloudAsking"]

@@ -52,7 +52,10 @@ def _cheapest_probe(choice: Choice, request: ChoiceRequest, estimate: LinkEstima
     if not crossing:
         return None
     probe = min(crossing, key=found.total_s.__getitem__)
-    if found.total_s[probe] > choice.predicted.total_s * _MOST_REGRET or not found.ends_in_time(probe):
+    limit_s = choice.predicted.total_s * _MOST_REGRET
+    if request.remaining_s is not None:
+        limit_s = min(limit_s, request.remaining_s)
+    if found.total_s[probe] > limit_s or not found.ends_in_time(probe):
         return None
     entry = found.entries[probe]
     why = f"{plan_name(entry.plan)}: to learn the link, not measured lately"

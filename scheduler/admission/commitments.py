@@ -52,13 +52,22 @@ class EdgeCommitments:
 
     def prefix_ended(self, number: int, now_s: float) -> None:
         """What the edge does of it for certain is done. Nothing to do for one not known."""
-        self._change(number, 0.0, keep_finish=True, now_s=now_s)
-
-    def finishing(self, number: int, now_s: float) -> None:
-        """The edge does the rest, too, now for certain. Nothing to do for one not known."""
         known = self._by_number.get(number)
         if known is not None:
-            self._change(number, known.prefix_s + known.finish_s, keep_finish=False, now_s=now_s)
+            self._take(number)
+            self._put(replace(known, prefix_s=0.0))
+            self._stopped(number, now_s)
+
+    def may_finish(self, number: int, rest: EdgeWork, now_s: float) -> bool:
+        """Whether the edge can do the rest of one, too, and all else in time; it then does. One that was promised it
+        always can."""
+        known = self._by_number.get(number)
+        promised = known is not None and known.finish_s > 0
+        if not promised and rest.due_s is not None and rest.finish_s > self.spare_s(rest.due_s, now_s):
+            return False
+        self.left(number, now_s)
+        self.add(number, replace(rest, prefix_s=rest.finish_s, finish_s=0.0), now_s)
+        return True
 
     def left(self, number: int, now_s: float) -> None:
         """It is over. Nothing to do for one not known."""
@@ -87,14 +96,6 @@ class EdgeCommitments:
         if self._running is None:
             return 0.0
         return max(0.0, self._by_number[self._running].prefix_s - (now_s - self._since_s))
-
-    def _change(self, number: int, prefix_s: float, *, keep_finish: bool, now_s: float) -> None:
-        known = self._by_number.get(number)
-        if known is None:
-            return
-        self._take(number)
-        self._put(replace(known, prefix_s=prefix_s, finish_s=known.finish_s if keep_finish else 0.0))
-        self._stopped(number, now_s)
 
     def _put(self, promise: _Promise) -> None:
         self._by_number[promise.number] = promise

@@ -132,9 +132,9 @@ class AdmissionControl:
         self._promises.prefix_ended(number, now_s)
         self._left_edge(number)
 
-    def finishing(self, number: int, now_s: float) -> None:
+    def may_finish(self, number: int, work: EdgeWork, now_s: float) -> bool:
         """See Admission."""
-        self._promises.finishing(number, now_s)
+        return self._promises.may_finish(number, work, now_s)
 
     def _left_edge(self, number: int) -> None:
         running = self._running.get(number)

@@ -133,10 +133,17 @@ class Forecast:
 
     def ends_in_time(self, number: int) -> bool:
         """Whether the plan does; always without a deadline."""
-        remaining_s, spare_s = self.request.remaining_s, self.request.spare_s
-        if remaining_s is None or self.late_s()[number] <= remaining_s:
+        request = self.request
+        if request.remaining_s is None:
             return True
-        return spare_s is not None and self.amounts.alone_s[number] <= spare_s
+        if request.spare_s is None or request.sureness < EVEN:  # idle: no promise to break
+            return self.late_s()[number] <= request.remaining_s
+        if self.amounts.alone_s[number] <= request.spare_s:
+            return True
+        if self.late_s()[number] > request.remaining_s:
+            return False
+        edge_s = self.amounts.rows[number][0]
+        return edge_s <= 0 or self.total_s[number] - request.edge_queue_s <= request.spare_s
 
     @property
     def arrival(self) -> Arrival:

@@ -16,7 +16,6 @@ from nodes.chooser import ChoiceRequest
 from partitioner.link import Link
 from partitioner.plan_table import PlanEntry, PlanTable
 from scheduler.policies.forecast import forecast
-from scheduler.policies.forecast import forecast
 from scheduler.policies.slo import SloOptions, SloPolicy
 from tests.scheduler.policies.plan_cases import cases, stages_of, usable_of
 
