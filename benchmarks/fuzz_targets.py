@@ -207,7 +207,7 @@ class Requests:
     def run(self, mutator: Mutator) -> None:
         """See Target."""
         message = oip.ModelInferRequest.FromString(spoilt(mutator.rng.choice(self._sound), mutator))
-        request = read_request(_SERVED, message, mutator.rng.choice((None, 1.0, 1e9)), EDGE_LIMITS)
+        request = read_request(_SERVED, message, mutator.rng.choice((None, 1.0, 1e9)), EDGE_LIMITS, _CALLER)
         assert 1 <= request.inputs.batch <= _SERVED.max_batch
         assert request.timeout_s is None or request.timeout_s > 0
 

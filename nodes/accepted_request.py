@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from isthmus.errors import DeadlineExceeded
+from nodes.admission_gate import Admitted
 from nodes.byte_budget import ByteBudget
 from nodes.chooser import Choice, Chooser
 from nodes.gateway import InferRequest
@@ -39,7 +40,8 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class AcceptedRequest:
-    """Moments are readings of the monotonic clock. cloud_required: the edge must not finish it, whatever happens."""
+    """Moments are readings of the monotonic clock. cloud_required: the edge must not finish it, whatever happens. admitted:
+    None where nobody let it in, so that nothing is promised."""
 
     request: InferRequest
     choice: Choice
@@ -47,6 +49,7 @@ class AcceptedRequest:
     around: Surroundings
     cloud_required: bool
     started_s: float
+    admitted: Admitted | None = None
 
     @property
     def deadline_s(self) -> float | None:

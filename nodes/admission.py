@@ -10,7 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-__all__ = ["Admission", "AdmissionCounts", "Arrived", "Arriving", "EdgeWork", "Outlook"]
+__all__ = ["DEFAULT_PROBABILITY", "Admission", "AdmissionCounts", "Arrived", "Arriving", "EdgeWork", "Outlook"]
+
+
+DEFAULT_PROBABILITY = 0.9
+"""Of ending in time, that a request must have while others are under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +53,13 @@ class Outlook(NamedTuple):  # made at each request
 @dataclass(frozen=True, slots=True)
 class EdgeWork:
     """What a request's plan may ask of the edge. due_s: the moment by which the edge would have to be done, None
-    without a deadline. prefix_s: until its boundary is made. finish_s: besides, where the cloud does not answer."""
+    without a deadline. prefix_s: until its boundary is made. finish_s: besides, where the cloud does not answer; 0 where
+    that is not promised. promised: whether the edge has the time for all of it."""
 
     due_s: float | None
     prefix_s: float
     finish_s: float
+    promised: bool = False
 
 
 @dataclass(frozen=True, slots=True)

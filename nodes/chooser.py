@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal, NamedTuple, Protocol
 
+from nodes.admission import Admission
 from nodes.queues import CloudQueue, EdgeQueue, WayUp
 from partitioner.link import Link
 from partitioner.plan import Prediction
@@ -200,6 +201,10 @@ class Chooser(Protocol):
 
     def way_up(self) -> WayUp:
         """A fresh estimate of the wait for the link that all replicas are reached over."""
+        ...
+
+    def admission(self, queue: int, depth: int) -> Admission:
+        """A fresh admission. queue: requests let in at once. depth: of these, on the edge's compute or before it."""
         ...
 
     def link(self) -> Link | None:

@@ -24,7 +24,7 @@ from nodes.model_runtime import plan_definition
 from nodes.protocol.edge_stream import WireRequest
 from nodes.protocol.events import ResponseArrived
 from nodes.resume_schedule import Waiting
-from nodes.resumption import FINISH_MARGIN, Remote, patience_s, remote_s, soonest
+from nodes.resumption import FINISH_MARGIN, WORK_MARGIN, Remote, patience_s, remote_s, soonest
 from nodes.tensor_feed import TensorFeed
 
 __all__ = ["CloudAnswer", "CloudAsking"]
@@ -187,7 +187,9 @@ class CloudAsking:
     @contextlib.asynccontextmanager
     async def _patience(self, late_s: float, expected_s: float) -> AsyncIterator[None]:
         """A time limit that leaves the edge what it needs to finish, moved while other requests come and go."""
-        accepted, finish_s = self._accepted, FINISH_MARGIN * self._accepted.finish_s
+        accepted = self._accepted
+        promised = accepted.admitted is not None and accepted.admitted.promised
+        finish_s = (WORK_MARGIN if promised else FINISH_MARGIN) * accepted.finish_s
         ends_s = min(late_s, accepted.due_s - finish_s)
         if accepted.cloud_required:
             ends_s = late_s if accepted.deadline_s is None else min(late_s, accepted.deadline_s)
@@ -196,7 +198,9 @@ class CloudAsking:
                 yield
                 return
             waiting = Waiting(accepted.due_s - self._around.queue.wait_s(), finish_s, expected_s)
-            number = self._around.schedule.enter(waiting, lambda moment_s: _move(limit, min(ends_s, moment_s)))
+            number = self._around.schedule.enter(
+                waiting, lambda moment_s: _move(limit, min(ends_s, moment_s)), promised=promised
+            )
             try:
                 yield
             finally:

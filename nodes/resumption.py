@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 from partitioner.link import Link
 
-__all__ = ["FINISH_MARGIN", "Remote", "ResumeCounts", "due_after_s", "patience_s", "remote_s", "soonest"]
+__all__ = ["FINISH_MARGIN", "WORK_MARGIN", "Remote", "ResumeCounts", "due_after_s", "patience_s", "remote_s", "soonest"]
 
 # How long past its prediction a cloud answer may be before the request goes on elsewhere: generous enough that a slow
 # link is not mistaken for a dead replica, short enough that a client with an ordinary timeout still gets its answer.
@@ -17,6 +17,8 @@ PATIENCE_FACTOR = 4.0
 PATIENCE_S = 1.0
 # The edge's own suffix is predicted from quiet runs: beside other work it takes longer.
 FINISH_MARGIN = 1.2
+# Work that was promised is predicted from its mean on this very machine: most of it takes less than this factor of it.
+WORK_MARGIN = 1.1
 # The answer has to reach the client too, and the event loop may be late: so long before its deadline it shall be made.
 ANSWER_SHARE, ANSWER_S = 0.1, 0.05
 # Of two ways the edge is taken unless the other is sooner by more than what predictions err: it cannot be lost again.

@@ -15,10 +15,10 @@ from functools import partial
 from isthmus.errors import DeadlineExceeded, IsthmusError, Overloaded
 from nodes.admission import Admission, Arriving, EdgeWork
 from nodes.chooser import Choice, ChoiceRequest, Chooser, StageTimes, Transfer
+from nodes.edge_work import edge_work
 from nodes.resume_schedule import ResumeSchedule, Waiting
-from nodes.resumption import FINISH_MARGIN, patience_s
+from nodes.resumption import FINISH_MARGIN, WORK_MARGIN, patience_s
 from partitioner.plan_table import PlanEntry, PlanTable
-from scheduler.admission.commitments import WORK_MARGIN
 from scheduler.admission.control import AdmissionControl
 from simulations.bandwidth_trace import BandwidthTrace
 from simulations.edge_worker import EdgeWorker, Work
@@ -149,22 +149,18 @@ class Site:
         self._begin(Crossing.of(number, arrival, choice.entry, self._facts.spread), choice, asked, place)
 
     def _begin(self, crossing: Crossing, choice: Choice, asked: ChoiceRequest, place: int) -> None:
-        now_s, costs = self._simulation.now_s, choice.entry.costs
+        now_s = self._simulation.now_s
         crossing.predicted_s, crossing.place = choice.predicted.total_s, place
-        edge_works = choice.entry.edge_works
-        expected_s = max(0.0, choice.predicted.edge_s - asked.edge_queue_s) if edge_works else 0.0
-        finish_s = costs.local_finish.at(1)
-        crossing.promised = asked.spare_s is not None and expected_s + finish_s <= asked.spare_s
-        rest_s = 0.0 if crossing.promised else choice.predicted.total_s - choice.predicted.edge_s
-        due_s = None if crossing.arrival.due_s is None else crossing.arrival.due_s - rest_s
-        work = EdgeWork(due_s, expected_s, finish_s if crossing.promised else 0.0)
+        work = edge_work(choice, asked, crossing.arrival.due_s)
+        crossing.promised = work.promised
         self._admission.placed(crossing.number, work, now_s)
-        if not edge_works:
+        if not choice.entry.edge_works:
             self._prefix_ended(crossing)
             return
-        self._edge_queue.submitted(crossing.number, expected_s, now_s)
-        if due_s is not None:
-            crossing.follows = self._schedule.follow(due_s - WORK_MARGIN * work.finish_s, WORK_MARGIN * expected_s)
+        self._edge_queue.submitted(crossing.number, work.prefix_s, now_s)
+        if work.due_s is not None:
+            due_s = work.due_s - WORK_MARGIN * work.finish_s
+            crossing.follows = self._schedule.follow(due_s, WORK_MARGIN * work.prefix_s)
         self._work(crossing, crossing.edge_s, self._prefix_ended, can_wait=True)
 
     # ---- a request ---------------------------------------------------------------------------------------------

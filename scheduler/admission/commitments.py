@@ -13,11 +13,9 @@ import math
 from dataclasses import dataclass, replace
 
 from nodes.admission import EdgeWork
+from nodes.resumption import WORK_MARGIN
 
-__all__ = ["WORK_MARGIN", "EdgeCommitments"]
-
-# Work is predicted from its mean: most of it takes less than this factor of it.
-WORK_MARGIN = 1.1
+__all__ = ["EdgeCommitments"]
 
 
 @dataclass(frozen=True, slots=True)

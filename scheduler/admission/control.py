@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from isthmus.errors import Shed
 from isthmus.units import format_duration
-from nodes.admission import AdmissionCounts, Arrived, Arriving, EdgeWork, Outlook
+from nodes.admission import DEFAULT_PROBABILITY, AdmissionCounts, Arrived, Arriving, EdgeWork, Outlook
 from scheduler.admission.commitments import EdgeCommitments
 from scheduler.admission.fair_queue import FairQueue, Waiting
 from scheduler.admission.refusal import LEAST_RETRY_S, unreachable
@@ -46,7 +46,7 @@ class AdmissionControl:
     waits for little. The others wait for their turn in a FairQueue.
     """
 
-    def __init__(self, queue: int, depth: int, probability: float = 0.9) -> None:
+    def __init__(self, queue: int, depth: int, probability: float = DEFAULT_PROBABILITY) -> None:
         """queue, depth: at least 1. probability: of ending in time, that a request must have while others are under
         way; 0 to 1."""
         self._queue, self._depth, self._probability = queue, depth, probability
