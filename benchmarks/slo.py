@@ -125,8 +125,8 @@ def outcome(name: str, trace: BandwidthTrace, sweep_s: float, length_s: float, s
     told = (
         f"{name}: peak {peak_per_s:.2f} a second; at 70 % of it {in_time / len(admitted):.5f} of {len(admitted)} in "
         f"time, {len(admitted) / len(coming):.4f} of {len(coming)} let in, {len(admitted) / max(known):.4f} of the "
-        f"oracle's {max(known)}; {sum(one.resumed for one in ours)} finished by the edge instead of the cloud; at twice "
-        f"the peak {overload_per_s:.2f} a second, {overload_per_s / peak_per_s:.3f} of it"
+        f"oracle's {max(known)}; {sum(one.resumed for one in ours)} finished by the edge instead of the cloud; at "
+        f"twice the peak {overload_per_s:.2f} a second, {overload_per_s / peak_per_s:.3f} of it"
     )
     return LinkOutcome(name, peak_per_s, len(coming), len(admitted), in_time, max(known), overload_per_s, told)
 

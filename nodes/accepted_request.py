@@ -40,8 +40,8 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class AcceptedRequest:
-    """Moments are readings of the monotonic clock. cloud_required: the edge must not finish it, whatever happens. admitted:
-    None where nobody let it in, so that nothing is promised."""
+    """Moments are readings of the monotonic clock. cloud_required: the edge must not finish it, whatever happens.
+    admitted: None where nobody let it in, so that nothing is promised."""
 
     request: InferRequest
     choice: Choice

@@ -53,8 +53,8 @@ class Outlook(NamedTuple):  # made at each request
 @dataclass(frozen=True, slots=True)
 class EdgeWork:
     """What a request's plan may ask of the edge. due_s: the moment by which the edge would have to be done, None
-    without a deadline. prefix_s: until its boundary is made. finish_s: besides, where the cloud does not answer; 0 where
-    that is not promised. promised: whether the edge has the time for all of it."""
+    without a deadline. prefix_s: until its boundary is made. finish_s: besides, where the cloud does not answer; 0
+    where that is not promised. promised: whether the edge has the time for all of it."""
 
     due_s: float | None
     prefix_s: float

@@ -163,7 +163,8 @@ class Chooser(Protocol):
 
     def choose(self, request: ChoiceRequest) -> Choice:
         """A plan for this request. Raises NotFound for an unknown policy or forced plan, CloudUnavailable when only
-        the cloud could answer and it is not there, DeadlineUnreachable when no plan meets the deadline as surely as it has to."""
+        the cloud could answer and it is not there, DeadlineUnreachable when no plan meets the deadline as surely as it
+        has to."""
         ...
 
     def choose_replica(self, count: int, finish_s: Callable[[int], float]) -> int:

@@ -88,7 +88,8 @@ class EdgeSettings:
     policies: in force from the start.
     tls: None for a gateway in clear and peers in clear. require_clients: as for a replica.
     kept_bytes: the most that is kept of boundary tensors while their answers are awaited. hedge_percentile: see
-    `Hedging`. admission_probability: see `nodes.admission.DEFAULT_PROBABILITY`. decision_log: None to keep the last decisions in memory only. metrics_listen: as for a replica.
+    `Hedging`. admission_probability: see `nodes.admission.DEFAULT_PROBABILITY`. decision_log: None to keep the last
+    decisions in memory only. metrics_listen: as for a replica.
     """
 
     models: tuple[ModelArtifact, ...]

@@ -56,8 +56,8 @@ class PlanChooser:
         log_capacity: int = DEFAULT_CAPACITY,
         journal: Callable[[object], None] | None = None,
     ) -> None:
-        """policy, options: see `configured_policy`. explore_share: see `Exploration`; 0 turns it off. probability: see `AdmissionControl`. journal: gets
-        every Decision, Outcome and Observed, at once; it must not wait.
+        """policy, options: see `configured_policy`. explore_share: see `Exploration`; 0 turns it off. probability: see
+        `AdmissionControl`. journal: gets every Decision, Outcome and Observed, at once; it must not wait.
 
         Raises NotFound for an unknown policy, InvalidConfiguration for one that cannot be made.
         """

@@ -14,8 +14,9 @@ __all__ = ["EdgeWorker", "Work"]
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A piece of work. due_s: sorts those that wait; equal ones go in the order in which they came. begin_by_s: the last
-    moment at which it may begin. can_wait: for what is needed sooner. done, dropped: called when it has ended, or when its turn came too late."""
+    """A piece of work. due_s: sorts those that wait; equal ones go in the order in which they came. begin_by_s: the
+    last moment at which it may begin. can_wait: for what is needed sooner. done, dropped: called when it has ended, or
+    when its turn came too late."""
 
     due_s: float
     seconds: float

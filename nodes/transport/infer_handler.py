@@ -31,7 +31,10 @@ class InferHandler:
     async def answer(
         self, message: oip.ModelInferRequest, remaining_s: float | None, caller: Caller
     ) -> oip.ModelInferResponse:
-        """The answer. remaining_s: until the call's deadline. caller: whose it is, unless the message says. Raises the IsthmusError that there is instead of one."""
+        """The answer. remaining_s: until the call's deadline. caller: whose it is, unless the message says.
+
+        Raises the IsthmusError that there is instead of one.
+        """
         began_s = time.perf_counter()
         try:
             described = self._gateway.describe_model(message.model_name)

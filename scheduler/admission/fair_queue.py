@@ -2,8 +2,8 @@
 
 Start-time fair queueing (Goyal, Vin, Cheng 1997), here in front of a node that takes several requests at once, which is
 SFQ(D) (Jin, Chase, Kaur 2004). The request at the head of each client's queue has a start tag, the later of the
-virtual time and the client's last finish tag; its finish tag is that and what it costs; the least start tag goes next, and the
-virtual time is the start tag that went last. While two clients wait, what each is given differs by at most (D + 1)
+virtual time and the client's last finish tag; its finish tag is that and what it costs; the least start tag goes next,
+and the virtual time is the start tag that went last. While two clients wait, what each is given differs by at most (D + 1)
 times both of their greatest costs, whatever they send; and no client waits for more than one request of each other one
 beyond those. A client's own requests go earliest deadline first.
 
@@ -51,12 +51,15 @@ class _Head(NamedTuple):
     order: int  # of clients whose tags are equal the one that has waited longer goes first
 
 
+_NO_HEAD = _Head(0.0, 0)
+
+
 @dataclass(slots=True)
 class _Client:
     waiting: list[Waiting] = field(default_factory=list)  # most urgent first
     cost_s: float = 0.0
     finish: float = 0.0
-    head: _Head = _Head(0.0, 0)
+    head: _Head = _NO_HEAD
 
 
 @dataclass(slots=True)
@@ -72,7 +75,7 @@ class _Level:
     def add(self, request: Waiting) -> None:
         client = self.clients.setdefault(request.client, _Client())
         if not client.waiting:
-            client.head = _Head(0.0, 0)
+            client.head = _NO_HEAD
             self._new_head(client)
         bisect.insort(client.waiting, request, key=lambda one: one.urgency)
         client.cost_s += request.cost_s

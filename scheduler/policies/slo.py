@@ -19,6 +19,7 @@ from scheduler.policies.selection import kept_before, least_then_quickest
 
 __all__ = ["SloOptions", "SloPolicy"]
 
+
 class SloOptions(SwitchingOptions):
     """probability: above 0, below 1. deadline: from the request's arrival; the sooner of both counts."""
 
