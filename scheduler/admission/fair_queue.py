@@ -3,9 +3,9 @@
 Start-time fair queueing (Goyal, Vin, Cheng 1997), here in front of a node that takes several requests at once, which is
 SFQ(D) (Jin, Chase, Kaur 2004). The request at the head of each client's queue has a start tag, the later of the
 virtual time and the client's last finish tag; its finish tag is that and what it costs; the least start tag goes next,
-and the virtual time is the start tag that went last. While two clients wait, what each is given differs by at most (D + 1)
-times both of their greatest costs, whatever they send; and no client waits for more than one request of each other one
-beyond those. A client's own requests go earliest deadline first.
+and the virtual time is the start tag that went last. While two clients wait, what each is given differs by at most
+(D + 1) times both of their greatest costs, whatever they send; and no client waits for more than one request of each
+other one beyond those. A client's own requests go earliest deadline first.
 
 Tags are made at the head rather than at arrival: for a client that waits that is the same number, and a request that is
 taken back or shed is never charged for.
