@@ -50,7 +50,8 @@ def test_each_goes_once_by_priority_and_a_clients_own_by_deadline(made: list[tup
 def test_while_clients_wait_their_shares_differ_by_at_most_the_costs_of_two_requests(
     costs: list[float], data: st.DataObject
 ) -> None:
-    queue, given_s, number = FairQueue(), Counter[str](), 0
+    queue, number = FairQueue(), 0
+    given_s = {"a": 0.0, "b": 0.0}
     backlog = Counter[str]()
     costs_of = dict[int, tuple[str, float]]()
     for cost_s in costs:  # both always have some that wait; how many more is anybody's choice
@@ -95,9 +96,7 @@ def test_who_has_to_go_is_of_the_last_priority_and_of_whoever_waits_with_most(
     queue, known = filled(made)
     gone = known[queue.least_valuable(0.0, 0.5)]
     level = [one for one in known.values() if one.level == max(other.level for other in known.values())]
-    held = Counter[str]()
-    for one in level:
-        held[one.client] += one.cost_s  # type: ignore[assignment]
+    held = {client: sum(one.cost_s for one in level if one.client == client) for client in CLIENTS}
     assert gone in level
     assert held[gone.client] >= max(held.values()) - 1e-6
 
