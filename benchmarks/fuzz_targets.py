@@ -27,6 +27,7 @@ from nodes.model_runtime import plan_definition
 from nodes.plan_shapes import cut_plan
 from nodes.protocol.edge_stream import EdgeStream
 from nodes.protocol.events import PlanDefinition, WireCodec
+from nodes.transport.caller import Caller
 from nodes.transport.fleet_messages import replica_from_message, view_from_message
 from nodes.transport.infer_messages import read_request
 from partitioner.front_end import model_from_module
@@ -175,6 +176,7 @@ def _spoilt_header(encoded: EncodedTensor, mutator: Mutator) -> EncodedTensor:
 
 # ---- messages ------------------------------------------------------------------------------------------------------
 
+_CALLER = Caller("127.0.0.1")
 _SERVED = ModelDescription(
     "m", "0123456789ab",
     (TensorDescription("x", "float32", (-1, 3), accepts_files=True), TensorDescription("n", "int64", (-1,))),
@@ -207,7 +209,7 @@ class Requests:
     def run(self, mutator: Mutator) -> None:
         """See Target."""
         message = oip.ModelInferRequest.FromString(spoilt(mutator.rng.choice(self._sound), mutator))
-        request = read_request(_SERVED, message, mutator.rng.choice((None, 1.0, 1e9)), EDGE_LIMITS)
+        request = read_request(_SERVED, message, mutator.rng.choice((None, 1.0, 1e9)), EDGE_LIMITS, _CALLER)
         assert 1 <= request.inputs.batch <= _SERVED.max_batch
         assert request.timeout_s is None or request.timeout_s > 0
 

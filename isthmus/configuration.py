@@ -12,11 +12,13 @@ from isthmus.addresses import is_loopback, parse_address
 from isthmus.errors import InvalidConfiguration
 from isthmus.policy_configuration import NamedPolicy, PolicyConfiguration
 from isthmus.units import parse_bandwidth_bps, parse_duration_s, parse_size_bytes
+from nodes.admission import DEFAULT_PROBABILITY
 from nodes.batching import DEFAULT_LIMITS, LARGEST_BATCH, LONGEST_DELAY_S, BatchLimits
 from nodes.byte_budget import MOST_KEPT_BYTES
 from nodes.limits import CLOUD_LIMITS, EDGE_LIMITS, LARGEST_GRPC_MESSAGE_BYTES, NodeLimits
 
 __all__ = [
+    "AdmissionConfiguration",
     "BatchingConfiguration",
     "CloudConfiguration",
     "CloudLimitsConfiguration",
@@ -154,6 +156,13 @@ class CloudLimitsConfiguration(_Section):
         return NodeLimits("cloud", self.message, self.tensor, self.queue, self.connections)
 
 
+class AdmissionConfiguration(_Section):
+    """Which requests with a deadline are let in. probability: of ending in time, that a request must have while others
+    are under way; an idle edge refuses only what cannot."""
+
+    probability: float = Field(default=DEFAULT_PROBABILITY, ge=0.5, lt=1.0, allow_inf_nan=False)
+
+
 class DecisionLogConfiguration(_Section):
     """Every decision of the edge on disk, with what it was made from and what became of it.
 
@@ -185,6 +194,7 @@ class EdgeConfiguration(_Section):
     kept_memory: Size = MOST_KEPT_BYTES
     hedge_percentile: float | None = Field(default=None, gt=50.0, lt=100.0, allow_inf_nan=False)
     limits: EdgeLimitsConfiguration = EdgeLimitsConfiguration()
+    admission: AdmissionConfiguration = AdmissionConfiguration()
     decision_log: DecisionLogConfiguration | None = None
     metrics_listen: Address | None = None
     tls: TlsConfiguration | None = None

@@ -239,6 +239,7 @@ def _edge_settings(
         decision_log=None if log is None else JournalSettings(log.folder, log.max_size),
         hedge_percentile=edge.hedge_percentile,
         metrics_listen=edge.metrics_listen or "",
+        admission_probability=edge.admission.probability,
     )
 
 

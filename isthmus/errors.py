@@ -18,7 +18,9 @@
     │   ├── DeviceUnavailable
     │   └── Draining
     ├── Overloaded              a bounded queue is full
-    ├── DeadlineExceeded        the time is over, or cannot be met
+    │   └── Shed                had to go for requests of more value
+    ├── DeadlineExceeded        the time is over
+    │   └── DeadlineUnreachable no plan is predicted to end in time: refused before anything was done
     ├── Cancelled
     ├── PermissionDenied        the caller's role does not allow it
     ├── ComputeFailed           a segment raised
@@ -36,6 +38,7 @@ __all__ = [
     "CloudUnavailable",
     "ComputeFailed",
     "DeadlineExceeded",
+    "DeadlineUnreachable",
     "DeviceUnavailable",
     "Draining",
     "InfeasibleCut",
@@ -54,6 +57,7 @@ __all__ = [
     "PortInUse",
     "ProtocolError",
     "RemoteProtocolError",
+    "Shed",
     "TooLarge",
     "Unavailable",
     "UnknownPlan",
@@ -176,8 +180,24 @@ class Overloaded(IsthmusError):
         super().__init__(message)
 
 
+class Shed(Overloaded):
+    """A bounded queue is full, and what waits in it is of more value."""
+
+
 class DeadlineExceeded(IsthmusError):
     """The request's time is over, or what is left of it is too short."""
+
+
+class DeadlineUnreachable(DeadlineExceeded):
+    """What is left of the request's time is too short on every plan: nothing was done.
+
+    predicted_s: what it would take. retry_after_s: when it is worth trying again with as much time; None where it is
+    not, as it is not others that it would wait for.
+    """
+
+    def __init__(self, message: str, *, predicted_s: float | None = None, retry_after_s: float | None = None) -> None:
+        self.predicted_s, self.retry_after_s = predicted_s, retry_after_s
+        super().__init__(message)
 
 
 class Cancelled(IsthmusError):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from isthmus.errors import DeadlineExceeded
+from nodes.admission_gate import Admitted
 from nodes.byte_budget import ByteBudget
 from nodes.chooser import Choice, Chooser
 from nodes.gateway import InferRequest
@@ -18,14 +19,9 @@ from nodes.prefix_queue import PrefixQueue
 from nodes.queues import WayUp
 from nodes.replica_set import ReplicaSet
 from nodes.resume_schedule import ResumeSchedule
-from nodes.resumption import ResumeCounts
+from nodes.resumption import FINISH_MARGIN, ResumeCounts, due_after_s
 
-__all__ = ["FINISH_MARGIN", "AcceptedRequest", "Surroundings"]
-
-# The edge's own suffix is predicted from quiet runs: beside other work it takes longer.
-FINISH_MARGIN = 1.2
-# The answer has to reach the client too, and the event loop may be late: so long before its deadline it shall be made.
-ANSWER_SHARE, ANSWER_S = 0.1, 0.05
+__all__ = ["AcceptedRequest", "Surroundings"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +40,8 @@ class Surroundings:
 
 
 class AcceptedRequest(NamedTuple):
-    """Moments are readings of the monotonic clock. cloud_required: the edge must not finish it, whatever happens."""
+    """Moments are readings of the monotonic clock. cloud_required: the edge must not finish it, whatever happens.
+    admitted: None where nobody let it in, so that nothing is promised."""
 
     request: InferRequest
     choice: Choice
@@ -52,6 +49,7 @@ class AcceptedRequest(NamedTuple):
     around: Surroundings
     cloud_required: bool
     started_s: float
+    admitted: Admitted | None = None
 
     @property
     def deadline_s(self) -> float | None:
@@ -62,7 +60,7 @@ class AcceptedRequest(NamedTuple):
     def due_s(self) -> float:
         """When the edge shall have finished, if it must."""
         timeout_s = self.request.timeout_s
-        return math.inf if timeout_s is None else self.started_s + timeout_s - min(ANSWER_S, ANSWER_SHARE * timeout_s)
+        return math.inf if timeout_s is None else self.started_s + due_after_s(timeout_s)
 
     @property
     def finish_s(self) -> float:

@@ -12,14 +12,17 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal, NamedTuple, Protocol
 
+from nodes.admission import Admission
 from nodes.queues import CloudQueue, EdgeQueue, WayUp
 from partitioner.link import Link
 from partitioner.plan import Prediction
 from partitioner.plan_table import Correction, PlanEntry, PlanTable
 
-__all__ = ["Choice", "ChoiceRequest", "Chooser", "Exchange", "Outcome", "StageTimes", "Transfer"]
+__all__ = ["EVEN", "Choice", "ChoiceRequest", "Chooser", "Exchange", "Outcome", "StageTimes", "Transfer"]
 
 InputForm = Literal["tensor", "bytes"]
+EVEN = 0.5
+"""The sureness of a plan that is predicted to end in time, no more."""
 
 
 class ChoiceRequest(NamedTuple):  # made twice for each request, in a third of the time of a frozen dataclass
@@ -37,6 +40,8 @@ class ChoiceRequest(NamedTuple):  # made twice for each request, in a third of t
     request_id: the node's name for it. request_class: the client's word for what kind of request it is, "" for none.
     now_s: when it came, on the node's monotonic clock.
     uplink_queue_s: until what was sent before it has crossed; what a prefix takes of it is no wait.
+    spare_s, sureness: what it is let in by (see `nodes.admission.Outlook`); spare_s None where the edge must not finish
+    it. A plan ends in time that has that probability of it, or by what the edge can spare.
     """
 
     table: PlanTable
@@ -53,6 +58,8 @@ class ChoiceRequest(NamedTuple):  # made twice for each request, in a third of t
     request_class: str = ""
     now_s: float = 0.0
     uplink_queue_s: float = 0.0
+    spare_s: float | None = None
+    sureness: float = EVEN
     policy: str = ""
     uplink_spread: float = 0.0
     downlink_spread: float = 0.0
@@ -65,7 +72,7 @@ class ChoiceRequest(NamedTuple):  # made twice for each request, in a third of t
     ) -> ChoiceRequest:  # fmt: skip
         """The request with the policy in force and with what the chooser knows: what a policy is asked."""
         # In half of the time of _replace.
-        return ChoiceRequest(*self[:14], policy, uplink_spread, downlink_spread, corrections, previous)
+        return ChoiceRequest(*self[:16], policy, uplink_spread, downlink_spread, corrections, previous)
 
 
 @dataclass(frozen=True)  # no slots: the reason is worked out once
@@ -156,7 +163,8 @@ class Chooser(Protocol):
 
     def choose(self, request: ChoiceRequest) -> Choice:
         """A plan for this request. Raises NotFound for an unknown policy or forced plan, CloudUnavailable when only
-        the cloud could answer and it is not there, DeadlineExceeded when no plan can meet the deadline."""
+        the cloud could answer and it is not there, DeadlineUnreachable when no plan meets the deadline as surely as it
+        has to."""
         ...
 
     def choose_replica(self, count: int, finish_s: Callable[[int], float]) -> int:
@@ -194,6 +202,10 @@ class Chooser(Protocol):
 
     def way_up(self) -> WayUp:
         """A fresh estimate of the wait for the link that all replicas are reached over."""
+        ...
+
+    def admission(self, queue: int, depth: int) -> Admission:
+        """A fresh admission. queue: requests let in at once. depth: of these, on the edge's compute or before it."""
         ...
 
     def link(self) -> Link | None:

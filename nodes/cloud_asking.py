@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from isthmus.errors import CloudUnavailable, InvalidInput, IsthmusError, UnknownPlan
 from isthmus.telemetry import get_logger
-from nodes.accepted_request import FINISH_MARGIN, AcceptedRequest
+from nodes.accepted_request import AcceptedRequest
 from nodes.codecs.base import EncodedTensor
 from nodes.early_upload import EarlyUpload
 from nodes.first_answer import first_answer
@@ -24,7 +24,7 @@ from nodes.model_runtime import plan_definition
 from nodes.protocol.edge_stream import WireRequest
 from nodes.protocol.events import ResponseArrived
 from nodes.resume_schedule import Waiting
-from nodes.resumption import Remote, patience_s, remote_s, soonest
+from nodes.resumption import FINISH_MARGIN, WORK_MARGIN, Remote, patience_s, remote_s, soonest
 from nodes.tensor_feed import TensorFeed
 
 __all__ = ["CloudAnswer", "CloudAsking"]
@@ -195,17 +195,28 @@ class CloudAsking:
     def _ends_s(self, late_s: float) -> tuple[float, bool]:
         """When to wait no longer, so that the edge has what it needs to finish; and whether others' requests, which
         would need the edge too, may move it. late_s: when the answer is late whatever the deadline."""
-        accepted, finish_s = self._accepted, FINISH_MARGIN * self._accepted.finish_s
+        accepted = self._accepted
         if accepted.deadline_s is None:
             return late_s, False
         if accepted.cloud_required:
             return min(late_s, accepted.deadline_s), False
-        return min(late_s, accepted.due_s - finish_s), True
+        return min(late_s, accepted.due_s - self._kept_back_s), True
+
+    @property
+    def _promised(self) -> bool:
+        admitted = self._accepted.admitted
+        return admitted is not None and admitted.promised
+
+    @property
+    def _kept_back_s(self) -> float:
+        """What the edge keeps for finishing: less where the admission has kept the time already."""
+        return (WORK_MARGIN if self._promised else FINISH_MARGIN) * self._accepted.finish_s
 
     def _insure(self, limit: asyncio.Timeout, ends_s: float, expected_s: float) -> int | None:
-        accepted, finish_s = self._accepted, FINISH_MARGIN * self._accepted.finish_s
-        waiting = Waiting(accepted.due_s - self._around.queue.wait_s(), finish_s, expected_s)
-        return self._around.schedule.enter(waiting, lambda moment_s: _move(limit, min(ends_s, moment_s)))
+        waiting = Waiting(self._accepted.due_s - self._around.queue.wait_s(), self._kept_back_s, expected_s)
+        return self._around.schedule.enter(
+            waiting, lambda moment_s: _move(limit, min(ends_s, moment_s)), promised=self._promised
+        )
 
     def _remote_s(self, replica: GuardedConnection) -> float:
         """Until that replica would have answered, sent now behind what is on the link; infinite for an unknown link."""

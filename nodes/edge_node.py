@@ -12,9 +12,12 @@ from dataclasses import replace
 from isthmus.errors import CloudUnavailable, DeadlineExceeded, Draining, IsthmusError
 from isthmus.telemetry import get_logger
 from nodes.accepted_request import Surroundings
+from nodes.admission import Arriving
+from nodes.admission_gate import AdmissionGate, Admitted
 from nodes.background import run_apart
 from nodes.byte_budget import MOST_KEPT_BYTES, ByteBudget
 from nodes.chooser import ChoiceRequest, Chooser, Exchange, Outcome, StageTimes, Transfer
+from nodes.edge_work import edge_work
 from nodes.gateway import InferRequest, InferResult, ModelDescription, ModelState
 from nodes.guarded_connection import GuardedConnection
 from nodes.hedging import Hedging
@@ -29,14 +32,16 @@ from nodes.replica_set import Dial, ReplicaSet
 from nodes.request_overhead import NOT_MEASURED, RequestOverhead
 from nodes.request_run import Answer, RequestRun
 from nodes.resume_schedule import ResumeSchedule
-from nodes.resumption import ResumeCounts
+from nodes.resumption import ResumeCounts, due_after_s
 from partitioner.link import Link
 from partitioner.plan_table import PlanEntry
 from partitioner.profiles import DeviceProfile
 
 __all__ = ["ChooserObserver", "EdgeNode"]
 
-LEAST_RETRY_S = 0.1
+# So many requests may be on this device's compute or before it, and twice as many as run as one: it is never idle
+# while others wait, and who comes later waits for few.
+LEAST_DEPTH = 4
 
 
 class ChooserObserver:
@@ -105,6 +110,7 @@ class EdgeNode:
             self._queue, self.replicas, chooser, ResumeSchedule(), self.kept, self._counts, itertools.count(1),
             chooser.way_up(), hedging or Hedging(),
         )  # fmt: skip
+        self.gate = AdmissionGate(chooser.admission(limits.queue, max(LEAST_DEPTH, 2 * queue.most_batched)))
         self._log = get_logger("edge")
 
     async def start(self) -> None:
@@ -152,14 +158,11 @@ class EdgeNode:
         runtime = self._shelf.runtime(request.model)
         if self._draining:
             raise Draining("this edge is draining; send the request again elsewhere")
-        self._limits.check_queue(self._waiting, lambda: max(LEAST_RETRY_S, self._queue.wait_s()))
         self._waiting += 1
         self._idle.clear()
         try:
-            if request.timeout_s is None:
-                return await self._answer(runtime, request)
             async with asyncio.timeout(request.timeout_s):  # whatever is still queued then is dropped there
-                return await self._answer(runtime, request)
+                return await self._let_in(runtime, request)
         except TimeoutError:
             raise DeadlineExceeded("the deadline passed before an answer was there; allow more time") from None
         finally:
@@ -167,31 +170,51 @@ class EdgeNode:
             if not self._waiting:
                 self._idle.set()
 
-    async def _answer(self, runtime: ModelRuntime, request: InferRequest) -> InferResult:
-        came_s, alone, file_bytes = time.monotonic(), self._waiting == 1, request.inputs.file_bytes
-        batch, choose_replica = request.inputs.batch, self._chooser.choose_replica
+    async def _let_in(self, runtime: ModelRuntime, request: InferRequest) -> InferResult:
+        came_s, timeout_s = time.monotonic(), request.timeout_s
+        deadline_s = None if timeout_s is None else came_s + timeout_s
+        cost_s = runtime.alone_s(request.inputs.batch)
+        admitted = await self.gate.enter(Arriving(request.client, request.priority, deadline_s, cost_s))
+        try:
+            return await self._answer(runtime, request, came_s, admitted)
+        finally:
+            admitted.leave()
+
+    async def _answer(
+        self, runtime: ModelRuntime, request: InferRequest, came_s: float, admitted: Admitted
+    ) -> InferResult:
+        turn_s, alone, file_bytes = time.monotonic(), self._waiting == 1, request.inputs.file_bytes
+        batch, choose_replica, timeout_s = request.inputs.batch, self._chooser.choose_replica, request.timeout_s
         connection = self.replicas.pick(runtime.wire_digests, choose_replica, batch)
         if connection is None and runtime.cloud_required:
             raise CloudUnavailable(f"model {request.model!r} needs the cloud, and no replica is reachable; try again")
+        edge_queue_s, uplink_queue_s = self._queue.wait_s(), self._around.way_up.wait_s(turn_s)
+        cloud_queue_s = 0.0 if connection is None else connection.cloud_queue_s
+        due_s = None if timeout_s is None else came_s + due_after_s(timeout_s)
+        idle = not (edge_queue_s or uplink_queue_s or cloud_queue_s)
+        outlook = self.gate.outlook(due_s, idle=idle)
         asked = ChoiceRequest(
             table=runtime.table if connection is None else runtime.runnable(self.replicas.prepared()),
             form="bytes" if file_bytes else "tensor",
             batch=batch,
             file_bytes=file_bytes,
-            remaining_s=request.timeout_s,
-            edge_queue_s=self._queue.wait_s(),
-            cloud_queue_s=0.0 if connection is None else connection.cloud_queue_s,
-            uplink_queue_s=self._around.way_up.wait_s(came_s),
+            remaining_s=None if timeout_s is None else came_s + timeout_s - turn_s,
+            edge_queue_s=edge_queue_s,
+            cloud_queue_s=cloud_queue_s,
+            uplink_queue_s=uplink_queue_s,
             overhead_s=self.overhead.seconds(request.inputs.size_bytes),
             cloud_reachable=connection is not None,
             policy=request.policy,
             plan_id=request.plan_id,
             request_id=secrets.token_hex(16),
             request_class=request.request_class,
-            now_s=came_s,
+            now_s=turn_s,
+            spare_s=None if runtime.cloud_required else outlook.spare_s,
+            sureness=outlook.sureness,
         )
         choice = self._chooser.choose(asked)
-        chose_s = time.monotonic() - came_s
+        admitted.placed(edge_work(choice, asked, due_s))
+        chose_s = time.monotonic() - turn_s
         plan = choice.entry.plan
         decided_by = "fixed" if request.plan_id else choice.policy  # whose name would hold the plan's
         decided = decided_by, plan.kind
@@ -203,7 +226,10 @@ class EdgeNode:
         elif connection is None or not connection.runs(plan.wire_digest):  # else the one whose wait was predicted with
             connection = self.replicas.pick((plan.wire_digest,), choose_replica, batch)
         ready = runtime.ready_plan(plan.plan_id)
-        run = RequestRun(request, choice, ready, self._around, cloud_required=runtime.cloud_required)
+        run = RequestRun(
+            request, choice, ready, self._around, cloud_required=runtime.cloud_required,
+            waited_s=turn_s - came_s, admitted=admitted,
+        )  # fmt: skip
         try:
             answer = await run.run(connection)
         except BaseException as error:

@@ -25,7 +25,7 @@ class InferRequest(NamedTuple):
     """One request, checked. timeout_s: time left on arrival, None without a deadline; priority: 1 first, 0 default.
 
     policy and plan_id: what the request asks for, "" for the configured policy. request_class: the client's word for
-    what kind of request it is, "" for none.
+    what kind of request it is, "" for none. client: whose it is, for a fair share.
     """
 
     model: str
@@ -35,6 +35,7 @@ class InferRequest(NamedTuple):
     policy: str = ""
     plan_id: str = ""
     request_class: str = ""
+    client: str = ""
 
 
 class StageTimings(NamedTuple):

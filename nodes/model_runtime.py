@@ -54,6 +54,11 @@ class ModelRuntime:
         self.wire_digests = frozenset(plan.entry.plan.wire_digest for plan in plans)
         self._runnable = None
 
+    def alone_s(self, items: int) -> float:
+        """What the edge takes to compute all of a request, as measured, by the quickest plan; 0 without any."""
+        costs = [entry.costs for entry in self.table.entries]
+        return min((one.edge.at(items) + one.local_finish.at(items) for one in costs), default=0.0)
+
     @property
     def cloud_required(self) -> bool:
         """Whether the edge must not or cannot finish a request of this model by itself."""

@@ -37,6 +37,7 @@ class PrefixQueue:
         """estimate: is told of other work; what prefixes take as batches is known here. at_once_s: see BatchQueue."""
         self.pool = pool
         self._estimate = estimate
+        self.most_batched = batching.max_batch
         self._work_ids = itertools.count(1)
         self._batches: BatchQueue[PrefixWork, EdgeOutcome] = BatchQueue(pool, batching, run_prefixes, at_once_s)
         self.prefixes, self.suffixes = self._batches.ledger, ExecutionLedger()

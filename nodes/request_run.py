@@ -13,6 +13,7 @@ from typing import NamedTuple
 import torch
 
 from nodes.accepted_request import AcceptedRequest, Surroundings
+from nodes.admission_gate import Admitted
 from nodes.chooser import Choice
 from nodes.cloud_asking import CloudAnswer, CloudAsking
 from nodes.codecs.base import encoded_bytes
@@ -53,10 +54,13 @@ class RequestRun:
     """Executes one request by its choice. Use once: `await RequestRun(...).run(...)`."""
 
     def __init__(
-        self, request: InferRequest, choice: Choice, ready: ReadyPlan, around: Surroundings, *, cloud_required: bool
-    ) -> None:
-        """cloud_required: the edge must not finish it, whatever happens."""
-        self._accepted = AcceptedRequest(request, choice, ready, around, cloud_required, time.monotonic())
+        self, request: InferRequest, choice: Choice, ready: ReadyPlan, around: Surroundings, *, cloud_required: bool,
+        waited_s: float = 0.0, admitted: Admitted | None = None,
+    ) -> None:  # fmt: skip
+        """cloud_required: the edge must not finish it, whatever happens. waited_s: for its turn. admitted: see
+        AcceptedRequest."""
+        came_s = time.monotonic() - waited_s
+        self._accepted = AcceptedRequest(request, choice, ready, around, cloud_required, came_s, admitted)
         self._cloud = CloudAsking(self._accepted)
         self._half = ready.half
         self._around = around
@@ -105,14 +109,20 @@ class RequestRun:
             measured_s = self._accepted.choice.entry.costs.edge.at(request.inputs.batch)
             outcome = queue.run_prefix_at_once(work, measured_s, self._accepted.deadline_s)
             if outcome is not None:
+                self._prefix_ended()
                 return outcome
         # The prefix without the wait before it.
         expected_s = max(0.0, self._accepted.choice.predicted.edge_s - queue.wait_s())
         edge_times = ready.edge_times(request.inputs.batch, expected_s)
         outcome = await queue.run_prefix(work, edge_times, self._accepted.deadline_s, request.priority)
+        self._prefix_ended()
         if early is not None:
             early.finish(outcome.encoded)
         return outcome
+
+    def _prefix_ended(self) -> None:
+        if self._accepted.admitted is not None:
+            self._accepted.admitted.prefix_ended()
 
     # ---- the end -----------------------------------------------------------------------------------------------
 
@@ -135,6 +145,8 @@ class RequestRun:
 
     async def _finish_on_edge(self, outcome: EdgeOutcome) -> Answer:
         started, accepted, queue = time.monotonic(), self._accepted, self._around.queue
+        if accepted.admitted is not None:
+            accepted.admitted.finishing(None if accepted.deadline_s is None else accepted.due_s, accepted.finish_s)
         outputs = await queue.run_suffix(
             accepted.deadline_s, accepted.finish_s, lambda: self._half.finish_locally(outcome)
         )

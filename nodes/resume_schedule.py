@@ -54,28 +54,48 @@ class ResumeSchedule:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def enter(self, one: Waiting, on_change: Callable[[float], None]) -> int | None:
+    def enter(self, one: Waiting, on_change: Callable[[float], None], *, promised: bool = False) -> int | None:
         """Insure a request; `on_change` hears its last moment, now and whenever it moves. None where it cannot be:
-        somebody would have to leave the cloud before its answer is expected."""
+        somebody would have to leave the cloud before its answer is expected. promised: insured whatever that means for
+        others, as admission has seen to it that all can be finished."""
         number = next(self._ids)
         order = self._ordered({**self._waiting, number: one})
         moments = latest_starts([each for _, each in order])
-        if any(moment < each.expected_s for moment, (_, each) in zip(moments, order, strict=True)):
+        if not promised and any(moment < each.expected_s for moment, (_, each) in zip(moments, order, strict=True)):
             return None
         self._waiting[number] = one
         self._on_change[number] = on_change
         self._tell(order, moments)
         return number
 
+    def follow(self, deadline_s: float, work_s: float) -> int:
+        """Other work of the edge that is due then: whoever must be done before it begins so much sooner. Returns its
+        number, to `leave` by."""
+        number = next(self._ids)
+        self._waiting[number] = Waiting(deadline_s, work_s, -math.inf)
+        self._tell_all()
+        return number
+
+    def needed_s(self, due_s: float) -> float:
+        """The earliest last moment of those whose deadline is before that one: other work that is due then and would
+        still run at that moment must wait, as nothing is interrupted. Infinite where there is none."""
+        moments = [told for number, told in self._told.items() if self._waiting[number].deadline_s < due_s]
+        return min(moments, default=math.inf)
+
     def leave(self, number: int) -> None:
-        """Answered, given up or gone: the others have more time."""
-        del self._waiting[number], self._on_change[number], self._told[number]
+        """Answered, given up, done or gone: the others have more time."""
+        del self._waiting[number]
+        self._on_change.pop(number, None)
+        self._told.pop(number, None)
+        self._tell_all()
+
+    def _tell_all(self) -> None:
         order = self._ordered(self._waiting)
         self._tell(order, latest_starts([each for _, each in order]))
 
     def _tell(self, order: Sequence[tuple[int, Waiting]], moments: Sequence[float]) -> None:
         for (number, _), moment in zip(order, moments, strict=True):
-            if self._told.get(number) != moment:
+            if number in self._on_change and self._told.get(number) != moment:
                 self._told[number] = moment
                 self._on_change[number](moment)
 

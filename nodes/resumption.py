@@ -9,12 +9,18 @@ from typing import Generic, TypeVar
 
 from partitioner.link import Link
 
-__all__ = ["Remote", "ResumeCounts", "patience_s", "remote_s", "soonest"]
+__all__ = ["FINISH_MARGIN", "WORK_MARGIN", "Remote", "ResumeCounts", "due_after_s", "patience_s", "remote_s", "soonest"]
 
 # How long past its prediction a cloud answer may be before the request goes on elsewhere: generous enough that a slow
 # link is not mistaken for a dead replica, short enough that a client with an ordinary timeout still gets its answer.
 PATIENCE_FACTOR = 4.0
 PATIENCE_S = 1.0
+# The edge's own suffix is predicted from quiet runs: beside other work it takes longer.
+FINISH_MARGIN = 1.2
+# Work that was promised is predicted from its mean on this very machine: most of it takes less than this factor of it.
+WORK_MARGIN = 1.1
+# The answer has to reach the client too, and the event loop may be late: so long before its deadline it shall be made.
+ANSWER_SHARE, ANSWER_S = 0.1, 0.05
 # Of two ways the edge is taken unless the other is sooner by more than what predictions err: it cannot be lost again.
 EDGE_ADVANTAGE = 1.1
 
@@ -68,6 +74,11 @@ def remote_s(link: Link | None, waiting_bytes: int, down_bytes: int, cloud_s: fl
     if link is None:
         return math.inf
     return link.uplink_s(waiting_bytes) + link.rtt_s + cloud_s + link.downlink_s(down_bytes)
+
+
+def due_after_s(timeout_s: float) -> float:
+    """In how many seconds the edge shall have made an answer that is due in `timeout_s`."""
+    return timeout_s - min(ANSWER_S, ANSWER_SHARE * timeout_s)
 
 
 def patience_s(predicted_s: float) -> float:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from nodes.admission import DEFAULT_PROBABILITY
 from nodes.batching import DEFAULT_LIMITS, BatchLimits
 from nodes.byte_budget import MOST_KEPT_BYTES
 from nodes.configured_policies import LATENCY_FOR_ALL, ConfiguredPolicies
@@ -87,7 +88,8 @@ class EdgeSettings:
     policies: in force from the start.
     tls: None for a gateway in clear and peers in clear. require_clients: as for a replica.
     kept_bytes: the most that is kept of boundary tensors while their answers are awaited. hedge_percentile: see
-    `Hedging`. decision_log: None to keep the last decisions in memory only. metrics_listen: as for a replica.
+    `Hedging`. admission_probability: see `nodes.admission.DEFAULT_PROBABILITY`. decision_log: None to keep the last
+    decisions in memory only. metrics_listen: as for a replica.
     """
 
     models: tuple[ModelArtifact, ...]
@@ -107,6 +109,7 @@ class EdgeSettings:
     limits: NodeLimits = EDGE_LIMITS
     decision_log: JournalSettings | None = None
     metrics_listen: str = ""
+    admission_probability: float = DEFAULT_PROBABILITY
 
     def to_json(self) -> str:
         """`from_json` reads it back equal."""

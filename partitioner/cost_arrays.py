@@ -39,6 +39,7 @@ class CostArrays:
     edge_spread: Floats
     cloud_spread: Floats
     length_spread: Floats
+    local_finish: Floats
 
     @classmethod
     def of(cls, entries: Sequence[PlanEntry]) -> CostArrays:
@@ -61,6 +62,7 @@ class CostArrays:
             edge_spread=_array(one.edge_spread for one in costs),
             cloud_spread=_array(one.cloud_spread for one in costs),
             length_spread=_array(plan.uplink_spread for plan in plans),
+            local_finish=_pairs((one.local_finish.fixed_s, one.local_finish.per_item_s) for one in costs),
         )
 
 

@@ -28,7 +28,7 @@ _TABLES_KNOWN = 64
 _PLAIN = (
     "request_id", "request_class", "now_s", "form", "batch", "file_bytes", "remaining_s", "edge_queue_s",
     "cloud_queue_s", "overhead_s", "cloud_reachable", "uplink_spread", "downlink_spread", "policy", "plan_id",
-    "previous", "uplink_queue_s",
+    "previous", "uplink_queue_s", "spare_s", "sureness",
 )  # fmt: skip
 
 

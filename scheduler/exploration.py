@@ -55,7 +55,7 @@ def _cheapest_probe(choice: Choice, request: ChoiceRequest, estimate: LinkEstima
     limit_s = choice.predicted.total_s * _MOST_REGRET
     if request.remaining_s is not None:
         limit_s = min(limit_s, request.remaining_s)
-    if found.total_s[probe] > limit_s:
+    if found.total_s[probe] > limit_s or not found.ends_in_time(probe):
         return None
     entry = found.entries[probe]
     why = f"{plan_name(entry.plan)}: to learn the link, not measured lately"

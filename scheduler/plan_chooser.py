@@ -11,12 +11,14 @@ from random import Random
 from typing import Any
 
 from isthmus.errors import IsthmusError
+from nodes.admission import DEFAULT_PROBABILITY
 from nodes.chooser import Choice, ChoiceRequest, Exchange, Outcome, StageTimes, Transfer
 from nodes.configured_policies import ConfiguredPolicies
 from nodes.settings import EdgeSettings
 from nodes.steering import EVERYTHING, PolicySetting, ShadowReport, Steering
 from partitioner.link import Link
 from partitioner.plan_table import PlanTable
+from scheduler.admission.control import AdmissionControl
 from scheduler.decision_log import DEFAULT_CAPACITY, Decision, DecisionLog, ShadowChoice
 from scheduler.decision_random import DecisionRandom
 from scheduler.decision_record import Observed, explanation
@@ -50,11 +52,12 @@ class PlanChooser:
         *,
         seed: int = 0,
         explore_share: float = DEFAULT_SHARE,
+        probability: float = DEFAULT_PROBABILITY,
         log_capacity: int = DEFAULT_CAPACITY,
         journal: Callable[[object], None] | None = None,
     ) -> None:
-        """policy, options: see `configured_policy`. explore_share: see `Exploration`; 0 turns it off. journal: gets
-        every Decision, Outcome and Observed, at once; it must not wait.
+        """policy, options: see `configured_policy`. explore_share: see `Exploration`; 0 turns it off. probability: see
+        `AdmissionControl`. journal: gets every Decision, Outcome and Observed, at once; it must not wait.
 
         Raises NotFound for an unknown policy, InvalidConfiguration for one that cannot be made.
         """
@@ -68,6 +71,7 @@ class PlanChooser:
         self._estimator = LinkEstimator()
         self._drift = DriftEstimator()
         self._exploration = Exploration(explore_share)
+        self._probability = probability
         self._log = DecisionLog(log_capacity)
         self._now_s = 0.0
         self._estimate: LinkEstimate | None = None
@@ -80,7 +84,7 @@ class PlanChooser:
         """The chooser of an edge with these settings, seeded by where it is: edges with the same facts draw apart, and
         one edge draws the same again. Raises as the constructor."""
         seed = zlib.crc32(f"{platform.node()} {settings.listen}".encode())
-        chooser = cls(seed=seed, journal=journal)
+        chooser = cls(seed=seed, journal=journal, probability=settings.admission_probability)
         chooser.configure(settings.policies)
         return chooser
 
@@ -186,6 +190,10 @@ class PlanChooser:
     def way_up(self) -> WayUpEstimator:
         """See Chooser."""
         return WayUpEstimator()
+
+    def admission(self, queue: int, depth: int) -> AdmissionControl:
+        """See Chooser."""
+        return AdmissionControl(queue, depth, self._probability)
 
     def link(self) -> Link | None:
         """See Chooser."""

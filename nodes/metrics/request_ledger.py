@@ -12,10 +12,12 @@ from typing import NamedTuple, TypeVar
 
 from isthmus.errors import (
     CloudUnavailable,
+    DeadlineUnreachable,
     Draining,
     InvalidInput,
     NotFound,
     Overloaded,
+    Shed,
     TooLarge,
     grpc_status_name,
 )
@@ -35,6 +37,8 @@ _REFUSALS: tuple[tuple[type[Exception], str], ...] = (
     (NotFound, "not_found"),
     (CloudUnavailable, "cloud_unavailable"),
     (Draining, "draining"),
+    (DeadlineUnreachable, "deadline"),
+    (Shed, "shed"),
     (Overloaded, "overloaded"),
 )
 REFUSALS = tuple(reason for _, reason in _REFUSALS)

@@ -18,6 +18,7 @@ from nodes.metrics.request_ledger import RequestLedger
 from nodes.model_statistics import StatisticsLedger
 from nodes.transport import operator_service
 from nodes.transport.answer_compression import compress_as_asked
+from nodes.transport.caller import Caller, caller_of
 from nodes.transport.channel_options import SERVER_OPTIONS, any_length
 from nodes.transport.grpc_server import GrpcServer
 from nodes.transport.guarded_service import add_guarded
@@ -149,7 +150,7 @@ class GatewayService(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
         """One request: an answer or an error, once."""
         await compress_as_asked(context)
         try:
-            return await self._handler.answer(request, context.time_remaining())
+            return await self._handler.answer(request, context.time_remaining(), caller_of(context))
         except IsthmusError as error:
             await abort(context, error)
         except Exception as error:
@@ -161,20 +162,21 @@ class GatewayService(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
     ) -> None:
         """Many requests, each answered once, in the order in which they are done, with their own ids."""
         await compress_as_asked(context)
+        caller = caller_of(context)
 
         async def answer(message: oip.ModelInferRequest | Unreadable) -> oip.ModelStreamInferResponse:
-            return await self._stream_answer(message, context.time_remaining())
+            return await self._stream_answer(message, context.time_remaining(), caller)
 
         if not await InferStream(request_iterator, answer, context.write).run(self._draining):
             await abort(context, Draining("this edge is draining; open the stream again elsewhere"))
 
     async def _stream_answer(
-        self, message: oip.ModelInferRequest | Unreadable, remaining_s: float | None
+        self, message: oip.ModelInferRequest | Unreadable, remaining_s: float | None, caller: Caller
     ) -> oip.ModelStreamInferResponse:
         if isinstance(message, Unreadable):
             return oip.ModelStreamInferResponse(error_message=str(message.error))
         try:
-            response = await self._handler.answer(message, remaining_s)
+            response = await self._handler.answer(message, remaining_s, caller)
         except Exception as error:
             if not isinstance(error, IsthmusError):
                 self._log.exception("request failed", model=message.model_name)

@@ -10,6 +10,7 @@ from nodes.gateway import Gateway, InferResult
 from nodes.limits import NodeLimits
 from nodes.metrics.request_ledger import RequestLedger
 from nodes.model_statistics import RequestPhases, StatisticsLedger
+from nodes.transport.caller import Caller
 from nodes.transport.infer_messages import read_request, write_response
 
 __all__ = ["InferHandler"]
@@ -27,8 +28,13 @@ class InferHandler:
         self._gateway = gateway
         self._ledger = ledger
 
-    async def answer(self, message: oip.ModelInferRequest, remaining_s: float | None) -> oip.ModelInferResponse:
-        """The answer. remaining_s: until the call's deadline. Raises the IsthmusError that there is instead of one."""
+    async def answer(
+        self, message: oip.ModelInferRequest, remaining_s: float | None, caller: Caller
+    ) -> oip.ModelInferResponse:
+        """The answer. remaining_s: until the call's deadline. caller: whose it is, unless the message says.
+
+        Raises the IsthmusError that there is instead of one.
+        """
         began_s = time.perf_counter()
         try:
             described = self._gateway.describe_model(message.model_name)
@@ -36,7 +42,7 @@ class InferHandler:
             self._failed("", error)
             raise
         try:
-            request = read_request(described, message, remaining_s, self._limits)
+            request = read_request(described, message, remaining_s, self._limits, caller)
             read_s = time.perf_counter()
             result = await self._gateway.infer(request)
             inferred_s = time.perf_counter()

@@ -10,6 +10,7 @@ from isthmus.oip import open_inference_pb2 as oip
 from nodes.gateway import InferRequest, InferResult, ModelDescription
 from nodes.limits import NodeLimits
 from nodes.request_inputs import check_inputs
+from nodes.transport.caller import Caller
 from nodes.transport.classification import class_count, write_classes
 from nodes.transport.oip_messages import ParameterValue, parameter_values, read_inputs, set_parameters, write_output
 
@@ -23,7 +24,11 @@ _UNSUPPORTED = {
 
 
 def read_request(
-    described: ModelDescription, message: oip.ModelInferRequest, grpc_remaining_s: float | None, limits: NodeLimits
+    described: ModelDescription,
+    message: oip.ModelInferRequest,
+    grpc_remaining_s: float | None,
+    limits: NodeLimits,
+    caller: Caller,
 ) -> InferRequest:
     """The request for that model that a message is. grpc_remaining_s: until the call's own deadline, None without one.
 
@@ -38,7 +43,7 @@ def read_request(
     timeout_s = grpc_remaining_s if grpc_remaining_s is not None and grpc_remaining_s < 1e7 else None
     inputs = check_inputs(described, read_inputs(message, limits))
     if not message.parameters:  # as from most clients
-        return InferRequest(described.name, inputs, timeout_s)
+        return InferRequest(described.name, inputs, timeout_s, client=caller.client(""))
     _check_supported("parameter", message.parameters)
     parameters = parameter_values(message.parameters)
     if timeout_us := _integer(parameters, "timeout"):
@@ -51,6 +56,7 @@ def read_request(
         policy=_text(parameters, "isthmus_policy"),
         plan_id=_text(parameters, "isthmus_plan"),
         request_class=_text(parameters, "isthmus_class"),
+        client=caller.client(_text(parameters, "isthmus_client")),
     )
 
 

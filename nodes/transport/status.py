@@ -12,9 +12,11 @@ from grpc_status import rpc_status
 
 from isthmus.errors import (
     CloudUnavailable,
+    DeadlineUnreachable,
     InvalidInput,
     IsthmusError,
     Overloaded,
+    Shed,
     TooLarge,
     error_from_status,
     grpc_status_name,
@@ -29,14 +31,14 @@ Response = TypeVar("Response")
 
 
 async def abort(context: grpc.aio.ServicerContext[Request, Response], error: BaseException) -> NoReturn:
-    """End the call with the status that `error` stands for, an ErrorInfo and, for a bad field, a BadRequest, for a full
-    queue a RetryInfo."""
+    """End the call with the status that `error` stands for, an ErrorInfo and, for a bad field, a BadRequest, for what
+    waiting would help a RetryInfo."""
     name = grpc_status_name(error)
-    details = [_packed(error_details_pb2.ErrorInfo(reason=_reason(error), domain=DOMAIN))]
+    details = [_packed(error_details_pb2.ErrorInfo(reason=_reason(error), domain=DOMAIN, metadata=_metadata(error)))]
     if isinstance(error, InvalidInput):
         violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=error.problem)
         details.append(_packed(error_details_pb2.BadRequest(field_violations=[violation])))
-    if isinstance(error, Overloaded):
+    if isinstance(error, Overloaded | DeadlineUnreachable) and error.retry_after_s is not None:
         delay = Duration()
         delay.FromMicroseconds(round(error.retry_after_s * 1e6))
         details.append(_packed(error_details_pb2.RetryInfo(retry_delay=delay)))
@@ -59,6 +61,12 @@ def _packed(
     return packed
 
 
+def _metadata(error: BaseException) -> dict[str, str]:
+    if isinstance(error, DeadlineUnreachable) and error.predicted_s is not None:
+        return {"predicted_ms": f"{error.predicted_s * 1e3:.3f}"}
+    return {}
+
+
 def _reason(error: BaseException) -> str:
     """UPPER_SNAKE_CASE of the error's class, as google.rpc.ErrorInfo asks."""
     name = type(error).__name__
@@ -73,29 +81,33 @@ def error_of(call_error: grpc.RpcError, target: str) -> IsthmusError:
     )
     if code is None or code is grpc.StatusCode.UNAVAILABLE:
         return CloudUnavailable(f"{target}: {details}")
-    if code is grpc.StatusCode.RESOURCE_EXHAUSTED and _is_too_large(call_error, details):
-        return TooLarge("request", details)
+    info = _error_info(call_error)
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
-        return Overloaded(details, retry_after_s=_retry_after_s(call_error))
+        if info.reason == "TOO_LARGE" or "message larger than max" in details:  # the server, or gRPC itself
+            return TooLarge("request", details)
+        kind = Shed if info.reason == "SHED" else Overloaded
+        return kind(details, retry_after_s=_retry_after_s(call_error) or 1.0)
+    if info.reason == "DEADLINE_UNREACHABLE":
+        predicted_s = float(info.metadata.get("predicted_ms", "nan")) / 1e3
+        return DeadlineUnreachable(details, predicted_s=predicted_s, retry_after_s=_retry_after_s(call_error))
     return error_from_status(code.name, details)
 
 
-def _is_too_large(call_error: grpc.RpcError, details: str) -> bool:
-    """A server that says so, or gRPC itself: "... message larger than max ..."."""
+def _error_info(call_error: grpc.RpcError) -> error_details_pb2.ErrorInfo:
+    """What a server says of the error; empty where it says nothing."""
     status = rpc_status.from_call(call_error)  # type: ignore[arg-type]
-    reasons = []
+    info = error_details_pb2.ErrorInfo()
     for detail in () if status is None else status.details:
-        info = error_details_pb2.ErrorInfo()
         if detail.Unpack(info):
-            reasons.append(info.reason)
-    return "TOO_LARGE" in reasons or "message larger than max" in details
+            break
+    return info
 
 
-def _retry_after_s(call_error: grpc.RpcError) -> float:
-    """What a server's RetryInfo says; one second where it says nothing."""
+def _retry_after_s(call_error: grpc.RpcError) -> float | None:
+    """What a server's RetryInfo says; None where it says nothing."""
     status = rpc_status.from_call(call_error)  # type: ignore[arg-type]
     for detail in () if status is None else status.details:
         info = error_details_pb2.RetryInfo()
         if detail.Unpack(info):
             return float(info.retry_delay.ToTimedelta().total_seconds())
-    return 1.0
+    return None

@@ -33,6 +33,7 @@ class Policy(Protocol):
         link: as now believed; None before it was measured. A plan that needs the cloud must not be chosen while
         `request.cloud_reachable` is false.
         Raises NotFound when the table has no plan of the kind asked for, CloudUnavailable when only the cloud could
-        answer and is not reachable, DeadlineExceeded when no plan is predicted to end within `request.remaining_s`.
+        answer and is not reachable, DeadlineUnreachable when no plan ends within
+        `request.remaining_s` as surely as it has to.
         """
         ...

@@ -35,7 +35,8 @@ class Amounts:
     something to do, the share of the request's files that crosses (corrected), seconds besides, 1. rows: the same as
     lists. own_spread_s: of both sides' times. length_spread: of the message, as a share. variances: what the variance
     of a plan's time is made of: both sides' own in square seconds; squares of the uplink bytes, of these times their
-    spread, and of the downlink bytes; 1 where it crosses, 1 where the edge has something to do.
+    spread, and of the downlink bytes; 1 where it crosses, 1 where the edge has something to do. alone_s: what the edge
+    takes for all of the model by that plan, where the cloud does not answer.
     """
 
     table: PlanTable
@@ -51,6 +52,7 @@ class Amounts:
     length_spread: Floats
     length_spreads: list[float]
     variances: Floats
+    alone_s: list[float]
 
 
 class Corrections(Mapping[str, Correction]):
@@ -111,4 +113,5 @@ def _amounts(table: PlanTable, form: InputForm, batch: int, by_plan: Mapping[str
     return Amounts(
         table, entries, costs.index, range(len(entries)), costs.crossing, costs.split, matrix, matrix.tolist(),
         cloud_s.tolist(), np.sqrt(own_variance).tolist(), length_spread, length_spread.tolist(), variances,
+        (edge_s + costs.local_finish @ size * factors[:, 0]).tolist(),
     )  # fmt: skip

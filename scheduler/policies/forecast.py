@@ -8,12 +8,13 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from isthmus.errors import CloudUnavailable, DeadlineExceeded, NotFound
-from isthmus.units import format_duration
-from nodes.chooser import Choice, ChoiceRequest
+from isthmus.errors import CloudUnavailable, DeadlineUnreachable, NotFound
+from nodes.chooser import EVEN, Choice, ChoiceRequest
 from partitioner.link import Link
 from partitioner.objectives import Stage, latency_stage
 from partitioner.plan import Prediction
+from scheduler.admission.refusal import unreachable
+from scheduler.policies.arrival import Arrival, arrivals
 from scheduler.policies.corrected import Amounts, Corrections
 from scheduler.policies.reason import reason_line
 
@@ -31,13 +32,16 @@ class Forecast:
     total_s: seconds from now to the answer, waits and what the request costs besides included.
     """
 
-    __slots__ = ("amounts", "entries", "link", "on_link", "request", "stage", "total_s")
+    __slots__ = ("_arrival", "_late_s", "amounts", "entries", "link", "on_link", "request", "stage", "total_s")
 
     def __init__(self, request: ChoiceRequest, link: Link | None, amounts: Amounts) -> None:
         self.request, self.link, self.amounts, self.entries = request, link, amounts, amounts.entries
         self.on_link = link or ASSUMED_LINK
         self.stage = latency_stage(self.on_link)
         self.total_s: list[float] = self.values(self.stage).tolist()
+        # Worked out where there is a deadline only.
+        self._arrival: Arrival | None = None
+        self._late_s: list[float] | None = None
 
     def _uplink_waits(self) -> Floats:
         """What of the wait for the uplink is left when each plan's prefix has ended; 0 for what does not cross."""
@@ -99,8 +103,8 @@ class Forecast:
         """The plans that can run now and are predicted to end in time; the local ones while the link is unknown, where
         there are such.
 
-        Raises CloudUnavailable where only the cloud could answer and is not reachable, DeadlineExceeded where no plan
-        is predicted to end in time.
+        Raises CloudUnavailable where only the cloud could answer and is not reachable, DeadlineUnreachable where no
+        plan ends in time as surely as it has to.
         """
         if self.link is not None and self.request.cloud_reachable:
             return self.in_time(self.amounts.numbers)
@@ -117,16 +121,51 @@ class Forecast:
         return local
 
     def in_time(self, among: Sequence[int]) -> Sequence[int]:
-        """Those that are predicted to end within the remaining time. Raises DeadlineExceeded when none is."""
+        """Those that end within the remaining time as surely as the request has to, or by the edge's own work for
+        certain, which it has the time for. Raises DeadlineUnreachable when none does."""
         remaining_s = self.request.remaining_s
         if remaining_s is None:
             return among
-        kept = [number for number in among if self.total_s[number] <= remaining_s]
+        kept = [number for number in among if self.ends_in_time(number)]
         if not kept:
-            quickest = format_duration(min(self.total_s[number] for number in among))
-            left = format_duration(max(0.0, remaining_s))
-            raise DeadlineExceeded(f"deadline: {left} are left and the quickest plan takes {quickest}; allow more time")
+            raise self._unreachable(among, remaining_s)
         return kept
+
+    def ends_in_time(self, number: int) -> bool:
+        """Whether the plan does; always without a deadline."""
+        request = self.request
+        if request.remaining_s is None:
+            return True
+        if request.spare_s is None or request.sureness < EVEN:  # idle: no promise to break
+            return self.late_s()[number] <= request.remaining_s
+        if self.amounts.alone_s[number] <= request.spare_s:
+            return True
+        if self.late_s()[number] > request.remaining_s:
+            return False
+        edge_s = self.amounts.rows[number][0]
+        return edge_s <= 0 or self.total_s[number] - request.edge_queue_s <= request.spare_s
+
+    @property
+    def arrival(self) -> Arrival:
+        """When every plan's answer is expected, and how surely."""
+        if self._arrival is None:
+            self._arrival = arrivals(self.request, self.amounts, self.stage, self.values)
+        return self._arrival
+
+    def late_s(self) -> list[float]:
+        """When each plan's answer is there as surely as the request has to end in time."""
+        if self._late_s is None:
+            sureness = self.request.sureness
+            self._late_s = self.total_s if sureness == EVEN else self.arrival.by_s(sureness).tolist()
+        return self._late_s
+
+    def _unreachable(self, among: Sequence[int], remaining_s: float) -> DeadlineUnreachable:
+        request = self.request
+        quickest_s, late_s = (min([times[n] for n in among]) for times in (self.total_s, self.late_s()))
+        waits_s = max(request.edge_queue_s, request.cloud_queue_s, request.uplink_queue_s)
+        late_by_s = late_s - remaining_s
+        surely = None if quickest_s > remaining_s else request.sureness
+        return unreachable(remaining_s, quickest_s, late_by_s if late_by_s <= waits_s else None, surely)
 
     def choice(self, number: int, before: str = "", after: str | Callable[[], str] = "") -> Choice:
         """The plan of that number. before, after: what its reason says besides the comparison of times; `after` may be

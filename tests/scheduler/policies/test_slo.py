@@ -16,7 +16,7 @@ from nodes.chooser import ChoiceRequest
 from partitioner.link import Link
 from partitioner.plan_table import PlanEntry, PlanTable
 from scheduler.policies.forecast import forecast
-from scheduler.policies.slo import SloOptions, SloPolicy, arrivals
+from scheduler.policies.slo import SloOptions, SloPolicy
 from tests.scheduler.policies.plan_cases import cases, stages_of, usable_of
 
 Case = tuple[ChoiceRequest, Link]
@@ -79,7 +79,7 @@ def test_the_normal_approximation_is_near_what_drawn_times_do(entry, spread: flo
     own_s = 0.03 * (1 + 0.1 * draws[2]) + 0.02 * (1 + 0.1 * draws[3]) + 0.02 * (1 + 0.5 * draws[4])
     times = up_s + own_s + 0.004 * np.exp(spread * draws[5]) + 0.02
     deadline_s = float(np.quantile(times, asked))
-    assert arrivals(forecast(request, link)).probability(0, deadline_s) == pytest.approx(asked, abs=off)
+    assert forecast(request, link).arrival.probability(0, deadline_s) == pytest.approx(asked, abs=off)
 
 
 def test_a_surer_plan_that_costs_more_is_taken_where_the_cheap_one_is_doubtful(entry, request_of, link) -> None:  # type: ignore[no-untyped-def]

@@ -1,0 +1,117 @@
+"""What a node asks of whoever admits requests: the `Admission` Protocol, and what goes in and out of it.
+
+The node defines the question; the scheduler answers it. Moments are readings of the caller's monotonic clock, handed
+in: an admission has no clock of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+__all__ = ["DEFAULT_PROBABILITY", "Admission", "AdmissionCounts", "Arrived", "Arriving", "EdgeWork", "Outlook"]
+
+
+DEFAULT_PROBABILITY = 0.9
+"""Of ending in time, that a request must have while others are under way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arriving:
+    """A request that asks to be let in.
+
+    client: whose it is; clients share what there is. priority: 1 first, 0 last. deadline_s: a moment, None without one.
+    cost_s: what the edge would take to compute all of it, as measured.
+    """
+
+    client: str
+    priority: int
+    deadline_s: float | None
+    cost_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A request that was let in, by its number. shed: the one that had to go for it, None where there was room."""
+
+    number: int
+    shed: int | None = None
+
+
+class Outlook(NamedTuple):  # made at each request
+    """How a request stands whose turn it is.
+
+    spare_s: edge seconds that it may take, so that it and all that were let in before it end by their deadlines even if
+    the cloud falls silent; None without a deadline. sureness: the probability of ending in time that it has to have.
+    """
+
+    spare_s: float | None
+    sureness: float
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeWork:
+    """What a request's plan may ask of the edge. due_s: the moment by which the edge would have to be done, None
+    without a deadline. prefix_s: until its boundary is made. finish_s: besides, where the cloud does not answer; 0
+    where that is not promised. promised: whether the edge has the time for all of it."""
+
+    due_s: float | None
+    prefix_s: float
+    finish_s: float
+    promised: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AdmissionCounts:
+    """At one moment. waiting: for their turn. running: whose turn it was, without an answer yet."""
+
+    waiting: int
+    running: int
+
+
+class Admission(Protocol):
+    """Lets requests in and says whose turn it is. Each that arrives ends once: refused at its arrival, shed for another
+    one, or `ended` by the node. Used from one event loop; some microseconds a call."""
+
+    def arrive(self, arriving: Arriving, now_s: float) -> Arrived:
+        """A request came. Whoever is shed for it is forgotten here: the node refuses it, with `shed_error`.
+
+        Raises Shed where there is no room and no waiting request is of less value, DeadlineUnreachable where its
+        deadline is over before its turn comes.
+        """
+        ...
+
+    def shed_error(self, now_s: float) -> Exception:
+        """What a request is told that was shed for another one: when to try again."""
+        ...
+
+    def start(self, now_s: float) -> Sequence[int]:
+        """Whose turn it is now, in order. To be asked after every other call."""
+        ...
+
+    def outlook(self, deadline_s: float | None, now_s: float, *, idle: bool) -> Outlook:
+        """How a request stands that is to be placed now. idle: nothing it could wait for was found anywhere."""
+        ...
+
+    def placed(self, number: int, work: EdgeWork, now_s: float) -> None:
+        """A plan was chosen for one whose turn it is."""
+        ...
+
+    def prefix_ended(self, number: int, now_s: float) -> None:
+        """The edge has done its part of it: what is left is up to the cloud."""
+        ...
+
+    def may_finish(self, number: int, work: EdgeWork, now_s: float) -> bool:
+        """Whether the edge shall finish it, as the cloud does not answer; it then does. work: what is left. False where
+        that would break what others were promised."""
+        ...
+
+    def ended(self, number: int, now_s: float) -> None:
+        """It was answered, failed or was taken back, whether it waited or not. Nothing to do for one not known."""
+        ...
+
+    @property
+    def counts(self) -> AdmissionCounts:
+        """How many wait and run."""
+        ...

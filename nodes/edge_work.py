@@ -1,0 +1,19 @@
+"""What a chosen plan may ask of the edge: the same for live edges and simulated ones. Pure."""
+
+from __future__ import annotations
+
+from nodes.admission import EdgeWork
+from nodes.chooser import Choice, ChoiceRequest
+
+__all__ = ["edge_work"]
+
+
+def edge_work(choice: Choice, asked: ChoiceRequest, due_s: float | None) -> EdgeWork:
+    """due_s: see EdgeWork. Where the edge has no time to finish the request, its prefix is due so much sooner as the
+    rest of its way is predicted to take."""
+    predicted = choice.predicted
+    prefix_s = max(0.0, predicted.edge_s - asked.edge_queue_s) if choice.entry.edge_works else 0.0
+    finish_s = choice.entry.costs.local_finish.at(asked.batch)
+    if asked.spare_s is not None and prefix_s + finish_s <= asked.spare_s:
+        return EdgeWork(due_s, prefix_s, finish_s, promised=True)
+    return EdgeWork(None if due_s is None else due_s - (predicted.total_s - predicted.edge_s), prefix_s, 0.0)
