@@ -13,6 +13,7 @@ from nodes.compute_pool import ComputePool
 from nodes.engines.allocator import keep_freed_memory
 from nodes.engines.factory import engine_for
 from nodes.fleet import Endpoint, ModelVersion, Replica
+from nodes.measure.kept_profile import KeptProfile
 from nodes.measure.turn import measuring_turn
 from nodes.metrics.cloud_metrics import CloudFacts, cloud_families
 from nodes.metrics.loop_collector import node_registry
@@ -56,8 +57,15 @@ class CloudHost:
         pool = ComputePool(settings.threads, name="suffix")
         models = await pool.run(load_models, settings.models)
         replica_id = uuid.uuid4().hex[:12]
-        async with measuring_turn():
-            profile = await with_differences(await measured_profile(models, engine, pool), models, engine, pool)
+        kept = KeptProfile(engine, (model.digest for model in models.values()), settings.paced_by)
+        profile = kept.read()
+        if profile is None:
+            async with measuring_turn():
+                profile = kept.read()  # of one whose turn was before this one's
+                if profile is None:
+                    measured = await measured_profile(models, engine, pool)
+                    profile = await with_differences(measured, models, engine, pool)
+                    kept.write(profile)
         node = CloudNode(replica_id, models, engine, pool, profile, settings.batching, settings.limits)
         service = SegmentService(node, settings.limits)
         server = GrpcServer(
