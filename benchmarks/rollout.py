@@ -55,7 +55,7 @@ def versions_of_a_model() -> tuple[Model, Model]:
         torch.manual_seed(seed)
         layers = torch.nn.Sequential(torch.nn.Linear(WIDTH, 256), torch.nn.ReLU(), torch.nn.Linear(256, 10))
         model = model_from_module(layers.eval(), (torch.zeros(2, WIDTH),), NAME)
-        made.append(replace(model, interface=replace(model.interface, autonomy="cloud-required")))  # type: ignore[type-var]
+        made.append(replace(model, interface=replace(model.interface, autonomy="cloud-required")))
     return made[0], made[1]
 
 

@@ -184,6 +184,8 @@ class RayRuntime:
             graceful_shutdown_wait_loop_s=0.1,
             health_check_period_s=0.5,
             health_check_timeout_s=5,
+            # A constructor that raises does so again: with three tries for each replica, by default, it takes minutes.
+            max_constructor_retry_count=2,
         )
         application = deployment.bind(settings.to_json())
         target = serve.RunTarget(application, name=name, route_prefix=None)
