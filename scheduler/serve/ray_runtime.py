@@ -136,6 +136,8 @@ class RayRuntime:
 
     def _start_ray_once(self) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        # Ray's workers run at nice 15, for batch jobs: beside any other work a replica would take minutes to start.
+        os.environ.setdefault("RAY_worker_niceness", "0")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             import ray
