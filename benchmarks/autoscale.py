@@ -182,8 +182,8 @@ def main() -> None:
         "at rest, to zero replicas": f"{to_zero_s:.1f} s",
         "from zero, the first answer": f"{wake_s:.1f} s after the first request",
         "rule": str(RULE),
-        "limited by": "the start of replicas: each takes 5 s of CPU (Ray's worker, torch), all at once, on two cores that "
-        "also bear edge, clients and load",
+        "limited by": "the start of replicas: each takes 5 s of CPU (Ray's worker, torch), all at once, on two cores "
+        "that bear edge, clients and load too",
     }
     holds = failed == 0 and wrong == 0
     numbers = (float(failed), float(failed), float(failed), 0.0, len(down), 0.0, holds)

@@ -105,7 +105,7 @@ async def ray_site(rule: AutoscalingRule, request_s: float, *, required: bool = 
             batching=BatchLimits(max_batch=1), limits=replace(CLOUD_LIMITS, queue=QUEUE),
         )  # fmt: skip
         stack.push_async_callback(runtime.stop)
-        await runtime.start_cloud(cloud, rule)
+        await runtime.start_cloud(cloud, rule, rule.at_start)
         settings = EdgeSettings(
             (artifact,), "127.0.0.1:0", registry.address, drain_s=2.0, limits=replace(EDGE_LIMITS, queue=QUEUE)
         )

@@ -154,7 +154,7 @@ class _Starting:
         """The replicas; "" for where they serve, which edges learn from the registry."""
         cloud = self.configuration.cloud
         settings = _cloud_settings(self.configuration, self.artifacts, self.registry)
-        await self.runtimes.of(cloud.runtime).start_cloud(settings, cloud.rule)
+        await self.runtimes.of(cloud.runtime).start_cloud(settings, cloud.rule, cloud.rule.at_start)
         self.progress(f"{cloud.rule.at_start} cloud replica(s) serve ({cloud.runtime})")
         return ""
 
@@ -178,7 +178,7 @@ class _Rolling:
         """See Deployment."""
         progress, runtimes = self._started.progress, self._started.runtimes
         artifacts = await asyncio.to_thread(export_models, configuration.models, self._folder, progress)
-        edge = runtimes.of(configuration.edge.runtime)
+        edge = runtimes.of(self._started.configuration.edge.runtime)  # of the one that runs
 
         async def switch(now: Sequence[ModelArtifact], before: Sequence[ModelArtifact]) -> None:
             changed = [one for one in now if one not in before]

@@ -33,9 +33,9 @@ class ProcessRuntime:
     async def start(self) -> None:
         """See Runtime: a process needs nothing to run in."""
 
-    async def start_cloud(self, settings: CloudSettings, rule: AutoscalingRule) -> None:
+    async def start_cloud(self, settings: CloudSettings, rule: AutoscalingRule, replicas: int) -> None:
         """See Runtime. Without Ray there are as many as at the start."""
-        nodes = [_Node("cloud", settings) for _ in range(rule.at_start)]
+        nodes = [_Node("cloud", settings) for _ in range(replicas)]
         self._clouds.append(nodes)
         try:
             for node in nodes:

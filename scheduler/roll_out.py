@@ -64,9 +64,11 @@ class RollOut:
         serves on.
         """
         before = {replica.replica_id for replica in self.view().replicas}
-        await self.runtime.start_cloud(settings, rule)
+        # As many as the load has made of the old version: the new one gets all of it at once.
+        replicas = min(rule.max_replicas, max(rule.at_start, len(self.view().serving)))
+        await self.runtime.start_cloud(settings, rule, replicas)
         try:
-            await self._registered(before, rule.at_start)
+            await self._registered(before, replicas)
             await edges.there()
             try:
                 await self._moved(before, overlap_s)

@@ -18,8 +18,9 @@ class Runtime(Protocol):
     async def start(self) -> None:
         """Start what nodes will run in, so that this takes no time later. Starting a node does it where nobody did."""
 
-    async def start_cloud(self, settings: CloudSettings, rule: AutoscalingRule) -> None:
-        """Start the replicas and return when all serve. Raises what a node raises, DeviceUnavailable included.
+    async def start_cloud(self, settings: CloudSettings, rule: AutoscalingRule, replicas: int) -> None:
+        """Start so many replicas, return when all serve, and go on by the rule. Raises what a node raises,
+        DeviceUnavailable included.
 
         Where replicas run already, these are the next version, beside them; when one cannot start, none of them stays,
         and those that ran before are as they were.

@@ -50,7 +50,7 @@ class RayRuntime:
         """See Runtime."""
         await asyncio.to_thread(self._start_ray)
 
-    async def start_cloud(self, settings: CloudSettings, rule: AutoscalingRule) -> None:
+    async def start_cloud(self, settings: CloudSettings, rule: AutoscalingRule, replicas: int) -> None:
         """See Runtime. An application of its own: Serve itself would take the old replicas down first."""
         await self.start()
         from scheduler.serve.replicas import CloudReplica
@@ -58,8 +58,11 @@ class RayRuntime:
         number = next(self._versions)
         name = "cloud" if number == 1 else f"cloud-{number}"
         gpus = await asyncio.to_thread(self._gpus_for, settings.device, rule.max_replicas)
+        count = (
+            {"num_replicas": replicas} if rule.is_fixed else {"autoscaling_config": autoscaling_config(rule, replicas)}
+        )
         try:
-            self._clouds[name] = await self._deploy(name, CloudReplica, settings, rule, gpus)
+            self._clouds[name] = await self._deploy(name, CloudReplica, settings, count, gpus)
         except IsthmusError:
             await asyncio.to_thread(_delete, name)
             raise
@@ -88,7 +91,7 @@ class RayRuntime:
         from scheduler.serve.replicas import EdgeReplica
 
         gpus = await asyncio.to_thread(self._gpus_for, settings.device, 1)
-        self._edge = await self._deploy("edge", EdgeReplica, settings, AutoscalingRule.fixed(1), gpus)
+        self._edge = await self._deploy("edge", EdgeReplica, settings, {"num_replicas": 1}, gpus)
         address: str = await asyncio.to_thread(lambda: self._edge.remote().result(timeout_s=30))
         return address
 
@@ -170,13 +173,10 @@ class RayRuntime:
         return min(1.0, there / replicas)
 
     async def _deploy(
-        self, name: str, replica: type, settings: CloudSettings | EdgeSettings, rule: AutoscalingRule, gpus: float
+        self, name: str, replica: type, settings: CloudSettings | EdgeSettings, count: dict[str, Any], gpus: float
     ) -> Any:
         from ray import serve
 
-        count: dict[str, Any] = (
-            {"num_replicas": rule.at_start} if rule.is_fixed else {"autoscaling_config": autoscaling_config(rule)}
-        )
         deployment = serve.deployment(
             replica,
             name=name,

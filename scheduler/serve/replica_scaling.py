@@ -44,8 +44,9 @@ class ReplicaScaling:
         return decision.replicas, {**state, **kept}
 
 
-def autoscaling_config(rule: AutoscalingRule) -> Any:
-    """Serve's AutoscalingConfig for `rule`. The rule has the delays, Serve gets none of its own."""
+def autoscaling_config(rule: AutoscalingRule, replicas: int) -> Any:
+    """Serve's AutoscalingConfig for `rule`, with so many replicas to begin with. The rule has the delays, Serve gets
+    none of its own."""
     from ray.serve.config import AutoscalingConfig, AutoscalingPolicy
 
     arguments = {
@@ -59,7 +60,7 @@ def autoscaling_config(rule: AutoscalingRule) -> Any:
         warnings.simplefilter("ignore")
         return AutoscalingConfig(
             min_replicas=rule.min_replicas,
-            initial_replicas=rule.at_start,
+            initial_replicas=replicas,
             max_replicas=rule.max_replicas,
             metrics_interval_s=PUSH_S,
             look_back_period_s=LOOK_BACK_S,

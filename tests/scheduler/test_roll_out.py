@@ -12,6 +12,7 @@ from scheduler import roll_out
 from scheduler.autoscaling import AutoscalingRule
 from scheduler.roll_out import EdgeMove, ReplicaUse, RollOut, edges_have_moved
 
+ONE = AutoscalingRule.fixed(1)
 SETTINGS = CloudSettings((), "127.0.0.1:0", "127.0.0.1:1")
 
 
@@ -24,6 +25,7 @@ class Fleet:
         self.happened: list[str] = []
         self.starts, self.registers = True, True
         self.silent: set[str] = set()
+        self.asked_for = 0
 
     def view(self) -> FleetView:
         return FleetView(1, tuple(Replica(name, Endpoint(name)) for names in self.clouds for name in names))
@@ -35,7 +37,8 @@ class Fleet:
 
     async def start(self) -> None: ...
 
-    async def start_cloud(self, settings: CloudSettings, rule: AutoscalingRule) -> None:
+    async def start_cloud(self, settings: CloudSettings, rule: AutoscalingRule, replicas: int) -> None:
+        self.asked_for = replicas
         if not self.starts:
             raise InvalidModel("model", "is no good")
         self.happened.append("start")
@@ -72,9 +75,9 @@ class Fleet:
     async def refuses(self) -> None:
         raise Unavailable("edge: no")
 
-    async def roll(self, overlap_s: float = 30.0, *, refused: bool = False) -> None:
+    async def roll(self, overlap_s: float = 30.0, *, refused: bool = False, rule: AutoscalingRule = ONE) -> None:
         move = EdgeMove(self.refuses if refused else self.there, self.back)
-        await RollOut(self, self.view, self.ask).run(SETTINGS, AutoscalingRule.fixed(1), overlap_s, move)
+        await RollOut(self, self.view, self.ask).run(SETTINGS, rule, overlap_s, move)
 
 
 @pytest.fixture
@@ -94,6 +97,17 @@ async def test_edges_that_do_not_move_are_waited_for_as_long_as_the_overlap(flee
     fleet.uses["new"] = ReplicaUse(2, 0)
     await fleet.roll(overlap_s=0.01)
     assert fleet.clouds == [["new"]]
+
+
+@pytest.mark.parametrize(("rule", "begun"), [((1, 8), 3), ((1, 2), 2), ((5, 8), 5)])
+async def test_it_begins_with_as_many_replicas_as_the_load_has_made_of_the_old_one(
+    fleet: Fleet, rule: tuple[int, int], begun: int
+) -> None:
+    fleet.clouds = [["old", "older", "oldest"]]
+    fleet.registers = False
+    with pytest.raises(Unavailable):
+        await fleet.roll(rule=AutoscalingRule(*rule))
+    assert fleet.asked_for == begun
 
 
 async def test_a_version_that_does_not_start_leaves_all_as_it_was(fleet: Fleet) -> None:

@@ -42,3 +42,4 @@ def test_one_that_is_old_or_broken_is_none(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     kept(tmp_path / "file" / "below").write(profile())
+    assert kept(tmp_path / "file" / "below").read() is None
