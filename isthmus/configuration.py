@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
 
 from isthmus.addresses import is_loopback, parse_address
+from isthmus.autoscaling_configuration import MOST_REPLICAS, AutoscalingConfiguration
 from isthmus.errors import InvalidConfiguration
 from isthmus.policy_configuration import NamedPolicy, PolicyConfiguration
 from isthmus.units import parse_bandwidth_bps, parse_duration_s, parse_size_bytes
@@ -16,6 +17,7 @@ from nodes.admission import DEFAULT_PROBABILITY
 from nodes.batching import DEFAULT_LIMITS, LARGEST_BATCH, LONGEST_DELAY_S, BatchLimits
 from nodes.byte_budget import MOST_KEPT_BYTES
 from nodes.limits import CLOUD_LIMITS, EDGE_LIMITS, LARGEST_GRPC_MESSAGE_BYTES, NodeLimits
+from scheduler.autoscaling import AutoscalingRule
 
 __all__ = [
     "AdmissionConfiguration",
@@ -207,18 +209,25 @@ class EdgeConfiguration(_Section):
 
 
 class CloudConfiguration(_Section):
-    """The cloud. advertise: the address edges dial, where it differs from the one bound.
+    """The cloud. advertise: the address edges dial, where it differs from the one bound. version: free text; a
+    change of it rolls the replicas over, also where nothing else has changed but the code that is installed. overlap:
+    how long a roll-out waits at most for edges to move, before the old replicas drain.
 
     metrics_listen: where Prometheus asks a replica; left out, there is no such port. insecure: listen beyond this
-    machine although there is no TLS.
+    machine although there is no TLS. autoscaling: left out, there are always `replicas`. paced_by: for engine: paced
+    (tests of capacity), the file of a device profile that says how long the models take.
     """
 
     registry_listen: Address = "127.0.0.1:8100"
     listen: Address = "127.0.0.1:0"
     advertise: Address | None = None
     runtime: Literal["ray", "process"] = "ray"
-    engine: EngineName = "eager"
-    replicas: int = Field(default=1, ge=1, le=64)
+    engine: EngineName | Literal["paced"] = "eager"
+    paced_by: FilePath | None = None
+    replicas: int = Field(default=1, ge=1, le=MOST_REPLICAS)
+    autoscaling: AutoscalingConfiguration | None = None
+    version: str = ""
+    overlap: Duration = Field(default=60.0, le=86400.0, allow_inf_nan=False)
     device: Literal["cpu", "cuda", "auto"] = "cpu"
     threads: int = Field(default=1, ge=1, le=256)
     batching: BatchingConfiguration = BatchingConfiguration()
@@ -235,13 +244,39 @@ class CloudConfiguration(_Section):
             "metrics_listen": self.metrics_listen,
         }
         _check_secured("cloud", addresses, self.tls, self.insecure)
-        if self.replicas > 1 and self.metrics_listen is not None and parse_address(self.metrics_listen)[1] != 0:
+        self._check_autoscaling()
+        if (self.engine == "paced") != (self.paced_by is not None):
+            remedy = "set both engine: paced and paced_by, the file of a device profile, or neither"
+            raise InvalidConfiguration("cloud.paced_by", "goes with engine: paced", value=self.paced_by, remedy=remedy)
+        for name in ("listen", "metrics_listen"):
+            self._check_shared(name, getattr(self, name))
+
+    def _check_shared(self, name: str, address: str | None) -> None:
+        most = self.rule.max_replicas
+        if most > 1 and address is not None and parse_address(address)[1] != 0:
             raise InvalidConfiguration(
-                "cloud.metrics_listen",
-                f"is one port for {self.replicas} replicas",
-                value=self.metrics_listen,
+                f"cloud.{name}",
+                f"is one port for {most} replicas",
+                value=address,
                 remedy="write port 0: each replica takes a free one and says which in its log",
             )
+
+    def _check_autoscaling(self) -> None:
+        if self.autoscaling is None:
+            return
+        if self.runtime != "ray":
+            remedy = "use runtime: ray, or replicas: instead"
+            raise InvalidConfiguration("cloud.autoscaling", "needs Ray Serve", value=self.runtime, remedy=remedy)
+        if "replicas" in self.model_fields_set:
+            remedy = "leave it out, or set autoscaling.min_replicas"
+            raise InvalidConfiguration(
+                "cloud.replicas", "is what autoscaling decides", value=self.replicas, remedy=remedy
+            )
+
+    @property
+    def rule(self) -> AutoscalingRule:
+        """How many replicas, fixed or not."""
+        return AutoscalingRule.fixed(self.replicas) if self.autoscaling is None else self.autoscaling.rule
 
 
 def _check_secured(side: str, addresses: dict[str, str | None], tls: TlsConfiguration | None, insecure: bool) -> None:

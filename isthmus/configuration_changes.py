@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from isthmus.configuration import Configuration
 from nodes.configured_policies import ConfiguredPolicies
 
-__all__ = ["needing_restart", "policies_changed"]
+__all__ = ["needing_restart", "policies_changed", "rolled_out"]
+
+# What a cloud's launcher holds itself; new replicas would not fit the old registry.
+_OF_THE_LAUNCHER = ("registry_listen", "runtime", "tls", "insecure")
+
+
+def rolled_out(keys: Collection[str], *, cloud: bool, edge: bool) -> tuple[str, ...]:
+    """Those of the keys of `needing_restart` that come into force by a roll-out after all, where these sides run.
+
+    An edge takes another version of a model that it serves; the replicas take whatever is theirs.
+    """
+    return tuple(key for key in keys if _is_rolled_out(key.split("."), cloud, edge))
+
+
+def _is_rolled_out(key: Sequence[str], cloud: bool, edge: bool) -> bool:
+    if key[0] == "cloud":
+        return cloud and not set(key[1:2]).intersection(_OF_THE_LAUNCHER)
+    if key[0] != "models":
+        return False
+    return (key[-1] in ("source", "plans") and len(key) > 2) or (cloud and not edge)
 
 
 def needing_restart(before: Configuration, after: Configuration, sections: Collection[str]) -> tuple[str, ...]:

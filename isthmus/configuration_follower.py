@@ -1,4 +1,5 @@
-"""A running edge follows its configuration file: policies at once, other keys are named as needing a restart."""
+"""What runs follows its configuration file: policies at once, models and replicas by a roll-out; of other keys it says
+that they need a restart."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from isthmus.checked_policies import checked_policies
 from isthmus.configuration import Configuration, read_configuration
-from isthmus.configuration_changes import needing_restart, policies_changed
+from isthmus.configuration_changes import needing_restart, policies_changed, rolled_out
 from isthmus.errors import IsthmusError
 from isthmus.file_stamp import FileStamp
 from nodes.background import run_apart
@@ -35,11 +36,14 @@ class ConfigurationFollower:
 
     def __init__(
         self, file: FollowedFile, started: Configuration, policies: ConfiguredPolicies,
-        configure: Callable[[ConfiguredPolicies], Awaitable[None]], say: Callable[[str], None],
+        configure: Callable[[ConfiguredPolicies], Awaitable[None]] | None, say: Callable[[str], None],
+        roll_out: Callable[[Configuration], Awaitable[None]] | None = None,
     ) -> None:  # fmt: skip
-        """started: what runs. policies: those of it. configure: see `Runtime.configure`. say: gets a line to print."""
+        """started: what runs. policies: those of it. configure: see `Runtime.configure`; None without an edge. say:
+        gets a line to print. roll_out: see `Deployment.roll_out`; without it such keys need a restart, too."""
         self._file = file
-        self._started = started
+        self._running = started
+        self._roll_out = roll_out
         self._policies = policies
         self._configure = configure
         self._say = say
@@ -63,7 +67,8 @@ class ConfigurationFollower:
     async def _take_over(self) -> None:
         try:
             configuration, policies = await run_apart(self._read)
-            await self._configure(policies)
+            if self._configure is not None:
+                await self._configure(policies)
         except IsthmusError as error:
             self._tell(f"not followed: {error}")
             return
@@ -72,12 +77,36 @@ class ConfigurationFollower:
             return
         changed = policies_changed(self._policies, policies)
         self._policies = policies
-        self._tell(f"policy for {changed}" if changed else "policies in force as they were in it")
-        if restart := needing_restart(self._started, configuration, self._file.sections):
+        if self._configure is not None:
+            self._tell(f"policy for {changed}" if changed else "policies in force as they were in it")
+        keys, sections = needing_restart(self._running, configuration, self._file.sections), self._file.sections
+        rolled = rolled_out(keys, cloud="cloud" in sections, edge="edge" in sections) if self._roll_out else ()
+        restart = [key for key in keys if key not in rolled]
+        if restart:
             self._tell(f"in force after a restart only: {', '.join(restart)}")
+        if rolled and any(key.startswith(("cloud", "models")) for key in restart):
+            self._tell(f"not rolled out, as some of it needs a restart: {', '.join(rolled)}")
+        elif rolled:
+            await self._rolled_out(configuration, rolled)
+
+    async def _rolled_out(self, configuration: Configuration, keys: Collection[str]) -> None:
+        assert self._roll_out is not None
+        self._tell(f"rolling out: {', '.join(keys)}")
+        try:
+            await self._roll_out(configuration)
+        except Exception as error:  # one of ours, or what a model's own code raises
+            kind = "" if isinstance(error, IsthmusError) else f"{type(error).__name__}: "
+            self._tell(f"not rolled out, what served before goes on: {kind}{error}")
+        else:
+            self._running = self._running.model_copy(
+                update={"models": configuration.models, "cloud": configuration.cloud}
+            )
+            self._tell(f"rolled out: {', '.join(keys)}")
 
     def _read(self) -> tuple[Configuration, ConfiguredPolicies]:
         configuration = read_configuration(self._file.path)
+        if self._configure is None:
+            return configuration, self._policies
         return configuration, checked_policies(configuration, self._file.path.resolve().parent)
 
     def _tell(self, line: str) -> None:

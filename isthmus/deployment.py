@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from isthmus.addresses import format_address, parse_address
@@ -16,6 +17,7 @@ from isthmus.configuration import Configuration, LinkConfiguration, ModelConfigu
 from isthmus.errors import InvalidConfiguration
 from nodes.background import run_together
 from nodes.configured_policies import LATENCY_FOR_ALL, ConfiguredPolicies
+from nodes.fleet import Endpoint
 from nodes.settings import (
     COMPILING_ENGINES,
     CloudSettings,
@@ -27,11 +29,13 @@ from nodes.settings import (
 from nodes.tls_files import TlsFiles
 from nodes.transport.fleet_service import EndpointMapper
 from nodes.transport.registry_server import RegistryServer
+from nodes.transport.replica_inquiry import replica_counts
 from partitioner.artifact import is_artifact, load_artifact, save_artifact
 from partitioner.model_source import resolve_model
 from partitioner.plan import Plan
 from scheduler.fleet_registry import FleetRegistry
 from scheduler.process_runtime import ProcessRuntime
+from scheduler.roll_out import EdgeMove, ReplicaUse, RollOut
 from scheduler.runtime import Runtime
 from scheduler.serve.ray_runtime import RayRuntime
 from simulations.link_emulator import LinkShape
@@ -58,7 +62,8 @@ class Deployment:
     models.
 
     policies: those that the edge started with. configure: puts others in force on it, see `Runtime.configure`; both
-    are for a deployment with an edge.
+    are for a deployment with an edge. roll_out: has the models and replicas of another configuration take the place of
+    those that serve, see `scheduler.roll_out`; raises why not, then all is as it was.
     """
 
     gateway: str
@@ -68,6 +73,7 @@ class Deployment:
     artifacts: tuple[ModelArtifact, ...]
     policies: ConfiguredPolicies
     configure: Callable[[ConfiguredPolicies], Awaitable[None]]
+    roll_out: Callable[[Configuration], Awaitable[None]]
 
 
 @contextlib.asynccontextmanager
@@ -86,11 +92,10 @@ async def deploy(
         link = _emulated(configuration.link) if sides.cloud else None
         if link is not None:
             stack.enter_context(link)
-        registry = configuration.edge.registry
+        registry, runtimes, book = configuration.edge.registry, _Runtimes(stack), FleetRegistry()
         if sides.cloud:
-            registry = await _start_registry(configuration, link, stack)
+            registry = await _start_registry(configuration, book, link, runtimes, stack)
             progress(f"fleet registry at {registry}")
-        runtimes = _Runtimes(stack)
         runtimes_started = [runtime.start() for runtime in runtimes.all_of(configuration, sides)]
         with warnings.catch_warnings():
             # torch's export and Ray's start each ignore warnings for their time, in two threads: what the first to end
@@ -109,18 +114,24 @@ async def deploy(
         runtime = runtimes.of(configuration.edge.runtime)
         if sides.edge and sides.cloud:
             planned = await runtime.wait_until_planned(max(map(start_timeout_s, engines)))
-        yield Deployment(gateway, registry, link, planned, artifacts, policies, runtime.configure)
+        rolling = _Rolling(sides, starting, book, folder or Path.cwd())
+        yield Deployment(gateway, registry, link, planned, artifacts, policies, runtime.configure, rolling.roll_out)
 
 
 async def _start_registry(
-    configuration: Configuration, link: LinkEmulatorThread | None, stack: contextlib.AsyncExitStack
+    configuration: Configuration,
+    book: FleetRegistry,
+    link: LinkEmulatorThread | None,
+    runtimes: _Runtimes,
+    stack: contextlib.AsyncExitStack,
 ) -> str:
     """The address of a registry that stops with the stack."""
     tls = configuration.cloud.tls
     server = await RegistryServer.start(
-        FleetRegistry(),
+        book,
         configuration.cloud.registry_listen,
         endpoint_mapper=_mapper(link),
+        on_want=lambda: runtimes.of(configuration.cloud.runtime).wake(),
         tls=_tls_files(tls),
         require_clients=_required(tls, by_default=True),
     )
@@ -143,8 +154,8 @@ class _Starting:
         """The replicas; "" for where they serve, which edges learn from the registry."""
         cloud = self.configuration.cloud
         settings = _cloud_settings(self.configuration, self.artifacts, self.registry)
-        await self.runtimes.of(cloud.runtime).start_cloud(settings, cloud.replicas)
-        self.progress(f"{cloud.replicas} cloud replica(s) serve ({cloud.runtime})")
+        await self.runtimes.of(cloud.runtime).start_cloud(settings, cloud.rule, cloud.rule.at_start)
+        self.progress(f"{cloud.rule.at_start} cloud replica(s) serve ({cloud.runtime})")
         return ""
 
     async def edge(self) -> str:
@@ -154,6 +165,40 @@ class _Starting:
         gateway = await self.runtimes.of(edge.runtime).start_edge(settings)
         self.progress(f"edge serves at {gateway} ({edge.runtime})")
         return gateway
+
+
+class _Rolling:
+    """Rolls out one configuration after the other."""
+
+    def __init__(self, sides: Sides, started: _Starting, book: FleetRegistry, folder: Path) -> None:
+        self._sides, self._started, self._book, self._folder = sides, started, book, folder
+        self._artifacts = started.artifacts
+
+    async def roll_out(self, configuration: Configuration) -> None:
+        """See Deployment."""
+        progress, runtimes = self._started.progress, self._started.runtimes
+        artifacts = await asyncio.to_thread(export_models, configuration.models, self._folder, progress)
+        edge = runtimes.of(self._started.configuration.edge.runtime)  # of the one that runs
+
+        async def switch(now: Sequence[ModelArtifact], before: Sequence[ModelArtifact]) -> None:
+            changed = [one for one in now if one not in before]
+            if self._sides.edge and changed:
+                await edge.switch_models(changed)
+
+        move = EdgeMove(partial(switch, artifacts, self._artifacts), partial(switch, self._artifacts, artifacts))
+        if self._sides.cloud:
+            cloud = configuration.cloud
+            settings = _cloud_settings(configuration, artifacts, self._started.registry)
+            rolling = RollOut(runtimes.of(cloud.runtime), self._book.view, partial(_use, settings.tls))
+            await rolling.run(settings, cloud.rule, cloud.overlap, move)
+        else:
+            await move.there()
+        self._artifacts = artifacts
+
+
+async def _use(tls: TlsFiles | None, endpoint: Endpoint) -> ReplicaUse:
+    counts = await replica_counts(endpoint, tls)
+    return ReplicaUse(counts.get("streams", 0), counts.get("settled_streams", 0))
 
 
 def _engines(configuration: Configuration, sides: Sides) -> set[str]:
@@ -215,6 +260,7 @@ def _cloud_settings(configuration: Configuration, artifacts: tuple[ModelArtifact
         batching=cloud.batching.limits,
         limits=cloud.limits.of_node,
         metrics_listen=cloud.metrics_listen or "",
+        paced_by=cloud.paced_by or "",
     )
 
 

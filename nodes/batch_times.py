@@ -52,6 +52,10 @@ class BatchTimes:
         """The largest size that was measured."""
         return self.seconds[-1][0]
 
+    def least_s(self, items: int) -> float:
+        """Seconds for so many items at the pace of the best batch: what they cost an engine that has plenty to do."""
+        return items * min(took / size for size, took in self.seconds)
+
     def at(self, items: int) -> float:
         """Seconds for so many items."""
         position = bisect.bisect_left(self.seconds, (items,))

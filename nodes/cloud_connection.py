@@ -16,7 +16,8 @@ __all__ = ["CloudConnection", "LinkObserver", "ReplicaDescription"]
 @dataclass(frozen=True, slots=True)
 class ReplicaDescription:
     """What a replica says of itself. models: digest by name; device_profile_json: measured there; counts: what became
-    of the work that arrived there, by the names of ExecutionCounts."""
+    of the work that arrived there, by the names of ExecutionCounts; and, over the wire, `streams` of edges and
+    `settled_streams`, those that have plans prepared there and are preparing none."""
 
     replica_id: str
     models: dict[str, str]

@@ -13,6 +13,7 @@ from nodes.compute_pool import ComputePool
 from nodes.engines.allocator import keep_freed_memory
 from nodes.engines.factory import engine_for
 from nodes.fleet import Endpoint, ModelVersion, Replica
+from nodes.measure.kept_profile import KeptProfile
 from nodes.measure.turn import measuring_turn
 from nodes.metrics.cloud_metrics import CloudFacts, cloud_families
 from nodes.metrics.loop_collector import node_registry
@@ -23,6 +24,7 @@ from nodes.settings import CloudSettings
 from nodes.transport.fleet_client import ReplicaRegistration
 from nodes.transport.grpc_server import GrpcServer
 from nodes.transport.segment_server import SegmentService
+from nodes.transport.self_check import check_replica
 
 __all__ = ["CloudHost"]
 
@@ -33,10 +35,12 @@ class CloudHost:
     """`await CloudHost.start(settings)`, then `await host.drain()` once."""
 
     def __init__(
-        self, settings: CloudSettings, pool: ComputePool, service: SegmentService, server: GrpcServer,
+        self, settings: CloudSettings, pool: ComputePool, node: CloudNode, service: SegmentService, server: GrpcServer,
         registration: ReplicaRegistration, metrics: MetricsServer | None,
     ) -> None:  # fmt: skip
+        """node: to look at: what waits, what was offered."""
         self._settings = settings
+        self.node = node
         self._metrics = metrics
         self._pool = pool
         self._service = service
@@ -47,12 +51,21 @@ class CloudHost:
     async def start(cls, settings: CloudSettings) -> CloudHost:
         """Load, measure, listen, register. Raises DeviceUnavailable, InvalidModel, PortInUse."""
         keep_freed_memory()
-        engine = engine_for(settings.engine, device=settings.device, threads=settings.threads)
+        engine = engine_for(
+            settings.engine, device=settings.device, threads=settings.threads, paced_by=settings.paced_by
+        )
         pool = ComputePool(settings.threads, name="suffix")
         models = await pool.run(load_models, settings.models)
         replica_id = uuid.uuid4().hex[:12]
-        async with measuring_turn():
-            profile = await with_differences(await measured_profile(models, engine, pool), models, engine, pool)
+        kept = KeptProfile(engine, (model.digest for model in models.values()), settings.paced_by)
+        profile = kept.read()
+        if profile is None:
+            async with measuring_turn():
+                profile = kept.read()  # of one whose turn was before this one's
+                if profile is None:
+                    measured = await measured_profile(models, engine, pool)
+                    profile = await with_differences(measured, models, engine, pool)
+                    kept.write(profile)
         node = CloudNode(replica_id, models, engine, pool, profile, settings.batching, settings.limits)
         service = SegmentService(node, settings.limits)
         server = GrpcServer(
@@ -77,7 +90,7 @@ class CloudHost:
         registration = ReplicaRegistration(settings.registry, replica, settings.tls)
         registration.start()
         get_logger("cloud").info("cloud replica serves", replica=replica_id, address=address)
-        return cls(settings, pool, service, server, registration, metrics)
+        return cls(settings, pool, node, service, server, registration, metrics)
 
     @property
     def address(self) -> str:
@@ -92,6 +105,10 @@ class CloudHost:
     def status(self) -> NodeStatus:
         """What it holds now."""
         return self._service.status()
+
+    async def check(self) -> None:
+        """Ask this replica at its own port, as an edge does. Raises Unavailable where no answer comes."""
+        await check_replica(self._server.address, self._settings.tls, self._settings.tls_server_name)
 
     async def drain(self) -> None:
         """Leave the registry, tell every edge, answer what was accepted, end."""

@@ -74,6 +74,7 @@ class CloudNode:
         self._queue: BatchQueue[_Accepted, SuffixResult] = BatchQueue(pool, batching, _compute)
         self._plans: dict[str, _ReadyPlan] = {}
         self._suffixes: dict[tuple[str, str], BatchMeasurement] = {}  # by model and cut: whatever the codecs
+        self._offered_s = 0.0
         self._stages = {stage: Histogram(SECONDS_BOUNDS) for stage in ("queue", "decode", "suffix", "encode")}
         self._log = get_logger("cloud").bind(replica=replica_id)
 
@@ -85,6 +86,11 @@ class CloudNode:
     def load(self) -> Load:
         """See SegmentNode."""
         return Load(self._queue.requests, self._queue.wait_s())
+
+    @property
+    def offered_s(self) -> float:
+        """Seconds of work, at the pace of the best batch, that requests have brought so far; also those refused."""
+        return self._offered_s
 
     @property
     def ledger(self) -> ExecutionLedger:
@@ -157,6 +163,7 @@ class CloudNode:
         if plan is None:
             raise UnknownPlan(f"wire digest {request.wire_digest!r} is not prepared on this replica")
         self._plans[request.wire_digest] = self._plans.pop(request.wire_digest)  # the last used goes last
+        self._offered_s += plan.whole.least_s(request.batch)
         self._limits.check_queue(self._queue.requests, self._queue.wait_s)
         work = SuffixWork(plan.half, request.tensors, request.batch, plan.suffix)
         result = await self._queue.run(

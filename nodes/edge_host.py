@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from isthmus.errors import NotFound
 from isthmus.telemetry import get_logger
 from nodes.background import run_apart
 from nodes.chooser import Chooser
@@ -34,19 +35,21 @@ from nodes.plan_builder import PlanBuilder
 from nodes.prefix_queue import PrefixQueue
 from nodes.protocol.limits import StreamLimits
 from nodes.request_overhead import RequestOverhead
-from nodes.settings import EdgeSettings
+from nodes.settings import EdgeSettings, ModelArtifact
 from nodes.steering import Steerable
 from nodes.transport.fleet_client import FleetWatch
 from nodes.transport.gateway_server import GatewayService
 from nodes.transport.grpc_server import GrpcServer
 from nodes.transport.operator_service import OperatorService
 from nodes.transport.segment_client import SegmentClient
+from nodes.transport.self_check import check_gateway
 from partitioner.model import Model
 from partitioner.plan import Plan
 
 __all__ = ["EdgeHost"]
 
 VERSION = "0.1.0"
+Switch = Callable[[ModelArtifact], Awaitable[None]]
 
 
 class SteeredChooser(Chooser, Steerable, Protocol):
@@ -75,7 +78,7 @@ class EdgeHost:
 
     def __init__(
         self, settings: EdgeSettings, node: EdgeNode, pool: ComputePool, front: _Front, watch: FleetWatch | None,
-        journal: Journal | None,
+        journal: Journal | None, switch: Switch,
     ) -> None:  # fmt: skip
         self._settings = settings
         self.node = node
@@ -83,6 +86,7 @@ class EdgeHost:
         self._front = front
         self._watch = watch
         self._journal = journal
+        self._switch = switch
 
     @classmethod
     async def start(cls, settings: EdgeSettings, chooser: SteeredChooser, journal: Journal | None = None) -> EdgeHost:
@@ -111,6 +115,16 @@ class EdgeHost:
                 ),
             )
 
+        async def switch(artifact: ModelArtifact) -> None:
+            if artifact.name not in artifacts:
+                raise NotFound(f"model {artifact.name!r} is not served here; add it with a restart")
+            before, artifacts[artifact.name] = artifacts[artifact.name], artifact
+            try:
+                await node.switch_model(await load(artifact.name))
+            except BaseException:
+                artifacts[artifact.name] = before
+                raise
+
         observer = ChooserObserver(chooser)
 
         async def dial(endpoint: Endpoint) -> CloudConnection:
@@ -132,8 +146,9 @@ class EdgeHost:
         if settings.registry:
             watch = FleetWatch(settings.registry, edge_id, node.replicas.follow, tls=settings.tls)
             watch.start()
+            node.want_cloud = watch.want
         get_logger("edge").info("edge serves", address=front.server.address, overhead=str(node.overhead))
-        return cls(settings, node, pool, front, watch, journal)
+        return cls(settings, node, pool, front, watch, journal, switch)
 
     @property
     def address(self) -> str:
@@ -152,6 +167,18 @@ class EdgeHost:
     def configure(self, policies: ConfiguredPolicies) -> None:
         """See SteeredChooser."""
         self._front.chooser.configure(policies)
+
+    async def switch_models(self, artifacts: Sequence[ModelArtifact]) -> None:
+        """Serve these versions of configured models, one after the other, each as `EdgeNode.switch_model` does it.
+
+        Raises NotFound for a model that is not configured, InvalidModel, Unavailable; what was switched stays so.
+        """
+        for artifact in artifacts:
+            await self._switch(artifact)
+
+    async def check(self) -> None:
+        """Ask the gateway at its own port, as a client does. Raises Unavailable where no answer comes."""
+        await check_gateway(self.address, self._settings.tls)
 
     async def drain(self) -> None:
         """Take nothing new, answer what was accepted, end."""

@@ -6,10 +6,10 @@ import asyncio
 import itertools
 import secrets
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
-from isthmus.errors import CloudUnavailable, DeadlineExceeded, Draining, IsthmusError
+from isthmus.errors import CloudUnavailable, DeadlineExceeded, Draining, IsthmusError, Unavailable
 from isthmus.telemetry import get_logger
 from nodes.accepted_request import Surroundings
 from nodes.admission import Arriving
@@ -24,7 +24,7 @@ from nodes.hedging import Hedging
 from nodes.lesson_pace import LessonPace
 from nodes.limits import EDGE_LIMITS, NodeLimits
 from nodes.model_runtime import ModelRuntime, ReadyPlan
-from nodes.model_shelf import ModelShelf
+from nodes.model_shelf import LoadedModel, ModelShelf
 from nodes.plan_builder import PlanBuilder, PlanDraft, with_cloud_times
 from nodes.plan_offers import cloud_times
 from nodes.prefix_queue import PrefixQueue
@@ -92,12 +92,13 @@ class EdgeNode:
         self._chooser = chooser
         self._pool = queue.pool
         self._queue = queue
-        self._measured: dict[tuple[str, str, str], tuple[ReadyPlan, ...]] = {}
+        self._measured: dict[tuple[str, str, str, str], tuple[ReadyPlan, ...]] = {}
         self._waiting = 0
         self._draining = False
         self._started = False
         self._idle = asyncio.Event()
         self._idle.set()
+        self.want_cloud: Callable[[], None] = lambda: None  # called for a request that finds no replica in the view
         self.overhead: RequestOverhead = NOT_MEASURED  # until whoever hosts the node has asked it something
         self._building = asyncio.Lock()
         self.planned = asyncio.Event()  # set once some replica's plans are on offer
@@ -186,6 +187,8 @@ class EdgeNode:
         turn_s, alone, file_bytes = time.monotonic(), self._waiting == 1, request.inputs.file_bytes
         batch, choose_replica, timeout_s = request.inputs.batch, self._chooser.choose_replica, request.timeout_s
         connection = self.replicas.pick(runtime.wire_digests, choose_replica, batch)
+        if connection is None and not self.replicas.seen:
+            self.want_cloud()
         if connection is None and runtime.cloud_required:
             raise CloudUnavailable(f"model {request.model!r} needs the cloud, and no replica is reachable; try again")
         edge_queue_s, uplink_queue_s = self._queue.wait_s(), self._around.way_up.wait_s(turn_s)
@@ -317,13 +320,38 @@ class EdgeNode:
         except IsthmusError as error:
             self._log.warning("model not planned with replica", model=name, reason=str(error))
 
+    async def switch_model(self, loaded: LoadedModel) -> None:
+        """Serve this version of a model from the next request on: when its plans are measured, and prepared by the
+        replicas that have it. Requests under way end with the version that they began with.
+
+        Raises NotFound for a name that is not configured, Unavailable for a cloud-required model that no replica has.
+        """
+        name = loaded.model.name
+        self._shelf.check_configured(name)
+        async with self._building:
+            runtime = ModelRuntime(loaded.model)
+            runtime.offer(await self._edge_only(loaded.builder))
+            for connection in self.replicas.connections:
+                said = await connection.describe()
+                if said.models.get(name) == loaded.model.digest:
+                    ready = await self._edge_side(loaded.builder, said.device_profile_json)
+                    await self._prepare(runtime, connection, ready)
+            if not runtime.plans:
+                raise Unavailable(f"model {name}: no replica has its new version; roll it out in the cloud first")
+            self._shelf.replace(loaded, runtime)
+            self._forget_measured(name, but=loaded.model.digest)
+
+    def _forget_measured(self, name: str, but: str = "") -> None:
+        """Let go of what was measured of a model, of one version not."""
+        self._measured = {key: ready for key, ready in self._measured.items() if key[0] != name or key[1] == but}
+
     async def unload_model(self, name: str) -> None:
         """See Gateway. It is served no longer at once; what it holds goes when no planning is under way."""
         self._shelf.check_configured(name)
         self._shelf.take_down(name)
         async with self._building:
             self._shelf.forget(name)  # a loading that was under way may have put it back
-            self._measured = {key: ready for key, ready in self._measured.items() if key[0] != name}
+            self._forget_measured(name)
 
     # ---- planning with a replica -------------------------------------------------------------------------------
 
@@ -343,17 +371,16 @@ class EdgeNode:
                 if said.models.get(name) != runtime.model.digest:
                     self._log.warning("replica serves another version", model=name, replica=said.replica_id)
                     continue
-                ready = await self._edge_side(name, said.device_profile_json)
+                ready = await self._edge_side(self._shelf.builders[name], said.device_profile_json)
                 await self._prepare(runtime, connection, ready)
 
-    async def _edge_side(self, name: str, cloud_profile_json: str) -> tuple[ReadyPlan, ...]:
+    async def _edge_side(self, builder: PlanBuilder, cloud_profile_json: str) -> tuple[ReadyPlan, ...]:
         """The plans of a model for a cloud of that profile, with this side measured; kept for the next replica."""
         cloud = DeviceProfile.from_json(cloud_profile_json)
-        key = (name, cloud.name, cloud.engine)
+        key = (builder.model.name, builder.model.digest, cloud.name, cloud.engine)
         if key not in self._measured:
-            told = cloud.engine_differences.get(self._shelf.runtimes[name].model.digest)
+            told = cloud.engine_differences.get(builder.model.digest)
             ready: dict[str, ReadyPlan] = {}
-            builder = self._shelf.builders[name]
             for draft in await run_apart(self._drafts, builder, cloud):
                 # One at a time: requests that come meanwhile wait for no more than that.
                 for plan in await self._pool.run(builder.ready, draft, cloud.engine, told):

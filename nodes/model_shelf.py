@@ -83,6 +83,12 @@ class ModelShelf:
         finally:
             self._loading.discard(name)
 
+    def replace(self, loaded: LoadedModel, runtime: ModelRuntime) -> None:
+        """Serve another version of a configured model from now on."""
+        name = loaded.model.name
+        self.builders[name], self.runtimes[name] = loaded.builder, runtime
+        self._digests[name] = loaded.model.digest
+
     def take_down(self, name: str) -> None:
         """Serve it no longer."""
         self.runtimes.pop(name, None)

@@ -15,7 +15,7 @@ from nodes.batching import DEFAULT_LIMITS, BatchLimits
 from nodes.codecs.factory import IMAGE_CODEC_NAMES, encodes_images, image_codec
 from nodes.codecs.image import PictureCodec
 from nodes.engines.base import Engine
-from nodes.engines.factory import engine_for
+from nodes.engines.factory import EXACT_ENGINES, engine_for
 from nodes.halves import EdgeHalf, EdgeOutcome
 from nodes.inputs import ModelInputs
 from nodes.limits import EDGE_LIMITS, NodeLimits
@@ -207,9 +207,9 @@ class PlanBuilder:
         """
         engines = (plan.edge_engine, plan.cloud_engine)
         key = (*engines, plan.edge_ops)
-        if engines != ("eager", "eager") and key not in self._differences:
+        if not EXACT_ENGINES.issuperset(engines) and key not in self._differences:
             told = told if engines[1] in COMPILING_ENGINES and engines[0] != engines[1] else None
-            other = "eager" if told else engines[1]
+            other = "eager" if told or engines[1] in EXACT_ENGINES else engines[1]
             same = other == self._engine.name
             cloud = self._engine if same else engine_for(other, threads=self._engine.threads)
             difference = measure_engine_difference(self._model, plan.edge_ops, self._engine, cloud)

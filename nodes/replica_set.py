@@ -47,6 +47,11 @@ class ReplicaSet:
         return tuple(self._usable.values())
 
     @property
+    def seen(self) -> int:
+        """Replicas in the fleet view, connected or not."""
+        return len(self._tasks)
+
+    @property
     def usable(self) -> int:
         """Replicas that take requests now."""
         return sum(1 for _ in self._open())

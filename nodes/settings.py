@@ -53,7 +53,7 @@ class CloudSettings:
     tls: None for ports in clear. require_clients: only clients with a certificate of the authority get in.
     tls_server_name: what edges shall expect in the certificate, "" for the host that they dial.
     drain_s: how long accepted requests may take when the replica goes. metrics_listen: where Prometheus asks, "" for
-    no such port.
+    no such port. paced_by: of the engine `paced`, the file of a device profile.
     """
 
     models: tuple[ModelArtifact, ...]
@@ -70,6 +70,7 @@ class CloudSettings:
     batching: BatchLimits = DEFAULT_LIMITS
     limits: NodeLimits = CLOUD_LIMITS
     metrics_listen: str = ""
+    paced_by: str = ""
 
     def to_json(self) -> str:
         """`from_json` reads it back equal."""

@@ -9,6 +9,7 @@ from isthmus.errors import InvalidRequest
 from nodes.cloud_host import CloudHost
 from nodes.configured_policies import ConfiguredPolicies
 from nodes.edge_host import EdgeHost
+from nodes.settings import ModelArtifact
 from scheduler.edge_start import configure_edge
 from scheduler.node_orders import STATUS_ORDER
 
@@ -20,10 +21,18 @@ async def answer(order: str, node: CloudHost | EdgeHost) -> dict[str, Any]:
     if order == STATUS_ORDER:
         return {"status": node.status().to_dict()}
     try:
-        await configure_edge(_edge(node), _policies(order))
+        return await _followed(order, _edge(node))
     except Exception as error:  # one of ours, or of a policy's own code
         return {"refused": str(error), "kind": type(error).__name__}
-    return {"policies": "in force"}
+
+
+async def _followed(order: str, edge: EdgeHost) -> dict[str, Any]:
+    said = _parsed(order)
+    if isinstance(said, ConfiguredPolicies):
+        await configure_edge(edge, said)
+        return {"policies": "in force"}
+    await edge.switch_models(said)
+    return {"models": "in force"}
 
 
 def _edge(node: CloudHost | EdgeHost) -> EdgeHost:
@@ -32,9 +41,12 @@ def _edge(node: CloudHost | EdgeHost) -> EdgeHost:
     raise InvalidRequest("order", "is none for a cloud replica", remedy="write status")
 
 
-def _policies(order: str) -> ConfiguredPolicies:
+def _parsed(order: str) -> ConfiguredPolicies | tuple[ModelArtifact, ...]:
     try:
-        return ConfiguredPolicies.from_dict(json.loads(order)["policies"])
+        said = json.loads(order)
+        if "models" in said:
+            return tuple(ModelArtifact(one["name"], one["folder"], tuple(one["plans"])) for one in said["models"])
+        return ConfiguredPolicies.from_dict(said["policies"])
     except (ValueError, KeyError, TypeError, RecursionError):
-        remedy = 'write status or {"policies": ...}'
+        remedy = 'write status, {"policies": ...} or {"models": ...}'
         raise InvalidRequest("order", "is not one", value=order, remedy=remedy) from None

@@ -4,6 +4,7 @@
 |---|---|
 | `status` | `{"status": NodeStatus}` |
 | `{"policies": ConfiguredPolicies}`, to an edge | `{"policies": "in force"}` |
+| `{"models": [ModelArtifact, ...]}`, to an edge: serve these versions | `{"models": "in force"}` |
 
 An order that cannot be followed changes nothing and is answered `{"refused": MESSAGE, "kind": CLASS}`. Who gives orders
 may have a `module:Class` imported, so none of it is offered at a port. This is the launcher's half;
@@ -13,15 +14,16 @@ may have a `module:Class` imported, so none of it is offered at a port. This is 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from isthmus import errors
 from isthmus.errors import InvalidConfiguration, IsthmusError, Unavailable
 from nodes.configured_policies import ConfiguredPolicies
+from nodes.settings import ModelArtifact
 
-__all__ = ["STATUS_ORDER", "error_said", "is_answer", "policies_order", "raise_refusal"]
+__all__ = ["STATUS_ORDER", "error_said", "is_answer", "models_order", "policies_order", "raise_refusal"]
 
 STATUS_ORDER = "status"
 
@@ -31,9 +33,14 @@ def policies_order(policies: ConfiguredPolicies) -> str:
     return json.dumps({"policies": asdict(policies)})
 
 
+def models_order(models: Sequence[ModelArtifact]) -> str:
+    """The order that has an edge serve these versions of its models."""
+    return json.dumps({"models": [asdict(model) for model in models]})
+
+
 def is_answer(said: Mapping[str, Any]) -> bool:
-    """Whether a node says this to an order about policies."""
-    return "policies" in said or "refused" in said
+    """Whether a node says this to an order about policies or models."""
+    return not said.keys().isdisjoint(("policies", "models", "refused"))
 
 
 def raise_refusal(said: Mapping[str, Any]) -> None:

@@ -6,63 +6,92 @@ import asyncio
 import contextlib
 import json
 import sys
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from isthmus.errors import IsthmusError, Unavailable
 from isthmus.telemetry import get_logger
 from nodes.configured_policies import ConfiguredPolicies
-from nodes.settings import CloudSettings, EdgeSettings, start_timeout_s
-from scheduler.node_orders import error_said, is_answer, policies_order, raise_refusal
+from nodes.settings import CloudSettings, EdgeSettings, ModelArtifact, start_timeout_s
+from scheduler.autoscaling import AutoscalingRule
+from scheduler.node_orders import error_said, is_answer, models_order, policies_order, raise_refusal
 
 __all__ = ["ProcessRuntime"]
 
 RESTART_PAUSE_S = 0.5
 ANSWER_TIMEOUT_S = 30.0
+SWITCH_TIMEOUT_S = 3600.0  # an engine that compiles takes minutes for a new model
 
 
 class ProcessRuntime:
     """Runs one side or both. A cloud replica that dies is started again; an edge that dies ends the runtime."""
 
     def __init__(self) -> None:
-        self._nodes: list[_Node] = []
+        self._edges: list[_Node] = []
+        self._clouds: list[list[_Node]] = []  # by version, the last one last
 
     async def start(self) -> None:
         """See Runtime: a process needs nothing to run in."""
 
-    async def start_cloud(self, settings: CloudSettings, replicas: int) -> None:
-        """Start the replicas and return when all serve. Raises what they raise."""
+    async def start_cloud(self, settings: CloudSettings, rule: AutoscalingRule, replicas: int) -> None:
+        """See Runtime. Without Ray there are as many as at the start."""
         nodes = [_Node("cloud", settings) for _ in range(replicas)]
-        self._nodes.extend(nodes)
-        for node in nodes:
-            await node.start()
-            node.supervise()
+        self._clouds.append(nodes)
+        try:
+            for node in nodes:
+                await node.start()
+                node.supervise()
+        except IsthmusError:
+            await self.drop_cloud()
+            raise
+
+    async def retire_clouds(self) -> None:
+        """See Runtime."""
+        *before, last = self._clouds
+        self._clouds = [last]
+        await _stop(node for nodes in before for node in nodes)
+
+    async def drop_cloud(self) -> None:
+        """See Runtime."""
+        await _stop(self._clouds.pop())
+
+    def wake(self) -> None:
+        """See Runtime: there are always some."""
 
     async def start_edge(self, settings: EdgeSettings) -> str:
         """Start the edge and return the address of its gateway. Raises what it raises."""
         node = _Node("edge", settings)
-        self._nodes.append(node)
+        self._edges.append(node)
         return await node.start()
 
     async def wait_until_planned(self, timeout_s: float) -> bool:
         """Wait for the edge to offer plans that use the cloud. False when it takes longer."""
-        edges = [node for node in self._nodes if node.side == "edge"]
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
-                await asyncio.gather(*(node.planned.wait() for node in edges))
+                await asyncio.gather(*(node.planned.wait() for node in self._edges))
                 return True
         return False
 
     async def configure(self, policies: ConfiguredPolicies) -> None:
         """See Runtime."""
-        for node in self._nodes:
-            if node.side == "edge":
-                raise_refusal(await node.answer_to(policies_order(policies)))
+        for node in self._edges:
+            raise_refusal(await node.answer_to(policies_order(policies)))
+
+    async def switch_models(self, models: Sequence[ModelArtifact]) -> None:
+        """See Runtime."""
+        for node in self._edges:
+            raise_refusal(await node.answer_to(models_order(models), SWITCH_TIMEOUT_S))
 
     async def stop(self) -> None:
         """Drain the edge first, so that it can still use the cloud, then the replicas."""
-        for side in ("edge", "cloud"):
-            await asyncio.gather(*(node.stop() for node in self._nodes if node.side == side))
-        self._nodes.clear()
+        edges, clouds = self._edges, self._clouds
+        self._edges, self._clouds = [], []
+        await _stop(edges)
+        await _stop(node for nodes in clouds for node in nodes)
+
+
+async def _stop(nodes: Iterable[_Node]) -> None:
+    await asyncio.gather(*(node.stop() for node in nodes))
 
 
 class _Node:
@@ -96,8 +125,8 @@ class _Node:
         except TimeoutError:
             raise Unavailable(f"{self.side} node: not ready within {self._start_timeout_s:g} s") from None
 
-    async def answer_to(self, order: str) -> dict[str, Any]:
-        """What the node says to an order about policies; one order at a time. Raises Unavailable."""
+    async def answer_to(self, order: str, timeout_s: float = ANSWER_TIMEOUT_S) -> dict[str, Any]:
+        """What the node says to an order about policies or models; one order at a time. Raises Unavailable."""
         gone = Unavailable(f"{self.side} node: does not answer")
         if self._process is None or self._process.returncode is not None or self._process.stdin is None:
             raise gone
@@ -105,7 +134,7 @@ class _Node:
             self._answers.get_nowait()  # of an order that nobody waits for any more
         self._process.stdin.write(order.encode() + b"\n")
         try:
-            return await asyncio.wait_for(self._answers.get(), ANSWER_TIMEOUT_S)
+            return await asyncio.wait_for(self._answers.get(), timeout_s)
         except TimeoutError:
             raise gone from None
 

@@ -35,21 +35,24 @@ ConfigurationFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="The c
 def up(config: ConfigurationFile) -> None:
     """Run edge and cloud on this machine until Ctrl-C or SIGTERM, which drain.
 
-    Prints `ready: grpc://HOST:PORT` once it answers with all plans measured. Follows the policies in the file from
-    then on.
+    Prints `ready: grpc://HOST:PORT` once it answers with all plans measured. Follows the file from then on: policies
+    at once, models and settings of the replicas by a roll-out.
     """
     _serve(config, cloud_side=True, edge_side=True)
 
 
 def cloud(config: ConfigurationFile) -> None:
-    """Run the cloud side: fleet registry and replicas. Prints `ready: registry HOST:PORT`."""
+    """Run the cloud side: fleet registry and replicas. Prints `ready: registry HOST:PORT`.
+
+    Follows the file: another model or other settings of the replicas are rolled out beside those that serve.
+    """
     _serve(config, cloud_side=True, edge_side=False)
 
 
 def edge(config: ConfigurationFile) -> None:
     """Run the edge side. It serves alone at once and uses the cloud as soon as it is there.
 
-    Follows the policies in the file.
+    Follows the policies in the file, and the versions of its models.
     """
     _serve(config, cloud_side=False, edge_side=True)
 
@@ -65,7 +68,7 @@ def _serve(path: Path, *, cloud_side: bool, edge_side: bool) -> None:
     from isthmus.configuration_follower import FollowedFile
     from isthmus.deployment import Sides
 
-    sections = ("models", "edge", "cloud", "link") if cloud_side else ("models", "edge")
+    sections = ("models", *(("edge",) if edge_side else ()), *(("cloud", "link") if cloud_side else ()))
     file = FollowedFile(path, stamp, sections)
     asyncio.run(_serve_until_interrupted(configuration, Sides(cloud_side, edge_side), file))
 
@@ -81,17 +84,20 @@ async def _serve_until_interrupted(configuration: Configuration, sides: Sides, f
                 _progress(line)
             ready = f"grpc://{running.gateway}" if sides.edge else f"registry {running.registry}"
             print(f"ready: {ready}", flush=True)
-            async with _followed(file, configuration, running) if sides.edge else contextlib.nullcontext():
+            async with _followed(file, configuration, running, sides):
                 await over.wait()
             _progress("draining")
 
 
 @contextlib.asynccontextmanager
-async def _followed(file: FollowedFile, configuration: Configuration, running: Deployment) -> AsyncIterator[None]:
-    """With the edge following its file."""
+async def _followed(
+    file: FollowedFile, configuration: Configuration, running: Deployment, sides: Sides
+) -> AsyncIterator[None]:
+    """With what runs following its file."""
     from isthmus.configuration_follower import ConfigurationFollower
 
-    follower = ConfigurationFollower(file, configuration, running.policies, running.configure, _progress)
+    configure = running.configure if sides.edge else None
+    follower = ConfigurationFollower(file, configuration, running.policies, configure, _progress, running.roll_out)
     following = asyncio.create_task(follower.follow())
     try:
         yield
@@ -105,6 +111,8 @@ def _emulations(configuration: Configuration, sides: Sides) -> list[str]:
     lines = []
     if sides.edge and configuration.edge.emulate_slowdown != 1.0:
         lines.append(f"emulated: the edge is {configuration.edge.emulate_slowdown:g} times slower than this machine")
+    if sides.cloud and configuration.cloud.engine == "paced":
+        lines.append(f"emulated: cloud replicas sleep for the times of {configuration.cloud.paced_by} (engine: paced)")
     if configuration.link is not None:
         where = "" if sides.cloud else " (only with `isthmus up` or `isthmus cloud`; not here)"
         lines.append(f"emulated: the link between edge and cloud{where}")

@@ -49,6 +49,11 @@ class FleetServiceStub(object):
                 request_serializer=isthmus_dot_v1_dot_fleet__pb2.WatchRequest.SerializeToString,
                 response_deserializer=isthmus_dot_v1_dot_fleet__pb2.FleetView.FromString,
                 _registered_method=True)
+        self.Want = channel.unary_unary(
+                '/isthmus.v1.FleetService/Want',
+                request_serializer=isthmus_dot_v1_dot_fleet__pb2.WantRequest.SerializeToString,
+                response_deserializer=isthmus_dot_v1_dot_fleet__pb2.WantResponse.FromString,
+                _registered_method=True)
 
 
 class FleetServiceServicer(object):
@@ -73,6 +78,13 @@ class FleetServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Want(self, request, context):
+        """An edge has requests and sees no replica: what scales to zero wakes up.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_FleetServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -90,6 +102,11 @@ def add_FleetServiceServicer_to_server(servicer, server):
                     servicer.Watch,
                     request_deserializer=isthmus_dot_v1_dot_fleet__pb2.WatchRequest.FromString,
                     response_serializer=isthmus_dot_v1_dot_fleet__pb2.FleetView.SerializeToString,
+            ),
+            'Want': grpc.unary_unary_rpc_method_handler(
+                    servicer.Want,
+                    request_deserializer=isthmus_dot_v1_dot_fleet__pb2.WantRequest.FromString,
+                    response_serializer=isthmus_dot_v1_dot_fleet__pb2.WantResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -173,6 +190,33 @@ class FleetService(object):
             '/isthmus.v1.FleetService/Watch',
             isthmus_dot_v1_dot_fleet__pb2.WatchRequest.SerializeToString,
             isthmus_dot_v1_dot_fleet__pb2.FleetView.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Want(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isthmus.v1.FleetService/Want',
+            isthmus_dot_v1_dot_fleet__pb2.WantRequest.SerializeToString,
+            isthmus_dot_v1_dot_fleet__pb2.WantResponse.FromString,
             options,
             channel_credentials,
             insecure,

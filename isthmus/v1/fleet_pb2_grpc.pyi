@@ -35,6 +35,8 @@ class FleetServiceStub:
     Heartbeat: _grpc.UnaryUnaryMultiCallable[_fleet_pb2.HeartbeatRequest, _fleet_pb2.HeartbeatResponse]
     Watch: _grpc.UnaryStreamMultiCallable[_fleet_pb2.WatchRequest, _fleet_pb2.FleetView]
     """Sends the whole view at once, then again after every change."""
+    Want: _grpc.UnaryUnaryMultiCallable[_fleet_pb2.WantRequest, _fleet_pb2.WantResponse]
+    """An edge has requests and sees no replica: what scales to zero wakes up."""
 
 @_typing.type_check_only
 class FleetServiceAsyncStub(FleetServiceStub):
@@ -43,6 +45,8 @@ class FleetServiceAsyncStub(FleetServiceStub):
     Heartbeat: _aio.UnaryUnaryMultiCallable[_fleet_pb2.HeartbeatRequest, _fleet_pb2.HeartbeatResponse]  # type: ignore[assignment]
     Watch: _aio.UnaryStreamMultiCallable[_fleet_pb2.WatchRequest, _fleet_pb2.FleetView]  # type: ignore[assignment]
     """Sends the whole view at once, then again after every change."""
+    Want: _aio.UnaryUnaryMultiCallable[_fleet_pb2.WantRequest, _fleet_pb2.WantResponse]  # type: ignore[assignment]
+    """An edge has requests and sees no replica: what scales to zero wakes up."""
 
 class FleetServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -66,5 +70,13 @@ class FleetServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_fleet_pb2.FleetView], _abc.AsyncIterator[_fleet_pb2.FleetView]]:
         """Sends the whole view at once, then again after every change."""
+
+    @_abc_1.abstractmethod
+    def Want(
+        self,
+        request: _fleet_pb2.WantRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_fleet_pb2.WantResponse, _abc.Awaitable[_fleet_pb2.WantResponse]]:
+        """An edge has requests and sees no replica: what scales to zero wakes up."""
 
 def add_FleetServiceServicer_to_server(servicer: FleetServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

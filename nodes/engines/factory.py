@@ -9,18 +9,26 @@ import torch
 from isthmus.errors import DeviceUnavailable, InvalidConfiguration, NotFound
 from nodes.engines.base import Engine
 from nodes.engines.eager import EagerEngine
+from nodes.engines.paced import PacedEngine
 
-__all__ = ["ENGINE_NAMES", "engine_for"]
+__all__ = ["ENGINE_NAMES", "EXACT_ENGINES", "engine_for"]
 
 ENGINE_NAMES = ("eager", "onnxruntime", "inductor", "aot")
+EXACT_ENGINES = frozenset({"eager", "paced"})
+"""Those that give the bits of the whole model."""
 
 
-def engine_for(name: str = "eager", device: str = "cpu", *, threads: int = 1, slowdown: float = 1.0) -> Engine:
+def engine_for(
+    name: str = "eager", device: str = "cpu", *, threads: int = 1, slowdown: float = 1.0, paced_by: str = ""
+) -> Engine:
     """The engine of that name on "cpu", "cuda" or "auto" (a GPU where there is one and the engine can use it).
 
+    paced_by: of the engine `paced`, the file of a device profile; see `nodes.engines.paced`.
     Raises NotFound for an unknown engine, InvalidConfiguration for an unknown device or one that the engine cannot use,
     and for a compiling engine without a C++ compiler, DeviceUnavailable for "cuda" without a GPU.
     """
+    if name == "paced":
+        return PacedEngine.reading(paced_by, threads)
     if name not in ENGINE_NAMES:
         raise NotFound(f"engine: there is no {name!r}; use one of {', '.join(ENGINE_NAMES)}")
     if name == "eager":

@@ -14,7 +14,7 @@ from isthmus.telemetry import get_logger
 from nodes.tls_files import TlsFiles
 from nodes.transport.channel_options import CHANNEL_OPTIONS
 
-__all__ = ["open_channel", "server_credentials"]
+__all__ = ["certified_name", "open_channel", "server_credentials"]
 
 
 def open_channel(
@@ -34,6 +34,24 @@ def open_channel(
     credentials = grpc.ssl_channel_credentials(authority or None, key or None, chain or None)
     named = (("grpc.ssl_target_name_override", server_name),) if server_name else ()
     return grpc.aio.secure_channel(target, credentials, options=(*options, *named))
+
+
+def certified_name(tls: TlsFiles) -> str:
+    """A host that the certificate is for: what who serves with it expects when dialling itself; "" where it names none.
+
+    Raises InvalidConfiguration naming a file that is not what it should be.
+    """
+    reader = _Reader(tls, "tls")
+    chain = reader.contents()[1]
+    if not chain:
+        return ""
+    try:
+        names = reader.certificate("certificate", chain).extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return ""
+    hosts = names.value.get_values_for_type(x509.DNSName)
+    addresses = names.value.get_values_for_type(x509.IPAddress)
+    return next((host.replace("*", "itself") for host in (*hosts, *map(str, addresses))), "")
 
 
 def server_credentials(tls: TlsFiles, *, require_clients: bool, field: str) -> grpc.ServerCredentials:
@@ -87,7 +105,7 @@ class _Reader:
         chain = self._read("certificate", self._tls.certificate)
         key = self._read("key", self._tls.key)
         if authority:
-            self._certificate("authority", authority)
+            self.certificate("authority", authority)
         if chain or key:
             self._check_pair(chain, key)
         return authority, chain, key
@@ -109,7 +127,8 @@ class _Reader:
                 f"{self._field}.{name}", f"cannot be read: {error.strerror}", value=path, remedy="see `isthmus certs`"
             ) from None
 
-    def _certificate(self, name: str, data: bytes) -> x509.Certificate:
+    def certificate(self, name: str, data: bytes) -> x509.Certificate:
+        """The first one in `data`."""
         try:
             return x509.load_pem_x509_certificates(data)[0]
         except ValueError:
@@ -124,5 +143,5 @@ class _Reader:
             raise InvalidConfiguration(
                 f"{self._field}.key", "is not an unencrypted PEM key", value=self._tls.key
             ) from None
-        if self._certificate("certificate", chain).public_key() != private.public_key():
+        if self.certificate("certificate", chain).public_key() != private.public_key():
             raise InvalidConfiguration(f"{self._field}.key", "does not belong to the certificate", value=self._tls.key)

@@ -27,6 +27,7 @@ __all__ = ["FleetWatch", "ReplicaRegistration"]
 
 CALL_TIMEOUT_S = 5.0
 LEAVE_TIMEOUT_S = 1.0
+WANT_EVERY_S = 2.0
 HEARTBEATS_PER_LEASE = 3
 SHORTEST_PERIOD_S, LONGEST_PERIOD_S = 0.02, 60.0
 
@@ -134,10 +135,24 @@ class FleetWatch:
         self._changed = asyncio.Event()
         self._settling: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
+        self._stub: fleet_pb2_grpc.FleetServiceAsyncStub | None = None
+        self._wanted_s = -WANT_EVERY_S
+        self._wanting: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Begin, on the running event loop."""
         self._task = asyncio.create_task(self._run())
+
+    def want(self) -> None:
+        """Tell the registry, now and then, that there are requests here and no replica in the view. Returns at once."""
+        now_s = time.monotonic()
+        if self._stub is not None and now_s - self._wanted_s >= WANT_EVERY_S:
+            self._wanted_s = now_s
+            self._wanting = asyncio.create_task(self._want(self._stub))
+
+    async def _want(self, stub: fleet_pb2_grpc.FleetServiceAsyncStub) -> None:
+        with contextlib.suppress(grpc.RpcError):  # a registry of before, or one that is away: the watch tells
+            await stub.Want(pb.WantRequest(edge_id=self._edge_id), timeout=CALL_TIMEOUT_S)
 
     @property
     def view(self) -> FleetView:
@@ -155,19 +170,20 @@ class FleetWatch:
         """Stop watching. The last view stays readable."""
         if self._settling is not None:
             self._settling.cancel()
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
+        for task in filter(None, (self._wanting, self._task)):
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        self._task = None
 
     async def _run(self) -> None:
         while True:
             try:
                 async with open_channel(self._target, self._tls) as channel:
-                    stub = fleet_pb2_grpc.FleetServiceStub(channel)
-                    await self._follow(stub.Watch(pb.WatchRequest(edge_id=self._edge_id)))
+                    self._stub = fleet_pb2_grpc.FleetServiceStub(channel)
+                    await self._follow(self._stub.Watch(pb.WatchRequest(edge_id=self._edge_id)))
             except (grpc.RpcError, IsthmusError) as error:
                 self._away.failed(error)
+            self._stub = None
             await asyncio.sleep(self._backoff.next_s())
 
     async def _follow(self, call: grpc.aio.UnaryStreamCall[pb.WatchRequest, pb.FleetView]) -> None:

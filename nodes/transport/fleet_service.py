@@ -66,13 +66,16 @@ class FleetService(fleet_pb2_grpc.FleetServiceServicer):
         book: FleetBook,
         *,
         endpoint_mapper: EndpointMapper | None = None,
+        on_want: Callable[[], None] | None = None,
         max_watchers: int = MAX_WATCHERS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """endpoint_mapper: asked once for each target, as it may open a listener; its answer is kept."""
+        """endpoint_mapper: asked once for each target, as it may open a listener; its answer is kept. on_want: called
+        on the event loop whenever an edge has requests and sees no replica."""
         self._book = book
         self._mapper = endpoint_mapper
         self._mapped: dict[str, asyncio.Future[str]] = {}
+        self._on_want = on_want
         self._max_watchers = max_watchers
         self._clock = clock
         self._watchers: set[_Views] = set()
@@ -126,6 +129,13 @@ class FleetService(fleet_pb2_grpc.FleetServiceServicer):
                 yield view_message(view)
         finally:
             self._watchers.discard(views)
+
+    async def Want(self, request: pb.WantRequest, context: _Context) -> pb.WantResponse:  # noqa: N802
+        """An edge has requests and sees no replica. Nothing to say where one has registered meanwhile."""
+        if self._on_want is not None and not self._book.view().serving:
+            self._log.info("replicas wanted", edge=request.edge_id)
+            self._on_want()
+        return pb.WantResponse()
 
     def _new_watcher(self) -> _Views:
         if self._closed:

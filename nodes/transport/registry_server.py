@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from isthmus.telemetry import get_logger
 from isthmus.v1 import fleet_pb2, fleet_pb2_grpc
 from nodes.tls_files import TlsFiles
@@ -28,15 +30,17 @@ class RegistryServer:
         listen: str,
         *,
         endpoint_mapper: EndpointMapper | None = None,
+        on_want: Callable[[], None] | None = None,
         tls: TlsFiles | None = None,
         require_clients: bool = True,
     ) -> RegistryServer:
         """Serve `book` at `listen` ("127.0.0.1:8100"; port 0 takes a free one).
 
-        endpoint_mapper: what edges dial instead of what a replica advertises. tls, require_clients: as for a replica.
+        endpoint_mapper: what edges dial instead of what a replica advertises. on_want: called when an edge has requests
+        and sees no replica. tls, require_clients: as for a replica.
         Raises PortInUse, InvalidConfiguration for an address or a TLS file that is none.
         """
-        service = FleetService(book, endpoint_mapper=endpoint_mapper)
+        service = FleetService(book, endpoint_mapper=endpoint_mapper, on_want=on_want)
         server = GrpcServer(
             [SERVICE], lambda server: fleet_pb2_grpc.add_FleetServiceServicer_to_server(service, server)
         )

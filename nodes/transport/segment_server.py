@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ from nodes.transport.status import abort
 __all__ = ["Load", "SegmentNode", "SegmentService", "SuffixResult"]
 
 LOAD_PERIOD_S = 0.5
+SETTLED_S = 1.0
 
 
 class SuffixResult(NamedTuple):
@@ -95,8 +97,13 @@ class SegmentService(segment_pb2_grpc.SegmentServiceServicer):
             replica_id=said.replica_id,
             models=models,
             device_profile_json=said.device_profile_json,
-            counts=said.counts,
+            counts={**said.counts, **self._use()},
         )
+
+    def _use(self) -> dict[str, int]:
+        """Edges with a stream, and those of them that are done with preparing plans."""
+        settled = sum(session.settled(time.monotonic()) for session in self._sessions)
+        return {"streams": len(self._sessions), "settled_streams": settled}
 
     async def Run(  # noqa: N802 (the schema's name)
         self,
@@ -140,6 +147,7 @@ class _Session:
         self._idle.set()
         self._ended = False
         self._failure: BaseException | None = None
+        self._planned_s: float | None = None
         self._log = get_logger("cloud").bind(replica=said.replica_id)
 
     @property
@@ -168,6 +176,11 @@ class _Session:
             self._stream.close()
             for task in (*background, *self._tasks.values()):
                 task.cancel()
+
+    def settled(self, now_s: float) -> bool:
+        """Whether the edge has plans ready here and has not offered another one lately: an offer comes a round trip
+        after the answer to the one before."""
+        return self._planned_s is not None and now_s - self._planned_s > SETTLED_S
 
     def drain(self) -> None:
         """Tell the edge that no new requests are taken."""
@@ -198,6 +211,7 @@ class _Session:
             case RequestArrived(request_id=request_id):
                 self._spawn(request_id, self._answer(event))
             case PlanDefinition(wire_digest=digest):
+                self._planned_s = math.inf  # until it is ready
                 if digest not in self._tasks:
                     self._spawn(digest, self._prepare(event))
             case RequestCancelled(request_id=request_id):
@@ -250,6 +264,8 @@ class _Session:
             self._stream.plan_refused(offer.wire_digest, "INTERNAL", f"cannot be prepared: {type(error).__name__}")
         else:
             self._stream.plan_ready(offer.wire_digest, times)
+        finally:
+            self._planned_s = time.monotonic()
         self._stir()
 
     async def _report_load(self) -> None:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 import logging
 import os
 import threading
 import time
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
-from isthmus.errors import DeviceUnavailable, Unavailable
+from isthmus.errors import DeviceUnavailable, IsthmusError, Unavailable
 from nodes.background import run_apart
 from nodes.configured_policies import ConfiguredPolicies
-from nodes.settings import CloudSettings, EdgeSettings, start_timeout_s
-from scheduler.node_orders import policies_order, raise_refusal
+from nodes.settings import CloudSettings, EdgeSettings, ModelArtifact, start_timeout_s
+from scheduler.autoscaling import AutoscalingRule
+from scheduler.node_orders import models_order, policies_order, raise_refusal
+from scheduler.serve.replica_scaling import autoscaling_config
 
 __all__ = ["RayRuntime"]
 
@@ -22,30 +27,63 @@ OBJECT_STORE_BYTES = 100 << 20
 POLL_S = 0.1
 DELETE_TIMEOUT_S = 60.0
 ANSWER_TIMEOUT_S = 30.0
-# Nodes bring their own thread budgets; Ray's CPUs only place replicas, so each asks for a sliver.
-REPLICA_CPUS = 0.1
+WAKE_TIMEOUT_S = 120.0
+SWITCH_TIMEOUT_S = 3600.0  # an engine that compiles takes minutes for a new model
+# Nodes bring their own thread budgets; Ray's CPUs only place replicas, so each asks for a sliver: two versions of as
+# many replicas as a configuration allows fit on one core.
+REPLICA_CPUS = 0.005
 
 
 class RayRuntime:
-    """One local Ray with up to two applications, "cloud" and "edge"."""
+    """One local Ray with the applications "edge" and "cloud"; "cloud-2" and so on are the versions after it."""
 
     def __init__(self, num_cpus: int | None = None) -> None:
         self._num_cpus = num_cpus or os.cpu_count() or 1
+        self._clouds: dict[str, Any] = {}  # handles by application, the last version last
+        self._versions = itertools.count(1)
         self._started = False
         self._changing = threading.Lock()  # whether Ray runs, which threads change that outlive a cancelled await
         self._edge: Any = None
+        self._waking: asyncio.Future[None] | None = None
 
     async def start(self) -> None:
         """See Runtime."""
         await asyncio.to_thread(self._start_ray)
 
-    async def start_cloud(self, settings: CloudSettings, replicas: int) -> None:
-        """See Runtime."""
+    async def start_cloud(self, settings: CloudSettings, rule: AutoscalingRule, replicas: int) -> None:
+        """See Runtime. An application of its own: Serve itself would take the old replicas down first."""
         await self.start()
         from scheduler.serve.replicas import CloudReplica
 
-        gpus = await asyncio.to_thread(self._gpus_for, settings.device, replicas)
-        await self._deploy("cloud", CloudReplica, settings, replicas, gpus)
+        number = next(self._versions)
+        name = "cloud" if number == 1 else f"cloud-{number}"
+        gpus = await asyncio.to_thread(self._gpus_for, settings.device, rule.max_replicas)
+        count = (
+            {"num_replicas": replicas} if rule.is_fixed else {"autoscaling_config": autoscaling_config(rule, replicas)}
+        )
+        try:
+            self._clouds[name] = await self._deploy(name, CloudReplica, settings, count, gpus)
+        except IsthmusError:
+            await asyncio.to_thread(_delete, name)
+            raise
+
+    async def retire_clouds(self) -> None:
+        """See Runtime."""
+        *before, _ = self._clouds
+        for name in before:
+            del self._clouds[name]
+            await asyncio.to_thread(_delete, name)
+
+    async def drop_cloud(self) -> None:
+        """See Runtime."""
+        name, _ = self._clouds.popitem()
+        await asyncio.to_thread(_delete, name)
+
+    def wake(self) -> None:
+        """See Runtime. Serve starts a replica for a call that finds none; what it answers is of no interest."""
+        for handle in list(self._clouds.values())[-1:]:
+            if self._waking is None or self._waking.done():
+                self._waking = asyncio.ensure_future(asyncio.to_thread(_call, handle))
 
     async def start_edge(self, settings: EdgeSettings) -> str:
         """See Runtime."""
@@ -53,7 +91,7 @@ class RayRuntime:
         from scheduler.serve.replicas import EdgeReplica
 
         gpus = await asyncio.to_thread(self._gpus_for, settings.device, 1)
-        self._edge = await self._deploy("edge", EdgeReplica, settings, 1, gpus)
+        self._edge = await self._deploy("edge", EdgeReplica, settings, {"num_replicas": 1}, gpus)
         address: str = await asyncio.to_thread(lambda: self._edge.remote().result(timeout_s=30))
         return address
 
@@ -68,12 +106,18 @@ class RayRuntime:
 
     async def configure(self, policies: ConfiguredPolicies) -> None:
         """See Runtime."""
+        await self._order(policies_order(policies), ANSWER_TIMEOUT_S)
+
+    async def switch_models(self, models: Sequence[ModelArtifact]) -> None:
+        """See Runtime."""
+        await self._order(models_order(models), SWITCH_TIMEOUT_S)
+
+    async def _order(self, order: str, timeout_s: float) -> None:
         from ray.exceptions import RayError
         from ray.serve.exceptions import RayServeException
 
-        order = policies_order(policies)
         try:
-            said = await run_apart(lambda: self._edge.order.remote(order).result(timeout_s=ANSWER_TIMEOUT_S))
+            said = await run_apart(lambda: self._edge.order.remote(order).result(timeout_s=timeout_s))
         except (RayError, RayServeException, TimeoutError) as error:
             raise Unavailable("edge application: does not answer") from error
         raise_refusal(said)
@@ -95,6 +139,8 @@ class RayRuntime:
 
     def _start_ray_once(self) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        # Ray's workers run at nice 15, for batch jobs: beside any other work a replica would take minutes to start.
+        os.environ.setdefault("RAY_worker_niceness", "0")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             import ray
@@ -127,19 +173,21 @@ class RayRuntime:
         return min(1.0, there / replicas)
 
     async def _deploy(
-        self, name: str, replica: type, settings: CloudSettings | EdgeSettings, replicas: int, gpus: float
+        self, name: str, replica: type, settings: CloudSettings | EdgeSettings, count: dict[str, Any], gpus: float
     ) -> Any:
         from ray import serve
 
         deployment = serve.deployment(
             replica,
             name=name,
-            num_replicas=replicas,
+            **count,
             ray_actor_options={"num_cpus": REPLICA_CPUS, "num_gpus": gpus},
             graceful_shutdown_timeout_s=2 * settings.drain_s + 5,
             graceful_shutdown_wait_loop_s=0.1,
             health_check_period_s=0.5,
             health_check_timeout_s=5,
+            # A constructor that raises does so again: with three tries for each replica, by default, it takes minutes.
+            max_constructor_retry_count=2,
         )
         application = deployment.bind(settings.to_json())
         target = serve.RunTarget(application, name=name, route_prefix=None)
@@ -177,11 +225,16 @@ def _stop_ray() -> None:
 
     try:
         there = serve.status().applications
-        for name in ("edge", "cloud"):  # the edge first: it still uses the cloud
-            if name in there:
-                _delete(name)
+        for name in sorted(there, key=lambda name: name != "edge"):  # the edge first: it still uses the cloud
+            _delete(name)
     finally:
         ray.shutdown()  # not `serve.shutdown`: it kills Serve's controller, and Ray complains of that on the terminal
+
+
+def _call(handle: Any) -> None:
+    """Return when a replica has answered, which may take its whole start, or when that takes too long."""
+    with contextlib.suppress(Exception):  # Ray's and Serve's, of many kinds: an edge asks again
+        handle.remote().result(timeout_s=WAKE_TIMEOUT_S)
 
 
 def _delete(name: str) -> None:

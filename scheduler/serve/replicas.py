@@ -5,6 +5,7 @@ Serve places, watches and replaces replicas; it is not in the data path and neve
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from isthmus.telemetry import configure_logging
@@ -12,6 +13,7 @@ from nodes.cloud_host import CloudHost
 from nodes.settings import CloudSettings, EdgeSettings
 from scheduler.edge_start import start_edge
 from scheduler.node_answers import answer
+from scheduler.serve.replica_scaling import OFFERED, QUEUED_S
 
 __all__ = ["CloudReplica", "EdgeReplica"]
 
@@ -22,6 +24,18 @@ class CloudReplica:
     async def __init__(self, settings: str) -> None:  # type: ignore[misc]  # Serve awaits an async constructor
         configure_logging("warning")
         self._host = await CloudHost.start(CloudSettings.from_json(settings))
+        self._said_s, self._offered_s = time.monotonic(), 0.0
+
+    async def record_autoscaling_stats(self) -> dict[str, float]:
+        """See `replica_scaling`; Serve asks a few times a second where there is a policy."""
+        now_s, offered_s = time.monotonic(), self._host.node.offered_s
+        since_s, offered = max(1e-3, now_s - self._said_s), offered_s - self._offered_s
+        self._said_s, self._offered_s = now_s, offered_s
+        return {QUEUED_S: self._host.node.load().queued_s, OFFERED: offered / since_s}
+
+    async def check_health(self) -> None:
+        """Serve replaces a replica whose port does not answer three times in a row."""
+        await self._host.check()
 
     async def __del__(self) -> None:
         """Serve awaits this when it takes a replica down: drain."""
@@ -40,6 +54,10 @@ class EdgeReplica:
     async def __init__(self, settings: str) -> None:  # type: ignore[misc]  # Serve awaits an async constructor
         configure_logging("warning")
         self._host = await start_edge(EdgeSettings.from_json(settings))
+
+    async def check_health(self) -> None:
+        """Serve replaces an edge whose port does not answer three times in a row."""
+        await self._host.check()
 
     async def __del__(self) -> None:
         """Serve awaits this when it takes a replica down: drain."""

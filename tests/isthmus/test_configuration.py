@@ -11,6 +11,7 @@ from isthmus.configuration import Configuration, read_configuration
 from isthmus.errors import InvalidConfiguration, IsthmusError
 from nodes.batching import BatchLimits
 from nodes.limits import CLOUD_LIMITS, EDGE_LIMITS
+from scheduler.autoscaling import AutoscalingRule
 
 MODELS = "models: [{name: m, source: 'a:b'}]\n"
 
@@ -72,6 +73,17 @@ def test_link_takes_quantities_as_people_write_them(tmp_path: Path) -> None:
         (MODELS + "edge: {hedge_percentile: 50}", "edge.hedge_percentile"),
         (MODELS + "edge: {hedge_percentile: 100}", "edge.hedge_percentile"),
         (MODELS + "cloud: {batching: {max_batch: 0}}", "cloud.batching.max_batch"),
+        (
+            MODELS + "cloud: {autoscaling: {min_replicas: 5}}",
+            "cloud.autoscaling.min_replicas: is above max_replicas, 4",
+        ),
+        (MODELS + "cloud: {autoscaling: {max_replicas: 0}}", "cloud.autoscaling.max_replicas"),
+        (MODELS + "cloud: {autoscaling: {target_queue: 0}}", "cloud.autoscaling.target_queue"),
+        (MODELS + "cloud: {autoscaling: {}, runtime: process}", "cloud.autoscaling: needs Ray Serve"),
+        (MODELS + "cloud: {autoscaling: {}, replicas: 2}", "cloud.replicas: is what autoscaling decides"),
+        (MODELS + "cloud: {autoscaling: {}, listen: '127.0.0.1:9'}", "cloud.listen: is one port for 4 replicas"),
+        (MODELS + "cloud: {engine: paced}", "cloud.paced_by: goes with engine: paced"),
+        (MODELS + "edge: {engine: paced}", "edge.engine"),
         (MODELS + "cloud: {batching: {max_delay: 2s}}", "cloud.batching.max_delay"),
         (MODELS + "edge: {batching: {max_delay: soon}}", "batching.max_delay"),
         (MODELS + "edge: {batching: {size: 3}}", "edge.batching.size: is not a key"),
@@ -129,6 +141,12 @@ def test_metrics_are_off_unless_asked_for(tmp_path: Path) -> None:
     assert (read(tmp_path, MODELS).edge.metrics_listen, read(tmp_path, MODELS).cloud.metrics_listen) == (None, None)
     made = read(tmp_path, MODELS + "edge: {metrics_listen: '127.0.0.1:9464'}")
     assert made.edge.metrics_listen == "127.0.0.1:9464"
+
+
+def test_how_many_replicas_is_a_fixed_number_or_a_rule(tmp_path: Path) -> None:
+    assert read(tmp_path, MODELS + "cloud: {replicas: 3}").cloud.rule == AutoscalingRule.fixed(3)
+    text = "cloud: {autoscaling: {min_replicas: 0, max_replicas: 8, target_queue: 200ms, scale_down_after: 30s}}"
+    assert read(tmp_path, MODELS + text).cloud.rule == AutoscalingRule(0, 8, 0.2, 30.0)
 
 
 def test_replicas_do_not_share_a_port_for_metrics(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from isthmus.configuration import Configuration
-from isthmus.configuration_changes import needing_restart, policies_changed
+from isthmus.configuration_changes import needing_restart, policies_changed, rolled_out
 from nodes.configured_policies import ConfiguredPolicies, ScopedPolicy
 from nodes.steering import EVERYTHING, PolicySetting, Scope
 
@@ -64,3 +64,20 @@ def test_policies_that_changed_are_named_with_what_was() -> None:
         "all requests: edge-only, was latency; class batch: slo (deadline=0.2); model net: none of its own, was cost"
     )
     assert policies_changed(before, before) == ""
+
+
+@pytest.mark.parametrize(
+    ("keys", "cloud", "edge", "rolled"),
+    [
+        (("cloud.engine", "cloud.autoscaling"), True, False, ("cloud.engine", "cloud.autoscaling")),
+        (("cloud.tls", "cloud.registry_listen", "cloud.runtime", "edge.threads", "link"), True, True, ()),
+        (("models.net.source", "models.net.plans"), False, True, ("models.net.source", "models.net.plans")),
+        (("models.net", "models.net.source"), True, True, ("models.net.source",)),
+        (("models.net",), True, False, ("models.net",)),
+        (("cloud.engine",), False, True, ()),
+    ],
+)
+def test_what_is_rolled_out_depends_on_who_runs(
+    keys: tuple[str, ...], cloud: bool, edge: bool, rolled: tuple[str, ...]
+) -> None:
+    assert rolled_out(keys, cloud=cloud, edge=edge) == rolled

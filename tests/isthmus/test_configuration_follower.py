@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from isthmus.checked_policies import checked_policies
-from isthmus.configuration import read_configuration
+from isthmus.configuration import Configuration, read_configuration
 from isthmus.configuration_follower import ConfigurationFollower, FollowedFile
 from isthmus.errors import Unavailable
 from isthmus.file_stamp import FileStamp
@@ -39,6 +39,8 @@ class Followed:
         self.said: list[str] = []
         self.in_force: list[dict[str, str]] = []
         self.edge_answers = True
+        self.rolled_out: list[str] = []
+        self.bad_version = False
         started = read_configuration(self.path)
         self.follower = ConfigurationFollower(
             FollowedFile(self.path, FileStamp.of(self.path), ("models", "edge")),
@@ -46,7 +48,13 @@ class Followed:
             checked_policies(started, folder),
             self.configure,
             self.said.append,
+            self.roll_out,
         )
+
+    async def roll_out(self, configuration: Configuration) -> None:
+        if self.bad_version:
+            raise Unavailable("cloud-2 application: this version does not start")
+        self.rolled_out.append(configuration.models[0].source)
 
     async def configure(self, policies: ConfiguredPolicies) -> None:
         if not self.edge_answers:
@@ -159,3 +167,40 @@ async def test_an_edge_that_does_not_answer_is_said_and_what_it_has_is_still_wha
     file.replace(MODELS + "policy: edge-only\n")
     await file.looks()
     assert "edge-only, was latency" in file.said[1]
+
+
+NEWER = MODELS.replace("a:b", "a:newer")
+
+
+async def test_another_version_of_a_model_is_rolled_out_once(file: Followed) -> None:
+    file.replace(NEWER)
+    await file.looks(3)
+    file.replace(NEWER + "policy: edge-only\n")
+    await file.looks(3)
+    assert file.rolled_out == ["a:newer"]
+    said = [line.removeprefix("isthmus.yaml: ") for line in file.said]
+    assert said[1:3] == ["rolling out: models.net.source", "rolled out: models.net.source"]
+    assert not any("restart" in line for line in said)
+
+
+async def test_a_version_that_is_not_rolled_out_is_tried_again_when_the_file_is_saved(file: Followed) -> None:
+    file.bad_version = True
+    file.replace(NEWER)
+    await file.looks(3)
+    assert file.said[-1] == (
+        "isthmus.yaml: not rolled out, what served before goes on: cloud-2 application: this version does not start"
+    )
+    file.bad_version = False
+    file.replace(NEWER)
+    await file.looks(3)
+    assert file.rolled_out == ["a:newer"]
+
+
+async def test_a_file_that_needs_a_restart_too_is_not_rolled_out_in_part(file: Followed) -> None:
+    file.replace("models: [{name: net, source: 'a:newer'}, {name: another, source: 'a:b'}]\n")
+    await file.looks(3)
+    assert file.rolled_out == []
+    assert file.said[1:] == [
+        "isthmus.yaml: in force after a restart only: models.another",
+        "isthmus.yaml: not rolled out, as some of it needs a restart: models.net.source",
+    ]

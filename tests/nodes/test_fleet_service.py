@@ -305,3 +305,28 @@ async def test_stopping_ends_open_watches_within_the_grace() -> None:
         await call.read()
         await server.stop()
         assert await call.read() is grpc.aio.EOF
+
+
+async def test_an_edge_that_wants_replicas_is_heard_only_while_none_serves_and_not_at_every_request() -> None:
+    wanted: list[int] = []
+    async with serving(on_want=lambda: wanted.append(1)) as server:
+        watch = FleetWatch(server.address, "edge")
+        watch.want()  # before it has reached the registry: nothing to tell it with
+        watch.start()
+        async with closing(watch):
+            views = watch.views()
+            assert (await anext(views)).replicas == ()
+            while not wanted:
+                watch.want()
+                await asyncio.sleep(0.01)
+            for _ in range(100):
+                watch.want()
+            async with grpc.aio.insecure_channel(server.address) as channel:
+                stub = fleet_pb2_grpc.FleetServiceStub(channel)
+                await stub.Want(pb.WantRequest(edge_id="other"))
+                assert len(wanted) == 2
+                async with registered(server.address, A):
+                    while not (await anext(views)).replicas:
+                        pass
+                    await stub.Want(pb.WantRequest(edge_id="other"))
+                    assert len(wanted) == 2

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 
 import grpc
 import pytest
 import torch
 
-from isthmus.errors import InvalidPlan
+from isthmus.errors import InvalidPlan, Unavailable
 from isthmus.v1 import segment_pb2 as pb
 from isthmus.v1 import segment_pb2_grpc
 from nodes.cloud_node import CloudNode
@@ -89,6 +90,31 @@ async def test_beside_replicas_of_another_version_every_answer_is_of_the_edges_o
         after = [await ask(node, seed) for seed in range(20)]
         assert all(torch.equal(result.outputs[0][1], answer_of(OLD, seed)) for seed, result in enumerate(after))
         assert {result.finished_by for result in after} == {"edge"}
+
+
+async def test_an_edge_switches_to_another_version_between_two_requests(measured: DeviceProfile) -> None:
+    clouds = {"old": await Cloud.start([OLD], "old"), "new": await Cloud.start([NEW], "new")}
+    async with edge_with(clouds, measured) as node:
+        clouds["old"].engine.gate.shut()
+        before = asyncio.create_task(ask(node, 1, "fixed:split"))
+        await eventually(lambda: clouds["old"].engine.gate.came > 0 and node.replicas.in_flight_bytes > 0)
+        builder = PlanBuilder(NEW, EagerEngine(threads=1), 1.0)
+        await node.switch_model(LoadedModel(NEW, builder))
+        results = [await ask(node, seed, "cloud-only") for seed in range(5)]
+        assert all(torch.equal(result.outputs[0][1], answer_of(NEW, seed)) for seed, result in enumerate(results))
+        assert {result.finished_by for result in results} == {"cloud"}
+        clouds["old"].engine.gate.open()
+        assert torch.equal((await before).outputs[0][1], answer_of(OLD, 1))
+        alone = await ask(node, 2, "edge-only")
+        assert torch.equal(alone.outputs[0][1], answer_of(NEW, 2))
+
+
+async def test_a_version_that_needs_the_cloud_and_is_on_no_replica_is_refused(measured: DeviceProfile) -> None:
+    needs = replace(NEW, interface=replace(NEW.interface, autonomy="cloud-required"))  # type: ignore[type-var]
+    async with edge_with({"old": await Cloud.start([OLD], "old")}, measured) as node:
+        with pytest.raises(Unavailable, match="roll it out in the cloud first"):
+            await node.switch_model(LoadedModel(needs, PlanBuilder(needs, EagerEngine(threads=1), 1.0)))
+        assert torch.equal((await ask(node, 3)).outputs[0][1], answer_of(OLD, 3))
 
 
 class PickyNode(CloudNode):

@@ -124,7 +124,7 @@ async def test_a_runtime_configures_its_edge_as_a_whole_or_raises_what_the_edge_
 async def test_an_edge_that_died_does_not_answer(tmp_path: Path) -> None:
     runtime = ProcessRuntime()
     await runtime.start_edge(edge_settings(tmp_path))
-    process = runtime._nodes[0]._process
+    process = runtime._edges[0]._process
     assert process is not None
     process.kill()
     await process.wait()

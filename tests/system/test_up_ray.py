@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from isthmus.client import Client
 from isthmus.zoo import demo_photos, imagenet_classes
@@ -16,12 +17,12 @@ from isthmus.zoo import demo_photos, imagenet_classes
 FLOWER = demo_photos()[-1]
 
 
-def saved_with(folder: Path, text: str) -> None:
-    """Add to the configuration and return when the deployment said that it follows."""
+def saved_with(folder: Path, said: str, **sections: Any) -> None:
+    """Change the configuration and return when the deployment said so."""
     path, log = folder / "isthmus.yaml", folder / "isthmus.log"
-    path.write_text(path.read_text() + text)
-    for _ in range(300):
-        if "policy for all requests: edge-only, was latency" in log.read_text():
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | sections))
+    for _ in range(900):
+        if said in log.read_text():
             return
         time.sleep(0.1)
     raise AssertionError(log.read_text())
@@ -39,7 +40,12 @@ def test_both_applications_answer_a_photo(run_up: Callable[..., contextlib.Abstr
             result = client.infer("efficientnet-lite0", {"image": FLOWER}, policy=policy, timeout_s=60)
             assert imagenet_classes()[int(result.outputs["logits"][0].argmax())] == "daisy"
             assert result.parameters["isthmus_finished_by"] == finisher
-        saved_with(running.folder, "policy: edge-only\nrequest_classes: {alarm: cloud-only}\n")
+        cloud = {"registry_listen": "127.0.0.1:0", "autoscaling": {"min_replicas": 0, "max_replicas": 2}}
+        saved_with(running.folder, "rolled out: cloud.autoscaling", cloud=cloud)
+        result = client.infer("efficientnet-lite0", {"image": FLOWER}, policy="cloud-only", timeout_s=60)
+        assert result.parameters["isthmus_finished_by"] == "cloud"
+        said = "policy for all requests: edge-only, was latency"
+        saved_with(running.folder, said, policy="edge-only", request_classes={"alarm": "cloud-only"})
         result = client.infer("efficientnet-lite0", {"image": FLOWER}, timeout_s=60)
         assert "edge-only" in str(result.parameters["isthmus_reason"])
     assert running.process.returncode == 0

@@ -1,0 +1,117 @@
+"""A site for figures on capacity: cloud replicas on a real local Ray Serve, paced so that many fit on two cores; an
+edge and its gateway in this process. The model is small and real, and cloud-required: whatever the cloud does not
+answer in time fails where one can see it, instead of being finished on the edge."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from benchmarks.outage_site import MODEL, ROUNDING, Asked, inputs_of, made_model
+from isthmus.client import AsyncClient
+from isthmus.errors import IsthmusError
+from isthmus.telemetry import configure_logging
+from nodes.batching import BatchLimits
+from nodes.compute_pool import ComputePool
+from nodes.edge_host import EdgeHost
+from nodes.engines.eager import EagerEngine
+from nodes.limits import CLOUD_LIMITS, EDGE_LIMITS
+from nodes.measure.batch_times import relative_difference
+from nodes.measure.device_profile import measure_device, measure_model
+from nodes.settings import CloudSettings, EdgeSettings, ModelArtifact
+from nodes.transport.registry_server import RegistryServer
+from partitioner.artifact import save_artifact
+from partitioner.model import Model
+from partitioner.profiles import DeviceProfile
+from partitioner.scaled_profile import slowed_profile
+from scheduler.autoscaling import AutoscalingRule
+from scheduler.fleet_registry import FleetRegistry
+from scheduler.plan_chooser import PlanChooser
+from scheduler.serve.ray_runtime import RayRuntime
+
+__all__ = ["RaySite", "paced_profile", "ray_site"]
+
+BOUNDARY, QUEUE = 64, 4096
+READY_S = 60.0
+
+
+def paced_profile(model: Model, seconds: float) -> DeviceProfile:
+    """This machine, measured, and so much slower that the whole model takes that long."""
+    engine = EagerEngine(threads=1)
+    with ComputePool(1) as pool:
+        made = pool.submit(measure_device, 0.2, engine, ("raw",)).result()
+        made = pool.submit(measure_model, model, made, engine, budget_s=0.2).result()
+    return slowed_profile(made, seconds / sum(made.op_seconds(model.graph, model.digest, 1).values()))
+
+
+@dataclass(frozen=True)
+class RaySite:
+    """What runs. client: asks the edge's gateway over real gRPC."""
+
+    model: Model
+    runtime: RayRuntime
+    registry: FleetRegistry
+    edge: EdgeHost
+    client: AsyncClient
+
+    async def ask(self, seed: int, deadline_s: float) -> Asked:
+        """One request of its own inputs; right: the whole model's output, but for what batching rounds otherwise."""
+        inputs, began_s = inputs_of(seed), time.monotonic()
+        try:
+            result = await self.client.infer(MODEL, {self.model.interface.inputs[0].name: inputs}, timeout_s=deadline_s)
+        except IsthmusError as error:
+            return Asked(False, time.monotonic(), error=f"{type(error).__name__}: {error}")
+        ended_s = time.monotonic()
+        with torch.inference_mode():
+            whole = self.model(torch.from_numpy(inputs))[0]
+        (answer,) = result.outputs.values()
+        right = relative_difference(torch.from_numpy(answer.copy()), whole) <= ROUNDING
+        finished_by = str(result.parameters["isthmus_finished_by"])
+        return Asked(ended_s - began_s <= deadline_s, ended_s, right, "", finished_by, result.request_id)
+
+    async def usable(self, count: int) -> None:
+        """Returns once the edge takes at least so many replicas for healthy."""
+        began_s, replicas = time.monotonic(), self.edge.node.replicas
+        while replicas.usable < count:
+            if time.monotonic() - began_s > READY_S:
+                raise TimeoutError(f"{replicas.usable} of {count} replicas are usable after {READY_S:g} s")
+            await asyncio.sleep(0.02)
+
+
+@contextlib.asynccontextmanager
+async def ray_site(rule: AutoscalingRule, request_s: float, *, required: bool = True) -> AsyncIterator[RaySite]:
+    """request_s: what a request takes a replica. required: whether the model needs the cloud."""
+    configure_logging("critical")
+    torch.set_num_threads(1)
+    model = made_model(BOUNDARY, 0)
+    if required:
+        model = replace(model, interface=replace(model.interface, autonomy="cloud-required"))  # type: ignore[type-var]
+    async with contextlib.AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        save_artifact(model, folder / MODEL)
+        (folder / "paced.json").write_text(paced_profile(model, request_s).to_json())
+        artifact, runtime, book = ModelArtifact(MODEL, str(folder / MODEL)), RayRuntime(), FleetRegistry()
+        registry = await RegistryServer.start(book, "127.0.0.1:0", on_want=runtime.wake)
+        stack.push_async_callback(registry.stop)
+        cloud = CloudSettings(
+            (artifact,), "127.0.0.1:0", registry.address, engine="paced", paced_by=str(folder / "paced.json"),
+            batching=BatchLimits(max_batch=1), limits=replace(CLOUD_LIMITS, queue=QUEUE),
+        )  # fmt: skip
+        stack.push_async_callback(runtime.stop)
+        await runtime.start_cloud(cloud, rule, rule.at_start)
+        settings = EdgeSettings(
+            (artifact,), "127.0.0.1:0", registry.address, drain_s=2.0, limits=replace(EDGE_LIMITS, queue=QUEUE)
+        )
+        edge = await EdgeHost.start(settings, PlanChooser("cloud-only"))
+        stack.push_async_callback(edge.drain)
+        client = await stack.enter_async_context(AsyncClient(edge.address))
+        site = RaySite(model, runtime, book, edge, client)
+        await site.usable(rule.at_start)
+        yield site

@@ -1,0 +1,119 @@
+"""Blue-green: the next version of the cloud starts beside the one that serves, edges move, then the old one drains.
+
+Serve itself replaces old before new, and all at once. Here nothing is taken away before its successor answers; whatever
+goes wrong before, the next version is dropped and the old one has never stopped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from isthmus.errors import IsthmusError, Unavailable
+from nodes.fleet import Endpoint, FleetView, Replica
+from nodes.settings import CloudSettings
+from scheduler.autoscaling import AutoscalingRule
+from scheduler.runtime import Runtime
+
+__all__ = ["EdgeMove", "ReplicaUse", "RollOut", "edges_have_moved"]
+
+# A replica registers as soon as it serves, which `Runtime.start_cloud` has waited for.
+REGISTER_S = 15.0
+LOOK_S = 0.5
+# A new replica that does not answer so often in a row is not healthy.
+MOST_SILENT = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaUse:
+    """Edges with a stream to a replica, and those of them that have plans prepared there and are preparing none."""
+
+    streams: int
+    settled: int
+
+
+def edges_have_moved(old: Sequence[ReplicaUse], new: Sequence[ReplicaUse]) -> bool:
+    """Whether every new replica is ready for as many edges as use any old one: nobody loses by the end of these."""
+    edges = max((one.streams for one in old), default=0)
+    return bool(new) and all(one.settled >= edges for one in new)
+
+
+@dataclass(frozen=True)
+class EdgeMove:
+    """there: has edges serve the new version; raises an IsthmusError and leaves them as they were. back: undoes it."""
+
+    there: Callable[[], Awaitable[None]]
+    back: Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class RollOut:
+    """view: of the registry that all replicas register with. ask: how a replica is used; raises IsthmusError."""
+
+    runtime: Runtime
+    view: Callable[[], FleetView]
+    ask: Callable[[Endpoint], Awaitable[ReplicaUse]]
+
+    async def run(self, settings: CloudSettings, rule: AutoscalingRule, overlap_s: float, edges: EdgeMove) -> None:
+        """Replace the cloud that serves by this one. overlap_s: how long to wait for all edges to have moved. edges:
+        those of this launcher, moved when both versions serve.
+
+        Raises why the new version does not serve, or why an edge does not take it; then it is gone, and the old one
+        serves on.
+        """
+        before = {replica.replica_id for replica in self.view().replicas}
+        # As many as the load has made of the old version: the new one gets all of it at once.
+        replicas = min(rule.max_replicas, max(rule.at_start, len(self.view().serving)))
+        await self.runtime.start_cloud(settings, rule, replicas)
+        try:
+            await self._registered(before, replicas)
+            await edges.there()
+            try:
+                await self._moved(before, overlap_s)
+            except BaseException:
+                await edges.back()
+                raise
+        except BaseException:
+            await asyncio.shield(self.runtime.drop_cloud())
+            raise
+        await self.runtime.retire_clouds()
+
+    async def _registered(self, before: set[str], wanted: int) -> None:
+        over_s = time.monotonic() + REGISTER_S
+        while len(self._new(before)) < wanted:
+            if time.monotonic() > over_s:
+                raise Unavailable(f"new replicas: {len(self._new(before))} of {wanted} registered in {REGISTER_S:g} s")
+            await asyncio.sleep(LOOK_S)
+
+    async def _moved(self, before: set[str], overlap_s: float) -> None:
+        """Return when all edges have moved, or the overlap is over. Raises Unavailable when a new replica is silent."""
+        over_s, silent = time.monotonic() + overlap_s, 0
+        while True:
+            new = self._new(before)
+            try:
+                used = [await self.ask(replica.endpoint) for replica in new]
+                silent = 0 if new else silent + 1
+            except IsthmusError as error:
+                used, silent = [], silent + 1
+                if silent >= MOST_SILENT:
+                    raise Unavailable(f"new replicas: do not stay healthy: {error}") from error
+            if silent >= MOST_SILENT:
+                raise Unavailable("new replicas: all are gone from the registry")
+            if not silent and (time.monotonic() >= over_s or edges_have_moved(await self._old(before), used)):
+                return
+            await asyncio.sleep(LOOK_S)
+
+    async def _old(self, before: set[str]) -> list[ReplicaUse]:
+        used = []
+        for replica in self.view().serving:
+            if replica.replica_id in before:
+                try:
+                    used.append(await self.ask(replica.endpoint))
+                except IsthmusError:
+                    continue  # one that is gone has no edges to lose
+        return used
+
+    def _new(self, before: set[str]) -> list[Replica]:
+        return [replica for replica in self.view().serving if replica.replica_id not in before]

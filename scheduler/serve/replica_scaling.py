@@ -1,0 +1,70 @@
+"""Serve's autoscaling of cloud replicas by what they say of their work: `scheduler.autoscaling` in Serve's terms.
+
+The policy runs in Serve's controller ten times a second. Its memory goes through Serve as a dictionary, so that it is
+Serve that keeps it, and forgets it with the application. At zero replicas Serve itself wakes one for a call through its
+handle (see `RayRuntime.wake`) and does not ask here.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from typing import Any
+
+from scheduler.autoscaling import AutoscalingRule, ReplicaLoad, ScalingMemory, decide
+
+__all__ = ["OFFERED", "QUEUED_S", "ReplicaScaling", "autoscaling_config"]
+
+QUEUED_S, OFFERED = "queued_s", "offered"
+"""The metrics that a replica reports; see `ReplicaLoad`."""
+
+# What a replica says arrives after up to PUSH_S and counts as the mean over LOOK_BACK_S: a step in load is seen within
+# half a second and believed within two. Serve's defaults, 10 and 30 s, are for what it sees at every request.
+PUSH_S, LOOK_BACK_S = 0.5, 2.0
+
+
+class ReplicaScaling:
+    """A Serve autoscaling policy. Made in the controller from keyword arguments, which are those of the rule."""
+
+    def __init__(self, **rule: float) -> None:
+        self._rule = AutoscalingRule(**rule)  # type: ignore[arg-type]  # JSON keeps integers
+
+    def __call__(self, context: Any) -> tuple[int, dict[str, Any]]:
+        """context: Serve's AutoscalingContext."""
+        said = context.aggregated_metrics or {}
+        queued_s, offered = said.get(QUEUED_S, {}), said.get(OFFERED, {})
+        loads = [
+            ReplicaLoad(queued_s[one], offered[one]) if one in queued_s and one in offered else None
+            for one in context.running_replicas
+        ]
+        state = dict(context.policy_state)
+        memory = ScalingMemory(state.get("since_s"), tuple(map(tuple, state.get("needed", ()))))
+        decision = decide(self._rule, context.target_num_replicas, loads, memory, time.monotonic())
+        kept = {"since_s": decision.memory.since_s, "needed": decision.memory.needed}
+        return decision.replicas, {**state, **kept}
+
+
+def autoscaling_config(rule: AutoscalingRule, replicas: int) -> Any:
+    """Serve's AutoscalingConfig for `rule`, with so many replicas to begin with. The rule has the delays, Serve gets
+    none of its own."""
+    from ray.serve.config import AutoscalingConfig, AutoscalingPolicy
+
+    arguments = {
+        "min_replicas": rule.min_replicas,
+        "max_replicas": rule.max_replicas,
+        "target_queue_s": rule.target_queue_s,
+        "scale_down_after_s": rule.scale_down_after_s,
+    }
+    with warnings.catch_warnings():
+        # Serve names an environment variable as the successor of `metrics_interval_s`, and does not read it (2.60).
+        warnings.simplefilter("ignore")
+        return AutoscalingConfig(
+            min_replicas=rule.min_replicas,
+            initial_replicas=replicas,
+            max_replicas=rule.max_replicas,
+            metrics_interval_s=PUSH_S,
+            look_back_period_s=LOOK_BACK_S,
+            upscale_delay_s=0.0,
+            downscale_delay_s=0.0,
+            policy=AutoscalingPolicy(policy_function=f"{__name__}:ReplicaScaling", policy_kwargs=arguments),
+        )
