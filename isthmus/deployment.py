@@ -121,6 +121,7 @@ async def _start_registry(
         FleetRegistry(),
         configuration.cloud.registry_listen,
         endpoint_mapper=_mapper(link),
+        emulated_link="" if configuration.link is None else configuration.link.said,
         tls=_tls_files(tls),
         require_clients=_required(tls, by_default=True),
     )
@@ -239,6 +240,7 @@ def _edge_settings(
         decision_log=None if log is None else JournalSettings(log.folder, log.max_size),
         hedge_percentile=edge.hedge_percentile,
         metrics_listen=edge.metrics_listen or "",
+        page_listen=edge.page_listen or "",
     )
 
 

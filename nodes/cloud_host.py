@@ -16,13 +16,14 @@ from nodes.fleet import Endpoint, ModelVersion, Replica
 from nodes.measure.turn import measuring_turn
 from nodes.metrics.cloud_metrics import CloudFacts, cloud_families
 from nodes.metrics.loop_collector import node_registry
-from nodes.metrics.server import MetricsServer
+from nodes.metrics.route import metrics_routes
 from nodes.model_loading import load_models, measured_profile, with_differences
 from nodes.node_status import NodeStatus
 from nodes.settings import CloudSettings
 from nodes.transport.fleet_client import ReplicaRegistration
 from nodes.transport.grpc_server import GrpcServer
 from nodes.transport.segment_server import SegmentService
+from nodes.web.server import HttpServer
 
 __all__ = ["CloudHost"]
 
@@ -34,7 +35,7 @@ class CloudHost:
 
     def __init__(
         self, settings: CloudSettings, pool: ComputePool, service: SegmentService, server: GrpcServer,
-        registration: ReplicaRegistration, metrics: MetricsServer | None,
+        registration: ReplicaRegistration, metrics: HttpServer | None,
     ) -> None:  # fmt: skip
         self._settings = settings
         self._metrics = metrics
@@ -103,7 +104,7 @@ class CloudHost:
             await asyncio.to_thread(self._metrics.stop)
 
 
-def _serve_metrics(settings: CloudSettings, node: CloudNode, service: SegmentService) -> MetricsServer:
+def _serve_metrics(settings: CloudSettings, node: CloudNode, service: SegmentService) -> HttpServer:
     def facts() -> CloudFacts:
         load = node.load()
         return CloudFacts(
@@ -116,8 +117,8 @@ def _serve_metrics(settings: CloudSettings, node: CloudNode, service: SegmentSer
             executions=replace(node.ledger.counts),
         )
 
-    return MetricsServer.start(
-        node_registry(facts, cloud_families),
+    return HttpServer.start(
+        metrics_routes(node_registry(facts, cloud_families)),
         settings.metrics_listen,
         "cloud.metrics_listen",
         settings.tls,

@@ -66,12 +66,14 @@ class FleetService(fleet_pb2_grpc.FleetServiceServicer):
         book: FleetBook,
         *,
         endpoint_mapper: EndpointMapper | None = None,
+        emulated_link: str = "",
         max_watchers: int = MAX_WATCHERS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """endpoint_mapper: asked once for each target, as it may open a listener; its answer is kept."""
+        """endpoint_mapper: asked once for each target, as it may open a listener; its answer is kept. emulated_link: what
+        it leads through, in words for people."""
         self._book = book
-        self._mapper = endpoint_mapper
+        self._mapper, self._emulated_link = endpoint_mapper, emulated_link
         self._mapped: dict[str, asyncio.Future[str]] = {}
         self._max_watchers = max_watchers
         self._clock = clock
@@ -98,7 +100,7 @@ class FleetService(fleet_pb2_grpc.FleetServiceServicer):
         """Take a replica in, at the target that edges shall dial."""
         try:
             replica = replica_from_message(request.replica).checked()
-            replica = replica.at(await self._target_for_edges(replica.endpoint.target))
+            replica = replica.at(await self._target_for_edges(replica.endpoint.target), self._emulated_link)
             lease_s = self._book.register(replica, self._clock())
         except IsthmusError as error:
             await abort(context, error)

@@ -47,7 +47,7 @@ class Served:
 @pytest.fixture
 async def served() -> AsyncIterator[Served]:
     edge = Steered()
-    server = GrpcServer([SERVICE], OperatorService(edge, EDGE_LIMITS).add_to)
+    server = GrpcServer([SERVICE], OperatorService(edge, Nothing(), EDGE_LIMITS).add_to)
     address = await server.start("127.0.0.1:0", "edge.listen")
     client = OperatorClient(address)
     yield Served(edge, client, address)
