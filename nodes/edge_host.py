@@ -67,8 +67,8 @@ class SteeredChooser(Chooser, Steerable, Remembering, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Front:
-    """What clients talk to, what operators steer, and what both see. ports: by the configuration's name of each; one that
-    serves two has both."""
+    """What clients talk to, what operators steer, and what both see. ports: by the configuration's name of each; one
+    that serves two has both."""
 
     service: GatewayService
     server: GrpcServer

@@ -18,9 +18,9 @@ class ReplicaState:
     """One replica that the registry names.
 
     standing: "ready" takes requests; "on trial" takes one at a time, after failures; "set aside" takes none, because it
-    failed or left a request unanswered; "connecting" is not prepared (yet); "draining" takes nothing new. cloud_queue_s,
-    heard_s: None without a connection; heard_s is when it last said anything, on the monotonic clock. plans: that it
-    has prepared.
+    failed or left a request unanswered; "connecting" is not prepared (yet); "draining" takes nothing new.
+    cloud_queue_s, heard_s: None without a connection; heard_s is when it last said anything, on the monotonic clock.
+    plans: that it has prepared.
     """
 
     replica_id: str

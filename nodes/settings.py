@@ -87,8 +87,9 @@ class EdgeSettings:
     policies: in force from the start.
     tls: None for a gateway in clear and peers in clear. require_clients: as for a replica.
     kept_bytes: the most that is kept of boundary tensors while their answers are awaited. hedge_percentile: see
-    `Hedging`. decision_log: None to keep the last decisions in memory only. metrics_listen: as for a replica. page_listen:
-    where browsers see the edge, "" for no such port; where it is the metrics' address, both are at one port.
+    `Hedging`. decision_log: None to keep the last decisions in memory only. metrics_listen: as for a replica.
+    page_listen: where browsers see the edge, "" for no such port; where it is the metrics' address, both are at one
+    port.
     """
 
     models: tuple[ModelArtifact, ...]

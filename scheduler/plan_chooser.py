@@ -38,8 +38,8 @@ __all__ = ["PlanChooser"]
 
 
 class PlanChooser:
-    """Implements `nodes.chooser.Chooser`, `nodes.steering.Steerable` and `nodes.sight.base.Remembering`, without a clock:
-    "now" is the time of the last observation.
+    """Implements `nodes.chooser.Chooser`, `nodes.steering.Steerable` and `nodes.sight.base.Remembering`, without a
+    clock: "now" is the time of the last observation.
 
     A plan that the request forces comes first, then a policy that it names, then the one in force for it. The same
     seed, observations and requests give the same choices.
@@ -289,6 +289,7 @@ def _ended(decision: Decision, outcome: Outcome) -> Ended:
         plan_id=plan.plan_id,
         plan_name=plan_name(plan),
         plan_kind=plan.kind,
+        form=request.form,
         predicted=acted.predicted,
         outcome=outcome,
     )

@@ -6,17 +6,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from nodes.sight.failures import CLIENTS_FAULTS
 from nodes.sight.summary import prediction_error
 from nodes.sight.view import EdgeView
 
 __all__ = ["Notice", "attention"]
 
-# A share of failed requests from which on it is an alarm, as in the alert rules.
-ALARMING_FAILURES = 0.01
+# A share of failed requests from which on it is an alarm, as in the alert rules; but not for one or two of a few.
+ALARMING_FAILURES, ALARMING_COUNT = 0.01, 3
 NEARLY_FULL = 0.8
 # Median prediction error from which on choices are doubtful, and of how many requests at least.
 DOUBTFUL_ERROR = 0.3
 ENOUGH_REQUESTS = 20
+# So long an edge may take to prepare its plans with the replicas.
+STARTING_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +51,10 @@ def _failing(view: EdgeView) -> Iterator[Notice]:
     failed, answered = sum(m.failed for m in view.lately), sum(m.answered for m in view.lately)
     if failed:
         share = failed / (failed + answered)
-        newest = view.failures[-1] if view.failures else None
+        newest = next((one for one in reversed(view.failures) if one.status not in CLIENTS_FAULTS), None)
         said = f" The newest: {newest.status}: {newest.message}" if newest is not None else ""
         yield Notice(
-            "alarm" if share >= ALARMING_FAILURES else "warning",
+            "alarm" if share >= ALARMING_FAILURES and failed >= ALARMING_COUNT else "warning",
             f"{failed} of {failed + answered} requests failed in the last 5 minutes ({share:.1%}).{said}",
             "See the failures; a limit that refuses names its key.",
         )
@@ -63,8 +66,10 @@ def _cloud(view: EdgeView) -> Iterator[Notice]:
         look = "Is it running, is it reachable from here, do the certificates fit?"
         yield Notice("alarm", f"The fleet registry at {registry} was not heard of: the edge serves alone.", look)
     elif registry and not view.usable:
-        look = "See the fleet below, and the replicas' logs."
-        yield Notice("alarm", f"No cloud replica takes requests ({named} known): the edge serves alone.", look)
+        starting = named and view.now_s - view.started_s < STARTING_S
+        look = "Plans are being prepared." if starting else "See the fleet, and the replicas' logs."
+        said = f"No cloud replica takes requests{' yet' if starting else ''} ({named} known): the edge serves alone."
+        yield Notice("warning" if starting else "alarm", said, look)
     elif view.usable < named:
         look = "See the fleet for which, and that replica's log."
         yield Notice("warning", f"{named - view.usable} of {named} replicas take no requests.", look)

@@ -16,7 +16,8 @@ class Ended:
     """One request that ended: what was decided for it, and what became of it.
 
     came_s: on the node's monotonic clock. policy: who decided. explored: another plan than the policy's was taken, to
-    learn the link. plan_name: for people. predicted: of the plan that was taken.
+    learn the link. plan_name: for people. form: of the inputs, "tensor" or "bytes". predicted: of the plan that was
+    taken.
     """
 
     came_s: float
@@ -27,6 +28,7 @@ class Ended:
     plan_id: str
     plan_name: str
     plan_kind: str
+    form: str
     predicted: Prediction
     outcome: Outcome
 
@@ -56,7 +58,8 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class EndedRequests:
-    """count: of all requests that ended since the edge started. requests: the newest of those asked for, oldest first."""
+    """count: of all requests that ended since the edge started. requests: the newest of those asked for, oldest
+    first."""
 
     count: int
     requests: tuple[Ended, ...]

@@ -60,18 +60,27 @@ def _document(view: EdgeView) -> dict[str, Any]:
             {"age_s": view.now_s - one.at_s, "model": one.model, "status": one.status, "message": one.message}
             for one in reversed(view.failures)
         ],
-        "totals": {
-            "answered": view.answered,
-            "failed": view.failed,
-            **view.resumes.to_dict(),
-            "decision_log_lost": view.log_lost,
-        },
+        "totals": _totals(view),
         "history": {
             "period_s": PERIOD_S,
             "kept": KEPT_MOMENTS,
             "moments": [_moment(moment, view.now_s) for moment in view.moments],
         },
         "window_s": WINDOW_S,
+    }
+
+
+def _totals(view: EdgeView) -> dict[str, int]:
+    """Since the start."""
+    resumes = view.resumes.to_dict()
+    by_first_replica = resumes.pop("answered")
+    return {
+        "answered": view.answered,
+        "failed": view.failed,
+        "mistaken": view.mistaken,
+        "answered_by_cloud": by_first_replica,
+        **resumes,
+        "decision_log_lost": view.log_lost,
     }
 
 
@@ -104,6 +113,7 @@ def _now(view: EdgeView) -> dict[str, Any]:
         "answered_per_s": answered / span_s if span_s else 0.0,
         "failed_per_s": failed / span_s if span_s else 0.0,
         "failed_in_window": sum(moment.failed for moment in view.lately),
+        "mistaken_in_window": sum(moment.mistaken for moment in view.lately),
         "answered_in_window": sum(moment.answered for moment in view.lately),
         "latency": _latency(latency(latest)),
         "error": _error(prediction_error(latest)),
@@ -129,7 +139,7 @@ def _replicas(view: EdgeView) -> list[dict[str, Any]]:
 def _plans(latest: Sequence[Ended]) -> list[dict[str, Any]]:
     found = []
     for one in plan_summaries(latest):
-        about = {"model": one.model, "plan_id": one.plan_id, "name": one.name, "kind": one.kind}
+        about = {name: getattr(one, name) for name in ("model", "plan_id", "name", "kind", "form")}
         counts = {"count": one.count, "failed": one.failed, "share": one.count / len(latest)}
         times = {"measured": dict(one.measured), "predicted": dict(one.predicted), "latency": _latency(one.latency)}
         found.append({**about, **counts, **times, "error": _error(one.error)})
@@ -166,6 +176,7 @@ def _moment(moment: Moment, now_s: float) -> dict[str, Any]:
         "span_s": moment.span_s,
         "answered": moment.answered,
         "failed": moment.failed,
+        "mistaken": moment.mistaken,
         "resumed_on_edge": moment.resumed_on_edge,
         "ended": moment.ended,
         "looked_at": moment.looked_at,

@@ -12,7 +12,7 @@ from isthmus.errors import NotFound
 from nodes.edge_node import EdgeNode
 from nodes.journal import Journal
 from nodes.settings import EdgeSettings
-from nodes.sight.base import Remembering
+from nodes.sight.base import EndedRequests, Remembering
 from nodes.sight.history import MOST_LOOKED_AT, PERIOD_S, History, Reading
 from nodes.sight.view import WINDOW_S, EdgeFacts, EdgeView
 from nodes.steering import Steerable
@@ -44,7 +44,8 @@ class EdgeSight:
         self._facts, self._node, self._chooser, self._service = facts, node, chooser, service
         self._journal = journal
         self._started_s = time.monotonic()
-        self._history = History(self._reading(ended=0))
+        # What was decided before were the edge's own questions at its start.
+        self._history = History(self._reading(chooser.ended(0, 0)))
         self._looking: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -75,7 +76,8 @@ class EdgeSight:
             edge_queue_s=node.queue.wait_s(),
             kept_bytes=node.kept.held_bytes,
             answered=self._service.answered,
-            failed=self._service.failures.count,
+            failed=self._service.failures.failed,
+            mistaken=self._service.failures.mistaken,
             resumes=node.resumes,
             log_lost=0 if self._journal is None else self._journal.lost,
             moments=history.since(since),
@@ -103,28 +105,29 @@ class EdgeSight:
     async def _look_regularly(self) -> None:
         while True:
             await asyncio.sleep(PERIOD_S)
-            self._history.add(self._reading(self._history.ended))
+            self._history.add(self._reading(self._chooser.ended(self._history.ended, MOST_LOOKED_AT)))
 
-    def _reading(self, ended: int) -> Reading:
+    def _reading(self, ended: EndedRequests) -> Reading:
         node = self._node
         queues = [connection.cloud_queue_s for connection in node.replicas.connections]
         return Reading(
             at_s=time.monotonic(),
             answered=self._service.answered,
-            failed=self._service.failures.count,
+            failed=self._service.failures.failed,
+            mistaken=self._service.failures.mistaken,
             waiting=node.waiting,
             edge_queue_s=node.queue.wait_s(),
             cloud_queue_s=min(queues, default=None),
             replicas_usable=node.replicas.usable,
             resumed_on_edge=node.resumes.resumed_on_edge,
             link=self._chooser.link_belief(),
-            ended=self._chooser.ended(ended, MOST_LOOKED_AT),
+            ended=ended,
         )
 
 
 def edge_facts(settings: EdgeSettings, edge_id: str, version: str) -> EdgeFacts:
     """What an edge with these settings is."""
-    slowed = (f"the edge: this machine, slowed down {settings.slowdown:g} times",) if settings.slowdown != 1.0 else ()
+    slowed = (f"the edge is slowed down {settings.slowdown:g} times",) if settings.slowdown != 1.0 else ()
     return EdgeFacts(
         edge_id=edge_id,
         run=secrets.token_hex(4),

@@ -1,7 +1,8 @@
 """The last half hour of an edge, in moments of two seconds: bounded in memory, whatever the load.
 
 A moment is made of two readings of counters that the node keeps anyway, and of the requests that ended between them: a
-request pays nothing for being seen. Of a moment's requests the newest 256 at most are looked at, and it says of how many.
+request pays nothing for being seen. Of a moment's requests the newest 256 at most are looked at, and it says of how
+many.
 """
 
 from __future__ import annotations
@@ -25,12 +26,13 @@ _MOST_PLANS = 24
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """An edge at one time. at_s: monotonic. answered, failed: since it started. cloud_queue_s: of the replica that is the
-    soonest, None without any. ended: since the last reading."""
+    """An edge at one time. at_s: monotonic. answered, failed, mistaken: since it started; see RecentFailures.
+    cloud_queue_s: of the replica that is the soonest, None without any. ended: since the last reading."""
 
     at_s: float
     answered: int
     failed: int
+    mistaken: int
     waiting: int
     edge_queue_s: float
     cloud_queue_s: float | None
@@ -52,6 +54,7 @@ class Moment:
     span_s: float
     answered: int
     failed: int
+    mistaken: int
     resumed_on_edge: int
     ended: int
     looked_at: int
@@ -105,6 +108,7 @@ class History:
                 span_s=max(0.0, reading.at_s - last.at_s),
                 answered=reading.answered - last.answered,
                 failed=reading.failed - last.failed,
+                mistaken=reading.mistaken - last.mistaken,
                 resumed_on_edge=reading.resumed_on_edge - last.resumed_on_edge,
                 ended=reading.ended.count - last.ended.count,
                 looked_at=len(looked_at),

@@ -1,4 +1,5 @@
-"""The page over HTTP: its files, the document that it polls, one request's record, a cut as a picture. Nothing is changed.
+"""The page over HTTP: its files, the document that it polls, one request's record, a cut as a picture. Nothing is
+changed.
 
 The page may read a request's record, so no other site's script may read the page: where it is served on loopback, a
 browser that was led here under a foreign name (DNS rebinding) is refused, and no answer allows another origin.

@@ -52,6 +52,7 @@ class PlanSummary:
     plan_id: str
     name: str
     kind: str
+    form: str
     count: int
     failed: int
     latency: Latency | None
@@ -100,6 +101,7 @@ def _summary(requests: Sequence[Ended]) -> PlanSummary:
         plan_id=one.plan_id,
         name=one.plan_name,
         kind=one.plan_kind,
+        form=one.form,
         count=len(requests),
         failed=sum(each.failed for each in requests),
         latency=latency(requests),

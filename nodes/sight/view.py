@@ -23,7 +23,8 @@ WINDOW_S = 300.0
 class EdgeFacts:
     """What an edge is, as it was started. run: drawn anew at each start: moments of another run do not go on.
 
-    emulated: what is not real, each as a sentence. registry: "" for none. limits: of waiting requests and of kept bytes.
+    emulated: what is not real, each as a sentence. registry: "" for none. limits: of waiting requests and of kept
+    bytes.
     """
 
     edge_id: str
@@ -51,7 +52,8 @@ class ModelCut:
 @dataclass(frozen=True, slots=True)
 class EdgeView:
     """An edge at now_s (monotonic). moments: those that were asked for; lately: those of WINDOW_S. requests: that ended
-    lately and are kept, oldest first. answered, failed: since the start."""
+    lately and are kept, oldest first. answered, failed, mistaken: since the start;
+    see RecentFailures."""
 
     facts: EdgeFacts
     now_s: float
@@ -68,6 +70,7 @@ class EdgeView:
     kept_bytes: int
     answered: int
     failed: int
+    mistaken: int
     resumes: ResumeCounts
     log_lost: int
     moments: tuple[Moment, ...]
@@ -89,7 +92,7 @@ class EdgeView:
     def emulated(self) -> tuple[str, ...]:
         """Everything that is not real, each as a sentence."""
         links = dict.fromkeys(one.emulated_link for one in self.replicas if one.emulated_link)
-        return (*self.facts.emulated, *(f"the link to the cloud: {link}" for link in links))
+        return (*self.facts.emulated, *(f"the link to the cloud is made {link}" for link in links))
 
 
 def cuts_of(requests: Iterable[Ended]) -> dict[str, ModelCut]:

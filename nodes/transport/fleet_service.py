@@ -70,8 +70,8 @@ class FleetService(fleet_pb2_grpc.FleetServiceServicer):
         max_watchers: int = MAX_WATCHERS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """endpoint_mapper: asked once for each target, as it may open a listener; its answer is kept. emulated_link: what
-        it leads through, in words for people."""
+        """endpoint_mapper: asked once for each target, as it may open a listener; its answer is kept. emulated_link:
+        what it leads through, in words for people."""
         self._book = book
         self._mapper, self._emulated_link = endpoint_mapper, emulated_link
         self._mapped: dict[str, asyncio.Future[str]] = {}

@@ -57,7 +57,7 @@ class InferHandler:
         return response
 
     def _failed(self, model: str, error: BaseException) -> None:
-        self._failures.failed(model, error)
+        self._failures.record(model, error)
         if self._requests is not None:
             self._requests.failed(model, error)
 

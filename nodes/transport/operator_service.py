@@ -36,8 +36,8 @@ class Seen(Protocol):
 
 
 class OperatorService(operator_pb2_grpc.OperatorServiceServicer):
-    """The servicer in front of an edge's chooser and of its sight. Only callers on the edge's own machine are answered: a record tells
-    who asked for what."""
+    """The servicer in front of an edge's chooser and of its sight. Only callers on the edge's own machine are answered:
+    a record tells who asked for what."""
 
     def __init__(self, steered: Steerable, sight: Seen, limits: NodeLimits) -> None:
         self._steered, self._sight = steered, sight
@@ -77,7 +77,8 @@ class OperatorService(operator_pb2_grpc.OperatorServiceServicer):
         return self._now()
 
     async def GetSight(self, request: pb.GetSightRequest, context: Context) -> pb.GetSightResponse:  # noqa: N802
-        """How the edge stands. The facts are taken at once, the document of them is made apart: it takes milliseconds."""
+        """How the edge stands. The facts are taken at once, the document of them is made apart: it takes
+        milliseconds."""
         try:
             check_operator(context, "looking at the edge")
         except IsthmusError as error:

@@ -34,8 +34,9 @@ class RegistryServer:
     ) -> RegistryServer:
         """Serve `book` at `listen` ("127.0.0.1:8100"; port 0 takes a free one).
 
-        endpoint_mapper: what edges dial instead of what a replica advertises. emulated_link: see FleetService. tls, require_clients: as for a replica.
-        Raises PortInUse, InvalidConfiguration for an address or a TLS file that is none.
+        endpoint_mapper: what edges dial instead of what a replica advertises. emulated_link: see FleetService. tls,
+        require_clients: as for a replica. Raises PortInUse, InvalidConfiguration for an address or a TLS file that is
+        none.
         """
         service = FleetService(book, endpoint_mapper=endpoint_mapper, emulated_link=emulated_link)
         server = GrpcServer(

@@ -1,5 +1,5 @@
-"""The port that Prometheus scrapes and that the page is read at: HTTP on threads of its own, so that a look waits for no
-request, nor it for one. It answers GET alone: nothing is changed here.
+"""The port that Prometheus scrapes and that the page is read at: HTTP on threads of its own, so that a look waits for
+no request, nor it for one. It answers GET alone: nothing is changed here.
 
 prometheus_client's own server is not used: one client that connects and says nothing holds up its TLS for everybody,
 and nothing bounds its threads.
@@ -91,6 +91,9 @@ class HttpServer:
 
 class _Server(ThreadingMixIn, TCPServer):  # HTTPServer would look up its own name, which may take seconds
     allow_reuse_address = True
+    request_queue_size = (
+        MOST_CLIENTS  # of 5, what a browser opens at once would be dropped, to come again a second later
+    )
     daemon_threads = True
     block_on_close = False
 
