@@ -154,6 +154,8 @@ class _Starting:
         settings = _edge_settings(self.configuration, self.artifacts, self.registry, self.policies)
         gateway = await self.runtimes.of(edge.runtime).start_edge(settings)
         self.progress(f"edge serves at {gateway} ({edge.runtime})")
+        if edge.page_listen and parse_address(edge.page_listen)[1]:  # a free one is told by the edge itself
+            self.progress(f"page at {'https' if edge.tls else 'http'}://{edge.page_listen}")
         return gateway
 
 

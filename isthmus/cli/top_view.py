@@ -29,7 +29,7 @@ _STANDINGS = {"ready": "green", "set aside": "bold red"}
 _MOST_PLANS, _MOST_REPLICAS = 8, 8
 _SILENT_S = 5.0
 # Characters besides the drawings: of a line of `_now` and of one of `_plans`.
-_BESIDES_SPARK, _BESIDES_BAR, _NAME = 56, 38, 26
+_BESIDES_SPARK, _BESIDES_BAR, _NAME = 60, 38, 30
 _LONGEST_SPARK, _LONGEST_BAR = 60, 60
 
 Sight = Mapping[str, Any]
@@ -77,7 +77,7 @@ def _now(sight: Sight, spark: int) -> Table:
     latency, error = now["latency"], now["error"]
     table = Table.grid(padding=(0, 1))
     failed = now["failed_in_window"]
-    mistaken = f", {now['mistaken_in_window']} by clients" if now["mistaken_in_window"] else ""
+    mistaken = f" + {now['mistaken_in_window']} by clients" if now["mistaken_in_window"] else ""
     rates = [one["answered"] / one["span_s"] if one["span_s"] else None for one in moments]
     _add(
         table,

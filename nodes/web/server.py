@@ -28,6 +28,7 @@ PLAIN_TEXT = "text/plain; charset=utf-8"
 CLIENT_TIMEOUT_S = 10.0
 # A browser opens six connections for one page, and some that it never uses.
 MOST_CLIENTS = 32
+MOST_FIELDS = 64
 _POLL_S = 0.2
 
 
@@ -144,7 +145,11 @@ class _Handler(BaseHTTPRequestHandler):
             there_is = ", ".join(one for one in self.server.routes if one.count("/") == 1)
             self._send(HttpAnswer(f"there is here: {there_is}\n".encode(), status=404))
             return
-        values = {name: given[-1] for name, given in parse_qs(query, max_num_fields=8).items()}
+        try:
+            values = {name: given[-1] for name, given in parse_qs(query, max_num_fields=MOST_FIELDS).items()}
+        except ValueError as error:
+            self._send(HttpAnswer(f"the query cannot be read: {error}\n".encode(), status=400))
+            return
         self._send(route(HttpQuestion(self.headers.get("Host", ""), values)))
 
     def _send(self, answer: HttpAnswer) -> None:

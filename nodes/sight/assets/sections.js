@@ -24,7 +24,7 @@ export function tiles(sight) {
   const named = fleet.replicas.length;
   put("tiles",
     tile("Answered", `${rate(now.answered_per_s)} /s`, `${count(totals.answered)} since the start`),
-    tile("Failed, 5 min", count(now.failed_in_window), `${asked ? `of ${count(asked)}, ${share(now.failed_in_window / asked)}` : "no requests"}${now.mistaken_in_window ? `; ${count(now.mistaken_in_window)} by clients` : ""}`, now.failed_in_window ? (now.failed_in_window >= 3 && now.failed_in_window / asked >= 0.01 ? "alarm" : "warning") : ""),
+    tile("Failed, 5 min", count(now.failed_in_window), `${asked ? `of ${count(asked)}, ${share(now.failed_in_window / asked)}` : "no requests"}${now.mistaken_in_window ? `; + ${count(now.mistaken_in_window)} by clients` : ""}`, now.failed_in_window ? (now.failed_in_window >= 3 && now.failed_in_window / asked >= 0.01 ? "alarm" : "warning") : ""),
     tile("Median latency", duration(latency?.p50_s), latency ? `95 % within ${duration(latency.p95_s)}` : "no requests"),
     tile("Uplink", link ? bandwidth(link.uplink_bps) : "unknown", link ? `± ${share(link.uplink_spread)}, RTT ${duration(link.rtt_s)}` : "nothing crossed yet"),
     tile("Waiting", count(now.waiting), `of ${count(now.waiting_limit)}; edge ${duration(now.edge_queue_s)}, cloud ${duration(now.cloud_queue_s)}`, full >= 0.8 ? "alarm" : ""),

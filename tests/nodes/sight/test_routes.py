@@ -107,6 +107,7 @@ def test_metrics_are_at_the_same_port_where_the_addresses_are_one(live: LiveSite
         ("/sight.json?since=soon", 400, "since: is no number"),
         ("/sight.json?since=-1", 400, "since: is no number"),
         ("/sight.json?since=" + "9" * 400, 400, "since: is no number"),
+        ("/sight.json?" + "since=1&" * 65, 400, "the query cannot be read"),
         ("/request.json?id=nobody", 404, "'nobody' is not known"),
         ("/cut.svg?model=other&plan=x", 404, "'other' is not served here"),
         ("/cut.svg?model=small&plan=" + quote(HOSTILE), 404, "is not on offer"),
