@@ -8,7 +8,7 @@ from typing import Literal
 from nodes.fleet import Replica
 from nodes.guarded_connection import GuardedConnection
 
-__all__ = ["ReplicaState", "replica_state"]
+__all__ = ["ReplicaState", "Standing", "replica_state"]
 
 Standing = Literal["ready", "on trial", "set aside", "connecting", "draining"]
 

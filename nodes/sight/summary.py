@@ -9,16 +9,9 @@ from dataclasses import dataclass
 from nodes.sight.base import Ended
 
 __all__ = [
-    "PREDICTED",
-    "STAGES",
-    "Latency",
-    "PlanSummary",
-    "PredictionError",
-    "latency",
-    "plan_summaries",
-    "prediction_error",
-    "stage_means",
-]
+    "PREDICTED", "STAGES", "Latency", "PlanSummary", "PredictionError", "latency", "plan_summaries", "prediction_error",
+    "quantile", "stage_means",
+]  # fmt: skip
 
 STAGES = ("edge_queue_s", "edge_s", "uplink_s", "cloud_queue_s", "cloud_s", "downlink_s")
 """The parts of what a request took, as an Outcome names them; disjoint."""
