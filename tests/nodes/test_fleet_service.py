@@ -222,7 +222,7 @@ async def test_a_mapper_that_fails_is_asked_again() -> None:
         watching(server.address) as watch,
         registered(server.address, B),
     ):
-        assert await seen(watch, B.at("127.0.0.1:4000", "a slow one"))
+        assert await seen(watch, B.at("127.0.0.1:4000"))
 
 
 @pytest.mark.parametrize("message", [pb.Replica(), pb.Replica(replica_id="a"), pb.Replica(replica_id="a" * 10_000)])
