@@ -46,8 +46,8 @@ def paced_profile(model: Model, seconds: float) -> DeviceProfile:
     """This machine, measured, and so much slower that the whole model takes that long."""
     engine = EagerEngine(threads=1)
     with ComputePool(1) as pool:
-        made = pool.submit(measure_device, 0.2, engine, ("raw",)).result()
-        made = pool.submit(measure_model, model, made, engine, budget_s=0.2).result()
+        made = pool.run_blocking(measure_device, 0.2, engine, ("raw",))
+        made = pool.run_blocking(measure_model, model, made, engine, budget_s=0.2)
     return slowed_profile(made, seconds / sum(made.op_seconds(model.graph, model.digest, 1).values()))
 
 

@@ -12,7 +12,7 @@ from isthmus.addresses import is_loopback, parse_address
 from isthmus.autoscaling_configuration import MOST_REPLICAS, AutoscalingConfiguration
 from isthmus.errors import InvalidConfiguration
 from isthmus.policy_configuration import NamedPolicy, PolicyConfiguration
-from isthmus.units import parse_bandwidth_bps, parse_duration_s, parse_size_bytes
+from isthmus.units import format_bandwidth, format_duration, parse_bandwidth_bps, parse_duration_s, parse_size_bytes
 from nodes.admission import DEFAULT_PROBABILITY
 from nodes.batching import DEFAULT_LIMITS, LARGEST_BATCH, LONGEST_DELAY_S, BatchLimits
 from nodes.byte_budget import MOST_KEPT_BYTES
@@ -182,7 +182,8 @@ class EdgeConfiguration(_Section):
     insecure: listen beyond this machine although there is no TLS. kept_memory: the most that is kept of boundary
     tensors while their answers are awaited; requests beyond it are refused. hedge_percentile: a request whose answer is
     later than so many of 100 are, for its prediction, is sent to a second replica too; left out, none is.
-    metrics_listen: where Prometheus asks; left out, there is no such port.
+    metrics_listen: where Prometheus asks; page_listen: where browsers see the edge, the same address for one port with
+    both; left out, there is no such port.
     """
 
     listen: Address = "127.0.0.1:8001"
@@ -199,12 +200,13 @@ class EdgeConfiguration(_Section):
     admission: AdmissionConfiguration = AdmissionConfiguration()
     decision_log: DecisionLogConfiguration | None = None
     metrics_listen: Address | None = None
+    page_listen: Address | None = None
     tls: TlsConfiguration | None = None
     insecure: bool = False
 
     def model_post_init(self, context: object) -> None:
         """A port that others reach is secured, or said not to be."""
-        addresses = {"listen": self.listen, "metrics_listen": self.metrics_listen}
+        addresses = {"listen": self.listen, "metrics_listen": self.metrics_listen, "page_listen": self.page_listen}
         _check_secured("edge", addresses, self.tls, self.insecure)
 
 
@@ -313,6 +315,12 @@ class LinkConfiguration(_Section):
     def downlink_bps(self) -> float:
         """Bits per second towards the edge."""
         return self.downlink or self.bandwidth or 0.0
+
+    @property
+    def said(self) -> str:
+        """In words: "20 Mbit/s up, 5 Mbit/s down, RTT 30 ms"."""
+        up, down = format_bandwidth(self.uplink_bps), format_bandwidth(self.downlink_bps)
+        return f"{up} up, {down} down, RTT {format_duration(self.rtt)}"
 
 
 class Configuration(_Section):

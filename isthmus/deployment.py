@@ -132,6 +132,7 @@ async def _start_registry(
         configuration.cloud.registry_listen,
         endpoint_mapper=_mapper(link),
         on_want=lambda: runtimes.of(configuration.cloud.runtime).wake(),
+        emulated_link="" if configuration.link is None else configuration.link.said,
         tls=_tls_files(tls),
         require_clients=_required(tls, by_default=True),
     )
@@ -164,6 +165,8 @@ class _Starting:
         settings = _edge_settings(self.configuration, self.artifacts, self.registry, self.policies)
         gateway = await self.runtimes.of(edge.runtime).start_edge(settings)
         self.progress(f"edge serves at {gateway} ({edge.runtime})")
+        if edge.page_listen and parse_address(edge.page_listen)[1]:  # a free one is told by the edge itself
+            self.progress(f"page at {'https' if edge.tls else 'http'}://{edge.page_listen}")
         return gateway
 
 
@@ -286,6 +289,7 @@ def _edge_settings(
         hedge_percentile=edge.hedge_percentile,
         metrics_listen=edge.metrics_listen or "",
         admission_probability=edge.admission.probability,
+        page_listen=edge.page_listen or "",
     )
 
 

@@ -1,4 +1,4 @@
-"""Work beside the one that waits for it: long work off the event loop, and several tasks at once."""
+"""Work beside the one that waits for it: long work off the event loop, short questions to it, several tasks at once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,12 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["run_apart", "run_together"]
+from isthmus.errors import Unavailable
+
+__all__ = ["LOOP_TIMEOUT_S", "asked_of_loop", "run_apart", "run_together"]
+
+LOOP_TIMEOUT_S = 5.0
+"""Half of Prometheus' own scrape timeout: a node whose event loop hangs says so, rather than nothing."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -42,3 +47,26 @@ async def run_together(*works: Coroutine[Any, Any, Any]) -> list[Any]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def asked_of_loop(loop: asyncio.AbstractEventLoop, question: Callable[[], T], timeout_s: float = LOOP_TIMEOUT_S) -> T:
+    """What `question` returns on the event loop's thread, which owns what it looks at; called on any other thread.
+
+    Raises what it raises, and Unavailable where the loop does not answer in time or has ended.
+    """
+    taken: Future[T] = Future()
+
+    def take() -> None:
+        try:
+            taken.set_result(question())
+        except Exception as error:
+            taken.set_exception(error)
+
+    try:
+        loop.call_soon_threadsafe(take)
+    except RuntimeError as error:  # it is closed
+        raise Unavailable(f"the node has ended: {error}") from None
+    try:
+        return taken.result(timeout_s)
+    except TimeoutError:
+        raise Unavailable(f"the node's event loop did not answer within {timeout_s:g} s") from None

@@ -17,7 +17,7 @@ from nodes.measure.kept_profile import KeptProfile
 from nodes.measure.turn import measuring_turn
 from nodes.metrics.cloud_metrics import CloudFacts, cloud_families
 from nodes.metrics.loop_collector import node_registry
-from nodes.metrics.server import MetricsServer
+from nodes.metrics.route import metrics_routes
 from nodes.model_loading import load_models, measured_profile, with_differences
 from nodes.node_status import NodeStatus
 from nodes.settings import CloudSettings
@@ -25,6 +25,7 @@ from nodes.transport.fleet_client import ReplicaRegistration
 from nodes.transport.grpc_server import GrpcServer
 from nodes.transport.segment_server import SegmentService
 from nodes.transport.self_check import check_replica
+from nodes.web.server import HttpServer
 
 __all__ = ["CloudHost"]
 
@@ -36,7 +37,7 @@ class CloudHost:
 
     def __init__(
         self, settings: CloudSettings, pool: ComputePool, node: CloudNode, service: SegmentService, server: GrpcServer,
-        registration: ReplicaRegistration, metrics: MetricsServer | None,
+        registration: ReplicaRegistration, metrics: HttpServer | None,
     ) -> None:  # fmt: skip
         """node: to look at: what waits, what was offered."""
         self._settings = settings
@@ -120,7 +121,7 @@ class CloudHost:
             await asyncio.to_thread(self._metrics.stop)
 
 
-def _serve_metrics(settings: CloudSettings, node: CloudNode, service: SegmentService) -> MetricsServer:
+def _serve_metrics(settings: CloudSettings, node: CloudNode, service: SegmentService) -> HttpServer:
     def facts() -> CloudFacts:
         load = node.load()
         return CloudFacts(
@@ -133,8 +134,8 @@ def _serve_metrics(settings: CloudSettings, node: CloudNode, service: SegmentSer
             executions=replace(node.ledger.counts),
         )
 
-    return MetricsServer.start(
-        node_registry(facts, cloud_families),
+    return HttpServer.start(
+        metrics_routes(node_registry(facts, cloud_families)),
         settings.metrics_listen,
         "cloud.metrics_listen",
         settings.tls,

@@ -27,7 +27,7 @@ from nodes.measure.turn import measuring_turn
 from nodes.metrics.edge_metrics import EdgeFacts, edge_families
 from nodes.metrics.loop_collector import node_registry
 from nodes.metrics.request_ledger import RequestLedger
-from nodes.metrics.server import MetricsServer
+from nodes.metrics.route import metrics_routes
 from nodes.model_loading import load_models, measured_profile
 from nodes.model_shelf import LoadedModel, ModelShelf
 from nodes.node_status import NodeStatus, node_status
@@ -36,6 +36,9 @@ from nodes.prefix_queue import PrefixQueue
 from nodes.protocol.limits import StreamLimits
 from nodes.request_overhead import RequestOverhead
 from nodes.settings import EdgeSettings, ModelArtifact
+from nodes.sight.base import Remembering
+from nodes.sight.edge_sight import EdgeSight, edge_facts
+from nodes.sight.routes import page_routes
 from nodes.steering import Steerable
 from nodes.transport.fleet_client import FleetWatch
 from nodes.transport.gateway_server import GatewayService
@@ -43,6 +46,7 @@ from nodes.transport.grpc_server import GrpcServer
 from nodes.transport.operator_service import OperatorService
 from nodes.transport.segment_client import SegmentClient
 from nodes.transport.self_check import check_gateway
+from nodes.web.server import HttpServer, Routes
 from partitioner.model import Model
 from partitioner.plan import Plan
 
@@ -50,10 +54,11 @@ __all__ = ["EdgeHost"]
 
 VERSION = "0.1.0"
 Switch = Callable[[ModelArtifact], Awaitable[None]]
+METRICS_FIELD, PAGE_FIELD = "edge.metrics_listen", "edge.page_listen"
 
 
-class SteeredChooser(Chooser, Steerable, Protocol):
-    """Who decides on an edge, steered by its operator and by its configuration file."""
+class SteeredChooser(Chooser, Steerable, Remembering, Protocol):
+    """Who decides on an edge, steered by its operator and by its configuration file, and tells what it decided."""
 
     def configure(self, policies: ConfiguredPolicies) -> None:
         """From the next request on, in place of all policies that were in force; the shadow and the canary stay.
@@ -65,12 +70,14 @@ class SteeredChooser(Chooser, Steerable, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Front:
-    """What clients talk to, and what operators steer."""
+    """What clients talk to, what operators steer, and what both see. ports: by the configuration's name of each; one
+    that serves two has both."""
 
     service: GatewayService
     server: GrpcServer
     chooser: SteeredChooser
-    metrics: MetricsServer | None
+    sight: EdgeSight
+    ports: Mapping[str, HttpServer]
 
 
 class EdgeHost:
@@ -141,7 +148,7 @@ class EdgeHost:
             await node.start()
             node.overhead = await _probed_overhead(node, models, settings.limits)
             node.decisions.clear()  # those were for no client's requests
-        front = await _open_front(settings, node, chooser, journal)
+        front = await _open_front(settings, node, chooser, journal, edge_id)
         watch = None
         if settings.registry:
             watch = FleetWatch(settings.registry, edge_id, node.replicas.follow, tls=settings.tls)
@@ -158,7 +165,16 @@ class EdgeHost:
     @property
     def metrics_address(self) -> str:
         """Where Prometheus asks, "" without such a port."""
-        return "" if self._front.metrics is None else self._front.metrics.address
+        return self._web_address(METRICS_FIELD)
+
+    @property
+    def page_address(self) -> str:
+        """Where browsers look, "" without such a port."""
+        return self._web_address(PAGE_FIELD)
+
+    def _web_address(self, field: str) -> str:
+        port = self._front.ports.get(field)
+        return "" if port is None else port.address
 
     def status(self) -> NodeStatus:
         """What it holds now."""
@@ -191,33 +207,55 @@ class EdgeHost:
         self._pool.close()
         if self._journal is not None:
             await asyncio.to_thread(self._journal.close)
-        if self._front.metrics is not None:  # the last to go: a drain is something to watch
-            await asyncio.to_thread(self._front.metrics.stop)
+        await self._front.sight.stop()
+        for port in set(self._front.ports.values()):  # the last to go: a drain is something to watch
+            await asyncio.to_thread(port.stop)
 
 
 async def _open_front(
-    settings: EdgeSettings, node: EdgeNode, chooser: SteeredChooser, journal: Journal | None
+    settings: EdgeSettings, node: EdgeNode, chooser: SteeredChooser, journal: Journal | None, edge_id: str
 ) -> _Front:
-    """The gateway's port and, where it is asked for, that of the metrics. Raises PortInUse, InvalidConfiguration."""
+    """The gateway's port and, where they are asked for, those of the metrics and the page. Raises PortInUse,
+    InvalidConfiguration."""
     requests = RequestLedger() if settings.metrics_listen else None
     service = GatewayService(node, VERSION, settings.limits, requests)
-    server = service.server(OperatorService(chooser, settings.limits))
+    sight = EdgeSight(edge_facts(settings, edge_id, VERSION), node, chooser, service, journal)
+    server = service.server(OperatorService(chooser, sight, settings.limits))
     await server.start(settings.listen, "edge.listen", settings.tls, require_clients=settings.require_clients)
-    metrics = None
+    shown: dict[str, tuple[str, Routes]] = {}
     if requests is not None:
-        try:
-            metrics = MetricsServer.start(
-                node_registry(lambda: _facts(settings, node, requests, journal), edge_families),
-                settings.metrics_listen,
-                "edge.metrics_listen",
-                settings.tls,
-                require_clients=settings.require_clients,
-            )
-        except BaseException:
-            await server.stop(0)
-            raise
+        registry = node_registry(lambda: _facts(settings, node, requests, journal), edge_families)
+        shown[METRICS_FIELD] = settings.metrics_listen, metrics_routes(registry)
+    if settings.page_listen:
+        shown[PAGE_FIELD] = settings.page_listen, page_routes(sight, settings.page_listen)
+    try:
+        ports = _open_ports(shown, settings)
+    except BaseException:
+        await server.stop(0)
+        raise
+    sight.start()
     await server.set_serving(True)
-    return _Front(service, server, chooser, metrics)
+    return _Front(service, server, chooser, sight, ports)
+
+
+def _open_ports(shown: Mapping[str, tuple[str, Routes]], settings: EdgeSettings) -> dict[str, HttpServer]:
+    """A port for each address, with all that is to be there. Raises PortInUse, InvalidConfiguration."""
+    at: dict[str, dict[str, Routes]] = {}
+    for field, (address, routes) in shown.items():
+        at.setdefault(address, {})[field] = routes
+    ports: dict[str, HttpServer] = {}
+    try:
+        for address, parts in at.items():
+            together = {path: route for routes in parts.values() for path, route in routes.items()}
+            port = HttpServer.start(
+                together, address, next(iter(parts)), settings.tls, require_clients=settings.require_clients
+            )
+            ports |= dict.fromkeys(parts, port)
+    except BaseException:
+        for port in set(ports.values()):
+            port.stop()
+        raise
+    return ports
 
 
 def _status(node: EdgeNode) -> NodeStatus:

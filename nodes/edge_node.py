@@ -139,6 +139,10 @@ class EdgeNode:
         """See Gateway."""
         return self._shelf.states()
 
+    def runtime(self, name: str) -> ModelRuntime:
+        """A loaded model, with its plans. Raises NotFound."""
+        return self._shelf.runtime(name)
+
     @property
     def waiting(self) -> int:
         """Requests that were accepted and have no answer yet."""

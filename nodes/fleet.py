@@ -20,12 +20,14 @@ class Endpoint:
     """Where a replica answers.
 
     target: what to dial ("10.0.0.7:9000"). metadata: what routes a call to it behind a proxy, sorted by key.
-    tls_server_name: the name to expect in its certificate, "" without TLS.
+    tls_server_name: the name to expect in its certificate, "" without TLS. emulated_link: the emulated link on the way
+    there, in words; "" for a real one.
     """
 
     target: str
     metadata: tuple[tuple[str, str], ...] = ()
     tls_server_name: str = ""
+    emulated_link: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +47,9 @@ class Replica:
     models: tuple[ModelVersion, ...] = ()
     draining: bool = False
 
-    def at(self, target: str) -> Self:
-        """The same replica, answering at another target."""
-        return replace(self, endpoint=replace(self.endpoint, target=target))
+    def at(self, target: str, emulated_link: str = "") -> Self:
+        """The same replica, answering at another target, behind such a link."""
+        return replace(self, endpoint=replace(self.endpoint, target=target, emulated_link=emulated_link))
 
     def checked(self) -> Self:
         """Itself. Raises InvalidRequest when a name is missing or too long, or a list is."""

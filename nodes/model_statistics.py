@@ -143,6 +143,11 @@ class StatisticsLedger:
         """A model's, all zero before its first request."""
         return self._accounts.get(model, _Account()).statistics()
 
+    @property
+    def answered_count(self) -> int:
+        """Answers, of all models."""
+        return sum(sums.count for account in self._accounts.values() for sums in account.answered.values())
+
     def answered(self, model: str, batch: int, phases: RequestPhases, now_ms: int) -> None:
         """Account for an answer of `batch` items."""
         account = self._account(model)

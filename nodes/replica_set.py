@@ -14,6 +14,7 @@ from nodes.circuit_breaker import CircuitBreaker
 from nodes.cloud_connection import CloudConnection
 from nodes.fleet import Endpoint, FleetView, Replica
 from nodes.guarded_connection import GuardedConnection
+from nodes.replica_state import ReplicaState, replica_state
 
 __all__ = ["ReplicaSet"]
 
@@ -39,6 +40,7 @@ class ReplicaSet:
         self._usable: dict[Key, GuardedConnection] = {}
         self._breakers: dict[Key, CircuitBreaker] = {}
         self._late_before = 0
+        self._view: FleetView | None = None
         self._log = get_logger("edge")
 
     @property
@@ -55,6 +57,17 @@ class ReplicaSet:
     def usable(self) -> int:
         """Replicas that take requests now."""
         return sum(1 for _ in self._open())
+
+    @property
+    def heard_of(self) -> bool:
+        """Whether the registry has named any replicas, or that there are none."""
+        return self._view is not None
+
+    def states(self) -> tuple[ReplicaState, ...]:
+        """How every replica of the fleet view stands, by id."""
+        named = () if self._view is None else self._view.replicas
+        connections = ((each, self._usable.get((each.replica_id, each.endpoint.target))) for each in named)
+        return tuple(replica_state(*one) for one in connections)
 
     @property
     def late_answers(self) -> int:
@@ -84,6 +97,7 @@ class ReplicaSet:
 
     def follow(self, view: FleetView) -> None:
         """Connect to what is new in the view, let go of what has left it. A draining replica keeps what it answers."""
+        self._view = view
         wanted = {(replica.replica_id, replica.endpoint.target): replica for replica in view.serving}
         for key in self._tasks.keys() - wanted.keys():
             self._tasks.pop(key).cancel()

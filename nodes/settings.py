@@ -90,7 +90,8 @@ class EdgeSettings:
     tls: None for a gateway in clear and peers in clear. require_clients: as for a replica.
     kept_bytes: the most that is kept of boundary tensors while their answers are awaited. hedge_percentile: see
     `Hedging`. admission_probability: see `nodes.admission.DEFAULT_PROBABILITY`. decision_log: None to keep the last
-    decisions in memory only. metrics_listen: as for a replica.
+    decisions in memory only. metrics_listen: as for a replica. page_listen: where browsers see the edge, "" for no
+    such port; where it is the metrics' address, both are at one port.
     """
 
     models: tuple[ModelArtifact, ...]
@@ -111,6 +112,7 @@ class EdgeSettings:
     decision_log: JournalSettings | None = None
     metrics_listen: str = ""
     admission_probability: float = DEFAULT_PROBABILITY
+    page_listen: str = ""
 
     def to_json(self) -> str:
         """`from_json` reads it back equal."""

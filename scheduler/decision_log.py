@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -82,7 +83,7 @@ class DecisionLog:
         self._decisions: deque[Decision] = deque()
         self._by_id: dict[str, Decision] = {}
         self._outcomes: dict[str, Outcome] = {}
-        self._count = 0
+        self._count = self._ended = 0
 
     def record(self, decision: Decision) -> None:
         """Keep a decision; the oldest goes."""
@@ -99,6 +100,7 @@ class DecisionLog:
         """Keep what became of a request, as long as its decision is kept."""
         if outcome.request_id in self._by_id:
             self._outcomes[outcome.request_id] = outcome
+            self._ended += 1
 
     @property
     def count(self) -> int:
@@ -109,6 +111,16 @@ class DecisionLog:
         """The last `n` decisions that are kept, oldest first; all of them without `n`."""
         kept = tuple(self._decisions)
         return kept if n is None else kept[len(kept) - min(n, len(kept)) :]
+
+    @property
+    def ended_count(self) -> int:
+        """How many outcomes were recorded, those included that are gone."""
+        return self._ended
+
+    def ended(self, most: int) -> tuple[tuple[Decision, Outcome], ...]:
+        """The `most` requests that ended last and are kept, oldest first."""
+        newest = itertools.islice(reversed(self._outcomes.values()), max(0, most))
+        return tuple((self._by_id[outcome.request_id], outcome) for outcome in newest)[::-1]
 
     def find(self, request_id: str) -> tuple[Decision, Outcome | None]:
         """A request's decision, and its outcome once there is one; the newest decision for "".

@@ -15,6 +15,7 @@ from nodes.admission import DEFAULT_PROBABILITY
 from nodes.chooser import Choice, ChoiceRequest, Exchange, Outcome, StageTimes, Transfer
 from nodes.configured_policies import ConfiguredPolicies
 from nodes.settings import EdgeSettings
+from nodes.sight.base import Ended, EndedRequests, LinkBelief
 from nodes.steering import EVERYTHING, PolicySetting, ShadowReport, Steering
 from partitioner.link import Link
 from partitioner.plan_table import PlanTable
@@ -31,6 +32,7 @@ from scheduler.policies.base import Policy
 from scheduler.policies.corrected import Corrections
 from scheduler.policies.factory import configured_policy, named_policy
 from scheduler.policies.fixed import FixedPolicy
+from scheduler.policies.reason import plan_name
 from scheduler.replica_choice import sooner_of_two
 from scheduler.steered_policies import Deciding, SteeredPolicies, shadowed
 
@@ -38,8 +40,8 @@ __all__ = ["PlanChooser"]
 
 
 class PlanChooser:
-    """Implements `nodes.chooser.Chooser` and `nodes.steering.Steerable`, without a clock: "now" is the time of the last
-    observation.
+    """Implements `nodes.chooser.Chooser`, `nodes.steering.Steerable` and `nodes.sight.base.Remembering`, without a
+    clock: "now" is the time of the last observation.
 
     A plan that the request forces comes first, then a policy that it names, then the one in force for it. The same
     seed, observations and requests give the same choices.
@@ -141,6 +143,20 @@ class PlanChooser:
     def explain(self, request_id: str) -> str:
         """See Steerable."""
         return json.dumps(explanation(*self._log.find(request_id)), allow_nan=False)
+
+    def ended(self, since: int, most: int) -> EndedRequests:
+        """See `nodes.sight.base.Remembering`."""
+        count = self._log.ended_count
+        return EndedRequests(count, tuple(_ended(*one) for one in self._log.ended(min(most, count - since))))
+
+    def link_belief(self) -> LinkBelief | None:
+        """See `nodes.sight.base.Remembering`."""
+        link, estimate = self.link(), self.estimate()
+        if link is None:
+            return None
+        return LinkBelief(
+            link.uplink_bps, link.downlink_bps, link.rtt_s, estimate.uplink_spread, estimate.downlink_spread
+        )
 
     # ---- observing ---------------------------------------------------------------------------------------------
 
@@ -266,3 +282,22 @@ def _asked_for(request: ChoiceRequest) -> Deciding:
     if request.plan_id:
         return PolicySetting(f"fixed:{request.plan_id}"), "the request's plan", FixedPolicy.of(request.plan_id)
     return PolicySetting(request.policy), "the request's policy", named_policy(request.policy)
+
+
+def _ended(decision: Decision, outcome: Outcome) -> Ended:
+    """A request as an edge shows it."""
+    request, acted = decision.request, decision.acted
+    plan = acted.entry.plan
+    return Ended(
+        came_s=request.now_s,
+        model=request.table.model,
+        request_class=request.request_class,
+        policy=decision.policy.name,
+        explored=decision.explored is not None,
+        plan_id=plan.plan_id,
+        plan_name=plan_name(plan),
+        plan_kind=plan.kind,
+        form=request.form,
+        predicted=acted.predicted,
+        outcome=outcome,
+    )

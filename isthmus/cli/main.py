@@ -16,6 +16,7 @@ from isthmus.cli.partition_command import partition
 from isthmus.cli.policy_command import policy
 from isthmus.cli.profile_command import profile
 from isthmus.cli.run_commands import cloud, demo, edge, infer, status, up
+from isthmus.cli.top_command import top
 from isthmus.errors import InvalidInput, IsthmusError, NotFound
 
 __all__ = ["app", "main"]
@@ -38,6 +39,7 @@ app.command("edge")(edge)
 app.command("infer")(infer)
 app.command("status")(status)
 app.command("explain")(explain)
+app.command("top")(top)
 app.command("certs")(certs)
 app.add_typer(policy)
 app.command("emulate-link")(emulate_link)

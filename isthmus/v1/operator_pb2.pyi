@@ -272,3 +272,42 @@ class Steering(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Steering: _TypeAlias = Steering  # noqa: Y015
+
+@_typing.final
+class GetSightRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SINCE_FIELD_NUMBER: _builtins.int
+    since: _builtins.int
+    """the last moment of the history that the caller knows"""
+    def __init__(
+        self,
+        *,
+        since: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["since", b"since"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetSightRequest: _TypeAlias = GetSightRequest  # noqa: Y015
+
+@_typing.final
+class GetSightResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SIGHT_JSON_FIELD_NUMBER: _builtins.int
+    sight_json: _builtins.str
+    def __init__(
+        self,
+        *,
+        sight_json: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["sight_json", b"sight_json"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetSightResponse: _TypeAlias = GetSightResponse  # noqa: Y015

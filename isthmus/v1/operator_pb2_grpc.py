@@ -49,6 +49,11 @@ class OperatorServiceStub(object):
                 request_serializer=isthmus_dot_v1_dot_operator__pb2.SteerRequest.SerializeToString,
                 response_deserializer=isthmus_dot_v1_dot_operator__pb2.Steering.FromString,
                 _registered_method=True)
+        self.GetSight = channel.unary_unary(
+                '/isthmus.v1.OperatorService/GetSight',
+                request_serializer=isthmus_dot_v1_dot_operator__pb2.GetSightRequest.SerializeToString,
+                response_deserializer=isthmus_dot_v1_dot_operator__pb2.GetSightResponse.FromString,
+                _registered_method=True)
 
 
 class OperatorServiceServicer(object):
@@ -75,6 +80,13 @@ class OperatorServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetSight(self, request, context):
+        """How the edge stands, and what happened lately.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OperatorServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -92,6 +104,11 @@ def add_OperatorServiceServicer_to_server(servicer, server):
                     servicer.Steer,
                     request_deserializer=isthmus_dot_v1_dot_operator__pb2.SteerRequest.FromString,
                     response_serializer=isthmus_dot_v1_dot_operator__pb2.Steering.SerializeToString,
+            ),
+            'GetSight': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSight,
+                    request_deserializer=isthmus_dot_v1_dot_operator__pb2.GetSightRequest.FromString,
+                    response_serializer=isthmus_dot_v1_dot_operator__pb2.GetSightResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -175,6 +192,33 @@ class OperatorService(object):
             '/isthmus.v1.OperatorService/Steer',
             isthmus_dot_v1_dot_operator__pb2.SteerRequest.SerializeToString,
             isthmus_dot_v1_dot_operator__pb2.Steering.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSight(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isthmus.v1.OperatorService/GetSight',
+            isthmus_dot_v1_dot_operator__pb2.GetSightRequest.SerializeToString,
+            isthmus_dot_v1_dot_operator__pb2.GetSightResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,6 +37,8 @@ class OperatorServiceStub:
     """The policies in force."""
     Steer: _grpc.UnaryUnaryMultiCallable[_operator_pb2.SteerRequest, _operator_pb2.Steering]
     """One change, at once and as a whole: requests decided before it keep their plans."""
+    GetSight: _grpc.UnaryUnaryMultiCallable[_operator_pb2.GetSightRequest, _operator_pb2.GetSightResponse]
+    """How the edge stands, and what happened lately."""
 
 @_typing.type_check_only
 class OperatorServiceAsyncStub(OperatorServiceStub):
@@ -47,6 +49,8 @@ class OperatorServiceAsyncStub(OperatorServiceStub):
     """The policies in force."""
     Steer: _aio.UnaryUnaryMultiCallable[_operator_pb2.SteerRequest, _operator_pb2.Steering]  # type: ignore[assignment]
     """One change, at once and as a whole: requests decided before it keep their plans."""
+    GetSight: _aio.UnaryUnaryMultiCallable[_operator_pb2.GetSightRequest, _operator_pb2.GetSightResponse]  # type: ignore[assignment]
+    """How the edge stands, and what happened lately."""
 
 class OperatorServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -72,5 +76,13 @@ class OperatorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_operator_pb2.Steering, _abc.Awaitable[_operator_pb2.Steering]]:
         """One change, at once and as a whole: requests decided before it keep their plans."""
+
+    @_abc_1.abstractmethod
+    def GetSight(
+        self,
+        request: _operator_pb2.GetSightRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operator_pb2.GetSightResponse, _abc.Awaitable[_operator_pb2.GetSightResponse]]:
+        """How the edge stands, and what happened lately."""
 
 def add_OperatorServiceServicer_to_server(servicer: OperatorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -5,21 +5,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future
 from typing import Generic, TypeVar
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from isthmus.errors import Unavailable
+from nodes.background import LOOP_TIMEOUT_S, asked_of_loop
 
-__all__ = ["LOOP_TIMEOUT_S", "node_registry"]
+__all__ = ["node_registry"]
 
 F = TypeVar("F")
-
-LOOP_TIMEOUT_S = 5.0
-"""Half of Prometheus' own scrape timeout: a node whose event loop hangs says so, rather than nothing."""
 
 
 class _LoopCollector(Collector, Generic[F]):
@@ -31,24 +27,7 @@ class _LoopCollector(Collector, Generic[F]):
 
     def collect(self) -> Iterable[Metric]:
         """Raises Unavailable where the event loop does not answer."""
-        return self._families(self._taken())
-
-    def _taken(self) -> F:
-        taken: Future[F] = Future()
-
-        def take() -> None:
-            try:
-                taken.set_result(self._facts())
-            except Exception as error:
-                taken.set_exception(error)
-
-        try:
-            self._loop.call_soon_threadsafe(take)
-            return taken.result(self._timeout_s)
-        except TimeoutError:
-            raise Unavailable(f"the node's event loop did not answer within {self._timeout_s:g} s") from None
-        except RuntimeError as error:  # it is closed
-            raise Unavailable(f"the node has ended: {error}") from None
+        return self._families(asked_of_loop(self._loop, self._facts, self._timeout_s))
 
 
 def node_registry(

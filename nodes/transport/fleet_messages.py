@@ -14,7 +14,10 @@ def replica_message(replica: Replica) -> pb.Replica:
     return pb.Replica(
         replica_id=replica.replica_id,
         endpoint=pb.Endpoint(
-            target=endpoint.target, metadata=dict(endpoint.metadata), tls_server_name=endpoint.tls_server_name
+            target=endpoint.target,
+            metadata=dict(endpoint.metadata),
+            tls_server_name=endpoint.tls_server_name,
+            emulated_link=endpoint.emulated_link,
         ),
         models=[pb.ModelVersion(name=model.name, digest=model.digest) for model in replica.models],
         draining=replica.draining,
@@ -23,10 +26,11 @@ def replica_message(replica: Replica) -> pb.Replica:
 
 def replica_from_message(message: pb.Replica) -> Replica:
     """What `message` says, not checked: see `Replica.checked`."""
-    endpoint = message.endpoint
+    said = message.endpoint
+    metadata = tuple(sorted(said.metadata.items()))
     return Replica(
         replica_id=message.replica_id,
-        endpoint=Endpoint(endpoint.target, tuple(sorted(endpoint.metadata.items())), endpoint.tls_server_name),
+        endpoint=Endpoint(said.target, metadata, said.tls_server_name, said.emulated_link),
         models=tuple(ModelVersion(model.name, model.digest) for model in message.models),
         draining=message.draining,
     )

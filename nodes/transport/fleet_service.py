@@ -67,13 +67,15 @@ class FleetService(fleet_pb2_grpc.FleetServiceServicer):
         *,
         endpoint_mapper: EndpointMapper | None = None,
         on_want: Callable[[], None] | None = None,
+        emulated_link: str = "",
         max_watchers: int = MAX_WATCHERS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """endpoint_mapper: asked once for each target, as it may open a listener; its answer is kept. on_want: called
-        on the event loop whenever an edge has requests and sees no replica."""
+        """endpoint_mapper: asked once for each target, as it may open a listener; its answer is kept. emulated_link:
+        what it leads through, in words for people. on_want: called on the event loop whenever an edge has requests and
+        sees no replica."""
         self._book = book
-        self._mapper = endpoint_mapper
+        self._mapper, self._emulated_link = endpoint_mapper, emulated_link
         self._mapped: dict[str, asyncio.Future[str]] = {}
         self._on_want = on_want
         self._max_watchers = max_watchers
@@ -101,7 +103,7 @@ class FleetService(fleet_pb2_grpc.FleetServiceServicer):
         """Take a replica in, at the target that edges shall dial."""
         try:
             replica = replica_from_message(request.replica).checked()
-            replica = replica.at(await self._target_for_edges(replica.endpoint.target))
+            replica = replica.at(await self._target_for_edges(replica.endpoint.target), self._emulated_link)
             lease_s = self._book.register(replica, self._clock())
         except IsthmusError as error:
             await abort(context, error)

@@ -16,6 +16,7 @@ from nodes.gateway import Gateway, ModelDescription
 from nodes.limits import EDGE_LIMITS, LARGEST_GRPC_MESSAGE_BYTES, NodeLimits
 from nodes.metrics.request_ledger import RequestLedger
 from nodes.model_statistics import StatisticsLedger
+from nodes.sight.failures import RecentFailures
 from nodes.transport import operator_service
 from nodes.transport.answer_compression import compress_as_asked
 from nodes.transport.caller import Caller, caller_of
@@ -58,7 +59,8 @@ class GatewayService(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
         self._limits = limits
         self._version = version
         self._ledger = StatisticsLedger()
-        self._handler = InferHandler(gateway, self._ledger, limits, requests)
+        self.failures = RecentFailures()
+        self._handler = InferHandler(gateway, self._ledger, self.failures, limits, requests)
         self._draining = asyncio.Event()
         self._log = get_logger("gateway")
 
@@ -76,6 +78,11 @@ class GatewayService(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
         read_bytes = min(2 * self._limits.message_bytes, LARGEST_GRPC_MESSAGE_BYTES)
         services = [SERVICE] if operators is None else [SERVICE, operator_service.SERVICE]
         return GrpcServer(services, add, any_length(SERVER_OPTIONS, read_bytes))
+
+    @property
+    def answered(self) -> int:
+        """Requests answered since the start."""
+        return self._ledger.answered_count
 
     def end_streams(self) -> None:
         """Read no further request from any stream: each ends once what was read is answered."""

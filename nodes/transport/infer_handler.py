@@ -10,6 +10,7 @@ from nodes.gateway import Gateway, InferResult
 from nodes.limits import NodeLimits
 from nodes.metrics.request_ledger import RequestLedger
 from nodes.model_statistics import RequestPhases, StatisticsLedger
+from nodes.sight.failures import RecentFailures
 from nodes.transport.caller import Caller
 from nodes.transport.infer_messages import read_request, write_response
 
@@ -20,10 +21,12 @@ class InferHandler:
     """Answers messages through a gateway and keeps the account of them."""
 
     def __init__(
-        self, gateway: Gateway, ledger: StatisticsLedger, limits: NodeLimits, requests: RequestLedger | None = None
-    ) -> None:
+        self, gateway: Gateway, ledger: StatisticsLedger, failures: RecentFailures, limits: NodeLimits,
+        requests: RequestLedger | None = None,
+    ) -> None:  # fmt: skip
         """requests: of metrics, None where nobody asks for them."""
         self._limits = limits
+        self._failures = failures
         self._requests = requests
         self._gateway = gateway
         self._ledger = ledger
@@ -60,6 +63,7 @@ class InferHandler:
         return response
 
     def _failed(self, model: str, error: BaseException) -> None:
+        self._failures.record(model, error)
         if self._requests is not None:
             self._requests.failed(model, error)
 

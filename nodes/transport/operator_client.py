@@ -42,6 +42,14 @@ class OperatorClient:
         except grpc.RpcError as error:
             raise error_of(error, self._target) from None
 
+    async def sight(self, since: int = 0) -> str:
+        """How the edge stands (docs/sight.md), a JSON object, with the moments after the one of that number."""
+        try:
+            response = await self._stub.GetSight(pb.GetSightRequest(since=since), timeout=CALL_TIMEOUT_S)
+        except grpc.RpcError as error:
+            raise error_of(error, self._target) from None
+        return response.sight_json
+
     async def set_policy(self, scope: Scope, policy: PolicySetting) -> Steering:
         """That policy for that scope. Raises NotFound for an unknown one, InvalidRequest for wrong options."""
         scoped = pb.ScopedPolicy(scope=scope_message(scope), policy=policy_message(policy))

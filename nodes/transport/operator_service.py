@@ -1,9 +1,9 @@
-"""What operators ask of an edge, over gRPC: explain a request, see the policies in force, change them."""
+"""What operators ask of an edge, over gRPC: explain a request, see how the edge stands, see and change the policies."""
 
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import grpc
 
@@ -11,7 +11,10 @@ from isthmus.errors import IsthmusError
 from isthmus.telemetry import get_logger
 from isthmus.v1 import operator_pb2 as pb
 from isthmus.v1 import operator_pb2_grpc
+from nodes.background import run_apart
 from nodes.limits import NodeLimits
+from nodes.sight.document import sight_json
+from nodes.sight.view import EdgeView
 from nodes.steering import Steerable
 from nodes.transport.guarded_service import add_guarded
 from nodes.transport.operator_messages import changed, steering_message
@@ -24,12 +27,20 @@ SERVICE = pb.DESCRIPTOR.services_by_name["OperatorService"].full_name
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
-class OperatorService(operator_pb2_grpc.OperatorServiceServicer):
-    """The servicer in front of an edge's chooser. Only callers on the edge's own machine are answered: a record tells
-    who asked for what."""
+class Seen(Protocol):
+    """What shows itself: see `nodes.sight.edge_sight.EdgeSight`."""
 
-    def __init__(self, steered: Steerable, limits: NodeLimits) -> None:
-        self._steered = steered
+    def look(self, since: int) -> EdgeView:
+        """All of it, with the moments after the one of that number."""
+        ...
+
+
+class OperatorService(operator_pb2_grpc.OperatorServiceServicer):
+    """The servicer in front of an edge's chooser and of its sight. Only callers on the edge's own machine are answered:
+    a record tells who asked for what."""
+
+    def __init__(self, steered: Steerable, sight: Seen, limits: NodeLimits) -> None:
+        self._steered, self._sight = steered, sight
         self._limits = limits
         self._log = get_logger("operator")
 
@@ -64,6 +75,16 @@ class OperatorService(operator_pb2_grpc.OperatorServiceServicer):
             await abort(context, error)
         self._log.warning("policies changed", change=request.WhichOneof("change"), peer=context.peer())
         return self._now()
+
+    async def GetSight(self, request: pb.GetSightRequest, context: Context) -> pb.GetSightResponse:  # noqa: N802
+        """How the edge stands. The facts are taken at once, the document of them is made apart: it takes
+        milliseconds."""
+        try:
+            check_operator(context, "looking at the edge")
+        except IsthmusError as error:
+            await abort(context, error)
+        view = self._sight.look(request.since)
+        return pb.GetSightResponse(sight_json=await run_apart(sight_json, view))
 
     def _now(self) -> pb.Steering:
         return steering_message(self._steered.steering, self._steered.shadow_report)

@@ -31,16 +31,17 @@ class RegistryServer:
         *,
         endpoint_mapper: EndpointMapper | None = None,
         on_want: Callable[[], None] | None = None,
+        emulated_link: str = "",
         tls: TlsFiles | None = None,
         require_clients: bool = True,
     ) -> RegistryServer:
         """Serve `book` at `listen` ("127.0.0.1:8100"; port 0 takes a free one).
 
-        endpoint_mapper: what edges dial instead of what a replica advertises. on_want: called when an edge has requests
-        and sees no replica. tls, require_clients: as for a replica.
-        Raises PortInUse, InvalidConfiguration for an address or a TLS file that is none.
+        endpoint_mapper: what edges dial instead of what a replica advertises. on_want, emulated_link: see FleetService.
+        tls, require_clients: as for a replica. Raises PortInUse, InvalidConfiguration for an address or a TLS file that
+        is none.
         """
-        service = FleetService(book, endpoint_mapper=endpoint_mapper, on_want=on_want)
+        service = FleetService(book, endpoint_mapper=endpoint_mapper, on_want=on_want, emulated_link=emulated_link)
         server = GrpcServer(
             [SERVICE], lambda server: fleet_pb2_grpc.add_FleetServiceServicer_to_server(service, server)
         )

@@ -125,6 +125,7 @@ def test_each_side_names_its_engine(tmp_path: Path) -> None:
     [
         ("edge", "listen"),
         ("edge", "metrics_listen"),
+        ("edge", "page_listen"),
         ("cloud", "listen"),
         ("cloud", "metrics_listen"),
         ("cloud", "registry_listen"),

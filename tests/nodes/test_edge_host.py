@@ -48,6 +48,18 @@ def test_an_edge_whose_metrics_port_is_taken_lets_its_own_go(tmp_path: Path) -> 
         socket.create_server(parse_address(listen)).close()
 
 
+def test_an_edge_whose_page_port_is_taken_lets_the_others_go(tmp_path: Path) -> None:
+    save_artifact(model_from_module(nn.Linear(4, 2).eval(), (torch.zeros(2, 4),), "small"), tmp_path / "small")
+    models = (ModelArtifact("small", str(tmp_path / "small")),)
+    with socket.create_server(("127.0.0.1", 0)) as taken, socket.create_server(("127.0.0.1", 0)) as free:
+        page, metrics = (f"127.0.0.1:{one.getsockname()[1]}" for one in (taken, free))
+        free.close()
+        settings = EdgeSettings(models, "127.0.0.1:0", "", metrics_listen=metrics, page_listen=page)
+        with pytest.raises(PortInUse, match=rf"edge\.page_listen: cannot listen on {page}"):
+            asyncio.run(EdgeHost.start(settings, PlanChooser()))
+        socket.create_server(parse_address(metrics)).close()
+
+
 def test_an_edge_that_is_idle_says_that_it_holds_nothing(tmp_path: Path) -> None:
     save_artifact(model_from_module(nn.Linear(4, 2).eval(), (torch.zeros(2, 4),), "small"), tmp_path / "small")
     settings = EdgeSettings((ModelArtifact("small", str(tmp_path / "small")),), "127.0.0.1:0", registry="")

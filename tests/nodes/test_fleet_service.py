@@ -197,14 +197,14 @@ async def test_edges_dial_what_the_mapper_says_and_it_is_asked_once() -> None:
         return "127.0.0.1:4000"
 
     async with (
-        serving(FleetRegistry(), endpoint_mapper=through_the_emulator) as server,
+        serving(FleetRegistry(), endpoint_mapper=through_the_emulator, emulated_link="a slow one") as server,
         watching(server.address) as watch,
         calling(server.address) as stub,
     ):
         message = pb.Replica(replica_id="b", endpoint=pb.Endpoint(target=B.endpoint.target))
         for _ in range(3):
             await stub.Register(pb.RegisterRequest(replica=message))
-        assert await seen(watch, B.at("127.0.0.1:4000"))
+        assert await seen(watch, B.at("127.0.0.1:4000", "a slow one"))
     assert asked == [B.endpoint.target]
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from nodes.circuit_breaker import FAILURES_TO_OPEN, CircuitBreaker
 from nodes.cloud_connection import CloudConnection
+from nodes.fleet import Endpoint, Replica
 from nodes.guarded_connection import GuardedConnection
+from nodes.replica_state import replica_state
 
 
 @dataclass
@@ -17,6 +19,9 @@ class Heard:
 
     heard_s: float
     open: bool = True
+    cloud_queue_s: float = 0.25
+    in_flight: int = 2
+    in_flight_bytes: int = 300
 
 
 def guarded(heard: Heard) -> GuardedConnection:
@@ -55,3 +60,15 @@ def test_a_replica_that_failed_so_often_is_not_healthy() -> None:
         connection.gave_up(heard.heard_s, late=True)
     heard.heard_s = time.monotonic() + 60.0
     assert not connection.healthy
+
+
+def test_a_replica_stands_as_it_can_be_asked() -> None:
+    replica, heard = Replica("c1", Endpoint("10.0.0.1:1", emulated_link="slow")), Heard(time.monotonic())
+    connection = guarded(heard)
+    ready = replica_state(replica, connection)
+    assert (ready.standing, ready.cloud_queue_s, ready.in_flight, ready.in_flight_bytes) == ("ready", 0.25, 2, 300)
+    assert (ready.replica_id, ready.target, ready.emulated_link) == ("c1", "10.0.0.1:1", "slow")
+    connection.gave_up(heard.heard_s, late=True)
+    assert replica_state(replica, connection).standing == "set aside"
+    assert replica_state(replica, None).standing == "connecting"
+    assert replica_state(replace(replica, draining=True), connection).standing == "draining"

@@ -46,6 +46,18 @@ def test_without_an_id_the_newest_request_is_found(request_of: Requests, link: L
     assert log.find("") == (log.last()[1], None)
 
 
+def test_the_requests_that_ended_last_are_told_in_the_order_of_their_ends(request_of: Requests, link: Link) -> None:
+    log = DecisionLog(capacity=3)
+    for number in range(1, 5):
+        log.record(decision_of(number, request_of(request_id=f"r{number}"), link))
+    for number in (4, 1, 2):  # the first is gone, the third has not ended
+        log.record_outcome(Outcome(f"r{number}", edge_s=number))
+    assert log.ended_count == 2
+    assert [(decision.number, outcome.edge_s) for decision, outcome in log.ended(9)] == [(4, 4), (2, 2)]
+    assert [decision.number for decision, _ in log.ended(1)] == [2]
+    assert log.ended(0) == log.ended(-3) == ()
+
+
 def test_an_outcome_of_nobody_is_not_kept(request_of: Requests, link: Link) -> None:
     log = DecisionLog(capacity=1)
     log.record_outcome(Outcome("early"))

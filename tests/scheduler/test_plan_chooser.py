@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from isthmus.errors import InvalidConfiguration, NotFound
-from nodes.chooser import ChoiceRequest, Chooser, StageTimes, Transfer
+from nodes.chooser import ChoiceRequest, Chooser, Outcome, StageTimes, Transfer
 from nodes.configured_policies import ConfiguredPolicies, ScopedPolicy
 from nodes.settings import EdgeSettings
 from nodes.steering import EVERYTHING, Canary, PolicySetting, Scope, Steering
@@ -289,3 +289,26 @@ def test_the_log_keeps_the_corrections_that_a_choice_was_made_with(request_of: R
     chooser.observe_stages(StageTimes(entry, 1, 250_000, 0.06, 0.005, 40_000))
     chooser.choose(request_of())
     assert chooser.log.last(1)[0].request.corrections[entry.plan.plan_id].edge > 1.0
+
+
+def test_requests_that_ended_are_told_from_a_known_one_on(request_of: Requests, link: Link) -> None:
+    chooser = chooser_on(link)
+    for number in range(3):
+        chosen = chooser.choose(request_of(request_id=f"r{number}", request_class="alarm", now_s=float(number)))
+        chooser.observe_outcome(Outcome(f"r{number}", edge_s=0.5, finished_by="cloud"))
+    found = chooser.ended(since=1, most=10)
+    assert (found.count, [one.outcome.request_id for one in found.requests]) == (3, ["r1", "r2"])
+    newest = found.requests[-1]
+    assert (newest.came_s, newest.model, newest.request_class, newest.form) == (2.0, "net", "alarm", "bytes")
+    assert (newest.policy, newest.plan_kind, newest.plan_name) == ("latency", "split", "split at blocks.4 (zstd)")
+    assert newest.predicted == chosen.predicted
+    assert [one.outcome.request_id for one in chooser.ended(since=0, most=1).requests] == ["r2"]
+    assert chooser.ended(since=3, most=10).requests == ()
+
+
+def test_the_link_is_told_with_its_spread(link: Link) -> None:
+    assert PlanChooser().link_belief() is None
+    belief = chooser_on(link).link_belief()
+    assert belief is not None
+    assert (belief.uplink_bps, belief.rtt_s) == pytest.approx((link.uplink_bps, link.rtt_s), rel=0.1)
+    assert 0 < belief.uplink_spread < 1

@@ -78,6 +78,7 @@ def up(run_up: Callable[..., contextlib.AbstractContextManager[Up]]) -> Iterator
             "listen": "127.0.0.1:0",
             "emulate_slowdown": 4,
             "decision_log": {"folder": "decisions"},
+            "page_listen": "127.0.0.1:0",
         },
         cloud={"runtime": "process", "registry_listen": "127.0.0.1:0"},
         link={"bandwidth": "200mbps", "rtt": "5ms"},

@@ -26,8 +26,8 @@ def profile() -> DeviceProfile:
     """This device, so much slower that the model takes 40 ms."""
     engine = EagerEngine(threads=1)
     with ComputePool(1) as pool:
-        made = pool.submit(measure_device, 0.1, engine, ("raw",)).result()
-        made = pool.submit(measure_model, MODEL, made, engine, budget_s=0.1).result()
+        made = pool.run_blocking(measure_device, 0.1, engine, ("raw",))
+        made = pool.run_blocking(measure_model, MODEL, made, engine, budget_s=0.1)
     whole_s = sum(made.op_seconds(MODEL.graph, MODEL.digest, 1).values())
     return slowed_profile(made, 0.04 / whole_s)
 

@@ -18,6 +18,7 @@ from isthmus.v1 import segment_pb2_grpc
 from nodes.limits import CLOUD_LIMITS, EDGE_LIMITS, NodeLimits
 from nodes.model_statistics import StatisticsLedger
 from nodes.protocol.version import PROTOCOL_MAJOR
+from nodes.sight.failures import RecentFailures
 from nodes.transport.caller import Caller
 from nodes.transport.gateway_server import GatewayService
 from nodes.transport.grpc_server import GrpcServer
@@ -96,7 +97,7 @@ async def test_a_stream_goes_on_after_a_message_too_long(limited_stub: Stub) -> 
 
 
 async def test_an_answer_too_long_is_refused(doubling: Callable[[], Gateway]) -> None:
-    handler = InferHandler(doubling(), StatisticsLedger(), replace(LIMITS, message_bytes=95))
+    handler = InferHandler(doubling(), StatisticsLedger(), RecentFailures(), replace(LIMITS, message_bytes=95))
     with pytest.raises(TooLarge, match=r"edge\.limits\.message: the answer may take 95 bytes \(got 96\)"):
         await handler.answer(items(8), None, Caller("here"))
 

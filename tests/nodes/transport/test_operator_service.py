@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import grpc
 import pytest
@@ -13,10 +13,12 @@ from isthmus.errors import InvalidRequest, NotFound, PermissionDenied, Unavailab
 from isthmus.v1 import operator_pb2 as pb
 from isthmus.v1 import operator_pb2_grpc
 from nodes.limits import EDGE_LIMITS
+from nodes.sight.view import EdgeView
 from nodes.steering import EVERYTHING, Canary, PolicySetting, Scope, ShadowReport, Steering
 from nodes.transport.grpc_server import GrpcServer
 from nodes.transport.operator_client import OperatorClient
 from nodes.transport.operator_service import SERVICE, OperatorService
+from tests.nodes.sight.views import reading, view
 
 
 class Steered:
@@ -37,6 +39,14 @@ class Steered:
         return json.dumps({"request_id": request_id})
 
 
+class Shown:
+    """An edge with three moments behind it."""
+
+    def look(self, since: int) -> EdgeView:
+        seen = view(*(reading(2.0 * number) for number in (1, 2, 3)))
+        return replace(seen, moments=seen.moments[since:])
+
+
 @dataclass
 class Served:
     edge: Steered
@@ -47,7 +57,7 @@ class Served:
 @pytest.fixture
 async def served() -> AsyncIterator[Served]:
     edge = Steered()
-    server = GrpcServer([SERVICE], OperatorService(edge, EDGE_LIMITS).add_to)
+    server = GrpcServer([SERVICE], OperatorService(edge, Shown(), EDGE_LIMITS).add_to)
     address = await server.start("127.0.0.1:0", "edge.listen")
     client = OperatorClient(address)
     yield Served(edge, client, address)
@@ -59,6 +69,12 @@ async def test_a_request_is_explained(served: Served) -> None:
     assert json.loads(await served.client.explain("r1")) == {"request_id": "r1"}
     with pytest.raises(NotFound, match="gone"):
         await served.client.explain("gone")
+
+
+async def test_an_edge_is_looked_at_from_the_last_known_moment_on(served: Served) -> None:
+    told = json.loads(await served.client.sight(since=1))
+    assert told["edge"]["id"] == "edge"
+    assert [moment["number"] for moment in told["history"]["moments"]] == [2, 3]
 
 
 async def test_policies_are_set_and_taken_back(served: Served) -> None:
@@ -117,7 +133,7 @@ async def test_a_change_that_is_none_is_refused_by_field(
 async def test_callers_from_elsewhere_are_refused(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nodes.transport.operators.is_local", lambda peer: False)
     client = served.client
-    for call in (client.explain("r1"), client.steering(), client.set_shadow(None)):
+    for call in (client.explain("r1"), client.sight(), client.steering(), client.set_shadow(None)):
         with pytest.raises(PermissionDenied, match="from this machine only"):
             await call
     assert served.edge.steering == Steering({EVERYTHING: PolicySetting("latency")})

@@ -1,4 +1,4 @@
-"""The port that Prometheus scrapes, over real HTTP."""
+"""A node's HTTP port with the metrics on it, over real HTTP."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 
 from isthmus.addresses import parse_address
 from isthmus.certificates import issue_certificates
 from isthmus.errors import InvalidConfiguration, PortInUse
+from nodes.background import LOOP_TIMEOUT_S
 from nodes.metrics.families import gauge
-from nodes.metrics.loop_collector import LOOP_TIMEOUT_S, node_registry
-from nodes.metrics.server import MOST_CLIENTS, MetricsServer
+from nodes.metrics.loop_collector import node_registry
+from nodes.metrics.route import metrics_routes
 from nodes.tls_files import TlsFiles
+from nodes.web.server import MOST_CLIENTS, HttpServer
 
 FIELD = "edge.metrics_listen"
 
@@ -43,9 +44,9 @@ def get(url: str, context: ssl.SSLContext | None = None) -> tuple[int, str]:
 @contextlib.asynccontextmanager
 async def serving(
     tls: TlsFiles | None = None, *, require_clients: bool = False, loop_timeout_s: float = LOOP_TIMEOUT_S
-) -> AsyncIterator[MetricsServer]:
+) -> AsyncIterator[HttpServer]:
     registry = node_registry(lambda: 42.0, families, loop_timeout_s)
-    started = MetricsServer.start(registry, "127.0.0.1:0", FIELD, tls, require_clients=require_clients)
+    started = HttpServer.start(metrics_routes(registry), "127.0.0.1:0", FIELD, tls, require_clients=require_clients)
     try:
         yield started
     finally:
@@ -70,17 +71,17 @@ async def test_the_facts_are_taken_on_the_event_loop() -> None:
         threads.append(threading.current_thread())
         return 42.0
 
-    started = MetricsServer.start(node_registry(facts, families), "127.0.0.1:0", FIELD)
+    started = HttpServer.start(metrics_routes(node_registry(facts, families)), "127.0.0.1:0", FIELD)
     status, text = await asyncio.to_thread(get, f"http://{started.address}/metrics")
     await asyncio.to_thread(started.stop)
     assert (status, threads) == (200, [threading.current_thread()])
     assert "isthmus_answer 42.0\n" in text
 
 
-async def test_other_paths_say_where_the_metrics_are() -> None:
+async def test_other_paths_say_what_there_is() -> None:
     async with serving() as started:
         status, text = await asyncio.to_thread(get, f"http://{started.address}/")
-    assert (status, text) == (404, "the metrics are at /metrics\n")
+    assert (status, text) == (404, "there is here: /metrics\n")
 
 
 async def test_a_loop_that_hangs_is_said_to() -> None:
@@ -91,8 +92,8 @@ async def test_a_loop_that_hangs_is_said_to() -> None:
 
 
 def test_a_node_that_has_ended_is_said_to() -> None:
-    async def started() -> MetricsServer:
-        return MetricsServer.start(node_registry(lambda: 1.0, families), "127.0.0.1:0", FIELD)
+    async def started() -> HttpServer:
+        return HttpServer.start(metrics_routes(node_registry(lambda: 1.0, families)), "127.0.0.1:0", FIELD)
 
     left = asyncio.run(started())
     status, text = get(f"http://{left.address}/metrics")
@@ -131,7 +132,7 @@ async def test_more_clients_than_may_be_are_let_go() -> None:
 async def test_a_taken_port_is_named() -> None:
     async with serving() as started:
         with pytest.raises(PortInUse, match=rf"edge\.metrics_listen: cannot listen on {started.address}"):
-            MetricsServer.start(CollectorRegistry(), started.address, FIELD)
+            HttpServer.start({}, started.address, FIELD)
 
 
 async def test_who_must_show_a_certificate_gets_in_with_one_only(tmp_path: Path) -> None:
@@ -164,7 +165,7 @@ async def test_a_renewed_certificate_is_shown_to_the_next_scrape(tmp_path: Path)
 
 async def test_tls_files_that_are_not_there_are_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidConfiguration, match=r"edge\.tls: cannot be served with"):
-        MetricsServer.start(CollectorRegistry(), "127.0.0.1:0", FIELD, files(tmp_path, "edge"))
+        HttpServer.start({}, "127.0.0.1:0", FIELD, files(tmp_path, "edge"))
 
 
 async def test_stopping_twice_is_stopping() -> None:

@@ -1,4 +1,4 @@
-"""The metrics port's TLS, from the files of the node's other ports; what is renewed is shown to the next scrape."""
+"""The TLS of a node's HTTP ports, from the files of its other ports; what is renewed is shown to the next client."""
 
 from __future__ import annotations
 

@@ -1,0 +1,24 @@
+"""The requests that failed last."""
+
+from __future__ import annotations
+
+import asyncio
+
+from isthmus.errors import InvalidRequest, NotFound, Overloaded
+from nodes.sight.failures import KEPT_FAILURES, RecentFailures
+
+
+def test_what_clients_do_wrong_is_counted_apart() -> None:
+    failures = RecentFailures()
+    for error in (Overloaded("full"), NotFound("nothing"), InvalidRequest("x", "is none"), asyncio.CancelledError()):
+        failures.record("net", error)
+    assert (failures.failed, failures.mistaken) == (1, 3)
+    assert [one.status for one in failures.kept] == ["RESOURCE_EXHAUSTED", "NOT_FOUND", "INVALID_ARGUMENT", "CANCELLED"]
+
+
+def test_the_newest_are_kept_in_one_short_line_each() -> None:
+    failures = RecentFailures()
+    for number in range(KEPT_FAILURES + 1):
+        failures.record("", NotFound(f"{number}\n" + "x" * 1000))
+    assert (failures.mistaken, len(failures.kept)) == (KEPT_FAILURES + 1, KEPT_FAILURES)
+    assert (failures.kept[0].message[:4], len(failures.kept[0].message)) == ("1 xx", 300)
