@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from isthmus.telemetry import get_logger
+from isthmus.version import VERSION
 from nodes.background import run_apart
 from nodes.chooser import Chooser
 from nodes.cloud_connection import CloudConnection
@@ -45,8 +46,6 @@ from partitioner.model import Model
 from partitioner.plan import Plan
 
 __all__ = ["EdgeHost"]
-
-VERSION = "0.1.0"
 
 
 class SteeredChooser(Chooser, Steerable, Protocol):

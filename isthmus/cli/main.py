@@ -9,6 +9,7 @@ import typer
 
 from isthmus.cli.certs_command import certs
 from isthmus.cli.declare_command import declare
+from isthmus.cli.doctor_command import doctor
 from isthmus.cli.emulate_link import emulate_link
 from isthmus.cli.import_command import import_model
 from isthmus.cli.operator_commands import explain
@@ -38,6 +39,7 @@ app.command("edge")(edge)
 app.command("infer")(infer)
 app.command("status")(status)
 app.command("explain")(explain)
+app.command("doctor")(doctor)
 app.command("certs")(certs)
 app.add_typer(policy)
 app.command("emulate-link")(emulate_link)

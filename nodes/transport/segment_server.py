@@ -29,6 +29,7 @@ from nodes.protocol.events import (
     RequestCancelled,
 )
 from nodes.protocol.limits import StreamLimits
+from nodes.transport.description_messages import description_message
 from nodes.transport.status import abort
 
 __all__ = ["Load", "SegmentNode", "SegmentService", "SuffixResult"]
@@ -90,14 +91,7 @@ class SegmentService(segment_pb2_grpc.SegmentServiceServicer):
         self, request: pb.DescribeRequest, context: grpc.aio.ServicerContext[pb.DescribeRequest, pb.DescribeResponse]
     ) -> pb.DescribeResponse:
         """What this replica serves and how fast it is."""
-        said = self._node.describe()
-        models = [pb.ServedModel(name=name, digest=digest) for name, digest in said.models.items()]
-        return pb.DescribeResponse(
-            replica_id=said.replica_id,
-            models=models,
-            device_profile_json=said.device_profile_json,
-            counts=said.counts,
-        )
+        return description_message(self._node.describe())
 
     async def Run(  # noqa: N802 (the schema's name)
         self,

@@ -29,6 +29,7 @@ def run(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str
         "status",
         "emulate-link",
         "policy",
+        "doctor",
     ],
 )
 def test_every_command_has_help(command: str) -> None:
