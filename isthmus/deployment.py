@@ -100,7 +100,9 @@ async def deploy(
         engines = _engines(configuration, sides)
         if engines & COMPILING_ENGINES:
             progress("compiling the models' segments: minutes the first time")
-        starting = _Starting(configuration, artifacts, registry, runtimes, progress, policies)
+        # Both sides on one machine are for trying things out: each start measures what it compares.
+        memory = "" if sides.cloud else str(cache_folder("edge"))
+        starting = _Starting(configuration, artifacts, registry, runtimes, progress, policies, memory)
         # Both at once: most of a start is importing. They take turns at measuring (`nodes.measure.turn`).
         sides_started = [starting.cloud()] if sides.cloud else []
         sides_started += [starting.edge()] if sides.edge else []
@@ -138,6 +140,7 @@ class _Starting:
     runtimes: _Runtimes
     progress: Progress
     policies: ConfiguredPolicies
+    memory_folder: str
 
     async def cloud(self) -> str:
         """The replicas; "" for where they serve, which edges learn from the registry."""
@@ -151,6 +154,7 @@ class _Starting:
         """The address of the gateway."""
         edge = self.configuration.edge
         settings = _edge_settings(self.configuration, self.artifacts, self.registry, self.policies)
+        settings = replace(settings, memory_folder=self.memory_folder)
         gateway = await self.runtimes.of(edge.runtime).start_edge(settings)
         self.progress(f"edge serves at {gateway} ({edge.runtime})")
         return gateway

@@ -16,8 +16,8 @@ __all__ = ["CloudConnection", "LinkObserver", "ReplicaDescription"]
 @dataclass(frozen=True, slots=True)
 class ReplicaDescription:
     """What a replica says of itself. models: digest by name; device_profile_json: measured there; counts: what became
-    of the work that arrived there, by the names of ExecutionCounts. package_version: "" where it was not said; protocol:
-    major and minor of the stream, (0, 0) where they were not."""
+    of the work that arrived there, by the names of ExecutionCounts. package_version: "" where it was not said;
+    protocol: major and minor of the stream, (0, 0) where they were not."""
 
     replica_id: str
     models: dict[str, str]

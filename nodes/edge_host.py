@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from nodes.chooser import Chooser
 from nodes.cloud_connection import CloudConnection
 from nodes.compute_pool import ComputePool
 from nodes.configured_policies import ConfiguredPolicies
+from nodes.edge_memory import EdgeMemory, MeasuredStart
 from nodes.edge_node import ChooserObserver, EdgeNode
 from nodes.engines.allocator import keep_freed_memory
 from nodes.engines.factory import engine_for
@@ -85,7 +87,7 @@ class EdgeHost:
 
     @classmethod
     async def start(cls, settings: EdgeSettings, chooser: SteeredChooser, journal: Journal | None = None) -> EdgeHost:
-        """Load, measure, serve edge-only plans, then look for the cloud. journal: closed at the end.
+        """Load, measure (or remember), serve edge-only plans, then look for the cloud. journal: closed at the end.
 
         Raises DeviceUnavailable, InvalidModel, PortInUse; a cloud that is not there is no error.
         """
@@ -117,15 +119,21 @@ class EdgeHost:
 
         limits = StreamLimits(settings.limits.message_bytes, field="edge.limits.message")
         queue = PrefixQueue(pool, chooser.edge_queue(), settings.batching)
-        async with measuring_turn():
-            profile = await measured_profile(models, slowed, pool)
+        memory = EdgeMemory.of(settings, slowed)
+        digests = {name: model.digest for name, model in models.items()}
+        known = memory.start(digests)
+        # What was measured at an earlier start needs no turn: nothing is timed.
+        async with measuring_turn() if known is None else contextlib.nullcontext():
+            profile = known.profile if known else await measured_profile(models, slowed, pool)
             loaded = {name: await load(name, model) for name, model in models.items()}
             shelf = ModelShelf(loaded, load)
             hedging = Hedging(settings.hedge_percentile)
-            node = EdgeNode(shelf, profile, chooser, queue, dial, settings.kept_bytes, settings.limits, hedging)
+            node = EdgeNode(shelf, profile, chooser, queue, dial, settings.kept_bytes, settings.limits, hedging, memory)
             await node.start()
-            node.overhead = await _probed_overhead(node, models, settings.limits)
+            node.overhead = known.overhead if known else await _probed_overhead(node, models, settings.limits)
             node.decisions.clear()  # those were for no client's requests
+        if known is None:
+            memory.keep_start(digests, MeasuredStart(profile, node.overhead))
         front = await _open_front(settings, node, chooser, journal)
         watch = None
         if settings.registry:

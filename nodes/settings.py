@@ -88,6 +88,7 @@ class EdgeSettings:
     tls: None for a gateway in clear and peers in clear. require_clients: as for a replica.
     kept_bytes: the most that is kept of boundary tensors while their answers are awaited. hedge_percentile: see
     `Hedging`. decision_log: None to keep the last decisions in memory only. metrics_listen: as for a replica.
+    memory_folder: where it keeps what it measured for its next start, "" for nowhere.
     """
 
     models: tuple[ModelArtifact, ...]
@@ -107,6 +108,7 @@ class EdgeSettings:
     limits: NodeLimits = EDGE_LIMITS
     decision_log: JournalSettings | None = None
     metrics_listen: str = ""
+    memory_folder: str = ""
 
     def to_json(self) -> str:
         """`from_json` reads it back equal."""

@@ -52,7 +52,9 @@ def check_folders(folders: Sequence[FolderFacts]) -> Iterator[Finding]:
     for folder in folders:
         said = f"{folder.path} holds {format_size(folder.held_bytes)}, {format_size(folder.free_bytes)} free"
         if not folder.writable:
-            yield fail(f"{folder.name} folder", f"{folder.path} cannot be written to", "let the node's user write there")
+            yield fail(
+                f"{folder.name} folder", f"{folder.path} cannot be written to", "let the node's user write there"
+            )
         elif folder.free_bytes < folder.wanted_bytes:
             message = f"{said}, up to {format_size(folder.wanted_bytes)} more may be written"
             yield warn(f"{folder.name} folder", message, "make room, or move it to a larger disk")

@@ -25,7 +25,9 @@ def check_tls(side: str, facts: TlsFacts, dialled: Mapping[str, str], now: dt.da
     if facts.certificate is not None:
         yield from _names(name, side, facts.certificate, dialled)
     if facts.key_fits is False:
-        yield fail(f"{name} key", "does not belong to the certificate", f"set {side}.tls.key to the one it was made with")
+        yield fail(
+            f"{name} key", "does not belong to the certificate", f"set {side}.tls.key to the one it was made with"
+        )
     if facts.key_mode is not None:
         yield _mode(name, facts.key_path, facts.key_mode)
     if facts.signed is False:

@@ -12,9 +12,7 @@ from isthmus.doctor.finding import Finding
 from isthmus.doctor.machine_checks import Compute, check_machine
 from isthmus.doctor.machine_facts import CpuFacts, MachineFacts, OpenFiles, machine_facts
 
-CPU = CpuFacts(
-    cores=4, quota=None, load=0.5, governors=("performance",), highest_hz=2e9, allowed_hz=2e9, throttled=0
-)
+CPU = CpuFacts(cores=4, quota=None, load=0.5, governors=("performance",), highest_hz=2e9, allowed_hz=2e9, throttled=0)
 GOOD = MachineFacts(CPU, {}, 1e-9, "tsc", 2e9, 1.9e9, OpenFiles(65536, 65536))
 EDGE = Compute("edge", threads=2, processes=1, connections=1024)
 
