@@ -25,7 +25,8 @@ from benchmarks.figure import Figure, Options, measure_pairs, parse_options, rat
 from isthmus.client import AsyncClient, Result
 from isthmus.configuration import CloudConfiguration, Configuration, EdgeConfiguration, ModelConfiguration
 from isthmus.demo import SLOWDOWN
-from isthmus.deployment import Sides, deploy, export_models
+from isthmus.deployment import Sides, deploy
+from isthmus.model_export import export_models
 from nodes.transport.channel_options import CHANNEL_OPTIONS, SERVER_OPTIONS
 
 GOAL, ROUNDS, WARM_UP, TIMEOUT_S = 2.0, 200, 10, 30.0

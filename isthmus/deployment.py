@@ -12,8 +12,7 @@ from pathlib import Path
 from isthmus.addresses import format_address, parse_address
 from isthmus.cache_folder import cache_folder
 from isthmus.checked_policies import checked_policies
-from isthmus.configuration import Configuration, LinkConfiguration, ModelConfiguration, TlsConfiguration
-from isthmus.errors import InvalidConfiguration
+from isthmus.configuration import Configuration, LinkConfiguration, TlsConfiguration
 from nodes.background import run_together
 from nodes.configured_policies import LATENCY_FOR_ALL, ConfiguredPolicies
 from nodes.settings import (
@@ -27,9 +26,6 @@ from nodes.settings import (
 from nodes.tls_files import TlsFiles
 from nodes.transport.fleet_service import EndpointMapper
 from nodes.transport.registry_server import RegistryServer
-from partitioner.artifact import is_artifact, load_artifact, save_artifact
-from partitioner.model_source import resolve_model
-from partitioner.plan import Plan
 from scheduler.fleet_registry import FleetRegistry
 from scheduler.process_runtime import ProcessRuntime
 from scheduler.runtime import Runtime
@@ -37,7 +33,7 @@ from scheduler.serve.ray_runtime import RayRuntime
 from simulations.link_emulator import LinkShape
 from simulations.link_thread import LinkEmulatorThread
 
-__all__ = ["Deployment", "Sides", "deploy", "export_models"]
+__all__ = ["Deployment", "Sides", "cloud_settings", "deploy", "running_registry"]
 
 Progress = Callable[[str], None]
 Export = Callable[[], tuple[ModelArtifact, ...]]
@@ -77,8 +73,8 @@ async def deploy(
     """Run the sides until the block ends, then drain: the edge first, then the replicas, the registry, the link.
 
     export: runs in a thread while the runtimes start. folder: where the configuration lies, the current one without.
-    Raises what `export` raises, NotFound and InvalidConfiguration for a policy, PortInUse, DeviceUnavailable,
-    InvalidModel, Unavailable.
+    Raises what `export` raises (`isthmus.model_export`), NotFound and InvalidConfiguration for a policy, PortInUse,
+    DeviceUnavailable, InvalidModel, Unavailable.
     """
     # Here, where a mistake ends the command with its one line, and where files that options name are.
     policies = checked_policies(configuration, folder or Path.cwd()) if sides.edge else LATENCY_FOR_ALL
@@ -88,7 +84,7 @@ async def deploy(
             stack.enter_context(link)
         registry = configuration.edge.registry
         if sides.cloud:
-            registry = await _start_registry(configuration, link, stack)
+            registry = await stack.enter_async_context(running_registry(configuration, link))
             progress(f"fleet registry at {registry}")
         runtimes = _Runtimes(stack)
         runtimes_started = [runtime.start() for runtime in runtimes.all_of(configuration, sides)]
@@ -114,10 +110,9 @@ async def deploy(
         yield Deployment(gateway, registry, link, planned, artifacts, policies, runtime.configure)
 
 
-async def _start_registry(
-    configuration: Configuration, link: LinkEmulatorThread | None, stack: contextlib.AsyncExitStack
-) -> str:
-    """The address of a registry that stops with the stack."""
+@contextlib.asynccontextmanager
+async def running_registry(configuration: Configuration, link: LinkEmulatorThread | None = None) -> AsyncIterator[str]:
+    """The address of a registry that runs in the block. Raises PortInUse, InvalidConfiguration for a TLS file."""
     tls = configuration.cloud.tls
     server = await RegistryServer.start(
         FleetRegistry(),
@@ -126,8 +121,10 @@ async def _start_registry(
         tls=_tls_files(tls),
         require_clients=_required(tls, by_default=True),
     )
-    stack.push_async_callback(server.stop)
-    return server.address
+    try:
+        yield server.address
+    finally:
+        await server.stop()
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +142,7 @@ class _Starting:
     async def cloud(self) -> str:
         """The replicas; "" for where they serve, which edges learn from the registry."""
         cloud = self.configuration.cloud
-        settings = _cloud_settings(self.configuration, self.artifacts, self.registry)
+        settings = cloud_settings(self.configuration, self.artifacts, self.registry)
         await self.runtimes.of(cloud.runtime).start_cloud(settings, cloud.replicas)
         self.progress(f"{cloud.replicas} cloud replica(s) serve ({cloud.runtime})")
         return ""
@@ -203,7 +200,8 @@ def _mapper(link: LinkEmulatorThread | None) -> EndpointMapper | None:
     return relayed
 
 
-def _cloud_settings(configuration: Configuration, artifacts: tuple[ModelArtifact, ...], registry: str) -> CloudSettings:
+def cloud_settings(configuration: Configuration, artifacts: tuple[ModelArtifact, ...], registry: str) -> CloudSettings:
+    """What each replica is started with. registry: where it registers."""
     cloud = configuration.cloud
     return CloudSettings(
         tuple(replace(artifact, plans=()) for artifact in artifacts),  # it learns plans from those who offer them
@@ -255,42 +253,3 @@ def _required(tls: TlsConfiguration | None, *, by_default: bool) -> bool:
     if tls is None or tls.require_clients is None:
         return by_default and tls is not None and bool(tls.authority)
     return tls.require_clients
-
-
-def export_models(
-    models: tuple[ModelConfiguration, ...], folder: Path, progress: Progress
-) -> tuple[ModelArtifact, ...]:
-    """Each model as an artifact, exported in this process: nodes get data and never import user code.
-
-    folder: where the configuration lies; sources are looked up there and in the current directory.
-    """
-    return tuple(_export(model, folder, progress) for model in models)
-
-
-def _export(model: ModelConfiguration, folder: Path, progress: Progress) -> ModelArtifact:
-    for base in (Path.cwd(), folder):
-        if is_artifact(base / model.source) and (found := load_artifact(base / model.source)).name == model.name:
-            return ModelArtifact(model.name, str((base / model.source).resolve()), _plans(model, found.digest, folder))
-    progress(f"exporting {model.name} from {model.source}")
-    made = resolve_model(model.source, search_path=folder, name=model.name)
-    target = cache_folder("artifacts") / f"{model.name}-{made.digest[:16]}"
-    if not is_artifact(target):
-        save_artifact(made, target)
-    return ModelArtifact(model.name, str(target), _plans(model, made.digest, folder))
-
-
-def _plans(model: ModelConfiguration, digest: str, folder: Path) -> tuple[str, ...]:
-    """The texts of the model's plan files, found as sources are. Raises InvalidConfiguration, InvalidPlan."""
-    texts = []
-    for name in model.plans:
-        path = next((base / name for base in (Path.cwd(), folder) if (base / name).is_file()), None)
-        if path is None:
-            remedy = "write one with `isthmus partition -o`"
-            raise InvalidConfiguration(f"models.{model.name}.plans", "is no file", value=name, remedy=remedy)
-        texts.append(path.read_text(encoding="utf-8"))
-        if Plan.from_json(texts[-1]).model_digest != digest:
-            remedy = "make it with `isthmus partition` from the same source, under the same name"
-            raise InvalidConfiguration(
-                f"models.{model.name}.plans", "is a plan of another model", value=name, remedy=remedy
-            )
-    return tuple(texts)

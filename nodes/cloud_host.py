@@ -19,6 +19,7 @@ from nodes.metrics.loop_collector import node_registry
 from nodes.metrics.server import MetricsServer
 from nodes.model_loading import load_models, measured_profile, with_differences
 from nodes.node_status import NodeStatus
+from nodes.outward_address import outward_address
 from nodes.settings import CloudSettings
 from nodes.transport.fleet_client import ReplicaRegistration
 from nodes.transport.grpc_server import GrpcServer
@@ -69,9 +70,10 @@ class CloudHost:
                 await server.stop(0)
                 raise
         await server.set_serving(True)
+        advertised = settings.advertise or await asyncio.to_thread(outward_address, address, settings.registry)
         replica = Replica(
             replica_id,
-            Endpoint(settings.advertise or address, tls_server_name=settings.tls_server_name),
+            Endpoint(advertised, tls_server_name=settings.tls_server_name),
             tuple(ModelVersion(name, model.digest) for name, model in models.items()),
         )
         registration = ReplicaRegistration(settings.registry, replica, settings.tls)

@@ -47,7 +47,8 @@ class JournalSettings:
 
 @dataclass(frozen=True, slots=True)
 class CloudSettings:
-    """One cloud replica. listen, advertise, registry: "HOST:PORT"; advertise "" means the address it is bound to.
+    """One cloud replica. listen, advertise, registry: "HOST:PORT"; advertise "" means the address it is bound to,
+    and where that is every one of the machine's, that from which it reaches the registry.
 
     tls: None for ports in clear. require_clients: only clients with a certificate of the authority get in.
     tls_server_name: what edges shall expect in the certificate, "" for the host that they dial.

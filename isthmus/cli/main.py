@@ -16,7 +16,7 @@ from isthmus.cli.operator_commands import explain
 from isthmus.cli.partition_command import partition
 from isthmus.cli.policy_command import policy
 from isthmus.cli.profile_command import profile
-from isthmus.cli.run_commands import cloud, demo, edge, infer, status, up
+from isthmus.cli.run_commands import cloud, demo, edge, infer, registry, status, up
 from isthmus.errors import InvalidInput, IsthmusError, NotFound
 
 __all__ = ["app", "main"]
@@ -36,6 +36,7 @@ app.command("partition")(partition)
 app.command("up")(up)
 app.command("cloud")(cloud)
 app.command("edge")(edge)
+app.command("registry")(registry)
 app.command("infer")(infer)
 app.command("status")(status)
 app.command("explain")(explain)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from isthmus.configuration_follower import FollowedFile
     from isthmus.deployment import Deployment, Sides
 
-__all__ = ["cloud", "demo", "edge", "infer", "status", "up"]
+__all__ = ["cloud", "demo", "edge", "infer", "registry", "status", "up"]
 
 ConfigurationFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="The configuration file (YAML).")]
 
@@ -54,6 +54,23 @@ def edge(config: ConfigurationFile) -> None:
     _serve(config, cloud_side=False, edge_side=True)
 
 
+def registry(config: ConfigurationFile) -> None:
+    """Run the fleet registry alone, where somebody else starts the replicas. Prints `ready: registry HOST:PORT`."""
+    from isthmus.configuration import read_configuration
+    from isthmus.telemetry import configure_logging
+
+    configure_logging("warning")
+    asyncio.run(_registry_until_interrupted(read_configuration(config)))
+
+
+async def _registry_until_interrupted(configuration: Configuration) -> None:
+    from isthmus.deployment import running_registry
+
+    async with interruptible() as over, running_registry(configuration) as address:
+        print(f"ready: registry {address}", flush=True)
+        await over.wait()
+
+
 def _serve(path: Path, *, cloud_side: bool, edge_side: bool) -> None:
     from isthmus.configuration import read_configuration
     from isthmus.telemetry import configure_logging
@@ -71,7 +88,8 @@ def _serve(path: Path, *, cloud_side: bool, edge_side: bool) -> None:
 
 
 async def _serve_until_interrupted(configuration: Configuration, sides: Sides, file: FollowedFile) -> None:
-    from isthmus.deployment import deploy, export_models
+    from isthmus.deployment import deploy
+    from isthmus.model_export import export_models
 
     folder = file.path.resolve().parent
     async with interruptible() as over:

@@ -30,6 +30,7 @@ def run(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str
         "emulate-link",
         "policy",
         "doctor",
+        "registry",
     ],
 )
 def test_every_command_has_help(command: str) -> None:
