@@ -1,4 +1,4 @@
-"""The configured models as artifacts: exported once and kept by digest; a file is exported again when it has changed."""
+"""The configured models as artifacts: exported once, kept by digest; a file is exported anew when it has changed."""
 
 from __future__ import annotations
 
