@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from isthmus.addresses import is_loopback, parse_address
 from isthmus.errors import InvalidConfiguration
 from isthmus.policy_configuration import NamedPolicy, PolicyConfiguration
+from isthmus.telemetry import LogForm, LogLevel, LogSettings
 from isthmus.units import parse_bandwidth_bps, parse_duration_s, parse_size_bytes
 from nodes.batching import DEFAULT_LIMITS, LARGEST_BATCH, LONGEST_DELAY_S, BatchLimits
 from nodes.byte_budget import MOST_KEPT_BYTES
@@ -25,6 +26,7 @@ __all__ = [
     "EdgeConfiguration",
     "EdgeLimitsConfiguration",
     "LinkConfiguration",
+    "LogsConfiguration",
     "ModelConfiguration",
     "TlsConfiguration",
     "read_configuration",
@@ -270,6 +272,19 @@ class LinkConfiguration(_Section):
         return self.downlink or self.bandwidth or 0.0
 
 
+class LogsConfiguration(_Section):
+    """What the launcher and its nodes write to standard error. format: "auto" is for people on a terminal and one JSON
+    object a line elsewhere."""
+
+    level: LogLevel = "warning"
+    format: LogForm = "auto"
+
+    @property
+    def settings(self) -> LogSettings:
+        """As a process takes it."""
+        return LogSettings(self.level, self.format)
+
+
 class Configuration(_Section):
     """A whole file. Only `models` is required.
 
@@ -280,6 +295,7 @@ class Configuration(_Section):
     edge: EdgeConfiguration = EdgeConfiguration()
     cloud: CloudConfiguration = CloudConfiguration()
     link: LinkConfiguration | None = None
+    logs: LogsConfiguration = LogsConfiguration()
     policy: NamedPolicy = PolicyConfiguration()
     request_classes: dict[Annotated[str, Field(min_length=1)], NamedPolicy] = Field(default_factory=dict)
 

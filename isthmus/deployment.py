@@ -217,6 +217,7 @@ def cloud_settings(configuration: Configuration, artifacts: tuple[ModelArtifact,
         batching=cloud.batching.limits,
         limits=cloud.limits.of_node,
         metrics_listen=cloud.metrics_listen or "",
+        log=configuration.logs.settings,
     )
 
 
@@ -241,6 +242,7 @@ def _edge_settings(
         decision_log=None if log is None else JournalSettings(log.folder, log.max_size),
         hedge_percentile=edge.hedge_percentile,
         metrics_listen=edge.metrics_listen or "",
+        log=configuration.logs.settings,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from isthmus.telemetry import DEFAULT_LOGS, LogSettings
 from nodes.batching import DEFAULT_LIMITS, BatchLimits
 from nodes.byte_budget import MOST_KEPT_BYTES
 from nodes.configured_policies import LATENCY_FOR_ALL, ConfiguredPolicies
@@ -70,6 +71,7 @@ class CloudSettings:
     batching: BatchLimits = DEFAULT_LIMITS
     limits: NodeLimits = CLOUD_LIMITS
     metrics_listen: str = ""
+    log: LogSettings = DEFAULT_LOGS
 
     def to_json(self) -> str:
         """`from_json` reads it back equal."""
@@ -110,6 +112,7 @@ class EdgeSettings:
     decision_log: JournalSettings | None = None
     metrics_listen: str = ""
     memory_folder: str = ""
+    log: LogSettings = DEFAULT_LOGS
 
     def to_json(self) -> str:
         """`from_json` reads it back equal."""
@@ -128,6 +131,7 @@ def _settings(text: str) -> dict[str, Any]:
     data: dict[str, Any] = json.loads(text)
     tls = data["tls"] and TlsFiles(**data["tls"])
     plain = {"batching": BatchLimits(**data["batching"]), "limits": NodeLimits(**data["limits"])}
+    plain |= {"log": LogSettings(**data["log"])}
     return {**data, **plain, "tls": tls, "models": tuple(_artifact(model) for model in data["models"])}
 
 

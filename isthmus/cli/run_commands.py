@@ -57,10 +57,10 @@ def edge(config: ConfigurationFile) -> None:
 def registry(config: ConfigurationFile) -> None:
     """Run the fleet registry alone, where somebody else starts the replicas. Prints `ready: registry HOST:PORT`."""
     from isthmus.configuration import read_configuration
-    from isthmus.telemetry import configure_logging
 
-    configure_logging("warning")
-    asyncio.run(_registry_until_interrupted(read_configuration(config)))
+    configuration = read_configuration(config)
+    configuration.logs.settings.configure()
+    asyncio.run(_registry_until_interrupted(configuration))
 
 
 async def _registry_until_interrupted(configuration: Configuration) -> None:
@@ -73,16 +73,15 @@ async def _registry_until_interrupted(configuration: Configuration) -> None:
 
 def _serve(path: Path, *, cloud_side: bool, edge_side: bool) -> None:
     from isthmus.configuration import read_configuration
-    from isthmus.telemetry import configure_logging
 
-    configure_logging("warning")
     keep_forks_quiet()
     stamp = FileStamp.of(path)
     configuration = read_configuration(path)
+    configuration.logs.settings.configure()
     from isthmus.configuration_follower import FollowedFile
     from isthmus.deployment import Sides
 
-    sections = ("models", "edge", "cloud", "link") if cloud_side else ("models", "edge")
+    sections = ("models", "edge", "cloud", "link", "logs") if cloud_side else ("models", "edge", "logs")
     file = FollowedFile(path, stamp, sections)
     asyncio.run(_serve_until_interrupted(configuration, Sides(cloud_side, edge_side), file))
 

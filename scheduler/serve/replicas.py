@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from isthmus.telemetry import configure_logging
 from nodes.cloud_host import CloudHost
 from nodes.settings import CloudSettings, EdgeSettings
 from scheduler.edge_start import start_edge
@@ -20,8 +19,9 @@ class CloudReplica:
     """One cloud replica inside a Serve actor."""
 
     async def __init__(self, settings: str) -> None:  # type: ignore[misc]  # Serve awaits an async constructor
-        configure_logging("warning")
-        self._host = await CloudHost.start(CloudSettings.from_json(settings))
+        own = CloudSettings.from_json(settings)
+        own.log.configure()
+        self._host = await CloudHost.start(own)
 
     async def __del__(self) -> None:
         """Serve awaits this when it takes a replica down: drain."""
@@ -38,8 +38,9 @@ class EdgeReplica:
     """The edge inside a Serve actor."""
 
     async def __init__(self, settings: str) -> None:  # type: ignore[misc]  # Serve awaits an async constructor
-        configure_logging("warning")
-        self._host = await start_edge(EdgeSettings.from_json(settings))
+        own = EdgeSettings.from_json(settings)
+        own.log.configure()
+        self._host = await start_edge(own)
 
     async def __del__(self) -> None:
         """Serve awaits this when it takes a replica down: drain."""
