@@ -6,9 +6,10 @@ the models that it names: replicas load those and nothing else. The registry run
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from isthmus.configuration import ModelConfiguration, read_configuration
 from isthmus.deployment import cloud_settings
@@ -31,8 +32,12 @@ class CloudArguments(BaseModel):
     gpus: float = Field(default=0.0, ge=0.0)
 
 
-def cloud(args: CloudArguments) -> Application:
-    """The replicas of the file's `cloud` section. Raises InvalidConfiguration, InvalidModel."""
+def cloud(given: Mapping[str, object]) -> Application:
+    """The replicas of the file's `cloud` section; given: CloudArguments, as Serve hands on what its configuration says.
+
+    Raises InvalidConfiguration, InvalidModel.
+    """
+    args = _checked(given)
     path = Path(args.configuration)
     configuration = read_configuration(path)
     for model in configuration.models:
@@ -40,6 +45,15 @@ def cloud(args: CloudArguments) -> Application:
     artifacts = export_models(configuration.models, path.resolve().parent, lambda _: None)
     settings = cloud_settings(configuration, artifacts, args.registry)
     return cloud_application(settings, configuration.cloud.replicas, args.cpus, args.gpus)
+
+
+def _checked(given: Mapping[str, object]) -> CloudArguments:
+    try:
+        return CloudArguments.model_validate(given)
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        field = ".".join(("args", *map(str, fault["loc"])))
+        raise InvalidConfiguration(field, str(fault["msg"]), remedy="see isthmus.serve_application") from None
 
 
 def _check_source(model: ModelConfiguration) -> None:

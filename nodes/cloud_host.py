@@ -21,6 +21,8 @@ from nodes.model_loading import load_models, measured_profile, with_differences
 from nodes.node_status import NodeStatus
 from nodes.outward_address import outward_address
 from nodes.settings import CloudSettings
+from nodes.tracing.base import Tracing
+from nodes.tracing.factory import configured_tracing
 from nodes.transport.fleet_client import ReplicaRegistration
 from nodes.transport.grpc_server import GrpcServer
 from nodes.transport.segment_server import SegmentService
@@ -35,10 +37,11 @@ class CloudHost:
 
     def __init__(
         self, settings: CloudSettings, pool: ComputePool, service: SegmentService, server: GrpcServer,
-        registration: ReplicaRegistration, metrics: MetricsServer | None,
+        registration: ReplicaRegistration, metrics: MetricsServer | None, tracing: Tracing | None,
     ) -> None:  # fmt: skip
         self._settings = settings
         self._metrics = metrics
+        self._tracing = tracing
         self._pool = pool
         self._service = service
         self._server = server
@@ -55,7 +58,8 @@ class CloudHost:
         async with measuring_turn():
             profile = await with_differences(await measured_profile(models, engine, pool), models, engine, pool)
         node = CloudNode(replica_id, models, engine, pool, profile, settings.batching, settings.limits)
-        service = SegmentService(node, settings.limits)
+        tracing = configured_tracing("isthmus-cloud")
+        service = SegmentService(node, settings.limits, tracing)
         server = GrpcServer(
             [SERVICE], lambda server: segment_pb2_grpc.add_SegmentServiceServicer_to_server(service, server)
         )
@@ -79,7 +83,7 @@ class CloudHost:
         registration = ReplicaRegistration(settings.registry, replica, settings.tls)
         registration.start()
         get_logger("cloud").info("cloud replica serves", replica=replica_id, address=address)
-        return cls(settings, pool, service, server, registration, metrics)
+        return cls(settings, pool, service, server, registration, metrics, tracing)
 
     @property
     def address(self) -> str:
@@ -101,6 +105,8 @@ class CloudHost:
         await self._service.drain(self._settings.drain_s)
         await self._server.stop(self._settings.drain_s)
         self._pool.close()
+        if self._tracing is not None:
+            await asyncio.to_thread(self._tracing.close)
         if self._metrics is not None:  # the last to go: a drain is something to watch
             await asyncio.to_thread(self._metrics.stop)
 

@@ -39,6 +39,8 @@ from nodes.protocol.limits import StreamLimits
 from nodes.request_overhead import RequestOverhead
 from nodes.settings import EdgeSettings
 from nodes.steering import Steerable
+from nodes.tracing.base import Tracing
+from nodes.tracing.factory import configured_tracing
 from nodes.transport.fleet_client import FleetWatch
 from nodes.transport.gateway_server import GatewayService
 from nodes.transport.grpc_server import GrpcServer
@@ -69,6 +71,7 @@ class _Front:
     server: GrpcServer
     chooser: SteeredChooser
     metrics: MetricsServer | None
+    tracing: Tracing | None
 
 
 class EdgeHost:
@@ -134,7 +137,8 @@ class EdgeHost:
             node.decisions.clear()  # those were for no client's requests
         if known is None:
             memory.keep_start(digests, MeasuredStart(profile, node.overhead))
-        front = await _open_front(settings, node, chooser, journal)
+        tracing = configured_tracing("isthmus-edge")
+        front = await _open_front(settings, node, chooser, journal, tracing)
         watch = None
         if settings.registry:
             watch = FleetWatch(settings.registry, edge_id, node.replicas.follow, tls=settings.tls)
@@ -171,16 +175,18 @@ class EdgeHost:
         self._pool.close()
         if self._journal is not None:
             await asyncio.to_thread(self._journal.close)
+        if self._front.tracing is not None:
+            await asyncio.to_thread(self._front.tracing.close)
         if self._front.metrics is not None:  # the last to go: a drain is something to watch
             await asyncio.to_thread(self._front.metrics.stop)
 
 
 async def _open_front(
-    settings: EdgeSettings, node: EdgeNode, chooser: SteeredChooser, journal: Journal | None
+    settings: EdgeSettings, node: EdgeNode, chooser: SteeredChooser, journal: Journal | None, tracing: Tracing | None
 ) -> _Front:
     """The gateway's port and, where it is asked for, that of the metrics. Raises PortInUse, InvalidConfiguration."""
     requests = RequestLedger() if settings.metrics_listen else None
-    service = GatewayService(node, VERSION, settings.limits, requests)
+    service = GatewayService(node, VERSION, settings.limits, requests, tracing)
     server = service.server(OperatorService(chooser, settings.limits))
     await server.start(settings.listen, "edge.listen", settings.tls, require_clients=settings.require_clients)
     metrics = None
@@ -197,7 +203,7 @@ async def _open_front(
             await server.stop(0)
             raise
     await server.set_serving(True)
-    return _Front(service, server, chooser, metrics)
+    return _Front(service, server, chooser, metrics, tracing)
 
 
 def _status(node: EdgeNode) -> NodeStatus:

@@ -26,7 +26,7 @@ class InferRequest:
     """One request, checked. timeout_s: time left on arrival, None without a deadline; priority: 1 first, 0 default.
 
     policy and plan_id: what the request asks for, "" for the configured policy. request_class: the client's word for
-    what kind of request it is, "" for none.
+    what kind of request it is, "" for none. traceparent: of its span (W3C Trace Context), "" where none is made.
     """
 
     model: str
@@ -36,6 +36,7 @@ class InferRequest:
     policy: str = ""
     plan_id: str = ""
     request_class: str = ""
+    traceparent: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from nodes.gateway import Gateway, ModelDescription
 from nodes.limits import EDGE_LIMITS, LARGEST_GRPC_MESSAGE_BYTES, NodeLimits
 from nodes.metrics.request_ledger import RequestLedger
 from nodes.model_statistics import StatisticsLedger
+from nodes.tracing.base import Tracing
 from nodes.transport import operator_service
 from nodes.transport.answer_compression import compress_as_asked
 from nodes.transport.channel_options import SERVER_OPTIONS, any_length
@@ -50,14 +51,19 @@ class GatewayService(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
     """The servicer in front of an edge node."""
 
     def __init__(
-        self, gateway: Gateway, version: str, limits: NodeLimits = EDGE_LIMITS, requests: RequestLedger | None = None
+        self,
+        gateway: Gateway,
+        version: str,
+        limits: NodeLimits = EDGE_LIMITS,
+        requests: RequestLedger | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
-        """requests: is told of every request's end, for metrics."""
+        """requests: is told of every request's end, for metrics. tracing: makes spans of them, None for none."""
         self._gateway = gateway
         self._limits = limits
         self._version = version
         self._ledger = StatisticsLedger()
-        self._handler = InferHandler(gateway, self._ledger, limits, requests)
+        self._handler = InferHandler(gateway, self._ledger, limits, requests, tracing)
         self._draining = asyncio.Event()
         self._log = get_logger("gateway")
 
@@ -149,7 +155,7 @@ class GatewayService(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
         """One request: an answer or an error, once."""
         await compress_as_asked(context)
         try:
-            return await self._handler.answer(request, context.time_remaining())
+            return await self._handler.answer(request, context.time_remaining(), context.invocation_metadata)
         except IsthmusError as error:
             await abort(context, error)
         except Exception as error:
@@ -163,18 +169,18 @@ class GatewayService(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
         await compress_as_asked(context)
 
         async def answer(message: oip.ModelInferRequest | Unreadable) -> oip.ModelStreamInferResponse:
-            return await self._stream_answer(message, context.time_remaining())
+            return await self._stream_answer(message, context)
 
         if not await InferStream(request_iterator, answer, context.write).run(self._draining):
             await abort(context, Draining("this edge is draining; open the stream again elsewhere"))
 
     async def _stream_answer(
-        self, message: oip.ModelInferRequest | Unreadable, remaining_s: float | None
+        self, message: oip.ModelInferRequest | Unreadable, context: Context
     ) -> oip.ModelStreamInferResponse:
         if isinstance(message, Unreadable):
             return oip.ModelStreamInferResponse(error_message=str(message.error))
         try:
-            response = await self._handler.answer(message, remaining_s)
+            response = await self._handler.answer(message, context.time_remaining(), context.invocation_metadata)
         except Exception as error:
             if not isinstance(error, IsthmusError):
                 self._log.exception("request failed", model=message.model_name)

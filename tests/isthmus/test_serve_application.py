@@ -11,17 +11,17 @@ from torch import nn
 from isthmus.configuration import Configuration, read_configuration
 from isthmus.deployment import running_registry
 from isthmus.errors import InvalidConfiguration
-from isthmus.serve_application import CloudArguments, cloud
+from isthmus.serve_application import cloud
 from nodes.settings import CloudSettings
 from nodes.transport.fleet_survey import look_at_registry
 from partitioner.artifact import save_artifact
 from partitioner.front_end import model_from_module
 
 
-def arguments(folder: Path, source: str) -> CloudArguments:
+def arguments(folder: Path, source: str) -> dict[str, object]:
     path = folder / "isthmus.yaml"
     path.write_text(f"models: [{{name: m, source: {source}}}]\ncloud: {{replicas: 3, threads: 2}}\n")
-    return CloudArguments(configuration=str(path), registry="registry:8100", cpus=2.0, gpus=0.5)
+    return {"configuration": str(path), "registry": "registry:8100", "cpus": 2.0, "gpus": 0.5}
 
 
 def test_replicas_get_the_files_settings_and_the_registry_of_the_arguments(tmp_path: Path) -> None:
@@ -40,6 +40,12 @@ def test_replicas_get_the_files_settings_and_the_registry_of_the_arguments(tmp_p
 def test_a_source_that_other_nodes_may_not_have_is_refused(tmp_path: Path, source: str) -> None:
     with pytest.raises(InvalidConfiguration, match=r"models\.m\.source: is not an artifact's folder"):
         cloud(arguments(tmp_path, source))
+
+
+@pytest.mark.parametrize("given", [{"configuration": "c.yaml"}, {"configuration": "c", "registry": "r:1", "cpu": 1}])
+def test_arguments_that_are_missing_or_unknown_are_named(given: dict[str, object]) -> None:
+    with pytest.raises(InvalidConfiguration, match=r"args\.(registry|cpu): "):
+        cloud(given)
 
 
 async def test_a_registry_runs_by_itself(tmp_path: Path) -> None:
