@@ -1,10 +1,13 @@
 # A cloud side: `isthmus cloud` by itself, and the image of a Ray cluster's pods (deploy/kuberay). From the project's root:
 #   docker build -f deploy/docker/cloud.Dockerfile -t isthmus-cloud .
-# For GPUs: --build-arg TORCH_INDEX=https://download.pytorch.org/whl/cu126, and a container runtime that shows them.
+# For GPUs: a torch built for them (TORCH_OPTIONS below), and a container runtime that shows them.
 ARG PYTHON=3.11-slim-bookworm
 FROM python:${PYTHON} AS build
-ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
-RUN python -m venv /opt/isthmus && /opt/isthmus/bin/pip install --no-cache-dir --index-url "${TORCH_INDEX}" "torch>=2.6,<2.14"
+# torch first and alone: asked for by another package's open range, pip would take whatever build is newest. TORCH_OPTIONS
+# names the index that has the build for this hardware (--index-url ...): one for CPUs alone saves gigabytes.
+ARG TORCH_OPTIONS=
+# hadolint ignore=SC2086
+RUN python -m venv /opt/isthmus && /opt/isthmus/bin/pip install --no-cache-dir ${TORCH_OPTIONS} "torch>=2.6,<2.14"
 WORKDIR /src
 COPY . .
 # ray[default]: what KubeRay asks a head for, its dashboard and job server.

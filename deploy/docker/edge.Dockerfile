@@ -3,9 +3,11 @@
 # Models are artifacts in the image (or a volume): data that needs no source, no export and no network at a start.
 ARG PYTHON=3.11-slim-bookworm
 FROM python:${PYTHON} AS build
-# torch first and alone, without CUDA: asked for by another package's open range, pip would pull gigabytes of it.
-ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
-RUN python -m venv /opt/isthmus && /opt/isthmus/bin/pip install --no-cache-dir --index-url "${TORCH_INDEX}" "torch>=2.6,<2.14"
+# torch first and alone: asked for by another package's open range, pip would take whatever build is newest. TORCH_OPTIONS
+# names the index that has the build for this hardware (--index-url ...): one for CPUs alone saves gigabytes.
+ARG TORCH_OPTIONS=
+# hadolint ignore=SC2086
+RUN python -m venv /opt/isthmus && /opt/isthmus/bin/pip install --no-cache-dir ${TORCH_OPTIONS} "torch>=2.6,<2.14"
 WORKDIR /src
 COPY . .
 RUN /opt/isthmus/bin/pip install --no-cache-dir ".[zoo]"
