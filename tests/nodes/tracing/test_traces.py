@@ -21,7 +21,8 @@ from isthmus.oip import open_inference_pb2_grpc
 from nodes.compute_pool import ComputePool
 from nodes.engines.eager import EagerEngine
 from nodes.model_loading import measured_profile
-from nodes.protocol.events import CloudTimings, ReceiveSpan
+from nodes.protocol.assembly import ReceiveSpan
+from nodes.protocol.events import CloudTimings
 from nodes.tracing.base import Tracing
 from nodes.tracing.factory import configured_tracing
 from nodes.tracing.otel import OtelTracing
@@ -164,7 +165,7 @@ class Collector(trace_service_pb2_grpc.TraceServiceServicer):
 def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
     """Over OTLP, where the environment says."""
     service, server = Collector(), grpc.server(ThreadPoolExecutor(1))
-    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(service, server)
+    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(service, server)  # type: ignore[no-untyped-call]
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{port}")
@@ -175,7 +176,7 @@ def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
 def test_spans_go_where_the_environment_says_under_the_nodes_name(collector: Collector) -> None:
     tracing = configured_tracing("isthmus-cloud")
     assert tracing is not None
-    tracing.suffix(TRACEPARENT, CloudTimings(ReceiveSpan(0, 0.0), 0.0, 0.001, 0.002, 0.0))
+    tracing.suffix(TRACEPARENT, CloudTimings(ReceiveSpan(0.0, 0), 0.0, 0.001, 0.002, 0.0))
     tracing.close()
     [resource] = [one for request in collector.received for one in request.resource_spans]
     named = {attribute.key: attribute.value.string_value for attribute in resource.resource.attributes}
