@@ -132,6 +132,11 @@ class EdgeNode:
         return self._waiting
 
     @property
+    def profile(self) -> DeviceProfile:
+        """This device, with the op times of every model."""
+        return self._plans.profile
+
+    @property
     def queue(self) -> PrefixQueue:
         """What waits for this device's compute."""
         return self._queue

@@ -23,7 +23,7 @@ class PlanSource:
     def __init__(self, pool: ComputePool, profile: DeviceProfile, memory: EdgeMemory = NO_MEMORY) -> None:
         """profile: this device, with the op times of every model."""
         self._pool = pool
-        self._profile = profile
+        self.profile = profile
         self._memory = memory
         self._measured: dict[tuple[str, str, str], tuple[ReadyPlan, ...]] = {}
 
@@ -60,7 +60,7 @@ class PlanSource:
 
     def _drafts(self, builder: PlanBuilder, cloud: DeviceProfile) -> list[PlanDraft]:
         """The plans for a cloud of that profile, compiled and calibrated."""
-        cuts = builder.candidates(self._profile, cloud)
+        cuts = builder.candidates(self.profile, cloud)
         builder.prepare(cuts)
         return [*builder.unsplit(), *builder.given(), *(draft for cut in cuts for draft in builder.split(cut))]
 

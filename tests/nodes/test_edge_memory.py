@@ -54,8 +54,9 @@ def pictures() -> Model:
 
 @dataclass(frozen=True)
 class Start:
-    """What a start found: the overhead, and the costs of the plans that it offers."""
+    """What a start found: the device, the overhead, and the costs of the plans that it offers."""
 
+    profile: DeviceProfile
     overhead: RequestOverhead
     costs: tuple[PlanCosts, ...]
 
@@ -85,7 +86,7 @@ def start(settings: EdgeSettings, model: Model) -> Start:
         try:
             inputs = ModelInputs({"image": sample_inputs(model, 1).values["image"]}, 1)
             await host.node.infer(InferRequest("pictures", inputs, 30.0))
-            return Start(host.node.overhead, tuple(entry.costs for entry in chooser.table.entries))
+            return Start(host.node.profile, host.node.overhead, tuple(entry.costs for entry in chooser.table.entries))
         finally:
             await host.drain()
 
