@@ -25,8 +25,9 @@ from isthmus.configuration import (
     ModelConfiguration,
 )
 from isthmus.demo import SLOWDOWN
-from isthmus.deployment import Sides, deploy, export_models
+from isthmus.deployment import Sides, deploy
 from isthmus.errors import Unavailable
+from isthmus.model_export import export_models
 from nodes.compute_pool import ComputePool
 from nodes.transport.channel_options import CHANNEL_OPTIONS
 from partitioner.artifact import load_artifact

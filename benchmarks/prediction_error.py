@@ -40,8 +40,9 @@ from isthmus.configuration import (
     ModelConfiguration,
 )
 from isthmus.demo import LINKS, SLOWDOWN
-from isthmus.deployment import Sides, deploy, export_models
+from isthmus.deployment import Sides, deploy
 from isthmus.errors import NotFound
+from isthmus.model_export import export_models
 from isthmus.zoo import demo_photos
 from nodes.measure.timing import percentile
 from nodes.plan_shapes import cut_plan

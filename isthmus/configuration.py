@@ -12,6 +12,7 @@ from isthmus.addresses import is_loopback, parse_address
 from isthmus.autoscaling_configuration import MOST_REPLICAS, AutoscalingConfiguration
 from isthmus.errors import InvalidConfiguration
 from isthmus.policy_configuration import NamedPolicy, PolicyConfiguration
+from isthmus.telemetry import LogForm, LogLevel, LogSettings
 from isthmus.units import format_bandwidth, format_duration, parse_bandwidth_bps, parse_duration_s, parse_size_bytes
 from nodes.admission import DEFAULT_PROBABILITY
 from nodes.batching import DEFAULT_LIMITS, LARGEST_BATCH, LONGEST_DELAY_S, BatchLimits
@@ -29,6 +30,7 @@ __all__ = [
     "EdgeConfiguration",
     "EdgeLimitsConfiguration",
     "LinkConfiguration",
+    "LogsConfiguration",
     "ModelConfiguration",
     "TlsConfiguration",
     "read_configuration",
@@ -323,6 +325,19 @@ class LinkConfiguration(_Section):
         return f"{up} up, {down} down, RTT {format_duration(self.rtt)}"
 
 
+class LogsConfiguration(_Section):
+    """What the launcher and its nodes write to standard error. format: "auto" is for people on a terminal and one JSON
+    object a line elsewhere."""
+
+    level: LogLevel = "warning"
+    format: LogForm = "auto"
+
+    @property
+    def settings(self) -> LogSettings:
+        """As a process takes it."""
+        return LogSettings(self.level, self.format)
+
+
 class Configuration(_Section):
     """A whole file. Only `models` is required.
 
@@ -333,6 +348,7 @@ class Configuration(_Section):
     edge: EdgeConfiguration = EdgeConfiguration()
     cloud: CloudConfiguration = CloudConfiguration()
     link: LinkConfiguration | None = None
+    logs: LogsConfiguration = LogsConfiguration()
     policy: NamedPolicy = PolicyConfiguration()
     request_classes: dict[Annotated[str, Field(min_length=1)], NamedPolicy] = Field(default_factory=dict)
 

@@ -22,9 +22,10 @@ from isthmus.configuration import (
     LinkConfiguration,
     ModelConfiguration,
 )
-from isthmus.deployment import Deployment, Sides, deploy, export_models
+from isthmus.deployment import Deployment, Sides, deploy
 from isthmus.errors import NotFound
 from isthmus.interruption import interruptible
+from isthmus.model_export import export_models
 from isthmus.units import format_bandwidth, format_duration
 from isthmus.zoo import demo_photos
 from nodes.compute_pool import ComputePool

@@ -13,8 +13,8 @@ from pathlib import Path
 from isthmus.addresses import format_address, parse_address
 from isthmus.cache_folder import cache_folder
 from isthmus.checked_policies import checked_policies
-from isthmus.configuration import Configuration, LinkConfiguration, ModelConfiguration, TlsConfiguration
-from isthmus.errors import InvalidConfiguration
+from isthmus.configuration import Configuration, LinkConfiguration, TlsConfiguration
+from isthmus.model_export import export_models
 from nodes.background import run_together
 from nodes.configured_policies import LATENCY_FOR_ALL, ConfiguredPolicies
 from nodes.fleet import Endpoint
@@ -30,9 +30,6 @@ from nodes.tls_files import TlsFiles
 from nodes.transport.fleet_service import EndpointMapper
 from nodes.transport.registry_server import RegistryServer
 from nodes.transport.replica_inquiry import replica_counts
-from partitioner.artifact import is_artifact, load_artifact, save_artifact
-from partitioner.model_source import resolve_model
-from partitioner.plan import Plan
 from scheduler.fleet_registry import FleetRegistry
 from scheduler.process_runtime import ProcessRuntime
 from scheduler.roll_out import EdgeMove, ReplicaUse, RollOut
@@ -41,7 +38,7 @@ from scheduler.serve.ray_runtime import RayRuntime
 from simulations.link_emulator import LinkShape
 from simulations.link_thread import LinkEmulatorThread
 
-__all__ = ["Deployment", "Sides", "deploy", "export_models"]
+__all__ = ["Deployment", "Sides", "cloud_settings", "deploy", "running_registry"]
 
 Progress = Callable[[str], None]
 Export = Callable[[], tuple[ModelArtifact, ...]]
@@ -83,8 +80,8 @@ async def deploy(
     """Run the sides until the block ends, then drain: the edge first, then the replicas, the registry, the link.
 
     export: runs in a thread while the runtimes start. folder: where the configuration lies, the current one without.
-    Raises what `export` raises, NotFound and InvalidConfiguration for a policy, PortInUse, DeviceUnavailable,
-    InvalidModel, Unavailable.
+    Raises what `export` raises (`isthmus.model_export`), NotFound and InvalidConfiguration for a policy, PortInUse,
+    DeviceUnavailable, InvalidModel, Unavailable.
     """
     # Here, where a mistake ends the command with its one line, and where files that options name are.
     policies = checked_policies(configuration, folder or Path.cwd()) if sides.edge else LATENCY_FOR_ALL
@@ -94,7 +91,8 @@ async def deploy(
             stack.enter_context(link)
         registry, runtimes, book = configuration.edge.registry, _Runtimes(stack), FleetRegistry()
         if sides.cloud:
-            registry = await _start_registry(configuration, book, link, runtimes, stack)
+            wake = partial(_wake, runtimes, configuration)
+            registry = await stack.enter_async_context(running_registry(configuration, link, book, wake))
             progress(f"fleet registry at {registry}")
         runtimes_started = [runtime.start() for runtime in runtimes.all_of(configuration, sides)]
         with warnings.catch_warnings():
@@ -105,7 +103,9 @@ async def deploy(
         engines = _engines(configuration, sides)
         if engines & COMPILING_ENGINES:
             progress("compiling the models' segments: minutes the first time")
-        starting = _Starting(configuration, artifacts, registry, runtimes, progress, policies)
+        # Both sides on one machine are for trying things out: each start measures what it compares.
+        memory = "" if sides.cloud else str(cache_folder("edge"))
+        starting = _Starting(configuration, artifacts, registry, runtimes, progress, policies, memory)
         # Both at once: most of a start is importing. They take turns at measuring (`nodes.measure.turn`).
         sides_started = [starting.cloud()] if sides.cloud else []
         sides_started += [starting.edge()] if sides.edge else []
@@ -118,26 +118,33 @@ async def deploy(
         yield Deployment(gateway, registry, link, planned, artifacts, policies, runtime.configure, rolling.roll_out)
 
 
-async def _start_registry(
+def _wake(runtimes: _Runtimes, configuration: Configuration) -> None:
+    runtimes.of(configuration.cloud.runtime).wake()
+
+
+@contextlib.asynccontextmanager
+async def running_registry(
     configuration: Configuration,
-    book: FleetRegistry,
-    link: LinkEmulatorThread | None,
-    runtimes: _Runtimes,
-    stack: contextlib.AsyncExitStack,
-) -> str:
-    """The address of a registry that stops with the stack."""
+    link: LinkEmulatorThread | None = None,
+    book: FleetRegistry | None = None,
+    on_want: Callable[[], None] | None = None,
+) -> AsyncIterator[str]:
+    """The address of a registry that runs in the block. book: what it serves, an empty one without. on_want: see
+    FleetService. Raises PortInUse, InvalidConfiguration for a TLS file."""
     tls = configuration.cloud.tls
     server = await RegistryServer.start(
-        book,
+        book or FleetRegistry(),
         configuration.cloud.registry_listen,
         endpoint_mapper=_mapper(link),
-        on_want=lambda: runtimes.of(configuration.cloud.runtime).wake(),
+        on_want=on_want,
         emulated_link="" if configuration.link is None else configuration.link.said,
         tls=_tls_files(tls),
         require_clients=_required(tls, by_default=True),
     )
-    stack.push_async_callback(server.stop)
-    return server.address
+    try:
+        yield server.address
+    finally:
+        await server.stop()
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,11 +157,12 @@ class _Starting:
     runtimes: _Runtimes
     progress: Progress
     policies: ConfiguredPolicies
+    memory_folder: str
 
     async def cloud(self) -> str:
         """The replicas; "" for where they serve, which edges learn from the registry."""
         cloud = self.configuration.cloud
-        settings = _cloud_settings(self.configuration, self.artifacts, self.registry)
+        settings = cloud_settings(self.configuration, self.artifacts, self.registry)
         await self.runtimes.of(cloud.runtime).start_cloud(settings, cloud.rule, cloud.rule.at_start)
         self.progress(f"{cloud.rule.at_start} cloud replica(s) serve ({cloud.runtime})")
         return ""
@@ -163,6 +171,7 @@ class _Starting:
         """The address of the gateway."""
         edge = self.configuration.edge
         settings = _edge_settings(self.configuration, self.artifacts, self.registry, self.policies)
+        settings = replace(settings, memory_folder=self.memory_folder)
         gateway = await self.runtimes.of(edge.runtime).start_edge(settings)
         self.progress(f"edge serves at {gateway} ({edge.runtime})")
         if edge.page_listen and parse_address(edge.page_listen)[1]:  # a free one is told by the edge itself
@@ -191,7 +200,7 @@ class _Rolling:
         move = EdgeMove(partial(switch, artifacts, self._artifacts), partial(switch, self._artifacts, artifacts))
         if self._sides.cloud:
             cloud = configuration.cloud
-            settings = _cloud_settings(configuration, artifacts, self._started.registry)
+            settings = cloud_settings(configuration, artifacts, self._started.registry)
             rolling = RollOut(runtimes.of(cloud.runtime), self._book.view, partial(_use, settings.tls))
             await rolling.run(settings, cloud.rule, cloud.overlap, move)
         else:
@@ -247,7 +256,8 @@ def _mapper(link: LinkEmulatorThread | None) -> EndpointMapper | None:
     return relayed
 
 
-def _cloud_settings(configuration: Configuration, artifacts: tuple[ModelArtifact, ...], registry: str) -> CloudSettings:
+def cloud_settings(configuration: Configuration, artifacts: tuple[ModelArtifact, ...], registry: str) -> CloudSettings:
+    """What each replica is started with. registry: where it registers."""
     cloud = configuration.cloud
     return CloudSettings(
         tuple(replace(artifact, plans=()) for artifact in artifacts),  # it learns plans from those who offer them
@@ -264,6 +274,7 @@ def _cloud_settings(configuration: Configuration, artifacts: tuple[ModelArtifact
         limits=cloud.limits.of_node,
         metrics_listen=cloud.metrics_listen or "",
         paced_by=cloud.paced_by or "",
+        log=configuration.logs.settings,
     )
 
 
@@ -290,6 +301,7 @@ def _edge_settings(
         metrics_listen=edge.metrics_listen or "",
         admission_probability=edge.admission.probability,
         page_listen=edge.page_listen or "",
+        log=configuration.logs.settings,
     )
 
 
@@ -302,42 +314,3 @@ def _required(tls: TlsConfiguration | None, *, by_default: bool) -> bool:
     if tls is None or tls.require_clients is None:
         return by_default and tls is not None and bool(tls.authority)
     return tls.require_clients
-
-
-def export_models(
-    models: tuple[ModelConfiguration, ...], folder: Path, progress: Progress
-) -> tuple[ModelArtifact, ...]:
-    """Each model as an artifact, exported in this process: nodes get data and never import user code.
-
-    folder: where the configuration lies; sources are looked up there and in the current directory.
-    """
-    return tuple(_export(model, folder, progress) for model in models)
-
-
-def _export(model: ModelConfiguration, folder: Path, progress: Progress) -> ModelArtifact:
-    for base in (Path.cwd(), folder):
-        if is_artifact(base / model.source) and (found := load_artifact(base / model.source)).name == model.name:
-            return ModelArtifact(model.name, str((base / model.source).resolve()), _plans(model, found.digest, folder))
-    progress(f"exporting {model.name} from {model.source}")
-    made = resolve_model(model.source, search_path=folder, name=model.name)
-    target = cache_folder("artifacts") / f"{model.name}-{made.digest[:16]}"
-    if not is_artifact(target):
-        save_artifact(made, target)
-    return ModelArtifact(model.name, str(target), _plans(model, made.digest, folder))
-
-
-def _plans(model: ModelConfiguration, digest: str, folder: Path) -> tuple[str, ...]:
-    """The texts of the model's plan files, found as sources are. Raises InvalidConfiguration, InvalidPlan."""
-    texts = []
-    for name in model.plans:
-        path = next((base / name for base in (Path.cwd(), folder) if (base / name).is_file()), None)
-        if path is None:
-            remedy = "write one with `isthmus partition -o`"
-            raise InvalidConfiguration(f"models.{model.name}.plans", "is no file", value=name, remedy=remedy)
-        texts.append(path.read_text(encoding="utf-8"))
-        if Plan.from_json(texts[-1]).model_digest != digest:
-            remedy = "make it with `isthmus partition` from the same source, under the same name"
-            raise InvalidConfiguration(
-                f"models.{model.name}.plans", "is a plan of another model", value=name, remedy=remedy
-            )
-    return tuple(texts)

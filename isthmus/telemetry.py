@@ -7,10 +7,30 @@ from __future__ import annotations
 
 import logging
 import sys
+from dataclasses import dataclass
+from typing import Literal
 
 import structlog
 
-__all__ = ["configure_logging", "get_logger"]
+__all__ = ["DEFAULT_LOGS", "LogForm", "LogLevel", "LogSettings", "configure_logging", "get_logger"]
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+LogForm = Literal["auto", "json", "console"]
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """What a process that Isthmus owns writes. form: "auto" is console on a terminal and json elsewhere."""
+
+    level: LogLevel = "warning"
+    form: LogForm = "auto"
+
+    def configure(self) -> None:
+        """For this process."""
+        configure_logging(self.level, self.form)
+
+
+DEFAULT_LOGS = LogSettings()
 
 
 def get_logger(component: str) -> structlog.stdlib.BoundLogger:
@@ -19,11 +39,11 @@ def get_logger(component: str) -> structlog.stdlib.BoundLogger:
     return logger
 
 
-def configure_logging(level: str = "info") -> None:
-    """Send events of `level` and above to standard error: coloured on a terminal, one JSON object a line elsewhere."""
-    terminal = sys.stderr.isatty()
+def configure_logging(level: str = "info", form: LogForm = "auto") -> None:
+    """Send events of `level` and above to standard error: one JSON object a line, or for people (form: LogSettings)."""
+    console = sys.stderr.isatty() if form == "auto" else form == "console"
     renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer()
+        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()) if console else structlog.processors.JSONRenderer()
     )
     structlog.configure(
         processors=[

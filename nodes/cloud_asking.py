@@ -246,6 +246,7 @@ class CloudAsking:
             remaining_s=None if accepted.deadline_s is None else accepted.deadline_s - now_s,
             deadline_s=accepted.deadline_s,
             priority=accepted.request.priority,
+            traceparent=accepted.request.traceparent,
             expected_cloud_s=costs.cloud.at(batch),
         )
 

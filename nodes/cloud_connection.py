@@ -17,12 +17,15 @@ __all__ = ["CloudConnection", "LinkObserver", "ReplicaDescription"]
 class ReplicaDescription:
     """What a replica says of itself. models: digest by name; device_profile_json: measured there; counts: what became
     of the work that arrived there, by the names of ExecutionCounts; and, over the wire, `streams` of edges and
-    `settled_streams`, those that have plans prepared there and are preparing none."""
+    `settled_streams`, those that have plans prepared there and are preparing none. package_version: "" where it was
+    not said; protocol: major and minor of the stream, (0, 0) where they were not."""
 
     replica_id: str
     models: dict[str, str]
     device_profile_json: str
     counts: Mapping[str, int] = field(default_factory=dict)
+    package_version: str = ""
+    protocol: tuple[int, int] = (0, 0)
 
 
 class LinkObserver(Protocol):

@@ -20,7 +20,10 @@ from nodes.metrics.loop_collector import node_registry
 from nodes.metrics.route import metrics_routes
 from nodes.model_loading import load_models, measured_profile, with_differences
 from nodes.node_status import NodeStatus
+from nodes.outward_address import outward_address
 from nodes.settings import CloudSettings
+from nodes.tracing.base import Tracing
+from nodes.tracing.factory import configured_tracing
 from nodes.transport.fleet_client import ReplicaRegistration
 from nodes.transport.grpc_server import GrpcServer
 from nodes.transport.segment_server import SegmentService
@@ -37,12 +40,13 @@ class CloudHost:
 
     def __init__(
         self, settings: CloudSettings, pool: ComputePool, node: CloudNode, service: SegmentService, server: GrpcServer,
-        registration: ReplicaRegistration, metrics: HttpServer | None,
+        registration: ReplicaRegistration, metrics: HttpServer | None, tracing: Tracing | None,
     ) -> None:  # fmt: skip
         """node: to look at: what waits, what was offered."""
         self._settings = settings
         self.node = node
         self._metrics = metrics
+        self._tracing = tracing
         self._pool = pool
         self._service = service
         self._server = server
@@ -68,7 +72,8 @@ class CloudHost:
                     profile = await with_differences(measured, models, engine, pool)
                     kept.write(profile)
         node = CloudNode(replica_id, models, engine, pool, profile, settings.batching, settings.limits)
-        service = SegmentService(node, settings.limits)
+        tracing = configured_tracing("isthmus-cloud")
+        service = SegmentService(node, settings.limits, tracing)
         server = GrpcServer(
             [SERVICE], lambda server: segment_pb2_grpc.add_SegmentServiceServicer_to_server(service, server)
         )
@@ -83,15 +88,16 @@ class CloudHost:
                 await server.stop(0)
                 raise
         await server.set_serving(True)
+        advertised = settings.advertise or await asyncio.to_thread(outward_address, address, settings.registry)
         replica = Replica(
             replica_id,
-            Endpoint(settings.advertise or address, tls_server_name=settings.tls_server_name),
+            Endpoint(advertised, tls_server_name=settings.tls_server_name),
             tuple(ModelVersion(name, model.digest) for name, model in models.items()),
         )
         registration = ReplicaRegistration(settings.registry, replica, settings.tls)
         registration.start()
         get_logger("cloud").info("cloud replica serves", replica=replica_id, address=address)
-        return cls(settings, pool, node, service, server, registration, metrics)
+        return cls(settings, pool, node, service, server, registration, metrics, tracing)
 
     @property
     def address(self) -> str:
@@ -117,6 +123,8 @@ class CloudHost:
         await self._service.drain(self._settings.drain_s)
         await self._server.stop(self._settings.drain_s)
         self._pool.close()
+        if self._tracing is not None:
+            await asyncio.to_thread(self._tracing.close)
         if self._metrics is not None:  # the last to go: a drain is something to watch
             await asyncio.to_thread(self._metrics.stop)
 

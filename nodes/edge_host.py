@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,11 +11,13 @@ from typing import Protocol
 
 from isthmus.errors import NotFound
 from isthmus.telemetry import get_logger
+from isthmus.version import VERSION
 from nodes.background import run_apart
 from nodes.chooser import Chooser
 from nodes.cloud_connection import CloudConnection
 from nodes.compute_pool import ComputePool
 from nodes.configured_policies import ConfiguredPolicies
+from nodes.edge_memory import EdgeMemory, MeasuredStart
 from nodes.edge_node import ChooserObserver, EdgeNode
 from nodes.engines.allocator import keep_freed_memory
 from nodes.engines.factory import engine_for
@@ -40,6 +43,8 @@ from nodes.sight.base import Remembering
 from nodes.sight.edge_sight import EdgeSight, edge_facts
 from nodes.sight.routes import page_routes
 from nodes.steering import Steerable
+from nodes.tracing.base import Tracing
+from nodes.tracing.factory import configured_tracing
 from nodes.transport.fleet_client import FleetWatch
 from nodes.transport.gateway_server import GatewayService
 from nodes.transport.grpc_server import GrpcServer
@@ -52,7 +57,6 @@ from partitioner.plan import Plan
 
 __all__ = ["EdgeHost"]
 
-VERSION = "0.1.0"
 Switch = Callable[[ModelArtifact], Awaitable[None]]
 METRICS_FIELD, PAGE_FIELD = "edge.metrics_listen", "edge.page_listen"
 
@@ -78,6 +82,7 @@ class _Front:
     chooser: SteeredChooser
     sight: EdgeSight
     ports: Mapping[str, HttpServer]
+    tracing: Tracing | None
 
 
 class EdgeHost:
@@ -97,7 +102,7 @@ class EdgeHost:
 
     @classmethod
     async def start(cls, settings: EdgeSettings, chooser: SteeredChooser, journal: Journal | None = None) -> EdgeHost:
-        """Load, measure, serve edge-only plans, then look for the cloud. journal: closed at the end.
+        """Load, measure (or remember), serve edge-only plans, then look for the cloud. journal: closed at the end.
 
         Raises DeviceUnavailable, InvalidModel, PortInUse; a cloud that is not there is no error.
         """
@@ -139,16 +144,23 @@ class EdgeHost:
 
         limits = StreamLimits(settings.limits.message_bytes, field="edge.limits.message")
         queue = PrefixQueue(pool, chooser.edge_queue(), settings.batching)
-        async with measuring_turn():
-            profile = await measured_profile(models, slowed, pool)
+        memory = EdgeMemory.of(settings, slowed)
+        digests = {name: model.digest for name, model in models.items()}
+        known = memory.start(digests)
+        # What was measured at an earlier start needs no turn: nothing is timed.
+        async with measuring_turn() if known is None else contextlib.nullcontext():
+            profile = known.profile if known else await measured_profile(models, slowed, pool)
             loaded = {name: await load(name, model) for name, model in models.items()}
             shelf = ModelShelf(loaded, load)
             hedging = Hedging(settings.hedge_percentile)
-            node = EdgeNode(shelf, profile, chooser, queue, dial, settings.kept_bytes, settings.limits, hedging)
+            node = EdgeNode(shelf, profile, chooser, queue, dial, settings.kept_bytes, settings.limits, hedging, memory)
             await node.start()
-            node.overhead = await _probed_overhead(node, models, settings.limits)
+            node.overhead = known.overhead if known else await _probed_overhead(node, models, settings.limits)
             node.decisions.clear()  # those were for no client's requests
-        front = await _open_front(settings, node, chooser, journal, edge_id)
+        if known is None:
+            memory.keep_start(digests, MeasuredStart(profile, node.overhead))
+        tracing = configured_tracing("isthmus-edge")
+        front = await _open_front(settings, node, chooser, journal, edge_id, tracing)
         watch = None
         if settings.registry:
             watch = FleetWatch(settings.registry, edge_id, node.replicas.follow, tls=settings.tls)
@@ -207,18 +219,25 @@ class EdgeHost:
         self._pool.close()
         if self._journal is not None:
             await asyncio.to_thread(self._journal.close)
+        if self._front.tracing is not None:
+            await asyncio.to_thread(self._front.tracing.close)
         await self._front.sight.stop()
         for port in set(self._front.ports.values()):  # the last to go: a drain is something to watch
             await asyncio.to_thread(port.stop)
 
 
 async def _open_front(
-    settings: EdgeSettings, node: EdgeNode, chooser: SteeredChooser, journal: Journal | None, edge_id: str
+    settings: EdgeSettings,
+    node: EdgeNode,
+    chooser: SteeredChooser,
+    journal: Journal | None,
+    edge_id: str,
+    tracing: Tracing | None,
 ) -> _Front:
     """The gateway's port and, where they are asked for, those of the metrics and the page. Raises PortInUse,
     InvalidConfiguration."""
     requests = RequestLedger() if settings.metrics_listen else None
-    service = GatewayService(node, VERSION, settings.limits, requests)
+    service = GatewayService(node, VERSION, settings.limits, requests, tracing)
     sight = EdgeSight(edge_facts(settings, edge_id, VERSION), node, chooser, service, journal)
     server = service.server(OperatorService(chooser, sight, settings.limits))
     await server.start(settings.listen, "edge.listen", settings.tls, require_clients=settings.require_clients)
@@ -235,7 +254,7 @@ async def _open_front(
         raise
     sight.start()
     await server.set_serving(True)
-    return _Front(service, server, chooser, sight, ports)
+    return _Front(service, server, chooser, sight, ports, tracing)
 
 
 def _open_ports(shown: Mapping[str, tuple[str, Routes]], settings: EdgeSettings) -> dict[str, HttpServer]:

@@ -14,9 +14,9 @@ from isthmus.telemetry import get_logger
 from nodes.accepted_request import Surroundings
 from nodes.admission import Arriving
 from nodes.admission_gate import AdmissionGate, Admitted
-from nodes.background import run_apart
 from nodes.byte_budget import MOST_KEPT_BYTES, ByteBudget
 from nodes.chooser import ChoiceRequest, Chooser, Exchange, Outcome, StageTimes, Transfer
+from nodes.edge_memory import NO_MEMORY, EdgeMemory
 from nodes.edge_work import edge_work
 from nodes.gateway import InferRequest, InferResult, ModelDescription, ModelState
 from nodes.guarded_connection import GuardedConnection
@@ -25,8 +25,9 @@ from nodes.lesson_pace import LessonPace
 from nodes.limits import EDGE_LIMITS, NodeLimits
 from nodes.model_runtime import ModelRuntime, ReadyPlan
 from nodes.model_shelf import LoadedModel, ModelShelf
-from nodes.plan_builder import PlanBuilder, PlanDraft, with_cloud_times
+from nodes.plan_builder import with_cloud_times
 from nodes.plan_offers import cloud_times
+from nodes.plan_source import PlanSource
 from nodes.prefix_queue import PrefixQueue
 from nodes.replica_set import Dial, ReplicaSet
 from nodes.request_overhead import NOT_MEASURED, RequestOverhead
@@ -81,18 +82,16 @@ class EdgeNode:
     def __init__(
         self, shelf: ModelShelf, profile: DeviceProfile, chooser: Chooser, queue: PrefixQueue, dial: Dial,
         most_kept_bytes: int = MOST_KEPT_BYTES, limits: NodeLimits = EDGE_LIMITS,
-        hedging: Hedging | None = None,
+        hedging: Hedging | None = None, memory: EdgeMemory = NO_MEMORY,
     ) -> None:  # fmt: skip
         """profile: this device, with the op times of every model. most_kept_bytes: of boundary tensors that wait for
-        their answers. hedging: None for none."""
+        their answers. hedging: None for none. memory: of plans that were measured at an earlier start."""
         self._shelf = shelf
         self._limits = limits
         self._planning: set[asyncio.Task[None]] = set()
-        self._profile = profile
+        self._plans = PlanSource(queue.pool, profile, memory)
         self._chooser = chooser
-        self._pool = queue.pool
         self._queue = queue
-        self._measured: dict[tuple[str, str, str, str], tuple[ReadyPlan, ...]] = {}
         self._waiting = 0
         self._draining = False
         self._started = False
@@ -117,13 +116,8 @@ class EdgeNode:
     async def start(self) -> None:
         """Measure and offer the plans that need no cloud; from then on requests are served."""
         for name, runtime in self._shelf.runtimes.items():
-            runtime.offer(await self._edge_only(self._shelf.builders[name]))
+            runtime.offer(await self._plans.edge_only(self._shelf.builders[name]))
         self._started = True
-
-    async def _edge_only(self, builder: PlanBuilder) -> tuple[ReadyPlan, ...]:
-        if builder.model.interface.autonomy == "cloud-required":
-            return ()
-        return await self._pool.run(builder.edge_only)
 
     # ---- serving -----------------------------------------------------------------------------------------------
 
@@ -147,6 +141,11 @@ class EdgeNode:
     def waiting(self) -> int:
         """Requests that were accepted and have no answer yet."""
         return self._waiting
+
+    @property
+    def profile(self) -> DeviceProfile:
+        """This device, with the op times of every model."""
+        return self._plans.profile
 
     @property
     def queue(self) -> PrefixQueue:
@@ -312,7 +311,7 @@ class EdgeNode:
         async with self._building:
             if name in self._shelf.runtimes:
                 return
-            await self._shelf.put_back(name, self._edge_only)
+            await self._shelf.put_back(name, self._plans.edge_only)
         for connection in self.replicas.connections:
             planning = asyncio.create_task(self._plan_again(connection, name))
             self._planning.add(planning)
@@ -334,20 +333,17 @@ class EdgeNode:
         self._shelf.check_configured(name)
         async with self._building:
             runtime = ModelRuntime(loaded.model)
-            runtime.offer(await self._edge_only(loaded.builder))
+            runtime.offer(await self._plans.edge_only(loaded.builder))
             for connection in self.replicas.connections:
                 said = await connection.describe()
                 if said.models.get(name) == loaded.model.digest:
-                    ready = await self._edge_side(loaded.builder, said.device_profile_json)
+                    cloud = DeviceProfile.from_json(said.device_profile_json)
+                    ready = await self._plans.with_cloud(loaded.builder, cloud)
                     await self._prepare(runtime, connection, ready)
             if not runtime.plans:
                 raise Unavailable(f"model {name}: no replica has its new version; roll it out in the cloud first")
             self._shelf.replace(loaded, runtime)
-            self._forget_measured(name, but=loaded.model.digest)
-
-    def _forget_measured(self, name: str, but: str = "") -> None:
-        """Let go of what was measured of a model, of one version not."""
-        self._measured = {key: ready for key, ready in self._measured.items() if key[0] != name or key[1] == but}
+            self._plans.forget(name, but=loaded.model.digest)
 
     async def unload_model(self, name: str) -> None:
         """See Gateway. It is served no longer at once; what it holds goes when no planning is under way."""
@@ -355,7 +351,7 @@ class EdgeNode:
         self._shelf.take_down(name)
         async with self._building:
             self._shelf.forget(name)  # a loading that was under way may have put it back
-            self._forget_measured(name)
+            self._plans.forget(name)
 
     # ---- planning with a replica -------------------------------------------------------------------------------
 
@@ -367,6 +363,7 @@ class EdgeNode:
     async def _plan(self, connection: GuardedConnection, names: Iterable[str]) -> None:
         """Measure this side once for each kind of replica, have the replica prepare every plan, offer them all."""
         said = await connection.describe()
+        cloud = DeviceProfile.from_json(said.device_profile_json)
         async with self._building:
             for name in names:
                 runtime = self._shelf.runtimes.get(name)
@@ -375,28 +372,8 @@ class EdgeNode:
                 if said.models.get(name) != runtime.model.digest:
                     self._log.warning("replica serves another version", model=name, replica=said.replica_id)
                     continue
-                ready = await self._edge_side(self._shelf.builders[name], said.device_profile_json)
+                ready = await self._plans.with_cloud(self._shelf.builders[name], cloud)
                 await self._prepare(runtime, connection, ready)
-
-    async def _edge_side(self, builder: PlanBuilder, cloud_profile_json: str) -> tuple[ReadyPlan, ...]:
-        """The plans of a model for a cloud of that profile, with this side measured; kept for the next replica."""
-        cloud = DeviceProfile.from_json(cloud_profile_json)
-        key = (builder.model.name, builder.model.digest, cloud.name, cloud.engine)
-        if key not in self._measured:
-            told = cloud.engine_differences.get(builder.model.digest)
-            ready: dict[str, ReadyPlan] = {}
-            for draft in await run_apart(self._drafts, builder, cloud):
-                # One at a time: requests that come meanwhile wait for no more than that.
-                for plan in await self._pool.run(builder.ready, draft, cloud.engine, told):
-                    ready.setdefault(plan.entry.plan.plan_id, plan)
-            self._measured[key] = tuple(ready.values())
-        return self._measured[key]
-
-    def _drafts(self, builder: PlanBuilder, cloud: DeviceProfile) -> list[PlanDraft]:
-        """The plans for a cloud of that profile, compiled and calibrated."""
-        cuts = builder.candidates(self._profile, cloud)
-        builder.prepare(cuts)
-        return [*builder.unsplit(), *builder.given(), *(draft for cut in cuts for draft in builder.split(cut))]
 
     async def _prepare(
         self, runtime: ModelRuntime, connection: GuardedConnection, ready: tuple[ReadyPlan, ...]

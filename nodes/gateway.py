@@ -25,7 +25,8 @@ class InferRequest(NamedTuple):
     """One request, checked. timeout_s: time left on arrival, None without a deadline; priority: 1 first, 0 default.
 
     policy and plan_id: what the request asks for, "" for the configured policy. request_class: the client's word for
-    what kind of request it is, "" for none. client: whose it is, for a fair share.
+    what kind of request it is, "" for none. client: whose it is, for a fair share. traceparent: of its span (W3C Trace
+    Context), "" where none is made.
     """
 
     model: str
@@ -36,6 +37,7 @@ class InferRequest(NamedTuple):
     plan_id: str = ""
     request_class: str = ""
     client: str = ""
+    traceparent: str = ""
 
 
 class StageTimings(NamedTuple):

@@ -138,6 +138,7 @@ class EdgeHalf:
         self._uplink, self._downlink = _Codecs(model, uplink, limits), _Codecs(model, downlink, limits)
         held = {*self._segments.boundary, *self._segments.kept} - self._uplink.files
         self._held = tuple(self._tensors[name] for name in held)
+        self.early = tuple(early)
         self.offers = bool(early) and self._has_prefix and not self._uplink.files
         whole = engine.name != "eager"
         self._stages = stages_of(model, edge_ops, engine, () if whole else early) if self.offers else ()
@@ -146,6 +147,11 @@ class EdgeHalf:
     def crossing(self) -> int:
         """How many boundary tensors there are."""
         return len(self._uplink.names)
+
+    @property
+    def file_inputs(self) -> tuple[str, ...]:
+        """Inputs that cross as files."""
+        return tuple(name for name in self._uplink.names if name in self._uplink.files)
 
     def kept_bytes(self, batch: int, file_bytes: int) -> int:
         """What an outcome holds besides its encoded tensors, of a request with so many items and bytes of files."""

@@ -6,6 +6,7 @@ are worth measuring.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,6 +15,7 @@ from nodes.batch_times import BatchTimes
 from nodes.batching import DEFAULT_LIMITS, BatchLimits
 from nodes.codecs.factory import IMAGE_CODEC_NAMES, encodes_images, image_codec
 from nodes.codecs.image import PictureCodec
+from nodes.edge_memory import ModelIdentity
 from nodes.engines.base import Engine
 from nodes.engines.factory import EXACT_ENGINES, engine_for
 from nodes.halves import EdgeHalf, EdgeOutcome
@@ -90,7 +92,6 @@ class PlanBuilder:
             spec.name: spec.preprocessing for spec in model.interface.inputs if spec.preprocessing is not None
         }
         self._files = tuple(self._specs)
-        self._preprocessing = self._measure_preprocessing()
         self._given = tuple(given)
         self._most = min(batching.max_batch, model.interface.max_batch)
         self._prefix_times: dict[str, BatchTimes] = {}  # by cut: whatever the codecs
@@ -103,6 +104,11 @@ class PlanBuilder:
     def model(self) -> Model:
         """The model."""
         return self._model
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """What the plans that it finds are of."""
+        return ModelIdentity(self._model.name, self._model.digest, tuple(plan.plan_id for plan in self._given))
 
     def edge_only(self) -> tuple[ReadyPlan, ...]:
         """The plans that need no cloud, for each input form."""
@@ -249,7 +255,7 @@ class PlanBuilder:
         )
         entry = PlanEntry(replace(plan, boundary=counted), costs, file_crosses)
         early = self._early(plan, half, inputs[small])
-        return ReadyPlan(entry, self._half(plan, self._slowdown, early), self._batches(half).scaled(self._slowdown))
+        return ReadyPlan(entry, self.half(plan, early), self._batches(half).scaled(self._slowdown))
 
     def _batches(self, half: EdgeHalf) -> BatchTimes:
         """t(B) of the half's prefix at full speed; no more than one item where there is nothing to join."""
@@ -282,6 +288,10 @@ class PlanBuilder:
             self._early_counts[half.cut] = early_counts([lead_s * self._slowdown for lead_s in leads])
         return self._early_counts[half.cut]
 
+    def half(self, plan: Plan, early: Sequence[int] = ()) -> EdgeHalf:
+        """As it serves. early: see EdgeHalf."""
+        return self._half(plan, self._slowdown, early)
+
     def _half(self, plan: Plan, slowdown: float, early: Sequence[int] = ()) -> EdgeHalf:
         uplink, downlink = wire_codecs(plan.boundary), wire_codecs(plan.downlink)
         return EdgeHalf(self._model, plan.edge_ops, uplink, downlink, self._engine, slowdown, self._limits, early)
@@ -300,7 +310,9 @@ class PlanBuilder:
         )
         return ready, replace(ready, entry=entry)
 
-    def _measure_preprocessing(self) -> AffineTime:
+    @functools.cached_property
+    def _preprocessing(self) -> AffineTime:
+        """Measured where it is needed first: plans of an earlier start have it in their times."""
         if not self._files:
             return _NO_TIME
         images = sample_inputs(self._model, 1, self._files).values

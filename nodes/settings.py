@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from isthmus.telemetry import DEFAULT_LOGS, LogSettings
 from nodes.admission import DEFAULT_PROBABILITY
 from nodes.batching import DEFAULT_LIMITS, BatchLimits
 from nodes.byte_budget import MOST_KEPT_BYTES
@@ -48,7 +49,8 @@ class JournalSettings:
 
 @dataclass(frozen=True, slots=True)
 class CloudSettings:
-    """One cloud replica. listen, advertise, registry: "HOST:PORT"; advertise "" means the address it is bound to.
+    """One cloud replica. listen, advertise, registry: "HOST:PORT"; advertise "" means the address it is bound to,
+    and where that is every one of the machine's, that from which it reaches the registry.
 
     tls: None for ports in clear. require_clients: only clients with a certificate of the authority get in.
     tls_server_name: what edges shall expect in the certificate, "" for the host that they dial.
@@ -71,6 +73,7 @@ class CloudSettings:
     limits: NodeLimits = CLOUD_LIMITS
     metrics_listen: str = ""
     paced_by: str = ""
+    log: LogSettings = DEFAULT_LOGS
 
     def to_json(self) -> str:
         """`from_json` reads it back equal."""
@@ -91,7 +94,8 @@ class EdgeSettings:
     kept_bytes: the most that is kept of boundary tensors while their answers are awaited. hedge_percentile: see
     `Hedging`. admission_probability: see `nodes.admission.DEFAULT_PROBABILITY`. decision_log: None to keep the last
     decisions in memory only. metrics_listen: as for a replica. page_listen: where browsers see the edge, "" for no
-    such port; where it is the metrics' address, both are at one port.
+    such port; where it is the metrics' address, both are at one port. memory_folder:
+    where it keeps what it measured for its next start, "" for nowhere.
     """
 
     models: tuple[ModelArtifact, ...]
@@ -113,6 +117,8 @@ class EdgeSettings:
     metrics_listen: str = ""
     admission_probability: float = DEFAULT_PROBABILITY
     page_listen: str = ""
+    memory_folder: str = ""
+    log: LogSettings = DEFAULT_LOGS
 
     def to_json(self) -> str:
         """`from_json` reads it back equal."""
@@ -131,6 +137,7 @@ def _settings(text: str) -> dict[str, Any]:
     data: dict[str, Any] = json.loads(text)
     tls = data["tls"] and TlsFiles(**data["tls"])
     plain = {"batching": BatchLimits(**data["batching"]), "limits": NodeLimits(**data["limits"])}
+    plain |= {"log": LogSettings(**data["log"])}
     return {**data, **plain, "tls": tls, "models": tuple(_artifact(model) for model in data["models"])}
 
 

@@ -21,7 +21,7 @@ from partitioner.torch_artifact import torch_graph_data, torch_model_from_data
 from partitioner.torch_model import TorchModel
 from partitioner.weights import contiguous_form
 
-__all__ = ["is_artifact", "load_artifact", "save_artifact"]
+__all__ = ["artifact_digest", "is_artifact", "load_artifact", "save_artifact"]
 
 _FORMAT = 1
 _GRAPH, _SPEC = "graph.json", "spec.json"
@@ -34,6 +34,14 @@ _MAX_JSON_BYTES = 256 << 20
 def is_artifact(folder: Path) -> bool:
     """Whether `folder` looks like what `save_artifact` writes."""
     return (folder / _GRAPH).is_file() and (folder / _SPEC).is_file()
+
+
+def artifact_digest(folder: str | Path) -> str:
+    """The digest of the model that `folder` says it holds; `load_artifact` finds out whether it does.
+
+    Raises InvalidModel.
+    """
+    return str(_read_spec(Path(folder))["digest"])
 
 
 def save_artifact(model: Model, folder: str | Path) -> None:

@@ -60,8 +60,12 @@ async def _run(side: str, settings: str) -> None:
 
 async def _start(side: str, settings: str) -> CloudHost | EdgeHost:
     if side == "cloud":
-        return await CloudHost.start(CloudSettings.from_json(settings))
-    return await start_edge(EdgeSettings.from_json(settings))
+        cloud = CloudSettings.from_json(settings)
+        cloud.log.configure()
+        return await CloudHost.start(cloud)
+    edge = EdgeSettings.from_json(settings)
+    edge.log.configure()
+    return await start_edge(edge)
 
 
 async def _announce_plans(host: CloudHost | EdgeHost) -> None:

@@ -9,13 +9,14 @@ import typer
 
 from isthmus.cli.certs_command import certs
 from isthmus.cli.declare_command import declare
+from isthmus.cli.doctor_command import doctor
 from isthmus.cli.emulate_link import emulate_link
 from isthmus.cli.import_command import import_model
 from isthmus.cli.operator_commands import explain
 from isthmus.cli.partition_command import partition
 from isthmus.cli.policy_command import policy
 from isthmus.cli.profile_command import profile
-from isthmus.cli.run_commands import cloud, demo, edge, infer, status, up
+from isthmus.cli.run_commands import cloud, demo, edge, infer, registry, status, up
 from isthmus.cli.top_command import top
 from isthmus.errors import InvalidInput, IsthmusError, NotFound
 
@@ -36,10 +37,12 @@ app.command("partition")(partition)
 app.command("up")(up)
 app.command("cloud")(cloud)
 app.command("edge")(edge)
+app.command("registry")(registry)
 app.command("infer")(infer)
 app.command("status")(status)
 app.command("explain")(explain)
 app.command("top")(top)
+app.command("doctor")(doctor)
 app.command("certs")(certs)
 app.add_typer(policy)
 app.command("emulate-link")(emulate_link)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from isthmus.configuration_follower import FollowedFile
     from isthmus.deployment import Deployment, Sides
 
-__all__ = ["cloud", "demo", "edge", "infer", "status", "up"]
+__all__ = ["cloud", "demo", "edge", "infer", "registry", "status", "up"]
 
 ConfigurationFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="The configuration file (YAML).")]
 
@@ -57,24 +57,41 @@ def edge(config: ConfigurationFile) -> None:
     _serve(config, cloud_side=False, edge_side=True)
 
 
+def registry(config: ConfigurationFile) -> None:
+    """Run the fleet registry alone, where somebody else starts the replicas. Prints `ready: registry HOST:PORT`."""
+    from isthmus.configuration import read_configuration
+
+    configuration = read_configuration(config)
+    configuration.logs.settings.configure()
+    asyncio.run(_registry_until_interrupted(configuration))
+
+
+async def _registry_until_interrupted(configuration: Configuration) -> None:
+    from isthmus.deployment import running_registry
+
+    async with interruptible() as over, running_registry(configuration) as address:
+        print(f"ready: registry {address}", flush=True)
+        await over.wait()
+
+
 def _serve(path: Path, *, cloud_side: bool, edge_side: bool) -> None:
     from isthmus.configuration import read_configuration
-    from isthmus.telemetry import configure_logging
 
-    configure_logging("warning")
     keep_forks_quiet()
     stamp = FileStamp.of(path)
     configuration = read_configuration(path)
+    configuration.logs.settings.configure()
     from isthmus.configuration_follower import FollowedFile
     from isthmus.deployment import Sides
 
-    sections = ("models", *(("edge",) if edge_side else ()), *(("cloud", "link") if cloud_side else ()))
+    sections = ("models", "logs", *(("edge",) if edge_side else ()), *(("cloud", "link") if cloud_side else ()))
     file = FollowedFile(path, stamp, sections)
     asyncio.run(_serve_until_interrupted(configuration, Sides(cloud_side, edge_side), file))
 
 
 async def _serve_until_interrupted(configuration: Configuration, sides: Sides, file: FollowedFile) -> None:
-    from isthmus.deployment import deploy, export_models
+    from isthmus.deployment import deploy
+    from isthmus.model_export import export_models
 
     folder = file.path.resolve().parent
     async with interruptible() as over:

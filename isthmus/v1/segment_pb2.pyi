@@ -845,8 +845,16 @@ class DescribeResponse(_message.Message):
     MODELS_FIELD_NUMBER: _builtins.int
     DEVICE_PROFILE_JSON_FIELD_NUMBER: _builtins.int
     COUNTS_FIELD_NUMBER: _builtins.int
+    PACKAGE_VERSION_FIELD_NUMBER: _builtins.int
+    PROTOCOL_MAJOR_FIELD_NUMBER: _builtins.int
+    PROTOCOL_MINOR_FIELD_NUMBER: _builtins.int
     replica_id: _builtins.str
     device_profile_json: _builtins.str
+    package_version: _builtins.str
+    """"": not said"""
+    protocol_major: _builtins.int
+    """of the stream; 0: not said"""
+    protocol_minor: _builtins.int
     @_builtins.property
     def models(self) -> _containers.RepeatedCompositeFieldContainer[Global___ServedModel]: ...
     @_builtins.property
@@ -860,10 +868,13 @@ class DescribeResponse(_message.Message):
         models: _abc.Iterable[Global___ServedModel] | None = ...,
         device_profile_json: _builtins.str = ...,
         counts: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        package_version: _builtins.str = ...,
+        protocol_major: _builtins.int = ...,
+        protocol_minor: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "device_profile_json", b"device_profile_json", "models", b"models", "replica_id", b"replica_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "device_profile_json", b"device_profile_json", "models", b"models", "package_version", b"package_version", "protocol_major", b"protocol_major", "protocol_minor", b"protocol_minor", "replica_id", b"replica_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -24,7 +24,7 @@ from partitioner.model import Model
 from partitioner.profiles import DeviceProfile
 from partitioner.scaled_profile import slowed_profile
 
-__all__ = ["measure_device", "measure_model"]
+__all__ = ["device_name", "measure_device", "measure_model"]
 
 
 def measure_device(budget_s: float, engine: Engine, codecs: Collection[str] = RATED_CODEC_NAMES) -> DeviceProfile:
@@ -40,7 +40,7 @@ def measure_device(budget_s: float, engine: Engine, codecs: Collection[str] = RA
     preprocessing = measure_preprocessing(0.15 * budget_s)
     measured = DeviceProfile(
         device=cast(Literal["cpu", "cuda"], engine.device),
-        name=_device_name(engine.device),
+        name=device_name(engine.device),
         threads=engine.threads,
         slowdown=1.0,
         flops_per_s=roofline.flops_per_s,
@@ -78,7 +78,8 @@ def _provenance(load: float, noisy: bool) -> Provenance:
     )
 
 
-def _device_name(device: str) -> str:
+def device_name(device: str) -> str:
+    """The processor's or the GPU's own name; device: "cpu" or "cuda"."""
     if device == "cuda":
         return torch.cuda.get_device_name()
     cpuinfo = Path("/proc/cpuinfo")

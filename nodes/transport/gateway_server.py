@@ -17,6 +17,7 @@ from nodes.limits import EDGE_LIMITS, LARGEST_GRPC_MESSAGE_BYTES, NodeLimits
 from nodes.metrics.request_ledger import RequestLedger
 from nodes.model_statistics import StatisticsLedger
 from nodes.sight.failures import RecentFailures
+from nodes.tracing.base import Tracing
 from nodes.transport import operator_service
 from nodes.transport.answer_compression import compress_as_asked
 from nodes.transport.caller import Caller, caller_of
@@ -52,15 +53,20 @@ class GatewayService(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
     """The servicer in front of an edge node."""
 
     def __init__(
-        self, gateway: Gateway, version: str, limits: NodeLimits = EDGE_LIMITS, requests: RequestLedger | None = None
+        self,
+        gateway: Gateway,
+        version: str,
+        limits: NodeLimits = EDGE_LIMITS,
+        requests: RequestLedger | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
-        """requests: is told of every request's end, for metrics."""
+        """requests: is told of every request's end, for metrics. tracing: makes spans of them, None for none."""
         self._gateway = gateway
         self._limits = limits
         self._version = version
         self._ledger = StatisticsLedger()
         self.failures = RecentFailures()
-        self._handler = InferHandler(gateway, self._ledger, self.failures, limits, requests)
+        self._handler = InferHandler(gateway, self._ledger, self.failures, limits, requests, tracing)
         self._draining = asyncio.Event()
         self._log = get_logger("gateway")
 
@@ -157,7 +163,8 @@ class GatewayService(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
         """One request: an answer or an error, once."""
         await compress_as_asked(context)
         try:
-            return await self._handler.answer(request, context.time_remaining(), caller_of(context))
+            metadata = context.invocation_metadata
+            return await self._handler.answer(request, context.time_remaining(), caller_of(context), metadata)
         except IsthmusError as error:
             await abort(context, error)
         except Exception as error:
@@ -172,18 +179,19 @@ class GatewayService(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
         caller = caller_of(context)
 
         async def answer(message: oip.ModelInferRequest | Unreadable) -> oip.ModelStreamInferResponse:
-            return await self._stream_answer(message, context.time_remaining(), caller)
+            return await self._stream_answer(message, context, caller)
 
         if not await InferStream(request_iterator, answer, context.write).run(self._draining):
             await abort(context, Draining("this edge is draining; open the stream again elsewhere"))
 
     async def _stream_answer(
-        self, message: oip.ModelInferRequest | Unreadable, remaining_s: float | None, caller: Caller
+        self, message: oip.ModelInferRequest | Unreadable, context: Context, caller: Caller
     ) -> oip.ModelStreamInferResponse:
         if isinstance(message, Unreadable):
             return oip.ModelStreamInferResponse(error_message=str(message.error))
         try:
-            response = await self._handler.answer(message, remaining_s, caller)
+            metadata = context.invocation_metadata
+            response = await self._handler.answer(message, context.time_remaining(), caller, metadata)
         except Exception as error:
             if not isinstance(error, IsthmusError):
                 self._log.exception("request failed", model=message.model_name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterable
 
 from isthmus.errors import NotFound
 from isthmus.oip import open_inference_pb2 as oip
@@ -11,20 +12,35 @@ from nodes.limits import NodeLimits
 from nodes.metrics.request_ledger import RequestLedger
 from nodes.model_statistics import RequestPhases, StatisticsLedger
 from nodes.sight.failures import RecentFailures
+from nodes.tracing.base import Tracing
 from nodes.transport.caller import Caller
 from nodes.transport.infer_messages import read_request, write_response
 
 __all__ = ["InferHandler"]
 
 
+Metadata = Callable[[], Iterable[tuple[str, str | bytes]] | None]
+"""Of a gRPC call: its `invocation_metadata`."""
+
+
+def no_metadata() -> None:
+    """Of what came by no call of its own."""
+
+
 class InferHandler:
     """Answers messages through a gateway and keeps the account of them."""
 
     def __init__(
-        self, gateway: Gateway, ledger: StatisticsLedger, failures: RecentFailures, limits: NodeLimits,
+        self,
+        gateway: Gateway,
+        ledger: StatisticsLedger,
+        failures: RecentFailures,
+        limits: NodeLimits,
         requests: RequestLedger | None = None,
-    ) -> None:  # fmt: skip
-        """requests: of metrics, None where nobody asks for them."""
+        tracing: Tracing | None = None,
+    ) -> None:
+        """requests: of metrics, None where nobody asks for them. tracing: None where nobody takes spans."""
+        self._tracing = tracing
         self._limits = limits
         self._failures = failures
         self._requests = requests
@@ -32,12 +48,31 @@ class InferHandler:
         self._ledger = ledger
 
     async def answer(
-        self, message: oip.ModelInferRequest, remaining_s: float | None, caller: Caller
+        self,
+        message: oip.ModelInferRequest,
+        remaining_s: float | None,
+        caller: Caller,
+        metadata: Metadata = no_metadata,
     ) -> oip.ModelInferResponse:
-        """The answer. remaining_s: until the call's deadline. caller: whose it is, unless the message says.
+        """The answer. remaining_s: until the call's deadline. caller: whose it is, unless the message says. metadata:
+        of the call, read where spans are made.
 
         Raises the IsthmusError that there is instead of one.
         """
+        if self._tracing is None:
+            return (await self._answer(message, remaining_s, caller))[0]
+        span = self._tracing.request(message.model_name, _traceparent(metadata()))
+        try:
+            response, result = await self._answer(message, remaining_s, caller, span.traceparent)
+        except BaseException as error:
+            span.failed(error)
+            raise
+        span.answered(result)
+        return response
+
+    async def _answer(
+        self, message: oip.ModelInferRequest, remaining_s: float | None, caller: Caller, traceparent: str = ""
+    ) -> tuple[oip.ModelInferResponse, InferResult]:
         began_s = time.perf_counter()
         try:
             described = self._gateway.describe_model(message.model_name)
@@ -46,6 +81,8 @@ class InferHandler:
             raise
         try:
             request = read_request(described, message, remaining_s, self._limits, caller)
+            if traceparent:
+                request = request._replace(traceparent=traceparent)
             read_s = time.perf_counter()
             result = await self._gateway.infer(request)
             inferred_s = time.perf_counter()
@@ -60,12 +97,17 @@ class InferHandler:
         self._ledger.answered(described.name, request.inputs.batch, phases, _now_ms())
         if self._requests is not None:
             self._requests.answered(described.name, result, written_s - began_s)
-        return response
+        return response, result
 
     def _failed(self, model: str, error: BaseException) -> None:
         self._failures.record(model, error)
         if self._requests is not None:
             self._requests.failed(model, error)
+
+
+def _traceparent(metadata: Iterable[tuple[str, str | bytes]] | None) -> str:
+    found = next((value for key, value in metadata or () if key == "traceparent"), "")
+    return found if isinstance(found, str) else ""
 
 
 def _phases(result: InferResult, input_s: float, output_s: float, elapsed_s: float) -> RequestPhases:

@@ -36,6 +36,7 @@ from nodes.queues import CloudQueue
 from nodes.tensor_feed import TensorFeed
 from nodes.tls_files import TlsFiles
 from nodes.transport.credentials import open_channel
+from nodes.transport.description_messages import description_from_message
 from nodes.transport.echo_timer import EchoTimer
 from nodes.transport.link_lessons import learn_from_spans, learn_from_whole
 from nodes.transport.pending_answers import error_of_frame, reject, resolve
@@ -148,8 +149,7 @@ class SegmentClient:
             said = await self._stub.Describe(pb.DescribeRequest(), timeout=CONNECT_TIMEOUT_S)
         except grpc.RpcError as error:
             raise error_of(error, self._target) from error
-        models = {model.name: model.digest for model in said.models}
-        return ReplicaDescription(said.replica_id, models, said.device_profile_json, dict(said.counts))
+        return description_from_message(said)
 
     async def prepare(self, plan: PlanDefinition) -> tuple[MeasuredBatch, ...]:
         """See CloudConnection."""

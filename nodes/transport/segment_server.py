@@ -30,6 +30,8 @@ from nodes.protocol.events import (
     RequestCancelled,
 )
 from nodes.protocol.limits import StreamLimits
+from nodes.tracing.base import Tracing
+from nodes.transport.description_messages import description_message
 from nodes.transport.status import abort
 
 __all__ = ["Load", "SegmentNode", "SegmentService", "SuffixResult"]
@@ -72,7 +74,9 @@ class SegmentNode(Protocol):
 class SegmentService(segment_pb2_grpc.SegmentServiceServicer):
     """The servicer: one `_Session` a stream."""
 
-    def __init__(self, node: SegmentNode, limits: NodeLimits = CLOUD_LIMITS) -> None:
+    def __init__(self, node: SegmentNode, limits: NodeLimits = CLOUD_LIMITS, tracing: Tracing | None = None) -> None:
+        """tracing: makes spans of answered requests, None for none."""
+        self._tracing = tracing
         self._node = node
         self._limits = limits
         self._sessions: set[_Session] = set()
@@ -91,14 +95,7 @@ class SegmentService(segment_pb2_grpc.SegmentServiceServicer):
         self, request: pb.DescribeRequest, context: grpc.aio.ServicerContext[pb.DescribeRequest, pb.DescribeResponse]
     ) -> pb.DescribeResponse:
         """What this replica serves and how fast it is."""
-        said = self._node.describe()
-        models = [pb.ServedModel(name=name, digest=digest) for name, digest in said.models.items()]
-        return pb.DescribeResponse(
-            replica_id=said.replica_id,
-            models=models,
-            device_profile_json=said.device_profile_json,
-            counts={**said.counts, **self._use()},
-        )
+        return description_message(self._node.describe(), self._use())
 
     def _use(self) -> dict[str, int]:
         """Edges with a stream, and those of them that are done with preparing plans."""
@@ -111,7 +108,7 @@ class SegmentService(segment_pb2_grpc.SegmentServiceServicer):
         context: grpc.aio.ServicerContext[pb.EdgeFrame, pb.CloudFrame],
     ) -> AsyncIterator[pb.CloudFrame]:
         """One edge's stream, until it leaves."""
-        session = _Session(self._node, StreamLimits(self._limits.message_bytes))
+        session = _Session(self._node, StreamLimits(self._limits.message_bytes), self._tracing)
         if self._draining:
             session.drain()
         try:
@@ -137,7 +134,8 @@ class SegmentService(segment_pb2_grpc.SegmentServiceServicer):
 class _Session:
     """One stream: a CloudStream, its reader and the tasks that answer its requests."""
 
-    def __init__(self, node: SegmentNode, limits: StreamLimits) -> None:
+    def __init__(self, node: SegmentNode, limits: StreamLimits, tracing: Tracing | None) -> None:
+        self._tracing = tracing
         self._node = node
         said = node.describe()
         self._stream = CloudStream(said.replica_id, said.models, limits)
@@ -252,6 +250,8 @@ class _Session:
             )
         else:
             self._stream.respond(request, result.tensors, result.timings)
+            if self._tracing is not None and request.traceparent:
+                self._tracing.suffix(request.traceparent, result.timings)
         self._stir()
 
     async def _prepare(self, offer: PlanDefinition) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from isthmus.telemetry import configure_logging
 from nodes.cloud_host import CloudHost
 from nodes.settings import CloudSettings, EdgeSettings
 from scheduler.edge_start import start_edge
@@ -22,8 +21,9 @@ class CloudReplica:
     """One cloud replica inside a Serve actor."""
 
     async def __init__(self, settings: str) -> None:  # type: ignore[misc]  # Serve awaits an async constructor
-        configure_logging("warning")
-        self._host = await CloudHost.start(CloudSettings.from_json(settings))
+        own = CloudSettings.from_json(settings)
+        own.log.configure()
+        self._host = await CloudHost.start(own)
         self._said_s, self._offered_s = time.monotonic(), 0.0
 
     async def record_autoscaling_stats(self) -> dict[str, float]:
@@ -52,8 +52,9 @@ class EdgeReplica:
     """The edge inside a Serve actor."""
 
     async def __init__(self, settings: str) -> None:  # type: ignore[misc]  # Serve awaits an async constructor
-        configure_logging("warning")
-        self._host = await start_edge(EdgeSettings.from_json(settings))
+        own = EdgeSettings.from_json(settings)
+        own.log.configure()
+        self._host = await start_edge(own)
 
     async def check_health(self) -> None:
         """Serve replaces an edge whose port does not answer three times in a row."""

@@ -29,6 +29,8 @@ def run(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str
         "status",
         "emulate-link",
         "policy",
+        "doctor",
+        "registry",
     ],
 )
 def test_every_command_has_help(command: str) -> None:

@@ -39,6 +39,7 @@ from nodes.replica_set import ReplicaSet
 from nodes.request_run import Answer, RequestRun
 from nodes.resume_schedule import ResumeSchedule
 from nodes.resumption import ResumeCounts
+from nodes.tracing.base import Tracing
 from nodes.transport.grpc_server import GrpcServer
 from nodes.transport.segment_client import SegmentClient
 from nodes.transport.segment_server import SegmentService
@@ -132,10 +133,12 @@ class Cloud:
     target: str
 
     @classmethod
-    async def start(cls, models: Sequence[Model], replica_id: str, kind: type[CloudNode] = CloudNode) -> Cloud:
+    async def start(
+        cls, models: Sequence[Model], replica_id: str, kind: type[CloudNode] = CloudNode, tracing: Tracing | None = None
+    ) -> Cloud:
         engine, pool = GatedEngine(), ComputePool(1)
         node = kind(replica_id, {model.name: model for model in models}, engine, pool, profile())
-        service = SegmentService(node)
+        service = SegmentService(node, tracing=tracing)
         server = GrpcServer(
             ["isthmus.v1.SegmentService"],
             lambda server: segment_pb2_grpc.add_SegmentServiceServicer_to_server(service, server),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from isthmus.telemetry import LogSettings
 from nodes.configured_policies import ConfiguredPolicies, ScopedPolicy
 from nodes.settings import EdgeSettings, JournalSettings, ModelArtifact
 from nodes.steering import EVERYTHING, PolicySetting, Scope
@@ -19,7 +20,13 @@ POLICIES = ConfiguredPolicies(
 def test_an_edges_settings_read_back_equal() -> None:
     models = (ModelArtifact("net", "/models/net", ("{}",)),)
     settings = EdgeSettings(
-        models, "127.0.0.1:0", "", policies=POLICIES, decision_log=JournalSettings("decisions", 1 << 24)
+        models,
+        "127.0.0.1:0",
+        "",
+        policies=POLICIES,
+        decision_log=JournalSettings("decisions", 1 << 24),
+        log=LogSettings("info", "json"),
+        memory_folder="memory",
     )
     assert EdgeSettings.from_json(settings.to_json()) == settings
 

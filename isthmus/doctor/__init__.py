@@ -1,0 +1,1 @@
+"""`isthmus doctor`: facts gathered at the rim (`*_facts`), judged by pure functions (`*_checks`)."""

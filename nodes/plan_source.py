@@ -1,0 +1,99 @@
+"""The plans of an edge's models for each kind of cloud: remembered from an earlier start, else measured now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nodes.background import run_apart
+from nodes.compute_pool import ComputePool
+from nodes.edge_memory import NO_MEMORY, CloudKind, EdgeMemory, MeasuredPlan
+from nodes.halves import EdgeHalf
+from nodes.model_runtime import ReadyPlan
+from nodes.plan_builder import PlanBuilder, PlanDraft
+from nodes.sample_inputs import sample_inputs
+from partitioner.plan import CodecKey, Plan
+from partitioner.profiles import DeviceProfile
+
+__all__ = ["PlanSource"]
+
+
+class PlanSource:
+    """Measures in the pool that serves, one plan at a time: requests that come meanwhile wait for no more than that."""
+
+    def __init__(self, pool: ComputePool, profile: DeviceProfile, memory: EdgeMemory = NO_MEMORY) -> None:
+        """profile: this device, with the op times of every model."""
+        self._pool = pool
+        self.profile = profile
+        self._memory = memory
+        self._measured: dict[tuple[str, str, str, str], tuple[ReadyPlan, ...]] = {}
+
+    def forget(self, name: str, but: str = "") -> None:
+        """Let go of what the plans of that model hold, of the version with the digest `but` not."""
+        self._measured = {key: ready for key, ready in self._measured.items() if key[0] != name or key[1] == but}
+
+    async def edge_only(self, builder: PlanBuilder) -> tuple[ReadyPlan, ...]:
+        """The plans that need no cloud; none of a model that must have one."""
+        if builder.model.interface.autonomy == "cloud-required":
+            return ()
+        known = await self._remembered(builder, None)
+        if known:
+            return known
+        ready = await self._pool.run(builder.edge_only)
+        await self._remember(builder, None, ready)
+        return ready
+
+    async def with_cloud(self, builder: PlanBuilder, cloud: DeviceProfile) -> tuple[ReadyPlan, ...]:
+        """The plans for clouds of that profile, with this side measured; kept for the next replica."""
+        kind = CloudKind(cloud.name, cloud.engine, cloud.threads, cloud.engine_differences.get(builder.model.digest))
+        key = builder.model.name, builder.model.digest, cloud.name, cloud.engine
+        if key not in self._measured:
+            self._measured[key] = await self._remembered(builder, kind) or await self._measure(builder, cloud, kind)
+        return self._measured[key]
+
+    async def _measure(self, builder: PlanBuilder, cloud: DeviceProfile, kind: CloudKind) -> tuple[ReadyPlan, ...]:
+        ready: dict[str, ReadyPlan] = {}
+        for draft in await run_apart(self._drafts, builder, cloud):
+            for plan in await self._pool.run(builder.ready, draft, kind.engine, kind.told):
+                ready.setdefault(plan.entry.plan.plan_id, plan)
+        await self._remember(builder, kind, tuple(ready.values()))
+        return tuple(ready.values())
+
+    def _drafts(self, builder: PlanBuilder, cloud: DeviceProfile) -> list[PlanDraft]:
+        """The plans for a cloud of that profile, compiled and calibrated."""
+        cuts = builder.candidates(self.profile, cloud)
+        builder.prepare(cuts)
+        return [*builder.unsplit(), *builder.given(), *(draft for cut in cuts for draft in builder.split(cut))]
+
+    async def _remember(self, builder: PlanBuilder, kind: CloudKind | None, ready: Sequence[ReadyPlan]) -> None:
+        await run_apart(self._memory.keep_plans, builder.identity, kind, ready)
+
+    async def _remembered(self, builder: PlanBuilder, kind: CloudKind | None) -> tuple[ReadyPlan, ...]:
+        """Made ready to run again, nothing timed. What an engine compiles is compiled, or found in its own cache."""
+        found = await run_apart(self._memory.plans, builder.identity, kind)
+        if kind is not None:
+            await run_apart(builder.prepare, {one.entry.plan.edge_ops for one in found})
+        halves = _Halves(builder)
+        return tuple([await self._pool.run(halves.ready, one) for one in found])
+
+
+class _Halves:
+    """Plans that differ in the form of their inputs only share their half, as those that were measured do."""
+
+    def __init__(self, builder: PlanBuilder) -> None:
+        self._builder = builder
+        self._made: dict[tuple[object, ...], EdgeHalf] = {}
+
+    def ready(self, measured: MeasuredPlan) -> ReadyPlan:
+        """It runs once, so that its first request is no slower than others."""
+        plan = measured.entry.plan
+        key = (plan.edge_ops, _keys(plan), measured.early)
+        if key not in self._made:
+            half = self._builder.half(plan, measured.early)
+            crossing = half.file_inputs
+            half.finish_locally(half.run(sample_inputs(self._builder.model, 1, crossing)))
+            self._made[key] = half
+        return ReadyPlan(measured.entry, self._made[key], measured.prefix_times)
+
+
+def _keys(plan: Plan) -> tuple[CodecKey, ...]:
+    return tuple(tensor.key for tensor in (*plan.boundary, *plan.downlink))

@@ -1,0 +1,1 @@
+"""Spans of requests, for OpenTelemetry; off unless the environment says where they go."""

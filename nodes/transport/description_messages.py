@@ -1,0 +1,37 @@
+"""What a replica says of itself, on the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from isthmus.v1 import segment_pb2 as pb
+from isthmus.version import VERSION
+from nodes.cloud_connection import ReplicaDescription
+from nodes.protocol.version import PROTOCOL_MAJOR, PROTOCOL_MINOR
+
+__all__ = ["description_from_message", "description_message"]
+
+
+def description_message(said: ReplicaDescription, use: Mapping[str, int]) -> pb.DescribeResponse:
+    """The message that says it, with the versions of what runs here. use: counts of the port itself."""
+    return pb.DescribeResponse(
+        replica_id=said.replica_id,
+        models=[pb.ServedModel(name=name, digest=digest) for name, digest in said.models.items()],
+        device_profile_json=said.device_profile_json,
+        counts={**said.counts, **use},
+        package_version=VERSION,
+        protocol_major=PROTOCOL_MAJOR,
+        protocol_minor=PROTOCOL_MINOR,
+    )
+
+
+def description_from_message(message: pb.DescribeResponse) -> ReplicaDescription:
+    """What `message` says."""
+    return ReplicaDescription(
+        replica_id=message.replica_id,
+        models={model.name: model.digest for model in message.models},
+        device_profile_json=message.device_profile_json,
+        counts=dict(message.counts),
+        package_version=message.package_version,
+        protocol=(message.protocol_major, message.protocol_minor),
+    )

@@ -1,0 +1,55 @@
+"""The cloud's replicas as an application of a Serve configuration. Serve's own part needs a cluster: none runs here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from isthmus.configuration import Configuration, read_configuration
+from isthmus.deployment import running_registry
+from isthmus.errors import InvalidConfiguration
+from isthmus.serve_application import cloud
+from nodes.settings import CloudSettings
+from nodes.transport.fleet_survey import look_at_registry
+from partitioner.artifact import save_artifact
+from partitioner.front_end import model_from_module
+
+
+def arguments(folder: Path, source: str) -> dict[str, object]:
+    path = folder / "isthmus.yaml"
+    path.write_text(f"models: [{{name: m, source: {source}}}]\ncloud: {{replicas: 3, threads: 2}}\n")
+    return {"configuration": str(path), "registry": "registry:8100", "cpus": 2.0, "gpus": 0.5}
+
+
+def test_replicas_get_the_files_settings_and_the_registry_of_the_arguments(tmp_path: Path) -> None:
+    save_artifact(model_from_module(nn.Linear(4, 2).eval(), (torch.zeros(2, 4),), "m"), tmp_path / "m")
+    application = cloud(arguments(tmp_path, str(tmp_path / "m")))
+    deployment = application._bound_deployment  # Serve has no public way to look at what was bound
+    settings = CloudSettings.from_json(deployment.init_args[0])
+    assert (settings.registry, settings.threads) == ("registry:8100", 2)
+    assert [model.folder for model in settings.models] == [str((tmp_path / "m").resolve())]
+    assert deployment.num_replicas == 3
+    options = deployment.ray_actor_options
+    assert (options["num_cpus"], options["num_gpus"]) == (2.0, 0.5)
+
+
+@pytest.mark.parametrize("source", ["isthmus.zoo:minilm", "models/m", "/not/there"])
+def test_a_source_that_other_nodes_may_not_have_is_refused(tmp_path: Path, source: str) -> None:
+    with pytest.raises(InvalidConfiguration, match=r"models\.m\.source: is not an artifact's folder"):
+        cloud(arguments(tmp_path, source))
+
+
+@pytest.mark.parametrize("given", [{"configuration": "c.yaml"}, {"configuration": "c", "registry": "r:1", "cpu": 1}])
+def test_arguments_that_are_missing_or_unknown_are_named(given: dict[str, object]) -> None:
+    with pytest.raises(InvalidConfiguration, match=r"args\.(registry|cpu): "):
+        cloud(given)
+
+
+async def test_a_registry_runs_by_itself(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("models: [{name: m, source: a}]\ncloud: {registry_listen: '127.0.0.1:0'}\n")
+    configuration: Configuration = read_configuration(tmp_path / "c.yaml")
+    async with running_registry(configuration) as address:
+        assert (await look_at_registry(address, None, 5.0)).replicas == ()
