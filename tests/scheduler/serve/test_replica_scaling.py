@@ -28,7 +28,9 @@ def test_what_replicas_say_decides() -> None:
 
 def test_a_replica_that_says_nothing_yet_holds_the_number_and_those_at_zero_stay_there() -> None:
     policy = ReplicaScaling(**RULE)
-    assert policy(context(2, 2, {0: 0.0}, {0: 0.1}))[0] == 2
+    long_known = {"since_s": -1e9, "needed": []}
+    assert policy(context(2, 2, {0: 0.0, 1: 0.0}, {0: 0.1, 1: 0.0}, long_known))[0] == 1
+    assert policy(context(2, 2, {0: 0.0}, {0: 0.1}, long_known))[0] == 2
     assert policy(context(0, 0, {}, {}))[0] == 0
 
 
