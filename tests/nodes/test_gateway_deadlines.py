@@ -12,7 +12,7 @@ import pytest
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from isthmus.errors import Overloaded
+from isthmus.errors import DeadlineUnreachable, Overloaded
 from isthmus.oip import open_inference_pb2 as oip
 from isthmus.oip import open_inference_pb2_grpc
 from nodes.cloud_connection import CloudConnection
@@ -132,6 +132,18 @@ async def test_a_full_queue_is_resource_exhausted_at_once_and_says_when_to_come_
     assert error.retry_after_s == info.retry_delay.ToTimedelta().total_seconds()
     served.engine.gate.open()
     assert len(await asyncio.gather(*calls)) == EDGE_LIMITS.queue
+
+
+async def test_a_deadline_that_no_plan_meets_is_refused_at_once_with_what_it_would_take(served: Served) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await served.ask(timeout_us=1)
+    assert refused.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    error = error_of(refused.value, "edge")
+    assert isinstance(error, DeadlineUnreachable)
+    assert error.predicted_s is not None
+    assert error.predicted_s > 1e-6
+    assert error.retry_after_s is None  # nothing was before it: waiting would not help
+    assert served.counts() == ExecutionCounts()
 
 
 async def test_an_edge_only_answer_needs_the_worker_once(served: Served) -> None:
