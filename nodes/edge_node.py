@@ -137,6 +137,10 @@ class EdgeNode:
         """A loaded model, with its plans. Raises NotFound."""
         return self._shelf.runtime(name)
 
+    def plans(self) -> tuple[ReadyPlan, ...]:
+        """On offer, of all loaded models."""
+        return tuple(plan for runtime in self._shelf.runtimes.values() for plan in runtime.plans)
+
     @property
     def waiting(self) -> int:
         """Requests that were accepted and have no answer yet."""

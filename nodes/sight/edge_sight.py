@@ -69,6 +69,7 @@ class EdgeSight:
             steering=self._chooser.steering,
             shadow_report=self._chooser.shadow_report,
             models=node.models(),
+            paced=any(plan.entry.plan.cloud_engine == "paced" for plan in node.plans()),
             registry_heard=node.replicas.heard_of,
             replicas=node.replicas.states(),
             link=self._chooser.link_belief(),

@@ -51,9 +51,9 @@ class ModelCut:
 
 @dataclass(frozen=True, slots=True)
 class EdgeView:
-    """An edge at now_s (monotonic). moments: those that were asked for; lately: those of WINDOW_S. requests: that ended
-    lately and are kept, oldest first. answered, failed, mistaken: since the start;
-    see RecentFailures."""
+    """An edge at now_s (monotonic). paced: some plan on offer runs on the engine of that name. moments: those that were
+    asked for; lately: those of WINDOW_S. requests: that ended lately and are kept, oldest first. answered, failed,
+    mistaken: since the start; see RecentFailures."""
 
     facts: EdgeFacts
     now_s: float
@@ -62,6 +62,7 @@ class EdgeView:
     steering: Steering
     shadow_report: ShadowReport
     models: tuple[ModelState, ...]
+    paced: bool
     registry_heard: bool
     replicas: tuple[ReplicaState, ...]
     link: LinkBelief | None
@@ -92,7 +93,8 @@ class EdgeView:
     def emulated(self) -> tuple[str, ...]:
         """Everything that is not real, each as a sentence."""
         links = dict.fromkeys(one.emulated_link for one in self.replicas if one.emulated_link)
-        return (*self.facts.emulated, *(f"the link to the cloud is made {link}" for link in links))
+        paced = ("cloud replicas sleep for the times of a profile (engine: paced)",) if self.paced else ()
+        return (*self.facts.emulated, *paced, *(f"the link to the cloud is made {link}" for link in links))
 
 
 def cuts_of(requests: Iterable[Ended]) -> dict[str, ModelCut]:

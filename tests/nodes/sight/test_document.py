@@ -49,6 +49,7 @@ def test_times_are_ages() -> None:
 def test_what_is_emulated_is_said_once() -> None:
     assert document(full_view())["emulated"] == ["the link to the cloud is made made 5 Mbit/s"]
     assert document(view())["emulated"] == []
+    assert document(view(paced=True))["emulated"] == ["cloud replicas sleep for the times of a profile (engine: paced)"]
 
 
 def test_plans_have_shares_of_the_latest_requests() -> None:
