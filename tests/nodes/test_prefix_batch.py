@@ -95,7 +95,7 @@ async def test_prefixes_that_wait_on_an_edge_run_as_one_and_expired_ones_do_not(
     edge, gate = half(model), threading.Event()
     with ComputePool() as pool:
         queue = PrefixQueue(pool, EdgeQueueEstimator(), BatchLimits(max_delay_s=0.0))
-        pool.post(gate.wait, lambda: None)
+        pool.post(gate.wait, gate.set)
         late = asyncio.create_task(queue.run_prefix(work(edge, 1), TIMES, 0.0, 0))
         tasks = [asyncio.create_task(queue.run_prefix(work(edge, 1), TIMES, None, 0)) for _ in range(3)]
         await asyncio.sleep(0)  # one turn, so that they are in the queue
