@@ -80,11 +80,12 @@ def test_policies_come_into_force_a_class_beside_the_configuration_among_them(no
 
 
 def test_orders_are_answered_in_turn_and_what_is_wrong_is_refused_without_an_end(node: Node) -> None:
-    orders = ("", "go", "[1]", "{}", '{"policies": 3}', '{"policies": {"scoped": [{}], "folder": ""}}', "[" * 50_000)
+    wrong = ("", "go", "[1]", "{}", '{"models": 3}', '{"models": [{}]}', '{"policies": 3}', "[" * 50_000)
+    orders = (*wrong, '{"policies": {"scoped": [{}], "folder": ""}}')
     answers = node.said(*orders, policies_order(policies(node.folder, "best")), "status")
     *refused, unknown, status = answers
     assert [said["kind"] for said in refused] == ["InvalidRequest"] * len(orders)
-    assert all('write status or {"policies": ...}' in said["refused"] for said in refused)
+    assert all('write status, {"policies": ...} or {"models": ...}' in said["refused"] for said in refused)
     assert (unknown["kind"], unknown["refused"].split(";")[0]) == ("NotFound", "policy: there is no 'best'")
     assert "status" in status
 
