@@ -29,9 +29,9 @@ from isthmus.telemetry import configure_logging
 from nodes.accepted_request import Surroundings
 from nodes.byte_budget import MOST_KEPT_BYTES, ByteBudget
 from nodes.chooser import Choice
+from nodes.chooser_observer import ChooserObserver
 from nodes.circuit_breaker import CircuitBreaker
 from nodes.compute_pool import ComputePool
-from nodes.edge_node import ChooserObserver
 from nodes.engines.eager import EagerEngine
 from nodes.fleet import Endpoint
 from nodes.gateway import InferRequest

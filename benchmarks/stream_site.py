@@ -14,9 +14,9 @@ from multiprocessing.connection import Connection
 from isthmus.addresses import parse_address
 from isthmus.telemetry import configure_logging
 from isthmus.v1 import segment_pb2_grpc
+from nodes.chooser_observer import ChooserObserver
 from nodes.cloud_connection import ReplicaDescription
 from nodes.codecs.base import EncodedTensor
-from nodes.edge_node import ChooserObserver
 from nodes.fleet import Endpoint
 from nodes.protocol.edge_stream import WireRequest
 from nodes.protocol.events import CloudTimings, MeasuredBatch, PlanDefinition, RequestArrived

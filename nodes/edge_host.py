@@ -14,11 +14,12 @@ from isthmus.telemetry import get_logger
 from isthmus.version import VERSION
 from nodes.background import run_apart
 from nodes.chooser import Chooser
+from nodes.chooser_observer import ChooserObserver
 from nodes.cloud_connection import CloudConnection
 from nodes.compute_pool import ComputePool
 from nodes.configured_policies import ConfiguredPolicies
 from nodes.edge_memory import EdgeMemory, MeasuredStart
-from nodes.edge_node import ChooserObserver, EdgeNode
+from nodes.edge_node import EdgeNode
 from nodes.engines.allocator import keep_freed_memory
 from nodes.engines.factory import engine_for
 from nodes.fleet import Endpoint

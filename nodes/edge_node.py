@@ -6,16 +6,16 @@ import asyncio
 import itertools
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from isthmus.errors import CloudUnavailable, DeadlineExceeded, Draining, IsthmusError, Unavailable
+from isthmus.errors import CloudUnavailable, DeadlineExceeded, Draining
 from isthmus.telemetry import get_logger
 from nodes.accepted_request import Surroundings
 from nodes.admission import Arriving
 from nodes.admission_gate import AdmissionGate, Admitted
 from nodes.byte_budget import MOST_KEPT_BYTES, ByteBudget
-from nodes.chooser import ChoiceRequest, Chooser, Exchange, Outcome, StageTimes, Transfer
+from nodes.chooser import ChoiceRequest, Chooser, Outcome, StageTimes
 from nodes.edge_memory import NO_MEMORY, EdgeMemory
 from nodes.edge_work import edge_work
 from nodes.gateway import InferRequest, InferResult, ModelDescription, ModelState
@@ -23,10 +23,9 @@ from nodes.guarded_connection import GuardedConnection
 from nodes.hedging import Hedging
 from nodes.lesson_pace import LessonPace
 from nodes.limits import EDGE_LIMITS, NodeLimits
+from nodes.model_planning import ModelPlanning
 from nodes.model_runtime import ModelRuntime, ReadyPlan
 from nodes.model_shelf import LoadedModel, ModelShelf
-from nodes.plan_builder import with_cloud_times
-from nodes.plan_offers import cloud_times
 from nodes.plan_source import PlanSource
 from nodes.prefix_queue import PrefixQueue
 from nodes.replica_set import Dial, ReplicaSet
@@ -38,42 +37,11 @@ from partitioner.link import Link
 from partitioner.plan_table import PlanEntry
 from partitioner.profiles import DeviceProfile
 
-__all__ = ["ChooserObserver", "EdgeNode"]
+__all__ = ["EdgeNode"]
 
 # So many requests may be on this device's compute or before it, and twice as many as run as one: it is never idle
 # while others wait, and who comes later waits for few.
 LEAST_DEPTH = 4
-
-
-class ChooserObserver:
-    """Hands what a connection learns about the link to the chooser, with the time."""
-
-    def __init__(self, chooser: Chooser) -> None:
-        self._chooser = chooser
-
-    def uplink_bps(self) -> float | None:
-        """See LinkObserver."""
-        link = self._chooser.link()
-        return None if link is None else link.uplink_bps
-
-    def downlink_bps(self) -> float | None:
-        """See LinkObserver."""
-        link = self._chooser.link()
-        return None if link is None else link.downlink_bps
-
-    def rtt_measured(self, rtt_s: float) -> None:
-        """See LinkObserver."""
-        self._chooser.observe_rtt(rtt_s, time.monotonic())
-
-    def transfer_measured(self, direction: str, size_bytes: int, span_s: float) -> None:
-        """See LinkObserver."""
-        self._chooser.observe_transfer(
-            Transfer("up" if direction == "up" else "down", size_bytes, span_s), time.monotonic()
-        )
-
-    def exchange_measured(self, up_bytes: int, down_bytes: int, wire_s: float) -> None:
-        """See LinkObserver."""
-        self._chooser.observe_exchange(Exchange(up_bytes, down_bytes, wire_s), time.monotonic())
 
 
 class EdgeNode:
@@ -88,8 +56,7 @@ class EdgeNode:
         their answers. hedging: None for none. memory: of plans that were measured at an earlier start."""
         self._shelf = shelf
         self._limits = limits
-        self._planning: set[asyncio.Task[None]] = set()
-        self._plans = PlanSource(queue.pool, profile, memory)
+        self._planning = ModelPlanning(shelf, PlanSource(queue.pool, profile, memory), dial)
         self._chooser = chooser
         self._queue = queue
         self._waiting = 0
@@ -99,9 +66,6 @@ class EdgeNode:
         self._idle.set()
         self.want_cloud: Callable[[], None] = lambda: None  # called for a request that finds no replica in the view
         self.overhead: RequestOverhead = NOT_MEASURED  # until whoever hosts the node has asked it something
-        self._building = asyncio.Lock()
-        self.planned = asyncio.Event()  # set once some replica's plans are on offer
-        self.replicas = ReplicaSet(dial, self._welcome)
         self.kept = ByteBudget(most_kept_bytes, "edge.kept_memory")
         self.decisions: dict[tuple[str, str], int] = {}  # by policy and plan kind
         self._counts = ResumeCounts()
@@ -115,8 +79,7 @@ class EdgeNode:
 
     async def start(self) -> None:
         """Measure and offer the plans that need no cloud; from then on requests are served."""
-        for name, runtime in self._shelf.runtimes.items():
-            runtime.offer(await self._plans.edge_only(self._shelf.builders[name]))
+        await self._planning.start()
         self._started = True
 
     # ---- serving -----------------------------------------------------------------------------------------------
@@ -149,7 +112,17 @@ class EdgeNode:
     @property
     def profile(self) -> DeviceProfile:
         """This device, with the op times of every model."""
-        return self._plans.profile
+        return self._planning.plans.profile
+
+    @property
+    def planned(self) -> asyncio.Event:
+        """Set once some replica's plans are on offer."""
+        return self._planning.planned
+
+    @property
+    def replicas(self) -> ReplicaSet:
+        """To feed with fleet views."""
+        return self._planning.replicas
 
     @property
     def queue(self) -> PrefixQueue:
@@ -191,37 +164,15 @@ class EdgeNode:
     async def _answer(
         self, runtime: ModelRuntime, request: InferRequest, came_s: float, admitted: Admitted
     ) -> InferResult:
-        turn_s, alone, file_bytes = time.monotonic(), self._waiting == 1, request.inputs.file_bytes
-        batch, choose_replica, timeout_s = request.inputs.batch, self._chooser.choose_replica, request.timeout_s
+        turn_s, alone, timeout_s = time.monotonic(), self._waiting == 1, request.timeout_s
+        batch, choose_replica = request.inputs.batch, self._chooser.choose_replica
         connection = self.replicas.pick(runtime.wire_digests, choose_replica, batch)
         if connection is None and not self.replicas.seen:
             self.want_cloud()
         if connection is None and runtime.cloud_required:
             raise CloudUnavailable(f"model {request.model!r} needs the cloud, and no replica is reachable; try again")
-        edge_queue_s, uplink_queue_s = self._queue.wait_s(), self._around.way_up.wait_s(turn_s)
-        cloud_queue_s = 0.0 if connection is None else connection.cloud_queue_s
         due_s = None if timeout_s is None else came_s + due_after_s(timeout_s)
-        idle = not (edge_queue_s or uplink_queue_s or cloud_queue_s)
-        outlook = self.gate.outlook(due_s, idle=idle)
-        asked = ChoiceRequest(
-            table=runtime.table if connection is None else runtime.runnable(self.replicas.prepared()),
-            form="bytes" if file_bytes else "tensor",
-            batch=batch,
-            file_bytes=file_bytes,
-            remaining_s=None if timeout_s is None else came_s + timeout_s - turn_s,
-            edge_queue_s=edge_queue_s,
-            cloud_queue_s=cloud_queue_s,
-            uplink_queue_s=uplink_queue_s,
-            overhead_s=self.overhead.seconds(request.inputs.size_bytes),
-            cloud_reachable=connection is not None,
-            policy=request.policy,
-            plan_id=request.plan_id,
-            request_id=secrets.token_hex(16),
-            request_class=request.request_class,
-            now_s=turn_s,
-            spare_s=None if runtime.cloud_required else outlook.spare_s,
-            sureness=outlook.sureness,
-        )
+        asked = self._asked(runtime, request, came_s, turn_s, connection)
         choice = self._chooser.choose(asked)
         admitted.placed(edge_work(choice, asked, due_s))
         chose_s = time.monotonic() - turn_s
@@ -259,6 +210,41 @@ class EdgeNode:
             predicted=choice.predicted,
             plan_kind=plan.kind,
             policy=decided_by,
+        )
+
+    def _asked(
+        self,
+        runtime: ModelRuntime,
+        request: InferRequest,
+        came_s: float,
+        turn_s: float,
+        connection: GuardedConnection | None,
+    ) -> ChoiceRequest:
+        """What the chooser is asked: the request with all that waits now. connection: to the replica that would get it,
+        None for no cloud."""
+        timeout_s, file_bytes = request.timeout_s, request.inputs.file_bytes
+        edge_queue_s, uplink_queue_s = self._queue.wait_s(), self._around.way_up.wait_s(turn_s)
+        cloud_queue_s = 0.0 if connection is None else connection.cloud_queue_s
+        due_s = None if timeout_s is None else came_s + due_after_s(timeout_s)
+        outlook = self.gate.outlook(due_s, idle=not (edge_queue_s or uplink_queue_s or cloud_queue_s))
+        return ChoiceRequest(
+            table=runtime.table if connection is None else runtime.runnable(self.replicas.prepared()),
+            form="bytes" if file_bytes else "tensor",
+            batch=request.inputs.batch,
+            file_bytes=file_bytes,
+            remaining_s=None if timeout_s is None else came_s + timeout_s - turn_s,
+            edge_queue_s=edge_queue_s,
+            cloud_queue_s=cloud_queue_s,
+            uplink_queue_s=uplink_queue_s,
+            overhead_s=self.overhead.seconds(request.inputs.size_bytes),
+            cloud_reachable=connection is not None,
+            policy=request.policy,
+            plan_id=request.plan_id,
+            request_id=secrets.token_hex(16),
+            request_class=request.request_class,
+            now_s=turn_s,
+            spare_s=None if runtime.cloud_required else outlook.spare_s,
+            sureness=outlook.sureness,
         )
 
     def _learn(self, asked: ChoiceRequest, entry: PlanEntry, answer: Answer, chose_s: float | None) -> None:
@@ -303,94 +289,21 @@ class EdgeNode:
                 await self._idle.wait()
         except TimeoutError:
             self._log.warning("drain ran out of time", waiting=self._waiting)
-        for planning in self._planning:
-            planning.cancel()
-        await self.replicas.close()
+        await self._planning.close()
 
-    # ---- loading and unloading ---------------------------------------------------------------------------------
+    # ---- models ------------------------------------------------------------------------------------------------
 
     async def load_model(self, name: str) -> None:
-        """See Gateway. It serves by itself at first, and with the replicas once its plans are prepared there."""
-        self._shelf.check_configured(name)
-        async with self._building:
-            if name in self._shelf.runtimes:
-                return
-            await self._shelf.put_back(name, self._plans.edge_only)
-        for connection in self.replicas.connections:
-            planning = asyncio.create_task(self._plan_again(connection, name))
-            self._planning.add(planning)
-            planning.add_done_callback(self._planning.discard)
-
-    async def _plan_again(self, connection: GuardedConnection, name: str) -> None:
-        try:
-            await self._plan(connection, (name,))
-        except IsthmusError as error:
-            self._log.warning("model not planned with replica", model=name, reason=str(error))
+        """See Gateway, and `ModelPlanning.load`."""
+        await self._planning.load(name)
 
     async def switch_model(self, loaded: LoadedModel) -> None:
-        """Serve this version of a model from the next request on: when its plans are measured, and prepared by the
-        replicas that have it. Requests under way end with the version that they began with.
-
-        Raises NotFound for a name that is not configured, Unavailable for a cloud-required model that no replica has.
-        """
-        name = loaded.model.name
-        self._shelf.check_configured(name)
-        async with self._building:
-            runtime = ModelRuntime(loaded.model)
-            runtime.offer(await self._plans.edge_only(loaded.builder))
-            for connection in self.replicas.connections:
-                said = await connection.describe()
-                if said.models.get(name) == loaded.model.digest:
-                    cloud = DeviceProfile.from_json(said.device_profile_json)
-                    ready = await self._plans.with_cloud(loaded.builder, cloud)
-                    await self._prepare(runtime, connection, ready)
-            if not runtime.plans:
-                raise Unavailable(f"model {name}: no replica has its new version; roll it out in the cloud first")
-            self._shelf.replace(loaded, runtime)
-            self._plans.forget(name, but=loaded.model.digest)
+        """See `ModelPlanning.switch`."""
+        await self._planning.switch(loaded)
 
     async def unload_model(self, name: str) -> None:
-        """See Gateway. It is served no longer at once; what it holds goes when no planning is under way."""
-        self._shelf.check_configured(name)
-        self._shelf.take_down(name)
-        async with self._building:
-            self._shelf.forget(name)  # a loading that was under way may have put it back
-            self._plans.forget(name)
-
-    # ---- planning with a replica -------------------------------------------------------------------------------
-
-    async def _welcome(self, connection: GuardedConnection) -> None:
-        """Prepare a fresh connection for every loaded model."""
-        await self._plan(connection, self._shelf.names)
-        self.planned.set()
-
-    async def _plan(self, connection: GuardedConnection, names: Iterable[str]) -> None:
-        """Measure this side once for each kind of replica, have the replica prepare every plan, offer them all."""
-        said = await connection.describe()
-        cloud = DeviceProfile.from_json(said.device_profile_json)
-        async with self._building:
-            for name in names:
-                runtime = self._shelf.runtimes.get(name)
-                if runtime is None:
-                    continue
-                if said.models.get(name) != runtime.model.digest:
-                    self._log.warning("replica serves another version", model=name, replica=said.replica_id)
-                    continue
-                ready = await self._plans.with_cloud(self._shelf.builders[name], cloud)
-                await self._prepare(runtime, connection, ready)
-
-    async def _prepare(
-        self, runtime: ModelRuntime, connection: GuardedConnection, ready: tuple[ReadyPlan, ...]
-    ) -> None:
-        offers = {plan.entry.plan.wire_digest: plan.entry.plan for plan in ready}
-        times = await cloud_times(connection.prepare, offers)
-        with_cloud = [with_cloud_times(plan, found) for plan in ready if (found := times[plan.entry.plan.wire_digest])]
-        if not with_cloud:
-            raise CloudUnavailable("no plan could be prepared")
-        digests = {plan.entry.plan.wire_digest for plan in with_cloud}
-        elsewhere = self.replicas.prepared() - digests  # plans that only other replicas run stay on offer
-        others = (plan for plan in runtime.plans if _is_one_of(plan, elsewhere))
-        runtime.offer((*others, *with_cloud))
+        """See Gateway, and `ModelPlanning.unload`."""
+        await self._planning.unload(name)
 
 
 def _outcome(request_id: str, answer: Answer) -> Outcome:
@@ -402,7 +315,3 @@ def _outcome(request_id: str, answer: Answer) -> Outcome:
         finished_by=answer.finished_by,
         sendings=answer.sendings,
     )
-
-
-def _is_one_of(ready: ReadyPlan, digests: frozenset[str]) -> bool:
-    return ready.entry.plan.kind == "edge-only" or ready.entry.plan.wire_digest in digests

@@ -20,9 +20,9 @@ from nodes.accepted_request import Surroundings
 from nodes.batch_times import BatchTimes
 from nodes.byte_budget import ByteBudget
 from nodes.chooser import Choice, Transfer
+from nodes.chooser_observer import ChooserObserver
 from nodes.cloud_node import CloudNode
 from nodes.compute_pool import ComputePool
-from nodes.edge_node import ChooserObserver
 from nodes.engines.base import Engine, Runnable, Runner
 from nodes.engines.eager import EagerEngine
 from nodes.fleet import Endpoint, FleetView, Replica

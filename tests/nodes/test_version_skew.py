@@ -14,9 +14,10 @@ import torch
 from isthmus.errors import InvalidPlan, Unavailable
 from isthmus.v1 import segment_pb2 as pb
 from isthmus.v1 import segment_pb2_grpc
+from nodes.chooser_observer import ChooserObserver
 from nodes.cloud_node import CloudNode
 from nodes.compute_pool import ComputePool
-from nodes.edge_node import ChooserObserver, EdgeNode
+from nodes.edge_node import EdgeNode
 from nodes.engines.eager import EagerEngine
 from nodes.fleet import Endpoint, FleetView, Replica
 from nodes.gateway import InferRequest, InferResult
