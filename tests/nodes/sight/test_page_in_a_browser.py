@@ -65,8 +65,12 @@ def test_charts_are_read_with_the_keyboard(page: Browser) -> None:
 def test_a_paused_page_stands_still_until_it_goes_on(page: Browser) -> None:
     page.value("document.getElementById('pause').click()")
     assert text(page, "#state").startswith("Paused")
-    page.value("document.getElementById('pause').click()")
+    page.value("window.pausedMs = performance.now()")
+    page.until("performance.now() > window.pausedMs + 1000")  # what was asked before is answered
     polls = page.value("document.body.dataset.polls")
+    page.until("performance.now() > window.pausedMs + 4000")  # it would have asked again
+    assert page.value("document.body.dataset.polls") == polls
+    page.value("document.getElementById('pause').click()")
     page.until(f"document.body.dataset.polls !== {polls!r}")
     assert text(page, "#state").startswith("Serves")
 
