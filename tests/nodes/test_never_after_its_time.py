@@ -75,7 +75,7 @@ async def test_a_replica_tells_what_became_of_its_work() -> None:
         (connection,) = await site.usable(1)
         await site.run(1)
         said = await connection.describe()
-        assert said.counts == {
+        assert {name: count for name, count in said.counts.items() if not name.endswith("streams")} == {
             "executed": 1,
             "expired_unexecuted": 0,
             "cancelled_unexecuted": 0,

@@ -8,7 +8,7 @@ export function notices(found) {
     make("li", { class: one.level }, make("strong", {}, one.level === "alarm" ? "Alarm" : "Warning"), " ", one.what, " ",
       make("span", { class: "look" }, one.look)));
   const list = document.getElementById("notices");
-  const said = items.length ? items : [make("li", { class: "fine" }, make("strong", {}, "Nothing"), " in the last 5 minutes.")];
+  const said = items.length ? items : [make("li", { class: "fine" }, make("strong", {}, "Nothing"), " needs attention, by the last 5 minutes.")];
   // Left alone where it says the same: a screen reader reads every change aloud.
   if (list.textContent !== said.map((one) => one.textContent).join("")) list.replaceChildren(...said);
 }
