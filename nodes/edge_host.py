@@ -5,20 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from isthmus.errors import NotFound
 from isthmus.telemetry import get_logger
 from isthmus.version import VERSION
-from nodes.background import run_apart
 from nodes.chooser import Chooser
 from nodes.chooser_observer import ChooserObserver
 from nodes.cloud_connection import CloudConnection
 from nodes.compute_pool import ComputePool
 from nodes.configured_policies import ConfiguredPolicies
 from nodes.edge_memory import EdgeMemory, MeasuredStart
+from nodes.edge_models import EdgeModels
 from nodes.edge_node import EdgeNode
 from nodes.engines.allocator import keep_freed_memory
 from nodes.engines.factory import engine_for
@@ -33,9 +32,8 @@ from nodes.metrics.loop_collector import node_registry
 from nodes.metrics.request_ledger import RequestLedger
 from nodes.metrics.route import metrics_routes
 from nodes.model_loading import load_models, measured_profile
-from nodes.model_shelf import LoadedModel, ModelShelf
+from nodes.model_shelf import ModelShelf
 from nodes.node_status import NodeStatus, node_status
-from nodes.plan_builder import PlanBuilder
 from nodes.prefix_queue import PrefixQueue
 from nodes.protocol.limits import StreamLimits
 from nodes.request_overhead import RequestOverhead
@@ -54,11 +52,9 @@ from nodes.transport.segment_client import SegmentClient
 from nodes.transport.self_check import check_gateway
 from nodes.web.server import HttpServer, Routes
 from partitioner.model import Model
-from partitioner.plan import Plan
 
 __all__ = ["EdgeHost"]
 
-Switch = Callable[[ModelArtifact], Awaitable[None]]
 METRICS_FIELD, PAGE_FIELD = "edge.metrics_listen", "edge.page_listen"
 
 
@@ -91,7 +87,7 @@ class EdgeHost:
 
     def __init__(
         self, settings: EdgeSettings, node: EdgeNode, pool: ComputePool, front: _Front, watch: FleetWatch | None,
-        journal: Journal | None, switch: Switch,
+        journal: Journal | None, models: EdgeModels,
     ) -> None:  # fmt: skip
         self._settings = settings
         self.node = node
@@ -99,7 +95,7 @@ class EdgeHost:
         self._front = front
         self._watch = watch
         self._journal = journal
-        self._switch = switch
+        self._models = models
 
     @classmethod
     async def start(cls, settings: EdgeSettings, chooser: SteeredChooser, journal: Journal | None = None) -> EdgeHost:
@@ -116,28 +112,7 @@ class EdgeHost:
         slowed = engine_for(
             settings.engine, device=settings.device, threads=settings.threads, slowdown=settings.slowdown
         )
-        artifacts = {artifact.name: artifact for artifact in settings.models}
-
-        async def load(name: str, model: Model | None = None) -> LoadedModel:
-            given = tuple(map(Plan.from_json, artifacts[name].plans))
-            model = model or (await run_apart(load_models, (artifacts[name],)))[name]
-            return LoadedModel(
-                model,
-                await pool.run(
-                    PlanBuilder, model, engine, settings.slowdown, given, settings.batching, settings.limits
-                ),
-            )
-
-        async def switch(artifact: ModelArtifact) -> None:
-            if artifact.name not in artifacts:
-                raise NotFound(f"model {artifact.name!r} is not served here; add it with a restart")
-            before, artifacts[artifact.name] = artifacts[artifact.name], artifact
-            try:
-                await node.switch_model(await load(artifact.name))
-            except BaseException:
-                artifacts[artifact.name] = before
-                raise
-
+        own = EdgeModels(settings, engine, pool)
         observer = ChooserObserver(chooser)
 
         async def dial(endpoint: Endpoint) -> CloudConnection:
@@ -151,8 +126,8 @@ class EdgeHost:
         # What was measured at an earlier start needs no turn: nothing is timed.
         async with measuring_turn() if known is None else contextlib.nullcontext():
             profile = known.profile if known else await measured_profile(models, slowed, pool)
-            loaded = {name: await load(name, model) for name, model in models.items()}
-            shelf = ModelShelf(loaded, load)
+            loaded = {name: await own.load(name, model) for name, model in models.items()}
+            shelf = ModelShelf(loaded, own.load)
             hedging = Hedging(settings.hedge_percentile)
             node = EdgeNode(shelf, profile, chooser, queue, dial, settings.kept_bytes, settings.limits, hedging, memory)
             await node.start()
@@ -168,7 +143,7 @@ class EdgeHost:
             watch.start()
             node.want_cloud = watch.want
         get_logger("edge").info("edge serves", address=front.server.address, overhead=str(node.overhead))
-        return cls(settings, node, pool, front, watch, journal, switch)
+        return cls(settings, node, pool, front, watch, journal, own)
 
     @property
     def address(self) -> str:
@@ -203,7 +178,7 @@ class EdgeHost:
         Raises NotFound for a model that is not configured, InvalidModel, Unavailable; what was switched stays so.
         """
         for artifact in artifacts:
-            await self._switch(artifact)
+            await self._models.switch(artifact, self.node.switch_model)
 
     async def check(self) -> None:
         """Ask the gateway at its own port, as a client does. Raises Unavailable where no answer comes."""
