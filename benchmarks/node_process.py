@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from nodes.settings import CloudSettings, EdgeSettings
@@ -23,8 +23,14 @@ START_S = 120.0
 class NodeProcess:
     """`python -m scheduler.process_node cloud|edge`. `start` it, `end` it; both may be repeated."""
 
-    def __init__(self, side: Literal["cloud", "edge"], settings: CloudSettings | EdgeSettings) -> None:
-        self._side, self._settings = side, settings
+    def __init__(
+        self,
+        side: Literal["cloud", "edge"],
+        settings: CloudSettings | EdgeSettings,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """environment: variables besides those of this process."""
+        self._side, self._settings, self._environment = side, settings, environment or {}
         self._process: subprocess.Popen[str] | None = None
         self.address = ""
 
@@ -64,6 +70,7 @@ class NodeProcess:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "scheduler.process_node", self._side],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+            env={**os.environ, **self._environment},
         )  # fmt: skip
         assert self._process.stdin is not None
         self._process.stdin.write(self._settings.to_json() + "\n")
