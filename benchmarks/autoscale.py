@@ -24,7 +24,7 @@ from statistics import median
 import numpy as np
 
 from benchmarks.figure import Figure, machine, parse_options, report
-from benchmarks.outage_site import Asked
+from benchmarks.judged_requests import Asked
 from benchmarks.ray_site import RaySite, ray_site
 from isthmus.errors import IsthmusError
 from scheduler.autoscaling import AutoscalingRule

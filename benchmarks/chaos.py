@@ -19,8 +19,9 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from benchmarks.figure import Figure, bootstrap, machine, parse_options, report
+from benchmarks.judged_requests import Asked
 from benchmarks.node_process import NodeProcess
-from benchmarks.outage_site import Asked, OutageSite, outage_site
+from benchmarks.outage_site import OutageSite, outage_site
 from simulations.link_emulator import LinkShape
 
 __all__ = ["Chaos", "run_chaos"]

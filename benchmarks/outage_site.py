@@ -6,30 +6,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import tempfile
-import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import nn
 
+from benchmarks.judged_requests import MODEL, Asked, ask, made_model, until_usable
 from benchmarks.node_process import START_S, NodeProcess
 from isthmus.addresses import format_address, parse_address
 from isthmus.client import AsyncClient
-from isthmus.errors import CloudUnavailable, DeadlineExceeded, IsthmusError, NotFound
+from isthmus.errors import CloudUnavailable, DeadlineExceeded, NotFound
 from isthmus.telemetry import configure_logging
 from nodes.chooser import Choice, ChoiceRequest
 from nodes.edge_host import EdgeHost
-from nodes.measure.batch_times import relative_difference
 from nodes.plan_shapes import cut_plan
 from nodes.settings import CloudSettings, EdgeSettings, ModelArtifact
 from nodes.transport.registry_server import RegistryServer
 from partitioner.artifact import save_artifact
-from partitioner.front_end import model_from_module
 from partitioner.link import Link
 from partitioner.model import Model
 from scheduler.fleet_registry import FleetRegistry
@@ -38,11 +33,7 @@ from scheduler.policies.fixed import FixedPolicy
 from simulations.link_emulator import LinkShape
 from simulations.link_process import LinkEmulatorProcess
 
-__all__ = ["Asked", "OutageSite", "SplitWhereItCan", "outage_site"]
-
-MODEL, WIDTH = "outage", 64
-# Requests that were joined differ from the whole model by some 1e-7 of the largest value; two requests by much of it.
-ROUNDING = 1e-5
+__all__ = ["OutageSite", "SplitWhereItCan", "outage_site"]
 
 
 class SplitWhereItCan:
@@ -53,31 +44,6 @@ class SplitWhereItCan:
         with contextlib.suppress(CloudUnavailable, DeadlineExceeded, NotFound):
             return FixedPolicy.of("split").choose(request, link, rng)
         return FixedPolicy.of("edge-only").choose(request, link, rng)
-
-
-def made_model(boundary: int, depth: int) -> Model:
-    """`boundary` floats an item after the first layer; so many more of that width, and a last one."""
-    torch.manual_seed(0)
-    more = (nn.Sequential(nn.Linear(boundary, boundary), nn.ReLU()) for _ in range(depth))
-    layers = nn.Sequential(nn.Linear(WIDTH, boundary), nn.ReLU(), *more, nn.Linear(boundary, 10))
-    return model_from_module(layers.eval(), (torch.zeros(2, WIDTH),), MODEL)
-
-
-def inputs_of(seed: int, batch: int = 1) -> NDArray[np.float32]:
-    """One request's tensor."""
-    return np.random.default_rng(seed).normal(size=(batch, WIDTH)).astype(np.float32)
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What a client got. ended_s: when, on the monotonic clock. error: "" for an answer. request_id: the gateway's."""
-
-    in_time: bool
-    ended_s: float
-    right: bool = False
-    error: str = ""
-    finished_by: str = ""
-    request_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,28 +57,12 @@ class OutageSite:
     client: AsyncClient
 
     async def ask(self, seed: int, deadline_s: float, batch: int = 1) -> Asked:
-        """One request of its own inputs; right: the whole model's output, but for what batching rounds otherwise."""
-        inputs, began_s = inputs_of(seed, batch), time.monotonic()
-        name = self.model.interface.inputs[0].name
-        try:
-            result = await self.client.infer(MODEL, {name: inputs}, timeout_s=deadline_s)
-        except IsthmusError as error:
-            return Asked(False, time.monotonic(), error=f"{type(error).__name__}: {error}")
-        ended_s = time.monotonic()
-        with torch.inference_mode():
-            whole = self.model(torch.from_numpy(inputs))[0]
-        (answer,) = result.outputs.values()
-        right = relative_difference(torch.from_numpy(answer.copy()), whole) <= ROUNDING
-        finished_by = str(result.parameters["isthmus_finished_by"])
-        return Asked(ended_s - began_s <= deadline_s, ended_s, right, "", finished_by, result.request_id)
+        """See `judged_requests.ask`."""
+        return await ask(self.client, self.model, seed, deadline_s, batch)
 
     async def usable(self, count: int) -> None:
-        """Returns once the edge takes so many replicas for healthy."""
-        began_s, replicas = time.monotonic(), self.edge.node.replicas
-        while replicas.usable < count:
-            if time.monotonic() - began_s > START_S:
-                raise TimeoutError(f"{replicas.usable} of {count} replicas are usable after {START_S:g} s")
-            await asyncio.sleep(0.02)
+        """See `judged_requests.until_usable`."""
+        await until_usable(self.edge.node.replicas, count, START_S)
 
 
 @contextlib.asynccontextmanager

@@ -4,26 +4,22 @@ answer in time fails where one can see it, instead of being finished on the edge
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import tempfile
-import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
-from benchmarks.outage_site import MODEL, ROUNDING, Asked, inputs_of, made_model
+from benchmarks.judged_requests import MODEL, Asked, ask, made_model, until_usable
 from isthmus.client import AsyncClient
-from isthmus.errors import IsthmusError
 from isthmus.telemetry import configure_logging
 from nodes.batching import BatchLimits
 from nodes.compute_pool import ComputePool
 from nodes.edge_host import EdgeHost
 from nodes.engines.eager import EagerEngine
 from nodes.limits import CLOUD_LIMITS, EDGE_LIMITS
-from nodes.measure.batch_times import relative_difference
 from nodes.measure.device_profile import measure_device, measure_model
 from nodes.settings import CloudSettings, EdgeSettings, ModelArtifact
 from nodes.transport.registry_server import RegistryServer
@@ -62,27 +58,12 @@ class RaySite:
     client: AsyncClient
 
     async def ask(self, seed: int, deadline_s: float) -> Asked:
-        """One request of its own inputs; right: the whole model's output, but for what batching rounds otherwise."""
-        inputs, began_s = inputs_of(seed), time.monotonic()
-        try:
-            result = await self.client.infer(MODEL, {self.model.interface.inputs[0].name: inputs}, timeout_s=deadline_s)
-        except IsthmusError as error:
-            return Asked(False, time.monotonic(), error=f"{type(error).__name__}: {error}")
-        ended_s = time.monotonic()
-        with torch.inference_mode():
-            whole = self.model(torch.from_numpy(inputs))[0]
-        (answer,) = result.outputs.values()
-        right = relative_difference(torch.from_numpy(answer.copy()), whole) <= ROUNDING
-        finished_by = str(result.parameters["isthmus_finished_by"])
-        return Asked(ended_s - began_s <= deadline_s, ended_s, right, "", finished_by, result.request_id)
+        """See `judged_requests.ask`."""
+        return await ask(self.client, self.model, seed, deadline_s)
 
     async def usable(self, count: int) -> None:
-        """Returns once the edge takes at least so many replicas for healthy."""
-        began_s, replicas = time.monotonic(), self.edge.node.replicas
-        while replicas.usable < count:
-            if time.monotonic() - began_s > READY_S:
-                raise TimeoutError(f"{replicas.usable} of {count} replicas are usable after {READY_S:g} s")
-            await asyncio.sleep(0.02)
+        """See `judged_requests.until_usable`."""
+        await until_usable(self.edge.node.replicas, count, READY_S)
 
 
 @contextlib.asynccontextmanager

@@ -27,8 +27,8 @@ import uvloop
 from scipy.stats import theilslopes
 
 from benchmarks.figure import Figure, Interval, machine, parse_options, report
+from benchmarks.judged_requests import MODEL, inputs_of, made_model
 from benchmarks.node_process import NodeProcess
-from benchmarks.outage_site import MODEL, inputs_of, made_model
 from isthmus.client import AsyncClient
 from isthmus.errors import IsthmusError
 from isthmus.telemetry import configure_logging

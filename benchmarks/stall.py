@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 import psutil
 
 from benchmarks.figure import Figure, bootstrap, machine, parse_options, report
-from benchmarks.outage_site import Asked, OutageSite, outage_site
+from benchmarks.judged_requests import Asked
+from benchmarks.outage_site import OutageSite, outage_site
 from simulations.link_emulator import LinkShape
 
 BOUNDARY, LINK_BPS, DEADLINE_S, WAVE = 12_500, 5e6, 2.0, 10
