@@ -30,6 +30,7 @@ __all__ = [
     "bootstrap",
     "machine",
     "measure_pairs",
+    "microseconds",
     "parse_options",
     "ratio_figure",
     "report",
@@ -172,6 +173,11 @@ def ratio_figure(
         words,
         own | dict(details or {}),
     )
+
+
+def microseconds(figure: Figure, which: Literal["a", "b"]) -> float:
+    """The median of one side of a ratio figure that was measured in seconds."""
+    return 1e6 * float(str(figure.details[f"{which}_median"]))
 
 
 def verdict(value: Interval, floor: Interval, goal: float, better: Better = "lower") -> str:

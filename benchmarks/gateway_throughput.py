@@ -25,7 +25,7 @@ import torch
 import uvloop
 from torch import nn
 
-from benchmarks.figure import Figure, Options, measure_pairs, parse_options, ratio_figure, report
+from benchmarks.figure import Figure, Options, measure_pairs, microseconds, parse_options, ratio_figure, report
 from benchmarks.node_process import NodeProcess, cpu_s, on_core
 from benchmarks.raw_gateway import gateway_alone, raw_gateway
 from isthmus.oip import open_inference_pb2 as oip
@@ -147,13 +147,15 @@ def _worst(figures: Mapping[int, Figure], fronts: Mapping[int, Figure], ours: Cl
     rows = ["clients   ratio [low, high]       floor   us/request   raw's   requests/s   raw's   verdict"]
     for count, figure in figures.items():
         rates = [median(one.rates[count]) for one in (ours, raw)]
+        own_us, raw_us = microseconds(figure, "a"), microseconds(figure, "b")
         rows.append(
             f"{count:7}   {figure.value:.3f} [{figure.low:.3f}, {figure.high:.3f}]   {figure.floor:.3f}"
-            f"   {_us(figure, 'a'):10.0f}   {_us(figure, 'b'):5.0f}   {rates[0]:10.0f}   {rates[1]:5.0f}"
+            f"   {own_us:10.0f}   {raw_us:5.0f}   {rates[0]:10.0f}   {rates[1]:5.0f}"
             f"   {figure.verdict}"
         )
     alone = [
-        f"{count:7}   {one.value:.3f} [{one.low:.3f}, {one.high:.3f}]   {one.floor:.3f}   {_us(one, 'a'):10.0f}"
+        f"{count:7}   {one.value:.3f} [{one.low:.3f}, {one.high:.3f}]   {one.floor:.3f}"
+        f"   {microseconds(one, 'a'):10.0f}"
         for count, one in fronts.items()
     ]
     worst = max(figures.values(), key=lambda figure: figure.value)
@@ -164,10 +166,6 @@ def _worst(figures: Mapping[int, Figure], fronts: Mapping[int, Figure], ours: Cl
         "cores": f"server on {SERVER_CORE}, clients on {CLIENT_CORE}",
     }
     return replace(worst, holds=all(figure.holds for figure in figures.values()), details=details)
-
-
-def _us(figure: Figure, which: str) -> float:
-    return 1e6 * float(str(figure.details[f"{which}_median"]))
 
 
 def main() -> None:

@@ -24,7 +24,7 @@ import torch
 import uvloop
 from torch import nn
 
-from benchmarks.figure import Figure, Options, measure_pairs, parse_options, ratio_figure, report
+from benchmarks.figure import Figure, Options, measure_pairs, microseconds, parse_options, ratio_figure, report
 from benchmarks.gateway_throughput import CLIENT_CORE, SERVER_CORE, Clients
 from benchmarks.node_process import NodeProcess, on_core
 from isthmus import zoo
@@ -174,16 +174,12 @@ def told(figures: Mapping[str, Figure], counted: str) -> Figure:
     first = next(iter(figures.values()))
     rows = {
         name: f"{one.value:.4f} [{one.low:.4f}, {one.high:.4f}], floor {one.floor:.4f}, "
-        f"{_us(one, 'a'):.0f} against {_us(one, 'b'):.0f} us a request: {one.verdict}"
+        f"{microseconds(one, 'a'):.0f} against {microseconds(one, 'b'):.0f} us a request: {one.verdict}"
         for name, one in figures.items()
     }
     return replace(
         first, details={**rows, "meanwhile": counted, "cores": f"edges {SERVER_CORE}, clients {CLIENT_CORE}"}
     )
-
-
-def _us(figure: Figure, which: str) -> float:
-    return 1e6 * float(str(figure.details[f"{which}_median"]))
 
 
 def main() -> None:

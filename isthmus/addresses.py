@@ -6,7 +6,10 @@ import ipaddress
 
 from isthmus.errors import InvalidConfiguration
 
-__all__ = ["format_address", "is_loopback", "parse_address"]
+__all__ = ["EVERYWHERE", "format_address", "is_loopback", "parse_address"]
+
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+"""Hosts that a port is bound to for every address of a machine, and where that machine itself reaches it."""
 
 _HIGHEST_PORT = 65535
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pydantic import Field
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
-
+from isthmus.configuration_fields import Duration, Section
 from isthmus.errors import InvalidConfiguration
-from isthmus.units import parse_duration_s
 from scheduler.autoscaling import AutoscalingRule
 
 __all__ = ["MOST_REPLICAS", "AutoscalingConfiguration"]
@@ -15,21 +13,12 @@ __all__ = ["MOST_REPLICAS", "AutoscalingConfiguration"]
 MOST_REPLICAS = 64
 
 
-def _duration(value: object) -> object:
-    return parse_duration_s(value) if isinstance(value, str | int | float) else value
-
-
-Duration = Annotated[float, BeforeValidator(_duration)]
-
-
-class AutoscalingConfiguration(BaseModel):
+class AutoscalingConfiguration(Section):
     """How many cloud replicas there are, by the work that waits for them and that edges bring.
 
     min_replicas: 0 for none while no edge has requests. target_queue: seconds of work that may wait at a replica.
     scale_down_after: for so long fewer must have been enough before one goes.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     min_replicas: int = Field(default=1, ge=0, le=MOST_REPLICAS)
     max_replicas: int = Field(default=4, ge=1, le=MOST_REPLICAS)

@@ -6,18 +6,20 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
+from pydantic import BeforeValidator, Field, ValidationError
 
 from isthmus.addresses import is_loopback, parse_address
 from isthmus.autoscaling_configuration import MOST_REPLICAS, AutoscalingConfiguration
+from isthmus.configuration_fields import Address, Bandwidth, Duration, FilePath, Section, Size
 from isthmus.errors import InvalidConfiguration
 from isthmus.policy_configuration import NamedPolicy, PolicyConfiguration
 from isthmus.telemetry import LogForm, LogLevel, LogSettings
-from isthmus.units import format_bandwidth, format_duration, parse_bandwidth_bps, parse_duration_s, parse_size_bytes
+from isthmus.units import format_bandwidth, format_duration, parse_duration_s
 from nodes.admission import DEFAULT_PROBABILITY
 from nodes.batching import DEFAULT_LIMITS, LARGEST_BATCH, LONGEST_DELAY_S, BatchLimits
 from nodes.byte_budget import MOST_KEPT_BYTES
 from nodes.limits import CLOUD_LIMITS, EDGE_LIMITS, LARGEST_GRPC_MESSAGE_BYTES, NodeLimits
+from nodes.tls_files import TlsFiles
 from scheduler.autoscaling import AutoscalingRule
 
 __all__ = [
@@ -33,52 +35,19 @@ __all__ = [
     "LogsConfiguration",
     "ModelConfiguration",
     "TlsConfiguration",
+    "files_of",
     "read_configuration",
 ]
 
 
-def _address(text: object) -> object:
-    if isinstance(text, str):
-        parse_address(text)
-    return text
-
-
-def _bandwidth(value: object) -> object:
-    # As text: YAML makes a number of `bandwidth: 20`, which is as bare as on a command line.
-    return parse_bandwidth_bps(str(value)) if isinstance(value, str | int | float) else value
-
-
-def _duration(value: object) -> object:
-    return parse_duration_s(value) if isinstance(value, str | int | float) else value
-
-
-def _size(value: object) -> object:
-    return parse_size_bytes(value) if isinstance(value, str | int | float) else value
-
-
-def _beside_the_file(path: object, info: ValidationInfo) -> object:
-    """A relative path starts at the configuration's own folder."""
-    folder = (info.context or {}).get("folder")
-    return str(folder / path) if isinstance(path, str) and path and isinstance(folder, Path) else path
-
-
-Address = Annotated[str, BeforeValidator(_address)]
 EngineName = Literal["eager", "onnxruntime", "inductor", "aot"]
-Bandwidth = Annotated[float, BeforeValidator(_bandwidth)]
-Duration = Annotated[float, BeforeValidator(_duration)]
-Size = Annotated[int, BeforeValidator(_size)]
-FilePath = Annotated[str, BeforeValidator(_beside_the_file)]
 
 
 def _delay(value: object) -> object:
     return parse_duration_s(value, "batching.max_delay") if isinstance(value, str | int | float) else value
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ModelConfiguration(_Section):
+class ModelConfiguration(Section):
     """A model to serve: under which name, and where it comes from (artifact folder, file or `module:callable`).
 
     plans: files that `isthmus partition -o` wrote, which the edge offers besides those that it finds itself. policy:
@@ -91,7 +60,7 @@ class ModelConfiguration(_Section):
     policy: NamedPolicy | None = None
 
 
-class TlsConfiguration(_Section):
+class TlsConfiguration(Section):
     """TLS of one side: for the ports it serves and, as a client's certificate, for those it dials. PEM files.
 
     authority: signs the certificates of those that this side talks to, "" for what the system trusts.
@@ -107,7 +76,12 @@ class TlsConfiguration(_Section):
     server_name: str = ""
 
 
-class BatchingConfiguration(_Section):
+def files_of(tls: TlsConfiguration | None) -> TlsFiles | None:
+    """As nodes take them; None for a side in clear."""
+    return None if tls is None else TlsFiles(tls.authority, tls.certificate, tls.key)
+
+
+class BatchingConfiguration(Section):
     """Running several requests as one where the measured times say that it pays.
 
     max_batch: items, 1 to turn it off. max_delay: how long an idle engine may hold a request for others, 0 for never.
@@ -124,7 +98,7 @@ class BatchingConfiguration(_Section):
         return BatchLimits(self.max_batch, self.max_delay)
 
 
-class EdgeLimitsConfiguration(_Section):
+class EdgeLimitsConfiguration(Section):
     """What clients may make the edge hold; more is refused with RESOURCE_EXHAUSTED, naming the key.
 
     message: one message of a client, either way. tensor: one tensor, decoded. queue: requests without an answer yet.
@@ -142,7 +116,7 @@ class EdgeLimitsConfiguration(_Section):
         return NodeLimits("edge", self.message, self.tensor, self.queue, self.connections)
 
 
-class CloudLimitsConfiguration(_Section):
+class CloudLimitsConfiguration(Section):
     """What edges may make a replica hold; a request beyond it ends on its edge, or in RESOURCE_EXHAUSTED.
 
     message: encoded tensors of one request or answer. tensor: one tensor, decoded. queue: requests without an answer
@@ -160,14 +134,14 @@ class CloudLimitsConfiguration(_Section):
         return NodeLimits("cloud", self.message, self.tensor, self.queue, self.connections)
 
 
-class AdmissionConfiguration(_Section):
+class AdmissionConfiguration(Section):
     """Which requests with a deadline are let in. probability: of ending in time, that a request must have while others
     are under way; an idle edge refuses only what cannot."""
 
     probability: float = Field(default=DEFAULT_PROBABILITY, ge=0.5, lt=1.0, allow_inf_nan=False)
 
 
-class DecisionLogConfiguration(_Section):
+class DecisionLogConfiguration(Section):
     """Every decision of the edge on disk, with what it was made from and what became of it.
 
     folder: beside the configuration file where it is relative; an edge needs one of its own. max_size: of all files
@@ -178,7 +152,7 @@ class DecisionLogConfiguration(_Section):
     max_size: Size = Field(default=256 << 20, ge=16 << 20)
 
 
-class EdgeConfiguration(_Section):
+class EdgeConfiguration(Section):
     """The edge. emulate_slowdown is for demos and tests: the edge sleeps after its work, and every output says so.
 
     insecure: listen beyond this machine although there is no TLS. kept_memory: the most that is kept of boundary
@@ -212,7 +186,7 @@ class EdgeConfiguration(_Section):
         _check_secured("edge", addresses, self.tls, self.insecure)
 
 
-class CloudConfiguration(_Section):
+class CloudConfiguration(Section):
     """The cloud. advertise: the address edges dial, where it differs from the one bound. version: free text; a
     change of it rolls the replicas over, also where nothing else has changed but the code that is installed. overlap:
     how long a roll-out waits at most for edges to move, before the old replicas drain.
@@ -292,7 +266,7 @@ def _check_secured(side: str, addresses: dict[str, str | None], tls: TlsConfigur
             )
 
 
-class LinkConfiguration(_Section):
+class LinkConfiguration(Section):
     """An emulated link between edge and cloud, for demos and tests: both ways at once, or uplink and downlink apart."""
 
     bandwidth: Bandwidth | None = None
@@ -325,7 +299,7 @@ class LinkConfiguration(_Section):
         return f"{up} up, {down} down, RTT {format_duration(self.rtt)}"
 
 
-class LogsConfiguration(_Section):
+class LogsConfiguration(Section):
     """What the launcher and its nodes write to standard error. format: "auto" is for people on a terminal and one JSON
     object a line elsewhere."""
 
@@ -338,7 +312,7 @@ class LogsConfiguration(_Section):
         return LogSettings(self.level, self.format)
 
 
-class Configuration(_Section):
+class Configuration(Section):
     """A whole file. Only `models` is required.
 
     request_classes: the policies of requests whose parameter isthmus_class is that word.

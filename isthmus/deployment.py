@@ -13,7 +13,7 @@ from pathlib import Path
 from isthmus.addresses import format_address, parse_address
 from isthmus.cache_folder import cache_folder
 from isthmus.checked_policies import checked_policies
-from isthmus.configuration import Configuration, LinkConfiguration, TlsConfiguration
+from isthmus.configuration import Configuration, LinkConfiguration, TlsConfiguration, files_of
 from isthmus.model_export import export_models
 from nodes.background import run_together
 from nodes.configured_policies import LATENCY_FOR_ALL, ConfiguredPolicies
@@ -28,8 +28,8 @@ from nodes.settings import (
 )
 from nodes.tls_files import TlsFiles
 from nodes.transport.fleet_service import EndpointMapper
+from nodes.transport.fleet_survey import look_at_replica
 from nodes.transport.registry_server import RegistryServer
-from nodes.transport.replica_inquiry import replica_counts
 from scheduler.fleet_registry import FleetRegistry
 from scheduler.process_runtime import ProcessRuntime
 from scheduler.roll_out import EdgeMove, ReplicaUse, RollOut
@@ -39,6 +39,8 @@ from simulations.link_emulator import LinkShape
 from simulations.link_thread import LinkEmulatorThread
 
 __all__ = ["Deployment", "Sides", "cloud_settings", "deploy", "running_registry"]
+
+ANSWER_S = 5.0  # of a replica that is asked how it is used
 
 Progress = Callable[[str], None]
 Export = Callable[[], tuple[ModelArtifact, ...]]
@@ -138,7 +140,7 @@ async def running_registry(
         endpoint_mapper=_mapper(link),
         on_want=on_want,
         emulated_link="" if configuration.link is None else configuration.link.said,
-        tls=_tls_files(tls),
+        tls=files_of(tls),
         require_clients=_required(tls, by_default=True),
     )
     try:
@@ -209,7 +211,7 @@ class _Rolling:
 
 
 async def _use(tls: TlsFiles | None, endpoint: Endpoint) -> ReplicaUse:
-    counts = await replica_counts(endpoint, tls)
+    counts = (await look_at_replica(endpoint, tls, ANSWER_S)).counts
     return ReplicaUse(counts.get("streams", 0), counts.get("settled_streams", 0))
 
 
@@ -267,7 +269,7 @@ def cloud_settings(configuration: Configuration, artifacts: tuple[ModelArtifact,
         engine=cloud.engine,
         device=cloud.device,
         threads=cloud.threads,
-        tls=_tls_files(cloud.tls),
+        tls=files_of(cloud.tls),
         require_clients=_required(cloud.tls, by_default=True),
         tls_server_name=cloud.tls.server_name if cloud.tls else "",
         batching=cloud.batching.limits,
@@ -291,7 +293,7 @@ def _edge_settings(
         device=edge.device,
         threads=edge.threads,
         slowdown=edge.emulate_slowdown,
-        tls=_tls_files(edge.tls),
+        tls=files_of(edge.tls),
         require_clients=_required(edge.tls, by_default=False),
         batching=edge.batching.limits,
         limits=edge.limits.of_node,
@@ -303,10 +305,6 @@ def _edge_settings(
         page_listen=edge.page_listen or "",
         log=configuration.logs.settings,
     )
-
-
-def _tls_files(tls: TlsConfiguration | None) -> TlsFiles | None:
-    return None if tls is None else TlsFiles(tls.authority, tls.certificate, tls.key)
 
 
 def _required(tls: TlsConfiguration | None, *, by_default: bool) -> bool:

@@ -67,7 +67,7 @@ def _intact(artifact: Path) -> Model | None:
 
 def _file_facts(model: ModelConfiguration, folder: Path) -> Mapping[str, object]:
     """What the export of a file depends on; empty for what is none, or may be more than one file."""
-    path = next((base / model.source for base in (Path.cwd(), folder) if (base / model.source).is_file()), None)
+    path = _file(model.source, folder)
     contents = b"" if path is None else path.read_bytes()
     if path is None or (path.suffix == ".onnx" and _EXTERNAL_DATA in contents):
         return {}
@@ -80,7 +80,7 @@ def _plans(model: ModelConfiguration, digest: str, folder: Path) -> tuple[str, .
     """The texts of the model's plan files, found as sources are. Raises InvalidConfiguration, InvalidPlan."""
     texts = []
     for name in model.plans:
-        path = next((base / name for base in (Path.cwd(), folder) if (base / name).is_file()), None)
+        path = _file(name, folder)
         if path is None:
             remedy = "write one with `isthmus partition -o`"
             raise InvalidConfiguration(f"models.{model.name}.plans", "is no file", value=name, remedy=remedy)
@@ -91,3 +91,8 @@ def _plans(model: ModelConfiguration, digest: str, folder: Path) -> tuple[str, .
                 f"models.{model.name}.plans", "is a plan of another model", value=name, remedy=remedy
             )
     return tuple(texts)
+
+
+def _file(name: str, folder: Path) -> Path | None:
+    """Looked up where sources are, None where it is no file."""
+    return next((base / name for base in (Path.cwd(), folder) if (base / name).is_file()), None)

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from isthmus.configuration import ModelConfiguration, read_configuration
+from isthmus.configuration_fields import Section
 from isthmus.deployment import cloud_settings
 from isthmus.errors import InvalidConfiguration
 from isthmus.model_export import export_models
@@ -21,10 +22,8 @@ from scheduler.serve.applications import Application, cloud_application
 __all__ = ["CloudArguments", "cloud"]
 
 
-class CloudArguments(BaseModel):
+class CloudArguments(Section):
     """registry: where replicas register. cpus, gpus: of a node, for each replica."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     configuration: str = Field(min_length=1)
     registry: str = Field(min_length=1)

@@ -8,6 +8,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
 from isthmus.errors import CloudUnavailable, DeadlineExceeded, Draining
 from isthmus.telemetry import get_logger
@@ -42,6 +43,25 @@ __all__ = ["EdgeNode"]
 # So many requests may be on this device's compute or before it, and twice as many as run as one: it is never idle
 # while others wait, and who comes later waits for few.
 LEAST_DEPTH = 4
+
+
+class _Turn(NamedTuple):
+    """A request's moments, on the monotonic clock: when it came, and when its turn began. timeout_s: from when it came,
+    None without a deadline."""
+
+    came_s: float
+    began_s: float
+    timeout_s: float | None
+
+    @property
+    def due_s(self) -> float | None:
+        """By when the edge would have to be done."""
+        return None if self.timeout_s is None else self.came_s + due_after_s(self.timeout_s)
+
+    @property
+    def remaining_s(self) -> float | None:
+        """Until its deadline, when its turn began."""
+        return None if self.timeout_s is None else self.came_s + self.timeout_s - self.began_s
 
 
 class EdgeNode:
@@ -164,18 +184,17 @@ class EdgeNode:
     async def _answer(
         self, runtime: ModelRuntime, request: InferRequest, came_s: float, admitted: Admitted
     ) -> InferResult:
-        turn_s, alone, timeout_s = time.monotonic(), self._waiting == 1, request.timeout_s
+        turn, alone = _Turn(came_s, time.monotonic(), request.timeout_s), self._waiting == 1
         batch, choose_replica = request.inputs.batch, self._chooser.choose_replica
         connection = self.replicas.pick(runtime.wire_digests, choose_replica, batch)
         if connection is None and not self.replicas.seen:
             self.want_cloud()
         if connection is None and runtime.cloud_required:
             raise CloudUnavailable(f"model {request.model!r} needs the cloud, and no replica is reachable; try again")
-        due_s = None if timeout_s is None else came_s + due_after_s(timeout_s)
-        asked = self._asked(runtime, request, came_s, turn_s, connection)
+        asked = self._asked(runtime, request, turn, connection)
         choice = self._chooser.choose(asked)
-        admitted.placed(edge_work(choice, asked, due_s))
-        chose_s = time.monotonic() - turn_s
+        admitted.placed(edge_work(choice, asked, turn.due_s))
+        chose_s = time.monotonic() - turn.began_s
         plan = choice.entry.plan
         decided_by = "fixed" if request.plan_id else choice.policy  # whose name would hold the plan's
         decided = decided_by, plan.kind
@@ -189,7 +208,7 @@ class EdgeNode:
         ready = runtime.ready_plan(plan.plan_id)
         run = RequestRun(
             request, choice, ready, self._around, cloud_required=runtime.cloud_required,
-            waited_s=turn_s - came_s, admitted=admitted,
+            waited_s=turn.began_s - came_s, admitted=admitted,
         )  # fmt: skip
         try:
             answer = await run.run(connection)
@@ -213,26 +232,20 @@ class EdgeNode:
         )
 
     def _asked(
-        self,
-        runtime: ModelRuntime,
-        request: InferRequest,
-        came_s: float,
-        turn_s: float,
-        connection: GuardedConnection | None,
+        self, runtime: ModelRuntime, request: InferRequest, turn: _Turn, connection: GuardedConnection | None
     ) -> ChoiceRequest:
         """What the chooser is asked: the request with all that waits now. connection: to the replica that would get it,
         None for no cloud."""
-        timeout_s, file_bytes = request.timeout_s, request.inputs.file_bytes
-        edge_queue_s, uplink_queue_s = self._queue.wait_s(), self._around.way_up.wait_s(turn_s)
+        file_bytes = request.inputs.file_bytes
+        edge_queue_s, uplink_queue_s = self._queue.wait_s(), self._around.way_up.wait_s(turn.began_s)
         cloud_queue_s = 0.0 if connection is None else connection.cloud_queue_s
-        due_s = None if timeout_s is None else came_s + due_after_s(timeout_s)
-        outlook = self.gate.outlook(due_s, idle=not (edge_queue_s or uplink_queue_s or cloud_queue_s))
+        outlook = self.gate.outlook(turn.due_s, idle=not (edge_queue_s or uplink_queue_s or cloud_queue_s))
         return ChoiceRequest(
             table=runtime.table if connection is None else runtime.runnable(self.replicas.prepared()),
             form="bytes" if file_bytes else "tensor",
             batch=request.inputs.batch,
             file_bytes=file_bytes,
-            remaining_s=None if timeout_s is None else came_s + timeout_s - turn_s,
+            remaining_s=turn.remaining_s,
             edge_queue_s=edge_queue_s,
             cloud_queue_s=cloud_queue_s,
             uplink_queue_s=uplink_queue_s,
@@ -242,7 +255,7 @@ class EdgeNode:
             plan_id=request.plan_id,
             request_id=secrets.token_hex(16),
             request_class=request.request_class,
-            now_s=turn_s,
+            now_s=turn.began_s,
             spare_s=None if runtime.cloud_required else outlook.spare_s,
             sureness=outlook.sureness,
         )

@@ -31,9 +31,9 @@ class FactCache:
     Nothing raises: what cannot be read or written is found anew the next time, and said in a warning.
     """
 
-    def __init__(self, folder: Path, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, folder: Path, most_bytes: int = MOST_BYTES, most_age_s: float = MOST_AGE_S) -> None:
         """folder: made when something is first kept, for this user alone."""
-        self._folder, self._most_bytes = folder, most_bytes
+        self._folder, self._most_bytes, self._most_age_s = folder, most_bytes, most_age_s
         self._log = get_logger("cache").bind(folder=str(folder))
 
     def find(self, facts: Mapping[str, object]) -> str | None:
@@ -43,7 +43,7 @@ class FactCache:
             said = json.loads(path.read_text(encoding="utf-8"))
             if said["facts"] != _plain(facts) or said["sha256"] != _sha256(said["text"]):
                 raise ValueError("its contents do not fit together")
-            if time.time() - said["made_s"] > MOST_AGE_S:  # a clock that stands before it says nothing
+            if time.time() - said["made_s"] > self._most_age_s:  # a clock that stands before it says nothing
                 return None
             os.utime(path)  # it was used: others go first
             return str(said["text"])

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import socket
 
-from isthmus.addresses import format_address, parse_address
+from isthmus.addresses import EVERYWHERE, format_address, parse_address
 
 __all__ = ["outward_address"]
-
-_EVERY_ADDRESS = frozenset({"0.0.0.0", "::"})
 
 
 def outward_address(bound: str, peer: str) -> str:
@@ -18,7 +16,7 @@ def outward_address(bound: str, peer: str) -> str:
     answer is `bound`.
     """
     host, port = parse_address(bound)
-    if host not in _EVERY_ADDRESS:
+    if host not in EVERYWHERE:
         return bound
     try:
         family, kind, _, _, where = socket.getaddrinfo(*parse_address(peer), type=socket.SOCK_DGRAM)[0]

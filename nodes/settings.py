@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,11 @@ class ModelArtifact:
     name: str
     folder: str
     plans: tuple[str, ...] = ()
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> ModelArtifact:
+        """What `asdict` made, after JSON."""
+        return cls(data["name"], data["folder"], tuple(data["plans"]))
 
     @property
     def path(self) -> Path:
@@ -138,8 +144,4 @@ def _settings(text: str) -> dict[str, Any]:
     tls = data["tls"] and TlsFiles(**data["tls"])
     plain = {"batching": BatchLimits(**data["batching"]), "limits": NodeLimits(**data["limits"])}
     plain |= {"log": LogSettings(**data["log"])}
-    return {**data, **plain, "tls": tls, "models": tuple(_artifact(model) for model in data["models"])}
-
-
-def _artifact(data: dict[str, Any]) -> ModelArtifact:
-    return ModelArtifact(data["name"], data["folder"], tuple(data["plans"]))
+    return {**data, **plain, "tls": tls, "models": tuple(map(ModelArtifact.from_dict, data["models"]))}

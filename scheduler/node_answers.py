@@ -45,7 +45,7 @@ def _parsed(order: str) -> ConfiguredPolicies | tuple[ModelArtifact, ...]:
     try:
         said = json.loads(order)
         if "models" in said:
-            return tuple(ModelArtifact(one["name"], one["folder"], tuple(one["plans"])) for one in said["models"])
+            return tuple(map(ModelArtifact.from_dict, said["models"]))
         return ConfiguredPolicies.from_dict(said["policies"])
     except (ValueError, KeyError, TypeError, RecursionError):
         remedy = 'write status, {"policies": ...} or {"models": ...}'

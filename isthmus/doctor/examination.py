@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from isthmus.addresses import parse_address
+from isthmus.addresses import EVERYWHERE, parse_address
 from isthmus.cache_folder import cache_folder
-from isthmus.configuration import CloudConfiguration, Configuration, EdgeConfiguration, TlsConfiguration
+from isthmus.configuration import CloudConfiguration, Configuration, EdgeConfiguration, files_of
 from isthmus.doctor.finding import Finding
 from isthmus.doctor.machine_checks import Compute, check_machine
 from isthmus.doctor.machine_facts import machine_facts
@@ -23,12 +23,10 @@ from isthmus.doctor.tls_facts import tls_facts
 from isthmus.doctor.version_checks import ModelClaim, NodeVersion, check_models, check_packages, check_protocol
 from isthmus.version import VERSION
 from nodes.protocol.version import PROTOCOL_MAJOR, PROTOCOL_MINOR
-from nodes.tls_files import TlsFiles
 from nodes.transport.fleet_survey import GatewayDescription
 
 __all__ = ["examine"]
 
-_ANYWHERE = frozenset({"0.0.0.0", "::"})
 # Artifacts and compiled packages of a few models.
 _CACHES_BYTES = 2 << 30
 
@@ -78,9 +76,9 @@ def _computes(sides: _Sides) -> Iterator[Compute]:
 
 def _tls(sides: _Sides) -> Iterator[Finding]:
     now = dt.datetime.now(dt.UTC)
-    if sides.edge is not None and (files := _files(sides.edge.tls)) is not None:
+    if sides.edge is not None and (files := files_of(sides.edge.tls)) is not None:
         yield from check_tls("edge", tls_facts(files), _dialled({"edge.listen": sides.edge.listen}), now)
-    if sides.cloud is not None and (files := _files(sides.cloud.tls)) is not None:
+    if sides.cloud is not None and (files := files_of(sides.cloud.tls)) is not None:
         yield from check_tls("cloud", tls_facts(files), _cloud_names(sides.cloud), now)
 
 
@@ -97,7 +95,7 @@ def _cloud_names(cloud: CloudConfiguration) -> Mapping[str, str]:
 def _dialled(addresses: Mapping[str, str]) -> dict[str, str]:
     """The hosts of those addresses that say under which host they are dialled."""
     hosts = {key: parse_address(address)[0] for key, address in addresses.items()}
-    return {key: host for key, host in hosts.items() if host not in _ANYWHERE}
+    return {key: host for key, host in hosts.items() if host not in EVERYWHERE}
 
 
 def _listens(sides: _Sides) -> dict[str, str]:
@@ -114,8 +112,8 @@ async def _others(sides: _Sides) -> tuple[GatewayDescription | None, RegistryFac
     """The edge of this machine, if it runs, and the registry: that which the edge dials, else the cloud's own."""
     if sides.edge is None:
         cloud = sides.cloud or CloudConfiguration()
-        return None, await registry_facts(_from_here(cloud.registry_listen), _files(cloud.tls))
-    tls = _files(sides.edge.tls)
+        return None, await registry_facts(_from_here(cloud.registry_listen), files_of(cloud.tls))
+    tls = files_of(sides.edge.tls)
     return await asyncio.gather(
         edge_facts(_from_here(sides.edge.listen), tls), registry_facts(sides.edge.registry, tls)
     )
@@ -123,7 +121,7 @@ async def _others(sides: _Sides) -> tuple[GatewayDescription | None, RegistryFac
 
 def _from_here(address: str) -> str:
     host, port = parse_address(address)
-    return f"localhost:{port}" if host in _ANYWHERE else address
+    return f"localhost:{port}" if host in EVERYWHERE else address
 
 
 def _serving(edge: GatewayDescription | None, registry: RegistryFacts) -> frozenset[str]:
@@ -155,7 +153,3 @@ def _folders(edge: EdgeConfiguration | None) -> Iterator[Finding]:
     if edge is not None and (log := edge.decision_log) is not None:
         folders.append(folder_facts("decision log", Path(log.folder), log.max_size))
     yield from check_folders(folders)
-
-
-def _files(tls: TlsConfiguration | None) -> TlsFiles | None:
-    return None if tls is None else TlsFiles(tls.authority, tls.certificate, tls.key)

@@ -6,11 +6,8 @@ each other. A profile decides which cuts are worth trying; what a plan takes is 
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import platform
-import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -18,8 +15,8 @@ import torch
 
 from isthmus.cache_folder import cache_folder
 from isthmus.errors import InvalidProfile
-from isthmus.telemetry import get_logger
 from nodes.engines.base import Engine
+from nodes.fact_cache import FactCache
 from partitioner.profiles import DeviceProfile
 
 __all__ = ["KeptProfile"]
@@ -36,28 +33,21 @@ class KeptProfile:
         self, engine: Engine, model_digests: Iterable[str], paced_by: str = "", folder: Path | None = None
     ) -> None:
         """folder: one in the cache folder without."""
-        kind = [
-            platform.node(), os.getppid(), engine.name, engine.device, engine.threads, paced_by,
-            str(torch.__version__), *sorted(model_digests),
-        ]  # fmt: skip
-        name = hashlib.sha256(json.dumps(kind).encode()).hexdigest()[:24]
-        self._path = (folder or cache_folder("profiles")) / f"{name}.json"
+        self._facts = {
+            "machine": platform.node(), "parent": os.getppid(), "engine": engine.name, "device": engine.device,
+            "threads": engine.threads, "paced_by": paced_by, "torch": str(torch.__version__),
+            "models": sorted(model_digests),
+        }  # fmt: skip
+        self._cache = FactCache(folder or cache_folder("profiles"), most_age_s=MOST_AGE_S)
 
     def read(self) -> DeviceProfile | None:
         """The profile, None where there is none of the last hour."""
+        text = self._cache.find(self._facts)
         try:
-            if time.time() - self._path.stat().st_mtime > MOST_AGE_S:
-                return None
-            return DeviceProfile.from_json(self._path.read_bytes())
-        except (OSError, InvalidProfile):
+            return None if text is None else DeviceProfile.from_json(text)
+        except InvalidProfile:
             return None
 
     def write(self, profile: DeviceProfile) -> None:
         """Keep it for the next one; where that cannot be, the next one measures."""
-        made = self._path.with_suffix(f".{os.getpid()}")
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            made.write_text(profile.to_json())
-            made.replace(self._path)
-        except OSError as error:
-            get_logger("measure").warning("profile not kept", reason=str(error))
+        self._cache.keep(self._facts, profile.to_json())

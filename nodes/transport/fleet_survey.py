@@ -1,4 +1,5 @@
-"""One look at who answers where: a registry, a replica, an edge. For diagnosis; nodes keep their connections."""
+"""One look at who answers where: a registry, a replica, an edge. For launchers and diagnosis; nodes keep their
+connections."""
 
 from __future__ import annotations
 
@@ -54,7 +55,8 @@ async def look_at_replica(endpoint: Endpoint, tls: TlsFiles | None, timeout_s: f
 
     async def ask(channel: grpc.aio.Channel) -> ReplicaDescription:
         stub = segment_pb2_grpc.SegmentServiceStub(channel)
-        return description_from_message(await stub.Describe(segment.DescribeRequest(), timeout=timeout_s))
+        request = segment.DescribeRequest()
+        return description_from_message(await stub.Describe(request, timeout=timeout_s, metadata=endpoint.metadata))
 
     return await _asked(endpoint, tls, ask)
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from isthmus.addresses import format_address, parse_address
+from isthmus.addresses import EVERYWHERE, format_address, parse_address
 from isthmus.errors import Unavailable
 from isthmus.v1 import segment_pb2, segment_pb2_grpc
 from nodes.tls_files import TlsFiles
@@ -20,7 +20,6 @@ __all__ = ["check_gateway", "check_replica"]
 ANSWER_S = 3.0
 # No connection that is open already: whether a new client gets in is part of the question.
 _FRESH = (("grpc.use_local_subchannel_pool", 1),)
-_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 async def check_replica(address: str, tls: TlsFiles | None, server_name: str = "") -> None:
@@ -44,7 +43,7 @@ async def _asking(address: str, tls: TlsFiles | None, server_name: str) -> Async
     host, port = parse_address(address)
     name = server_name or ("" if tls is None else certified_name(tls))
     try:
-        async with open_channel(format_address(_EVERYWHERE.get(host, host), port), tls, name, _FRESH) as channel:
+        async with open_channel(format_address(EVERYWHERE.get(host, host), port), tls, name, _FRESH) as channel:
             yield channel
     except grpc.RpcError as error:
         said = f"{error.code().name} {error.details()}" if isinstance(error, grpc.aio.AioRpcError) else error
