@@ -194,4 +194,4 @@ class Graphs:
         for _ in range(mutator.rng.choice((1, 1, 2, 3))):
             data = mutator.document(data)
         if isinstance(data, dict):  # as `partitioner.artifact` makes sure
-            torch_model_from_data(data, self._weights, self._interface, ())
+            torch_model_from_data(data, self._weights, self._interface)

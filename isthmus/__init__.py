@@ -22,12 +22,14 @@ __all__ = [
     "Plan",
     "Result",
     "Segments",
+    "ThroughputFrontier",
     "TlsFiles",
     "frontier",
     "load_model",
     "measure_device",
     "measure_model",
     "partition",
+    "throughput_frontier",
 ]
 
 

@@ -28,6 +28,7 @@ from partitioner.plan import Plan
 from partitioner.profiles import DeviceProfile
 from partitioner.setting import Setting
 from partitioner.spec import ModelSpec
+from partitioner.throughput_frontier import ThroughputFrontier
 
 __all__ = [
     "AsyncClient",
@@ -43,12 +44,14 @@ __all__ = [
     "Plan",
     "Result",
     "Segments",
+    "ThroughputFrontier",
     "TlsFiles",
     "frontier",
     "load_model",
     "measure_device",
     "measure_model",
     "partition",
+    "throughput_frontier",
 ]
 
 _EQUAL_LINK = Link(1e6, 1e6, 0.0)
@@ -118,6 +121,23 @@ def frontier(
     out. Raises InfeasibleCut.
     """
     return frontier_of(model, Setting(_profile(edge), _profile(cloud), link or _EQUAL_LINK, costing or Costing()))
+
+
+def throughput_frontier(
+    model: Model,
+    edge: DeviceProfile | str | Path,
+    cloud: DeviceProfile | str | Path,
+    link: Link | None = None,
+    costing: Costing | None = None,
+) -> ThroughputFrontier:
+    """At every bandwidth, the plan of `model` whose slowest stage is the quickest, each stage busy with a request of
+    its own. Profiles may be given as files.
+
+    link: only the ratio of its two bandwidths counts; equal without one. Searched for ten seconds at most; `gap` says
+    how far it may be from the best. Raises InfeasibleCut.
+    """
+    setting = Setting(_profile(edge), _profile(cloud), link or _EQUAL_LINK, costing or Costing())
+    return Planner(model, setting).throughput_frontier()
 
 
 def _profile(given: DeviceProfile | str | Path) -> DeviceProfile:

@@ -21,6 +21,7 @@ from partitioner.partition import BestPlan, best_plan, plans_to_compare
 from partitioner.plan import Plan
 from partitioner.plan_table import Accuracy
 from partitioner.setting import Setting
+from partitioner.throughput_frontier import ThroughputFrontier, throughput_frontier
 
 __all__ = ["SEARCH_LIMIT_S", "Planner", "accuracy_line", "time_is_over"]
 
@@ -58,6 +59,14 @@ class Planner:
     def frontier(self) -> Frontier:
         """The frontier, all of whose plans keep to the budget."""
         return frontier_of(self.model, self.frontier_setting)
+
+    def throughput_frontier(self, limit_s: float = SEARCH_LIMIT_S) -> ThroughputFrontier:
+        """The frontier for throughput, after so many seconds of search at most; all its plans keep to the budget."""
+
+        def solve(setting: Setting) -> ThroughputFrontier:
+            return throughput_frontier(self.model, setting, time_is_over(limit_s))
+
+        return solve(self._within_budget(lambda setting: [entry.plan for entry in solve(setting).plans]))
 
     @cached_property
     def frontier_setting(self) -> Setting:

@@ -41,7 +41,7 @@ from partitioner.frontier import frontier_of
 from partitioner.link import Link
 from partitioner.measurements import AffineTime, Measurement
 from partitioner.menu import menu_of
-from partitioner.model import Model
+from partitioner.model import Model, has_classes
 from partitioner.partition import Setting
 from partitioner.plan import InputForm, Plan, TensorCodec
 from partitioner.plan_table import Accuracy, EngineDifference, PlanCosts, PlanEntry
@@ -332,7 +332,7 @@ def _keeps_budget(entry: PlanEntry, model: Model) -> bool:
     """Whether what the codecs lose and what the engines lose is within the budget in sum."""
     loss = _loss(entry.accuracy)
     if entry.engine_difference is not None:
-        classes = bool(model.interface.outputs[0].labels)
+        classes = has_classes(model)
         loss += 1.0 - (entry.engine_difference.top1_agreement if classes else entry.engine_difference.cosine)
     return loss <= ACCURACY_BUDGET
 

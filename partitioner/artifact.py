@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from isthmus.errors import InvalidModel
-from partitioner.model import Model
+from partitioner.model import NO_CALIBRATION, Calibration, Model
 from partitioner.plain_json import canonical_json
 from partitioner.spec import Interface
 from partitioner.torch_artifact import torch_graph_data, torch_model_from_data
@@ -26,7 +26,7 @@ __all__ = ["artifact_digest", "is_artifact", "load_artifact", "save_artifact"]
 _FORMAT = 1
 _GRAPH, _SPEC = "graph.json", "spec.json"
 _WEIGHTS, _CALIBRATION = "weights.safetensors", "calibration.safetensors"
-_GROUPS = "groups"  # among the calibration tensors, which are numbered
+_GROUPS, _TRUTH = "groups", "truth"  # among the calibration tensors, which are numbered
 _REMEDY = "import the model anew"
 _MAX_JSON_BYTES = 256 << 20
 
@@ -55,8 +55,9 @@ def save_artifact(model: Model, folder: str | Path) -> None:
     (target / _CALIBRATION).unlink(missing_ok=True)
     if model.calibration:
         tensors = {f"{i:04d}": t.contiguous() for i, t in enumerate(model.calibration)}
-        if model.calibration_groups:
-            tensors[_GROUPS] = torch.tensor(model.calibration_groups)
+        for name, numbers in ((_GROUPS, model.calibration_groups), (_TRUTH, model.calibration_truth)):
+            if numbers:
+                tensors[name] = torch.tensor(numbers)
         _write_tensors(target / _CALIBRATION, tensors)
         hashes[_CALIBRATION] = _sha256(target / _CALIBRATION)
     interface = json.loads(model.interface.to_json())
@@ -74,9 +75,10 @@ def load_artifact(folder: str | Path) -> Model:
     for name, expected in spec["sha256"].items():
         if _sha256(source / name) != expected:
             raise InvalidModel(str(source / name), "was changed or damaged", remedy=_REMEDY)
-    calibration = _read_calibration(source / _CALIBRATION) if _CALIBRATION in spec["sha256"] else ((), ())
+    kept = _CALIBRATION in spec["sha256"]
+    calibration = _read_calibration(source / _CALIBRATION) if kept else NO_CALIBRATION
     interface = Interface.from_json(canonical_json(spec["interface"]))
-    model = _read_model(source, interface, *calibration)
+    model = _read_model(source, interface, calibration)
     if model.digest != spec["digest"]:
         where = f"{source / _WEIGHTS} or {_SPEC}"
         raise InvalidModel(where, "was changed or damaged: its digest differs", remedy=_REMEDY)
@@ -98,9 +100,7 @@ def _graph_data(model: Model) -> dict[str, Any]:
     return torch_graph_data(model) if isinstance(model, TorchModel) else model.structure()
 
 
-def _read_model(
-    source: Path, interface: Interface, calibration: tuple[torch.Tensor, ...], groups: tuple[int, ...]
-) -> Model:
+def _read_model(source: Path, interface: Interface, calibration: Calibration) -> Model:
     data, weights = _read_json(source / _GRAPH), _read_tensors(source / _WEIGHTS)
     try:
         if "onnx" in data:
@@ -108,20 +108,25 @@ def _read_model(
                 onnx_model_from_data,
             )  # imports onnxruntime, which torch models do without
 
-            return onnx_model_from_data(data, weights, interface, calibration, groups)
-        return torch_model_from_data(data, weights, interface, calibration, groups)
+            return onnx_model_from_data(data, weights, interface, calibration)
+        return torch_model_from_data(data, weights, interface, calibration)
     except InvalidModel as error:
         where = f"{source / _GRAPH} or {_WEIGHTS}: {error.field}"
         raise InvalidModel(where, error.problem, value=error.value, remedy=error.remedy) from error
 
 
-def _read_calibration(path: Path) -> tuple[tuple[torch.Tensor, ...], tuple[int, ...]]:
-    """The items of each input, and the source of each item."""
+def _read_calibration(path: Path) -> Calibration:
     stored = _read_tensors(path)
-    groups = stored.pop(_GROUPS, torch.empty(0, dtype=torch.int64))
-    if groups.dim() != 1 or groups.dtype != torch.int64:
-        raise InvalidModel(str(path), "has groups that are no list of whole numbers", remedy=_REMEDY)
-    return tuple(stored[name] for name in sorted(stored)), tuple(groups.tolist())
+    groups, truth = (_numbers(path, stored, name) for name in (_GROUPS, _TRUTH))
+    return Calibration(tuple(stored[name] for name in sorted(stored)), groups, truth)
+
+
+def _numbers(path: Path, stored: dict[str, torch.Tensor], name: str) -> tuple[int, ...]:
+    """Taken out of what is stored."""
+    found = stored.pop(name, torch.empty(0, dtype=torch.int64))
+    if found.dim() != 1 or found.dtype != torch.int64:
+        raise InvalidModel(str(path), f"has {name} that are no list of whole numbers", remedy=_REMEDY)
+    return tuple(found.tolist())
 
 
 def _read_tensors(path: Path) -> dict[str, torch.Tensor]:

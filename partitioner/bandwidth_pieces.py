@@ -12,8 +12,10 @@ from dataclasses import dataclass
 
 from partitioner.condition import Condition
 from partitioner.frontier import Frontier
+from partitioner.link import Link
+from partitioner.objectives import Stage, latency_stage
 
-__all__ = ["Piece", "TimeLine", "pieces_of", "time_lines"]
+__all__ = ["Piece", "TimeLine", "pieces_of", "time_lines", "value_lines"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +44,19 @@ class Piece:
 
 def time_lines(frontier: Frontier, condition: Condition) -> list[TimeLine]:
     """The time of each plan of `frontier` over the uplink's bandwidth, round trip and loads as in `condition`."""
+    at_one = Link(1.0, 1.0 / frontier.downlink_ratio, condition.link.rtt_s)
+    return value_lines(frontier, latency_stage(at_one, condition.edge_load, condition.cloud_load))
+
+
+def value_lines(frontier: Frontier, at_one: Stage) -> list[TimeLine]:
+    """The same for any linear objective: joules or money instead of seconds. at_one: its prices where the uplink moves
+    one bit a second and the downlink as many times less as the frontier's is slower."""
     lines = []
     for entry in frontier.plans:
-        costs, trip_s = entry.costs, 0.0 if entry.plan.kind == "edge-only" else condition.link.rtt_s
-        fixed_s = math.fsum((condition.edge_load * costs.edge_s, condition.cloud_load * costs.cloud_s, trip_s))
-        lines.append(TimeLine(fixed_s, 8 * (costs.uplink_bytes + frontier.downlink_ratio * costs.downlink_bytes)))
+        costs, crossing = entry.costs, 0.0 if entry.plan.kind == "edge-only" else at_one.crossing
+        fixed = math.fsum((at_one.edge_s * costs.edge_s, at_one.cloud_s * costs.cloud_s, crossing))
+        wire = at_one.uplink_bytes * costs.uplink_bytes + at_one.downlink_bytes * costs.downlink_bytes
+        lines.append(TimeLine(fixed, wire))
     return lines
 
 

@@ -85,8 +85,8 @@ def _model(exported: ExportedProgram, spec: ModelSpec) -> TorchModel:
         captured = capture(exported, spec.input_names)
     interface = _interface(captured, spec, exported)
     flops = count_flops(captured.program, captured.weights)
-    groups = tuple(spec.calibration_groups)
-    return TorchModel(captured.program, captured.weights, interface, flops, spec.calibration, groups)
+    sources, truth = tuple(spec.calibration_groups), tuple(spec.calibration_truth)
+    return TorchModel(captured.program, captured.weights, interface, flops, spec.calibration, sources, truth)
 
 
 def _interface(captured: Captured, spec: ModelSpec, exported: ExportedProgram) -> Interface:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import torch
 
@@ -18,14 +18,34 @@ from partitioner.weights import contiguous_form, stride_order
 if TYPE_CHECKING:
     from partitioner.onnx_form import OnnxForm
 
-__all__ = ["Model", "Segments", "check_groups", "check_interface", "contents_digest"]
+__all__ = [
+    "NO_CALIBRATION",
+    "Calibration",
+    "Model",
+    "Segments",
+    "check_calibration",
+    "check_interface",
+    "contents_digest",
+    "has_classes",
+]
+
+
+class Calibration(NamedTuple):
+    """Inputs that stand for real traffic, the source of each item, and its right class; see `Model`."""
+
+    inputs: tuple[torch.Tensor, ...] = ()
+    groups: tuple[int, ...] = ()
+    truth: tuple[int, ...] = ()
+
+
+NO_CALIBRATION = Calibration()
 
 
 class Model(Protocol):
     """A model as data, ready to be cut: a `TorchModel` of ATen operators or an `OnnxModel` of ONNX ones.
 
     calibration: one tensor for each input that stand for real traffic, may be empty. calibration_groups: the source of
-    each of its items where several share one, else empty.
+    each of its items where several share one, else empty. calibration_truth: the right class of each, else empty.
     """
 
     @property
@@ -43,6 +63,10 @@ class Model(Protocol):
     @property
     def calibration_groups(self) -> tuple[int, ...]:
         """The source of each calibration item, or nothing."""
+
+    @property
+    def calibration_truth(self) -> tuple[int, ...]:
+        """The right class of each calibration item for the first output, or nothing."""
 
     @property
     def graph(self) -> ModelGraph:
@@ -76,6 +100,9 @@ class Model(Protocol):
     def renamed(self, name: str) -> Model:
         """The same model under another public name. The digest covers the name."""
 
+    def calibrated(self, calibration: Calibration) -> Model:
+        """The same model with other calibration inputs; they are no part of the digest. Raises InvalidModel."""
+
     def __call__(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """The whole model: one tensor for each output, in order."""
 
@@ -101,14 +128,20 @@ def check_interface(interface: Interface, inputs: tuple[str, ...], outputs: tupl
         raise InvalidModel("output names", problem, remedy="name every output once, in order")
 
 
-def check_groups(calibration: tuple[torch.Tensor, ...], groups: tuple[int, ...]) -> None:
-    """Raise InvalidModel unless there are no groups, or one for each calibration item."""
-    items = len(calibration[0]) if calibration else 0
-    if groups and len(groups) != items:
-        remedy = "name the source of every item, or of none"
-        raise InvalidModel(
-            "calibration_groups", f"must be as many as the {items} items", value=len(groups), remedy=remedy
-        )
+def has_classes(model: Model) -> bool:
+    """Whether the first output ranks classes: it has labels, or the right classes of calibration items are known."""
+    return bool(model.interface.outputs[0].labels or model.calibration_truth)
+
+
+def check_calibration(calibration: Calibration) -> None:
+    """Raise InvalidModel unless there are no groups, or one for each calibration item, and of the truth the same."""
+    items, truth = len(calibration.inputs[0]) if calibration.inputs else 0, calibration.truth
+    for name, given, what in (("groups", calibration.groups, "source"), ("truth", truth, "right class")):
+        if given and len(given) != items:
+            problem, remedy = f"must be as many as the {items} items", f"name the {what} of every item, or of none"
+            raise InvalidModel(f"calibration_{name}", problem, value=len(given), remedy=remedy)
+    if any(index < 0 for index in truth):
+        raise InvalidModel("calibration_truth", "has a class below zero", value=min(truth), remedy="count from zero")
 
 
 def _raw_bytes(tensor: torch.Tensor) -> memoryview:

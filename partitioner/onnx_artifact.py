@@ -10,6 +10,7 @@ import torch
 from google.protobuf import json_format
 
 from isthmus.errors import InvalidModel
+from partitioner.model import NO_CALIBRATION, Calibration
 from partitioner.onnx_file import check_structure
 from partitioner.onnx_model import OnnxModel
 from partitioner.program_json import types_from_data
@@ -24,8 +25,7 @@ def onnx_model_from_data(
     data: Mapping[str, Any],
     weights: Mapping[str, torch.Tensor],
     interface: Interface,
-    calibration: tuple[torch.Tensor, ...],
-    calibration_groups: tuple[int, ...] = (),
+    calibration: Calibration = NO_CALIBRATION,
 ) -> OnnxModel:
     """The model of such a graph file; as untrusted as any. Raises InvalidModel naming the fault."""
     if data.keys() != {"format", "onnx", "types"}:
@@ -41,4 +41,4 @@ def onnx_model_from_data(
     values = {v.name for v in proto.graph.input} | {name for node in proto.graph.node for name in node.output if name}
     if types.keys() != values:
         raise InvalidModel("graph", "does not say the type of every value", remedy=_REMEDY)
-    return OnnxModel(proto, weights, types, interface, calibration, calibration_groups)
+    return OnnxModel(proto, weights, types, interface, *calibration)

@@ -12,7 +12,7 @@ import torch
 from google.protobuf import json_format
 
 from partitioner.graph import ModelGraph
-from partitioner.model import check_groups, check_interface, contents_digest
+from partitioner.model import Calibration, check_calibration, check_interface, contents_digest
 from partitioner.onnx_form import OnnxForm
 from partitioner.onnx_graph import onnx_graph
 from partitioner.onnx_session import OnnxSession
@@ -37,6 +37,7 @@ class OnnxModel:
     interface: Interface
     calibration: tuple[torch.Tensor, ...] = ()
     calibration_groups: tuple[int, ...] = ()
+    calibration_truth: tuple[int, ...] = ()
     graph: ModelGraph = field(init=False)
     digest: str = field(init=False)
     onnx_form: OnnxForm = field(init=False, repr=False)
@@ -45,7 +46,7 @@ class OnnxModel:
     def __post_init__(self) -> None:
         graph = onnx_graph(self.proto, self.weights, self.types)
         check_interface(self.interface, graph.inputs, graph.outputs)
-        check_groups(self.calibration, self.calibration_groups)
+        check_calibration(Calibration(self.calibration, self.calibration_groups, self.calibration_truth))
         values = {name: name for name in graph.tensors}
         object.__setattr__(self, "graph", graph)
         object.__setattr__(self, "digest", contents_digest(self.structure(), self.interface, self.weights))
@@ -64,6 +65,11 @@ class OnnxModel:
     def renamed(self, name: str) -> OnnxModel:
         """See `Model`."""
         return replace(self, interface=replace(self.interface, name=name))
+
+    def calibrated(self, calibration: Calibration) -> OnnxModel:
+        """See `Model`."""
+        inputs, groups, truth = calibration
+        return replace(self, calibration=inputs, calibration_groups=groups, calibration_truth=truth)
 
     def structure(self) -> dict[str, Any]:
         """Graph and types as JSON takes them: all but the interface and the weights."""

@@ -7,17 +7,28 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from isthmus.errors import InfeasibleCut, InvalidPlan
+from partitioner.bounded_search import SearchResult
 from partitioner.codec_choice import FILE_CODEC
 from partitioner.constrained_choice import ConstrainedChoice
 from partitioner.cost_model import ModelCosts, ModelFacts, model_costs
-from partitioner.objectives import objective_for
+from partitioner.objectives import Objective, objective_for
 from partitioner.parametric_model import ParametricModel, parametric_model
+from partitioner.parametric_problem import CutChoice
 from partitioner.plan import Plan
 from partitioner.plan_making import chosen_crossing, make_plan, quickest_crossing
 from partitioner.refusal import Rules, refusal
 from partitioner.setting import Setting
 
-__all__ = ["BestPlan", "Setting", "best_plan", "partition_graph", "plan_for_cut", "plans_to_compare"]
+__all__ = [
+    "BestPlan",
+    "Setting",
+    "best_choice",
+    "best_plan",
+    "partition_graph",
+    "plan_for_cut",
+    "plan_of_choice",
+    "plans_to_compare",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +62,21 @@ def best_plan(
     InvalidInput for an unknown objective.
     """
     wanted = objective_for(objective, setting)
+    found = best_choice(model, setting, wanted, is_over)
+    assert found.choice is not None
+    plan = plan_of_choice(model, setting, found.choice)
+    facts = {"objective": f"{wanted.name}: {found.value:.6g} {wanted.unit}".rstrip(), "gap": _gap_words(found.gap)}
+    return BestPlan(replace(plan, provenance={**plan.provenance, **facts}), found.value, wanted.unit, found.gap)
+
+
+def best_choice(
+    model: ModelFacts, setting: Setting, objective: Objective, is_over: Callable[[], bool]
+) -> SearchResult:
+    """The choice that `best_plan` makes a plan of. There is one: raises InfeasibleCut as it does."""
     parametric = _costed(model, setting)
     cuts = ConstrainedChoice(parametric.problem, model.graph, setting.costing.constraints, setting.costing.batch)
     try:
-        found = cuts.best(wanted, is_over)
+        found = cuts.best(objective, is_over)
     except InfeasibleCut:
         raise refusal(_rules(model, setting), is_over) from None
     if found.choice is None and found.bound < math.inf:
@@ -62,10 +84,13 @@ def best_plan(
         raise InfeasibleCut("constraints", problem, remedy="allow more time, or relax one of them")
     if found.choice is None:
         raise refusal(_rules(model, setting), is_over)
+    return found
+
+
+def plan_of_choice(model: ModelFacts, setting: Setting, choice: CutChoice) -> Plan:
+    """The plan of a choice of the cut problem, with its prediction on the setting's link."""
     costs = _costs(model, setting)
-    plan = make_plan(model, setting, costs, found.choice.edge_ops, chosen_crossing(model, costs, found.choice))
-    facts = {"objective": f"{wanted.name}: {found.value:.6g} {wanted.unit}".rstrip(), "gap": _gap_words(found.gap)}
-    return BestPlan(replace(plan, provenance={**plan.provenance, **facts}), found.value, wanted.unit, found.gap)
+    return make_plan(model, setting, costs, choice.edge_ops, chosen_crossing(model, costs, choice))
 
 
 def _gap_words(gap: float) -> str:

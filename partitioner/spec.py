@@ -114,6 +114,7 @@ class ModelSpec:
     preprocessing and labels are keyed by input and output name. calibration: one tensor for each input, [items, ...],
     that stand for real traffic; codecs are calibrated and judged on them. calibration_groups: the source of each item
     (the photo that a crop was taken from), where several share one; how sure an accuracy is depends on the sources.
+    calibration_truth: the right class of each item for the first output, where that is known.
     """
 
     module: nn.Module
@@ -125,6 +126,7 @@ class ModelSpec:
     labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     calibration: tuple[Tensor, ...] = ()
     calibration_groups: tuple[int, ...] = ()
+    calibration_truth: tuple[int, ...] = ()
 
 
 def _interface(data: Mapping[str, Any]) -> Interface:

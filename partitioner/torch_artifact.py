@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from isthmus.errors import InvalidModel
+from partitioner.model import NO_CALIBRATION, Calibration
 from partitioner.operators import check_operators
 from partitioner.program import Program
 from partitioner.program_json import program_from_data, program_to_data
@@ -34,8 +35,7 @@ def torch_model_from_data(
     data: Mapping[str, Any],
     stored: Mapping[str, torch.Tensor],
     interface: Interface,
-    calibration: tuple[torch.Tensor, ...],
-    calibration_groups: tuple[int, ...] = (),
+    calibration: Calibration = NO_CALIBRATION,
 ) -> TorchModel:
     """The model of such a graph file. stored: the weights' contiguous forms. Raises InvalidModel naming the fault."""
     if data.keys() != {"format", "program", "flops", "stride_orders"} or not isinstance(data["stride_orders"], dict):
@@ -43,7 +43,7 @@ def torch_model_from_data(
     program = program_from_data(data["program"])
     check_operators(program)
     weights = _weights(stored, program, data["stride_orders"])
-    return TorchModel(program, weights, interface, read_flops(data["flops"]), calibration, calibration_groups)
+    return TorchModel(program, weights, interface, read_flops(data["flops"]), *calibration)
 
 
 def read_flops(data: Any) -> dict[str, tuple[int, int]]:

@@ -13,7 +13,7 @@ from torch import fx
 from partitioner.derive_graph import derive_graph
 from partitioner.graph import ModelGraph
 from partitioner.lowering import lower
-from partitioner.model import check_groups, check_interface, contents_digest
+from partitioner.model import Calibration, check_calibration, check_interface, contents_digest
 from partitioner.program import Program
 from partitioner.program_json import program_to_data
 from partitioner.segments import Segments, split
@@ -39,13 +39,14 @@ class TorchModel:
     flops: Mapping[str, tuple[int, int]]
     calibration: tuple[torch.Tensor, ...] = ()
     calibration_groups: tuple[int, ...] = ()
+    calibration_truth: tuple[int, ...] = ()
     graph: ModelGraph = field(init=False)
     digest: str = field(init=False)
     whole: TorchSegment = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         check_interface(self.interface, self.program.inputs, self.program.outputs)
-        check_groups(self.calibration, self.calibration_groups)
+        check_calibration(Calibration(self.calibration, self.calibration_groups, self.calibration_truth))
         object.__setattr__(self, "graph", derive_graph(self.program, self.flops))
         object.__setattr__(self, "digest", contents_digest(self.structure(), self.interface, self.weights))
         object.__setattr__(self, "whole", self.segment(self.program.inputs, self.program.outputs))
@@ -63,6 +64,11 @@ class TorchModel:
     def renamed(self, name: str) -> TorchModel:
         """See `Model`."""
         return replace(self, interface=replace(self.interface, name=name))
+
+    def calibrated(self, calibration: Calibration) -> TorchModel:
+        """See `Model`."""
+        inputs, groups, truth = calibration
+        return replace(self, calibration=inputs, calibration_groups=groups, calibration_truth=truth)
 
     def structure(self) -> dict[str, Any]:
         """See `Model`."""

@@ -73,7 +73,6 @@ def partition(
 ) -> None:
     """Choose the best plan of MODEL for two devices and a link, and say what it beats."""
     from isthmus.api import load_model
-    from isthmus.cli.frontier_table import frontier_lines
     from isthmus.planning import Planner
     from partitioner.cost_model import Costing
     from partitioner.link import Link
@@ -97,8 +96,7 @@ def partition(
     setting = Setting(read_profile_of(edge, loaded), read_profile_of(cloud, loaded), link, costing)
     planner = Planner(loaded, setting, accuracy_budget)
     if frontier:
-        found = planner.frontier()
-        _emit(found.to_json(), frontier_lines(found, link.rtt_s), output, as_json)
+        _emit(*_frontier(planner, objective), output, as_json)
         return
     best = planner.best(objective)
     if picture is not None:
@@ -108,6 +106,17 @@ def partition(
     others = [plan for plan in planner.others() if plan.plan_id != best.plan.plan_id]
     lines = [f"* {_line(best.plan)}", *(f"  {_line(plan)}" for plan in others), _verdict(best, link)]
     _emit(best.plan.to_json(), lines, output, as_json)
+
+
+def _frontier(planner: Planner, objective: str) -> tuple[str, Iterable[str]]:
+    """As JSON, and as lines."""
+    from isthmus.cli.frontier_table import frontier_lines, throughput_lines
+
+    if objective == "throughput":
+        wide = planner.throughput_frontier()
+        return wide.to_json(), throughput_lines(wide)
+    found = planner.frontier()
+    return found.to_json(), list(frontier_lines(found, planner.given, objective))
 
 
 def _draw(model: Model, setting: Setting, plan: Plan, picture: Path) -> None:

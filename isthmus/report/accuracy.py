@@ -9,6 +9,7 @@ from isthmus.report.axes import LogAxis
 from isthmus.report.facts import Chapter
 from isthmus.report.html import Markup, figure, paragraph, section, table
 from isthmus.units import format_duration, format_size
+from nodes.measure.answer_quality import AnswerQuality, Share
 from nodes.measure.codec_survey import Family, SurveyRow
 from partitioner.svg import element, escaped, text
 
@@ -48,7 +49,29 @@ def accuracy_section(chapter: Chapter, op_count: int) -> str:
             [_row(row, places, op_count, bold=smallest.get(_cut(row)) is row) for row in rows],
             numbers_from=3,
         ),
+        table(
+            "What becomes of the answers, against the whole model's, with 95 % intervals by source",
+            ("where", "codec", *_QUALITIES),
+            [(places[row.edge_ops], row.codec, *_qualities(row.quality)) for row in rows],
+            numbers_from=2,
+        ),
     )
+
+
+_QUALITIES = ("best class kept", "where it was sure", "right answers", "before", "KL, nats", "cosine", "largest difference")
+
+
+def _qualities(found: AnswerQuality) -> tuple[str, ...]:
+    """Each of `_QUALITIES`, as far as it can be said."""
+    shares = (
+        found.top1_agreement, found.confident_agreement, found.accuracy, found.whole_accuracy, found.divergence,
+        found.cosine,
+    )  # fmt: skip
+    return (*map(_share, shares), f"{found.max_abs:.2g}")
+
+
+def _share(found: Share | None) -> str:
+    return "–" if found is None else f"{found.value:.4f} ({found.low:.4f} to {found.high:.4f})"
 
 
 def _why_none(chapter: Chapter) -> str:

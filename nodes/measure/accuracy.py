@@ -35,15 +35,14 @@ def measure_quality(
     codecs: Mapping[str, str | Codec],
     *,
     groups: Sequence[int] | None = None,
-    truth: torch.Tensor | None = None,
 ) -> AnswerQuality:
-    """The same with everything that can be said of the answers; see `answer_quality` for `groups` and `truth`.
+    """The same with everything that can be said of the answers; see `answer_quality`.
 
-    Without `groups`, the model's own say which items come from one source.
+    groups: which items come from one source; as the model says without.
     """
     items = CalibrationRuns(model, groups).at(edge_ops)
     made = {name: codec(given) if isinstance(given, str) else given for name, given in codecs.items()}
-    return items.quality({name: items.crossed(name, one).values for name, one in made.items()}, truth)
+    return items.quality({name: items.crossed(name, one).values for name, one in made.items()})
 
 
 def agreement(metric: Metric, whole: torch.Tensor, other: torch.Tensor) -> torch.Tensor:

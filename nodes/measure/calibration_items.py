@@ -19,7 +19,7 @@ from nodes.codecs.base import Codec
 from nodes.measure.answer_quality import AnswerQuality, Share, answer_quality, grouped_share
 from nodes.measure.sensitivity import Boundary, boundary_tensors
 from nodes.sample_inputs import calibration_batches
-from partitioner.model import Model
+from partitioner.model import Model, has_classes
 from partitioner.plan_table import Accuracy
 from partitioner.segments import Segments
 
@@ -44,6 +44,7 @@ class CalibrationItems:
     """Items at a cut: what the prefix made of them, the whole model's first output, and where each came from.
 
     classes: whether the output has classes, so that a budget is about the best one; else about cosine similarity.
+    truth: the right class of each item, where it is known.
     """
 
     segments: Segments
@@ -51,6 +52,7 @@ class CalibrationItems:
     outputs: torch.Tensor
     groups: Sequence[int]
     classes: bool
+    truth: torch.Tensor | None = None
 
     def values(self, tensor: str) -> torch.Tensor:
         """What crosses as `tensor`, of all items."""
@@ -73,13 +75,13 @@ class CalibrationItems:
         sent = [codec.encode(tensor, values[item : item + 1]) for item in range(len(values))]
         return Crossed(np.array([len(one.data) for one in sent]), torch.cat([codec.decode(one) for one in sent]))
 
-    def quality(self, changed: Mapping[str, torch.Tensor], truth: torch.Tensor | None = None) -> AnswerQuality:
-        """How close the answers with those boundary tensors are to the whole model's. truth: the right classes."""
-        return self.quality_of(self.answers(changed), truth)
+    def quality(self, changed: Mapping[str, torch.Tensor]) -> AnswerQuality:
+        """How close the answers with those boundary tensors are to the whole model's, and to the truth."""
+        return self.quality_of(self.answers(changed))
 
-    def quality_of(self, other: torch.Tensor, truth: torch.Tensor | None = None) -> AnswerQuality:
-        """How close those first outputs are to the whole model's. truth: the right classes."""
-        return answer_quality(self.outputs, other, classes=self.classes, groups=self.groups, truth=truth)
+    def quality_of(self, other: torch.Tensor) -> AnswerQuality:
+        """How close those first outputs are to the whole model's, and to the truth."""
+        return answer_quality(self.outputs, other, classes=self.classes, groups=self.groups, truth=self.truth)
 
     def mean_bytes(self, sizes: npt.NDArray[np.int64]) -> Share:
         """Bytes an item, with an interval by source."""
@@ -115,9 +117,10 @@ class CalibrationRuns:
         if cut not in self._cuts:
             segments = self.model.split(cut)
             boundary = boundary_tensors(segments, self.model.calibration)
-            classes = bool(self.model.interface.outputs[0].labels)
+            truth = torch.tensor(self.model.calibration_truth) if self.model.calibration_truth else None
+            classes = has_classes(self.model)
             self._make_room(_size(boundary))
-            self._cuts[cut] = CalibrationItems(segments, boundary, self.outputs, self.groups, classes)
+            self._cuts[cut] = CalibrationItems(segments, boundary, self.outputs, self.groups, classes, truth)
         return self._cuts[cut]
 
     def _make_room(self, size_bytes: int) -> None:

@@ -46,17 +46,22 @@ class SurveyRow:
     """One codec at one cut, all floating tensors that cross in it and the others in zstd.
 
     edge_ops: the cut's, in order. bytes: of one item, all its tensors, with an interval by source. encode_s, decode_s:
-    of one item. parameter_bytes: what the plan holds of it, sent once.
+    of one item. quality: of the answers. parameter_bytes: what the plan holds of it, sent once.
     """
 
     edge_ops: tuple[str, ...]
     codec: str
     family: Family
     bytes: Share
-    accuracy: Accuracy
+    quality: AnswerQuality
     encode_s: float
     decode_s: float
     parameter_bytes: int
+
+    @property
+    def accuracy(self) -> Accuracy:
+        """What a budget is about."""
+        return accuracy_of(self.quality)
 
 
 def survey_of_cut(runs: CalibrationRuns, edge_ops: Sequence[str], budget: float = DEFAULT_BUDGET) -> list[SurveyRow]:
@@ -114,7 +119,7 @@ def _made(
     parameter_bytes: int,
 ) -> SurveyRow:
     (name, family), (sizes, quality) = named, found
-    return SurveyRow(ops, name, family, items.mean_bytes(sizes), accuracy_of(quality), *seconds, parameter_bytes)
+    return SurveyRow(ops, name, family, items.mean_bytes(sizes), quality, *seconds, parameter_bytes)
 
 
 def input_survey(runs: CalibrationRuns) -> list[SurveyRow]:

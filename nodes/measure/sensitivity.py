@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import torch
 
 from isthmus.errors import InvalidInput
-from partitioner.model import Model
+from partitioner.model import Model, has_classes
 from partitioner.segments import Segments
 
 __all__ = ["Boundary", "boundary_gradients", "boundary_tensors"]
@@ -47,7 +47,7 @@ def boundary_gradients(
     if not boundary[position].is_floating_point():
         raise InvalidInput("tensor", "has no gradient", value=tensor, remedy="quantise floating point tensors only")
     generator = torch.Generator().manual_seed(0)
-    classes = bool(model.interface.outputs[0].labels)
+    classes = has_classes(model)
     found: list[torch.Tensor] = []
     for items in _batches(boundary):
         items[position].requires_grad_(True)

@@ -64,6 +64,17 @@ def test_the_sources_of_calibration_items_travel(tmp_path: Path) -> None:
         model_from_module(replace(spec, calibration_groups=(0, 1)))
 
 
+def test_the_truth_of_calibration_items_travels(tmp_path: Path) -> None:
+    seen = torch.randn(4, 3)
+    spec = ModelSpec(nn.Linear(3, 2), (seen,), calibration=(seen,), calibration_truth=(0, 1, 1, 0))
+    save_artifact(model_from_module(spec), tmp_path)
+    assert load_artifact(tmp_path).calibration_truth == (0, 1, 1, 0)
+    with pytest.raises(InvalidModel, match="calibration_truth: must be as many as the 4 items"):
+        model_from_module(replace(spec, calibration_truth=(0, 1)))
+    with pytest.raises(InvalidModel, match="calibration_truth: has a class below zero"):
+        model_from_module(replace(spec, calibration_truth=(0, 1, -1, 0)))
+
+
 def test_saving_over_another_model_leaves_nothing_of_it(folder: Path, case_named: Any) -> None:
     model = case_named("dense").model
     save_artifact(model, folder)

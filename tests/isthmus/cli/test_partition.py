@@ -21,6 +21,7 @@ from partitioner.frontier import Frontier
 from partitioner.link import Link
 from partitioner.measurements import CodecRate, Power, Provenance
 from partitioner.profiles import DeviceProfile
+from partitioner.setting import Setting
 
 Run = Callable[..., str]
 
@@ -129,13 +130,39 @@ def test_the_frontier_is_a_table(run: Run, tmp_path: Path) -> None:
     assert [line.split()[0] for line in lines[1:]] == [entry.plan.kind for entry in frontier.plans]
 
 
-def test_the_table_says_who_wins_at_a_bandwidth(run: Run) -> None:
+def test_the_table_says_who_wins_at_a_bandwidth(run: Run, folder: Path) -> None:
     frontier, rtt_s = Frontier.from_json(run("--frontier", "--json")), 0.003
-    won = bandwidths_won(frontier, rtt_s)
+    profiles = [DeviceProfile.from_json((folder / f"{name}.json").read_text()) for name in ("edge", "cloud")]
+    won = bandwidths_won(frontier, Setting(*profiles, Link(1e6, 1e6, rtt_s)))
     for number, (least, most) in won.items():
         bps = (max(least, most / 2 if most < 1e30 else 1e12) * most) ** 0.5 if most < 1e30 else max(2 * least, 1.0)
         best = frontier.best(Condition(Link(bps, bps, rtt_s)))
         assert best.costs == frontier.plans[number].costs
+
+
+@pytest.mark.parametrize("objective", ["energy", "latency+0.1*energy"])
+def test_the_table_says_who_wins_by_another_objective(run: Run, folder: Path, objective: str) -> None:
+    """The best plan of a fresh solve is the one whose range the bandwidth falls into."""
+    frontier = Frontier.from_json(run("--frontier", "--objective", objective, "--json"))
+    profiles = [DeviceProfile.from_json((folder / f"{name}.json").read_text()) for name in ("edge", "cloud")]
+    won = bandwidths_won(frontier, Setting(*profiles, Link.of("1mbps", "30ms")), objective)
+    for bandwidth in ("2kbps", "300kbps", "7mbps", "1gbps"):
+        bps = Link.of(bandwidth).uplink_bps
+        (number,) = [number for number, (least, most) in won.items() if least <= bps <= most]
+        best = json.loads(run("--objective", objective, "--bandwidth", bandwidth, "--json"))
+        assert best["edge_ops"] == list(frontier.plans[number].plan.edge_ops)
+
+
+def test_a_frontier_for_throughput_is_a_table_too(run: Run) -> None:
+    lines = run("--frontier", "--objective", "throughput").splitlines()
+    found = json.loads(run("--frontier", "--objective", "throughput", "--json"))
+    assert len(lines) == 2 + len(found["plans"])
+    assert lines[-1] == "gap 0, proven best"
+    assert [line.split()[0] for line in lines[1:-1]][0] == "edge-only"
+
+
+def test_a_frontier_by_an_unknown_objective_is_refused(run: Run) -> None:
+    assert run("--frontier", "--objective", "speed", fails=True).startswith("objective: is not known (got 'speed')")
 
 
 def test_an_accuracy_budget_without_calibration_inputs_is_lossless(run: Run) -> None:

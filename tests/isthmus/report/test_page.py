@@ -176,9 +176,10 @@ def test_where_no_accuracy_was_measured_the_page_says_so(page: str) -> None:
 
 
 def surveyed(edge_ops: tuple[str, ...], codec: str, size: float, agreement: float) -> SurveyRow:
-    accuracy = Accuracy("top1_agreement", agreement, 80, agreement - 0.01, 1.0)
+    share = Share(agreement, agreement - 0.01, 1.0, 80)
+    quality = AnswerQuality(share, 0.25, share, accuracy=Share(0.75, 0.7, 0.8, 80))
     family: Family = "transform" if codec.startswith("transform") else "linear"
-    return SurveyRow(edge_ops, codec, family, Share(size, size, size, 80), accuracy, 1e-3, 2e-3, 13_000)
+    return SurveyRow(edge_ops, codec, family, Share(size, size, size, 80), quality, 1e-3, 2e-3, 13_000)
 
 
 def test_every_codec_at_every_cut_is_plotted_and_listed(report: Report) -> None:
@@ -196,6 +197,11 @@ def test_every_codec_at_every_cut_is_plotted_and_listed(report: Report) -> None:
         "transform, step x1", "1.57 kB", "0.9875", "0.9775 to 1.0000", "1 ms", "2 ms", "13 kB",
     ]  # fmt: skip
     assert "cut 2, transform, step x1: 0.9875 at 1.57 kB" in _said(page)
+    answers = _table(page, "What becomes of the answers")[1:]
+    assert answers[1] == [
+        "cut 2", "transform, step x1", "0.9875 (0.9775 to 1.0000)", "–", "0.7500 (0.7000 to 0.8000)", "–", "–",
+        "0.9875 (0.9775 to 1.0000)", "0.25",
+    ]  # fmt: skip
     bold = [strong.text for strong in _tree(page).iter("strong") if strong.text in ("int8", "transform, step x1")]
     assert bold == ["int8", "transform, step x1"]
 

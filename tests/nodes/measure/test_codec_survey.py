@@ -59,5 +59,19 @@ def test_the_input_as_lossless_pictures_is_the_input(runs: CalibrationRuns) -> N
     assert found["jpeg q90"].bytes.value < found["jpeg q100"].bytes.value
 
 
+def test_answers_are_held_against_the_truth_where_it_is_known(runs: CalibrationRuns) -> None:
+    """Every item's right class is the model's answer here, but for four items of the forty."""
+    best = runs.outputs.argmax(1)
+    wrong = (best[:4] + 1) % runs.outputs.shape[1]
+    told = replace(runs.model, calibration_truth=tuple(torch.cat([wrong, best[4:]]).tolist()))  # type: ignore[type-var]
+    rows = {row.codec: row for row in survey_of_cut(CalibrationRuns(told), [told.graph.ops[0].name], 0.0)}
+    quality = rows["raw"].quality
+    assert quality.whole_accuracy is not None
+    assert quality.accuracy is not None
+    assert quality.whole_accuracy.value == quality.accuracy.value == 0.9
+    assert quality.top1_agreement is not None
+    assert rows["int3"].quality.accuracy is not None
+
+
 def test_an_input_that_is_no_picture_has_none(small_model: TorchModel) -> None:
     assert input_survey(CalibrationRuns(small_model)) == []

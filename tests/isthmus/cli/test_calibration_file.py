@@ -1,0 +1,81 @@
+"""Calibration inputs as a file, on the way into an artifact."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from typer.testing import CliRunner
+
+from isthmus.cli.calibration_file import read_calibration
+from isthmus.cli.main import app
+from isthmus.errors import InvalidInput
+from partitioner.artifact import load_artifact, save_artifact
+from partitioner.front_end import model_from_module
+from partitioner.model import Model
+
+ITEMS = np.arange(12, dtype=np.float32).reshape(4, 3)
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return model_from_module(nn.Linear(3, 2), (torch.randn(1, 3),), "line")
+
+
+@pytest.fixture
+def written(tmp_path: Path, model: Model) -> Any:
+    (name,) = model.graph.inputs
+
+    def write(items: Any = ITEMS, called: str = name, **more: Any) -> Path:
+        path = tmp_path / "seen.npz"
+        np.savez(path, **{called: items, **more})
+        return path
+
+    return write
+
+
+def test_a_file_becomes_the_calibration_of_an_artifact(tmp_path: Path, model: Model, written: Any) -> None:
+    save_artifact(model, tmp_path / "bare")
+    file = written(groups=np.array([0, 0, 1, 1]), truth=np.array([1, 0, 1, 1]))
+    words = ["import", str(tmp_path / "bare"), "-o", str(tmp_path / "calibrated"), "--calibration", str(file)]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
+    made = load_artifact(tmp_path / "calibrated")
+    assert torch.equal(made.calibration[0], torch.from_numpy(ITEMS))
+    assert (made.calibration_groups, made.calibration_truth) == ((0, 0, 1, 1), (1, 0, 1, 1))
+    assert made.digest == model.digest
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"called": "y"}, "has no array 'x'"),
+        ({"noise": ITEMS}, "has an array 'noise' that is no input"),
+        ({"items": ITEMS.astype(np.float64)}, r"input x: does not fit the model \(got 'float64 \[4, 3\]'\); give float32"),
+        ({"items": ITEMS[:, :2]}, r"items first: \[items, 3\]"),
+        ({"items": ITEMS[:0]}, "one at least"),
+        ({"groups": np.array([0, 1])}, "--calibration, groups: does not fit"),
+        ({"truth": np.array([0.5] * 4)}, "--calibration, truth: does not fit"),
+        ({"items": np.array([{}] * 4, dtype=object)}, "no .npz file of plain arrays"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_refused(model: Model, written: Any, given: dict[str, Any], said: str) -> None:
+    said = said.replace("'x'", repr(model.graph.inputs[0])).replace("input x", f"input {model.graph.inputs[0]}")
+    with pytest.raises(InvalidInput, match=said):
+        read_calibration(written(**given), model)
+
+
+@pytest.mark.parametrize("content", [b"", b"no zip at all", b"PK\x03\x04broken"])
+def test_what_is_no_such_file_is_refused(model: Model, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "file.npz").write_bytes(content)
+    with pytest.raises(InvalidInput, match="no .npz file"):
+        read_calibration(tmp_path / "file.npz", model)
+
+
+def test_a_file_that_is_not_there_is_named(model: Model, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="cannot be read: No such file"):
+        read_calibration(tmp_path / "none.npz", model)
