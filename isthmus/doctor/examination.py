@@ -71,7 +71,7 @@ def _computes(sides: _Sides) -> Iterator[Compute]:
     if sides.edge is not None:
         yield Compute("edge", sides.edge.threads, 1, sides.edge.limits.connections)
     if sides.cloud is not None:
-        yield Compute("cloud", sides.cloud.threads, sides.cloud.replicas, sides.cloud.limits.connections)
+        yield Compute("cloud", sides.cloud.threads, sides.cloud.rule.max_replicas, sides.cloud.limits.connections)
 
 
 def _tls(sides: _Sides) -> Iterator[Finding]:
@@ -102,6 +102,7 @@ def _listens(sides: _Sides) -> dict[str, str]:
     addresses: dict[str, str | None] = {}
     if sides.edge is not None:
         addresses |= {"edge.listen": sides.edge.listen, "edge.metrics_listen": sides.edge.metrics_listen}
+        addresses |= {"edge.page_listen": sides.edge.page_listen}
     if (cloud := sides.cloud) is not None:
         addresses |= {"cloud.registry_listen": cloud.registry_listen, "cloud.listen": cloud.listen}
         addresses |= {"cloud.metrics_listen": cloud.metrics_listen}

@@ -21,7 +21,7 @@ _FILES_BESIDES = 256
 
 @dataclass(frozen=True, slots=True)
 class Compute:
-    """What one side is configured to use: of `processes` each so many threads and clients."""
+    """What one side is configured to use: of `processes` (at most) each so many threads and clients."""
 
     side: str
     threads: int

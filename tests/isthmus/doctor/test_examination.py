@@ -41,6 +41,18 @@ def test_of_a_file_with_one_side_only_that_side_is_looked_at(tmp_path: Path) -> 
     assert {"edge threads", "cloud threads", "cloud.registry_listen port"} <= both.keys()
 
 
+def test_every_port_of_an_edge_is_tried(tmp_path: Path) -> None:
+    ports = "metrics_listen: '127.0.0.1:0', page_listen: '127.0.0.1:0', listen"
+    found = examined(tmp_path, EDGE.replace("listen", ports, 1))
+    assert {"edge.listen port", "edge.metrics_listen port", "edge.page_listen port"} <= found.keys()
+
+
+def test_where_replicas_follow_the_load_the_most_of_them_count(tmp_path: Path) -> None:
+    cloud = "cloud: {autoscaling: {max_replicas: 50}}\n"
+    found = examined(tmp_path, f"models: [{{name: m, source: made}}]\n{cloud}")
+    assert "for each of 50 replicas" in found["cloud threads"].message
+
+
 def test_artifacts_and_plan_files_are_read(tmp_path: Path) -> None:
     model = model_from_module(nn.Linear(4, 2).eval(), (torch.zeros(2, 4),), "m")
     save_artifact(model, tmp_path / "made")
