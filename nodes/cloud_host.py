@@ -137,6 +137,7 @@ def _serve_metrics(settings: CloudSettings, node: CloudNode, service: SegmentSer
             waiting=load.queued_requests,
             waiting_limit=settings.limits.queue,
             queue_s=load.queued_s,
+            offered_s=node.offered_s,
             stages=node.stage_counts(),
             suffixes=node.batch_counts,
             executions=replace(node.ledger.counts),

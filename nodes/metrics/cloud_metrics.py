@@ -9,7 +9,7 @@ from prometheus_client.core import Metric
 
 from nodes.batch_queue import BatchCounts
 from nodes.execution_ledger import ExecutionCounts
-from nodes.metrics.families import batch_families, execution_families, gauge, histogram, process_families
+from nodes.metrics.families import batch_families, counter, execution_families, gauge, histogram, process_families
 from nodes.metrics.histogram import HistogramCount
 from nodes.node_status import NodeStatus
 
@@ -18,12 +18,14 @@ __all__ = ["CloudFacts", "cloud_families"]
 
 @dataclass(frozen=True, slots=True)
 class CloudFacts:
-    """A replica at one moment. waiting: requests that wait or run. queue_s: of work. stages: of answers, by stage."""
+    """A replica at one moment. waiting: requests that wait or run. queue_s: of work. offered_s: of work that has come so
+    far, see `CloudNode.offered_s`. stages: of answers, by stage."""
 
     status: NodeStatus
     waiting: int
     waiting_limit: int
     queue_s: float
+    offered_s: float
     stages: Mapping[str, HistogramCount]
     suffixes: BatchCounts
     executions: ExecutionCounts
@@ -33,6 +35,10 @@ def cloud_families(facts: CloudFacts) -> Iterator[Metric]:
     """Every metric of a replica but the process' own."""
     stages = {(stage,): one for stage, one in facts.stages.items()}
     yield gauge("isthmus_cloud_queue_seconds", "Wait that a new request is predicted to find here.", facts.queue_s)
+    yield counter(
+        "isthmus_cloud_offered_seconds", "Seconds of work that requests brought, at the pace of the best batch, those "
+        "refused included: what autoscaling goes by.", facts.offered_s,
+    )  # fmt: skip
     yield gauge("isthmus_requests_waiting", "Requests accepted and not answered yet.", facts.waiting)
     yield gauge("isthmus_requests_waiting_limit", "How many may wait (limits.queue).", facts.waiting_limit)
     yield gauge("isthmus_streams", "Streams of edges.", facts.status.streams)

@@ -75,6 +75,7 @@ def test_a_replica_counts_its_batches_and_stages(scrapes: Scrapes) -> None:
     assert 1 <= cloud.value("isthmus_suffix_batch_requests_count") <= 3
     assert cloud.value("isthmus_replica_stage_seconds_count", stage="suffix") == 3
     assert cloud.value("isthmus_streams") == 1
+    assert 0 < cloud.value("isthmus_cloud_offered_seconds_total") < 60
     assert cloud.value("isthmus_requests_waiting_limit") == 256
 
 
