@@ -11,7 +11,7 @@ demo: $(STAMP)
 	$(BIN)/isthmus demo
 
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .

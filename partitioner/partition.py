@@ -69,9 +69,7 @@ def best_plan(
     return BestPlan(replace(plan, provenance={**plan.provenance, **facts}), found.value, wanted.unit, found.gap)
 
 
-def best_choice(
-    model: ModelFacts, setting: Setting, objective: Objective, is_over: Callable[[], bool]
-) -> SearchResult:
+def best_choice(model: ModelFacts, setting: Setting, objective: Objective, is_over: Callable[[], bool]) -> SearchResult:
     """The choice that `best_plan` makes a plan of. There is one: raises InfeasibleCut as it does."""
     parametric = _costed(model, setting)
     cuts = ConstrainedChoice(parametric.problem, model.graph, setting.costing.constraints, setting.costing.batch)

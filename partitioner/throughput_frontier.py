@@ -108,6 +108,7 @@ class Point:
     wire_bits: float
 
     def period_s(self, uplink_bps: float) -> float:
+        """Seconds from one request to the next."""
         return max(self.compute_s, self.wire_bits / uplink_bps)
 
 

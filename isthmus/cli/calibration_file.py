@@ -43,7 +43,7 @@ def read_calibration(path: Path, model: Model) -> Calibration:
 
 def _arrays(path: Path) -> Mapping[str, npt.NDArray[Any]]:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except OSError as error:
         raise InvalidInput(_OPTION, f"cannot be read: {error.strerror}", value=str(path)) from error
@@ -68,5 +68,7 @@ def _numbers(arrays: Mapping[str, npt.NDArray[Any]], name: str, count: int) -> t
         return ()
     if found.shape != (count,) or found.dtype.kind not in "iu":
         remedy = f"give a whole number for each of the {count} items"
-        raise InvalidInput(f"{_OPTION}, {name}", "does not fit", value=f"{found.dtype} {list(found.shape)}", remedy=remedy)
+        raise InvalidInput(
+            f"{_OPTION}, {name}", "does not fit", value=f"{found.dtype} {list(found.shape)}", remedy=remedy
+        )
     return tuple(int(number) for number in found)

@@ -95,7 +95,11 @@ PinCloud = Annotated[
 
 FrontierTable = Annotated[
     bool,
-    typer.Option("--frontier", help="Print every plan that wins somewhere, as a table; where, by --objective.", rich_help_panel=_SHOWN),
+    typer.Option(
+        "--frontier",
+        help="Print every plan that wins somewhere, as a table; where, by --objective.",
+        rich_help_panel=_SHOWN,
+    ),
 ]
 Picture = Annotated[Path | None, typer.Option(help="Write an SVG of the graph with the cut.", rich_help_panel=_SHOWN)]
 Report = Annotated[

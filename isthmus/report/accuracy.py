@@ -58,7 +58,15 @@ def accuracy_section(chapter: Chapter, op_count: int) -> str:
     )
 
 
-_QUALITIES = ("best class kept", "where it was sure", "right answers", "before", "KL, nats", "cosine", "largest difference")
+_QUALITIES = (
+    "best class kept",
+    "where it was sure",
+    "right answers",
+    "before",
+    "KL, nats",
+    "cosine",
+    "largest difference",
+)
 
 
 def _qualities(found: AnswerQuality) -> tuple[str, ...]:

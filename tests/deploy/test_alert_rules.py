@@ -11,7 +11,9 @@ import yaml
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "prometheus"
 
-needs_promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="needs promtool: apt-get install prometheus")
+needs_promtool = pytest.mark.skipif(
+    shutil.which("promtool") is None, reason="needs promtool: apt-get install prometheus"
+)
 
 
 def _promtool(*words: str) -> str:

@@ -12,12 +12,11 @@ import pytest
 from isthmus.errors import InvalidInput, InvalidPlan
 from isthmus.report import Report, report_page
 from isthmus.units import format_bandwidth, format_duration, format_size
-from nodes.measure.answer_quality import Share
+from nodes.measure.answer_quality import AnswerQuality, Share
 from nodes.measure.codec_survey import Family, SurveyRow
 from partitioner.condition import Condition
 from partitioner.constraints import Constraints
 from partitioner.link import Link
-from partitioner.plan_table import Accuracy
 
 _PARTS = ("edge_s", "uplink_s", "cloud_s", "downlink_s", "total_s")
 
