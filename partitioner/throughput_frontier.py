@@ -142,7 +142,7 @@ class _Search:
 
 
 def pareto_points(best_at: Callable[[float], Point]) -> list[Point]:
-    """The choices that are the best somewhere, those that send least first. best_at: the best at an uplink bandwidth."""
+    """The choices that are the best somewhere, those that send least first. best_at: the best on such an uplink."""
     known = _pareto([best_at(SLOWEST_BPS), best_at(FASTEST_BPS)])
     checked: set[float] = set()
     while (corner := next(_unchecked(known, checked), None)) is not None:

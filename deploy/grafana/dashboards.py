@@ -259,7 +259,7 @@ CLOUD = Dashboard(
                     (
                         Query('count(up{job="isthmus-cloud"} == 1)', "running"),
                         Query(
-                            'sum(rate(isthmus_cloud_offered_seconds_total{job="isthmus-cloud"}[$__rate_interval])) / 0.8',
+                            f'sum(rate(isthmus_cloud_offered_seconds_total{{job="isthmus-cloud"}}{_WINDOW})) / 0.8',
                             "asked for",
                         ),
                     ),

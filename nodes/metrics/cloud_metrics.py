@@ -18,8 +18,8 @@ __all__ = ["CloudFacts", "cloud_families"]
 
 @dataclass(frozen=True, slots=True)
 class CloudFacts:
-    """A replica at one moment. waiting: requests that wait or run. queue_s: of work. offered_s: of work that has come so
-    far, see `CloudNode.offered_s`. stages: of answers, by stage."""
+    """A replica at one moment. waiting: requests that wait or run. queue_s: of work. offered_s: of all work that has
+    come, see `CloudNode.offered_s`. stages: of answers, by stage."""
 
     status: NodeStatus
     waiting: int

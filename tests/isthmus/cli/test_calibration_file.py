@@ -55,7 +55,7 @@ def test_a_file_becomes_the_calibration_of_an_artifact(tmp_path: Path, model: Mo
     [
         ({"called": "y"}, "has no array 'x'"),
         ({"noise": ITEMS}, "has an array 'noise' that is no input"),
-        ({"items": ITEMS.astype(np.float64)}, r"input x: does not fit the model \(got 'float64 \[4, 3\]'\); give float32"),
+        ({"items": ITEMS.astype(np.float64)}, r"input x: does not fit the model \(got 'float64 \[4, 3\]'\); give"),
         ({"items": ITEMS[:, :2]}, r"items first: \[items, 3\]"),
         ({"items": ITEMS[:0]}, "one at least"),
         ({"groups": np.array([0, 1])}, "--calibration, groups: does not fit"),
@@ -72,7 +72,7 @@ def test_what_does_not_fit_is_refused(model: Model, written: Any, given: dict[st
 @pytest.mark.parametrize("content", [b"", b"no zip at all", b"PK\x03\x04broken"])
 def test_what_is_no_such_file_is_refused(model: Model, tmp_path: Path, content: bytes) -> None:
     (tmp_path / "file.npz").write_bytes(content)
-    with pytest.raises(InvalidInput, match="no .npz file"):
+    with pytest.raises(InvalidInput, match=r"no \.npz file"):
         read_calibration(tmp_path / "file.npz", model)
 
 

@@ -158,7 +158,7 @@ def test_a_frontier_for_throughput_is_a_table_too(run: Run) -> None:
     found = json.loads(run("--frontier", "--objective", "throughput", "--json"))
     assert len(lines) == 2 + len(found["plans"])
     assert lines[-1] == "gap 0, proven best"
-    assert [line.split()[0] for line in lines[1:-1]][0] == "edge-only"
+    assert lines[1].startswith("edge-only")
 
 
 def test_a_frontier_by_an_unknown_objective_is_refused(run: Run) -> None:
