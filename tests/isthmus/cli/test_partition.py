@@ -130,10 +130,14 @@ def test_the_frontier_is_a_table(run: Run, tmp_path: Path) -> None:
     assert [line.split()[0] for line in lines[1:]] == [entry.plan.kind for entry in frontier.plans]
 
 
+def _setting(folder: Path, link: Link) -> Setting:
+    edge, cloud = (DeviceProfile.from_json((folder / f"{name}.json").read_text()) for name in ("edge", "cloud"))
+    return Setting(edge, cloud, link)
+
+
 def test_the_table_says_who_wins_at_a_bandwidth(run: Run, folder: Path) -> None:
     frontier, rtt_s = Frontier.from_json(run("--frontier", "--json")), 0.003
-    profiles = [DeviceProfile.from_json((folder / f"{name}.json").read_text()) for name in ("edge", "cloud")]
-    won = bandwidths_won(frontier, Setting(*profiles, Link(1e6, 1e6, rtt_s)))
+    won = bandwidths_won(frontier, _setting(folder, Link(1e6, 1e6, rtt_s)))
     for number, (least, most) in won.items():
         bps = (max(least, most / 2 if most < 1e30 else 1e12) * most) ** 0.5 if most < 1e30 else max(2 * least, 1.0)
         best = frontier.best(Condition(Link(bps, bps, rtt_s)))
@@ -144,8 +148,7 @@ def test_the_table_says_who_wins_at_a_bandwidth(run: Run, folder: Path) -> None:
 def test_the_table_says_who_wins_by_another_objective(run: Run, folder: Path, objective: str) -> None:
     """The best plan of a fresh solve is the one whose range the bandwidth falls into."""
     frontier = Frontier.from_json(run("--frontier", "--objective", objective, "--json"))
-    profiles = [DeviceProfile.from_json((folder / f"{name}.json").read_text()) for name in ("edge", "cloud")]
-    won = bandwidths_won(frontier, Setting(*profiles, Link.of("1mbps", "30ms")), objective)
+    won = bandwidths_won(frontier, _setting(folder, Link.of("1mbps", "30ms")), objective)
     for bandwidth in ("2kbps", "300kbps", "7mbps", "1gbps"):
         bps = Link.of(bandwidth).uplink_bps
         (number,) = [number for number, (least, most) in won.items() if least <= bps <= most]
