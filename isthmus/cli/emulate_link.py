@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -17,14 +17,16 @@ import typer
 from isthmus.addresses import format_address, parse_address
 from isthmus.errors import InvalidConfiguration, IsthmusError
 from isthmus.units import parse_bandwidth_bps, parse_duration_s
-from simulations.bandwidth_trace import BandwidthTrace, play_trace, read_trace
 from simulations.link_emulator import LinkEmulator, LinkShape
+from simulations.link_trace import LinkState, LinkTrace, play_trace
+from simulations.trace_files.reading import read_link_trace
 
 __all__ = ["emulate_link"]
 
 _COMMANDS = (
     "rate BANDWIDTH, uplink BANDWIDTH, downlink BANDWIDTH, rtt TIME, jitter TIME, stall TIME, cut, restore, quit"
 )
+_DEFAULT_RTT = "30ms"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +34,25 @@ class _Setup:
     listen: tuple[str, int]
     target: tuple[str, int]
     shape: LinkShape
-    trace: BandwidthTrace | None
-    trace_drives: tuple[str, ...]  # the fields of the shape that follow the trace
+    trace: LinkTrace | None
+    trace_drives: frozenset[str]  # the fields of the shape that follow the trace
 
 
 def emulate_link(
     listen: Annotated[str, typer.Option(help="HOST:PORT to listen on; port 0 takes a free one.")],
     target: Annotated[str, typer.Option(help="HOST:PORT to relay to.")],
     bandwidth: Annotated[str, typer.Option(help="Both ways, like 20mbps.")] = "20mbps",
-    rtt: Annotated[str, typer.Option(help="There and back, like 30ms; half of it each way.")] = "30ms",
+    rtt: Annotated[
+        str | None, typer.Option(help="There and back, like 30ms (the default); half of it each way.")
+    ] = None,
     uplink: Annotated[str | None, typer.Option(help="Towards the target, instead of --bandwidth.")] = None,
     downlink: Annotated[str | None, typer.Option(help="From the target, instead of --bandwidth.")] = None,
     trace: Annotated[
-        Path | None, typer.Option(help="File of lines 'seconds Mbit/s', instead of --bandwidth; repeats.")
+        Path | None,
+        typer.Option(
+            help="File of `isthmus record`, of lines 'seconds Mbit/s' or of packet opportunities (mahimahi); repeats. "
+            "What --uplink, --downlink and --rtt give stays as given."
+        ),
     ] = None,
     jitter: Annotated[str, typer.Option(help="How far each delay may be off, like 5ms.")] = "0ms",
 ) -> None:
@@ -56,15 +64,17 @@ def emulate_link(
     shape = LinkShape(
         parse_bandwidth_bps(uplink or bandwidth, "--uplink" if uplink else "--bandwidth"),
         parse_bandwidth_bps(downlink or bandwidth, "--downlink" if downlink else "--bandwidth"),
-        parse_duration_s(rtt, "--rtt"),
+        parse_duration_s(rtt or _DEFAULT_RTT, "--rtt"),
         parse_duration_s(jitter, "--jitter"),
     )
     setup = _Setup(
         parse_address(listen, "--listen"),
         parse_address(target, "--target"),
         shape,
-        read_trace(trace) if trace is not None else None,
-        tuple(name for name, fixed in (("uplink_bps", uplink), ("downlink_bps", downlink)) if not fixed),
+        read_link_trace(trace) if trace is not None else None,
+        frozenset(
+            name for name, fixed in (("uplink_bps", uplink), ("downlink_bps", downlink), ("rtt_s", rtt)) if not fixed
+        ),
     )
     asyncio.run(_run(setup))
 
@@ -81,7 +91,7 @@ async def _run(setup: _Setup) -> None:
         print(f"ready: {format_address(*address)}", flush=True)
         _start_reading_commands(lambda line: _obey(line, emulator, over))
         if setup.trace is not None:
-            player = asyncio.create_task(play_trace(setup.trace, _set_bandwidth(emulator, setup.trace_drives)))
+            player = asyncio.create_task(play_trace(setup.trace, _follow(emulator, setup.trace_drives)))
         await over.wait()
     finally:
         if player is not None:
@@ -89,8 +99,12 @@ async def _run(setup: _Setup) -> None:
         await emulator.close()
 
 
-def _set_bandwidth(emulator: LinkEmulator, fields: tuple[str, ...]) -> Callable[[float], None]:
-    return lambda bps: emulator.set_shape(replace(emulator.shape, **dict.fromkeys(fields, bps)))
+def _follow(emulator: LinkEmulator, fields: frozenset[str]) -> Callable[[LinkState], None]:
+    def follow(state: LinkState) -> None:
+        known = {name: value for name, value in asdict(state).items() if name in fields and value is not None}
+        emulator.set_shape(replace(emulator.shape, **known))
+
+    return follow
 
 
 def _start_reading_commands(obey: Callable[[str], None]) -> None:

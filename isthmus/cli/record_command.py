@@ -1,0 +1,144 @@
+"""`isthmus record`: what a link does over time, to a file that the simulator and `isthmus emulate-link` read."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import sys
+from pathlib import Path
+from statistics import median
+from typing import Annotated, NoReturn
+
+import typer
+
+from isthmus.addresses import format_address, parse_address
+from isthmus.cli.output_file import check_output
+from isthmus.errors import CloudUnavailable, InvalidInput, PortInUse
+from isthmus.units import format_bandwidth, format_duration, format_size, parse_duration_s, parse_size_bytes
+from simulations.link_recorder.far_end import FarEnd
+from simulations.link_recorder.near_end import LinkSample, NearEnd, samples
+from simulations.link_recorder.pace import RecordingPace
+from simulations.link_trace import LinkTrace
+from simulations.trace_files.writing import TraceForm, write_link_trace
+
+__all__ = ["record"]
+
+
+def record(
+    listen: Annotated[str, typer.Option(help="HOST:PORT to listen on: the far side, where the cloud is.")] = "",
+    target: Annotated[str, typer.Option(help="HOST:PORT of the far side: record here, where the edge is.")] = "",
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="The file to write.")] = None,
+    duration: Annotated[str, typer.Option("--for", help="How long to record.")] = "10min",
+    every: Annotated[str, typer.Option(help="The least time from one look at the link to the next.")] = "1s",
+    budget: Annotated[
+        str, typer.Option(help="The most bytes to send, both ways; looks are further apart where it would not last.")
+    ] = "250MB",
+    form: Annotated[
+        TraceForm,
+        typer.Option(
+            help="csv: both ways and round trips in one file; table, mahimahi: a file each way, .up and .down."
+        ),
+    ] = "csv",
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was recorded as JSON.")] = False,
+) -> None:
+    """Record a link: bandwidth both ways and round trip, seen by bursts of a fraction of a second now and then.
+
+    Run it with --listen on the far side, then with --target and -o on the near one. Ctrl-C ends it early and writes
+    what there is. `isthmus emulate-link --trace` and scenarios of `isthmus simulate` read the file.
+    """
+    if bool(listen) == bool(target):
+        raise InvalidInput("--target", "must be given, or --listen, not both", remedy="see `isthmus record --help`")
+    signal.signal(signal.SIGTERM, _interrupt)
+    if listen:
+        _serve(*parse_address(listen, "--listen"))
+        return
+    if output is None:
+        raise InvalidInput("-o", "is missing", remedy="name the file to write, like -o link.csv")
+    check_output(output, "-o")
+    pace = RecordingPace(
+        parse_duration_s(duration, "--for"), parse_duration_s(every, "--every"), parse_size_bytes(budget, "--budget")
+    )
+    near = NearEnd(*parse_address(target, "--target"))
+    near.connect()
+    seen = _recorded(near, pace)
+    if not seen:
+        raise CloudUnavailable("nothing was recorded: it was ended before the first look was over")
+    trace = _trace(seen)
+    _report(seen, trace, write_link_trace(trace, output, form), as_json)
+
+
+def _interrupt(number: int, frame: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _serve(host: str, port: int) -> None:
+    try:
+        listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise PortInUse(f"cannot listen on {format_address(host, port)}: {error.strerror}") from error
+    print(f"ready: {format_address(*listener.getsockname()[:2])}", flush=True)
+    try:
+        FarEnd(listener, _progress).serve()
+    except KeyboardInterrupt:
+        return
+
+
+def _recorded(near: NearEnd, pace: RecordingPace) -> list[LinkSample]:
+    seen: list[LinkSample] = []
+    try:
+        for sample in samples(near, pace):
+            seen.append(sample)
+            _progress(_line(sample))
+    except KeyboardInterrupt:
+        pass  # what there is is written
+    finally:
+        near.close()
+    return seen
+
+
+def _trace(seen: list[LinkSample]) -> LinkTrace:
+    rtts_s = [sample.rtt_s for sample in seen]
+    known = [rtt_s for rtt_s in rtts_s if rtt_s is not None]
+    filled: list[float] = []
+    for rtt_s in rtts_s:
+        filled.append(rtt_s if rtt_s is not None else filled[-1] if filled else known[0] if known else 0.0)
+    return LinkTrace(
+        tuple(sample.time_s - seen[0].time_s for sample in seen),
+        tuple(sample.uplink_bps for sample in seen),
+        tuple(sample.downlink_bps for sample in seen),
+        tuple(filled) if known else None,
+    )
+
+
+def _line(sample: LinkSample) -> str:
+    if sample.rtt_s is None:
+        return f"{sample.time_s:7.1f} s  nothing came back"
+    up, down = format_bandwidth(sample.uplink_bps), format_bandwidth(sample.downlink_bps)
+    return f"{sample.time_s:7.1f} s  up {up}  down {down}  rtt {format_duration(sample.rtt_s)}"
+
+
+def _report(seen: list[LinkSample], trace: LinkTrace, files: tuple[Path, ...], as_json: bool) -> None:
+    spent_bytes = sum(sample.spent_bytes for sample in seen)
+    span_s = seen[-1].time_s - seen[0].time_s
+    rtt_s = trace.rtt_s
+    if as_json:
+        found = {
+            "files": [str(path) for path in files],
+            "samples": len(seen),
+            "span_s": span_s,
+            "bytes": spent_bytes,
+            "uplink_bps": median(trace.uplink_bps),
+            "downlink_bps": median(trace.downlink_bps),
+            "rtt_s": rtt_s,
+        }
+        print(json.dumps(found))
+        return
+    every = f", one every {format_duration(span_s / (len(seen) - 1))}" if len(seen) > 1 else ""
+    print(f"wrote {' and '.join(map(str, files))}: {len(seen)} looks{every}, {format_size(spent_bytes)} sent")
+    up, down = format_bandwidth(median(trace.uplink_bps)), format_bandwidth(median(trace.downlink_bps))
+    print(f"medians: up {up}, down {down}, rtt {'unknown' if rtt_s is None else format_duration(rtt_s)}")
+
+
+def _progress(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
