@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
-from isthmus.report.axes import LogAxis
+from isthmus.page.axes import LogAxis
+from isthmus.page.html import Markup, figure, paragraph, section, table
 from isthmus.report.facts import Chapter
-from isthmus.report.html import Markup, figure, paragraph, section, table
 from isthmus.units import format_duration, format_size
 from nodes.measure.answer_quality import AnswerQuality, Share
 from nodes.measure.codec_survey import Family, SurveyRow

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from isthmus.report.axes import LogAxis, frame
+from isthmus.page.axes import LogAxis, frame
+from isthmus.page.html import figure, section, swatch, table
 from isthmus.report.facts import Chapter
-from isthmus.report.html import figure, section, swatch, table
 from isthmus.report.plan_names import PlanName, codecs_of
 from isthmus.units import format_bandwidth, format_duration
 from partitioner.bandwidth_pieces import Piece, TimeLine, pieces_of, time_lines

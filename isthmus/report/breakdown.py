@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from isthmus.page.html import figure, section, swatch, table
 from isthmus.report.facts import Chapter
-from isthmus.report.html import figure, section, swatch, table
 from isthmus.report.plan_names import PlanName, plan_title
 from isthmus.units import format_duration, format_size
 from partitioner.plan import Plan, Prediction

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from isthmus.page.html import paragraph, section, swatch, table
 from isthmus.report.bandwidth_curve import said_range
 from isthmus.report.facts import Chapter
-from isthmus.report.html import paragraph, section, swatch, table
 from isthmus.report.plan_names import PlanName, codecs_of
 from isthmus.units import format_bandwidth, format_duration, format_size
 from partitioner.bandwidth_pieces import Piece, pieces_of, time_lines

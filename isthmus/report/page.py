@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from isthmus.page.html import bullets, figure, paragraph, section, table
+from isthmus.page.style import STYLE_SHEET
 from isthmus.report.accuracy import accuracy_section
 from isthmus.report.bandwidth_curve import bandwidth_section
 from isthmus.report.breakdown import breakdown_section
 from isthmus.report.facts import Chapter, Report
 from isthmus.report.frontier_tables import frontier_section, menu_section
-from isthmus.report.html import bullets, figure, paragraph, section, table
 from isthmus.report.plan_names import PlanName, codecs_of, plan_names, plan_title
 from isthmus.report.question import assumed_section, question_section, warnings_of
-from isthmus.report.style import STYLE_SHEET
 from isthmus.report.winner_map import map_section
 from isthmus.units import format_duration
 from partitioner.picture import cut_picture

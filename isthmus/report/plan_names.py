@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from isthmus.page.palette import plan_colour
 from partitioner.plan import Plan, TensorCodec
 
 __all__ = ["PlanName", "codecs_of", "plan_names", "plan_title"]
-
-_EDGE = "#d08a12"
-_CLOUD = ("#2a8c9e", "#64b6c4", "#17606e", "#93cbd5")
-_CUTS = ("#b4367a", "#7a5cc4", "#3f9461", "#cf6142", "#4376cc", "#94802a", "#a85bb8", "#6e8f3c")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +44,8 @@ def _group(plan: Plan) -> object:
 
 def _named(plan: Plan, number: int, op_count: int) -> PlanName:
     letter = _LETTER[plan.kind]
-    colours = {"E": (_EDGE,), "C": _CLOUD, "S": _CUTS}[letter]
     code = letter if letter == "E" else f"{letter}{number + 1}"
-    return PlanName(code, plan_title(plan, op_count), colours[number % len(colours)])
+    return PlanName(code, plan_title(plan, op_count), plan_colour(plan.kind, number))
 
 
 def plan_title(plan: Plan, op_count: int) -> str:

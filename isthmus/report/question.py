@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 
+from isthmus.page.html import listing, paragraph, section, table
 from isthmus.report.facts import Chapter, Report
-from isthmus.report.html import listing, paragraph, section, table
 from isthmus.units import format_bandwidth, format_duration, format_flops, format_size
 from partitioner.codec_choice import sizes_allowed
 from partitioner.cost_model import Costing, ModelFacts

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from isthmus.report.axes import LogAxis, frame
+from isthmus.page.axes import LogAxis, frame
+from isthmus.page.html import figure, section, swatch, table
 from isthmus.report.bandwidth_curve import bandwidth_axis
 from isthmus.report.facts import Chapter
-from isthmus.report.html import figure, section, swatch, table
 from isthmus.report.plan_names import PlanName
 from isthmus.units import format_bandwidth, format_duration
 from partitioner.bandwidth_pieces import Piece, pieces_of, time_lines

@@ -1,0 +1,49 @@
+"""When to stop simulating more: the answer is precise enough, or on one side of a goal.
+
+Looking at an interval again and again until it says something makes it say so too often. `precise` follows Law's
+sequential procedure for a relative error (Simulation Modeling and Analysis, 5th ed., 9.4.1): at least ten runs, and the
+half width against an error that is adjusted for dividing by the estimate. `side_of` divides what may go wrong among all
+the looks that there will be at most (Bonferroni): whenever it stops, it errs with at most 1 - confidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from isthmus.errors import InvalidQuantity
+from simulations.answers.interval import CONFIDENCE, Estimate, of_values
+
+__all__ = ["LEAST_RUNS", "precise", "side_of"]
+
+LEAST_RUNS = 10
+Side = Literal["above", "below", "open"]
+
+
+def precise(found: Estimate, relative_error: float) -> bool:
+    """Whether the value is known to that share of itself, at the confidence of its interval: 0.05 for 5 %.
+
+    Never before LEAST_RUNS values: with fewer the interval is often narrow by chance. Raises InvalidQuantity where the
+    error is not between 0 and 1.
+    """
+    if not 0.0 < relative_error < 1.0:
+        raise InvalidQuantity("relative error", "must be between 0 and 1", value=relative_error)
+    adjusted = relative_error / (1.0 + relative_error)
+    return found.n >= LEAST_RUNS and found.half_width <= adjusted * abs(found.value)
+
+
+def side_of(goal: float, values: Sequence[float], looks: int, confidence: float = CONFIDENCE) -> Side:
+    """Whether the mean of these runs' values lies above or below the goal, or whether more runs must tell.
+
+    looks: how often this is asked at most, with ever more runs. Values that are all equal and on one side tell at the
+    second look already: there is no spread to fear.
+    """
+    if looks < 1:
+        raise InvalidQuantity("looks", "must be 1 or more", value=looks)
+    # One side only can be the wrong one: the interval may leave twice as much outside.
+    found = of_values(values, 1.0 - 2.0 * (1.0 - confidence) / looks)
+    if found.low is None or found.high is None:
+        return "open"
+    if found.low > goal or found.low == found.high == goal:
+        return "above"
+    return "below" if found.high < goal else "open"
