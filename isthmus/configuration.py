@@ -10,7 +10,17 @@ from pydantic import BeforeValidator, Field, ValidationError
 
 from isthmus.addresses import is_loopback, parse_address
 from isthmus.autoscaling_configuration import MOST_REPLICAS, AutoscalingConfiguration
-from isthmus.configuration_fields import Address, Bandwidth, Duration, FilePath, Section, Size
+from isthmus.configuration_fields import (
+    Address,
+    Bandwidth,
+    ClusterAddress,
+    Duration,
+    FilePath,
+    MetadataKey,
+    RouteValue,
+    Section,
+    Size,
+)
 from isthmus.errors import InvalidConfiguration
 from isthmus.policy_configuration import NamedPolicy, PolicyConfiguration
 from isthmus.telemetry import LogForm, LogLevel, LogSettings
@@ -18,6 +28,7 @@ from isthmus.units import format_bandwidth, format_duration, parse_duration_s
 from nodes.admission import DEFAULT_PROBABILITY
 from nodes.batching import DEFAULT_LIMITS, LARGEST_BATCH, LONGEST_DELAY_S, BatchLimits
 from nodes.byte_budget import MOST_KEPT_BYTES
+from nodes.fleet import MAX_METADATA
 from nodes.limits import CLOUD_LIMITS, EDGE_LIMITS, LARGEST_GRPC_MESSAGE_BYTES, NodeLimits
 from nodes.tls_files import TlsFiles
 from scheduler.autoscaling import AutoscalingRule
@@ -50,13 +61,15 @@ def _delay(value: object) -> object:
 class ModelConfiguration(Section):
     """A model to serve: under which name, and where it comes from (artifact folder, file or `module:callable`).
 
-    plans: files that `isthmus partition -o` wrote, which the edge offers besides those that it finds itself. policy:
-    for its requests, unless their class has one; left out, that of the whole file.
+    plans: files that `isthmus partition -o` wrote, which the edge offers besides those that it finds itself. versions:
+    sources of other versions, which replicas serve too, for edges that have not switched. policy: for its requests,
+    unless their class has one; left out, that of the whole file.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")
     source: str = Field(min_length=1)
     plans: tuple[str, ...] = ()
+    versions: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     policy: NamedPolicy | None = None
 
 
@@ -187,19 +200,28 @@ class EdgeConfiguration(Section):
 
 
 class CloudConfiguration(Section):
-    """The cloud. advertise: the address edges dial, where it differs from the one bound. version: free text; a
-    change of it rolls the replicas over, also where nothing else has changed but the code that is installed. overlap:
-    how long a roll-out waits at most for edges to move, before the old replicas drain.
+    """The cloud. advertise: the address edges dial, where it differs from the one bound. route: metadata by which a
+    proxy at that address picks the replica, {address} and {replica} stand for its own; connection_age: a balancer there
+    picks one by itself, and edges dial anew after about so long; left out, `advertise` is one replica's. address: of a
+    Ray cluster that runs already, "auto" for the one of this machine; left out, a Ray is started. cpus: of it for each
+    replica. version: free text; a change of it rolls the replicas over, also where nothing else has changed but the
+    code that is installed. overlap: how long a roll-out waits at most for edges to move, before the old replicas drain.
 
     metrics_listen: where Prometheus asks a replica; left out, there is no such port. insecure: listen beyond this
     machine although there is no TLS. autoscaling: left out, there are always `replicas`. paced_by: for engine: paced
-    (tests of capacity), the file of a device profile that says how long the models take.
+    (tests of capacity), the file of a device profile that says how long the models take. model_memory: of the weights
+    that a replica holds at once; the least recently used model that has no work goes for one that is wanted; left out,
+    it holds all.
     """
 
     registry_listen: Address = "127.0.0.1:8100"
     listen: Address = "127.0.0.1:0"
     advertise: Address | None = None
+    route: dict[MetadataKey, RouteValue] = Field(default_factory=dict, max_length=MAX_METADATA)
+    connection_age: Duration | None = Field(default=None, ge=1.0, le=86400.0, allow_inf_nan=False)
     runtime: Literal["ray", "process"] = "ray"
+    address: ClusterAddress | None = None
+    cpus: float | None = Field(default=None, gt=0.0, le=1024.0, allow_inf_nan=False)
     engine: EngineName | Literal["paced"] = "eager"
     paced_by: FilePath | None = None
     replicas: int = Field(default=1, ge=1, le=MOST_REPLICAS)
@@ -211,6 +233,7 @@ class CloudConfiguration(Section):
     batching: BatchingConfiguration = BatchingConfiguration()
     limits: CloudLimitsConfiguration = CloudLimitsConfiguration()
     metrics_listen: Address | None = None
+    model_memory: Size | None = Field(default=None, ge=1)
     tls: TlsConfiguration | None = None
     insecure: bool = False
 
@@ -223,6 +246,10 @@ class CloudConfiguration(Section):
         }
         _check_secured("cloud", addresses, self.tls, self.insecure)
         self._check_autoscaling()
+        self._check_endpoint()
+        if self.address is not None and self.runtime != "ray":
+            remedy = "use runtime: ray, or leave it out"
+            raise InvalidConfiguration("cloud.address", "is of a Ray cluster", value=self.runtime, remedy=remedy)
         if (self.engine == "paced") != (self.paced_by is not None):
             remedy = "set both engine: paced and paced_by, the file of a device profile, or neither"
             raise InvalidConfiguration("cloud.paced_by", "goes with engine: paced", value=self.paced_by, remedy=remedy)
@@ -238,6 +265,19 @@ class CloudConfiguration(Section):
                 value=address,
                 remedy="write port 0: each replica takes a free one and says which in its log",
             )
+
+    def _check_endpoint(self) -> None:
+        for key, given in (("route", bool(self.route)), ("connection_age", self.connection_age is not None)):
+            if given and self.advertise is None:
+                remedy = "set cloud.advertise to the address of the proxy or balancer, or leave it out"
+                raise InvalidConfiguration(f"cloud.{key}", "needs an address that edges dial", remedy=remedy)
+        if self.route and self.connection_age is not None:
+            remedy = "a proxy that routes by metadata takes route, a balancer that does not takes connection_age"
+            raise InvalidConfiguration("cloud.connection_age", "does not go with route", remedy=remedy)
+        if self.advertise and self.rule.max_replicas > 1 and not self.route and self.connection_age is None:
+            remedy = "set route where a proxy at that address picks by metadata, connection_age where a balancer picks"
+            problem = f"is one address for {self.rule.max_replicas} replicas"
+            raise InvalidConfiguration("cloud.advertise", problem, value=self.advertise, remedy=remedy)
 
     def _check_autoscaling(self) -> None:
         if self.autoscaling is None:

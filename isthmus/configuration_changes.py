@@ -11,7 +11,7 @@ from nodes.configured_policies import ConfiguredPolicies
 __all__ = ["needing_restart", "policies_changed", "rolled_out"]
 
 # What a cloud's launcher holds itself; new replicas would not fit the old registry.
-_OF_THE_LAUNCHER = ("registry_listen", "runtime", "tls", "insecure")
+_OF_THE_LAUNCHER = ("registry_listen", "runtime", "address", "tls", "insecure")
 
 
 def rolled_out(keys: Collection[str], *, cloud: bool, edge: bool) -> tuple[str, ...]:
@@ -27,7 +27,7 @@ def _is_rolled_out(key: Sequence[str], cloud: bool, edge: bool) -> bool:
         return cloud and not set(key[1:2]).intersection(_OF_THE_LAUNCHER)
     if key[0] != "models":
         return False
-    return (key[-1] in ("source", "plans") and len(key) > 2) or (cloud and not edge)
+    return (key[-1] in ("source", "plans", "versions") and len(key) > 2) or (cloud and not edge)
 
 
 def needing_restart(before: Configuration, after: Configuration, sections: Collection[str]) -> tuple[str, ...]:

@@ -13,11 +13,13 @@ from pathlib import Path
 from isthmus.addresses import format_address, parse_address
 from isthmus.cache_folder import cache_folder
 from isthmus.checked_policies import checked_policies
-from isthmus.configuration import Configuration, LinkConfiguration, TlsConfiguration, files_of
-from isthmus.model_export import export_models
+from isthmus.configuration import CloudConfiguration, Configuration, LinkConfiguration, TlsConfiguration, files_of
+from isthmus.errors import InvalidConfiguration
+from isthmus.model_export import check_on_every_node, export_models
 from nodes.background import run_together
 from nodes.configured_policies import LATENCY_FOR_ALL, ConfiguredPolicies
-from nodes.fleet import Endpoint
+from nodes.fleet import Replica
+from nodes.outward_address import outward_address
 from nodes.settings import (
     COMPILING_ENGINES,
     CloudSettings,
@@ -87,11 +89,13 @@ async def deploy(
     """
     # Here, where a mistake ends the command with its one line, and where files that options name are.
     policies = checked_policies(configuration, folder or Path.cwd()) if sides.edge else LATENCY_FOR_ALL
+    _check_cluster(configuration, sides)
     async with contextlib.AsyncExitStack() as stack:
         link = _emulated(configuration.link) if sides.cloud else None
         if link is not None:
             stack.enter_context(link)
-        registry, runtimes, book = configuration.edge.registry, _Runtimes(stack), FleetRegistry()
+        registry, book = configuration.edge.registry, FleetRegistry()
+        runtimes = _Runtimes(stack, configuration.cloud if sides.cloud else None)
         if sides.cloud:
             wake = partial(_wake, runtimes, configuration)
             registry = await stack.enter_async_context(running_registry(configuration, link, book, wake))
@@ -102,6 +106,7 @@ async def deploy(
             # puts back would be what the other one sees.
             warnings.simplefilter("ignore")
             artifacts, *_ = await run_together(asyncio.to_thread(export), *runtimes_started)
+        registry = await asyncio.to_thread(runtimes.reached_from_replicas, registry)
         engines = _engines(configuration, sides)
         if engines & COMPILING_ENGINES:
             progress("compiling the models' segments: minutes the first time")
@@ -111,13 +116,25 @@ async def deploy(
         # Both at once: most of a start is importing. They take turns at measuring (`nodes.measure.turn`).
         sides_started = [starting.cloud()] if sides.cloud else []
         sides_started += [starting.edge()] if sides.edge else []
-        gateway = (await run_together(*sides_started))[-1] if sides.edge else ""
+        started = await run_together(*sides_started)
+        gateway = started[-1] if sides.edge else ""
         planned = False
         runtime = runtimes.of(configuration.edge.runtime)
         if sides.edge and sides.cloud:
             planned = await runtime.wait_until_planned(max(map(start_timeout_s, engines)))
         rolling = _Rolling(sides, starting, book, folder or Path.cwd())
         yield Deployment(gateway, registry, link, planned, artifacts, policies, runtime.configure, rolling.roll_out)
+
+
+def _check_cluster(configuration: Configuration, sides: Sides) -> None:
+    """Raises InvalidConfiguration for what does not go with a Ray cluster that runs already."""
+    if not sides.cloud or configuration.cloud.address is None:
+        return
+    if sides.edge and configuration.edge.runtime == "ray":
+        remedy = "set edge.runtime: process, or run `isthmus edge` by itself"
+        raise InvalidConfiguration("edge.runtime", "cannot be a Ray of its own beside cloud.address", remedy=remedy)
+    for model in configuration.models:
+        check_on_every_node(model)
 
 
 def _wake(runtimes: _Runtimes, configuration: Configuration) -> None:
@@ -190,12 +207,13 @@ class _Rolling:
 
     async def roll_out(self, configuration: Configuration) -> None:
         """See Deployment."""
+        _check_cluster(configuration, self._sides)
         progress, runtimes = self._started.progress, self._started.runtimes
         artifacts = await asyncio.to_thread(export_models, configuration.models, self._folder, progress)
         edge = runtimes.of(self._started.configuration.edge.runtime)  # of the one that runs
 
         async def switch(now: Sequence[ModelArtifact], before: Sequence[ModelArtifact]) -> None:
-            changed = [one for one in now if one not in before]
+            changed = [one for one in _of_edge(now) if one not in _of_edge(before)]
             if self._sides.edge and changed:
                 await edge.switch_models(changed)
 
@@ -210,8 +228,8 @@ class _Rolling:
         self._artifacts = artifacts
 
 
-async def _use(tls: TlsFiles | None, endpoint: Endpoint) -> ReplicaUse:
-    counts = (await look_at_replica(endpoint, tls, ANSWER_S)).counts
+async def _use(tls: TlsFiles | None, replica: Replica) -> ReplicaUse:
+    counts = (await look_at_replica(replica.endpoint, tls, ANSWER_S, replica.replica_id)).counts
     return ReplicaUse(counts.get("streams", 0), counts.get("settled_streams", 0))
 
 
@@ -223,9 +241,23 @@ def _engines(configuration: Configuration, sides: Sides) -> set[str]:
 class _Runtimes:
     """One runtime of each kind, made when first needed, stopped with the stack."""
 
-    def __init__(self, stack: contextlib.AsyncExitStack) -> None:
+    def __init__(self, stack: contextlib.AsyncExitStack, cloud: CloudConfiguration | None) -> None:
+        """cloud: None where no cloud runs: the edge's Ray is its own."""
         self._stack = stack
+        self._cloud = cloud
         self._made: dict[str, Runtime] = {}
+
+    def _ray(self) -> RayRuntime:
+        if self._cloud is None:
+            return RayRuntime()
+        return RayRuntime(address=self._cloud.address or "", cpus=self._cloud.cpus)
+
+    def reached_from_replicas(self, address: str) -> str:
+        """An address of this machine as replicas on a cluster reach it; itself where they run here."""
+        runtime = self._made.get("ray")
+        if self._cloud is None or self._cloud.address is None or not isinstance(runtime, RayRuntime):
+            return address
+        return outward_address(address, runtime.head)
 
     def all_of(self, configuration: Configuration, sides: Sides) -> list[Runtime]:
         """The runtimes that the sides of a configuration need, each once."""
@@ -236,7 +268,7 @@ class _Runtimes:
     def of(self, kind: str) -> Runtime:
         """The runtime of that kind."""
         if kind not in self._made:
-            runtime: Runtime = RayRuntime() if kind == "ray" else ProcessRuntime()
+            runtime: Runtime = self._ray() if kind == "ray" else ProcessRuntime()
             self._stack.push_async_callback(runtime.stop)
             self._made[kind] = runtime
         return self._made[kind]
@@ -262,10 +294,14 @@ def cloud_settings(configuration: Configuration, artifacts: tuple[ModelArtifact,
     """What each replica is started with. registry: where it registers."""
     cloud = configuration.cloud
     return CloudSettings(
-        tuple(replace(artifact, plans=()) for artifact in artifacts),  # it learns plans from those who offer them
+        # It learns plans from those who offer them.
+        tuple(ModelArtifact(one.name, folder) for one in artifacts for folder in (one.folder, *one.others)),
         cloud.listen,
         registry,
         cloud.advertise or "",
+        route=cloud.route,
+        connection_age_s=cloud.connection_age or 0.0,
+        model_bytes=cloud.model_memory or 0,
         engine=cloud.engine,
         device=cloud.device,
         threads=cloud.threads,
@@ -285,7 +321,7 @@ def _edge_settings(
 ) -> EdgeSettings:
     edge, log = configuration.edge, configuration.edge.decision_log
     return EdgeSettings(
-        artifacts,
+        _of_edge(artifacts),
         edge.listen,
         registry,
         policies=policies,
@@ -305,6 +341,11 @@ def _edge_settings(
         page_listen=edge.page_listen or "",
         log=configuration.logs.settings,
     )
+
+
+def _of_edge(artifacts: Sequence[ModelArtifact]) -> tuple[ModelArtifact, ...]:
+    """An edge serves one version of each."""
+    return tuple(replace(artifact, others=()) for artifact in artifacts)
 
 
 def _required(tls: TlsConfiguration | None, *, by_default: bool) -> bool:

@@ -12,6 +12,7 @@
     │   └── InfeasibleCut       no cut has a finite cost
     ├── NotFound                a model, plan or policy that is not there
     │   └── UnknownPlan         a wire digest that this replica has not prepared
+    │       └── PlanAway        its model has made room for another
     ├── Unavailable             try again, or elsewhere
     │   ├── CloudUnavailable
     │   ├── PortInUse
@@ -54,6 +55,7 @@ __all__ = [
     "NotFound",
     "Overloaded",
     "PermissionDenied",
+    "PlanAway",
     "PortInUse",
     "ProtocolError",
     "RemoteProtocolError",
@@ -152,6 +154,10 @@ class UnknownPlan(NotFound):
     """A wire digest that this replica has not prepared: offer the plan again."""
 
 
+class PlanAway(UnknownPlan):
+    """A plan whose model has made room for another one on this replica: offered again it comes back."""
+
+
 class Unavailable(IsthmusError):
     """Not now: try again, or elsewhere."""
 
@@ -230,6 +236,7 @@ _STATUS_NAMES: tuple[tuple[type[IsthmusError], str], ...] = (
     (InfeasibleCut, "FAILED_PRECONDITION"),
     (TooLarge, "RESOURCE_EXHAUSTED"),
     (InvalidInput, "INVALID_ARGUMENT"),
+    (PlanAway, "UNAVAILABLE"),
     (NotFound, "NOT_FOUND"),
     (Unavailable, "UNAVAILABLE"),
     (Overloaded, "RESOURCE_EXHAUSTED"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -14,12 +15,12 @@ from isthmus.telemetry import get_logger
 from isthmus.version import VERSION
 from nodes.fact_cache import FactCache
 from nodes.settings import ModelArtifact
-from partitioner.artifact import is_artifact, load_artifact, save_artifact
+from partitioner.artifact import artifact_digest, is_artifact, load_artifact, save_artifact
 from partitioner.model import Model
 from partitioner.model_source import resolve_model
 from partitioner.plan import Plan
 
-__all__ = ["export_models"]
+__all__ = ["check_on_every_node", "export_models"]
 
 Progress = Callable[[str], None]
 _LIBRARIES = ("torch", "onnx", "onnxruntime", "onnxscript")
@@ -35,7 +36,18 @@ def export_models(
     folder: where the configuration lies; sources are looked up there and in the current directory. A file that was
     exported before is not exported again; a factory is called each time, since only that shows what it makes.
     """
-    return tuple(_export(model, folder, progress) for model in models)
+    return tuple(_with_versions(model, folder, progress) for model in models)
+
+
+def _with_versions(model: ModelConfiguration, folder: Path, progress: Progress) -> ModelArtifact:
+    """Two sources that make one version are served once."""
+    current = _export(model, folder, progress)
+    others = (
+        _export(model.model_copy(update={"source": one, "plans": ()}), folder, progress) for one in model.versions
+    )
+    distinct = {artifact_digest(one.path): one.folder for one in others}
+    distinct.pop(artifact_digest(current.path), None)
+    return replace(current, others=tuple(distinct.values()))
 
 
 def _export(model: ModelConfiguration, folder: Path, progress: Progress) -> ModelArtifact:
@@ -96,3 +108,13 @@ def _plans(model: ModelConfiguration, digest: str, folder: Path) -> tuple[str, .
 def _file(name: str, folder: Path) -> Path | None:
     """Looked up where sources are, None where it is no file."""
     return next((base / name for base in (Path.cwd(), folder) if (base / name).is_file()), None)
+
+
+def check_on_every_node(model: ModelConfiguration) -> None:
+    """For nodes elsewhere: an export would lie on this machine alone. Raises InvalidConfiguration."""
+    for key, source in (("source", model.source), *(("versions", one) for one in model.versions)):
+        if not (Path(source).is_absolute() and is_artifact(Path(source))):
+            remedy = "name the absolute path of an artifact that every node has (`isthmus import`)"
+            raise InvalidConfiguration(
+                f"models.{model.name}.{key}", "is not an artifact's folder", value=source, remedy=remedy
+            )

@@ -15,17 +15,19 @@ from partitioner.condition import Condition
 from partitioner.cost_model import Costing
 from partitioner.frontier import Frontier, frontier_of
 from partitioner.link import Link
-from partitioner.menu import Domain
+from partitioner.menu import Domain, menu_of
 from partitioner.model import Model
 from partitioner.partition import BestPlan, best_plan, plans_to_compare
 from partitioner.plan import Plan
-from partitioner.plan_table import Accuracy
+from partitioner.plan_table import Accuracy, PlanTable
+from partitioner.profiled_table import profiled_table
 from partitioner.setting import Setting
 from partitioner.throughput_frontier import ThroughputFrontier, throughput_frontier
 
 __all__ = ["SEARCH_LIMIT_S", "Planner", "accuracy_line", "time_is_over"]
 
 SEARCH_LIMIT_S = 10.0
+MOST_CUTS = 7  # of a plan table, as on a live edge
 _BANDWIDTHS = 34  # from one to the next by a quarter
 
 _Solve = Callable[[Setting], Sequence[Plan]]
@@ -95,6 +97,16 @@ class Planner:
 
         best = solve(self._within_budget(lambda setting: [solve(setting).plan]))
         return best if self._budget is None else replace(best, plan=self._with_accuracy(best.plan, self._budget))
+
+    def table(self) -> PlanTable:
+        """Few plans that are nearly as good as the whole frontier anywhere, and those to compare with, with their costs
+        by the profiles: what a simulation of a fleet goes by."""
+        frontier, setting = self.frontier(), self.frontier_setting
+        cuts = menu_of(frontier, most_cuts=MOST_CUTS).cuts
+        menu = (entry.plan for cut in cuts for entry in cut.plans)
+        plans = {plan.plan_id: plan for plan in (*self.others(), *menu)}
+        accuracies = (None if self._budget is None else self._budget.accuracy(plan) for plan in plans.values())
+        return profiled_table(self.model, setting, zip(plans.values(), accuracies, strict=True))
 
     def survey(self) -> tuple[SurveyRow, ...]:
         """Every codec at every cut of the frontier, and the input as pictures; nothing without calibration inputs.

@@ -11,12 +11,11 @@ from pathlib import Path
 
 from pydantic import Field, ValidationError
 
-from isthmus.configuration import ModelConfiguration, read_configuration
+from isthmus.configuration import read_configuration
 from isthmus.configuration_fields import Section
 from isthmus.deployment import cloud_settings
 from isthmus.errors import InvalidConfiguration
-from isthmus.model_export import export_models
-from partitioner.artifact import is_artifact
+from isthmus.model_export import check_on_every_node, export_models
 from scheduler.serve.applications import Application, cloud_application
 
 __all__ = ["CloudArguments", "cloud"]
@@ -40,10 +39,14 @@ def cloud(given: Mapping[str, object]) -> Application:
     path = Path(args.configuration)
     configuration = read_configuration(path)
     for model in configuration.models:
-        _check_source(model)
+        check_on_every_node(model)
     artifacts = export_models(configuration.models, path.resolve().parent, lambda _: None)
     settings = cloud_settings(configuration, artifacts, args.registry)
-    return cloud_application(settings, configuration.cloud.replicas, args.cpus, args.gpus)
+    rule = configuration.cloud.rule
+    if rule.min_replicas < 1:
+        remedy = "set min_replicas: 1, or run `isthmus cloud` with cloud.address, whose registry wakes a cloud at zero"
+        raise InvalidConfiguration("cloud.autoscaling.min_replicas", "is 0, and nothing wakes it here", remedy=remedy)
+    return cloud_application(settings, rule, args.cpus, args.gpus)
 
 
 def _checked(given: Mapping[str, object]) -> CloudArguments:
@@ -53,12 +56,3 @@ def _checked(given: Mapping[str, object]) -> CloudArguments:
         fault = error.errors(include_url=False)[0]
         field = ".".join(("args", *map(str, fault["loc"])))
         raise InvalidConfiguration(field, str(fault["msg"]), remedy="see isthmus.serve_application") from None
-
-
-def _check_source(model: ModelConfiguration) -> None:
-    """An export would lie on this node alone."""
-    if not (Path(model.source).is_absolute() and is_artifact(Path(model.source))):
-        remedy = "name the absolute path of an artifact that every node has (`isthmus import`)"
-        raise InvalidConfiguration(
-            f"models.{model.name}.source", "is not an artifact's folder", value=model.source, remedy=remedy
-        )

@@ -20,6 +20,7 @@ __all__ = [
     "parse_duration_s",
     "parse_flops_per_s",
     "parse_power_w",
+    "parse_price_per_byte",
     "parse_price_per_s",
     "parse_size_bytes",
     "parse_size_per_s",
@@ -91,6 +92,12 @@ def parse_power_w(text: str | float, field: str = "power") -> float:
 def parse_price_per_s(text: str | float, field: str = "price") -> float:
     """Price a second of "0.9/h" or a number, in any currency. Zero or more. Raises InvalidQuantity."""
     return _parse(text, _PRICE_UNITS, field, "write it like 0.9/h")
+
+
+def parse_price_per_byte(text: str | float, field: str = "price") -> float:
+    """Price a byte of "0.09/GB" or a number, in any currency. Zero or more. Raises InvalidQuantity."""
+    units = {f"/{unit}": 1 / scale for unit, scale in _SIZE_UNITS.items()}
+    return _parse(text, units, field, "write it like 0.09/GB")
 
 
 def _above_zero(value: float, text: str | float, field: str, example: str) -> float:

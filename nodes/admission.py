@@ -10,11 +10,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-__all__ = ["DEFAULT_PROBABILITY", "Admission", "AdmissionCounts", "Arrived", "Arriving", "EdgeWork", "Outlook"]
-
+__all__ = [
+    "DEFAULT_PROBABILITY",
+    "LEAST_DEPTH",
+    "Admission",
+    "AdmissionCounts",
+    "Arrived",
+    "Arriving",
+    "EdgeWork",
+    "Outlook",
+]
 
 DEFAULT_PROBABILITY = 0.9
 """Of ending in time, that a request must have while others are under way."""
+
+LEAST_DEPTH = 4
+"""So many requests may be on a device's compute or before it, and twice as many as run as one: it is never idle while
+others wait, and who comes later waits for few."""
 
 
 @dataclass(frozen=True, slots=True)

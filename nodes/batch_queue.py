@@ -13,22 +13,22 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
 from isthmus.errors import Cancelled, ComputeFailed, DeadlineExceeded, Draining, IsthmusError
 from isthmus.telemetry import get_logger
 from nodes.batch_times import BatchTimes
-from nodes.batching import Batcher, BatchGroup, BatchLimits, Hold, Start, WaitingRequest
+from nodes.batching import BatchGroup, BatchLimits, Hold, Start, WaitingRequest
 from nodes.compute_pool import ComputePool
+from nodes.engine_queue import BatchCounts, EngineQueue
 from nodes.execution_ledger import ExecutionLedger, Ticket
+from nodes.overdue import check_returning
 
-__all__ = ["AT_ONCE_S", "LONGEST_TURN_S", "WARY_RUNS", "BatchCounts", "BatchQueue", "QueuedWork"]
+__all__ = ["AT_ONCE_S", "LONGEST_TURN_S", "WARY_RUNS", "BatchQueue", "QueuedWork"]
 
 W = TypeVar("W")
 R = TypeVar("R")
 
-PACE_SMOOTHING = 0.2
 # Handing work to the worker and its answer back costs 60 us of CPU where nothing else runs, and 200 to 400 us while
 # requests stream in and both threads want the interpreter: work measured below this is shorter than that.
 AT_ONCE_S = 100e-6
@@ -56,15 +56,6 @@ class QueuedWork(NamedTuple, Generic[W]):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class BatchCounts:
-    """What has run since the start: batches, their requests, and how long the worker was busy with them."""
-
-    batches: int = 0
-    requests: int = 0
-    busy_s: float = 0.0
-
-
 class _Entry(NamedTuple, Generic[W, R]):
     work: W
     answer: asyncio.Future[R]
@@ -90,11 +81,9 @@ class BatchQueue(Generic[W, R]):
         self._pool, self._run, self._at_once_s = pool, run, at_once_s
         self.ledger = ExecutionLedger()
         self._lock = threading.Lock()  # over all that follows: the event loop and the worker both touch it
-        self._limits, self._batcher = limits, Batcher(limits)
+        self._waiting = EngineQueue(limits)
         self._entries: dict[int, _Entry[W, R]] = {}
         self._asked = False
-        self._counts = BatchCounts()
-        self._running, self._running_until_s, self._pace = 0, 0.0, 1.0
         self._wary = 0  # so many runs go to the worker before the event loop is trusted with one again
         self._ids = itertools.count(1)
 
@@ -102,18 +91,24 @@ class BatchQueue(Generic[W, R]):
     def requests(self) -> int:
         """How many wait or run."""
         with self._lock:
-            return len(self._batcher) + self._running
+            return self._waiting.requests
 
     @property
     def counts(self) -> BatchCounts:
         """What has run so far."""
-        return self._counts
+        return self._waiting.counts
 
     def wait_s(self) -> float:
         """Seconds of work here: what is left of the running batch, and all that waits, as batches are made of it."""
         with self._lock:
-            left_s = max(0.0, self._running_until_s - time.monotonic()) if self._running else 0.0
-            return left_s + self._batcher.work_s() * self._pace
+            return self._waiting.wait_s(time.monotonic())
+
+    def check(self, now_s: float) -> None:
+        """Raises Unavailable where the batch that runs should long have ended: it never will."""
+        with self._lock:
+            running = self._waiting.running
+        if running is not None:
+            check_returning(f"a batch of {running.requests} requests", now_s - running.since_s, running.expected_s)
 
     async def run(self, queued: QueuedWork[W]) -> R:
         """The answer to one request, run in some batch. Cancelling takes it back where it has not started.
@@ -125,7 +120,7 @@ class BatchQueue(Generic[W, R]):
         ticket = self.ledger.admit(queued.deadline_s)
         entry: _Entry[W, R] = _Entry(queued.work, loop.create_future(), loop, ticket)
         with self._lock:
-            self._batcher.add(queued.waiting(request_id))
+            self._waiting.add(queued.waiting(request_id))
             self._entries[request_id] = entry
         self._ask()
         try:
@@ -133,7 +128,7 @@ class BatchQueue(Generic[W, R]):
         finally:
             ticket.withdraw(time.monotonic())
             with self._lock:
-                if self._batcher.withdraw(request_id):
+                if self._waiting.withdraw(request_id):
                     del self._entries[request_id]
 
     def run_at_once(self, work: W, measured_s: float, deadline_s: float | None) -> R | None:
@@ -149,7 +144,7 @@ class BatchQueue(Generic[W, R]):
         (result,) = self._run((work,))
         took_s = time.monotonic() - started_s
         with self._lock:
-            self._count(1, took_s)
+            self._waiting.ran(1, took_s)
         if took_s >= LONGEST_TURN_S:
             self._wary = WARY_RUNS
         if isinstance(result, Exception):
@@ -161,7 +156,7 @@ class BatchQueue(Generic[W, R]):
             self._wary -= 1
             return False
         with self._lock:
-            return not self._entries and not self._running
+            return not self._entries and self._waiting.running is None
 
     def _ask(self) -> None:
         """Have a worker look what to do, unless one will anyway."""
@@ -190,7 +185,7 @@ class BatchQueue(Generic[W, R]):
         """Nothing that waits now will run: each request ends with the error. What comes later finds an empty queue."""
         with self._lock:
             entries, self._entries, self._asked = list(self._entries.values()), {}, False
-            self._batcher = Batcher(self._limits)
+            self._waiting.clear()
         _deliver(entries, [error for _ in entries])
 
     # ---- on the worker -------------------------------------------------------------------------------------------
@@ -205,13 +200,12 @@ class BatchQueue(Generic[W, R]):
     def _work(self) -> None:
         with self._lock:
             now_s = time.monotonic()
-            expired, decision = self._batcher.drop_expired(now_s), self._batcher.next(now_s)
+            expired, decision = self._waiting.next(now_s)
             late = [self._entries.pop(one.request_id) for one in expired]
             members, over = list[_Entry[W, R]](), list[tuple[_Entry[W, R], Exception]]()
             if isinstance(decision, Start):
                 members, over = _begin([self._entries.pop(one.request_id) for one in decision.members], now_s)
-                self._running = len(members)
-                self._running_until_s = now_s + decision.expected_s * self._pace
+                self._waiting.began(len(members), decision.expected_s, now_s)
             self._asked = isinstance(decision, Start)
             waiting = next(iter(self._entries.values()), None)
         _deliver(late, [DeadlineExceeded("the deadline passed before its turn; nothing was computed") for _ in late])
@@ -234,15 +228,8 @@ class BatchQueue(Generic[W, R]):
             results = [error] * len(members)
         took_s = time.monotonic() - started_s
         with self._lock:
-            self._running = 0
-            self._count(len(members), took_s)
-            if expected_s > 0:
-                self._pace += PACE_SMOOTHING * (took_s / expected_s - self._pace)
+            self._waiting.ended(len(members), expected_s, took_s)
         _deliver(members, results)
-
-    def _count(self, requests: int, took_s: float) -> None:
-        past = self._counts
-        self._counts = BatchCounts(past.batches + 1, past.requests + requests, past.busy_s + took_s)
 
 
 def _begin(

@@ -7,7 +7,22 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["BatchTimes"]
+__all__ = ["BatchTimes", "saves_enough", "sizes_above_two"]
+
+# Two at once must save this share of the time of two, or nothing is batched: less is noise beside other load, and not
+# worth a longer wait.
+LEAST_GAIN = 0.05
+
+
+def saves_enough(one_s: float, two_s: float) -> bool:
+    """Whether batches are to be made at all, by the times of one item and of two."""
+    return two_s <= 2 * one_s * (1 - LEAST_GAIN)
+
+
+def sizes_above_two(most: int) -> tuple[int, ...]:
+    """The larger sizes of which a time is to be known: powers of two, and `most` itself."""
+    powers = tuple(2**power for power in range(2, most.bit_length()) if 2**power < most)
+    return (*powers, most) if most > 2 else ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from partitioner.link import Link
 from partitioner.plan import Prediction
 from partitioner.plan_table import Correction, PlanEntry, PlanTable
 
-__all__ = ["EVEN", "Choice", "ChoiceRequest", "Chooser", "Exchange", "Outcome", "StageTimes", "Transfer"]
+__all__ = ["EVEN", "Choice", "ChoiceRequest", "Chooser", "Exchange", "Outcome", "Refused", "StageTimes", "Transfer"]
 
 InputForm = Literal["tensor", "bytes"]
 EVEN = 0.5
@@ -38,7 +38,8 @@ class ChoiceRequest(NamedTuple):  # made twice for each request, in a third of t
     corrections: by plan id, how far its requests lately were from its costs; a plan that is not there is as it says.
     previous: the id of the plan that the configured policy chose last for this model and form, "" before it did.
     request_id: the node's name for it. request_class: the client's word for what kind of request it is, "" for none.
-    now_s: when it came, on the node's monotonic clock.
+    now_s: when its turn began, on the node's monotonic clock. came_s: when it came: what is between is its wait for its
+    turn. priority, client: see `nodes.admission.Arriving`.
     uplink_queue_s: until what was sent before it has crossed; what a prefix takes of it is no wait.
     spare_s, sureness: what it is let in by (see `nodes.admission.Outlook`); spare_s None where the edge must not finish
     it. A plan ends in time that has that probability of it, or by what the edge can spare.
@@ -60,6 +61,9 @@ class ChoiceRequest(NamedTuple):  # made twice for each request, in a third of t
     uplink_queue_s: float = 0.0
     spare_s: float | None = None
     sureness: float = EVEN
+    came_s: float = 0.0
+    priority: int = 0
+    client: str = ""
     policy: str = ""
     uplink_spread: float = 0.0
     downlink_spread: float = 0.0
@@ -71,8 +75,8 @@ class ChoiceRequest(NamedTuple):  # made twice for each request, in a third of t
         previous: str,
     ) -> ChoiceRequest:  # fmt: skip
         """The request with the policy in force and with what the chooser knows: what a policy is asked."""
-        # In half of the time of _replace.
-        return ChoiceRequest(*self[:16], policy, uplink_spread, downlink_spread, corrections, previous)
+        # In a third of the time of _replace.
+        return ChoiceRequest._make((*self[:19], policy, uplink_spread, downlink_spread, corrections, previous))
 
 
 @dataclass(frozen=True)  # no slots: the reason is worked out once
@@ -139,7 +143,7 @@ class Outcome:
     """What became of a request that a plan was chosen for. The stages are disjoint and sum to what it took; all 0 and
     finished_by "" where it failed, `failure` says how.
 
-    sendings: how often its boundary tensors were sent.
+    sendings: how often its boundary tensors were sent. replica: the id of the one that answered, "" where none did.
     """
 
     request_id: str
@@ -153,6 +157,29 @@ class Outcome:
     finished_by: str = ""
     sendings: int = 0
     failure: str = ""
+    replica: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A request that ended before a plan was chosen for it: it was not let in, or no plan was good enough.
+
+    came_s: on the node's monotonic clock. timeout_s: from then, None without a deadline. failure: why, in words. The
+    rest as in ChoiceRequest.
+    """
+
+    came_s: float
+    model: str
+    form: InputForm
+    batch: int
+    file_bytes: int
+    timeout_s: float | None
+    priority: int
+    client: str
+    request_class: str
+    policy: str
+    plan_id: str
+    failure: str
 
 
 class Chooser(Protocol):
@@ -186,6 +213,10 @@ class Chooser(Protocol):
 
     def observe_outcome(self, outcome: Outcome) -> None:
         """Keep what became of a request, for whoever asks why."""
+        ...
+
+    def observe_refusal(self, refused: Refused) -> None:
+        """Keep that a request came and went."""
         ...
 
     def observe_rtt(self, rtt_s: float, now_s: float) -> None:

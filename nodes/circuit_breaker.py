@@ -15,9 +15,10 @@ import enum
 from isthmus.errors import LocalProtocolError
 from nodes.backoff import Backoff
 
-__all__ = ["FAILURES_TO_OPEN", "BreakerState", "CircuitBreaker"]
+__all__ = ["FAILURES_TO_OPEN", "FIRST_OPEN_S", "LONGEST_OPEN_S", "BreakerState", "CircuitBreaker"]
 
 FAILURES_TO_OPEN = 3
+FIRST_OPEN_S, LONGEST_OPEN_S = 0.5, 10.0
 
 
 class BreakerState(enum.Enum):
@@ -34,7 +35,7 @@ class CircuitBreaker:
     def __init__(self, failures_to_open: int = FAILURES_TO_OPEN, waits: Backoff | None = None) -> None:
         """waits: how long it stays open, longer after every probe that fails."""
         self._most = failures_to_open
-        self._waits = waits or Backoff(0.5, 10.0)
+        self._waits = waits or Backoff(FIRST_OPEN_S, LONGEST_OPEN_S)
         self._failures = 0
         self._open_until_s: float | None = None
         self._probing = False

@@ -39,10 +39,11 @@ class _Sending(NamedTuple):  # made for each request
 
 
 class CloudAnswer(NamedTuple):
-    """A replica's answer. elapsed_s: since the tensors were sent to that replica."""
+    """A replica's answer. elapsed_s: since the tensors were sent to that replica, whose id is `replica`."""
 
     response: ResponseArrived
     elapsed_s: float
+    replica: str
 
 
 class CloudAsking:
@@ -161,7 +162,7 @@ class CloudAsking:
             counts.hedges_won += 1
             first.replica.outrun(first.sent_s)
             self.lost_s += winner.sent_s - first.sent_s
-        return CloudAnswer(response, time.monotonic() - winner.sent_s)
+        return CloudAnswer(response, time.monotonic() - winner.sent_s, winner.replica.replica_id)
 
     def _second(self) -> GuardedConnection | None:
         """Whom to ask besides. Only a replica that is in good health: this request is no probe."""

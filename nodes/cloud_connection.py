@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from nodes.fleet import ModelVersion
 from nodes.protocol.edge_stream import WireRequest
 from nodes.protocol.events import MeasuredBatch, PlanDefinition, ResponseArrived
 from nodes.tensor_feed import TensorFeed
@@ -15,17 +16,21 @@ __all__ = ["CloudConnection", "LinkObserver", "ReplicaDescription"]
 
 @dataclass(frozen=True, slots=True)
 class ReplicaDescription:
-    """What a replica says of itself. models: digest by name; device_profile_json: measured there; counts: what became
-    of the work that arrived there, by the names of ExecutionCounts; and, over the wire, `streams` of edges and
-    `settled_streams`, those that have plans prepared there and are preparing none. package_version: "" where it was
-    not said; protocol: major and minor of the stream, (0, 0) where they were not."""
+    """What a replica says of itself. versions: of every model that it serves; device_profile_json: measured there;
+    counts: what became of the work that arrived there, by the names of ExecutionCounts; and, over the wire, `streams`
+    of edges and `settled_streams`, those that have plans prepared there and are preparing none. package_version: ""
+    where it was not said; protocol: major and minor of the stream, (0, 0) where they were not."""
 
     replica_id: str
-    models: dict[str, str]
+    versions: tuple[ModelVersion, ...]
     device_profile_json: str
     counts: Mapping[str, int] = field(default_factory=dict)
     package_version: str = ""
     protocol: tuple[int, int] = (0, 0)
+
+    def serves(self, name: str, digest: str) -> bool:
+        """Whether that version of that model is served there."""
+        return ModelVersion(name, digest) in self.versions
 
 
 class LinkObserver(Protocol):
@@ -50,6 +55,10 @@ class LinkObserver(Protocol):
 
 class CloudConnection(Protocol):
     """A stream to one replica. Every call ends in a result or an IsthmusError; nothing hangs after `close`."""
+
+    @property
+    def replica_id(self) -> str:
+        """The replica that answered, which the one that was dialled need not be."""
 
     @property
     def open(self) -> bool:

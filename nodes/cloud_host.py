@@ -5,22 +5,27 @@ from __future__ import annotations
 import asyncio
 import uuid
 from dataclasses import replace
+from functools import partial
 
 from isthmus.telemetry import get_logger
 from isthmus.v1 import segment_pb2, segment_pb2_grpc
+from nodes.background import run_apart
+from nodes.cloud_models import CloudModels, configured_models
 from nodes.cloud_node import CloudNode
 from nodes.compute_pool import ComputePool
 from nodes.engines.allocator import keep_freed_memory
+from nodes.engines.base import Engine
 from nodes.engines.factory import engine_for
-from nodes.fleet import Endpoint, ModelVersion, Replica
+from nodes.fleet import Replica
+from nodes.measure.device_profile import measure_model
 from nodes.measure.kept_profile import KeptProfile
 from nodes.measure.turn import measuring_turn
 from nodes.metrics.cloud_metrics import CloudFacts, cloud_families
 from nodes.metrics.loop_collector import node_registry
 from nodes.metrics.route import metrics_routes
-from nodes.model_loading import load_models, measured_profile, with_differences
+from nodes.model_loading import MODEL_BUDGET_S, measured_profile, with_differences
 from nodes.node_status import NodeStatus
-from nodes.outward_address import outward_address
+from nodes.replica_endpoint import replica_endpoint
 from nodes.settings import CloudSettings
 from nodes.tracing.base import Tracing
 from nodes.tracing.factory import configured_tracing
@@ -29,6 +34,7 @@ from nodes.transport.grpc_server import GrpcServer
 from nodes.transport.segment_server import SegmentService
 from nodes.transport.self_check import check_replica
 from nodes.web.server import HttpServer
+from partitioner.profiles import DeviceProfile
 
 __all__ = ["CloudHost"]
 
@@ -56,22 +62,22 @@ class CloudHost:
     async def start(cls, settings: CloudSettings) -> CloudHost:
         """Load, measure, listen, register. Raises DeviceUnavailable, InvalidModel, PortInUse."""
         keep_freed_memory()
-        engine = engine_for(
-            settings.engine, device=settings.device, threads=settings.threads, paced_by=settings.paced_by
+        make_engine = partial(
+            engine_for, settings.engine, device=settings.device, threads=settings.threads, paced_by=settings.paced_by
         )
-        pool = ComputePool(settings.threads, name="suffix")
-        models = await pool.run(load_models, settings.models)
+        engine, pool = make_engine(), ComputePool(settings.threads, name="suffix")
+        models = await run_apart(configured_models, settings, make_engine, engine)
+        await models.fill()
         replica_id = uuid.uuid4().hex[:12]
-        kept = KeptProfile(engine, (model.digest for model in models.values()), settings.paced_by)
+        kept = KeptProfile(engine, models.digests, settings.paced_by)
         profile = kept.read()
         if profile is None:
             async with measuring_turn():
                 profile = kept.read()  # of one whose turn was before this one's
                 if profile is None:
-                    measured = await measured_profile(models, engine, pool)
-                    profile = await with_differences(measured, models, engine, pool)
+                    profile = await _measured(models, engine, pool)
                     kept.write(profile)
-        node = CloudNode(replica_id, models, engine, pool, profile, settings.batching, settings.limits)
+        node = CloudNode(replica_id, models, pool, profile, settings.batching, settings.limits)
         tracing = configured_tracing("isthmus-cloud")
         service = SegmentService(node, settings.limits, tracing)
         server = GrpcServer(
@@ -83,16 +89,15 @@ class CloudHost:
         metrics = None
         if settings.metrics_listen:
             try:
-                metrics = _serve_metrics(settings, node, service)
+                metrics = _serve_metrics(settings, node, service, models)
             except BaseException:
                 await server.stop(0)
                 raise
         await server.set_serving(True)
-        advertised = settings.advertise or await asyncio.to_thread(outward_address, address, settings.registry)
         replica = Replica(
             replica_id,
-            Endpoint(advertised, tls_server_name=settings.tls_server_name),
-            tuple(ModelVersion(name, model.digest) for name, model in models.items()),
+            await asyncio.to_thread(replica_endpoint, settings, replica_id, address),
+            models.versions,
         )
         registration = ReplicaRegistration(settings.registry, replica, settings.tls)
         registration.start()
@@ -114,7 +119,9 @@ class CloudHost:
         return self._service.status()
 
     async def check(self) -> None:
-        """Ask this replica at its own port, as an edge does. Raises Unavailable where no answer comes."""
+        """Ask this replica at its own port, as an edge does. Raises Unavailable where no answer comes, and where what
+        computes hangs: a port answers for it all the same."""
+        self.node.check()
         await check_replica(self._server.address, self._settings.tls, self._settings.tls_server_name)
 
     async def drain(self) -> None:
@@ -129,7 +136,19 @@ class CloudHost:
             await asyncio.to_thread(self._metrics.stop)
 
 
-def _serve_metrics(settings: CloudSettings, node: CloudNode, service: SegmentService) -> HttpServer:
+async def _measured(models: CloudModels, engine: Engine, pool: ComputePool) -> DeviceProfile:
+    """This device, with every model that is served: one that does not fit beside the others is there for as long."""
+    profile = await measured_profile({}, engine, pool)
+    for digest in models.digests:
+        async with models.using(digest) as held:
+            profile = await pool.run(measure_model, held.model, profile, held.engine, budget_s=MODEL_BUDGET_S)
+            profile = await with_differences(profile, {held.model.name: held.model}, held.engine, pool)
+    return profile
+
+
+def _serve_metrics(
+    settings: CloudSettings, node: CloudNode, service: SegmentService, models: CloudModels
+) -> HttpServer:
     def facts() -> CloudFacts:
         load = node.load()
         return CloudFacts(
@@ -141,6 +160,7 @@ def _serve_metrics(settings: CloudSettings, node: CloudNode, service: SegmentSer
             stages=node.stage_counts(),
             suffixes=node.batch_counts,
             executions=replace(node.ledger.counts),
+            models=models.counts(),
         )
 
     return HttpServer.start(

@@ -8,17 +8,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from isthmus.errors import InvalidPlan, NotFound, UnknownPlan
+from isthmus.errors import InvalidPlan, PlanAway, UnknownPlan
 from isthmus.telemetry import get_logger
 from nodes.background import run_apart
-from nodes.batch_queue import BatchCounts, BatchQueue, QueuedWork
+from nodes.batch_queue import BatchQueue, QueuedWork
 from nodes.batch_times import BatchTimes
 from nodes.batching import DEFAULT_LIMITS, BatchLimits
 from nodes.cloud_connection import ReplicaDescription
+from nodes.cloud_models import CloudModels, HeldModel
 from nodes.codecs.base import EncodedTensor
 from nodes.codecs.factory import encodes_images
 from nodes.compute_pool import ComputePool
-from nodes.engines.base import Engine
+from nodes.engine_queue import BatchCounts
 from nodes.engines.eager import EagerEngine
 from nodes.execution_ledger import ExecutionLedger
 from nodes.halves import CloudHalf, CloudOutcome, EdgeHalf
@@ -38,7 +39,7 @@ __all__ = ["CloudNode"]
 
 MEASURED_BATCHES = (1, 2)
 MEASURE_BUDGET_S = 0.15
-MAX_PLANS = 256
+MAX_PLANS, MAX_TIMES = 256, 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +61,12 @@ class CloudNode:
     """One replica's work. Serves several models; every plan that an edge offers is checked, split, warmed and timed."""
 
     def __init__(
-        self, replica_id: str, models: Mapping[str, Model], engine: Engine, pool: ComputePool, profile: DeviceProfile,
+        self, replica_id: str, models: CloudModels, pool: ComputePool, profile: DeviceProfile,
         batching: BatchLimits = DEFAULT_LIMITS, limits: NodeLimits = CLOUD_LIMITS,
     ) -> None:  # fmt: skip
         self._replica_id = replica_id
-        self._models = {model.digest: model for model in models.values()}
-        self._names = {name: model.digest for name, model in models.items()}
-        self._engine = engine
+        self.models = models
+        models.evicted = self._forget_model
         self._pool = pool
         self._profile = profile
         self._batching = batching
@@ -74,6 +74,8 @@ class CloudNode:
         self._queue: BatchQueue[_Accepted, SuffixResult] = BatchQueue(pool, batching, _compute)
         self._plans: dict[str, _ReadyPlan] = {}
         self._suffixes: dict[tuple[str, str], BatchMeasurement] = {}  # by model and cut: whatever the codecs
+        self._times: dict[str, tuple[MeasuredBatch, ...]] = {}  # by wire digest, also of plans whose model has gone
+        self._away: set[str] = set()  # plans whose model has made room for another
         self._offered_s = 0.0
         self._stages = {stage: Histogram(SECONDS_BOUNDS) for stage in ("queue", "decode", "suffix", "encode")}
         self._log = get_logger("cloud").bind(replica=replica_id)
@@ -81,11 +83,17 @@ class CloudNode:
     def describe(self) -> ReplicaDescription:
         """See SegmentNode."""
         counts = self.ledger.counts.to_dict()
-        return ReplicaDescription(self._replica_id, dict(self._names), self._profile.to_json(), counts)
+        return ReplicaDescription(self._replica_id, self.models.versions, self._profile.to_json(), counts)
 
     def load(self) -> Load:
         """See SegmentNode."""
         return Load(self._queue.requests, self._queue.wait_s())
+
+    def check(self) -> None:
+        """Raises Unavailable where the compute thread hangs: requests would wait for it without end."""
+        now_s = time.monotonic()
+        self._queue.check(now_s)
+        self._pool.check(now_s)
 
     @property
     def offered_s(self) -> float:
@@ -107,19 +115,25 @@ class CloudNode:
         return {stage: times.count() for stage, times in self._stages.items()}
 
     async def prepare(self, offer: PlanDefinition) -> tuple[MeasuredBatch, ...]:
-        """See SegmentNode. A plan that is ready already answers at once."""
+        """See SegmentNode. A plan that is ready already answers at once. Its model is loaded where it is not there."""
         ready = self._plans.get(offer.wire_digest)
         if ready is not None:
             return ready.reported
-        model = self._checked_model(offer)
-        await run_apart(self._engine.prepare, (model.split(offer.edge_ops).cloud,))
+        async with self.models.using(offer.model_digest) as held:
+            _check_digest(held.model, offer)
+            return await self._prepare(held, offer)
+
+    async def _prepare(self, held: HeldModel, offer: PlanDefinition) -> tuple[MeasuredBatch, ...]:
+        model, engine = held.model, held.engine
+        await run_apart(engine.prepare, (model.split(offer.edge_ops).cloud,))
         half = await self._pool.run(
-            CloudHalf, model, offer.edge_ops, offer.uplink, offer.downlink, self._engine, self._limits
+            CloudHalf, model, offer.edge_ops, offer.uplink, offer.downlink, engine, self._limits
         )
-        times = await self._pool.run(self._measure, model, offer, half)
+        times = await self._pool.run(self._measure, held, offer, half)
         batches = await self._pool.run(self._measure_batches, model, offer, half)
         while len(self._plans) >= MAX_PLANS:
             self.forget(next(iter(self._plans)))
+        self._away.discard(offer.wire_digest)
         self._plans[offer.wire_digest] = _ReadyPlan(half, batches.times, _whole(batches.times, times[0]), times)
         self._log.info(
             "plan ready", wire_digest=offer.wire_digest, suffix_ms=round(times[0].suffix_s * 1e3, 2),
@@ -131,23 +145,29 @@ class CloudNode:
         """Let a plan go: requests that come for it yet are told so, and their edges offer it again."""
         self._plans.pop(wire_digest, None)
 
-    def _checked_model(self, offer: PlanDefinition) -> Model:
-        model = self._models.get(offer.model_digest)
-        if model is None:
-            raise NotFound(f"model digest {offer.model_digest[:12]} is not served here")
-        expected = wire_digest(model.digest, offer.edge_ops, offer.uplink, offer.downlink)
-        if expected != offer.wire_digest:
-            raise InvalidPlan(
-                "wire_digest", f"does not match the plan, {expected} does", value=offer.wire_digest, remedy="re-plan"
-            )
-        return model
+    def _forget_model(self, digest: str) -> None:
+        """Its plans go with it. What they take stays known: offered again, they are not measured again."""
+        gone = {key for key, plan in self._plans.items() if plan.half.model_digest == digest}
+        self._away |= gone
+        for key in gone:
+            self.forget(key)
 
-    def _measure(self, model: Model, offer: PlanDefinition, half: CloudHalf) -> tuple[MeasuredBatch, ...]:
+    def _measure(self, held: HeldModel, offer: PlanDefinition, half: CloudHalf) -> tuple[MeasuredBatch, ...]:
+        """Of a plan that was here before: it runs once, so that its next request is no slower than others."""
+        model = held.model
         # Only makes what would arrive: not worth compiling anything for.
-        edge = EdgeHalf(model, offer.edge_ops, offer.uplink, offer.downlink, EagerEngine(threads=self._engine.threads))
+        edge = EdgeHalf(model, offer.edge_ops, offer.uplink, offer.downlink, EagerEngine(threads=held.engine.threads))
         files = [wire.tensor for wire in offer.uplink if encodes_images(wire.codec)]
-        encoded = {batch: edge.run(sample_inputs(model, batch, files)).encoded for batch in MEASURED_BATCHES}
-        return tuple(_measure_batch(half, encoded[batch], batch) for batch in MEASURED_BATCHES)
+        known = self._times.pop(offer.wire_digest, None)
+        batches = MEASURED_BATCHES if known is None else MEASURED_BATCHES[:1]
+        encoded = {batch: edge.run(sample_inputs(model, batch, files)).encoded for batch in batches}
+        if known is not None:
+            half.run(encoded[MEASURED_BATCHES[0]], MEASURED_BATCHES[0])
+        times = known or tuple(_measure_batch(half, encoded[batch], batch) for batch in batches)
+        self._times[offer.wire_digest] = times
+        while len(self._times) > MAX_TIMES:
+            del self._times[next(iter(self._times))]
+        return times
 
     def _measure_batches(self, model: Model, offer: PlanDefinition, half: CloudHalf) -> BatchMeasurement:
         key = (half.model_digest, half.cut)
@@ -161,7 +181,11 @@ class CloudNode:
         """See SegmentNode."""
         plan = self._plans.get(request.wire_digest)
         if plan is None:
-            raise UnknownPlan(f"wire digest {request.wire_digest!r} is not prepared on this replica")
+            raise _unknown(request.wire_digest, away=request.wire_digest in self._away)
+        with self.models.in_use(plan.half.model_digest):
+            return await self._run(request, plan)
+
+    async def _run(self, request: RequestArrived, plan: _ReadyPlan) -> SuffixResult:
         self._plans[request.wire_digest] = self._plans.pop(request.wire_digest)  # the last used goes last
         self._offered_s += plan.whole.least_s(request.batch)
         self._limits.check_queue(self._queue.requests, self._queue.wait_s)
@@ -180,6 +204,22 @@ class CloudNode:
         for stage, times in self._stages.items():
             times.observe(getattr(result.timings, f"{stage}_s"))
         return result
+
+
+def _unknown(digest: str, *, away: bool) -> UnknownPlan:
+    """away: it was here, and its model has made room for another."""
+    if away:
+        return PlanAway(f"wire digest {digest!r}: its model has made room for another; offer it again")
+    return UnknownPlan(f"wire digest {digest!r} is not prepared on this replica")
+
+
+def _check_digest(model: Model, offer: PlanDefinition) -> None:
+    """Raises InvalidPlan for an offer whose parts are not what its digest says."""
+    expected = wire_digest(model.digest, offer.edge_ops, offer.uplink, offer.downlink)
+    if expected != offer.wire_digest:
+        raise InvalidPlan(
+            "wire_digest", f"does not match the plan, {expected} does", value=offer.wire_digest, remedy="re-plan"
+        )
 
 
 def _compute(batch: Sequence[_Accepted]) -> list[SuffixResult | Exception]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
@@ -13,7 +14,8 @@ from typing import NamedTuple, ParamSpec, Self, TypeVar
 
 import torch
 
-from isthmus.errors import InvalidConfiguration
+from isthmus.errors import InvalidConfiguration, Unavailable
+from nodes.overdue import check_returning
 
 __all__ = ["ComputePool"]
 
@@ -44,8 +46,11 @@ class ComputePool:
         self.threads = threads
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._lock, self._closed = threading.Lock(), False
+        self._began_s: list[float | None] = [None] * workers  # of the job that each worker runs
         self._workers = [
-            threading.Thread(target=_serve, args=(self._jobs, threads), name=f"{name}_{number}", daemon=True)
+            threading.Thread(
+                target=_serve, args=(self._jobs, threads, self._began_s, number), name=f"{name}_{number}", daemon=True
+            )
             for number in range(workers)
         ]
         for worker in self._workers:
@@ -75,6 +80,15 @@ class ComputePool:
         self.post(partial(_settle, answer, partial(function, *args, **kwargs)), answer.cancel)
         return answer
 
+    def check(self, now_s: float) -> None:
+        """Raises Unavailable where a worker is gone, or runs something that nothing here takes so long. now_s: on
+        `time.monotonic`."""
+        for worker, began_s in zip(self._workers, self._began_s, strict=True):
+            if not (worker.is_alive() or self._closed):
+                raise Unavailable(f"compute thread {worker.name}: has died")
+            if began_s is not None:
+                check_returning(f"compute thread {worker.name}", now_s - began_s, None)
+
     def share_budget(self) -> None:
         """Let the calling thread compute as a worker does: it runs what is too short to be handed over."""
         _set_thread_budget(self.threads)
@@ -102,10 +116,12 @@ class ComputePool:
         self.close()
 
 
-def _serve(jobs: SimpleQueue[_Job | None], threads: int) -> None:
+def _serve(jobs: SimpleQueue[_Job | None], threads: int, began_s: list[float | None], number: int) -> None:
     _set_thread_budget(threads)
     while (job := jobs.get()) is not None:
+        began_s[number] = time.monotonic()
         job.work()
+        began_s[number] = None
         del job  # it holds a request's tensors
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 from isthmus.telemetry import get_logger
@@ -16,6 +18,7 @@ from nodes.chooser_observer import ChooserObserver
 from nodes.cloud_connection import CloudConnection
 from nodes.compute_pool import ComputePool
 from nodes.configured_policies import ConfiguredPolicies
+from nodes.drift import STAGES, Drifting
 from nodes.edge_memory import EdgeMemory, MeasuredStart
 from nodes.edge_models import EdgeModels
 from nodes.edge_node import EdgeNode
@@ -36,6 +39,7 @@ from nodes.model_shelf import ModelShelf
 from nodes.node_status import NodeStatus, node_status
 from nodes.prefix_queue import PrefixQueue
 from nodes.protocol.limits import StreamLimits
+from nodes.remeasuring import Remeasuring
 from nodes.request_overhead import RequestOverhead
 from nodes.settings import EdgeSettings, ModelArtifact
 from nodes.sight.base import Remembering
@@ -58,7 +62,7 @@ __all__ = ["EdgeHost"]
 METRICS_FIELD, PAGE_FIELD = "edge.metrics_listen", "edge.page_listen"
 
 
-class SteeredChooser(Chooser, Steerable, Remembering, Protocol):
+class SteeredChooser(Chooser, Steerable, Remembering, Drifting, Protocol):
     """Who decides on an edge, steered by its operator and by its configuration file, and tells what it decided."""
 
     def configure(self, policies: ConfiguredPolicies) -> None:
@@ -80,6 +84,7 @@ class _Front:
     sight: EdgeSight
     ports: Mapping[str, HttpServer]
     tracing: Tracing | None
+    remeasuring: Remeasuring
 
 
 class EdgeHost:
@@ -181,12 +186,15 @@ class EdgeHost:
             await self._models.switch(artifact, self.node.switch_model)
 
     async def check(self) -> None:
-        """Ask the gateway at its own port, as a client does. Raises Unavailable where no answer comes."""
+        """Ask the gateway at its own port, as a client does. Raises Unavailable where no answer comes, and where what
+        computes hangs."""
+        self.node.queue.check()
         await check_gateway(self.address, self._settings.tls)
 
     async def drain(self) -> None:
         """Take nothing new, answer what was accepted, end."""
         await self._front.server.set_serving(False)
+        await self._front.remeasuring.stop()
         if self._watch is not None:
             await self._watch.close()
         self._front.service.end_streams()
@@ -214,12 +222,14 @@ async def _open_front(
     InvalidConfiguration."""
     requests = RequestLedger() if settings.metrics_listen else None
     service = GatewayService(node, VERSION, settings.limits, requests, tracing)
-    sight = EdgeSight(edge_facts(settings, edge_id, VERSION), node, chooser, service, journal)
-    server = service.server(OperatorService(chooser, sight, settings.limits))
+    remeasuring = Remeasuring(node, chooser)
+    sight = EdgeSight(edge_facts(settings, edge_id, VERSION), node, chooser, service, journal, remeasuring)
+    server = service.server(OperatorService(chooser, sight, settings.limits, remeasuring))
     await server.start(settings.listen, "edge.listen", settings.tls, require_clients=settings.require_clients)
     shown: dict[str, tuple[str, Routes]] = {}
     if requests is not None:
-        registry = node_registry(lambda: _facts(settings, node, requests, journal), edge_families)
+        drifted = partial(_drifted, chooser, remeasuring)
+        registry = node_registry(lambda: _facts(settings, node, requests, journal, *drifted()), edge_families)
         shown[METRICS_FIELD] = settings.metrics_listen, metrics_routes(registry)
     if settings.page_listen:
         shown[PAGE_FIELD] = settings.page_listen, page_routes(sight, settings.page_listen)
@@ -229,8 +239,9 @@ async def _open_front(
         await server.stop(0)
         raise
     sight.start()
+    remeasuring.start()
     await server.set_serving(True)
-    return _Front(service, server, chooser, sight, ports, tracing)
+    return _Front(service, server, chooser, sight, ports, tracing, remeasuring)
 
 
 def _open_ports(shown: Mapping[str, tuple[str, Routes]], settings: EdgeSettings) -> dict[str, HttpServer]:
@@ -257,7 +268,16 @@ def _status(node: EdgeNode) -> NodeStatus:
     return node_status(node.waiting, len(node.replicas.connections), node.kept.held_bytes)
 
 
-def _facts(settings: EdgeSettings, node: EdgeNode, requests: RequestLedger, journal: Journal | None) -> EdgeFacts:
+def _drifted(chooser: SteeredChooser, remeasuring: Remeasuring) -> tuple[Mapping[str, int], int]:
+    """Alarms by stage, and how often plans were measured again."""
+    stages = [one.stage for one in chooser.drifts(time.monotonic())]
+    return {stage: stages.count(stage) for stage in STAGES}, remeasuring.state.count
+
+
+def _facts(
+    settings: EdgeSettings, node: EdgeNode, requests: RequestLedger, journal: Journal | None,
+    drifts: Mapping[str, int], remeasured: int,
+) -> EdgeFacts:  # fmt: skip
     return EdgeFacts(
         status=_status(node),
         waiting_limit=settings.limits.queue,
@@ -271,6 +291,8 @@ def _facts(settings: EdgeSettings, node: EdgeNode, requests: RequestLedger, jour
         prefixes=node.queue.prefix_counts,
         requests=requests.counts(),
         lost_records=0 if journal is None else journal.lost,
+        drifts=drifts,
+        remeasured=remeasured,
     )
 
 

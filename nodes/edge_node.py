@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
-from isthmus.errors import CloudUnavailable, DeadlineExceeded, Draining
+from isthmus.errors import CloudUnavailable, DeadlineExceeded, Draining, IsthmusError
 from isthmus.telemetry import get_logger
 from nodes.accepted_request import Surroundings
-from nodes.admission import Arriving
+from nodes.admission import LEAST_DEPTH, Arriving
 from nodes.admission_gate import AdmissionGate, Admitted
 from nodes.byte_budget import MOST_KEPT_BYTES, ByteBudget
-from nodes.chooser import ChoiceRequest, Chooser, Outcome, StageTimes
+from nodes.chooser import Choice, ChoiceRequest, Chooser, Outcome, StageTimes
 from nodes.edge_memory import NO_MEMORY, EdgeMemory
+from nodes.edge_times import QuietTimer
 from nodes.edge_work import edge_work
 from nodes.gateway import InferRequest, InferResult, ModelDescription, ModelState
 from nodes.guarded_connection import GuardedConnection
@@ -30,6 +32,7 @@ from nodes.model_shelf import LoadedModel, ModelShelf
 from nodes.plan_source import PlanSource
 from nodes.prefix_queue import PrefixQueue
 from nodes.replica_set import Dial, ReplicaSet
+from nodes.request_ends import outcome_of, refusal
 from nodes.request_overhead import NOT_MEASURED, RequestOverhead
 from nodes.request_run import Answer, RequestRun
 from nodes.resume_schedule import ResumeSchedule
@@ -39,10 +42,6 @@ from partitioner.plan_table import PlanEntry
 from partitioner.profiles import DeviceProfile
 
 __all__ = ["EdgeNode"]
-
-# So many requests may be on this device's compute or before it, and twice as many as run as one: it is never idle
-# while others wait, and who comes later waits for few.
-LEAST_DEPTH = 4
 
 
 class _Turn(NamedTuple):
@@ -80,6 +79,7 @@ class EdgeNode:
         self._chooser = chooser
         self._queue = queue
         self._waiting = 0
+        self._asked_s = -math.inf  # when the last request ended
         self._draining = False
         self._started = False
         self._idle = asyncio.Event()
@@ -130,6 +130,11 @@ class EdgeNode:
         return self._waiting
 
     @property
+    def quiet_s(self) -> float:
+        """For how long no request has been here; 0 while one is."""
+        return 0.0 if self._waiting else time.monotonic() - self._asked_s
+
+    @property
     def profile(self) -> DeviceProfile:
         """This device, with the op times of every model."""
         return self._planning.plans.profile
@@ -168,6 +173,7 @@ class EdgeNode:
             raise DeadlineExceeded("the deadline passed before an answer was there; allow more time") from None
         finally:
             self._waiting -= 1
+            self._asked_s = time.monotonic()
             if not self._waiting:
                 self._idle.set()
 
@@ -175,7 +181,12 @@ class EdgeNode:
         came_s, timeout_s = time.monotonic(), request.timeout_s
         deadline_s = None if timeout_s is None else came_s + timeout_s
         cost_s = runtime.alone_s(request.inputs.batch)
-        admitted = await self.gate.enter(Arriving(request.client, request.priority, deadline_s, cost_s))
+        arriving = Arriving(request.client, request.priority, deadline_s, cost_s)
+        try:
+            admitted = await self.gate.enter(arriving)
+        except BaseException as error:
+            self._chooser.observe_refusal(refusal(request, came_s, error))
+            raise
         try:
             return await self._answer(runtime, request, came_s, admitted)
         finally:
@@ -189,10 +200,11 @@ class EdgeNode:
         connection = self.replicas.pick(runtime.wire_digests, choose_replica, batch)
         if connection is None and not self.replicas.seen:
             self.want_cloud()
-        if connection is None and runtime.cloud_required:
-            raise CloudUnavailable(f"model {request.model!r} needs the cloud, and no replica is reachable; try again")
-        asked = self._asked(runtime, request, turn, connection)
-        choice = self._chooser.choose(asked)
+        try:
+            asked, choice = self._chosen(runtime, request, turn, connection)
+        except IsthmusError as error:
+            self._chooser.observe_refusal(refusal(request, came_s, error))
+            raise
         admitted.placed(edge_work(choice, asked, turn.due_s))
         chose_s = time.monotonic() - turn.began_s
         plan = choice.entry.plan
@@ -231,6 +243,15 @@ class EdgeNode:
             policy=decided_by,
         )
 
+    def _chosen(
+        self, runtime: ModelRuntime, request: InferRequest, turn: _Turn, connection: GuardedConnection | None
+    ) -> tuple[ChoiceRequest, Choice]:
+        """What the chooser was asked, and its choice. Raises as it does; CloudUnavailable for a model that needs it."""
+        if connection is None and runtime.cloud_required:
+            raise CloudUnavailable(f"model {request.model!r} needs the cloud, and no replica is reachable; try again")
+        asked = self._asked(runtime, request, turn, connection)
+        return asked, self._chooser.choose(asked)
+
     def _asked(
         self, runtime: ModelRuntime, request: InferRequest, turn: _Turn, connection: GuardedConnection | None
     ) -> ChoiceRequest:
@@ -258,6 +279,9 @@ class EdgeNode:
             now_s=turn.began_s,
             spare_s=None if runtime.cloud_required else outlook.spare_s,
             sureness=outlook.sureness,
+            came_s=turn.came_s,
+            priority=request.priority,
+            client=request.client,
         )
 
     def _learn(self, asked: ChoiceRequest, entry: PlanEntry, answer: Answer, chose_s: float | None) -> None:
@@ -265,7 +289,7 @@ class EdgeNode:
 
         chose_s: what choosing took; None where the request was not alone here, so that its waits were others' work.
         """
-        self._chooser.observe_outcome(_outcome(asked.request_id, answer))
+        self._chooser.observe_outcome(outcome_of(asked.request_id, answer))
         if not self._lessons.due(entry.plan.plan_id, time.monotonic()):
             return
         edge_only, timings = entry.plan.kind == "edge-only", answer.timings
@@ -314,17 +338,10 @@ class EdgeNode:
         """See `ModelPlanning.switch`."""
         await self._planning.switch(loaded)
 
+    async def time_again(self, timer: QuietTimer, offered: Callable[[Collection[str]], None]) -> None:
+        """See `ModelPlanning.time_again`."""
+        await self._planning.time_again(timer, offered)
+
     async def unload_model(self, name: str) -> None:
         """See Gateway, and `ModelPlanning.unload`."""
         await self._planning.unload(name)
-
-
-def _outcome(request_id: str, answer: Answer) -> Outcome:
-    stages = answer.timings._asdict()
-    return Outcome(
-        request_id,
-        **stages,
-        wire_bytes=answer.wire_bytes,
-        finished_by=answer.finished_by,
-        sendings=answer.sendings,
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -21,13 +22,20 @@ class Endpoint:
 
     target: what to dial ("10.0.0.7:9000"). metadata: what routes a call to it behind a proxy, sorted by key.
     tls_server_name: the name to expect in its certificate, "" without TLS. emulated_link: the emulated link on the way
-    there, in words; "" for a real one.
+    there, in words; "" for a real one. blind_age_s: above 0 where a balancer at the target picks one of several
+    replicas by itself: the handshake names it, and an edge dials anew after about so long.
     """
 
     target: str
     metadata: tuple[tuple[str, str], ...] = ()
     tls_server_name: str = ""
     emulated_link: str = ""
+    blind_age_s: float = 0.0
+
+    @property
+    def blind(self) -> bool:
+        """Whether any of several replicas may answer."""
+        return self.blind_age_s > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +64,8 @@ class Replica:
         _check_name("replica_id", self.replica_id)
         _check_name("endpoint.target", self.endpoint.target)
         _check_name("endpoint.tls_server_name", self.endpoint.tls_server_name, required=False)
+        if not (math.isfinite(self.endpoint.blind_age_s) and self.endpoint.blind_age_s >= 0):
+            raise InvalidRequest("endpoint.blind_age_s", "is no duration", value=self.endpoint.blind_age_s)
         _check_count("endpoint.metadata", len(self.endpoint.metadata), MAX_METADATA)
         _check_count("models", len(self.models), MAX_MODELS)
         for key, value in self.endpoint.metadata:

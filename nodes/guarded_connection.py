@@ -10,13 +10,15 @@ from isthmus.errors import (
     CloudUnavailable,
     ComputeFailed,
     IsthmusError,
+    PlanAway,
     RemoteProtocolError,
     UnknownPlan,
 )
-from nodes.circuit_breaker import BreakerState, CircuitBreaker
+from nodes.circuit_breaker import CircuitBreaker
 from nodes.cloud_connection import CloudConnection, ReplicaDescription
 from nodes.protocol.edge_stream import WireRequest
 from nodes.protocol.events import MeasuredBatch, PlanDefinition, ResponseArrived
+from nodes.replica_health import ReplicaHealth
 from nodes.tensor_feed import TensorFeed
 from partitioner.affine_fit import affine_time
 from partitioner.measurements import AffineTime
@@ -32,23 +34,25 @@ class GuardedConnection:
 
     def __init__(self, connection: CloudConnection, breaker: CircuitBreaker) -> None:
         self._connection = connection
-        self._breaker = breaker
-        self._silent_since_s = -1.0
+        self._health = ReplicaHealth(breaker)
         self.prepared: frozenset[str] = frozenset()
         self._suffix_times: dict[str, AffineTime] = {}
         self._offers: dict[str, asyncio.Task[None]] = {}
 
     @property
+    def replica_id(self) -> str:
+        """See CloudConnection."""
+        return self._connection.replica_id
+
+    @property
     def open(self) -> bool:
-        """Whether requests can be sent, and the breaker lets one through. A replica that left a request without an
-        answer and has said nothing since is not asked again: whatever it says, an echo too, shows that it lives."""
-        alive = self._connection.heard_s > self._silent_since_s
-        return self._connection.open and alive and self._breaker.allows(time.monotonic())
+        """Whether requests can be sent, and its health allows one."""
+        return self._connection.open and self._health.allows(self._connection.heard_s, time.monotonic())
 
     @property
     def healthy(self) -> bool:
         """Whether it can be asked, and not as a probe of a replica that failed lately."""
-        return self.open and self._breaker.state(time.monotonic()) is BreakerState.CLOSED
+        return self._connection.open and self._health.is_good(self._connection.heard_s, time.monotonic())
 
     @property
     def in_flight(self) -> int:
@@ -126,34 +130,30 @@ class GuardedConnection:
 
     async def run(self, request: WireRequest, feed: TensorFeed | None = None) -> ResponseArrived:
         """See CloudConnection; and tells the breaker. A call that is cancelled tells it nothing: see `gave_up`."""
-        self._breaker.started(time.monotonic())
+        self._health.started(time.monotonic())
         try:
             response = await self._connection.run(request, feed)
-        except UnknownPlan:
-            self.prepared -= {request.wire_digest}
-            self._breaker.released()
+        except UnknownPlan as error:
+            if not isinstance(error, PlanAway):  # which is soon back, and stays on offer
+                self.prepared -= {request.wire_digest}
+            self._health.released()
             raise
         except _FAULTS:
-            self._breaker.failed(time.monotonic())
+            self._health.failed(time.monotonic())
             raise
         except (IsthmusError, asyncio.CancelledError):
-            self._breaker.released()
+            self._health.released()
             raise
-        self._breaker.succeeded(time.monotonic())
+        self._health.succeeded(time.monotonic())
         return response
 
     def gave_up(self, sent_s: float, *, late: bool) -> None:
-        """A request sent then got no answer. late: it was due long ago; else its deadline alone was the reason, and
-        the replica is to blame only where it has said nothing at all since."""
-        if late or self.heard_s < sent_s:
-            self._silent_since_s = time.monotonic()
-            self._breaker.failed(self._silent_since_s)
+        """See ReplicaHealth."""
+        self._health.gave_up(sent_s, self.heard_s, time.monotonic(), late=late)
 
     def outrun(self, sent_s: float) -> None:
-        """Another replica answered a request that this one got first, then. That is no failure; but where it has said
-        nothing at all since, it is not asked again before it says something."""
-        if self.heard_s < sent_s:
-            self._silent_since_s = time.monotonic()
+        """See ReplicaHealth."""
+        self._health.outrun(sent_s, self.heard_s, time.monotonic())
 
     async def wait_until_unusable(self) -> None:
         """See CloudConnection."""

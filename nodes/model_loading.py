@@ -16,7 +16,7 @@ from partitioner.codec_choice import DEFAULT_CODECS
 from partitioner.model import Model
 from partitioner.profiles import DeviceProfile
 
-__all__ = ["load_models", "measured_profile", "with_differences"]
+__all__ = ["MODEL_BUDGET_S", "load_model", "load_models", "measured_profile", "with_differences"]
 
 DEVICE_BUDGET_S, MODEL_BUDGET_S = 1.0, 1.0
 # A node's rates decide which cuts are worth measuring (`PlanBuilder.candidates`): no pictures; of learned codecs, one.
@@ -29,9 +29,14 @@ def load_models(artifacts: Sequence[ModelArtifact]) -> dict[str, Model]:
     for artifact in artifacts:
         if artifact.name in models:
             raise InvalidConfiguration("models.name", "is used twice", value=artifact.name)
-        model = load_artifact(artifact.path)
-        models[artifact.name] = model if model.name == artifact.name else model.renamed(artifact.name)
+        models[artifact.name] = load_model(artifact)
     return models
+
+
+def load_model(artifact: ModelArtifact) -> Model:
+    """One model, under the name that it is served under. Raises InvalidModel."""
+    model = load_artifact(artifact.path)
+    return model if model.name == artifact.name else model.renamed(artifact.name)
 
 
 async def measured_profile(models: Mapping[str, Model], engine: Engine, pool: ComputePool) -> DeviceProfile:

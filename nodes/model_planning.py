@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from isthmus.errors import CloudUnavailable, IsthmusError, Unavailable
 from isthmus.telemetry import get_logger
+from nodes.edge_times import QuietTimer, measure_edge_times, with_edge_times
 from nodes.guarded_connection import GuardedConnection
 from nodes.model_runtime import ModelRuntime, ReadyPlan
 from nodes.model_shelf import LoadedModel, ModelShelf
@@ -76,7 +77,7 @@ class ModelPlanning:
             runtime.offer(await self.plans.edge_only(loaded.builder))
             for connection in self.replicas.connections:
                 said = await connection.describe()
-                if said.models.get(name) == loaded.model.digest:
+                if said.serves(name, loaded.model.digest):
                     cloud = DeviceProfile.from_json(said.device_profile_json)
                     ready = await self.plans.with_cloud(loaded.builder, cloud)
                     await self._prepare(runtime, connection, ready)
@@ -94,6 +95,22 @@ class ModelPlanning:
             self._shelf.forget(name)  # a loading that was under way may have put it back
             self.plans.forget(name)
 
+    async def time_again(self, timer: QuietTimer, offered: Callable[[Collection[str]], None]) -> None:
+        """Measure the edge's side of every plan on offer again, and offer them with what was found. Takes as long as
+        there are requests; models and replicas come and go meanwhile. offered: is told the ids of plans whose costs are
+        fresh from now on."""
+        for name, runtime in tuple(self._shelf.runtimes.items()):
+            times = {
+                one.entry.plan.plan_id: await measure_edge_times(one, runtime.model, timer) for one in runtime.plans
+            }
+            async with self._building:
+                if self._shelf.runtimes.get(name) is not runtime:  # unloaded, or another version
+                    continue
+                runtime.offer(with_edge_times(runtime.plans, times))
+                offered(times)
+                edge_only = [plan for plan in runtime.plans if plan.entry.plan.kind == "edge-only"]
+                await self.plans.timed_again(self._shelf.builders[name], edge_only, times)
+
     # ---- with a replica ----------------------------------------------------------------------------------------
 
     async def _welcome(self, connection: GuardedConnection) -> None:
@@ -110,7 +127,7 @@ class ModelPlanning:
                 runtime = self._shelf.runtimes.get(name)
                 if runtime is None:
                     continue
-                if said.models.get(name) != runtime.model.digest:
+                if not said.serves(name, runtime.model.digest):
                     self._log.warning("replica serves another version", model=name, replica=said.replica_id)
                     continue
                 ready = await self.plans.with_cloud(self._shelf.builders[name], cloud)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from nodes.background import run_apart
 from nodes.compute_pool import ComputePool
 from nodes.edge_memory import NO_MEMORY, CloudKind, EdgeMemory, MeasuredPlan
+from nodes.edge_times import EdgeTimes, with_edge_times
 from nodes.halves import EdgeHalf
 from nodes.model_runtime import ReadyPlan
 from nodes.plan_builder import PlanBuilder, PlanDraft
@@ -17,6 +19,14 @@ from partitioner.profiles import DeviceProfile
 __all__ = ["PlanSource"]
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """The plans for one kind of cloud."""
+
+    kind: CloudKind
+    ready: tuple[ReadyPlan, ...]
+
+
 class PlanSource:
     """Measures in the pool that serves, one plan at a time: requests that come meanwhile wait for no more than that."""
 
@@ -25,11 +35,11 @@ class PlanSource:
         self._pool = pool
         self.profile = profile
         self._memory = memory
-        self._measured: dict[tuple[str, str, str, str], tuple[ReadyPlan, ...]] = {}
+        self._measured: dict[tuple[str, str, str, str], _Known] = {}
 
     def forget(self, name: str, but: str = "") -> None:
         """Let go of what the plans of that model hold, of the version with the digest `but` not."""
-        self._measured = {key: ready for key, ready in self._measured.items() if key[0] != name or key[1] == but}
+        self._measured = {key: known for key, known in self._measured.items() if key[0] != name or key[1] == but}
 
     async def edge_only(self, builder: PlanBuilder) -> tuple[ReadyPlan, ...]:
         """The plans that need no cloud; none of a model that must have one."""
@@ -47,8 +57,21 @@ class PlanSource:
         kind = CloudKind(cloud.name, cloud.engine, cloud.threads, cloud.engine_differences.get(builder.model.digest))
         key = builder.model.name, builder.model.digest, cloud.name, cloud.engine
         if key not in self._measured:
-            self._measured[key] = await self._remembered(builder, kind) or await self._measure(builder, cloud, kind)
-        return self._measured[key]
+            ready = await self._remembered(builder, kind) or await self._measure(builder, cloud, kind)
+            self._measured[key] = _Known(kind, ready)
+        return self._measured[key].ready
+
+    async def timed_again(
+        self, builder: PlanBuilder, edge_only: Sequence[ReadyPlan], times: Mapping[str, EdgeTimes]
+    ) -> None:
+        """Take fresh times of plans, by plan id, for the replicas and the starts to come. edge_only: as now offered."""
+        if edge_only:
+            await self._remember(builder, None, edge_only)
+        for key, known in tuple(self._measured.items()):
+            if key[:2] == (builder.model.name, builder.model.digest):
+                fresh = _Known(known.kind, with_edge_times(known.ready, times))
+                self._measured[key] = fresh
+                await self._remember(builder, known.kind, fresh.ready)
 
     async def _measure(self, builder: PlanBuilder, cloud: DeviceProfile, kind: CloudKind) -> tuple[ReadyPlan, ...]:
         ready: dict[str, ReadyPlan] = {}

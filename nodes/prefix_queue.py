@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from nodes.batch_queue import AT_ONCE_S, BatchCounts, BatchQueue, QueuedWork
+from nodes.batch_queue import AT_ONCE_S, BatchQueue, QueuedWork
 from nodes.batch_times import BatchTimes
 from nodes.batching import DEFAULT_LIMITS, BatchLimits
 from nodes.compute_pool import ComputePool
+from nodes.engine_queue import BatchCounts
 from nodes.execution_ledger import ExecutionLedger
 from nodes.halves import EdgeOutcome
 from nodes.prefix_batch import PrefixWork, prefix_group, run_prefixes
@@ -46,6 +47,12 @@ class PrefixQueue:
     def prefix_counts(self) -> BatchCounts:
         """The batches of prefixes that have run."""
         return self._batches.counts
+
+    def check(self) -> None:
+        """Raises Unavailable where the compute thread hangs: requests would wait for it without end."""
+        now_s = time.monotonic()
+        self._batches.check(now_s)
+        self.pool.check(now_s)
 
     def wait_s(self) -> float:
         """Seconds until work submitted now would start."""

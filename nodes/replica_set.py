@@ -6,14 +6,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Collection, Iterator
+from random import Random
 
 from isthmus.errors import IsthmusError
 from isthmus.telemetry import get_logger
-from nodes.backoff import Backoff
 from nodes.circuit_breaker import CircuitBreaker
 from nodes.cloud_connection import CloudConnection
-from nodes.fleet import Endpoint, FleetView, Replica
+from nodes.fleet import Endpoint, FleetView
 from nodes.guarded_connection import GuardedConnection
+from nodes.replica_health import reconnecting
+from nodes.replica_lines import Line, is_for, wanted_lines
 from nodes.replica_state import ReplicaState, replica_state
 
 __all__ = ["ReplicaSet"]
@@ -24,19 +26,20 @@ ChooseReplica = Callable[[int, Callable[[int], float]], int]
 """See `Chooser.choose_replica`."""
 Key = tuple[str, str]
 
-# The first wait already spreads all edges of a replica that died over most of a second.
-FIRST_RETRY_S = 0.8
-LONGEST_RETRY_S = 10.0
+AGE_SPREAD = (0.8, 1.2)
 
 
 class ReplicaSet:
-    """One task a replica keeps one connection alive for as long as the fleet view holds it."""
+    """One task a line keeps one connection alive for as long as the fleet view wants it; see `nodes.replica_lines`."""
 
     def __init__(self, dial: Dial, welcome: Welcome) -> None:
         """dial: connects to an endpoint. welcome: prepares a fresh connection (offers the plans) before it is used."""
         self._dial = dial
         self._welcome = welcome
-        self._tasks: dict[Key, asyncio.Task[None]] = {}
+        self._tasks: dict[Line, asyncio.Task[None]] = {}
+        self._held: dict[Line, str] = {}  # which replica a line is connected to, or prepares
+        self._closing: set[asyncio.Task[None]] = set()
+        self._rng = Random()
         self._usable: dict[Key, GuardedConnection] = {}
         self._breakers: dict[Key, CircuitBreaker] = {}
         self._late_before = 0
@@ -98,50 +101,108 @@ class ReplicaSet:
     def follow(self, view: FleetView) -> None:
         """Connect to what is new in the view, let go of what has left it. A draining replica keeps what it answers."""
         self._view = view
-        wanted = {(replica.replica_id, replica.endpoint.target): replica for replica in view.serving}
-        for key in self._tasks.keys() - wanted.keys():
-            self._tasks.pop(key).cancel()
-            self._breakers.pop(key, None)
-        for key in wanted.keys() - self._tasks.keys():
-            self._tasks[key] = asyncio.create_task(self._keep_connected(key, wanted[key]))
+        wanted = wanted_lines(view.serving, self._tasks, self._held)
+        for line in self._tasks.keys() - wanted.keys():
+            self._tasks.pop(line).cancel()
+        for line in wanted.keys() - self._tasks.keys():
+            self._tasks[line] = asyncio.create_task(self._keep_connected(line, wanted[line]))
+        there = {(replica.replica_id, replica.endpoint.target) for replica in view.serving}
+        self._breakers = {key: breaker for key, breaker in self._breakers.items() if key in there}
 
     async def close(self) -> None:
         """Say goodbye to all."""
-        tasks = list(self._tasks.values())
+        tasks = [*self._tasks.values(), *self._closing]
         self._tasks.clear()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _keep_connected(self, key: Key, replica: Replica) -> None:
-        waits = Backoff(FIRST_RETRY_S, LONGEST_RETRY_S)
+    async def _keep_connected(self, line: Line, endpoint: Endpoint) -> None:
+        waits = reconnecting()
         while True:
-            try:
-                connection = await self._dial(replica.endpoint)
-            except IsthmusError as error:
-                self._log.info("replica not reachable", target=replica.endpoint.target, reason=str(error))
-            else:
-                breaker = self._breakers.setdefault(key, CircuitBreaker())
-                if await self._use(key, GuardedConnection(connection, breaker)):
-                    waits.succeeded()
+            connection = await self._reached(line, endpoint)
+            if connection is not None and await self._use(line, endpoint, connection):
+                waits.succeeded()
             await asyncio.sleep(waits.next_s())
 
-    async def _use(self, key: Key, connection: GuardedConnection) -> bool:
-        """Prepare a connection, offer it for use, and return once it is broken or drained; whether it was of use."""
+    async def _reached(self, line: Line, endpoint: Endpoint) -> GuardedConnection | None:
+        """A fresh connection; None where nobody answers, or another replica than this line is for."""
         try:
-            await self._welcome(connection)
-            self._usable[key] = connection
-            self._log.info("replica ready", replica=key[0], target=key[1])
-            await connection.wait_until_unusable()
-            return True
+            connection = await self._dial(endpoint)
         except IsthmusError as error:
-            self._log.warning("replica could not be prepared", replica=key[0], reason=str(error))
-            return False
+            self._log.info("replica not reachable", target=endpoint.target, reason=str(error))
+            return None
+        if not is_for(line, connection.replica_id, self._held):
+            self._log.info("another replica answered", wanted=line.replica_id or "one without a stream",
+                           replica=connection.replica_id, target=endpoint.target)  # fmt: skip
+            await connection.close()
+            return None
+        breaker = self._breakers.setdefault((connection.replica_id, endpoint.target), CircuitBreaker())
+        return GuardedConnection(connection, breaker)
+
+    async def _use(self, line: Line, endpoint: Endpoint, connection: GuardedConnection) -> bool:
+        """Prepare a connection, offer it for use, and return once it is broken or drained; whether it was of use. One
+        of a blind line is replaced by a fresh one when it is old, which is offered before the old one goes."""
+        of_use = False
+        try:
+            await self._offer(line, connection)
+            of_use = True
+            while not await _unusable_within(connection, self._age_s(endpoint)):
+                fresh = await self._reached(line, endpoint)
+                if fresh is not None:
+                    connection = await self._renewed(line, connection, fresh)
+        except IsthmusError as error:
+            self._log.warning("replica could not be prepared", replica=connection.replica_id, reason=str(error))
         finally:
-            if self._usable.pop(key, None) is not None:
-                self._late_before += connection.late_answers
+            self._withdraw(line, connection)
             with contextlib.suppress(IsthmusError):
                 await asyncio.shield(_close_when_answered(connection))
+        return of_use
+
+    async def _offer(self, line: Line, connection: GuardedConnection) -> None:
+        """Raises what preparing it does."""
+        self._held[line] = connection.replica_id
+        await self._welcome(connection)
+        self._usable[connection.replica_id, line.target] = connection
+        self._log.info("replica ready", replica=connection.replica_id, target=line.target)
+
+    async def _renewed(self, line: Line, old: GuardedConnection, fresh: GuardedConnection) -> GuardedConnection:
+        """The one that serves from now on: the fresh one, or the old one where that cannot be prepared."""
+        try:
+            await self._welcome(fresh)
+        except BaseException as error:
+            await asyncio.shield(fresh.close())
+            if not isinstance(error, IsthmusError):
+                raise
+            self._log.warning("connection not renewed", replica=fresh.replica_id, reason=str(error))
+            return old
+        self._withdraw(line, old)
+        self._held[line] = fresh.replica_id
+        self._usable[fresh.replica_id, line.target] = fresh
+        closing = asyncio.create_task(_close_when_answered(old))
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
+        return fresh
+
+    def _withdraw(self, line: Line, connection: GuardedConnection) -> None:
+        """Offer it no longer."""
+        self._held.pop(line, None)
+        key = connection.replica_id, line.target
+        if self._usable.get(key) is connection:
+            del self._usable[key]
+            self._late_before += connection.late_answers
+
+    def _age_s(self, endpoint: Endpoint) -> float | None:
+        """Edges that connected in one moment do not dial anew in one."""
+        return endpoint.blind_age_s * self._rng.uniform(*AGE_SPREAD) if endpoint.blind else None
+
+
+async def _unusable_within(connection: CloudConnection, seconds: float | None) -> bool:
+    try:
+        await asyncio.wait_for(connection.wait_until_unusable(), seconds)
+    except TimeoutError:
+        return False
+    return True
 
 
 async def _close_when_answered(connection: CloudConnection) -> None:

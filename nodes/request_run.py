@@ -34,7 +34,7 @@ DECODED_AT_ONCE_BYTES = 64 << 10
 class Answer(NamedTuple):
     """A finished request: outputs, where the time went, what crossed each way, who finished it ("cloud" or "edge").
 
-    sendings: how often the boundary tensors were sent.
+    sendings: how often the boundary tensors were sent. replica: the id of the one that answered, "" for the edge.
     """
 
     outputs: Outputs
@@ -43,6 +43,7 @@ class Answer(NamedTuple):
     downlink_bytes: int
     finished_by: str
     sendings: int
+    replica: str = ""
 
     @property
     def wire_bytes(self) -> int:
@@ -134,7 +135,8 @@ class RequestRun:
         else:
             outputs = await self._around.queue.run(0.0, lambda: half.finish(outcome, answer))
         sent_bytes = sendings * outcome.wire_bytes
-        return Answer(outputs, self._stages(outcome, remote), sent_bytes, down_bytes, "cloud", sendings)
+        stages = self._stages(outcome, remote)
+        return Answer(outputs, stages, sent_bytes, down_bytes, "cloud", sendings, remote.replica)
 
     def _finished(self, outcome: EdgeOutcome) -> Answer:
         """Of a plan whose prefix is the whole model: nothing is left to compute."""

@@ -10,9 +10,11 @@ What the edge could not finish anyhow is not insured: else a busy, healthy cloud
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 __all__ = ["ResumeSchedule", "Waiting", "latest_starts"]
@@ -42,63 +44,76 @@ def latest_starts(waiting: Sequence[Waiting]) -> list[float]:
     return starts[::-1]
 
 
+@dataclass(slots=True)
+class _Entry:
+    """on_change: None for work that is not insured, but done. told_s: what it heard last."""
+
+    waiting: Waiting
+    on_change: Callable[[float], None] | None
+    told_s: float = math.nan
+
+
 class ResumeSchedule:
     """Keeps the insured requests and tells each when its last moment moves. Without a clock."""
 
     def __init__(self) -> None:
         self._ids = itertools.count(1)
-        self._waiting: dict[int, Waiting] = {}
-        self._on_change: dict[int, Callable[[float], None]] = {}
-        self._told: dict[int, float] = {}
+        self._ordered: list[tuple[float, int, _Entry]] = []  # by deadline, then number
+        self._by_number: dict[int, tuple[float, int, _Entry]] = {}
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._ordered)
 
     def enter(self, one: Waiting, on_change: Callable[[float], None], *, promised: bool = False) -> int | None:
         """Insure a request; `on_change` hears its last moment, now and whenever it moves. None where it cannot be:
         somebody would have to leave the cloud before its answer is expected. promised: insured whatever that means for
         others, as admission has seen to it that all can be finished."""
-        number = next(self._ids)
-        order = self._ordered({**self._waiting, number: one})
-        moments = latest_starts([each for _, each in order])
-        if not promised and any(moment < each.expected_s for moment, (_, each) in zip(moments, order, strict=True)):
+        number = self._add(one, on_change)
+        moments = self._moments()
+        expected = zip(moments, self._ordered, strict=True)
+        if not promised and any(moment < entry.waiting.expected_s for moment, (_, _, entry) in expected):
+            self._remove(number)
             return None
-        self._waiting[number] = one
-        self._on_change[number] = on_change
-        self._tell(order, moments)
+        self._tell(moments)
         return number
 
     def follow(self, deadline_s: float, work_s: float) -> int:
         """Other work of the edge that is due then: whoever must be done before it begins so much sooner. Returns its
         number, to `leave` by."""
-        number = next(self._ids)
-        self._waiting[number] = Waiting(deadline_s, work_s, -math.inf)
-        self._tell_all()
+        number = self._add(Waiting(deadline_s, work_s, -math.inf), None)
+        self._tell(self._moments())
         return number
 
     def needed_s(self, due_s: float) -> float:
         """The earliest last moment of those whose deadline is before that one: other work that is due then and would
         still run at that moment must wait, as nothing is interrupted. Infinite where there is none."""
-        moments = [told for number, told in self._told.items() if self._waiting[number].deadline_s < due_s]
-        return min(moments, default=math.inf)
+        # Last moments rise with the deadlines: the first one's is the earliest.
+        for deadline_s, _, entry in self._ordered:
+            if deadline_s >= due_s:
+                break
+            if entry.on_change is not None:
+                return entry.told_s
+        return math.inf
 
     def leave(self, number: int) -> None:
         """Answered, given up, done or gone: the others have more time."""
-        del self._waiting[number]
-        self._on_change.pop(number, None)
-        self._told.pop(number, None)
-        self._tell_all()
+        self._remove(number)
+        self._tell(self._moments())
 
-    def _tell_all(self) -> None:
-        order = self._ordered(self._waiting)
-        self._tell(order, latest_starts([each for _, each in order]))
+    def _add(self, one: Waiting, on_change: Callable[[float], None] | None) -> int:
+        number = next(self._ids)
+        item = self._by_number[number] = (one.deadline_s, number, _Entry(one, on_change))
+        bisect.insort(self._ordered, item)
+        return number
 
-    def _tell(self, order: Sequence[tuple[int, Waiting]], moments: Sequence[float]) -> None:
-        for (number, _), moment in zip(order, moments, strict=True):
-            if number in self._on_change and self._told.get(number) != moment:
-                self._told[number] = moment
-                self._on_change[number](moment)
+    def _remove(self, number: int) -> None:
+        del self._ordered[bisect.bisect_left(self._ordered, self._by_number.pop(number))]
 
-    @staticmethod
-    def _ordered(waiting: dict[int, Waiting]) -> list[tuple[int, Waiting]]:
-        return sorted(waiting.items(), key=lambda item: (item[1].deadline_s, item[0]))
+    def _moments(self) -> list[float]:
+        return latest_starts([entry.waiting for _, _, entry in self._ordered])
+
+    def _tell(self, moments: Sequence[float]) -> None:
+        for moment, (_, _, entry) in zip(moments, tuple(self._ordered), strict=True):
+            if entry.on_change is not None and entry.told_s != moment:
+                entry.told_s = moment
+                entry.on_change(moment)

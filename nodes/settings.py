@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,16 +28,20 @@ def start_timeout_s(engine: str) -> float:
 
 @dataclass(frozen=True, slots=True)
 class ModelArtifact:
-    """A model by the name it is served under, the folder of its artifact, and plans (JSON) to offer besides others."""
+    """A model by the name it is served under, the folder of its artifact, and plans (JSON) to offer besides others.
+
+    others: folders of other versions of it, which replicas serve too.
+    """
 
     name: str
     folder: str
     plans: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> ModelArtifact:
         """What `asdict` made, after JSON."""
-        return cls(data["name"], data["folder"], tuple(data["plans"]))
+        return cls(data["name"], data["folder"], tuple(data["plans"]), tuple(data["others"]))
 
     @property
     def path(self) -> Path:
@@ -55,8 +59,10 @@ class JournalSettings:
 
 @dataclass(frozen=True, slots=True)
 class CloudSettings:
-    """One cloud replica. listen, advertise, registry: "HOST:PORT"; advertise "" means the address it is bound to,
-    and where that is every one of the machine's, that from which it reaches the registry.
+    """One cloud replica. models: of one name the first is the current version. listen, advertise, registry:
+    "HOST:PORT"; advertise "" means the address it is bound to, and where that is every one of the machine's, that from
+    which it reaches the registry. route, connection_age_s: see `nodes.replica_endpoint`. model_bytes: of the weights
+    that it holds at once, 0 for all of them always.
 
     tls: None for ports in clear. require_clients: only clients with a certificate of the authority get in.
     tls_server_name: what edges shall expect in the certificate, "" for the host that they dial.
@@ -79,6 +85,9 @@ class CloudSettings:
     limits: NodeLimits = CLOUD_LIMITS
     metrics_listen: str = ""
     paced_by: str = ""
+    route: Mapping[str, str] = field(default_factory=dict, hash=False)
+    connection_age_s: float = 0.0
+    model_bytes: int = 0
     log: LogSettings = DEFAULT_LOGS
 
     def to_json(self) -> str:

@@ -21,7 +21,7 @@ from partitioner.torch_artifact import torch_graph_data, torch_model_from_data
 from partitioner.torch_model import TorchModel
 from partitioner.weights import contiguous_form
 
-__all__ = ["artifact_digest", "is_artifact", "load_artifact", "save_artifact"]
+__all__ = ["artifact_bytes", "artifact_digest", "is_artifact", "load_artifact", "save_artifact"]
 
 _FORMAT = 1
 _GRAPH, _SPEC = "graph.json", "spec.json"
@@ -42,6 +42,15 @@ def artifact_digest(folder: str | Path) -> str:
     Raises InvalidModel.
     """
     return str(_read_spec(Path(folder))["digest"])
+
+
+def artifact_bytes(folder: str | Path) -> int:
+    """What the weights of the model in `folder` take. Raises InvalidModel."""
+    path = Path(folder) / _WEIGHTS
+    try:
+        return path.stat().st_size
+    except OSError as error:
+        raise InvalidModel(str(path), f"cannot be read: {error.strerror}", remedy=_REMEDY) from error
 
 
 def save_artifact(model: Model, folder: str | Path) -> None:

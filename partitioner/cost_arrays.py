@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,9 +13,32 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from partitioner.plan_table import PlanEntry
 
-__all__ = ["CostArrays"]
+__all__ = ["AMOUNTS", "BatchCosts", "CostArrays"]
+
+AMOUNTS = 9
+"""Columns of `BatchCosts.amounts`."""
 
 Floats = NDArray[np.float64]
+# More sizes of requests than this are worked out anew.
+_MOST_KEPT = 32
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BatchCosts:
+    """What the plans use for one batch, by their costs.
+
+    amounts: columns edge seconds, uplink bytes, downlink bytes, cloud seconds, 1 where it crosses, 1 where the edge has
+    something to do, the share of the request's files that crosses, 1 for seconds besides (which costs do not say: what
+    is learned of them is a factor of it), 1. variances: of the squares of these, what counts in the variance of its
+    time. local_finish_s: of the suffix on the edge. length_variances: of the message, as a share squared. spreads: of
+    edge, cloud and message, for whoever looks at one plan.
+    """
+
+    amounts: Floats
+    variances: Floats
+    local_finish_s: Floats
+    length_variances: Floats
+    spreads: tuple[tuple[float, float, float], ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,6 +48,7 @@ class CostArrays:
 
     file_crosses, crosses, edge_works: 1.0 for yes. edge_works: something is left to do on the edge, so that the plan
     waits there. edge_spread, cloud_spread, length_spread: shares (the last of an item's message).
+    of_kind: the rows of each kind of cut that there is.
     """
 
     index: Mapping[str, int]
@@ -40,6 +65,8 @@ class CostArrays:
     cloud_spread: Floats
     length_spread: Floats
     local_finish: Floats
+    of_kind: Mapping[str, tuple[int, ...]]
+    _by_batch: dict[int, BatchCosts] = field(default_factory=dict)
 
     @classmethod
     def of(cls, entries: Sequence[PlanEntry]) -> CostArrays:
@@ -63,6 +90,41 @@ class CostArrays:
             cloud_spread=_array(one.cloud_spread for one in costs),
             length_spread=_array(plan.uplink_spread for plan in plans),
             local_finish=_pairs((one.local_finish.fixed_s, one.local_finish.per_item_s) for one in costs),
+            of_kind=_by_kind([plan.kind for plan in plans]),
+        )
+
+    def for_batch(self, batch: int) -> BatchCosts:
+        """What the plans use for `batch` items; worked out once for each size."""
+        known = self._by_batch.get(batch)
+        if known is None:
+            if len(self._by_batch) >= _MOST_KEPT:
+                self._by_batch.clear()
+            known = self._by_batch[batch] = self._for_batch(batch)
+        return known
+
+    def _for_batch(self, batch: int) -> BatchCosts:
+        size, ones = np.array((1.0, batch)), np.ones(len(self.index))
+        columns = (
+            self.edge @ size,
+            np.rint(self.uplink @ size),
+            np.rint(self.downlink @ size),
+            self.cloud @ size,
+            self.crosses,
+            self.edge_works,
+            self.file_crosses,
+            ones,
+            ones,
+        )
+        length_spread = self.length_spread / math.sqrt(batch)  # items of a batch make up for each other
+        none = np.zeros(len(self.index))
+        variances = (self.edge_spread**2, none, ones, self.cloud_spread**2, ones, ones, none, none, none)
+        spreads = np.column_stack((self.edge_spread, self.cloud_spread, length_spread)).tolist()
+        return BatchCosts(
+            np.column_stack(columns),
+            np.column_stack(variances),
+            self.local_finish @ size,
+            length_spread**2,
+            tuple((edge, cloud, length) for edge, cloud, length in spreads),
         )
 
 
@@ -72,3 +134,7 @@ def _array(values: Iterable[float]) -> Floats:
 
 def _pairs(values: Iterable[tuple[float, float]]) -> Floats:
     return np.array(list(values), dtype=np.float64).reshape(-1, 2)
+
+
+def _by_kind(kinds: Sequence[str]) -> Mapping[str, tuple[int, ...]]:
+    return {kind: tuple(number for number, one in enumerate(kinds) if one == kind) for kind in dict.fromkeys(kinds)}

@@ -29,7 +29,15 @@ from partitioner.plan import InputForm, Plan
 from partitioner.plan_making import provenance_of
 from partitioner.setting import Setting
 
-__all__ = ["Point", "ThroughputFrontier", "ThroughputPlan", "pareto_points", "throughput_frontier"]
+__all__ = [
+    "FASTEST_BPS",
+    "SLOWEST_BPS",
+    "Point",
+    "ThroughputFrontier",
+    "ThroughputPlan",
+    "pareto_points",
+    "throughput_frontier",
+]
 
 SLOWEST_BPS, FASTEST_BPS = 1e3, 1e12
 _RELATIVE_ERROR = 1e-9

@@ -10,12 +10,25 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-__all__ = ["BUSY_SHARE", "CATCH_UP_S", "AutoscalingRule", "ReplicaLoad", "ScalingDecision", "ScalingMemory", "decide"]
+__all__ = [
+    "BUSY_SHARE",
+    "CATCH_UP_S",
+    "LOOK_BACK_S",
+    "PUSH_S",
+    "AutoscalingRule",
+    "ReplicaLoad",
+    "ScalingDecision",
+    "ScalingMemory",
+    "decide",
+]
 
 # A queue grows as 1 / (1 - busy share): at 0.8 a request waits for two others on average, and a burst finds room.
 BUSY_SHARE = 0.8
 # What waits beyond the target is to be gone so soon after the replicas that were asked for have started.
 CATCH_UP_S = 5.0
+# What a replica says arrives after up to PUSH_S and counts as the mean over LOOK_BACK_S: a step in load is seen within
+# half a second and believed within two. Serve's defaults, 10 and 30 s, are for what it sees at every request.
+PUSH_S, LOOK_BACK_S = 0.5, 2.0
 # Rates are measured: what is this close to a whole number of replicas is that number.
 _SLACK = 1e-6
 

@@ -1,8 +1,9 @@
 """Decisions, outcomes and what was observed as lines of JSON, and back: what is explained, kept on disk and replayed.
 
-A file of the log starts with a line of kind "log". A "table" line holds the plans that later "decision" lines choose
-from; "outcome" lines follow when requests end; "observed" lines hold what was learned from, for whoever replays the
-estimators too. Floats are written so that they read back equal: a decision replays to the same choice.
+A file of the log starts with a line of kind "log"; "admission" says by what bounds requests are let in. A "table"
+line holds the plans that later "decision" lines choose from; "outcome" lines follow when requests end; "refused"
+lines tell of requests that ended without a decision; "observed" lines hold what was learned from, for whoever replays
+the estimators too. Floats are written so that they read back equal: a decision replays to the same choice.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from nodes.chooser import Choice, ChoiceRequest, Exchange, Outcome, StageTimes, Transfer
+from nodes.chooser import Choice, ChoiceRequest, Exchange, Outcome, Refused, StageTimes, Transfer
 from nodes.steering import PolicySetting
 from partitioner.link import Link
 from partitioner.plan import Prediction
@@ -21,15 +22,36 @@ from partitioner.plan_table import NO_CORRECTION, Correction, PlanTable
 from scheduler.decision_log import Decision
 from scheduler.policies.reason import plan_name
 
-__all__ = ["FORMAT_VERSION", "Observed", "RecordEncoder", "decision_record", "explanation", "request_from_record"]
+__all__ = [
+    "FORMAT_VERSION",
+    "READ_VERSIONS",
+    "AdmissionBounds",
+    "Observed",
+    "RecordEncoder",
+    "decision_record",
+    "explanation",
+    "request_from_record",
+]
 
-FORMAT_VERSION = 1
+# 2: decisions say when the request came, its priority and client; outcomes name the replica; refusals and the
+# admission's bounds are there.
+FORMAT_VERSION = 2
+READ_VERSIONS = (1, 2)
 _TABLES_KNOWN = 64
 _PLAIN = (
     "request_id", "request_class", "now_s", "form", "batch", "file_bytes", "remaining_s", "edge_queue_s",
     "cloud_queue_s", "overhead_s", "cloud_reachable", "uplink_spread", "downlink_spread", "policy", "plan_id",
-    "previous", "uplink_queue_s", "spare_s", "sureness",
+    "previous", "uplink_queue_s", "spare_s", "sureness", "came_s", "priority", "client",
 )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class AdmissionBounds:
+    """What the log's edge lets in: see `scheduler.admission.control.AdmissionControl`."""
+
+    queue: int
+    depth: int
+    probability: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,20 +122,26 @@ class RecordEncoder:
 
     def __init__(self) -> None:
         self._tables: dict[int, tuple[PlanTable, str]] = {}
+        self._bounds = b""
 
     def begin_file(self) -> bytes:
-        """The first line."""
+        """The first lines."""
         self._tables.clear()
-        return _line({"kind": "log", "version": FORMAT_VERSION})
+        return _line({"kind": "log", "version": FORMAT_VERSION}) + self._bounds
 
     def encode(self, item: object) -> bytes:
-        """The lines of a Decision, an Outcome or an Observed."""
+        """The lines of a Decision, an Outcome, a Refused, an Observed or an AdmissionBounds."""
         match item:
             case Decision():
                 table, name = self._table(item.request.table)
                 return table + _line({"kind": "decision", "table": name, **decision_record(item)})
             case Outcome():
                 return _line({"kind": "outcome", **asdict(item)})
+            case Refused():
+                return _line({"kind": "refused", **asdict(item)})
+            case AdmissionBounds():
+                self._bounds = _line({"kind": "admission", **asdict(item)})
+                return self._bounds
             case Observed():
                 return _line({"kind": "observed", "now_s": item.now_s, **_observation(item.what)})
         raise TypeError(f"no record is made of a {type(item).__name__}")

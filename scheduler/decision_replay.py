@@ -15,7 +15,7 @@ from isthmus.errors import InvalidRequest, IsthmusError, NotFound
 from nodes.steering import PolicySetting
 from partitioner.plan_table import PlanTable
 from scheduler.decision_random import DecisionRandom
-from scheduler.decision_record import FORMAT_VERSION, request_from_record
+from scheduler.decision_record import READ_VERSIONS, request_from_record
 from scheduler.policies.base import Policy
 
 __all__ = ["Replayed", "log_files", "log_lines", "replayed"]
@@ -68,8 +68,8 @@ def _read(path: Path, number: int, line: bytes) -> Iterator[dict[str, Any]]:
         return
     if not isinstance(record, dict) or (number == 1) != (record.get("kind") == "log"):
         raise InvalidRequest(where, "is no line of a decision log", remedy="give a file of a decision log")
-    if number == 1 and record.get("version") != FORMAT_VERSION:
-        remedy = f"read it with the version that wrote it; this one reads {FORMAT_VERSION}"
+    if number == 1 and record.get("version") not in READ_VERSIONS:
+        remedy = f"read it with the version that wrote it; this one reads {' and '.join(map(str, READ_VERSIONS))}"
         raise InvalidRequest(where, "has another version", value=record.get("version"), remedy=remedy)
     yield record
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import platform
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from random import Random
 from typing import Any
 
 from isthmus.errors import IsthmusError
 from nodes.admission import DEFAULT_PROBABILITY
-from nodes.chooser import Choice, ChoiceRequest, Exchange, Outcome, StageTimes, Transfer
+from nodes.chooser import Choice, ChoiceRequest, Exchange, Outcome, Refused, StageTimes, Transfer
 from nodes.configured_policies import ConfiguredPolicies
+from nodes.drift import Drift
 from nodes.settings import EdgeSettings
 from nodes.sight.base import Ended, EndedRequests, LinkBelief
 from nodes.steering import EVERYTHING, PolicySetting, ShadowReport, Steering
@@ -22,8 +23,9 @@ from partitioner.plan_table import PlanTable
 from scheduler.admission.control import AdmissionControl
 from scheduler.decision_log import DEFAULT_CAPACITY, Decision, DecisionLog, ShadowChoice
 from scheduler.decision_random import DecisionRandom
-from scheduler.decision_record import Observed, explanation
+from scheduler.decision_record import AdmissionBounds, Observed, explanation
 from scheduler.estimators.drift import DriftEstimator
+from scheduler.estimators.drift_alarm import DriftAlarm
 from scheduler.estimators.link import LinkEstimate, LinkEstimator
 from scheduler.estimators.load import CloudQueueEstimator, EdgeQueueEstimator
 from scheduler.estimators.way_up import WayUpEstimator
@@ -40,8 +42,8 @@ __all__ = ["PlanChooser"]
 
 
 class PlanChooser:
-    """Implements `nodes.chooser.Chooser`, `nodes.steering.Steerable` and `nodes.sight.base.Remembering`, without a
-    clock: "now" is the time of the last observation.
+    """Implements `nodes.chooser.Chooser`, `nodes.steering.Steerable`, `nodes.sight.base.Remembering` and
+    `nodes.drift.Drifting`, without a clock: "now" is the time of the last observation.
 
     A plan that the request forces comes first, then a policy that it names, then the one in force for it. The same
     seed, observations and requests give the same choices.
@@ -59,7 +61,8 @@ class PlanChooser:
         journal: Callable[[object], None] | None = None,
     ) -> None:
         """policy, options: see `configured_policy`. explore_share: see `Exploration`; 0 turns it off. probability: see
-        `AdmissionControl`. journal: gets every Decision, Outcome and Observed, at once; it must not wait.
+        `AdmissionControl`. journal: gets every Decision, Outcome, Refused, Observed and AdmissionBounds, at once; it
+        must not wait.
 
         Raises NotFound for an unknown policy, InvalidConfiguration for one that cannot be made.
         """
@@ -71,7 +74,7 @@ class PlanChooser:
         self._rng, self._shadow_rng, self._replica_rng = DecisionRandom(seed), DecisionRandom(seed), Random(seed)
         self._journal = journal
         self._estimator = LinkEstimator()
-        self._drift = DriftEstimator()
+        self._drift, self._drift_alarm = DriftEstimator(), DriftAlarm()
         self._exploration = Exploration(explore_share)
         self._probability = probability
         self._log = DecisionLog(log_capacity)
@@ -92,17 +95,17 @@ class PlanChooser:
 
     def choose(self, request: ChoiceRequest) -> Choice:
         """See Chooser."""
-        self._number += 1
+        self._number = number = self._number + 1
         steered = not (request.plan_id or request.policy)
         setting, because, policy = (
-            self._policies.for_request(request.table.model, request.request_class, self._number)
+            self._policies.for_request(request.table.model, request.request_class, number)
             if steered
             else _asked_for(request)
         )
         estimate, link = self._estimate or self.estimate(), self._link or self.link()
         self._asked = request
         seen = self._believed(request, setting, policy, estimate)
-        self._rng.begin(self._number)
+        self._rng.begin(number)
         choice = policy.choose(seen, link, self._rng)
         if steered:
             self._remember(policy, request, choice)
@@ -110,11 +113,11 @@ class PlanChooser:
         if getattr(policy, "explores", False):
             explored = self._exploration.instead_of(choice, seen, estimate, self._rng)
         shadow = None if self._policies.shadow is None else self._shadow_choice(request, link, estimate, choice)
-        decision = Decision(self._number, self._seed, setting, because, seen, link, choice, explored, shadow)
+        decision = Decision(number, self._seed, setting, because, seen, link, choice, explored, shadow)
         self._log.record(decision)
         if self._journal is not None:
             self._journal(decision)
-        return decision.acted
+        return explored or choice
 
     # ---- steering ----------------------------------------------------------------------------------------------
 
@@ -182,13 +185,29 @@ class PlanChooser:
         self._corrections.clear()
         asked = self._asked
         if asked is not None:  # now, when nobody waits, rather than for the next request
+            self._drift_alarm.observe(times, asked.now_s)
             self._corrected(asked).amounts(asked.table, asked.form, asked.batch)
+
+    def drifts(self, now_s: float) -> tuple[Drift, ...]:
+        """See `nodes.drift.Drifting`."""
+        return self._drift_alarm.drifts(now_s)
+
+    def edge_measured_again(self, plan_ids: Collection[str]) -> None:
+        """See `nodes.drift.Drifting`."""
+        self._drift.forget_edge(plan_ids)
+        self._drift_alarm.forget_edge(plan_ids)
+        self._corrections.clear()
 
     def observe_outcome(self, outcome: Outcome) -> None:
         """See Chooser."""
         self._log.record_outcome(outcome)
         if self._journal is not None:
             self._journal(outcome)
+
+    def observe_refusal(self, refused: Refused) -> None:
+        """See Chooser."""
+        if self._journal is not None:
+            self._journal(refused)
 
     def observe_rtt(self, rtt_s: float, now_s: float) -> None:
         """See Chooser."""
@@ -209,6 +228,8 @@ class PlanChooser:
 
     def admission(self, queue: int, depth: int) -> AdmissionControl:
         """See Chooser."""
+        if self._journal is not None:
+            self._journal(AdmissionBounds(queue, depth, self._probability))
         return AdmissionControl(queue, depth, self._probability)
 
     def link(self) -> Link | None:
@@ -244,7 +265,8 @@ class PlanChooser:
         table, form = request.table, request.form
         known = self._corrections.get(form)
         if known is None or known[0] is not table:
-            known = self._corrections[form] = table, Corrections(self._drift.corrections(table.plan_ids(form)))
+            factors = self._drift.factors(table.plan_ids(form))
+            known = self._corrections[form] = table, Corrections.learned(table.cost_arrays(form).index, factors)
         return known[1]
 
     def _believed(

@@ -10,22 +10,25 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import sys
+from collections.abc import Callable
 
 import uvloop
 
 from isthmus.errors import IsthmusError
-from isthmus.telemetry import configure_logging
+from isthmus.telemetry import configure_logging, get_logger
 from nodes.cloud_host import CloudHost
 from nodes.edge_host import EdgeHost
 from nodes.settings import CloudSettings, EdgeSettings
 from scheduler.edge_start import start_edge
 from scheduler.node_answers import answer
 
-__all__ = ["main"]
+__all__ = ["main", "until_hung"]
 
 LONGEST_ORDER_BYTES = 16 << 20
+CHECK_PERIOD_S, MOST_FAILURES = 2.0, 3
 
 
 def main() -> int:
@@ -50,9 +53,10 @@ async def _run(side: str, settings: str) -> None:
     try:
         _say(ready=host.address)
         waiting = [asyncio.create_task(over.wait()), asyncio.create_task(_answer_input(host))]
+        hung = asyncio.create_task(_die_when_hung(host))
         planned = asyncio.create_task(_announce_plans(host))
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        for task in (*waiting, planned):
+        for task in (*waiting, planned, hung):
             task.cancel()
     finally:
         await host.drain()
@@ -72,6 +76,27 @@ async def _announce_plans(host: CloudHost | EdgeHost) -> None:
     if isinstance(host, EdgeHost):
         await host.node.planned.wait()
         _say(planned=True)
+
+
+async def _die_when_hung(host: CloudHost | EdgeHost) -> None:
+    """A replica ends at once, without a drain, where what computes hangs: its launcher starts it again, and nothing can
+    be waited for. An edge is not started again, and still says what is wrong."""
+    if isinstance(host, CloudHost):
+        await until_hung(host.node.check)
+        os._exit(1)
+
+
+async def until_hung(check: Callable[[], None], period_s: float = CHECK_PERIOD_S) -> None:
+    """Return when `check` has raised so often in a row: once may be a process that was stopped for a while."""
+    failures = 0
+    while failures < MOST_FAILURES:
+        await asyncio.sleep(period_s)
+        try:
+            check()
+            failures = 0
+        except IsthmusError as error:
+            failures += 1
+            get_logger("cloud").error("replica hangs", reason=str(error), failures=failures)
 
 
 async def _answer_input(host: CloudHost | EdgeHost) -> None:

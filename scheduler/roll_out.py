@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from isthmus.errors import IsthmusError, Unavailable
-from nodes.fleet import Endpoint, FleetView, Replica
+from nodes.fleet import FleetView, Replica
 from nodes.settings import CloudSettings
 from scheduler.autoscaling import AutoscalingRule
 from scheduler.runtime import Runtime
@@ -54,7 +54,7 @@ class RollOut:
 
     runtime: Runtime
     view: Callable[[], FleetView]
-    ask: Callable[[Endpoint], Awaitable[ReplicaUse]]
+    ask: Callable[[Replica], Awaitable[ReplicaUse]]
 
     async def run(self, settings: CloudSettings, rule: AutoscalingRule, overlap_s: float, edges: EdgeMove) -> None:
         """Replace the cloud that serves by this one. overlap_s: how long to wait for all edges to have moved. edges:
@@ -93,7 +93,7 @@ class RollOut:
         while True:
             new = self._new(before)
             try:
-                used = [await self.ask(replica.endpoint) for replica in new]
+                used = [await self.ask(replica) for replica in new]
                 silent = 0 if new else silent + 1
             except IsthmusError as error:
                 used, silent = [], silent + 1
@@ -110,7 +110,7 @@ class RollOut:
         for replica in self.view().serving:
             if replica.replica_id in before:
                 try:
-                    used.append(await self.ask(replica.endpoint))
+                    used.append(await self.ask(replica))
                 except IsthmusError:
                     continue  # one that is gone has no edges to lose
         return used

@@ -257,7 +257,7 @@ CLOUD = Dashboard(
                     "Work that comes over what a replica bears, 0.8 of its time; autoscaling adds what waits.",
                     "none",
                     (
-                        Query('count(up{job="isthmus-cloud"} == 1)', "running"),
+                        Query('count(isthmus_streams{job="isthmus-cloud"})', "running"),
                         Query(
                             f'sum(rate(isthmus_cloud_offered_seconds_total{{job="isthmus-cloud"}}{_WINDOW})) / 0.8',
                             "asked for",

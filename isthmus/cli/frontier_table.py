@@ -14,7 +14,7 @@ from partitioner.link import Link
 from partitioner.objectives import Objective, objective_for
 from partitioner.plan import Plan
 from partitioner.setting import Setting
-from partitioner.throughput_frontier import ThroughputFrontier
+from partitioner.throughput_frontier import FASTEST_BPS, SLOWEST_BPS, ThroughputFrontier
 
 __all__ = ["bandwidths_won", "frontier_lines", "throughput_lines"]
 
@@ -35,7 +35,9 @@ def throughput_lines(frontier: ThroughputFrontier) -> Iterator[str]:
     yield f"{_HEADING}  {'at most':>9}  wins by throughput (every stage busy)"
     for entry in frontier.plans:
         most = f"{1 / entry.compute_s:.4g}/s" if entry.compute_s else "any"
-        yield f"{_amounts(entry.plan, entry.costs)}  {most:>9}  {_range(entry.from_bps, entry.to_bps)}"
+        least_bps = 0.0 if entry.from_bps <= SLOWEST_BPS else entry.from_bps
+        most_bps = math.inf if entry.to_bps >= FASTEST_BPS else entry.to_bps
+        yield f"{_amounts(entry.plan, entry.costs)}  {most:>9}  {_range(least_bps, most_bps)}"
     yield "gap 0, proven best" if frontier.gap == 0 else f"gap: up to {frontier.gap:.2%} better may exist"
 
 
@@ -77,7 +79,7 @@ def _range(least_bps: float, most_bps: float) -> str:
 def _elsewhere(entry: FrontierPlan, objective: str) -> str:
     """A condition under which it wins, from the middle of its region; for latency only."""
     if objective != "latency":
-        return "by others"
+        return "under other loads"
     if not entry.region:
         return "with a longer round trip"
     edge, wire, cloud = (sum(column) for column in zip(*entry.region, strict=True))

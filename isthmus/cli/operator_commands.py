@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from isthmus.cli.connection_options import DEFAULT_SERVER, Authority, Certificate, Key, Server, tls_files
-from isthmus.errors import InvalidRequest
+from isthmus.cli.policy_setting import policy_setting
+from isthmus.errors import IsthmusError
 
 if TYPE_CHECKING:
     from nodes.steering import PolicySetting, Scope, ShadowReport, Steering
     from nodes.tls_files import TlsFiles
     from nodes.transport.operator_client import OperatorClient
 
-__all__ = ["canary", "explain", "set_policy", "shadow", "show", "unset_policy"]
+__all__ = ["canary", "explain", "notices", "remeasure", "set_policy", "shadow", "show", "unset_policy"]
 
 OFF = "off"
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
@@ -50,6 +51,23 @@ def explain(
     print(record if as_json else "\n".join(explanation_lines(json.loads(record))))
 
 
+def remeasure(
+    server: Server = DEFAULT_SERVER,
+    tls_authority: Authority = "",
+    tls_certificate: Certificate = "",
+    tls_key: Key = "",
+    as_json: AsJson = False,
+) -> None:
+    """Have an edge measure its side of all plans again, as soon as no request is there. Returns at once.
+
+    An edge does so by itself when a stage has long taken another time than was measured (`isthmus top` says so).
+    """
+    tls = tls_files(tls_authority, tls_certificate, tls_key)
+    ordered = _ask(server, tls, lambda client: client.remeasure())
+    said = "ordered; it begins when no request is there" if ordered else "under way already"
+    print(json.dumps({"server": server, "ordered": ordered}) if as_json else f"{server}: {said}")
+
+
 def show(
     server: Server = DEFAULT_SERVER,
     tls_authority: Authority = "",
@@ -75,7 +93,7 @@ def set_policy(
     as_json: AsJson = False,
 ) -> None:
     """Let another policy decide from the next request on; for all requests, or those of a model or a class."""
-    setting, scope = _setting(policy, option), _scope(model, request_class)
+    setting, scope = policy_setting(policy, option), _scope(model, request_class)
     tls = tls_files(tls_authority, tls_certificate, tls_key)
     _print(_ask(server, tls, lambda client: client.set_policy(scope, setting)), None, as_json)
 
@@ -105,7 +123,7 @@ def shadow(
     as_json: AsJson = False,
 ) -> None:
     """Let a policy decide beside the one in force: logged and compared, never acted on."""
-    setting = None if policy == OFF else _setting(policy, option)
+    setting = None if policy == OFF else policy_setting(policy, option)
     tls = tls_files(tls_authority, tls_certificate, tls_key)
     _print(_ask(server, tls, lambda client: client.set_shadow(setting)), None, as_json)
 
@@ -123,9 +141,19 @@ def canary(
     """Let a policy decide for a share of the requests, in place of the one in force."""
     from nodes.steering import Canary
 
-    wanted = None if policy == OFF else Canary(_setting(policy, option), share)
+    wanted = None if policy == OFF else Canary(policy_setting(policy, option), share)
     tls = tls_files(tls_authority, tls_certificate, tls_key)
     _print(_ask(server, tls, lambda client: client.set_canary(wanted)), None, as_json)
+
+
+def notices(server: str, tls: TlsFiles | None) -> list[dict[str, str]] | None:
+    """What needs attention on the edge at `server`; None where that is not told: on another machine, or it is older."""
+    try:
+        sight = json.loads(_ask(server, tls, lambda client: client.sight()))
+    except IsthmusError:
+        return None
+    said: list[dict[str, str]] = sight["attention"]
+    return said
 
 
 def _ask(server: str, tls: TlsFiles | None, ask: Callable[[OperatorClient], Awaitable[T]]) -> T:
@@ -139,23 +167,6 @@ def _ask(server: str, tls: TlsFiles | None, ask: Callable[[OperatorClient], Awai
             await client.close()
 
     return asyncio.run(run())
-
-
-def _setting(name: str, options: Sequence[str] | None) -> PolicySetting:
-    from nodes.steering import PolicySetting
-
-    return PolicySetting(name, dict(map(_option, options or ())))
-
-
-def _option(text: str) -> tuple[str, Any]:
-    """A value is JSON where it can be, a word elsewhere."""
-    name, equals, value = text.partition("=")
-    if not (name and equals):
-        raise InvalidRequest("--option", "is not KEY=VALUE", value=text, remedy="write it like probability=0.99")
-    try:
-        return name, json.loads(value)
-    except ValueError:
-        return name, value
 
 
 def _scope(model: str, request_class: str) -> Scope:

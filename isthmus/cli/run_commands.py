@@ -197,14 +197,22 @@ def status(
     tls_key: Key = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Say whether an edge answers. Exit 0 when it is ready, 1 when not."""
+    """Say whether an edge answers and, on its own machine, what needs attention. Exit 0 when it is ready, 1 when
+    not."""
+    from isthmus.cli.operator_commands import notices
+    from isthmus.cli.top_lines import plain
     from isthmus.client import Client
 
-    with Client(server, tls_files(tls_authority, tls_certificate, tls_key)) as client:
+    tls = tls_files(tls_authority, tls_certificate, tls_key)
+    with Client(server, tls) as client:
         ready = client.ready()
-    print(
-        json.dumps({"server": server, "ready": ready}) if as_json else f"{server}: {'ready' if ready else 'not ready'}"
-    )
+    attention = notices(server, tls)
+    if as_json:
+        print(json.dumps({"server": server, "ready": ready, "attention": attention}))
+    else:
+        print(f"{server}: {'ready' if ready else 'not ready'}")
+        for one in attention or ():
+            print(f"  {one['level']}: {plain(one['what'])} {plain(one['look'])}")
     if not ready:
         raise typer.Exit(1)
 

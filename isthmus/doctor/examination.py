@@ -144,8 +144,10 @@ def _versions(
     if edge is not None:
         claims += [ModelClaim("edge", name, version) for name, version in edge.models.items() if name in names]
     for said in answered:
-        held = said.models.items()
-        claims += [ModelClaim(f"replica {said.replica_id}", name, digest) for name, digest in held if name in names]
+        current = {one.name: one.digest for one in said.versions}  # the last one of a name
+        claims += [
+            ModelClaim(f"replica {said.replica_id}", name, digest) for name, digest in current.items() if name in names
+        ]
     yield from check_models(claims)
 
 

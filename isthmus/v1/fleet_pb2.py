@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16isthmus/v1/fleet.proto\x12\nisthmus.v1\"\xb1\x01\n\x08\x45ndpoint\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\x34\n\x08metadata\x18\x02 \x03(\x0b\x32\".isthmus.v1.Endpoint.MetadataEntry\x12\x17\n\x0ftls_server_name\x18\x03 \x01(\t\x12\x15\n\remulated_link\x18\x04 \x01(\t\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x81\x01\n\x07Replica\x12\x12\n\nreplica_id\x18\x01 \x01(\t\x12&\n\x08\x65ndpoint\x18\x02 \x01(\x0b\x32\x14.isthmus.v1.Endpoint\x12(\n\x06models\x18\x03 \x03(\x0b\x32\x18.isthmus.v1.ModelVersion\x12\x10\n\x08\x64raining\x18\x04 \x01(\x08\",\n\x0cModelVersion\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\"7\n\x0fRegisterRequest\x12$\n\x07replica\x18\x01 \x01(\x0b\x32\x13.isthmus.v1.Replica\"#\n\x10RegisterResponse\x12\x0f\n\x07lease_s\x18\x01 \x01(\x01\"I\n\x10HeartbeatRequest\x12\x12\n\nreplica_id\x18\x01 \x01(\t\x12\x10\n\x08\x64raining\x18\x02 \x01(\x08\x12\x0f\n\x07leaving\x18\x03 \x01(\x08\"\"\n\x11HeartbeatResponse\x12\r\n\x05known\x18\x01 \x01(\x08\"\x1f\n\x0cWatchRequest\x12\x0f\n\x07\x65\x64ge_id\x18\x01 \x01(\t\"\x1e\n\x0bWantRequest\x12\x0f\n\x07\x65\x64ge_id\x18\x01 \x01(\t\"\x0e\n\x0cWantResponse\"C\n\tFleetView\x12\x0f\n\x07version\x18\x01 \x01(\x04\x12%\n\x08replicas\x18\x02 \x03(\x0b\x32\x13.isthmus.v1.Replica2\x9e\x02\n\x0c\x46leetService\x12G\n\x08Register\x12\x1b.isthmus.v1.RegisterRequest\x1a\x1c.isthmus.v1.RegisterResponse\"\x00\x12J\n\tHeartbeat\x12\x1c.isthmus.v1.HeartbeatRequest\x1a\x1d.isthmus.v1.HeartbeatResponse\"\x00\x12<\n\x05Watch\x12\x18.isthmus.v1.WatchRequest\x1a\x15.isthmus.v1.FleetView\"\x00\x30\x01\x12;\n\x04Want\x12\x17.isthmus.v1.WantRequest\x1a\x18.isthmus.v1.WantResponse\"\x00\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16isthmus/v1/fleet.proto\x12\nisthmus.v1\"\xc6\x01\n\x08\x45ndpoint\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\x34\n\x08metadata\x18\x02 \x03(\x0b\x32\".isthmus.v1.Endpoint.MetadataEntry\x12\x17\n\x0ftls_server_name\x18\x03 \x01(\t\x12\x15\n\remulated_link\x18\x04 \x01(\t\x12\x13\n\x0b\x62lind_age_s\x18\x05 \x01(\x01\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x81\x01\n\x07Replica\x12\x12\n\nreplica_id\x18\x01 \x01(\t\x12&\n\x08\x65ndpoint\x18\x02 \x01(\x0b\x32\x14.isthmus.v1.Endpoint\x12(\n\x06models\x18\x03 \x03(\x0b\x32\x18.isthmus.v1.ModelVersion\x12\x10\n\x08\x64raining\x18\x04 \x01(\x08\",\n\x0cModelVersion\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\"7\n\x0fRegisterRequest\x12$\n\x07replica\x18\x01 \x01(\x0b\x32\x13.isthmus.v1.Replica\"#\n\x10RegisterResponse\x12\x0f\n\x07lease_s\x18\x01 \x01(\x01\"I\n\x10HeartbeatRequest\x12\x12\n\nreplica_id\x18\x01 \x01(\t\x12\x10\n\x08\x64raining\x18\x02 \x01(\x08\x12\x0f\n\x07leaving\x18\x03 \x01(\x08\"\"\n\x11HeartbeatResponse\x12\r\n\x05known\x18\x01 \x01(\x08\"\x1f\n\x0cWatchRequest\x12\x0f\n\x07\x65\x64ge_id\x18\x01 \x01(\t\"\x1e\n\x0bWantRequest\x12\x0f\n\x07\x65\x64ge_id\x18\x01 \x01(\t\"\x0e\n\x0cWantResponse\"C\n\tFleetView\x12\x0f\n\x07version\x18\x01 \x01(\x04\x12%\n\x08replicas\x18\x02 \x03(\x0b\x32\x13.isthmus.v1.Replica2\x9e\x02\n\x0c\x46leetService\x12G\n\x08Register\x12\x1b.isthmus.v1.RegisterRequest\x1a\x1c.isthmus.v1.RegisterResponse\"\x00\x12J\n\tHeartbeat\x12\x1c.isthmus.v1.HeartbeatRequest\x1a\x1d.isthmus.v1.HeartbeatResponse\"\x00\x12<\n\x05Watch\x12\x18.isthmus.v1.WatchRequest\x1a\x15.isthmus.v1.FleetView\"\x00\x30\x01\x12;\n\x04Want\x12\x17.isthmus.v1.WantRequest\x1a\x18.isthmus.v1.WantResponse\"\x00\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,29 +34,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ENDPOINT_METADATAENTRY']._loaded_options = None
   _globals['_ENDPOINT_METADATAENTRY']._serialized_options = b'8\001'
   _globals['_ENDPOINT']._serialized_start=39
-  _globals['_ENDPOINT']._serialized_end=216
-  _globals['_ENDPOINT_METADATAENTRY']._serialized_start=169
-  _globals['_ENDPOINT_METADATAENTRY']._serialized_end=216
-  _globals['_REPLICA']._serialized_start=219
-  _globals['_REPLICA']._serialized_end=348
-  _globals['_MODELVERSION']._serialized_start=350
-  _globals['_MODELVERSION']._serialized_end=394
-  _globals['_REGISTERREQUEST']._serialized_start=396
-  _globals['_REGISTERREQUEST']._serialized_end=451
-  _globals['_REGISTERRESPONSE']._serialized_start=453
-  _globals['_REGISTERRESPONSE']._serialized_end=488
-  _globals['_HEARTBEATREQUEST']._serialized_start=490
-  _globals['_HEARTBEATREQUEST']._serialized_end=563
-  _globals['_HEARTBEATRESPONSE']._serialized_start=565
-  _globals['_HEARTBEATRESPONSE']._serialized_end=599
-  _globals['_WATCHREQUEST']._serialized_start=601
-  _globals['_WATCHREQUEST']._serialized_end=632
-  _globals['_WANTREQUEST']._serialized_start=634
-  _globals['_WANTREQUEST']._serialized_end=664
-  _globals['_WANTRESPONSE']._serialized_start=666
-  _globals['_WANTRESPONSE']._serialized_end=680
-  _globals['_FLEETVIEW']._serialized_start=682
-  _globals['_FLEETVIEW']._serialized_end=749
-  _globals['_FLEETSERVICE']._serialized_start=752
-  _globals['_FLEETSERVICE']._serialized_end=1038
+  _globals['_ENDPOINT']._serialized_end=237
+  _globals['_ENDPOINT_METADATAENTRY']._serialized_start=190
+  _globals['_ENDPOINT_METADATAENTRY']._serialized_end=237
+  _globals['_REPLICA']._serialized_start=240
+  _globals['_REPLICA']._serialized_end=369
+  _globals['_MODELVERSION']._serialized_start=371
+  _globals['_MODELVERSION']._serialized_end=415
+  _globals['_REGISTERREQUEST']._serialized_start=417
+  _globals['_REGISTERREQUEST']._serialized_end=472
+  _globals['_REGISTERRESPONSE']._serialized_start=474
+  _globals['_REGISTERRESPONSE']._serialized_end=509
+  _globals['_HEARTBEATREQUEST']._serialized_start=511
+  _globals['_HEARTBEATREQUEST']._serialized_end=584
+  _globals['_HEARTBEATRESPONSE']._serialized_start=586
+  _globals['_HEARTBEATRESPONSE']._serialized_end=620
+  _globals['_WATCHREQUEST']._serialized_start=622
+  _globals['_WATCHREQUEST']._serialized_end=653
+  _globals['_WANTREQUEST']._serialized_start=655
+  _globals['_WANTREQUEST']._serialized_end=685
+  _globals['_WANTRESPONSE']._serialized_start=687
+  _globals['_WANTRESPONSE']._serialized_end=701
+  _globals['_FLEETVIEW']._serialized_start=703
+  _globals['_FLEETVIEW']._serialized_end=770
+  _globals['_FLEETSERVICE']._serialized_start=773
+  _globals['_FLEETSERVICE']._serialized_end=1059
 # @@protoc_insertion_point(module_scope)

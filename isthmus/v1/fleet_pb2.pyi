@@ -20,8 +20,9 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Endpoint(_message.Message):
-    """Where a replica answers: the target to dial, metadata that routes to it, the TLS name to expect, and the emulated link
-    on the way there, in words ("" for a real one).
+    """Where a replica answers: the target to dial, metadata that routes to it, the TLS name to expect, the emulated link
+    on the way there, in words ("" for a real one), and, above 0, that a balancer at the target picks one of several replicas
+    by itself, and after about how long an edge dials anew.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -50,9 +51,11 @@ class Endpoint(_message.Message):
     METADATA_FIELD_NUMBER: _builtins.int
     TLS_SERVER_NAME_FIELD_NUMBER: _builtins.int
     EMULATED_LINK_FIELD_NUMBER: _builtins.int
+    BLIND_AGE_S_FIELD_NUMBER: _builtins.int
     target: _builtins.str
     tls_server_name: _builtins.str
     emulated_link: _builtins.str
+    blind_age_s: _builtins.float
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
     def __init__(
@@ -62,10 +65,11 @@ class Endpoint(_message.Message):
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         tls_server_name: _builtins.str = ...,
         emulated_link: _builtins.str = ...,
+        blind_age_s: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["emulated_link", b"emulated_link", "metadata", b"metadata", "target", b"target", "tls_server_name", b"tls_server_name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blind_age_s", b"blind_age_s", "emulated_link", b"emulated_link", "metadata", b"metadata", "target", b"target", "tls_server_name", b"tls_server_name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

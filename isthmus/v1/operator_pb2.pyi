@@ -274,6 +274,41 @@ class Steering(_message.Message):
 Global___Steering: _TypeAlias = Steering  # noqa: Y015
 
 @_typing.final
+class RemeasureRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RemeasureRequest: _TypeAlias = RemeasureRequest  # noqa: Y015
+
+@_typing.final
+class RemeasureResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNDER_WAY_FIELD_NUMBER: _builtins.int
+    under_way: _builtins.bool
+    """it was ordered before, or is being done"""
+    def __init__(
+        self,
+        *,
+        under_way: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["under_way", b"under_way"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RemeasureResponse: _TypeAlias = RemeasureResponse  # noqa: Y015
+
+@_typing.final
 class GetSightRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -49,6 +49,11 @@ class OperatorServiceStub(object):
                 request_serializer=isthmus_dot_v1_dot_operator__pb2.SteerRequest.SerializeToString,
                 response_deserializer=isthmus_dot_v1_dot_operator__pb2.Steering.FromString,
                 _registered_method=True)
+        self.Remeasure = channel.unary_unary(
+                '/isthmus.v1.OperatorService/Remeasure',
+                request_serializer=isthmus_dot_v1_dot_operator__pb2.RemeasureRequest.SerializeToString,
+                response_deserializer=isthmus_dot_v1_dot_operator__pb2.RemeasureResponse.FromString,
+                _registered_method=True)
         self.GetSight = channel.unary_unary(
                 '/isthmus.v1.OperatorService/GetSight',
                 request_serializer=isthmus_dot_v1_dot_operator__pb2.GetSightRequest.SerializeToString,
@@ -80,6 +85,13 @@ class OperatorServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Remeasure(self, request, context):
+        """Measure the edge's side of all plans again, as soon as no request is here. Answers at once.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetSight(self, request, context):
         """How the edge stands, and what happened lately.
         """
@@ -104,6 +116,11 @@ def add_OperatorServiceServicer_to_server(servicer, server):
                     servicer.Steer,
                     request_deserializer=isthmus_dot_v1_dot_operator__pb2.SteerRequest.FromString,
                     response_serializer=isthmus_dot_v1_dot_operator__pb2.Steering.SerializeToString,
+            ),
+            'Remeasure': grpc.unary_unary_rpc_method_handler(
+                    servicer.Remeasure,
+                    request_deserializer=isthmus_dot_v1_dot_operator__pb2.RemeasureRequest.FromString,
+                    response_serializer=isthmus_dot_v1_dot_operator__pb2.RemeasureResponse.SerializeToString,
             ),
             'GetSight': grpc.unary_unary_rpc_method_handler(
                     servicer.GetSight,
@@ -192,6 +209,33 @@ class OperatorService(object):
             '/isthmus.v1.OperatorService/Steer',
             isthmus_dot_v1_dot_operator__pb2.SteerRequest.SerializeToString,
             isthmus_dot_v1_dot_operator__pb2.Steering.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Remeasure(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/isthmus.v1.OperatorService/Remeasure',
+            isthmus_dot_v1_dot_operator__pb2.RemeasureRequest.SerializeToString,
+            isthmus_dot_v1_dot_operator__pb2.RemeasureResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,6 +37,8 @@ class OperatorServiceStub:
     """The policies in force."""
     Steer: _grpc.UnaryUnaryMultiCallable[_operator_pb2.SteerRequest, _operator_pb2.Steering]
     """One change, at once and as a whole: requests decided before it keep their plans."""
+    Remeasure: _grpc.UnaryUnaryMultiCallable[_operator_pb2.RemeasureRequest, _operator_pb2.RemeasureResponse]
+    """Measure the edge's side of all plans again, as soon as no request is here. Answers at once."""
     GetSight: _grpc.UnaryUnaryMultiCallable[_operator_pb2.GetSightRequest, _operator_pb2.GetSightResponse]
     """How the edge stands, and what happened lately."""
 
@@ -49,6 +51,8 @@ class OperatorServiceAsyncStub(OperatorServiceStub):
     """The policies in force."""
     Steer: _aio.UnaryUnaryMultiCallable[_operator_pb2.SteerRequest, _operator_pb2.Steering]  # type: ignore[assignment]
     """One change, at once and as a whole: requests decided before it keep their plans."""
+    Remeasure: _aio.UnaryUnaryMultiCallable[_operator_pb2.RemeasureRequest, _operator_pb2.RemeasureResponse]  # type: ignore[assignment]
+    """Measure the edge's side of all plans again, as soon as no request is here. Answers at once."""
     GetSight: _aio.UnaryUnaryMultiCallable[_operator_pb2.GetSightRequest, _operator_pb2.GetSightResponse]  # type: ignore[assignment]
     """How the edge stands, and what happened lately."""
 
@@ -76,6 +80,14 @@ class OperatorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_operator_pb2.Steering, _abc.Awaitable[_operator_pb2.Steering]]:
         """One change, at once and as a whole: requests decided before it keep their plans."""
+
+    @_abc_1.abstractmethod
+    def Remeasure(
+        self,
+        request: _operator_pb2.RemeasureRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operator_pb2.RemeasureResponse, _abc.Awaitable[_operator_pb2.RemeasureResponse]]:
+        """Measure the edge's side of all plans again, as soon as no request is here. Answers at once."""
 
     @_abc_1.abstractmethod
     def GetSight(

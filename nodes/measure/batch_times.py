@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import torch
 
-from nodes.batch_times import BatchTimes
+from nodes.batch_times import BatchTimes, saves_enough, sizes_above_two
 from nodes.engines.base import Runner
 from nodes.engines.eager import EagerEngine
 from nodes.joined_run import JoinAxes, Member, joined_results
@@ -32,9 +32,6 @@ __all__ = [
 ]
 
 BUDGET_S = 0.1
-# Two at once must save this share of the time of two, or nothing is batched: less is noise beside other load, and not
-# worth a longer wait.
-LEAST_GAIN = 0.05
 # Joined and alone may differ by this share of the largest value: kernels for other sizes add in another order. Measured
 # on the models of the zoo: 3.5e-7 at most. 16-bit floats round 2^13 times as coarsely.
 TOLERANCE = 1e-4
@@ -70,9 +67,9 @@ def measure_batches(run: Runner, axes: JoinAxes | None, items: tuple[torch.Tenso
     times = measure_interleaved([lambda: run(*one), lambda: run(*two)], budget_s=2 * BUDGET_S)
     seconds = {1: times[0].seconds, 2: times[1].seconds}
     alone = BatchTimes.of({1: seconds[1]})
-    if seconds[2] > 2 * seconds[1] * (1 - LEAST_GAIN):
+    if not saves_enough(seconds[1], seconds[2]):
         return BatchMeasurement(alone, None)
-    seconds |= {size: _seconds(run, _first(singles, size, axes)) for size in _larger(most)}
+    seconds |= {size: _seconds(run, _first(singles, size, axes)) for size in sizes_above_two(most)}
     difference = joined_difference(run, axes, singles)
     return BatchMeasurement(alone if difference is None else BatchTimes.of(seconds), difference)
 
@@ -99,12 +96,6 @@ def _padded(tensor: torch.Tensor) -> torch.Tensor:
     ends = torch.tensor([max(1, width - item * width // len(tensor)) for item in range(len(tensor))])
     keep = torch.arange(width) < ends.view(-1, *(1 for _ in tensor.shape[1:]))
     return tensor * keep.to(tensor.dtype)
-
-
-def _larger(most: int) -> tuple[int, ...]:
-    """Powers of two above 2, and `most` itself."""
-    powers = tuple(2**power for power in range(2, most.bit_length()) if 2**power < most)
-    return (*powers, most) if most > 2 else ()
 
 
 def singles_of(items: tuple[torch.Tensor, ...], axes: JoinAxes, count: int) -> list[tuple[torch.Tensor, ...]]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from prometheus_client.core import Metric
 
-from nodes.batch_queue import BatchCounts
+from nodes.cloud_models import ModelCounts
+from nodes.engine_queue import BatchCounts
 from nodes.execution_ledger import ExecutionCounts
 from nodes.metrics.families import batch_families, counter, execution_families, gauge, histogram, process_families
 from nodes.metrics.histogram import HistogramCount
@@ -29,6 +30,7 @@ class CloudFacts:
     stages: Mapping[str, HistogramCount]
     suffixes: BatchCounts
     executions: ExecutionCounts
+    models: ModelCounts
 
 
 def cloud_families(facts: CloudFacts) -> Iterator[Metric]:
@@ -47,6 +49,12 @@ def cloud_families(facts: CloudFacts) -> Iterator[Metric]:
         "isthmus_replica_stage_seconds", "Time of answered requests on this replica by stage; the stages are disjoint.",
         stages, ("stage",),
     )  # fmt: skip
+    yield gauge("isthmus_models_held", "Models, each version apart, that are in memory.", facts.models.held)
+    yield gauge("isthmus_models_held_bytes", "Weights of the models in memory, as their artifacts have them.",
+                facts.models.held_bytes)  # fmt: skip
+    yield counter("isthmus_model_loads", "Models that were loaded.", facts.models.loads)
+    yield counter("isthmus_model_evictions", "Models that made room for others (cloud.model_memory).",
+                  facts.models.evictions)  # fmt: skip
     yield from batch_families("suffix", facts.suffixes)
     yield from execution_families({"suffix": facts.executions})
     yield from process_families(facts.status)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from prometheus_client.core import Metric
 
-from nodes.batch_queue import BatchCounts
+from nodes.engine_queue import BatchCounts
 from nodes.execution_ledger import ExecutionCounts
 from nodes.metrics.families import batch_families, counter, execution_families, gauge, histogram, process_families
 from nodes.metrics.request_ledger import RequestCounts, RequestKind
@@ -23,7 +23,8 @@ class EdgeFacts:
     """An edge at one moment.
 
     usable_replicas: take requests now. link: None before anything was measured. queue_s: wait before a new prefix.
-    decisions: by policy and plan kind. executions: by stage. lost_records: of the decision log.
+    decisions: by policy and plan kind. executions: by stage. lost_records: of the decision log. drifts: alarms that
+    stand, by stage. remeasured: how often plans were measured again.
     """
 
     status: NodeStatus
@@ -38,6 +39,8 @@ class EdgeFacts:
     prefixes: BatchCounts
     requests: RequestCounts
     lost_records: int
+    drifts: Mapping[str, int]
+    remeasured: int
 
 
 def edge_families(facts: EdgeFacts) -> Iterator[Metric]:
@@ -53,7 +56,14 @@ def edge_families(facts: EdgeFacts) -> Iterator[Metric]:
     yield from execution_families(facts.executions)
     yield from batch_families("prefix", facts.prefixes)
     yield counter("isthmus_decision_log_lost", "Records that the decision log could not keep.", facts.lost_records)
+    yield from _drift_families(facts)
     yield from process_families(facts.status)
+
+
+def _drift_families(facts: EdgeFacts) -> Iterator[Metric]:
+    said = "Plans whose stage has long taken another time than was measured of it."
+    yield gauge("isthmus_drifted_plans", said, {(stage,): count for stage, count in facts.drifts.items()}, ("stage",))
+    yield counter("isthmus_remeasurements", "How often the edge has measured its plans again.", facts.remeasured)
 
 
 def _request_families(counts: RequestCounts) -> Iterator[Metric]:

@@ -14,7 +14,7 @@ from prometheus_client.core import (
     SummaryMetricFamily,
 )
 
-from nodes.batch_queue import BatchCounts
+from nodes.engine_queue import BatchCounts
 from nodes.execution_ledger import ExecutionCounts
 from nodes.metrics.histogram import HistogramCount
 from nodes.node_status import NodeStatus
@@ -26,11 +26,14 @@ K = TypeVar("K", bound=tuple[str, ...])
 _UNEXECUTED = ("expired_unexecuted", "cancelled_unexecuted")
 
 
-def gauge(name: str, said: str, value: float | None) -> Metric:
-    """A value of now; no sample where it is not known."""
-    family = GaugeMetricFamily(name, said)
-    if value is not None:
-        family.add_metric((), value)
+def gauge(name: str, said: str, values: float | Mapping[K, float] | None, labels: Labels = ()) -> Metric:
+    """Values of now, by the values of `labels`; no sample where none is known."""
+    family = GaugeMetricFamily(name, said, labels=labels)
+    if isinstance(values, Mapping):
+        for key, value in values.items():
+            family.add_metric(key, value)
+    elif values is not None:
+        family.add_metric((), values)
     return family
 
 

@@ -23,6 +23,7 @@ from isthmus.errors import (
     IsthmusError,
     LocalProtocolError,
     Overloaded,
+    PlanAway,
     RemoteProtocolError,
     TooLarge,
     UnknownPlan,
@@ -79,6 +80,7 @@ class Rejection:
 
 _REASONS: Mapping[type[IsthmusError], str] = {
     UnknownPlan: "UNKNOWN_PLAN",
+    PlanAway: "UNKNOWN_PLAN",  # what edges of before know; the code tells the two apart
     DeadlineExceeded: "EXPIRED",
     Overloaded: "OVERLOADED",
     TooLarge: "TOO_LARGE",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from nodes.drift import STAGES
 from nodes.sight.failures import CLIENTS_FAULTS
 from nodes.sight.summary import prediction_error
 from nodes.sight.view import EdgeView
@@ -18,6 +20,12 @@ NEARLY_FULL = 0.8
 # Median prediction error from which on choices are doubtful, and of how many requests at least.
 DOUBTFUL_ERROR = 0.3
 ENOUGH_REQUESTS = 20
+# What to do about a stage that drifted from what was measured of it. Predictions are corrected meanwhile.
+_REMEDIES = {
+    "edge": "Does something else use this machine, is it hot? It measures again when idle; `isthmus remeasure` orders.",
+    "cloud": "See what else uses the replicas' machine. A replica measures at its start: roll a cloud.version out.",
+}
+_MEASURING = {**_REMEDIES, "edge": "It is being measured again, as soon as no request is here."}
 # So long an edge may take to prepare its plans with the replicas.
 STARTING_S = 120.0
 
@@ -33,7 +41,7 @@ class Notice:
 
 def attention(view: EdgeView) -> tuple[Notice, ...]:
     """Alarms first."""
-    found = (*_serving(view), *_failing(view), *_cloud(view), *_full(view), *_doubtful(view))
+    found = (*_serving(view), *_failing(view), *_cloud(view), *_full(view), *_doubtful(view), *_drifted(view))
     return tuple(sorted(found, key=lambda notice: notice.level != "alarm"))
 
 
@@ -105,3 +113,17 @@ def _doubtful(view: EdgeView) -> Iterator[Notice]:
             f"Predictions are off by {error.median:.0%} in the median; requests take {way} than predicted.",
             "See the plans for which stage; choices rest on these. Is something else using this machine?",
         )
+
+
+def _drifted(view: EdgeView) -> Iterator[Notice]:
+    """One of each stage, with the plan that is off the most."""
+    for stage in STAGES:
+        found = sorted((one for one in view.drifts if one.stage == stage), key=lambda one: abs(math.log(one.factor)))
+        if found:
+            worst = found[-1]
+            others = f", and {len(found) - 1} other plans" if len(found) > 1 else ""
+            what = (
+                f"The {stage} takes {worst.factor:.2g} times as long as was measured for {worst.plan_name} of "
+                f"{worst.model}{others}."
+            )
+            yield Notice("warning", what, _REMEDIES[stage] if not view.remeasured.standing else _MEASURING[stage])

@@ -60,6 +60,7 @@ def _document(view: EdgeView) -> dict[str, Any]:
             {"age_s": view.now_s - one.at_s, "model": one.model, "status": one.status, "message": one.message}
             for one in reversed(view.failures)
         ],
+        "drift": _drift(view),
         "totals": _totals(view),
         "history": {
             "period_s": PERIOD_S,
@@ -81,6 +82,22 @@ def _totals(view: EdgeView) -> dict[str, int]:
         "answered_by_cloud": by_first_replica,
         **resumes,
         "decision_log_lost": view.log_lost,
+    }
+
+
+def _drift(view: EdgeView) -> dict[str, Any]:
+    stages = []
+    for one in view.drifts:
+        told = asdict(one)
+        since_s = told.pop("since_s")
+        stages.append({**told, "age_s": view.now_s - since_s})
+    again = view.remeasured
+    ended_age_s = None if again.ended_s is None else view.now_s - again.ended_s
+    return {
+        "stages": stages,
+        "measuring_again": bool(again.standing),
+        "measured_again": again.count,
+        "measured_again_age_s": ended_age_s,
     }
 
 

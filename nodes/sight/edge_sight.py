@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from isthmus.errors import NotFound
+from nodes.drift import Drifting
 from nodes.edge_node import EdgeNode
 from nodes.journal import Journal
+from nodes.remeasuring import Remeasuring
 from nodes.settings import EdgeSettings
 from nodes.sight.base import EndedRequests, Remembering
 from nodes.sight.history import MOST_LOOKED_AT, PERIOD_S, History, Reading
@@ -23,7 +25,7 @@ from partitioner.plan import Plan
 __all__ = ["EdgeSight", "ShownCut", "edge_facts"]
 
 
-class _Deciding(Remembering, Steerable, Protocol):
+class _Deciding(Remembering, Steerable, Drifting, Protocol):
     """Who decides on the edge."""
 
 
@@ -39,10 +41,11 @@ class EdgeSight:
     """Make it on the node's event loop, where all of it is called; `start` it, `stop` it once."""
 
     def __init__(
-        self, facts: EdgeFacts, node: EdgeNode, chooser: _Deciding, service: GatewayService, journal: Journal | None
-    ) -> None:
+        self, facts: EdgeFacts, node: EdgeNode, chooser: _Deciding, service: GatewayService, journal: Journal | None,
+        remeasuring: Remeasuring,
+    ) -> None:  # fmt: skip
         self._facts, self._node, self._chooser, self._service = facts, node, chooser, service
-        self._journal = journal
+        self._journal, self._remeasuring = journal, remeasuring
         self._started_s = time.monotonic()
         # What was decided before were the edge's own questions at its start.
         self._history = History(self._reading(chooser.ended(0, 0)))
@@ -60,10 +63,10 @@ class EdgeSight:
 
     def look(self, since: int) -> EdgeView:
         """All of it, with the moments after the one of that number."""
-        node, history = self._node, self._history
+        node, history, now_s = self._node, self._history, time.monotonic()
         return EdgeView(
             facts=self._facts,
-            now_s=time.monotonic(),
+            now_s=now_s,
             started_s=self._started_s,
             ready=node.ready(),
             steering=self._chooser.steering,
@@ -85,6 +88,8 @@ class EdgeSight:
             lately=history.lately(WINDOW_S),
             requests=history.requests,
             failures=self._service.failures.kept,
+            drifts=self._chooser.drifts(now_s),
+            remeasured=self._remeasuring.state,
         )
 
     def explain(self, request_id: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from nodes.drift import Drift, RemeasureState
 from nodes.gateway import ModelState
 from nodes.replica_state import ReplicaState
 from nodes.resumption import ResumeCounts
@@ -78,6 +79,8 @@ class EdgeView:
     lately: tuple[Moment, ...]
     requests: tuple[Ended, ...]
     failures: tuple[Failure, ...]
+    drifts: tuple[Drift, ...]
+    remeasured: RemeasureState
 
     @property
     def latest(self) -> tuple[Ended, ...]:

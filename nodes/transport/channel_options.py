@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["CHANNEL_OPTIONS", "MAX_MESSAGE_BYTES", "SERVER_OPTIONS", "any_length"]
+__all__ = ["CHANNEL_OPTIONS", "MAX_MESSAGE_BYTES", "OWN_CONNECTION", "SERVER_OPTIONS", "any_length"]
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 """Upper bound of one message, either way, where nothing else is configured: any frame of a segment stream fits."""
@@ -42,6 +42,9 @@ CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_reconnect_backoff_ms", 2_000),
 )
 """For `grpc.aio.insecure_channel` and `secure_channel`."""
+
+OWN_CONNECTION: tuple[tuple[str, int], ...] = (*CHANNEL_OPTIONS, ("grpc.use_local_subchannel_pool", 1))
+"""For a channel that shares no connection with others to the same target: a balancer there may pick another replica."""
 
 SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
     *_BOTH,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from isthmus.v1 import segment_pb2 as pb
 from isthmus.version import VERSION
 from nodes.cloud_connection import ReplicaDescription
+from nodes.fleet import ModelVersion
 from nodes.protocol.version import PROTOCOL_MAJOR, PROTOCOL_MINOR
 
 __all__ = ["description_from_message", "description_message"]
@@ -16,7 +17,7 @@ def description_message(said: ReplicaDescription, use: Mapping[str, int]) -> pb.
     """The message that says it, with the versions of what runs here. use: counts of the port itself."""
     return pb.DescribeResponse(
         replica_id=said.replica_id,
-        models=[pb.ServedModel(name=name, digest=digest) for name, digest in said.models.items()],
+        models=[pb.ServedModel(name=one.name, digest=one.digest) for one in said.versions],
         device_profile_json=said.device_profile_json,
         counts={**said.counts, **use},
         package_version=VERSION,
@@ -29,7 +30,7 @@ def description_from_message(message: pb.DescribeResponse) -> ReplicaDescription
     """What `message` says."""
     return ReplicaDescription(
         replica_id=message.replica_id,
-        models={model.name: model.digest for model in message.models},
+        versions=tuple(ModelVersion(model.name, model.digest) for model in message.models),
         device_profile_json=message.device_profile_json,
         counts=dict(message.counts),
         package_version=message.package_version,

@@ -18,6 +18,7 @@ def replica_message(replica: Replica) -> pb.Replica:
             metadata=dict(endpoint.metadata),
             tls_server_name=endpoint.tls_server_name,
             emulated_link=endpoint.emulated_link,
+            blind_age_s=endpoint.blind_age_s,
         ),
         models=[pb.ModelVersion(name=model.name, digest=model.digest) for model in replica.models],
         draining=replica.draining,
@@ -30,7 +31,7 @@ def replica_from_message(message: pb.Replica) -> Replica:
     metadata = tuple(sorted(said.metadata.items()))
     return Replica(
         replica_id=message.replica_id,
-        endpoint=Endpoint(said.target, metadata, said.tls_server_name, said.emulated_link),
+        endpoint=Endpoint(said.target, metadata, said.tls_server_name, said.emulated_link, said.blind_age_s),
         models=tuple(ModelVersion(model.name, model.digest) for model in message.models),
         draining=message.draining,
     )

@@ -18,6 +18,7 @@ from isthmus.v1 import segment_pb2 as segment
 from nodes.cloud_connection import ReplicaDescription
 from nodes.fleet import Endpoint, FleetView
 from nodes.tls_files import TlsFiles
+from nodes.transport.channel_options import OWN_CONNECTION
 from nodes.transport.credentials import open_channel
 from nodes.transport.description_messages import description_from_message
 from nodes.transport.fleet_messages import view_from_message
@@ -27,6 +28,7 @@ __all__ = ["GatewayDescription", "look_at_edge", "look_at_registry", "look_at_re
 
 T = TypeVar("T")
 SURVEYOR = "isthmus-doctor"
+MOST_PICKS = 32  # of a balancer; each is a new connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +52,19 @@ async def look_at_registry(target: str, tls: TlsFiles | None, timeout_s: float) 
     return await _asked(Endpoint(target), tls, ask)
 
 
-async def look_at_replica(endpoint: Endpoint, tls: TlsFiles | None, timeout_s: float) -> ReplicaDescription:
-    """What it says of itself. Raises as `look_at_registry` does."""
+async def look_at_replica(
+    endpoint: Endpoint, tls: TlsFiles | None, timeout_s: float, replica_id: str = ""
+) -> ReplicaDescription:
+    """What it says of itself. replica_id: which one has to answer, "" for any: a balancer is asked until it picks that
+    one. Raises as `look_at_registry` does, CloudUnavailable also where another one answers."""
+    for _ in range(MOST_PICKS if endpoint.blind else 1):
+        said = await _look_once(endpoint, tls, timeout_s)
+        if replica_id in ("", said.replica_id):
+            return said
+    raise CloudUnavailable(f"{endpoint.target}: {said.replica_id} answers in place of {replica_id}")
+
+
+async def _look_once(endpoint: Endpoint, tls: TlsFiles | None, timeout_s: float) -> ReplicaDescription:
 
     async def ask(channel: grpc.aio.Channel) -> ReplicaDescription:
         stub = segment_pb2_grpc.SegmentServiceStub(channel)
@@ -75,7 +88,7 @@ async def look_at_edge(target: str, tls: TlsFiles | None, timeout_s: float) -> G
 
 
 async def _asked(endpoint: Endpoint, tls: TlsFiles | None, ask: Callable[[grpc.aio.Channel], Awaitable[T]]) -> T:
-    async with open_channel(endpoint.target, tls, endpoint.tls_server_name) as channel:
+    async with open_channel(endpoint.target, tls, endpoint.tls_server_name, OWN_CONNECTION) as channel:
         try:
             return await ask(channel)
         except grpc.RpcError as error:

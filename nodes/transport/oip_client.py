@@ -84,12 +84,15 @@ class OipClient:
         )
 
     async def infer(
-        self, model: str, inputs: Sequence[ClientInput], parameters: Mapping[str, str], timeout_s: float | None
+        self, model: str, inputs: Sequence[ClientInput], parameters: Mapping[str, str | int], timeout_s: float | None
     ) -> ClientAnswer:
         """One request. Raises the IsthmusError that the server's status stands for."""
         request = oip.ModelInferRequest(model_name=model)
-        for name, text in parameters.items():
-            request.parameters[name].string_param = text
+        for name, value in parameters.items():
+            if isinstance(value, int):
+                request.parameters[name].int64_param = value
+            else:
+                request.parameters[name].string_param = value
         raw = tuple(_add_input(request, given) for given in inputs)
         try:
             response = await self._model_infer(InferMessage(request, raw), timeout=timeout_s)

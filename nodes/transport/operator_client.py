@@ -50,6 +50,13 @@ class OperatorClient:
             raise error_of(error, self._target) from None
         return response.sight_json
 
+    async def remeasure(self) -> bool:
+        """Have the edge measure its plans again when it is idle; False where that was under way already."""
+        try:
+            return not (await self._stub.Remeasure(pb.RemeasureRequest(), timeout=CALL_TIMEOUT_S)).under_way
+        except grpc.RpcError as error:
+            raise error_of(error, self._target) from None
+
     async def set_policy(self, scope: Scope, policy: PolicySetting) -> Steering:
         """That policy for that scope. Raises NotFound for an unknown one, InvalidRequest for wrong options."""
         scoped = pb.ScopedPolicy(scope=scope_message(scope), policy=policy_message(policy))

@@ -1,4 +1,5 @@
-"""What operators ask of an edge, over gRPC: explain a request, see how the edge stands, see and change the policies."""
+"""What operators ask of an edge, over gRPC: explain a request, see how the edge stands, see and change the policies,
+have its plans measured again."""
 
 from __future__ import annotations
 
@@ -35,12 +36,20 @@ class Seen(Protocol):
         ...
 
 
+class Remeasurable(Protocol):
+    """What measures plans again: see `nodes.remeasuring.Remeasuring`."""
+
+    def order(self) -> bool:
+        """Whether it was not under way already."""
+        ...
+
+
 class OperatorService(operator_pb2_grpc.OperatorServiceServicer):
     """The servicer in front of an edge's chooser and of its sight. Only callers on the edge's own machine are answered:
     a record tells who asked for what."""
 
-    def __init__(self, steered: Steerable, sight: Seen, limits: NodeLimits) -> None:
-        self._steered, self._sight = steered, sight
+    def __init__(self, steered: Steerable, sight: Seen, limits: NodeLimits, remeasuring: Remeasurable) -> None:
+        self._steered, self._sight, self._remeasuring = steered, sight, remeasuring
         self._limits = limits
         self._log = get_logger("operator")
 
@@ -75,6 +84,16 @@ class OperatorService(operator_pb2_grpc.OperatorServiceServicer):
             await abort(context, error)
         self._log.warning("policies changed", change=request.WhichOneof("change"), peer=context.peer())
         return self._now()
+
+    async def Remeasure(self, request: pb.RemeasureRequest, context: Context) -> pb.RemeasureResponse:  # noqa: N802
+        """Order it."""
+        try:
+            check_operator(context, "having plans measured again")
+        except IsthmusError as error:
+            await abort(context, error)
+        ordered = self._remeasuring.order()
+        self._log.warning("plans to be measured again", peer=context.peer())
+        return pb.RemeasureResponse(under_way=not ordered)
 
     async def GetSight(self, request: pb.GetSightRequest, context: Context) -> pb.GetSightResponse:  # noqa: N802
         """How the edge stands. The facts are taken at once, the document of them is made apart: it takes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TypeVar
 
-from isthmus.errors import IsthmusError, UnknownPlan, error_from_status
+from isthmus.errors import IsthmusError, PlanAway, UnknownPlan, error_from_status
 from nodes.protocol.events import RequestFailed
 
 __all__ = ["error_of_frame", "reject", "resolve"]
@@ -28,4 +28,6 @@ def reject(future: asyncio.Future[T] | None, error: IsthmusError) -> None:
 def error_of_frame(failed: RequestFailed) -> IsthmusError:
     """The error that a replica's error frame stands for."""
     message = f"{failed.reason}: {failed.message}"
-    return UnknownPlan(message) if failed.reason == "UNKNOWN_PLAN" else error_from_status(failed.code, message)
+    if failed.reason == "UNKNOWN_PLAN":
+        return PlanAway(message) if failed.code == "UNAVAILABLE" else UnknownPlan(message)
+    return error_from_status(failed.code, message)

@@ -35,6 +35,7 @@ from nodes.protocol.link_probe import MOST_PROBE_BYTES, LinkProbe
 from nodes.queues import CloudQueue
 from nodes.tensor_feed import TensorFeed
 from nodes.tls_files import TlsFiles
+from nodes.transport.channel_options import OWN_CONNECTION
 from nodes.transport.credentials import open_channel
 from nodes.transport.description_messages import description_from_message
 from nodes.transport.echo_timer import EchoTimer
@@ -58,12 +59,17 @@ class SegmentClient:
     """A stream to one replica. Make it with `await SegmentClient.connect(...)`."""
 
     def __init__(
-        self, channel: grpc.aio.Channel, target: str, observer: LinkObserver, queue: CloudQueue, stream: EdgeStream
+        self,
+        channel: grpc.aio.Channel,
+        endpoint: Endpoint,
+        observer: LinkObserver,
+        queue: CloudQueue,
+        stream: EdgeStream,
     ) -> None:
-        self._target = target
+        self._target, self._metadata = endpoint.target, endpoint.metadata
         self._observer = observer
         self._stream = stream
-        self._log = get_logger("edge").bind(target=target)
+        self._log = get_logger("edge").bind(target=endpoint.target)
         self._channel = channel
         self._stub = segment_pb2_grpc.SegmentServiceStub(self._channel)
         self._wake = asyncio.Event()
@@ -92,9 +98,9 @@ class SegmentClient:
         """Dial, shake hands, take a first look at the link. Raises CloudUnavailable, RemoteProtocolError, and
         InvalidConfiguration for TLS files that are not what they should be."""
         target = endpoint.target
-        channel = open_channel(target, tls, endpoint.tls_server_name)
-        client = cls(channel, target, observer, queue, EdgeStream(edge_id, limits, started_s=time.monotonic()))
-        call: _Call = client._stub.Run()
+        channel = open_channel(target, tls, endpoint.tls_server_name, OWN_CONNECTION)
+        client = cls(channel, endpoint, observer, queue, EdgeStream(edge_id, limits, started_s=time.monotonic()))
+        call: _Call = client._stub.Run(metadata=endpoint.metadata)
         client._tasks = [
             asyncio.create_task(client._write(call)),
             asyncio.create_task(client._read(call)),
@@ -146,9 +152,12 @@ class SegmentClient:
     async def describe(self) -> ReplicaDescription:
         """See CloudConnection."""
         try:
-            said = await self._stub.Describe(pb.DescribeRequest(), timeout=CONNECT_TIMEOUT_S)
+            request = pb.DescribeRequest()
+            said = await self._stub.Describe(request, timeout=CONNECT_TIMEOUT_S, metadata=self._metadata)
         except grpc.RpcError as error:
             raise error_of(error, self._target) from error
+        if said.replica_id != self.replica_id:  # the connection broke, and a balancer picked another for the new one
+            raise CloudUnavailable(f"{self._target}: {said.replica_id} answers, the stream is to {self.replica_id}")
         return description_from_message(said)
 
     async def prepare(self, plan: PlanDefinition) -> tuple[MeasuredBatch, ...]:

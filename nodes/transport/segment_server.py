@@ -138,7 +138,7 @@ class _Session:
         self._tracing = tracing
         self._node = node
         said = node.describe()
-        self._stream = CloudStream(said.replica_id, said.models, limits)
+        self._stream = CloudStream(said.replica_id, {one.name: one.digest for one in said.versions}, limits)
         self._wake = asyncio.Event()
         self._tasks: dict[int | str, asyncio.Task[None]] = {}
         self._idle = asyncio.Event()

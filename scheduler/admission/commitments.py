@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import bisect
 import math
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from nodes.admission import EdgeWork
 from nodes.resumption import WORK_MARGIN
@@ -18,18 +18,13 @@ from nodes.resumption import WORK_MARGIN
 __all__ = ["EdgeCommitments"]
 
 
-@dataclass(frozen=True, slots=True)
-class _Promise:
+class _Promise(NamedTuple):  # made twice for each request; sorts by urgency, which its first two fields are
     """prefix_s: what the edge will do. finish_s: what it might have to do. Both with the margin."""
 
-    number: int
     due_s: float
+    number: int
     prefix_s: float
     finish_s: float
-
-    @property
-    def urgency(self) -> tuple[float, int]:
-        return self.due_s, self.number
 
 
 class EdgeCommitments:
@@ -45,16 +40,17 @@ class EdgeCommitments:
     def add(self, number: int, work: EdgeWork, now_s: float) -> None:
         """It was placed."""
         due_s = math.inf if work.due_s is None else work.due_s
-        self._put(_Promise(number, due_s, WORK_MARGIN * work.prefix_s, WORK_MARGIN * work.finish_s))
+        self._put(_Promise(due_s, number, WORK_MARGIN * work.prefix_s, WORK_MARGIN * work.finish_s))
         self._run_next(now_s)
 
     def prefix_ended(self, number: int, now_s: float) -> None:
         """What the edge does of it for certain is done. Nothing to do for one not known."""
         known = self._by_number.get(number)
-        if known is not None:
-            self._take(number)
-            self._put(replace(known, prefix_s=0.0))
-            self._stopped(number, now_s)
+        if known is None:
+            return
+        rest = _Promise(known.due_s, number, 0.0, known.finish_s)
+        self._ordered[self._place(known)] = self._by_number[number] = rest
+        self._stopped(number, now_s)
 
     def may_finish(self, number: int, rest: EdgeWork, now_s: float) -> bool:
         """Whether the edge can do the rest of one, too, and all else in time; it then does. One that was promised it
@@ -64,25 +60,25 @@ class EdgeCommitments:
         if not promised and rest.due_s is not None and rest.finish_s > self.spare_s(rest.due_s, now_s):
             return False
         self.left(number, now_s)
-        self.add(number, replace(rest, prefix_s=rest.finish_s, finish_s=0.0), now_s)
+        self.add(number, EdgeWork(rest.due_s, rest.finish_s, 0.0), now_s)
         return True
 
     def left(self, number: int, now_s: float) -> None:
         """It is over. Nothing to do for one not known."""
-        if number in self._by_number:
-            self._take(number)
+        known = self._by_number.pop(number, None)
+        if known is not None:
+            del self._ordered[self._place(known)]
             self._stopped(number, now_s)
 
     def spare_s(self, due_s: float, now_s: float) -> float:
         """How many seconds of work, due at that moment, would still leave every promise kept; below 0 where one is
         broken already."""
-        running = None if self._running is None else self._by_number[self._running]
         demand_s = self._left_s(now_s)
         least_s, own = math.inf, False
         for promise in self._ordered:
             if promise.due_s > due_s and not own:
                 own, least_s = True, due_s - now_s - demand_s
-            demand_s += promise.finish_s + (0.0 if promise is running else promise.prefix_s)
+            demand_s += promise.finish_s + (0.0 if promise.number == self._running else promise.prefix_s)
             if own:
                 least_s = min(least_s, promise.due_s - now_s - demand_s)
         if not own:
@@ -97,11 +93,10 @@ class EdgeCommitments:
 
     def _put(self, promise: _Promise) -> None:
         self._by_number[promise.number] = promise
-        bisect.insort(self._ordered, promise, key=lambda one: one.urgency)
+        bisect.insort(self._ordered, promise)
 
-    def _take(self, number: int) -> None:
-        promise = self._by_number.pop(number)
-        del self._ordered[bisect.bisect_left(self._ordered, promise.urgency, key=lambda one: one.urgency)]
+    def _place(self, promise: _Promise) -> int:
+        return bisect.bisect_left(self._ordered, promise)
 
     def _stopped(self, number: int, now_s: float) -> None:
         if self._running == number:

@@ -118,6 +118,7 @@ class FairQueue:
     def __init__(self) -> None:
         self._levels: dict[float, _Level] = {}
         self._by_number: dict[int, Waiting] = {}
+        self._alone: Waiting | None = None  # in no level: mostly it is popped before another one comes
 
     def __len__(self) -> int:
         return len(self._by_number)
@@ -127,11 +128,19 @@ class FairQueue:
 
     def add(self, request: Waiting) -> None:
         """It waits from now on. Its number must not wait already."""
+        if self._by_number:
+            self._order()
+            self._add(request)
+        else:
+            self._alone = request
         self._by_number[request.number] = request
-        self._levels.setdefault(request.level, _Level()).add(request)
 
     def pop(self) -> int:
         """The number of the one that goes next; it waits no longer. There must be one."""
+        if self._alone is not None:
+            number = self._alone.number
+            self.remove(number)
+            return number
         level = self._levels[min(self._levels)]
         request = level.pop()
         del self._by_number[request.number]
@@ -141,12 +150,25 @@ class FairQueue:
     def remove(self, number: int) -> None:
         """Take one back."""
         request = self._by_number.pop(number)
+        if self._alone is not None:
+            self._alone = None
+            return
         self._levels[request.level].remove(request)
         self._forget_empty(request.level)
+
+    def _add(self, request: Waiting) -> None:
+        self._levels.setdefault(request.level, _Level()).add(request)
+
+    def _order(self) -> None:
+        """One that waited alone, among others."""
+        if self._alone is not None:
+            self._add(self._alone)
+            self._alone = None
 
     def ahead(self, client: str, priority: int) -> int:
         """How many go before a request of that client that comes now without a deadline, were all of equal cost and
         nobody else to come."""
+        self._order()
         level_of = priority or math.inf
         before = sum(level.count for key, level in self._levels.items() if key < level_of)
         level = self._levels.get(level_of)
@@ -160,6 +182,7 @@ class FairQueue:
         """Who has to go where one has to: of the last priority, of the client that has most waiting there (by cost; the
         latest of such), the one with the least time to spare when its turn comes, the newest of equals. gap_s: between
         two turns. There must be one."""
+        self._order()
         level = self._levels[max(self._levels)]
         most_s = max(one.cost_s for one in level.clients.values())
         able = [one for one in level.clients.values() if one.waiting and one.cost_s >= most_s * (1 - 1e-9)]

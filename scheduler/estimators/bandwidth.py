@@ -54,10 +54,6 @@ class _Evidence:
         self.span_s = self.span_s * kept + span_s
         self.transfers += 1
 
-    @property
-    def seconds_per_byte(self) -> float:
-        return self.span_s / self.size_bytes
-
 
 class BandwidthEstimator:
     """Learns one direction. Transfers that are too small, not finite or without a span are ignored, never an error:
@@ -76,27 +72,30 @@ class BandwidthEstimator:
             return
         if now_s > self._last_s:
             self._last_s = now_s
-        if not self._seen.transfers:
-            self._seen.add(size_bytes, span_s)
+        seen = self._seen
+        if not seen.transfers:
+            seen.add(size_bytes, span_s)
             return
-        believed = self._seen.seconds_per_byte
+        believed = seen.span_s / seen.size_bytes
         ratio = span_s / size_bytes / believed
-        if self._changed(size_bytes, span_s, ratio):
+        side = _side(ratio)
+        # Nearly every transfer is near what is believed, after one that was.
+        if (side != "near" or self._off_side != "near") and self._changed(size_bytes, span_s, side):
             self._restart()
             return
         self._blend(size_bytes, believed, ratio)
 
     def estimate(self, now_s: float) -> BandwidthEstimate | None:
         """What is believed now; None before the first transfer."""
-        if not self._seen.transfers:
+        seen = self._seen
+        if not seen.transfers:
             return None
         age_s = now_s - self._last_s if now_s > self._last_s else 0.0
         uncertainty = math.sqrt(self._variance) + _DRIFT_PER_S * age_s
-        return BandwidthEstimate(8.0 * self._seen.size_bytes / self._seen.span_s, uncertainty, age_s)
+        return BandwidthEstimate(8.0 * seen.size_bytes / seen.span_s, uncertainty, age_s)
 
-    def _changed(self, size_bytes: int, span_s: float, ratio: float) -> bool:
-        """Note whether this transfer is far off, and say whether that makes a change of the link."""
-        side = _side(ratio)
+    def _changed(self, size_bytes: int, span_s: float, side: _Side) -> bool:
+        """Note on which side of what is believed this transfer is, and say whether that makes a change of the link."""
         if side != self._off_side:
             self._off, self._off_side = _Evidence(), side
         if side == "near":
@@ -123,7 +122,8 @@ class BandwidthEstimator:
 
 
 def _credible(size_bytes: int, span_s: float) -> bool:
-    return math.isfinite(span_s) and span_s > 0 and _MIN_BPS <= 8.0 * size_bytes / span_s <= _MAX_BPS
+    # A span that is no number is in no range, and an infinite one is below it.
+    return span_s > 0 and _MIN_BPS <= 8.0 * size_bytes / span_s <= _MAX_BPS
 
 
 def _side(ratio: float) -> _Side:

@@ -7,28 +7,42 @@ not look quicker than one whose factor is known (Robbins 1956: shrinkage towards
 
 What choosing and hand-overs take is no stage's, and of a stage of a few hundred microseconds the ratio is noise. Both
 are learned as seconds, in one forgetting mean a plan.
+
+Every answer moves what all plans lean on, so all factors change with it: they are worked out together, as arrays, from
+the sums of each plan.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from nodes.chooser import StageTimes
-from partitioner.plan_table import Correction
+import numpy as np
+from numpy.typing import NDArray
 
-__all__ = ["DriftEstimator"]
+from nodes.chooser import StageTimes
+
+__all__ = ["LEAST_S", "DriftEstimator", "stage_ratio"]
 
 # The last five requests carry about 80 % of the weight.
 _KEPT = 0.7
 # How many requests of its own outweigh what is known of the other plans.
 _PRIOR_REQUESTS = 0.5
-# Below these a stage is noise of the scheduler, and its ratio says nothing: its difference counts among the rest.
-_LEAST_S = 0.002
+LEAST_S = 0.002
+"""Below it a stage is noise of the scheduler, and its ratio says nothing: its difference counts among the rest."""
 _LEAST_BYTES = 1024
 # One request counts as at most this far off.
 _LIMIT = 4.0
+# Of a plan's sums: totals of edge, cloud, uplink bytes, seconds besides and nothing; then what each is divided by.
+_TOTALS = 5
+_NEVER_SEEN = (0.0, 0.0, 0.0, 0.0, 0.0, _PRIOR_REQUESTS, _PRIOR_REQUESTS, _PRIOR_REQUESTS, _PRIOR_REQUESTS, 1.0)
+# The first ones are means of logarithms.
+_FACTORS = 3
+# Tables come and go with what is ready and reachable: of so many the rows are kept.
+_MOST_KEPT = 32
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(slots=True)
@@ -53,6 +67,9 @@ class _Mean:
 
 @dataclass(slots=True)
 class _Stages:
+    """row: where the sums of a plan are kept."""
+
+    row: int = 0
     edge: _Mean = field(default_factory=_Mean)
     cloud: _Mean = field(default_factory=_Mean)
     uplink_bytes: _Mean = field(default_factory=_Mean)
@@ -62,6 +79,15 @@ class _Stages:
         """One request took so many seconds besides; it counts as no more than `most_s`."""
         self.besides_s.add(min(max(seconds, 0.0), most_s))
 
+    def sums(self) -> tuple[float, ...]:
+        """See _NEVER_SEEN."""
+        edge, cloud, size, besides = self.edge, self.cloud, self.uplink_bytes, self.besides_s
+        return (
+            edge.total, cloud.total, size.total, besides.total, 0.0,
+            edge.weight + _PRIOR_REQUESTS, cloud.weight + _PRIOR_REQUESTS, size.weight + _PRIOR_REQUESTS,
+            besides.weight + _PRIOR_REQUESTS, 1.0,
+        )  # fmt: skip
+
 
 class DriftEstimator:
     """Learns from answered requests. Deterministic, without a clock; what makes no sense is ignored: a part of it comes
@@ -70,43 +96,65 @@ class DriftEstimator:
     def __init__(self) -> None:
         self._plans: dict[str, _Stages] = {}
         self._device = _Stages()
-        self._unseen = _Stages()
+        self._sums: Floats = np.array([_NEVER_SEEN])  # row 0 is that of all plans that were never seen
+        self._rows: dict[tuple[str, ...], NDArray[np.intp]] = {}
 
     def observe(self, times: StageTimes) -> None:
         """One request was answered."""
-        entry, batch = times.entry, times.batch
-        plan = self._plans.setdefault(entry.plan.plan_id, _Stages())
-        _learn(times.edge_s, entry.costs.edge.at(batch), _LEAST_S, (plan.edge, self._device.edge))
+        entry, batch, device = times.entry, times.batch, self._device
+        plan = self._plans.get(entry.plan.plan_id) or self._first_seen(entry.plan.plan_id)
+        _learn(times.edge_s, entry.costs.edge.at(batch), LEAST_S, (plan.edge, device.edge))
         if times.cloud_s is not None:
-            _learn(times.cloud_s, entry.costs.cloud.at(batch), _LEAST_S, (plan.cloud, self._device.cloud))
+            _learn(times.cloud_s, entry.costs.cloud.at(batch), LEAST_S, (plan.cloud, device.cloud))
         if times.uplink_bytes is not None:  # content makes the size: one plan's says nothing of another's
             said = entry.uplink_bytes(batch, times.file_bytes)
             _learn(times.uplink_bytes, said, _LEAST_BYTES, (plan.uplink_bytes,))
         if times.besides_s is not None:
             self._learn_besides(times.besides_s + _of_short_stages(times), plan)
+        self._sums[plan.row] = plan.sums()
+
+    def _first_seen(self, plan_id: str) -> _Stages:
+        plan = self._plans[plan_id] = _Stages(len(self._sums))
+        self._sums = np.vstack((self._sums, _NEVER_SEEN))
+        self._rows.clear()
+        return plan
 
     def _learn_besides(self, seconds: float, plan: _Stages) -> None:
         if not math.isfinite(seconds):
             return
-        most_s = max(_LEAST_S, _LIMIT * self._device.besides_s.mean())
+        most_s = max(LEAST_S, _LIMIT * self._device.besides_s.mean())
         plan.learn_besides(seconds, most_s)
         self._device.learn_besides(seconds, most_s)
 
-    def corrections(self, plan_ids: tuple[str, ...]) -> Mapping[str, Correction]:
-        """The factors of those plans."""
-        device = self._device
-        priors = (device.edge.with_prior(0.0), device.cloud.with_prior(0.0), device.besides_s.mean())
-        return {plan_id: _correction(self._plans.get(plan_id, self._unseen), *priors) for plan_id in plan_ids}
+    def forget_edge(self, plan_ids: Collection[str]) -> None:
+        """The edge's stages of these plans have other costs from now on: what was learned was of the old ones. So was
+        what plans that were never tried lean on."""
+        self._device.edge = _Mean()
+        for plan_id in plan_ids:
+            plan = self._plans.get(plan_id)
+            if plan is not None:
+                plan.edge = _Mean()
+                self._sums[plan.row] = plan.sums()
 
+    def factors(self, plan_ids: tuple[str, ...]) -> Floats:
+        """The corrections of those plans, a row each: factors of edge seconds, cloud seconds and uplink bytes, seconds
+        besides, and 1."""
+        sums, device = self._sums.take(self._rows_of(plan_ids), axis=0), self._device
+        edge, cloud, besides_s = device.edge.with_prior(0.0), device.cloud.with_prior(0.0), device.besides_s.mean()
+        leaning = (edge * _PRIOR_REQUESTS, cloud * _PRIOR_REQUESTS, 0.0, besides_s * _PRIOR_REQUESTS, 1.0)
+        means: Floats = (sums[:, :_TOTALS] + leaning) / sums[:, _TOTALS:]
+        logarithms = means[:, :_FACTORS]
+        np.exp(logarithms, out=logarithms)
+        return means
 
-def _correction(plan: _Stages, edge: float, cloud: float, besides_s: float) -> Correction:
-    """Of a plan, leaning on what is known of the device."""
-    return Correction(
-        math.exp(plan.edge.with_prior(edge)),
-        math.exp(plan.cloud.with_prior(cloud)),
-        math.exp(plan.uplink_bytes.with_prior(0.0)),
-        plan.besides_s.with_prior(besides_s),
-    )
+    def _rows_of(self, plan_ids: tuple[str, ...]) -> NDArray[np.intp]:
+        rows = self._rows.get(plan_ids)
+        if rows is None:
+            if len(self._rows) >= _MOST_KEPT:
+                self._rows.clear()
+            seen = [self._plans.get(plan_id) for plan_id in plan_ids]
+            rows = self._rows[plan_ids] = np.array([0 if one is None else one.row for one in seen], np.intp)
+        return rows
 
 
 def _of_short_stages(times: StageTimes) -> float:
@@ -115,12 +163,20 @@ def _of_short_stages(times: StageTimes) -> float:
     stages = [(times.edge_s, costs.edge.at(times.batch))]
     if times.cloud_s is not None:
         stages.append((times.cloud_s, costs.cloud.at(times.batch)))
-    return sum(took - said for took, said in stages if min(took, said) < _LEAST_S)
+    return sum(took - said for took, said in stages if min(took, said) < LEAST_S)
 
 
 def _learn(took: float, said: float, least: float, means: tuple[_Mean, ...]) -> None:
+    ratio = stage_ratio(took, said, least)
+    if ratio is not None:
+        drift = math.log(ratio)
+        for mean in means:
+            mean.add(drift)
+
+
+def stage_ratio(took: float, said: float, least: float) -> float | None:
+    """What a stage took over what its costs said, as far off as one request may count; None where it says nothing: no
+    number, or less than `least`."""
     if not (math.isfinite(took) and took >= least and said >= least):
-        return
-    ratio = min(max(took / said, 1 / _LIMIT), _LIMIT)
-    for mean in means:
-        mean.add(math.log(ratio))
+        return None
+    return min(max(took / said, 1 / _LIMIT), _LIMIT)

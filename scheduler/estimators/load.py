@@ -31,16 +31,18 @@ class EdgeQueueEstimator:
 
     def finished(self, work_id: int, now_s: float) -> None:
         """Work ended, or was dropped from the queue."""
-        self._waiting.pop(work_id, None)
-        self._running_until.pop(work_id, None)
-        self._start(now_s)
+        if self._running_until.pop(work_id, None) is None:
+            self._waiting.pop(work_id, None)
+        else:
+            self._start(now_s)
 
     def wait_s(self, now_s: float) -> float:
         """Seconds until work submitted now would start; 0.0 while a worker is free."""
-        if len(self._running_until) < self._workers:
+        running = self._running_until
+        if len(running) < self._workers:
             return 0.0
-        running_s = math.fsum([until - now_s for until in self._running_until.values() if until > now_s])
-        return (math.fsum(self._waiting.values()) + running_s) / self._workers
+        left_s = [until - now_s for until in running.values() if until > now_s]
+        return math.fsum((*self._waiting.values(), *left_s)) / self._workers
 
     def _start(self, now_s: float) -> None:
         while self._waiting and len(self._running_until) < self._workers:
@@ -60,7 +62,7 @@ class CloudQueueEstimator:
         self._reported_s = 0.0
         self._reported_at_s: float | None = None
         # Work by request id: (sent at, predicted seconds), in the order of sending.
-        self._own: OrderedDict[int, tuple[float, float]] = OrderedDict()
+        self._own: dict[int, tuple[float, float]] = {}
 
     def reported(self, queued_s: float, now_s: float, delay_s: float = 0.0) -> None:
         """A load report came in. delay_s: how long it travelled, half the round trip."""

@@ -6,8 +6,10 @@ echoes in a row far off on one side mean that the path has changed: they become 
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections import deque
+from collections.abc import Sequence
 
 __all__ = ["RoundTripEstimator"]
 
@@ -23,36 +25,49 @@ class RoundTripEstimator:
     """Learns the round trip. Values that are negative or not finite are ignored."""
 
     def __init__(self) -> None:
-        self._echoes: deque[tuple[float, float]] = deque(maxlen=_WINDOW_ECHOES)
+        self._latest: deque[tuple[float, float]] = deque()  # when, and how long
+        self._earlier: deque[tuple[float, float]] = deque()
+        self._earlier_sorted: list[float] = []
         self._estimate_s: float | None = None
 
     def observe(self, rtt_s: float, now_s: float) -> None:
         """A small echo took `rtt_s` seconds, seen now."""
         if not (math.isfinite(rtt_s) and rtt_s >= 0):
             return
-        self._echoes.append((now_s, rtt_s))
-        # What is older than the window goes, but never the last few: an old value is better than none.
-        while len(self._echoes) > _CHANGE_ECHOES and self._echoes[0][0] < now_s - _WINDOW_S:
-            self._echoes.popleft()
-        if self._changed():
-            self._echoes = deque(list(self._echoes)[-_CHANGE_ECHOES:], _WINDOW_ECHOES)
-        self._estimate_s = _low_quantile([rtt_s for _, rtt_s in self._echoes])  # asked for far oftener than it changes
+        self._latest.append((now_s, rtt_s))
+        if len(self._latest) > _CHANGE_ECHOES:
+            self._grow_earlier(self._latest.popleft())
+        # What is older than the window goes, but never the latest: an old value is better than none.
+        while self._earlier and self._earlier[0][0] < now_s - _WINDOW_S:
+            self._drop_oldest()
+        latest = [rtt_s for _, rtt_s in self._latest]
+        if self._earlier and self._changed(latest):
+            self._earlier.clear()
+            self._earlier_sorted.clear()
+        # Asked for far oftener than it changes.
+        self._estimate_s = _low_quantile(sorted((*self._earlier_sorted, *latest)))
 
     def estimate_s(self) -> float | None:
         """The round trip without queues; None before the first echo."""
         return self._estimate_s
 
-    def _changed(self) -> bool:
-        times = [rtt_s for _, rtt_s in self._echoes]
-        earlier, latest = times[:-_CHANGE_ECHOES], times[-_CHANGE_ECHOES:]
-        if not earlier:
-            return False
-        base_s = _low_quantile(earlier)
+    def _grow_earlier(self, echo: tuple[float, float]) -> None:
+        if len(self._earlier) == _WINDOW_ECHOES - _CHANGE_ECHOES:
+            self._drop_oldest()
+        self._earlier.append(echo)
+        bisect.insort(self._earlier_sorted, echo[1])
+
+    def _drop_oldest(self) -> None:
+        _, rtt_s = self._earlier.popleft()
+        del self._earlier_sorted[bisect.bisect_left(self._earlier_sorted, rtt_s)]
+
+    def _changed(self, latest: Sequence[float]) -> bool:
+        base_s = _low_quantile(self._earlier_sorted)
         return _far_above(min(latest), base_s) or _far_above(base_s, max(latest))
 
 
-def _low_quantile(times: list[float]) -> float:
-    return sorted(times)[int(_QUANTILE * (len(times) - 1))]
+def _low_quantile(ordered: Sequence[float]) -> float:
+    return ordered[int(_QUANTILE * (len(ordered) - 1))]
 
 
 def _far_above(high_s: float, low_s: float) -> bool:

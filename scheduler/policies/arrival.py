@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -31,7 +32,7 @@ class Arrival(NamedTuple):
 
     def by_s(self, probability: float) -> NDArray[np.float64]:
         """When each answer is there with that probability."""
-        return self.mean_s + _NORMAL.inv_cdf(probability) * self.spread_s
+        return self.mean_s + _quantile(probability) * self.spread_s
 
     def surest_score(self, among: Sequence[int], deadline_s: float) -> int:
         """The plan that is the likeliest to be in time: the most standard deviations before the deadline."""
@@ -53,26 +54,14 @@ def arrivals(
     squared times (e^(s^2) - 1), for a spread s of at most 1. values: what every plan pays in a stage.
     """
     up, down = _log_normal(request.uplink_spread), _log_normal(request.downlink_spread)
-    later = stage._replace(uplink_bytes=stage.uplink_bytes * up.mean, downlink_bytes=stage.downlink_bytes * down.mean)
-    up_square, down_square = stage.uplink_bytes**2, stage.downlink_bytes**2
-    prices = [
-        1.0,
-        up_square * up.variance,
-        up_square,
-        down_square * down.variance,
-        (WAIT_SPREAD * request.cloud_queue_s) ** 2,
-        (WAIT_SPREAD * request.edge_queue_s) ** 2,
-    ]
-    variances = _with_files(amounts, request.file_bytes) if request.file_bytes else amounts.variances
-    return Arrival(values(later), np.sqrt(variances.dot(np.array(prices))))
-
-
-def _with_files(amounts: Amounts, file_bytes: int) -> NDArray[np.float64]:
-    """The parts of the variances, with the request's files among the bytes on the uplink."""
-    variances = amounts.variances.copy()
-    square = (amounts.matrix[:, 1] + amounts.matrix[:, 6] * file_bytes) ** 2
-    variances[:, 1], variances[:, 2] = square, square * amounts.length_spread**2
-    return variances
+    later = Stage(
+        stage.edge_s, stage.uplink_bytes * up.mean, stage.downlink_bytes * down.mean, stage.cloud_s, stage.crossing
+    )
+    waits = (WAIT_SPREAD * request.cloud_queue_s) ** 2, (WAIT_SPREAD * request.edge_queue_s) ** 2
+    prices = (1.0, 0.0, stage.downlink_bytes**2 * down.variance, 1.0, *waits, 0.0, 0.0, 0.0)
+    wire_s = (amounts.matrix[:, 1] + amounts.matrix[:, 6] * request.file_bytes) * stage.uplink_bytes
+    variances = amounts.variances.dot(prices) + wire_s**2 * (up.variance + amounts.length_variances)
+    return Arrival(values(later), np.sqrt(variances))
 
 
 class _LogNormal(NamedTuple):
@@ -92,3 +81,9 @@ def _score(spare_s: float, spread_s: float) -> float:
     if spread_s > 0:
         return spare_s / spread_s
     return math.inf if spare_s >= 0 else -math.inf
+
+
+@lru_cache(maxsize=64)  # operators state few
+def _quantile(probability: float) -> float:
+    """In how many standard deviations a normal time is there with that probability."""
+    return _NORMAL.inv_cdf(probability)

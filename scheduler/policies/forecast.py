@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -14,7 +15,7 @@ from partitioner.link import Link
 from partitioner.objectives import Stage, latency_stage
 from partitioner.plan import Prediction
 from scheduler.admission.refusal import unreachable
-from scheduler.policies.arrival import Arrival, arrivals
+from scheduler.policies.arrival import MOST_SPREAD, Arrival, arrivals
 from scheduler.policies.corrected import Amounts, Corrections
 from scheduler.policies.reason import reason_line
 
@@ -43,6 +44,28 @@ class Forecast:
         self._arrival: Arrival | None = None
         self._late_s: list[float] | None = None
 
+    def values(self, stage: Stage, waiting: float = 1.0) -> Floats:
+        """What each plan pays in that stage. waiting: the price of a second that the request waits for others, and of
+        one that it costs besides."""
+        request = self.request
+        edge_s, uplink_bytes, downlink_bytes, cloud_s, crossing = stage
+        result: Floats = self.amounts.matrix.dot(
+            (
+                edge_s,
+                uplink_bytes,
+                downlink_bytes,
+                cloud_s,
+                crossing + waiting * request.cloud_queue_s,
+                waiting * request.edge_queue_s,
+                uplink_bytes * request.file_bytes,
+                waiting,
+                waiting * request.overhead_s,
+            )
+        )
+        if request.uplink_queue_s > 0 and waiting:
+            result += waiting * self._uplink_waits()
+        return result
+
     def _uplink_waits(self) -> Floats:
         """What of the wait for the uplink is left when each plan's prefix has ended; 0 for what does not cross."""
         matrix, request = self.amounts.matrix, self.request
@@ -50,39 +73,19 @@ class Forecast:
         waits: Floats = np.maximum(left, 0.0) * matrix[:, 4]
         return waits
 
-    def values(self, stage: Stage, waiting: float = 1.0) -> Floats:
-        """What each plan pays in that stage. waiting: the price of a second that the request waits for others, and of
-        one that it costs besides."""
-        request = self.request
-        prices = [
-            stage.edge_s,
-            stage.uplink_bytes,
-            stage.downlink_bytes,
-            stage.cloud_s,
-            stage.crossing + waiting * request.cloud_queue_s,
-            waiting * request.edge_queue_s,
-            stage.uplink_bytes * request.file_bytes,
-            waiting,
-            waiting * request.overhead_s,
-        ]
-        result: Floats = self.amounts.matrix.dot(np.array(prices))
-        if request.uplink_queue_s > 0 and waiting:
-            result += waiting * self._uplink_waits()
-        return result
-
     def uplink_s(self, number: int) -> float:
         """Seconds that the plan's message is on the uplink, without the round trip."""
-        row = self.amounts.rows[number]
+        row = self.amounts.row(number)
         return (row[1] + row[6] * self.request.file_bytes) * self.stage.uplink_bytes
 
     def downlink_s(self, number: int) -> float:
         """The same of the answer."""
-        return self.amounts.rows[number][2] * self.stage.downlink_bytes
+        return self.amounts.row(number)[2] * self.stage.downlink_bytes
 
     def predicted(self, number: int) -> Prediction:
         """Where the plan's time goes: the wait before the prefix in `edge_s`, that for the way up in `uplink_s`, that
         before the suffix in `cloud_s`."""
-        request, stage, row = self.request, self.stage, self.amounts.rows[number]
+        request, stage, row = self.request, self.stage, self.amounts.row(number)
         half_trip_s = row[4] * stage.crossing / 2
         edge_s = row[0] + row[5] * request.edge_queue_s
         return Prediction.of(
@@ -95,9 +98,9 @@ class Forecast:
             row[7] + request.overhead_s,
         )
 
-    def numbers(self, kind: str = "") -> list[int]:
+    def numbers(self, kind: str = "") -> Sequence[int]:
         """The plans of that kind ("edge-only", "cloud-only", "split"), all of them without one."""
-        return [number for number, entry in enumerate(self.entries) if kind in ("", entry.plan.kind)]
+        return self.amounts.of_kind.get(kind, ()) if kind else self.amounts.numbers
 
     def usable(self) -> Sequence[int]:
         """The plans that can run now and are predicted to end in time; the local ones while the link is unknown, where
@@ -108,13 +111,15 @@ class Forecast:
         """
         if self.link is not None and self.request.cloud_reachable:
             return self.in_time(self.amounts.numbers)
-        return self.in_time(self.reachable(range(len(self.entries)), local_if_possible=True))
+        return self.in_time(self.reachable(self.amounts.numbers, local_if_possible=True))
 
     def reachable(self, among: Sequence[int], *, local_if_possible: bool = False) -> Sequence[int]:
         """Those that can run now. Raises CloudUnavailable when all of them need the cloud and it is not there."""
+        if self.request.cloud_reachable and not local_if_possible:
+            return among
         local = [number for number in among if not self.amounts.crossing[number]]
         if self.request.cloud_reachable:
-            return local if local and local_if_possible else among
+            return local or among
         if not local:
             model = self.request.table.model
             raise CloudUnavailable(f"model {model!r}: the plan needs the cloud, and no replica is reachable")
@@ -126,24 +131,40 @@ class Forecast:
         remaining_s = self.request.remaining_s
         if remaining_s is None:
             return among
-        kept = [number for number in among if self.ends_in_time(number)]
+        kept = self._ending_by(remaining_s, among)
         if not kept:
             raise self._unreachable(among, remaining_s)
         return kept
 
     def ends_in_time(self, number: int) -> bool:
         """Whether the plan does; always without a deadline."""
+        remaining_s = self.request.remaining_s
+        return remaining_s is None or bool(self._ending_by(remaining_s, (number,)))
+
+    def _ending_by(self, remaining_s: float, among: Sequence[int]) -> Sequence[int]:
+        request, spare_s = self.request, self.request.spare_s
+        if spare_s is None or request.sureness < EVEN:  # idle: no promise to break
+            if self._all_end_by(remaining_s):
+                return among
+            late_s = self.late_s()
+            return [number for number in among if late_s[number] <= remaining_s]
+        alone_s, edge_s, total_s, wait_s = self.amounts.alone_s, self.amounts.edge_s, self.total_s, request.edge_queue_s
+        if max(alone_s) <= spare_s:  # how late any would be need not be known
+            return among
+        late_s = self.late_s()
+        return [
+            number
+            for number in among
+            if alone_s[number] <= spare_s
+            or (late_s[number] <= remaining_s and (edge_s[number] <= 0 or total_s[number] - wait_s <= spare_s))
+        ]
+
+    def _all_end_by(self, remaining_s: float) -> bool:
+        """Whether there is so much time that no plan's uncertainty need be worked out: an unsure link makes the mean
+        later by no more than this factor, and what need not be sure may be earlier than its mean."""
         request = self.request
-        if request.remaining_s is None:
-            return True
-        if request.spare_s is None or request.sureness < EVEN:  # idle: no promise to break
-            return self.late_s()[number] <= request.remaining_s
-        if self.amounts.alone_s[number] <= request.spare_s:
-            return True
-        if self.late_s()[number] > request.remaining_s:
-            return False
-        edge_s = self.amounts.rows[number][0]
-        return edge_s <= 0 or self.total_s[number] - request.edge_queue_s <= request.spare_s
+        spread = min(max(request.uplink_spread, request.downlink_spread), MOST_SPREAD)
+        return request.sureness <= EVEN and max(self.total_s) * math.exp(spread * spread / 2) <= remaining_s
 
     @property
     def arrival(self) -> Arrival:

@@ -92,7 +92,9 @@ def _is_as_good(forecast: Forecast, rival: Rival, quickest: Rival) -> bool:
 
 def rival_of(forecast: Forecast, number: int) -> Rival:
     """How far that plan's prediction may be off."""
-    amounts, request = forecast.amounts, forecast.request
-    uplink_s = forecast.uplink_s(number)
-    own_s = math.hypot(amounts.own_spread_s[number], uplink_s * amounts.length_spreads[number])
-    return Rival(number, own_s, uplink_s * request.uplink_spread, forecast.downlink_s(number) * request.downlink_spread)
+    amounts, request, stage = forecast.amounts, forecast.request, forecast.stage
+    row, (edge_spread, cloud_spread, length_spread) = amounts.row(number), amounts.spreads[number]
+    uplink_s = (row[1] + row[6] * request.file_bytes) * stage.uplink_bytes
+    own_s = math.hypot(row[0] * edge_spread, row[3] * cloud_spread, uplink_s * length_spread)
+    downlink_s = row[2] * stage.downlink_bytes
+    return Rival(number, own_s, uplink_s * request.uplink_spread, downlink_s * request.downlink_spread)

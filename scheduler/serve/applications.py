@@ -9,6 +9,8 @@ from ray import serve
 from ray.serve import Application
 
 from nodes.settings import CloudSettings
+from scheduler.autoscaling import AutoscalingRule
+from scheduler.serve.replica_scaling import replica_count
 from scheduler.serve.replicas import CloudReplica
 
 __all__ = ["Application", "cloud_application"]
@@ -16,12 +18,12 @@ __all__ = ["Application", "cloud_application"]
 _HEALTH_PERIOD_S, _HEALTH_TIMEOUT_S = 2.0, 10.0
 
 
-def cloud_application(settings: CloudSettings, replicas: int, cpus: float, gpus: float) -> Application:
-    """So many replicas, each with so many CPUs and GPUs of its node."""
+def cloud_application(settings: CloudSettings, rule: AutoscalingRule, cpus: float, gpus: float) -> Application:
+    """Replicas by that rule, each with so many CPUs and GPUs of its node."""
     deployment = serve.deployment(
         CloudReplica,
         name="cloud",
-        num_replicas=replicas,
+        **replica_count(rule, rule.at_start),
         ray_actor_options={"num_cpus": cpus, "num_gpus": gpus},
         graceful_shutdown_timeout_s=2 * settings.drain_s + 5,
         graceful_shutdown_wait_loop_s=0.1,

@@ -1,4 +1,5 @@
-"""Edge and cloud as two Ray Serve applications on a local Ray, without Ray's own proxies in the way."""
+"""Edge and cloud as Ray Serve applications, on a Ray of their own or the cloud on a cluster that runs already; without
+Ray's own proxies in the way."""
 
 from __future__ import annotations
 
@@ -7,10 +8,11 @@ import contextlib
 import itertools
 import logging
 import os
+import re
 import threading
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from isthmus.errors import DeviceUnavailable, IsthmusError, Unavailable
@@ -19,7 +21,7 @@ from nodes.configured_policies import ConfiguredPolicies
 from nodes.settings import CloudSettings, EdgeSettings, ModelArtifact, start_timeout_s
 from scheduler.autoscaling import AutoscalingRule
 from scheduler.node_orders import models_order, policies_order, raise_refusal
-from scheduler.serve.replica_scaling import autoscaling_config
+from scheduler.serve.replica_scaling import replica_count
 
 __all__ = ["RayRuntime"]
 
@@ -32,13 +34,25 @@ SWITCH_TIMEOUT_S = 3600.0  # an engine that compiles takes minutes for a new mod
 # Nodes bring their own thread budgets; Ray's CPUs only place replicas, so each asks for a sliver: two versions of as
 # many replicas as a configuration allows fit on one core.
 REPLICA_CPUS = 0.005
+# On a cluster of others, who place by them.
+CLUSTER_CPUS = 1.0
 
 
 class RayRuntime:
-    """One local Ray with the applications "edge" and "cloud"; "cloud-2" and so on are the versions after it."""
+    """One Ray with the applications "edge" and "cloud"; "cloud-2" and so on are the versions after it.
 
-    def __init__(self, num_cpus: int | None = None) -> None:
+    On a cluster of others they are called "isthmus-cloud" and so on, nobody else's application is touched, and the
+    cluster runs on at the end. Applications that a launcher left there which died serve until this one's do.
+    """
+
+    def __init__(self, num_cpus: int | None = None, address: str = "", cpus: float | None = None) -> None:
+        """num_cpus: of a Ray of its own. address: of a cluster that runs ("auto", "HOST:PORT"), "" for a Ray of its
+        own. cpus: for each cloud replica; by default next to none on a Ray of its own and 1 on a cluster."""
         self._num_cpus = num_cpus or os.cpu_count() or 1
+        self._address = address
+        self._cpus = cpus if cpus is not None else (CLUSTER_CPUS if address else REPLICA_CPUS)
+        self._name = "isthmus-cloud" if address else "cloud"
+        self._left: list[str] = []
         self._clouds: dict[str, Any] = {}  # handles by application, the last version last
         self._versions = itertools.count(1)
         self._started = False
@@ -56,16 +70,17 @@ class RayRuntime:
         from scheduler.serve.replicas import CloudReplica
 
         number = next(self._versions)
-        name = "cloud" if number == 1 else f"cloud-{number}"
+        name = self._name if number == 1 else f"{self._name}-{number}"
         gpus = await asyncio.to_thread(self._gpus_for, settings.device, rule.max_replicas)
-        count = (
-            {"num_replicas": replicas} if rule.is_fixed else {"autoscaling_config": autoscaling_config(rule, replicas)}
-        )
+        count, share = replica_count(rule, replicas), (self._cpus, gpus)
         try:
-            self._clouds[name] = await self._deploy(name, CloudReplica, settings, count, gpus)
+            self._clouds[name] = await self._deploy(name, CloudReplica, settings, count, share)
         except IsthmusError:
             await asyncio.to_thread(_delete, name)
             raise
+        left, self._left = self._left, []
+        for gone in left:
+            await asyncio.to_thread(_delete, gone)
 
     async def retire_clouds(self) -> None:
         """See Runtime."""
@@ -91,7 +106,7 @@ class RayRuntime:
         from scheduler.serve.replicas import EdgeReplica
 
         gpus = await asyncio.to_thread(self._gpus_for, settings.device, 1)
-        self._edge = await self._deploy("edge", EdgeReplica, settings, {"num_replicas": 1}, gpus)
+        self._edge = await self._deploy("edge", EdgeReplica, settings, {"num_replicas": 1}, (REPLICA_CPUS, gpus))
         address: str = await asyncio.to_thread(lambda: self._edge.remote().result(timeout_s=30))
         return address
 
@@ -130,7 +145,8 @@ class RayRuntime:
         with self._changing:
             if self._started:
                 self._started = False
-                _stop_ray()
+                names = [*(["edge"] if self._edge is not None else []), *self._clouds]
+                _stop_ray(names if self._address else None)
 
     def _start_ray(self) -> None:
         with self._changing:
@@ -146,18 +162,39 @@ class RayRuntime:
             import ray
             from ray import serve
 
-            ray.init(
-                # "local": never join a cluster that happens to run here.
-                address="local",
-                num_cpus=self._num_cpus,
-                object_store_memory=OBJECT_STORE_BYTES,
-                include_dashboard=False,
-                log_to_driver=False,
-                logging_level="error",
-            )
+            self._connect(ray)
             self._started = True
             logging.getLogger("ray.serve").setLevel(logging.WARNING)
-            serve.start(proxy_location="Disabled")
+            serve.start(proxy_location="Disabled")  # nothing where Serve runs already
+            if self._address:
+                self._adopt(serve.status().applications)
+
+    def _connect(self, ray: Any) -> None:
+        """Raises Unavailable for a cluster that is not there."""
+        quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
+        if not self._address:
+            # "local": never join a cluster that happens to run here.
+            own = {"num_cpus": self._num_cpus, "object_store_memory": OBJECT_STORE_BYTES, "include_dashboard": False}
+            ray.init(address="local", **own, **quiet)
+            return
+        try:
+            ray.init(address=self._address, **quiet)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise Unavailable(f"cloud.address: no Ray cluster at {self._address}: {error}") from error
+
+    def _adopt(self, there: Iterable[str]) -> None:
+        """Applications that a launcher left which died: the next version is named after them, and takes their place."""
+        own = re.compile(rf"{self._name}(?:-(\d+))?")
+        numbers = {name: int(found[1] or 1) for name in there if (found := own.fullmatch(name))}
+        self._left = sorted(numbers, key=numbers.__getitem__)
+        self._versions = itertools.count(1 + max(numbers.values(), default=0))
+
+    @property
+    def head(self) -> str:
+        """Where the cluster's own control answers: an address that each of its nodes reaches."""
+        import ray
+
+        return str(ray.get_runtime_context().gcs_address)
 
     def _gpus_for(self, device: str, replicas: int) -> float:
         """GPUs a replica. Serve would wait without end for a GPU that is not there, so that is an error here."""
@@ -173,15 +210,17 @@ class RayRuntime:
         return min(1.0, there / replicas)
 
     async def _deploy(
-        self, name: str, replica: type, settings: CloudSettings | EdgeSettings, count: dict[str, Any], gpus: float
-    ) -> Any:
+        self, name: str, replica: type, settings: CloudSettings | EdgeSettings, count: dict[str, Any],
+        share: tuple[float, float],
+    ) -> Any:  # fmt: skip
+        """share: CPUs and GPUs a replica."""
         from ray import serve
 
         deployment = serve.deployment(
             replica,
             name=name,
             **count,
-            ray_actor_options={"num_cpus": REPLICA_CPUS, "num_gpus": gpus},
+            ray_actor_options=dict(zip(("num_cpus", "num_gpus"), share, strict=True)),
             graceful_shutdown_timeout_s=2 * settings.drain_s + 5,
             graceful_shutdown_wait_loop_s=0.1,
             health_check_period_s=0.5,
@@ -219,14 +258,16 @@ def _last_line(application: Any) -> str:
     return last
 
 
-def _stop_ray() -> None:
+def _stop_ray(names: Sequence[str] | None) -> None:
+    """names: of the applications to drain, None for all that there are; the edge first: it still uses the cloud."""
     import ray
     from ray import serve
 
     try:
         there = serve.status().applications
-        for name in sorted(there, key=lambda name: name != "edge"):  # the edge first: it still uses the cloud
-            _delete(name)
+        for name in sorted(there, key=lambda name: name != "edge"):
+            if names is None or name in names:
+                _delete(name)
     finally:
         ray.shutdown()  # not `serve.shutdown`: it kills Serve's controller, and Ray complains of that on the terminal
 

@@ -11,16 +11,12 @@ import time
 import warnings
 from typing import Any
 
-from scheduler.autoscaling import AutoscalingRule, ReplicaLoad, ScalingMemory, decide
+from scheduler.autoscaling import LOOK_BACK_S, PUSH_S, AutoscalingRule, ReplicaLoad, ScalingMemory, decide
 
-__all__ = ["OFFERED", "QUEUED_S", "ReplicaScaling", "autoscaling_config"]
+__all__ = ["OFFERED", "QUEUED_S", "ReplicaScaling", "autoscaling_config", "replica_count"]
 
 QUEUED_S, OFFERED = "queued_s", "offered"
 """The metrics that a replica reports; see `ReplicaLoad`."""
-
-# What a replica says arrives after up to PUSH_S and counts as the mean over LOOK_BACK_S: a step in load is seen within
-# half a second and believed within two. Serve's defaults, 10 and 30 s, are for what it sees at every request.
-PUSH_S, LOOK_BACK_S = 0.5, 2.0
 
 
 class ReplicaScaling:
@@ -42,6 +38,11 @@ class ReplicaScaling:
         decision = decide(self._rule, context.target_num_replicas, loads, memory, time.monotonic())
         kept = {"since_s": decision.memory.since_s, "needed": decision.memory.needed}
         return decision.replicas, {**state, **kept}
+
+
+def replica_count(rule: AutoscalingRule, replicas: int) -> dict[str, Any]:
+    """What a deployment is told of how many there are, so many to begin with."""
+    return {"num_replicas": replicas} if rule.is_fixed else {"autoscaling_config": autoscaling_config(rule, replicas)}
 
 
 def autoscaling_config(rule: AutoscalingRule, replicas: int) -> Any:

@@ -14,6 +14,7 @@ from nodes.limits import CLOUD_LIMITS, EDGE_LIMITS
 from scheduler.autoscaling import AutoscalingRule
 
 MODELS = "models: [{name: m, source: 'a:b'}]\n"
+LB = "cloud: {advertise: '10.0.0.1:443', "
 
 
 def read(tmp_path: Path, text: str):  # type: ignore[no-untyped-def]
@@ -91,6 +92,22 @@ def test_link_takes_quantities_as_people_write_them(tmp_path: Path) -> None:
         (MODELS + "edge: {limits: {queue: 0}}", "edge.limits.queue"),
         (MODELS + "cloud: {limits: {tensor: 5 apples}}", "apples"),
         (MODELS + "cloud: {limits: {streams: 5}}", "cloud.limits.streams: is not a key"),
+        (MODELS + "cloud: {route: {a: b}}", "cloud.route: needs an address"),
+        (MODELS + "cloud: {connection_age: 5m}", "cloud.connection_age: needs an address"),
+        (MODELS + LB + "route: {a: b}, connection_age: 5m}", "cloud.connection_age: does not go with route"),
+        (MODELS + LB + "connection_age: 0s}", "cloud.connection_age"),
+        (MODELS + LB + "replicas: 2}", "cloud.advertise: is one address for 2 replicas"),
+        (MODELS + LB + "route: {a: '{pod}'}}", "cloud.route: has a place that there is not"),
+        (MODELS + LB + "route: {a: '{address.__class__}'}}", "cloud.route: has a place that there is not"),
+        (MODELS + LB + "route: {grpc-timeout: '1'}}", "cloud.route: is gRPC's own"),
+        (MODELS + LB + "route: {x-bin: '1'}}", "cloud.route: is gRPC's own"),
+        (MODELS + LB + "route: {X: '1'}}", "cloud.route"),
+        (MODELS + LB + "route: {x: 'ö'}}", "cloud.route"),
+        (MODELS + "cloud: {address: nowhere}", "127.0.0.1:8001"),
+        (MODELS + "cloud: {address: auto, runtime: process}", "cloud.address: is of a Ray cluster"),
+        (MODELS + "cloud: {cpus: 0}", "cloud.cpus"),
+        (MODELS + "cloud: {model_memory: 0}", "cloud.model_memory"),
+        ("models: [{name: m, source: a, versions: ['']}]", "models.0.versions.0"),
         (MODELS + "policy: 3", "policy"),
         (MODELS + "policy: {name: ''}", "policy.name"),
         (MODELS + "request_classes: {alarm: 3}", "request_classes.alarm"),
@@ -148,6 +165,12 @@ def test_how_many_replicas_is_a_fixed_number_or_a_rule(tmp_path: Path) -> None:
     assert read(tmp_path, MODELS + "cloud: {replicas: 3}").cloud.rule == AutoscalingRule.fixed(3)
     text = "cloud: {autoscaling: {min_replicas: 0, max_replicas: 8, target_queue: 200ms, scale_down_after: 30s}}"
     assert read(tmp_path, MODELS + text).cloud.rule == AutoscalingRule(0, 8, 0.2, 30.0)
+
+
+def test_several_replicas_may_share_an_address_behind_what_picks_one(tmp_path: Path) -> None:
+    routed = read(tmp_path, MODELS + LB + "replicas: 2, route: {x-replica: '{address}/{replica}'}}").cloud
+    assert (routed.route, routed.connection_age) == ({"x-replica": "{address}/{replica}"}, None)
+    assert read(tmp_path, MODELS + LB + "replicas: 2, connection_age: 5m}").cloud.connection_age == 300.0
 
 
 def test_replicas_do_not_share_a_port_for_metrics(tmp_path: Path) -> None:

@@ -73,6 +73,7 @@ def test_policies_that_changed_are_named_with_what_was() -> None:
         (("cloud.tls", "cloud.registry_listen", "cloud.runtime", "edge.threads", "link"), True, True, ()),
         (("models.net.source", "models.net.plans"), False, True, ("models.net.source", "models.net.plans")),
         (("models.net", "models.net.source"), True, True, ("models.net.source",)),
+        (("models.net.versions", "cloud.address"), True, True, ("models.net.versions",)),
         (("models.net",), True, False, ("models.net",)),
         (("cloud.engine",), False, True, ()),
     ],

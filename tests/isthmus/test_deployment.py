@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from isthmus.configuration import CloudConfiguration, Configuration, EdgeConfiguration, ModelConfiguration
 from isthmus.deployment import Sides, deploy
-from isthmus.errors import InvalidModel
+from isthmus.errors import InvalidConfiguration, InvalidModel, IsthmusError
 from nodes.settings import ModelArtifact
 
 
@@ -33,3 +35,39 @@ def test_a_model_that_cannot_be_exported_ends_the_start() -> None:
     with pytest.raises(InvalidModel, match="is no file"):
         asyncio.run(deployed(said))
     assert [line.split(" at ")[0] for line in said] == ["fleet registry"]
+
+
+def test_a_cloud_by_itself_starts_its_replicas(tmp_path: Path) -> None:
+    async def run() -> None:
+        def export() -> tuple[ModelArtifact, ...]:
+            return (ModelArtifact("none", str(tmp_path / "none")),)
+
+        async with deploy(configuration(), Sides(cloud=True, edge=False), export, list[str]().append):
+            raise AssertionError("it runs")
+
+    with pytest.raises(IsthmusError, match=r"spec\.json: cannot be read"):
+        asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("edge", "source", "words"),
+    [
+        ("ray", "/none", r"edge\.runtime: cannot be a Ray of its own beside cloud\.address"),
+        ("process", "none.pt2", r"models\.none\.source: is not an artifact's folder"),
+    ],
+)
+def test_what_does_not_go_with_a_cluster_of_others_is_refused_before_anything_starts(
+    edge: Literal["ray", "process"], source: str, words: str
+) -> None:
+    made = Configuration(
+        models=(ModelConfiguration(name="none", source=source),),
+        edge=EdgeConfiguration(runtime=edge),
+        cloud=CloudConfiguration(address="auto"),
+    )
+
+    async def run() -> None:
+        async with deploy(made, Sides(cloud=True, edge=True), tuple, list[str]().append):
+            raise AssertionError("it runs")
+
+    with pytest.raises(InvalidConfiguration, match=words):
+        asyncio.run(run())

@@ -73,3 +73,12 @@ def test_a_factory_is_called_each_time(tmp_path: Path) -> None:
         "    return torch.nn.Linear(4, len(calls)).eval(), (torch.zeros(2, 4),)\n"
     )
     assert export(tmp_path, "called:model")[0] != export(tmp_path, "called:model")[0]
+
+
+def test_other_versions_are_exported_beside_the_current_one_each_once(tmp_path: Path) -> None:
+    for name, weight in (("new", 2.0), ("old", 1.0), ("same", 2.0)):
+        write_onnx(tmp_path / f"{name}.onnx", weight)
+    model = ModelConfiguration(name="m", source="new.onnx", versions=("old.onnx", "same.onnx", "old.onnx"))
+    (artifact,) = export_models((model,), tmp_path, lambda _: None)
+    digests = [load_artifact(folder).digest for folder in (artifact.folder, *artifact.others)]
+    assert len(digests) == len(set(digests)) == 2

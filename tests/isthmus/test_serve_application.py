@@ -48,6 +48,18 @@ def test_arguments_that_are_missing_or_unknown_are_named(given: dict[str, object
         cloud(given)
 
 
+def test_replicas_follow_the_rule_of_the_file_but_not_to_zero(tmp_path: Path) -> None:
+    save_artifact(model_from_module(nn.Linear(4, 2).eval(), (torch.zeros(2, 4),), "m"), tmp_path / "m")
+    given, path = arguments(tmp_path, str(tmp_path / "m")), tmp_path / "isthmus.yaml"
+    models = f"models: [{{name: m, source: {tmp_path / 'm'}}}]\n"
+    path.write_text(models + "cloud: {autoscaling: {min_replicas: 1, max_replicas: 3}}\n")
+    scaled = cloud(given)._bound_deployment._deployment_config.autoscaling_config
+    assert (scaled.min_replicas, scaled.max_replicas) == (1, 3)
+    path.write_text(models + "cloud: {autoscaling: {min_replicas: 0}}\n")
+    with pytest.raises(InvalidConfiguration, match=r"min_replicas: is 0, and nothing wakes it here"):
+        cloud(given)
+
+
 async def test_a_registry_runs_by_itself(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text("models: [{name: m, source: a}]\ncloud: {registry_listen: '127.0.0.1:0'}\n")
     configuration: Configuration = read_configuration(tmp_path / "c.yaml")

@@ -21,6 +21,7 @@ from nodes.batch_times import BatchTimes
 from nodes.byte_budget import ByteBudget
 from nodes.chooser import Choice, Transfer
 from nodes.chooser_observer import ChooserObserver
+from nodes.cloud_models import CloudModels, HeldModel, ServedModel
 from nodes.cloud_node import CloudNode
 from nodes.compute_pool import ComputePool
 from nodes.engines.base import Engine, Runnable, Runner
@@ -52,7 +53,7 @@ from partitioner.profiles import DeviceProfile
 from scheduler.plan_chooser import PlanChooser
 from tests.nodes.networks import SKIP_OPS, skip_model
 
-__all__ = ["Gate", "GatedEngine", "Site", "edge_site", "inputs_of", "small_model"]
+__all__ = ["Gate", "GatedEngine", "Site", "edge_site", "inputs_of", "served_model", "small_model"]
 
 WIDTH = 16
 WAIT_S = 20.0
@@ -134,10 +135,16 @@ class Cloud:
 
     @classmethod
     async def start(
-        cls, models: Sequence[Model], replica_id: str, kind: type[CloudNode] = CloudNode, tracing: Tracing | None = None
-    ) -> Cloud:
+        cls, models: Sequence[Model], replica_id: str, kind: type[CloudNode] = CloudNode,
+        tracing: Tracing | None = None, most_models: int | None = None,
+    ) -> Cloud:  # fmt: skip
+        """most_models: that it may hold at once; None for all."""
         engine, pool = GatedEngine(), ComputePool(1)
-        node = kind(replica_id, {model.name: model for model in models}, engine, pool, profile())
+        held = CloudModels.holding({model.name: model for model in models}, engine)
+        if most_models is not None:
+            served = [served_model(model, engine) for model in models]
+            held = CloudModels(served, most_models)
+        node = kind(replica_id, held, pool, profile())
         service = SegmentService(node, tracing=tracing)
         server = GrpcServer(
             ["isthmus.v1.SegmentService"],
@@ -153,6 +160,11 @@ class Cloud:
     async def stop(self) -> None:
         await self.die()
         self.pool.close()
+
+
+def served_model(model: Model, engine: Engine) -> ServedModel:
+    """One whose weights count as one byte."""
+    return ServedModel(model.name, model.digest, 1, lambda: HeldModel(model, engine))
 
 
 def profile() -> DeviceProfile:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodes.backoff import Backoff
-from nodes.replica_set import FIRST_RETRY_S, LONGEST_RETRY_S
+from nodes.replica_health import FIRST_RETRY_S, LONGEST_RETRY_S
 
 EDGES = 2000
 

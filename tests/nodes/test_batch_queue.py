@@ -9,12 +9,13 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from isthmus.errors import ComputeFailed, DeadlineExceeded, Draining
+from isthmus.errors import ComputeFailed, DeadlineExceeded, Draining, Unavailable
 from nodes.batch_queue import AT_ONCE_S, LONGEST_TURN_S, WARY_RUNS, BatchQueue, QueuedWork
 from nodes.batch_times import BatchTimes
 from nodes.batching import Batcher, BatchGroup, BatchLimits
 from nodes.compute_pool import ComputePool
 from nodes.execution_ledger import ExecutionCounts
+from nodes.overdue import HUNG_TIMES
 
 GROUP = BatchGroup("model", "cut", "eager", ())
 FLAT = BatchTimes.of({1: 10.0, 8: 10.0})
@@ -238,3 +239,16 @@ def test_work_that_took_long_here_goes_to_the_worker_for_a_while(pool: ComputePo
     here.spent_s = 0.0
     assert [queue.run_at_once(4, SHORT_S, None) for _ in range(WARY_RUNS)] == [None] * WARY_RUNS
     assert queue.run_at_once(4, SHORT_S, None) == 8
+
+
+async def test_a_batch_that_should_long_have_ended_is_told_from_one_that_takes_its_time(
+    queue: BatchQueue[int, int], engine: Engine
+) -> None:
+    queue.check(time.monotonic() + 1e6)  # nothing runs
+    first, now_s = await busy(queue, engine), time.monotonic()
+    queue.check(now_s + 0.9 * HUNG_TIMES * FLAT.at(1))
+    with pytest.raises(Unavailable, match=r"a batch of 1 requests: has not returned for 2.. s, expected to take 10 s"):
+        queue.check(now_s + 1.1 * HUNG_TIMES * FLAT.at(1))
+    engine.gate.set()
+    await first
+    queue.check(time.monotonic() + 1e6)

@@ -12,8 +12,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from isthmus.errors import DeadlineExceeded, InvalidRequest
+from isthmus.errors import DeadlineExceeded, InvalidRequest, PlanAway, Unavailable
 from nodes.batching import BatchLimits
+from nodes.cloud_models import CloudModels
 from nodes.cloud_node import CloudNode
 from nodes.compute_pool import ComputePool
 from nodes.engines.eager import EagerEngine
@@ -27,7 +28,11 @@ from nodes.protocol.events import RequestArrived
 from nodes.transport.segment_server import SuffixResult
 from partitioner.front_end import model_from_module
 from partitioner.model import Model
+from partitioner.plan import Plan
 from partitioner.profiles import DeviceProfile
+from tests.nodes.sites import served_model
+
+NO_DELAY = BatchLimits(max_delay_s=0.0)
 
 
 def vectors(batch: int) -> tuple[Tensor, ...]:
@@ -90,13 +95,24 @@ class Replica:
 
 @pytest.fixture
 async def replica(model: Model, profile: DeviceProfile, pool: ComputePool) -> AsyncIterator[Replica]:
-    node = CloudNode("replica", {"deep": model}, EagerEngine(), pool, profile, BatchLimits(max_delay_s=0.0))
+    node = CloudNode("replica", CloudModels.holding({"deep": model}, EagerEngine()), pool, profile, NO_DELAY)
     plan = cut_plan(model, tuple(op.name for op in model.graph.ops[:2]), {})
     await node.prepare(plan_definition(plan))
     half = EdgeHalf(model, plan.edge_ops, wire_codecs(plan.boundary), wire_codecs(plan.downlink), EagerEngine())
     made = Replica(node, half, model.graph.inputs[0], plan.wire_digest, pool)
     yield made
     made.gate.set()
+
+
+def two_models(model: Model, profile: DeviceProfile, pool: ComputePool) -> tuple[CloudNode, list[Plan], Replica]:
+    """A node that holds one of two models at a time, a plan of each, and the first one's edge; none is prepared."""
+    both = (model, model.renamed("other"))
+    models = CloudModels([served_model(one, EagerEngine()) for one in both], most_bytes=1)
+    node = CloudNode("replica", models, pool, profile, NO_DELAY)
+    plans = [cut_plan(one, tuple(op.name for op in one.graph.ops[:2]), {}) for one in both]
+    first = plans[0]
+    half = EdgeHalf(model, first.edge_ops, wire_codecs(first.boundary), wire_codecs(first.downlink), EagerEngine())
+    return node, plans, Replica(node, half, model.graph.inputs[0], first.wire_digest, pool)
 
 
 async def test_requests_that_wait_run_as_one_and_get_their_own_answers(replica: Replica) -> None:
@@ -161,3 +177,48 @@ async def test_load_includes_the_batch_that_is_being_formed(replica: Replica) ->
     replica.gate.set()
     await asyncio.gather(*tasks)
     assert replica.node.load().queued_requests == 0
+
+
+async def test_a_replica_whose_compute_thread_hangs_says_so(replica: Replica, monkeypatch: pytest.MonkeyPatch) -> None:
+    replica.node.check()
+    (task,) = await replica.together(replica.request(1))
+    replica.node.check()
+    monkeypatch.setattr("nodes.overdue.LONGEST_JOB_S", -1.0)
+    with pytest.raises(Unavailable, match="has not returned"):
+        replica.node.check()
+    replica.gate.set()
+    await task
+
+
+async def test_a_plan_whose_model_made_room_is_unknown_until_it_is_offered_again_and_is_not_measured_again(
+    model: Model, profile: DeviceProfile, pool: ComputePool
+) -> None:
+    node, plans, replica = two_models(model, profile, pool)
+    measured = await node.prepare(plan_definition(plans[0]))
+    request = replica.request(1)
+    before = replica.outputs(1, await node.run(request))
+    await node.prepare(plan_definition(plans[1]))
+    with pytest.raises(PlanAway, match="its model has made room for another"):
+        await node.run(request)
+    assert await node.prepare(plan_definition(plans[0])) == measured
+    after = replica.outputs(1, await node.run(request))
+    assert all(torch.equal(one, two) for one, two in zip(before, after, strict=True))
+    assert [(one.name, one.digest) for one in node.describe().versions] == [
+        ("other", plans[1].model_digest), ("deep", model.digest),
+    ]  # fmt: skip
+
+
+async def test_a_model_with_requests_does_not_make_room(
+    model: Model, profile: DeviceProfile, pool: ComputePool
+) -> None:
+    node, plans, replica = two_models(model, profile, pool)
+    await node.prepare(plan_definition(plans[0]))
+    (asked,) = await replica.together(replica.request(1))
+    offered = asyncio.create_task(node.prepare(plan_definition(plans[1])))
+    await asyncio.sleep(0.05)
+    assert not offered.done()
+    assert node.models.counts().evictions == 0
+    replica.gate.set()
+    await asked
+    await offered
+    assert node.models.counts().evictions == 1

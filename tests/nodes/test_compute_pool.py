@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
+import time
 
 import pytest
 import torch
 
-from isthmus.errors import InvalidConfiguration
+from isthmus.errors import InvalidConfiguration, Unavailable
 from nodes.compute_pool import ComputePool
+from nodes.overdue import LONGEST_JOB_S
 
 
 async def test_calls_run_off_the_event_loops_thread() -> None:
@@ -88,3 +91,32 @@ def test_what_a_pool_is_posted_runs_or_is_dropped_by_its_close_and_later_posts_a
     assert said == ["second dropped", "first ran"]
     with pytest.raises(RuntimeError, match="closed"):
         pool.post(list, list)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+async def test_a_worker_that_does_not_return_is_seen_and_so_is_one_that_is_gone() -> None:
+    gate, began = threading.Event(), threading.Event()
+    with ComputePool(name="work") as pool:
+        pool.check(time.monotonic() + 1e6)
+
+        def stuck() -> None:
+            began.set()
+            gate.wait()
+
+        pool.post(stuck, gate.set)
+        await asyncio.to_thread(began.wait)
+        pool.check(time.monotonic() + 0.9 * LONGEST_JOB_S)
+        with pytest.raises(Unavailable, match=r"compute thread work_0: has not returned for 6\d\d s; it hangs"):
+            pool.check(time.monotonic() + LONGEST_JOB_S + 1.0)
+        gate.set()
+        await pool.run(int)
+        await pool.run(threading.current_thread)  # by now the one before is over
+        pool.check(time.monotonic())
+        idle = threading.Event()
+        pool.post(idle.set, gate.set)
+        pool._workers[0].join(0.1)
+        pool.check(time.monotonic() + 1e6)
+        pool.post(sys.exit, gate.set)
+        pool._workers[0].join(10)
+        with pytest.raises(Unavailable, match="compute thread work_0: has died"):
+            pool.check(time.monotonic())

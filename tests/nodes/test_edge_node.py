@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
-from nodes.chooser import StageTimes
+from isthmus.errors import DeadlineUnreachable, NotFound
+from nodes.chooser import Refused, StageTimes
 from nodes.cloud_connection import CloudConnection
 from nodes.compute_pool import ComputePool
 from nodes.edge_node import EdgeNode
@@ -28,11 +30,14 @@ async def nobody(endpoint: Endpoint) -> CloudConnection:
 
 
 class Pupil(PlanChooser):
-    """Remembers its lessons."""
+    """Remembers its lessons, and whom it was told of that was refused."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.lessons = list[StageTimes]()
+        self.lessons, self.refusals = list[StageTimes](), list[Refused]()
+
+    def observe_refusal(self, refused: Refused) -> None:
+        self.refusals.append(refused)
 
     def observe_stages(self, times: StageTimes) -> None:
         self.lessons.append(times)
@@ -47,9 +52,9 @@ class Alone:
     chooser: Pupil
     pool: ComputePool
 
-    async def ask(self) -> InferResult:
+    async def ask(self, **wishes: Any) -> InferResult:
         name = self.node.describe_model("small").inputs[0].name
-        return await self.node.infer(InferRequest("small", ModelInputs({name: inputs_of(1)}, 1)))
+        return await self.node.infer(InferRequest("small", ModelInputs({name: inputs_of(1)}, 1), **wishes))
 
 
 @pytest.fixture
@@ -88,3 +93,25 @@ async def test_what_became_of_a_request_says_where_its_time_went(alone: Alone) -
     _, outcome = alone.chooser.log.find(result.request_id)
     assert outcome is not None
     assert outcome.edge_s == result.timings.edge_s > 0
+
+
+async def test_a_request_that_no_plan_is_chosen_for_is_told_as_it_came(alone: Alone) -> None:
+    with pytest.raises(NotFound):
+        await alone.ask(plan_id="0" * 16, priority=2, client="camera", request_class="alarm", timeout_s=5.0)
+    (refused,) = alone.chooser.refusals
+    assert (refused.model, refused.form, refused.batch, refused.plan_id) == ("small", "tensor", 1, "0" * 16)
+    assert (refused.priority, refused.client, refused.request_class, refused.timeout_s) == (2, "camera", "alarm", 5.0)
+    assert "has none such" in refused.failure
+    with pytest.raises(DeadlineUnreachable):
+        await alone.ask(timeout_s=1e-6)
+    assert len(alone.chooser.refusals) == 2
+    await alone.ask()
+    assert len(alone.chooser.refusals) == 2
+
+
+async def test_a_decision_knows_when_its_request_came_and_whose_it_is(alone: Alone) -> None:
+    result = await alone.ask(priority=3, client="camera")
+    decision, _ = alone.chooser.log.find(result.request_id)
+    request = decision.request
+    assert (request.priority, request.client) == (3, "camera")
+    assert 0.0 < request.came_s <= request.now_s

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -28,6 +29,8 @@ class Idle:
 
     cloud_queue_s: float
     speed_s: float
+    replica_id: str = ""
+    closed: bool = False
     open: bool = True
     in_flight: int = 0
     in_flight_bytes: int = 0
@@ -55,7 +58,8 @@ class Idle:
         """Nothing is in flight."""
 
     async def close(self) -> None:
-        """Nothing to let go."""
+        self.closed = True
+        self.gone.set()
 
 
 class Asked:
@@ -73,6 +77,7 @@ async def replicas_of(plans: dict[str, tuple[str, ...]], connections: dict[str, 
     """Each replica by name with the wire digests that it prepares."""
 
     async def dial(endpoint: Endpoint) -> Idle:
+        connections[endpoint.target].replica_id = endpoint.target
         return connections[endpoint.target]
 
     async def welcome(connection: GuardedConnection) -> None:
@@ -110,4 +115,83 @@ async def test_nobody_is_asked_where_no_replica_runs_it() -> None:
     replicas, asked = await replicas_of({"a": ("p",)}, {"a": Idle(0.5, 0.1, heard_s=1.0)}), Asked()
     assert replicas.pick(("other",), asked) is None
     assert asked.finishes_s == []
+    await replicas.close()
+
+
+class Balancer:
+    """Dials a replica by itself, the next of `picks`, the last one again and again. made: all connections."""
+
+    def __init__(self, *picks: str) -> None:
+        self.picks, self.made = deque(picks), list[Idle]()
+
+    async def dial(self, endpoint: Endpoint) -> Idle:
+        pick = self.picks.popleft() if len(self.picks) > 1 else self.picks[0]
+        self.made.append(Idle(0.0, 0.1, replica_id=pick, heard_s=1.0))
+        return self.made[-1]
+
+    def open_to(self, name: str) -> list[Idle]:
+        return [one for one in self.made if one.replica_id == name and not one.closed]
+
+
+async def welcomed(connection: GuardedConnection) -> None:
+    await connection.prepare(definition("p"))
+
+
+def behind(balancer: Balancer, *names: str, age_s: float = 3600.0) -> tuple[ReplicaSet, FleetView]:
+    endpoint = Endpoint("balancer:1", blind_age_s=age_s)
+    return ReplicaSet(balancer.dial, welcomed), FleetView(1, tuple(Replica(name, endpoint) for name in names))
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nodes.replica_health.FIRST_RETRY_S", 0.01)
+
+
+async def test_a_replica_that_another_one_answers_for_gets_no_requests(soon: None) -> None:
+    balancer = Balancer("b", "b", "a")
+    replicas = ReplicaSet(balancer.dial, welcomed)
+    replicas.follow(FleetView(1, (Replica("a", Endpoint("proxy:1", (("route", "a"),))),)))
+    await eventually(lambda: replicas.usable == 1)
+    assert [one.replica_id for one in replicas.connections] == ["a"]
+    assert [one.closed for one in balancer.made] == [True, True, False]
+    await replicas.close()
+
+
+async def test_behind_a_balancer_each_replica_gets_one_stream_whoever_answers_first(soon: None) -> None:
+    balancer = Balancer("b", "b", "b", "a")
+    replicas, view = behind(balancer, "a", "b")
+    replicas.follow(view)
+    await eventually(lambda: replicas.usable == 2)
+    assert sorted(one.replica_id for one in replicas.connections) == ["a", "b"]
+    assert [one.standing for one in replicas.states()] == ["ready", "ready"]
+    assert (len(balancer.open_to("a")), len(balancer.open_to("b"))) == (1, 1)
+    await replicas.close()
+
+
+async def test_of_two_behind_a_balancer_the_stream_of_the_one_that_stays_is_kept(soon: None) -> None:
+    balancer = Balancer("b", "a")
+    replicas, view = behind(balancer, "a", "b")
+    replicas.follow(view)
+    await eventually(lambda: replicas.usable == 2)
+    kept = balancer.open_to("a")
+    replicas.follow(FleetView(2, view.replicas[:1]))
+    await eventually(lambda: not balancer.open_to("b"))
+    assert balancer.open_to("a") == kept
+    assert [one.replica_id for one in replicas.connections] == ["a"]
+    await replicas.close()
+
+
+async def test_an_old_stream_goes_when_the_fresh_one_has_its_plans(soon: None) -> None:
+    balancer = Balancer("a")
+    replicas, view = behind(balancer, "a", age_s=0.05)
+    usable = list[int]()
+    replicas.follow(view)
+    await eventually(lambda: replicas.usable == 1)
+    async with asyncio.timeout(10):
+        while len(balancer.made) < 4:
+            usable.append(replicas.usable)
+            await asyncio.sleep(0.001)
+    assert set(usable) == {1}
+    await eventually(lambda: len(balancer.open_to("a")) == 1)
+    assert balancer.made[0].closed
     await replicas.close()

@@ -47,6 +47,7 @@ async def test_a_healthy_replica_answers() -> None:
         answer = await site.run(1)
         assert site.is_right(answer, 1)
         assert (answer.finished_by, answer.sendings, suffixes(site)) == ("cloud", 1, 0)
+        assert answer.replica  # by its name in the fleet
 
 
 async def test_what_waits_for_the_cloud_too_long_is_a_wait_for_the_way_up_until_it_ends() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
+from typing import Literal
 
 import grpc
 import pytest
@@ -56,11 +57,13 @@ def measured() -> DeviceProfile:
 
 
 @contextlib.asynccontextmanager
-async def edge_with(clouds: Mapping[str, Cloud], measured: DeviceProfile) -> AsyncIterator[EdgeNode]:
-    """An edge of the old version, connected to all of these."""
+async def edge_with(
+    clouds: Mapping[str, Cloud], measured: DeviceProfile, model: Model = OLD
+) -> AsyncIterator[EdgeNode]:
+    """An edge of that version, the old one by default, connected to all of these."""
     pool, chooser = ComputePool(1), PlanChooser()
-    split = cut_plan(OLD, tuple(op.name for op in OLD.graph.ops[:2]), {}, "zstd")
-    builder = await pool.run(PlanBuilder, OLD, EagerEngine(threads=1), 1.0, (split,))
+    split = cut_plan(model, tuple(op.name for op in model.graph.ops[:2]), {}, "zstd")
+    builder = await pool.run(PlanBuilder, model, EagerEngine(threads=1), 1.0, (split,))
     observer = ChooserObserver(chooser)
 
     async def dial(endpoint: Endpoint) -> SegmentClient:
@@ -108,6 +111,31 @@ async def test_an_edge_switches_to_another_version_between_two_requests(measured
         assert torch.equal((await before).outputs[0][1], answer_of(OLD, 1))
         alone = await ask(node, 2, "edge-only")
         assert torch.equal(alone.outputs[0][1], answer_of(NEW, 2))
+
+
+@pytest.mark.parametrize("autonomy", ["full", "cloud-required"])
+async def test_edges_of_two_versions_share_a_replica_that_holds_one_at_a_time(
+    measured: DeviceProfile, autonomy: Literal["full", "cloud-required"]
+) -> None:
+    versions = [
+        replace(model, interface=replace(model.interface, autonomy=autonomy))  # type: ignore[type-var]
+        for model in (OLD, NEW)
+    ]
+    cloud = await Cloud.start(versions, "shared", most_models=1)
+    async with contextlib.AsyncExitStack() as stack:
+        edges = [
+            await stack.enter_async_context(edge_with({"shared": cloud}, measured, version)) for version in versions
+        ]
+        finished = []
+        for seed in range(6):
+            for edge, version in zip(edges, versions, strict=True):
+                result = await ask(edge, seed, "cloud-only")
+                assert torch.equal(result.outputs[0][1], answer_of(version, seed))
+                finished.append(result.finished_by)
+        assert cloud.node.models.counts().held == 1
+        assert cloud.node.models.counts().evictions >= 2
+        if autonomy == "cloud-required":  # each waited until its version was back
+            assert set(finished) == {"cloud"}
 
 
 async def test_a_version_that_needs_the_cloud_and_is_on_no_replica_is_refused(measured: DeviceProfile) -> None:

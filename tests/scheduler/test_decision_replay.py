@@ -173,3 +173,26 @@ def test_decisions_draw_differently() -> None:
         random.begin(number)
         drawn.add(random.random())
     assert len(drawn) == 100
+
+
+def test_a_log_of_the_version_before_is_still_replayed(tmp_path: Path) -> None:
+    old = [
+        json.loads(line)
+        for text in lived(RecordEncoder(), [(20e6, 0.0, 250_000)], STEERINGS[0])
+        for line in text.splitlines()
+    ]
+    old[0]["version"] = 1
+    for line in old:
+        for name in ("came_s", "priority", "client"):
+            line.get("request", {}).pop(name, None)
+    (tmp_path / "1.jsonl").write_text("".join(json.dumps(line) + "\n" for line in old))
+    assert [one.same for one in replayed(log_lines(tmp_path / "1.jsonl"), make)] == [True]
+
+
+def test_every_file_says_what_the_edge_lets_in() -> None:
+    encoder, items = RecordEncoder(), list[object]()
+    PlanChooser(journal=items.append).admission(100, 8)
+    encoder.begin_file()
+    said = encoder.encode(items[0])
+    assert json.loads(said) == {"kind": "admission", "queue": 100, "depth": 8, "probability": 0.9}
+    assert encoder.begin_file().splitlines()[1] + b"\n" == said

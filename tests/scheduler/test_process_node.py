@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from nodes.transport.operator_client import OperatorClient
 from partitioner.artifact import save_artifact
 from partitioner.front_end import model_from_module
 from scheduler.node_orders import error_said, policies_order, raise_refusal
+from scheduler.process_node import until_hung
 from scheduler.process_runtime import ProcessRuntime
 
 OWN = "from scheduler.policies.edge_only import EdgeOnlyPolicy as Own\n"
@@ -141,3 +143,15 @@ def test_a_nodes_error_is_raised_as_one_of_ours(kind: str, error: str) -> None:
     assert type(error_said("no", kind)).__name__ == error
     with pytest.raises(IsthmusError, match="no"):
         raise_refusal({"refused": "no", "kind": kind})
+
+
+async def test_a_replica_counts_as_hung_when_it_fails_three_times_in_a_row() -> None:
+    answers = [False, False, True, False, False, False]
+
+    def check() -> None:
+        if not answers.pop(0):
+            raise Unavailable("compute thread: has not returned for 99 s")
+
+    async with asyncio.timeout(10):
+        await until_hung(check, period_s=0.0)
+    assert answers == []

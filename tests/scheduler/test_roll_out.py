@@ -30,10 +30,10 @@ class Fleet:
     def view(self) -> FleetView:
         return FleetView(1, tuple(Replica(name, Endpoint(name)) for names in self.clouds for name in names))
 
-    async def ask(self, endpoint: Endpoint) -> ReplicaUse:
-        if endpoint.target in self.silent:
-            raise Unavailable(f"{endpoint.target} does not answer")
-        return self.uses[endpoint.target]
+    async def ask(self, replica: Replica) -> ReplicaUse:
+        if replica.replica_id in self.silent:
+            raise Unavailable(f"{replica.replica_id} does not answer")
+        return self.uses[replica.replica_id]
 
     async def start(self) -> None: ...
 

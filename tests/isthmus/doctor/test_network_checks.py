@@ -12,7 +12,7 @@ from isthmus.doctor.network_checks import check_ports, check_registry
 from isthmus.doctor.network_facts import edge_facts, port_facts, registry_facts
 from isthmus.doctor.version_checks import ModelClaim, NodeVersion, check_models, check_packages, check_protocol
 from isthmus.version import VERSION
-from nodes.fleet import Endpoint, Replica
+from nodes.fleet import Endpoint, ModelVersion, Replica
 from nodes.protocol.version import PROTOCOL_MAJOR, PROTOCOL_MINOR
 from nodes.transport.registry_server import RegistryServer
 from scheduler.fleet_registry import FleetRegistry
@@ -66,7 +66,7 @@ async def test_replicas_are_asked_and_those_that_do_not_answer_fail() -> None:
     assert levels(list(check_registry(facts, needed_by_edge=True))) == ["ok", "ok", "fail"]
     said = facts.replicas[0].said
     assert said is not None
-    assert said.models == {model.name: model.digest}
+    assert said.versions == (ModelVersion(model.name, model.digest),)
     assert (said.package_version, said.protocol) == (VERSION, (PROTOCOL_MAJOR, PROTOCOL_MINOR))
 
 

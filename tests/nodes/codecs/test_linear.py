@@ -111,7 +111,7 @@ def test_calibrated_ranges_do_not_travel_and_clip() -> None:
     calibration = torch.rand(4, 8, 6, 6)
     chosen = LinearCodec(8, {"ranges": ranges_parameter(calibration)})
     assert torch.allclose(round_trip(calibration, chosen), calibration, atol=1 / 500)
-    assert round_trip(calibration * 3, chosen).max() <= calibration.max()
+    assert round_trip(calibration * 3, chosen).max() <= calibration.max() * (1 + 1e-6)  # a step up and down again
     saved = len(CODEC.encode("x", calibration).data) - len(chosen.encode("x", calibration).data)
     assert saved == 8 * 4 * 8
 

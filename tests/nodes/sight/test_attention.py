@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from nodes.drift import Drift, RemeasureState
 from nodes.gateway import ModelState
 from nodes.replica_state import ReplicaState, Standing
 from nodes.sight.attention import attention
@@ -70,3 +71,20 @@ def test_few_requests_say_nothing_of_predictions() -> None:
 
 def test_alarms_come_first() -> None:
     assert [level for level, _ in said(view(log_lost=1, waiting=128))] == ["alarm", "warning"]
+
+
+EDGE = Drift("net", "p1", "split at a (zstd)", "edge", 1.6, 0.0)
+
+
+def test_a_stage_that_drifted_is_said_once_with_its_worst_plan() -> None:
+    quicker = replace(EDGE, plan_id="p2", plan_name="edge-only", factor=0.4)
+    cloud = replace(EDGE, stage="cloud", factor=2.0)
+    (edge_says, cloud_says) = attention(view(drifts=(EDGE, quicker, cloud)))
+    assert "The edge takes 0.4 times as long as was measured for edge-only of net, and 1 other plans" in edge_says.what
+    assert "isthmus remeasure" in edge_says.look
+    assert cloud_says.what.startswith("The cloud takes 2 times as long")
+
+
+def test_while_it_is_measured_again_nobody_is_told_to_order_it() -> None:
+    (notice,) = attention(view(drifts=(EDGE,), remeasured=RemeasureState("measuring")))
+    assert notice.look == "It is being measured again, as soon as no request is here."

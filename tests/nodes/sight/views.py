@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from nodes.chooser import Outcome
+from nodes.drift import NEVER_REMEASURED
 from nodes.gateway import ModelState
 from nodes.resumption import ResumeCounts
 from nodes.sight.base import Ended, EndedRequests, LinkBelief
@@ -62,5 +63,6 @@ def view(*readings: Reading, **facts: Any) -> EdgeView:
         link=LINK, waiting=0,
         edge_queue_s=0.0, kept_bytes=0, answered=0, failed=0, mistaken=0, resumes=ResumeCounts(), log_lost=0,
         moments=history.since(0), lately=history.lately(300.0), requests=history.requests, failures=(),
+        drifts=(), remeasured=NEVER_REMEASURED,
     )  # fmt: skip
     return replace(plain, **facts)

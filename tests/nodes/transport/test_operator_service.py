@@ -47,20 +47,33 @@ class Shown:
         return replace(seen, moments=seen.moments[since:])
 
 
+class Ordered:
+    """Counts orders; one that comes again is under way."""
+
+    def __init__(self) -> None:
+        self.orders = 0
+
+    def order(self) -> bool:
+        self.orders += 1
+        return self.orders == 1
+
+
 @dataclass
 class Served:
     edge: Steered
     client: OperatorClient
     address: str
+    remeasuring: Ordered
 
 
 @pytest.fixture
 async def served() -> AsyncIterator[Served]:
     edge = Steered()
-    server = GrpcServer([SERVICE], OperatorService(edge, Shown(), EDGE_LIMITS).add_to)
+    remeasuring = Ordered()
+    server = GrpcServer([SERVICE], OperatorService(edge, Shown(), EDGE_LIMITS, remeasuring).add_to)
     address = await server.start("127.0.0.1:0", "edge.listen")
     client = OperatorClient(address)
-    yield Served(edge, client, address)
+    yield Served(edge, client, address, remeasuring)
     await client.close()
     await server.stop(0)
 
@@ -100,6 +113,10 @@ async def test_shadow_and_canary_are_set_apart(served: Served) -> None:
     assert (await client.set_canary(None)) == Steering({EVERYTHING: PolicySetting("latency")})
 
 
+async def test_plans_are_ordered_to_be_measured_again_once(served: Served) -> None:
+    assert [await served.client.remeasure(), await served.client.remeasure()] == [True, False]
+
+
 async def test_a_refused_change_changes_nothing(served: Served) -> None:
     before = served.edge.steering
     with pytest.raises(NotFound, match="bad"):
@@ -133,10 +150,12 @@ async def test_a_change_that_is_none_is_refused_by_field(
 async def test_callers_from_elsewhere_are_refused(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nodes.transport.operators.is_local", lambda peer: False)
     client = served.client
-    for call in (client.explain("r1"), client.sight(), client.steering(), client.set_shadow(None)):
+    calls = (client.explain("r1"), client.sight(), client.steering(), client.set_shadow(None), client.remeasure())
+    for call in calls:
         with pytest.raises(PermissionDenied, match="from this machine only"):
             await call
     assert served.edge.steering == Steering({EVERYTHING: PolicySetting("latency")})
+    assert served.remeasuring.orders == 0
 
 
 async def test_an_edge_that_is_not_there_is_unavailable() -> None:

@@ -36,7 +36,7 @@ async def test_a_replica_whose_node_fails_does_not_pass_although_its_port_answer
     cloud = await Cloud.start([small_model()], "itself")
     try:
         await cloud.server.set_serving(True)
-        cloud.node._names = None  # type: ignore[assignment]
+        cloud.node.models = None  # type: ignore[assignment]
         with pytest.raises(Unavailable, match="does not answer"):
             await check_replica(cloud.target, None)
     finally:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from nodes.chooser import StageTimes
 from partitioner.plan_table import Correction, PlanEntry
 from scheduler.estimators.drift import DriftEstimator
+from tests.scheduler.conftest import make_entry
 
 Maker = Callable[..., PlanEntry]
 
@@ -24,7 +26,8 @@ def took(entry: PlanEntry, edge: float = 1.0, cloud: float = 1.0, size: float = 
 
 
 def correction(estimator: DriftEstimator, entry: PlanEntry) -> Correction:
-    return estimator.corrections((entry.plan.plan_id,))[entry.plan.plan_id]
+    (row,) = estimator.factors((entry.plan.plan_id,)).tolist()
+    return Correction(*row[:-1])
 
 
 @pytest.fixture
@@ -132,7 +135,26 @@ def test_one_long_wait_moves_the_rest_by_no_more_than_four_times(split: PlanEntr
     assert correction(estimator, split).overhead_s < 0.004
 
 
-def make_split() -> PlanEntry:
-    from tests.scheduler.conftest import make_entry
+def test_fresh_costs_of_the_edge_are_believed_at_once(entry: Maker, split: PlanEntry) -> None:
+    estimator, other = DriftEstimator(), entry("blocks.9", edge_s=0.05, size=9_000, cloud_s=0.01)
+    for _ in range(10):
+        estimator.observe(took(split, edge=2.0, cloud=1.5))
+    estimator.forget_edge((split.plan.plan_id,))
+    learned = correction(estimator, split)
+    assert learned.edge == correction(estimator, other).edge == 1.0
+    assert learned.cloud == pytest.approx(1.5, rel=0.05)
 
+
+def make_split() -> PlanEntry:
     return make_entry("blocks.4", edge_s=0.03, size=40_000, cloud_s=0.02)
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.floats(0.5, 2.0), st.floats(0.0, 0.01)), max_size=20))
+def test_plans_asked_of_together_are_as_each_alone(seen: list[tuple[int, float, float]]) -> None:
+    entries = [make_entry(f"blocks.{number}", edge_s=0.03, size=40_000, cloud_s=0.02) for number in range(5)]
+    estimator, ids = DriftEstimator(), tuple(entry.plan.plan_id for entry in entries)
+    for number, factor, besides_s in seen:
+        estimator.factors(ids)  # as between any two requests
+        estimator.observe(replace(took(entries[number], factor, factor, factor), besides_s=besides_s))
+    together, alone = estimator.factors(ids), [estimator.factors((plan_id,))[0] for plan_id in ids]
+    assert together == pytest.approx(np.array(alone), rel=1e-12)

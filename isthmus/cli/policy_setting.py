@@ -1,0 +1,39 @@
+"""A policy with its options as people write them on a command line: KEY=VALUE."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from isthmus.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from nodes.steering import PolicySetting
+
+__all__ = ["policy_options", "policy_setting"]
+
+
+def policy_setting(name: str, options: Sequence[str] | None, option: str = "--option") -> PolicySetting:
+    """See `policy_options`."""
+    from nodes.steering import PolicySetting
+
+    return PolicySetting(name, policy_options(options, option))
+
+
+def policy_options(options: Sequence[str] | None, option: str = "--option") -> dict[str, Any]:
+    """A value is JSON where it can be, a word elsewhere. option: its name on the command line.
+
+    Raises InvalidRequest.
+    """
+    return dict(_option(text, option) for text in options or ())
+
+
+def _option(text: str, option: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise InvalidRequest(option, "is not KEY=VALUE", value=text, remedy="write it like probability=0.99")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value

@@ -1,0 +1,68 @@
+"""Whether an edge asks a replica: its circuit breaker, and whether it has said anything since it left a request without
+an answer. Pure, for edges and simulator.
+"""
+
+from __future__ import annotations
+
+from random import Random
+
+from nodes.backoff import Backoff
+from nodes.circuit_breaker import BreakerState, CircuitBreaker
+
+__all__ = ["FIRST_RETRY_S", "LONGEST_RETRY_S", "ReplicaHealth", "reconnecting"]
+
+# The first wait already spreads all edges of a replica that died over most of a second.
+FIRST_RETRY_S = 0.8
+LONGEST_RETRY_S = 10.0
+
+
+def reconnecting(rng: Random | None = None) -> Backoff:
+    """How long an edge waits before it dials a replica again. rng: for waits that can be repeated."""
+    return Backoff(FIRST_RETRY_S, LONGEST_RETRY_S, rng)
+
+
+class ReplicaHealth:
+    """Of one connection; the breaker outlives it. Moments are readings of the caller's clock. heard_s: when the replica
+    last said anything, an echo too."""
+
+    def __init__(self, breaker: CircuitBreaker) -> None:
+        self._breaker = breaker
+        self._silent_since_s = -1.0
+
+    def allows(self, heard_s: float, now_s: float) -> bool:
+        """Whether a request may be sent. A replica that left one without an answer and has said nothing since is not
+        asked again: whatever it says shows that it lives."""
+        return heard_s > self._silent_since_s and self._breaker.allows(now_s)
+
+    def is_good(self, heard_s: float, now_s: float) -> bool:
+        """Whether a request may be sent, and not as a probe of a replica that failed lately."""
+        return self.allows(heard_s, now_s) and self._breaker.state(now_s) is BreakerState.CLOSED
+
+    def started(self, now_s: float) -> None:
+        """A request was sent. Raises LocalProtocolError where the breaker lets none through."""
+        self._breaker.started(now_s)
+
+    def succeeded(self, now_s: float) -> None:
+        """It was answered."""
+        self._breaker.succeeded(now_s)
+
+    def failed(self, now_s: float) -> None:
+        """The replica died, or could not compute."""
+        self._breaker.failed(now_s)
+
+    def released(self) -> None:
+        """A request ended by its client's will, or for a reason of its own."""
+        self._breaker.released()
+
+    def gave_up(self, sent_s: float, heard_s: float, now_s: float, *, late: bool) -> None:
+        """A request sent then got no answer. late: it was due long ago; else its deadline alone was the reason, and
+        the replica is to blame only where it has said nothing at all since."""
+        if late or heard_s < sent_s:
+            self._silent_since_s = now_s
+            self._breaker.failed(now_s)
+
+    def outrun(self, sent_s: float, heard_s: float, now_s: float) -> None:
+        """Another replica answered a request that this one got first, then. That is no failure; but where it has said
+        nothing at all since, it is not asked again before it says something."""
+        if heard_s < sent_s:
+            self._silent_since_s = now_s

@@ -1,0 +1,144 @@
+"""A plan table from two profiles: what simulations of a fleet go by before any node of it runs.
+
+A live edge times its half of every plan and each replica the other. Here the times are those of the profiles: whole
+segments where they were measured, else sums of op times scaled to measured segments (`op_calibration`); how they grow
+with the batch is what the whole model was measured to do on that device (`batch_law`), the roofline where it was not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from isthmus.errors import InvalidProfile
+from partitioner.affine_fit import affine_time
+from partitioner.batch_law import batch_law
+from partitioner.codec_choice import FILE_CODEC, CodecQuote
+from partitioner.cost_model import ModelCosts, ModelFacts, model_costs
+from partitioner.measurements import AffineTime
+from partitioner.plan import Plan, TensorCodec
+from partitioner.plan_table import Accuracy, PlanCosts, PlanEntry, PlanTable
+from partitioner.profiles import DeviceProfile
+from partitioner.setting import Setting
+
+__all__ = ["profiled_table"]
+
+_BATCHES = (1, 2)
+
+
+def profiled_table(model: ModelFacts, setting: Setting, plans: Iterable[tuple[Plan, Accuracy | None]]) -> PlanTable:
+    """The plans of `model` with their costs on the setting's two devices, each with its accuracy (None: lossless).
+
+    The plans must have been made in this setting: their codecs are among its costing's. Of the link nothing counts.
+    """
+    costing = replace(setting.costing, edge_load=1.0, cloud_load=1.0)
+    costs = {
+        batch: model_costs(model, setting.edge, setting.cloud, setting.link, replace(costing, batch=batch))
+        for batch in _BATCHES
+    }
+    maker = _Entries(model, setting, costs)
+    return PlanTable(model.name, model.digest, tuple(maker.entry(*one) for one in plans))
+
+
+@dataclass(frozen=True, slots=True)
+class _Stages:
+    """Of one plan at one batch: seconds of each side and bytes, files not counted."""
+
+    edge_s: float
+    cloud_s: float
+    finish_s: float
+    up_bytes: int
+    down_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Entries:
+    model: ModelFacts
+    setting: Setting
+    costs: Mapping[int, ModelCosts]
+
+    def entry(self, plan: Plan, accuracy: Accuracy | None) -> PlanEntry:
+        """A plan with its costs."""
+        stages = {batch: self._stages(plan, batch) for batch in _BATCHES}
+        one, two = (stages[batch] for batch in _BATCHES)
+        edge, cloud = self.setting.edge, self.setting.cloud
+        costs = PlanCosts(
+            edge=_line({batch: each.edge_s for batch, each in stages.items()}),
+            cloud=_line({batch: each.cloud_s for batch, each in stages.items()}),
+            uplink_bytes_fixed=max(0, 2 * one.up_bytes - two.up_bytes),
+            uplink_bytes_per_item=float(max(0, two.up_bytes - one.up_bytes)),
+            downlink_bytes_fixed=max(0, 2 * one.down_bytes - two.down_bytes),
+            downlink_bytes_per_item=float(max(0, two.down_bytes - one.down_bytes)),
+            local_finish=_line({batch: each.finish_s for batch, each in stages.items()}),
+            edge_spread=_spread(self.model, edge),
+            cloud_spread=_spread(self.model, cloud),
+        )
+        file_crosses = any(tensor.codec == FILE_CODEC for tensor in plan.boundary)
+        return PlanEntry(replace(plan, predicted=None, provenance={}), costs, file_crosses, accuracy)
+
+    def _stages(self, plan: Plan, batch: int) -> _Stages:
+        costs = self.costs[batch]
+        files = [tensor.tensor for tensor in plan.boundary if tensor.codec == FILE_CODEC]
+        up = [self._quote(costs, tensor) for tensor in plan.boundary]
+        down = [_matching(costs.downlink[tensor.tensor], tensor) for tensor in plan.downlink]
+        cut = costs.with_preprocessing(plan.edge_ops, files)
+        pseudo = costs.edge_s.keys() - costs.model_ops(costs.edge_s)
+        beside_edge = [costs.edge_s[name] for name in pseudo if name in cut]
+        beside_cloud = [costs.cloud_s[name] for name in pseudo if name not in cut]
+        late_preprocessing = [costs.edge_s[name] for name in pseudo if name not in cut]
+        prefix_s = self._half_s(self.setting.edge, "prefix", plan, batch)
+        suffix_s = self._half_s(self.setting.cloud, "suffix", plan, batch)
+        finish_s = self._half_s(self.setting.edge, "suffix", plan, batch)
+        return _Stages(
+            edge_s=math.fsum((prefix_s, *beside_edge, *(q.encode_s for q in up), *(q.decode_s for q in down))),
+            cloud_s=math.fsum((suffix_s, *beside_cloud, *(q.decode_s for q in up), *(q.encode_s for q in down))),
+            finish_s=math.fsum((finish_s, *late_preprocessing)),
+            up_bytes=sum(quote.wire_bytes for quote in up if quote.size.codec != FILE_CODEC),
+            down_bytes=sum(quote.wire_bytes for quote in down),
+        )
+
+    def _quote(self, costs: ModelCosts, tensor: TensorCodec) -> CodecQuote:
+        if tensor.codec == FILE_CODEC:
+            return costs.file_quote(tensor.tensor)
+        return _matching(costs.uplink[tensor.tensor], tensor)
+
+    def _half_s(self, device: DeviceProfile, half: Literal["prefix", "suffix"], plan: Plan, batch: int) -> float:
+        """Of the whole segment as measured, else the sum of its ops."""
+        graph, digest = self.model.graph, self.model.digest
+        edge_ops = set(plan.edge_ops)
+        ops = [op.name for op in graph.ops if (op.name in edge_ops) == (half == "prefix")]
+        if not ops:
+            return 0.0
+        try:
+            one_s = device.segment_time(digest, half, plan.edge_ops, 1).seconds
+        except InvalidProfile:
+            one_s = self._sum_s(device, ops, 1)
+        return one_s if batch == 1 else one_s * self._growth(device, ops, batch)
+
+    def _growth(self, device: DeviceProfile, ops: Sequence[str], batch: int) -> float:
+        """How many times as long as one item a batch takes."""
+        law = batch_law(device, self.model.digest, len(self.model.graph.ops))
+        if law is not None and {1, batch} <= law.seconds.keys():
+            return law.seconds[batch] / law.seconds[1]
+        return self._sum_s(device, ops, batch) / self._sum_s(device, ops, 1)
+
+    def _sum_s(self, device: DeviceProfile, ops: Sequence[str], batch: int) -> float:
+        seconds = device.op_seconds(self.model.graph, self.model.digest, batch)
+        return math.fsum(seconds[name] for name in ops)
+
+
+def _matching(quotes: Iterable[CodecQuote], tensor: TensorCodec) -> CodecQuote:
+    """The quote that the plan took."""
+    return next(quote for quote in quotes if quote.named(tensor.tensor).key == tensor.key)
+
+
+def _line(seconds: Mapping[int, float]) -> AffineTime:
+    return affine_time({float(batch): took for batch, took in seconds.items()})
+
+
+def _spread(model: ModelFacts, device: DeviceProfile) -> float:
+    """By how much repeats of the whole model differed there; 0 where nobody measured."""
+    times = device.op_times_of(model.digest)
+    return max((one.whole.spread_share for one in times), default=0.0)

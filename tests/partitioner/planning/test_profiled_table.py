@@ -1,0 +1,89 @@
+"""Plan tables made of two profiles."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from partitioner.cost_model import Costing
+from partitioner.link import Link
+from partitioner.measurements import Measurement, OpTimes, SegmentTime, digest_of_ops
+from partitioner.partition import plan_for_cut
+from partitioner.plan_table import Accuracy, PlanTable
+from partitioner.profiled_table import profiled_table
+from partitioner.profiles import DeviceProfile
+from partitioner.setting import Setting
+from tests.partitioner.planning.conftest import PlainModel
+
+CUT = ("stem", "body")
+LINK = Link.of("20mbps", "10ms")
+
+
+def table_of(model: PlainModel, setting: Setting, *cuts: tuple[str, ...]) -> PlanTable:
+    return profiled_table(model, setting, [(plan_for_cut(model, setting, cut), None) for cut in cuts])
+
+
+def every(model: PlainModel) -> tuple[str, ...]:
+    return tuple(op.name for op in model.graph.ops)
+
+
+def test_a_request_alone_is_predicted_as_its_plan_is(model: PlainModel, setting: Setting) -> None:
+    idle = replace(setting, link=LINK)
+    for cut in ((), CUT, every(model)):
+        (entry,) = table_of(model, idle, cut).entries
+        planned = plan_for_cut(model, idle, cut).predicted
+        assert planned is not None
+        assert entry.predict(1, 0, LINK).total_s == pytest.approx(planned.total_s, rel=1e-6)
+
+
+def test_the_link_of_the_setting_does_not_count(model: PlainModel, setting: Setting) -> None:
+    tables = [
+        profiled_table(model, replace(setting, link=link), [(plan_for_cut(model, setting, CUT), None)])
+        for link in (LINK, Link.of("1mbps", "1s"))
+    ]
+    assert tables[0] == tables[1]
+
+
+def test_finishing_on_the_edge_takes_what_the_rest_takes_there(model: PlainModel, setting: Setting) -> None:
+    split, whole, none = table_of(model, setting, CUT, every(model), ()).entries
+    seconds = setting.edge.op_seconds(model.graph, model.digest, 1)
+    rest = [name for name in every(model) if name not in CUT]
+    assert split.costs.local_finish.at(1) == pytest.approx(sum(seconds[name] for name in rest))
+    assert whole.costs.local_finish.at(1) == 0.0
+    assert none.costs.local_finish.at(1) == pytest.approx(sum(seconds.values()))
+
+
+def test_measured_segments_come_before_sums_of_ops(model: PlainModel, setting: Setting) -> None:
+    time = SegmentTime(model.digest, "suffix", digest_of_ops(CUT), setting.cloud.engine, 1, Measurement(0.5, 0.0, 5))
+    (entry,) = table_of(model, replace(setting, cloud=setting.cloud.with_segment_times(time)), CUT).entries
+    assert entry.costs.cloud.at(1) == pytest.approx(0.5, abs=0.01)
+
+
+def measured(device: DeviceProfile, model: PlainModel, seconds: dict[int, float]) -> DeviceProfile:
+    ops = {name: Measurement(seconds[1] / 10, 0.0, 5) for name in every(model)}
+    times = [
+        OpTimes(model.digest, device.engine, 1, batch, ops, Measurement(took_s, took_s / 5, 5))
+        for batch, took_s in seconds.items()
+    ]
+    return device.with_op_times(*times)
+
+
+def test_batches_take_what_the_whole_model_was_measured_to_take(model: PlainModel, setting: Setting) -> None:
+    device = measured(setting.cloud, model, {1: 0.010, 2: 0.012})
+    (entry,) = table_of(model, replace(setting, cloud=device), ()).entries
+    (plain,) = table_of(model, setting, ()).entries
+    coding_s = plain.costs.cloud.at(1) - sum(setting.cloud.op_seconds(model.graph, model.digest, 1).values())
+    assert entry.costs.cloud.at(1) == pytest.approx(0.010 + coding_s, rel=1e-3)
+    assert entry.costs.cloud.at(2) == pytest.approx(0.012 + 2 * coding_s, rel=0.01)
+    assert entry.costs.cloud_spread == pytest.approx(0.2)
+
+
+def test_accuracy_and_form_are_the_plans_own(model: PlainModel, setting: Setting) -> None:
+    accuracy = Accuracy("cosine", 0.99, 8)
+    lossy = replace(setting, costing=Costing(lossless=False))
+    plan = plan_for_cut(model, lossy, CUT, {"narrow": "int8"})
+    (entry,) = profiled_table(model, lossy, [(plan, accuracy)]).entries
+    assert entry.accuracy == accuracy
+    assert entry.plan.plan_id == plan.plan_id
+    assert PlanTable.from_json(profiled_table(model, lossy, [(plan, accuracy)]).to_json()).entries == (entry,)
