@@ -17,7 +17,7 @@ from isthmus.errors import InvalidRequest
 from nodes.tls_files import TlsFiles
 from nodes.transport.oip_client import ClientInput, OipClient
 
-__all__ = ["AsyncClient", "Client", "Result"]
+__all__ = ["AsyncClient", "Client", "InputFacts", "Result"]
 
 Value = NDArray[np.generic] | bytes | Path
 
@@ -31,6 +31,15 @@ class Result:
     timings: Mapping[str, float]
     request_id: str
     parameters: Mapping[str, bool | int | float | str]
+
+
+@dataclass(frozen=True, slots=True)
+class InputFacts:
+    """What a model wants of one input, as a tensor. shape: with the batch first; -1 for any length."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
 
 
 class AsyncClient:
@@ -51,14 +60,23 @@ class AsyncClient:
         policy: str | None = None,
         plan_id: str | None = None,
         request_class: str | None = None,
+        priority: int = 0,
+        client: str | None = None,
     ) -> Result:
         """One request. An array goes as a tensor; bytes or a Path are one encoded file, for inputs that take files.
 
-        request_class: a word for what kind of request it is; an operator may set a policy for it.
+        request_class: a word for what kind of request it is; an operator may set a policy for it. priority: 1 first,
+        0 last. client: whose request it is, for a fair share; without it that of the machine that asks.
 
         Raises InvalidRequest, NotFound, DeadlineExceeded, Overloaded, Unavailable.
         """
-        wishes = {"isthmus_policy": policy, "isthmus_plan": plan_id, "isthmus_class": request_class}
+        wishes: dict[str, str | int | None] = {
+            "isthmus_policy": policy,
+            "isthmus_plan": plan_id,
+            "isthmus_class": request_class,
+            "isthmus_client": client,
+            "priority": priority,
+        }
         parameters = {name: value for name, value in wishes.items() if value}
         answer = await self._client.infer(
             model, [_client_input(name, value) for name, value in inputs.items()], parameters, timeout_s
@@ -75,7 +93,12 @@ class AsyncClient:
 
     async def input_names(self, model: str) -> tuple[str, ...]:
         """The names of a model's inputs, in order. Raises NotFound, Unavailable."""
-        return tuple(tensor.name for tensor in (await self._client.describe(model)).inputs)
+        return tuple(facts.name for facts in await self.describe_inputs(model))
+
+    async def describe_inputs(self, model: str) -> tuple[InputFacts, ...]:
+        """What a model wants, in order. Raises NotFound, Unavailable."""
+        inputs = (await self._client.describe(model)).inputs
+        return tuple(InputFacts(tensor.name, tensor.datatype, tuple(tensor.shape)) for tensor in inputs)
 
     async def ready(self) -> bool:
         """Whether the edge answers and all its models do."""
@@ -132,9 +155,11 @@ class Client:
         policy: str | None = None,
         plan_id: str | None = None,
         request_class: str | None = None,
+        priority: int = 0,
+        client: str | None = None,
     ) -> Result:
         """See AsyncClient.infer."""
-        work = self._client.infer(model, inputs, timeout_s, policy, plan_id, request_class)
+        work = self._client.infer(model, inputs, timeout_s, policy, plan_id, request_class, priority, client)
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     def input_names(self, model: str) -> tuple[str, ...]:

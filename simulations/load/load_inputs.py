@@ -1,0 +1,80 @@
+"""What the requests of a load hold: files or arrays that people give, or noise of the shape that a model wants."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from isthmus.client import AsyncClient, InputFacts, Value
+from isthmus.errors import InvalidInput
+from nodes.datatypes import datatype_of
+from simulations.load.client_kind import ClientKind
+
+__all__ = ["LoadInputs", "load_inputs", "read_inputs"]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadInputs:
+    """What may be sent to one model: each is a whole request's inputs, by name."""
+
+    choices: tuple[Mapping[str, Value], ...]
+
+    def draw(self, source: random.Random) -> Mapping[str, Value]:
+        """One of them."""
+        return self.choices[0] if len(self.choices) == 1 else source.choice(self.choices)
+
+
+def read_inputs(paths: Sequence[Path]) -> tuple[Value, ...]:
+    """Arrays of .npy files, the bytes of others; of a folder, those in it. Raises InvalidInput."""
+    values = []
+    for path in paths:
+        files = sorted(one for one in path.iterdir() if one.is_file()) if path.is_dir() else [path]
+        values += [_read(one) for one in files]
+    if paths and not values:
+        raise InvalidInput("--input", "holds no file", value=str(paths[0]))
+    return tuple(values)
+
+
+def _read(path: Path) -> Value:
+    try:
+        return np.load(path, allow_pickle=False) if path.suffix == ".npy" else path.read_bytes()
+    except (OSError, ValueError) as error:
+        raise InvalidInput("--input", f"cannot be read: {error}", value=str(path)) from error
+
+
+async def load_inputs(
+    client: AsyncClient, kinds: Sequence[ClientKind], given: Sequence[Value]
+) -> Mapping[str, LoadInputs]:
+    """By model. Given values go to its first input; without any it gets noise.
+
+    Raises InvalidInput where a kind's requests bring files and none is given, NotFound and Unavailable of the edge.
+    """
+    return {kind.model: LoadInputs(await _of_kind(client, kind, given)) for kind in kinds}
+
+
+async def _of_kind(client: AsyncClient, kind: ClientKind, given: Sequence[Value]) -> tuple[Mapping[str, Value], ...]:
+    facts = await client.describe_inputs(kind.model)
+    if given:
+        rest = {one.name: _noise(one) for one in facts[1:]}
+        return tuple({facts[0].name: value, **rest} for value in given)
+    if kind.files:
+        raise InvalidInput(
+            "--input", f"is missing: requests of the clients {kind.name} bring files", remedy="name a file or a folder"
+        )
+    return ({one.name: _noise(one) for one in facts},)
+
+
+def _noise(facts: InputFacts) -> Value:
+    """One item of that shape: noise, or zeros for integers, a valid index anywhere."""
+    numpy_name = datatype_of(facts.datatype, f"input {facts.name}").numpy
+    if not numpy_name:
+        raise InvalidInput(f"input {facts.name}", "has no noise of its datatype", value=facts.datatype)
+    shape = tuple(max(1, size) for size in facts.shape)
+    dtype = np.dtype(numpy_name)
+    if dtype.kind != "f":
+        return np.zeros(shape, dtype)
+    return np.random.default_rng(0).standard_normal(shape).astype(dtype)
