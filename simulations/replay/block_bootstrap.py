@@ -1,0 +1,98 @@
+"""Statistics of requests with error bars that resample blocks of time: neighbours share a queue and a link.
+
+The blocks do not overlap and have one length (Carlstein 1986); each request belongs to the block in which it came. Two
+runs of the same requests are resampled together, so that the difference between them is surer than either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["P50", "P99", "Blocks", "Interval", "Statistic", "mean"]
+
+Floats = NDArray[np.float64]
+Counts = NDArray[np.int64]
+Statistic = Callable[[Floats, Counts], float]
+"""Of values in rising order, and how often each counts."""
+
+RESAMPLES = 500
+_MOST_BLOCKS = 60
+
+
+def mean(values: Floats, counts: Counts) -> float:
+    """See Statistic."""
+    return float(values @ counts / counts.sum())
+
+
+def _quantile(share: float, values: Floats, counts: Counts) -> float:
+    """The least value that so large a share is not above."""
+    reached = np.cumsum(counts)
+    return float(values[np.searchsorted(reached, share * reached[-1])])
+
+
+P50: Statistic = partial(_quantile, 0.5)
+P99: Statistic = partial(_quantile, 0.99)
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A value and its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Blocks:
+    """Which block each request is in, and how often each block is in each resample; `of` makes them."""
+
+    block: Counts
+    drawn: Counts
+
+    @classmethod
+    def of(cls, came_s: Sequence[float], least_s: float, seed: int) -> Blocks:
+        """came_s: of every request. least_s: blocks are no shorter, so that few requests reach into the next one."""
+        moments = np.asarray(came_s, np.float64)
+        length_s = max(float(np.ptp(moments)) / _MOST_BLOCKS, least_s, 1e-9)
+        _, block = np.unique((moments - moments.min()) // length_s, return_inverse=True)
+        number = int(block.max()) + 1
+        drawn = np.random.default_rng(seed).integers(0, number, (RESAMPLES, number))
+        return cls(block, np.stack([np.bincount(row, minlength=number) for row in drawn]))
+
+    @property
+    def number(self) -> int:
+        """How many blocks."""
+        return int(self.drawn.shape[1])
+
+    def interval(self, values: Floats, statistic: Statistic) -> Interval:
+        """Of the requests' values, one each; nan is none."""
+        return _interval(self._once(values, statistic), self._resampled(values, statistic))
+
+    def change(self, values: Floats, others: Floats, statistic: Statistic) -> Interval:
+        """How far the statistic of `values` is above that of `others`, as a share of it."""
+        whole = self._once(values, statistic) / self._once(others, statistic) - 1
+        return _interval(whole, self._resampled(values, statistic) / self._resampled(others, statistic) - 1)
+
+    def _once(self, values: Floats, statistic: Statistic) -> float:
+        known = np.sort(values[~np.isnan(values)])
+        return statistic(known, np.ones(len(known), np.int64)) if len(known) else float("nan")
+
+    def _resampled(self, values: Floats, statistic: Statistic) -> Floats:
+        order = np.argsort(values)[: int((~np.isnan(values)).sum())]  # nan comes last
+        ordered, block = values[order], self.block[order]
+        counts = (drawn[block] for drawn in self.drawn)
+        return np.array([statistic(ordered, one) if one.any() else np.nan for one in counts])
+
+
+def _interval(value: float, resampled: Floats) -> Interval:
+    known = resampled[~np.isnan(resampled)]
+    if not len(known):
+        return Interval(value, float("nan"), float("nan"))
+    low, high = np.quantile(known, (0.025, 0.975))
+    return Interval(value, float(low), float(high))

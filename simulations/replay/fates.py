@@ -1,0 +1,75 @@
+"""What became of each request in a run, real or simulated, and what a run says as a whole."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scheduler.policies.reason import plan_name
+from simulations.replay.block_bootstrap import P50, P99, Blocks, Interval, Statistic, mean
+from simulations.replay.logged_request import LoggedRequest
+
+__all__ = ["STATISTICS", "End", "Fate", "RunTold", "mix_points", "real_fate", "taken_s", "told"]
+
+End = Literal["answered", "resumed", "refused", "dropped", "failed"]
+STATISTICS: Mapping[str, Statistic] = {"p50_s": P50, "p99_s": P99, "mean_s": mean}
+
+
+class Fate(NamedTuple):
+    """took_s: nan where there was no answer. plan: its name, "" where none was chosen. late: it had a deadline and no
+    answer by then."""
+
+    took_s: float
+    end: End
+    plan: str
+    late: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RunTold:
+    """p50_s, p99_s, mean_s: of what was answered. in_time: share of the requests with a deadline, None without any.
+    plans: share of the requests that were placed."""
+
+    p50_s: Interval
+    p99_s: Interval
+    mean_s: Interval
+    in_time: Interval | None
+    ends: Mapping[End, int]
+    plans: Mapping[str, float]
+
+
+def real_fate(request: LoggedRequest) -> Fate:
+    """Of one that ended in the log."""
+    plan = "" if request.placed is None else plan_name(request.placed.entry.plan)
+    if request.answered:
+        return Fate(request.took_s, "resumed" if request.resumed else "answered", plan, request.late)
+    return Fate(float("nan"), "refused" if request.placed is None else "failed", plan, request.late)
+
+
+def taken_s(fates: Sequence[Fate]) -> NDArray[np.float64]:
+    """Seconds until the answer of each."""
+    return np.array([fate.took_s for fate in fates])
+
+
+def told(fates: Sequence[Fate], timed: NDArray[np.bool_], blocks: Blocks) -> RunTold:
+    """fates: of the requests of `blocks`, in their order. timed: which had a deadline."""
+    took_s = taken_s(fates)
+    intervals = {name: blocks.interval(took_s, statistic) for name, statistic in STATISTICS.items()}
+    in_time = np.where(timed, [float(not fate.late) for fate in fates], np.nan)
+    counted = Counter(fate.plan for fate in fates if fate.plan)
+    return RunTold(
+        **intervals,
+        in_time=blocks.interval(in_time, mean) if timed.any() else None,
+        ends=dict(Counter(fate.end for fate in fates).most_common()),
+        plans={plan: count / counted.total() for plan, count in counted.most_common()},
+    )
+
+
+def mix_points(one: Mapping[str, float], other: Mapping[str, float]) -> float:
+    """How far two mixes of plans are from each other: the largest difference of a plan's share, in points of 100."""
+    return 100 * max((abs(one.get(plan, 0.0) - other.get(plan, 0.0)) for plan in {*one, *other}), default=0.0)

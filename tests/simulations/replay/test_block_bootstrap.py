@@ -1,0 +1,53 @@
+"""Error bars that resample blocks of time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from simulations.replay.block_bootstrap import P50, P99, Blocks, mean
+
+VALUES = st.lists(st.floats(0.001, 100.0), min_size=1, max_size=60)
+
+
+@given(values=VALUES, seed=st.integers(0, 9))
+@settings(max_examples=20)
+def test_a_statistic_lies_within_the_values_and_its_interval_within_them_too(values: list[float], seed: int) -> None:
+    blocks = Blocks.of([float(n) for n in range(len(values))], 3.0, seed)
+    for statistic in (P50, P99, mean):
+        found = blocks.interval(np.array(values), statistic)
+        assert min(values) - 1e-9 <= found.low <= found.high <= max(values) + 1e-9
+        assert min(values) - 1e-9 <= found.value <= max(values) + 1e-9
+
+
+@given(values=VALUES, share=st.sampled_from([(P50, 0.5), (P99, 0.99)]))
+@settings(max_examples=20)
+def test_a_quantile_is_the_least_value_that_its_share_is_not_above(
+    values: list[float], share: tuple[object, float]
+) -> None:
+    statistic, wanted = share
+    found = Blocks.of(list(map(float, range(len(values)))), 1.0, 0).interval(np.array(values), statistic).value  # type: ignore[arg-type]
+    assert found == np.quantile(values, wanted, method="inverted_cdf")
+
+
+def test_requests_without_a_value_do_not_count() -> None:
+    values = np.array([1.0, np.nan, 3.0, np.nan])
+    assert Blocks.of([0.0, 1.0, 2.0, 3.0], 1.0, 0).interval(values, mean).value == 2.0
+
+
+def test_what_moves_together_differs_more_surely_than_either_is_known() -> None:
+    slow = np.repeat(np.random.default_rng(1).uniform(1.0, 9.0, 40), 25)  # a busy minute is busy for all in it
+    blocks = Blocks.of([float(n) for n in range(1000)], 25.0, 0)
+    alone, together = blocks.interval(slow, mean), blocks.change(0.9 * slow, slow, mean)
+    assert together.value == pytest.approx(-0.1)
+    assert together.high - together.low < 1e-6 < alone.high - alone.low
+
+
+def test_neighbours_that_are_alike_make_the_interval_wider() -> None:
+    blocky = np.repeat(np.random.default_rng(1).uniform(1.0, 9.0, 40), 25)
+    moments = [float(n) for n in range(1000)]
+    shuffled = np.random.default_rng(2).permutation(blocky)
+    widths = [Blocks.of(moments, 25.0, 0).interval(values, mean) for values in (blocky, shuffled)]
+    assert widths[0].high - widths[0].low > 2 * (widths[1].high - widths[1].low)

@@ -1,0 +1,137 @@
+"""A simulated site writes a log as a live edge does: its replay finds the same again, and what else would be."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from isthmus.errors import InvalidRequest, NotFound
+from nodes.chooser import Choice, ChoiceRequest, Outcome
+from nodes.steering import PolicySetting
+from scheduler.plan_chooser import PlanChooser
+from simulations.bandwidth_trace import BandwidthTrace
+from simulations.kernel import Simulation
+from simulations.replay.answer import ReplayAnswer, replay
+from simulations.replay.logged_run import LoggedRun, logged_run
+from simulations.site import Arrival, Served, Site, SiteFacts
+from tests.simulations.replay.logs import TABLE, lines_of
+
+STEPS = BandwidthTrace((0.0, 30.0, 45.0, 60.0), (30e6, 2e6, 8e6, 8e6))
+RTT_S = 0.01
+
+
+class LoggedChooser(PlanChooser):
+    """Names requests as a live edge does."""
+
+    def choose(self, request: ChoiceRequest) -> Choice:
+        return super().choose(request._replace(request_id=f"{request.came_s:.9f}"))
+
+
+def log_of(arrivals: list[Arrival], policy: str = "latency", spread: float = 0.2) -> list[Mapping[str, Any]]:
+    """What a live edge would have written."""
+    items: list[object] = []
+    chooser, simulation = LoggedChooser(policy, journal=items.append), Simulation()
+    site = Site(SiteFacts(TABLE, STEPS, STEPS, RTT_S, spread), chooser, simulation)
+    site.expect(arrivals)
+    simulation.run()
+    items += [outcome_of(one) for one in site.served if one.answered]
+    return lines_of(items)
+
+
+def outcome_of(served: Served) -> Outcome:
+    one = served.stages
+    return Outcome(
+        f"{served.arrival.time_s:.9f}", one.edge_queue_s, one.edge_s + one.finish_s, one.uplink_s, one.cloud_queue_s,
+        one.cloud_s, one.downlink_s, served.up_bytes + served.down_bytes,
+        "edge" if served.resumed or served.kind == "edge-only" else "cloud", int(served.kind != "edge-only"),
+        replica=served.replica,
+    )  # fmt: skip
+
+
+def poisson(rate_per_s: float, until_s: float = 90.0) -> list[Arrival]:
+    rng, now_s, made = random.Random(5), 2.0, list[Arrival]()
+    while (now_s := now_s + rng.expovariate(rate_per_s)) < until_s:
+        noise = (rng.gauss(0, 1), rng.gauss(0, 1), rng.gauss(0, 1))
+        made.append(Arrival(now_s, rng.choice([60_000, 200_000, 400_000]), noise=noise))
+    return made
+
+
+@pytest.fixture(scope="module")
+def answer() -> ReplayAnswer:
+    """Of a busy run under `latency`, replayed under what else there is."""
+    run = logged_run(log_of(poisson(4.0)))
+    return replay(run, [PolicySetting("edge-only"), PolicySetting("cloud-only"), PolicySetting("latency")])
+
+
+def test_the_policy_that_ran_finds_nearly_what_happened(answer: ReplayAnswer) -> None:
+    error = answer.error
+    assert answer.ran == ("latency",)
+    assert answer.counted == answer.requests > 300
+    assert abs(error.changes["p50_s"].value) < 0.03
+    assert abs(error.changes["p99_s"].value) < 0.10
+    assert abs(error.changes["mean_s"].value) < 0.03
+    assert error.mix_points < 5
+
+
+def test_another_policy_is_told_with_its_bar_and_what_it_changes(answer: ReplayAnswer) -> None:
+    edge, cloud, same = answer.others
+    assert edge.told.plans == {"edge-only": 1.0}
+    assert set(cloud.told.plans) == {"cloud-only (file)"}
+    for one in (edge, cloud):
+        assert one.told.mean_s.low <= one.told.mean_s.value <= one.told.mean_s.high
+        assert one.changes["mean_s"].low > 0.03  # both are worse than choosing, surely
+        assert one.links["faster"]["mean_s"] <= one.links["slower"]["mean_s"]
+    assert edge.links["faster"] == edge.links["slower"]  # no link, no doubt about it
+    assert same.changes["mean_s"].value == same.changes["p99_s"].value == 0.0
+
+
+def test_what_the_log_cannot_tell_is_said(answer: ReplayAnswer) -> None:
+    assert any("clients would have sent the same" in one for one in answer.caveats)
+    assert any("never seen by itself" in one for one in answer.caveats)
+
+
+def test_a_counterfactual_comes_near_to_what_that_policy_really_does() -> None:
+    arrivals = poisson(4.0)
+    (told,) = replay(logged_run(log_of(arrivals)), [PolicySetting("edge-only")]).others
+    really = replay(logged_run(log_of(arrivals, "edge-only")), []).really
+    assert told.told.p50_s.value == pytest.approx(really.p50_s.value, rel=0.05)
+    assert told.told.mean_s.value == pytest.approx(really.mean_s.value, rel=0.1)
+    assert told.told.p99_s.low < really.p99_s.high
+    assert told.told.p99_s.high > really.p99_s.low
+
+
+def test_a_replay_is_the_same_each_time() -> None:
+    run = logged_run(log_of(poisson(1.0, 60.0)))
+    others = [PolicySetting("random")]
+    assert replay(run, others) == replay(run, others)
+
+
+def test_requests_that_were_refused_take_part() -> None:
+    lines = log_of([replace(one, timeout_s=0.5) for one in poisson(2.0, 60.0)])
+    refused = {
+        "kind": "refused", "came_s": 30.0, "model": "net", "form": "bytes", "batch": 1, "file_bytes": 200_000,
+        "timeout_s": 0.5, "priority": 0, "client": "", "request_class": "", "policy": "", "plan_id": "",
+        "failure": "shed",
+    }  # fmt: skip
+    found = replay(logged_run([*lines, refused]), [])
+    assert found.really.ends["refused"] == 1
+    assert found.again.ends.get("refused", 0) == 0  # there was room: the log's edge had refused it at random
+    assert found.really.in_time is not None
+    assert found.really.in_time.value < found.again.in_time.value  # type: ignore[union-attr]
+
+
+def test_a_policy_that_is_not_there_is_named() -> None:
+    run = logged_run(log_of(poisson(1.0, 30.0)))
+    with pytest.raises(NotFound, match="'nothing'"):
+        replay(run, [PolicySetting("nothing")])
+
+
+def test_requests_of_several_items_are_refused() -> None:
+    run = logged_run(log_of(poisson(1.0, 30.0)))
+    several = replace(run.requests[0], asked=replace(run.requests[0].asked, batch=4))
+    with pytest.raises(InvalidRequest, match=r"several items.*4"):
+        replay(LoggedRun((several, *run.requests[1:]), run.seen, run.bounds), [])
