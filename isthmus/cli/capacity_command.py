@@ -1,0 +1,66 @@
+"""`isthmus capacity`: the cheapest fleet that keeps a scenario's promise."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from isthmus.cli.output_file import check_output, write_output
+
+__all__ = ["capacity"]
+
+
+def capacity(
+    scenario: Annotated[Path, typer.Argument(metavar="SCENARIO.yaml", help="With `slo`, and `capacity`: what may be.")],
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="FIELD=VALUE", help="Set a field, like edges.shop.count=500; repeatable."),
+    ] = None,
+    picture: Annotated[Path | None, typer.Option(help="Write an SVG: the fleets that were tried.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Find the cheapest fleet that keeps the promise of SCENARIO.yaml: how many replicas, of which type, with which
+    edges and policy; what limits it, how many more edges it bears, and what if the world is another.
+
+    Exit 1 where no fleet that may be keeps it.
+    """
+    from isthmus.cli.capacity_tables import capacity_lines
+    from simulations.capacity.fleet_picture import fleet_picture
+    from simulations.capacity.planner import CapacityPlanner
+    from simulations.scenario.reading import read_scenario
+    from simulations.scenario.sweep import parse_setting, with_settings
+
+    check_output(picture, "--picture")
+    file = read_scenario(scenario)
+    if settings:
+        file = with_settings(file, [parse_setting(one, "--set") for one in settings])
+    answer = CapacityPlanner(file, _told).answer()
+    if picture is not None:
+        write_output(picture, fleet_picture(answer), "--picture")
+    if as_json:
+        print(json.dumps(_plain(asdict(answer)), allow_nan=False))
+    else:
+        print("\n".join(capacity_lines(answer)))
+    if answer.found is None:
+        raise typer.Exit(1)
+
+
+def _told(said: str) -> None:
+    """On a terminal: a search takes a minute."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[Ksimulating {said}", end="", file=sys.stderr, flush=True)
+
+
+def _plain(value: Any) -> Any:
+    """For JSON: a time that has no end is null."""
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,111 @@
+"""What a capacity search found, as values that go into tables and JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from simulations.answers.fleet import CostAnswer, UtilisationAnswer
+from simulations.answers.interval import Estimate
+from simulations.answers.slo import Slo
+from simulations.capacity.queueing import QueueTheory
+from simulations.capacity.verdict import Blame, Side
+
+__all__ = ["CapacityAnswer", "Considered", "Found", "Headroom", "QueueCheck", "Sensitivity", "Tried"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """One fleet that was simulated. side: of what was promised, on which the share of requests in time lies."""
+
+    choice: str
+    replicas: int
+    side: Side
+    share: Estimate
+    blame: Blame
+    requests: int
+
+
+@dataclass(frozen=True, slots=True)
+class Considered:
+    """A kind of fleet. replicas: the fewest that keep the promise; None where none do, or none that would be cheaper
+    than what was found. per_hour: of the machines; None without prices."""
+
+    choice: str
+    replicas: int | None
+    per_hour: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class QueueCheck:
+    """simulated: the mean wait for a replica. batched: whether replicas batch, which no formula here knows. plausible:
+    whether the wait lies where theory has it."""
+
+    theory: QueueTheory
+    simulated: Estimate
+    batched: bool
+    plausible: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Headroom:
+    """With the fleet that was found, so many edges in all keep the promise, and so many do not, by `blame`; `breaks` is
+    None where four times as many still keep it. now: edges of the scenario."""
+
+    now: int
+    keeps: int
+    breaks: int | None
+    blame: Blame
+
+
+@dataclass(frozen=True, slots=True)
+class Sensitivity:
+    """The fleet that was found in another world. replicas: the fewest that keep the promise there; None where none of
+    those that there may be do."""
+
+    change: str
+    side: Side
+    share: Estimate
+    blame: Blame
+    replicas: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The cheapest fleet that keeps the promise. per_hour: of its machines; None without prices. less: with one replica
+    less; None where there may not be fewer. seen: the share in time of a run of its own, of which utilisation, cost
+    (with traffic) and queue tell."""
+
+    choice: str
+    replicas: int
+    per_hour: float | None
+    verdict: Tried
+    less: Tried | None
+    seen: Estimate | None
+    utilisation: tuple[UtilisationAnswer, ...]
+    cost: CostAnswer | None
+    queue: QueueCheck | None
+    headroom: Headroom
+    sensitivities: tuple[Sensitivity, ...]
+
+    @property
+    def binding(self) -> Blame:
+        """What limits it: what breaks the promise with one replica less, or, where there is none to spare, with more
+        edges."""
+        return self.headroom.blame if self.less is None or not self.less.blame.stage else self.less.blame
+
+
+@dataclass(frozen=True, slots=True)
+class CapacityAnswer:
+    """found: None where no fleet that may be keeps the promise. tried: all that was simulated in the search. requests:
+    simulated in all."""
+
+    scenario: str
+    slo: Slo
+    confidence: float
+    currency: str
+    prices_source: str
+    found: Found | None
+    considered: tuple[Considered, ...]
+    tried: tuple[Tried, ...]
+    assumptions: tuple[str, ...]
+    requests: int

@@ -1,0 +1,111 @@
+"""Whether a fleet keeps a promise: simulated for as long as that is open, and no longer.
+
+The promise is about the share of requests that are answered in time. A run is cut into windows of its time; the share
+of each is nearly independent of the others', so that their mean has an interval (batch means). It is looked at now and
+then, ever more rarely, and as soon as the interval is clear of what was promised the run ends: a fleet that is far too
+small shows it within a minute of simulated time, and so does one that is ample. What is open in the end of a run goes
+on with another one; what is open in the end of the last one does not count as kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from simulations.answers.interval import Estimate, of_values
+from simulations.answers.slo import Slo
+from simulations.answers.stopping import side_of
+from simulations.capacity.slo_windows import SloWindows
+from simulations.fleet import Fleet
+from simulations.run_record import STAGES
+
+__all__ = ["Blame", "Side", "Verdict", "judged", "window_count"]
+
+# A window lasts so many times what is promised, and so long at least: what piles up in one is mostly gone in the next.
+_TIMES, _LEAST_S = 10.0, 5.0
+_LEAST_WINDOWS, _MOST_WINDOWS = 10, 120
+# The first look is at so many windows, each next one at so many times as many.
+_FIRST_LOOK, _GROWTH = 5, 1.7
+Side = Literal["above", "below", "open"]
+
+
+@dataclass(frozen=True, slots=True)
+class Blame:
+    """What broke the promise. stage: in which the requests that were late spent the most beyond what the others did, by
+    `more_s` in the mean; "refused" where most of them were not even let in, "unfinished" where none has ended yet; ""
+    where none broke it."""
+
+    stage: str
+    more_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """share: of requests in time, with its interval at the stated confidence. simulated_s, requests: that it took."""
+
+    side: Side
+    share: Estimate
+    blame: Blame
+    runs: int
+    simulated_s: float
+    requests: int
+
+    @property
+    def holds(self) -> bool:
+        """Whether the promise is kept, as surely as was asked."""
+        return self.side == "above"
+
+
+def judged(fleet: Fleet, slo: Slo, confidence: float, most_runs: int) -> Verdict:
+    """confidence: that "above" and "below" are each right with. most_runs: that are spent on it."""
+    scenario, before = fleet.scenario, list[float]()
+    most = window_count(scenario.duration - scenario.warm_up, slo)
+    moments = _looks(most)
+    looks, simulated_s, requests = most_runs * len(moments), 0.0, 0
+    for replication in range(most_runs):
+        windows = SloWindows(slo, scenario.warm_up, scenario.duration, most)
+        run = fleet.begin(replication, windows)
+        for count in moments:
+            run.advance(windows.settled_s(count))
+            shares = [*before, *windows.shares(count)]
+            side = side_of(slo.share, shares, looks, confidence) if shares else "open"
+            if side != "open" or (count, replication + 1) == (most, most_runs):
+                return Verdict(
+                    side=side,
+                    share=_share(shares, confidence),
+                    blame=_blame(windows) if side != "above" else Blame("", 0.0),
+                    runs=replication + 1,
+                    simulated_s=simulated_s + windows.settled_s(count),
+                    requests=requests + windows.requests,
+                )
+        before, simulated_s, requests = shares, simulated_s + windows.settled_s(most), requests + windows.requests
+    raise AssertionError("the last look of the last run returns")
+
+
+def window_count(counted_s: float, slo: Slo) -> int:
+    """Of a run of which so many seconds count."""
+    length_s = max(_LEAST_S, _TIMES * slo.within_s)
+    return min(_MOST_WINDOWS, max(_LEAST_WINDOWS, int(counted_s / length_s)))
+
+
+def _looks(windows: int) -> list[int]:
+    """After how many windows: the last look is at all."""
+    counts = [_FIRST_LOOK]
+    while (more := round(counts[-1] * _GROWTH)) < windows:
+        counts.append(more)
+    return [*counts, windows]
+
+
+def _share(shares: list[float], confidence: float) -> Estimate:
+    return of_values(shares, confidence, "batches").within(0.0, 1.0) if shares else Estimate(0.0)
+
+
+def _blame(windows: SloWindows) -> Blame:
+    if not windows.broken and not windows.refused:
+        return Blame("unfinished" if windows.kept < windows.requests else "", 0.0)
+    if windows.refused > windows.broken:
+        return Blame("refused", 0.0)
+    kept_s = [total / max(1, windows.kept) for total in windows.kept_s]
+    more_s = [total / windows.broken - kept for total, kept in zip(windows.broken_s, kept_s, strict=True)]
+    place = max(range(len(STAGES)), key=more_s.__getitem__)
+    return Blame(STAGES[place].removesuffix("_s"), more_s[place])

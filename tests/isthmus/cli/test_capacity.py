@@ -1,0 +1,42 @@
+"""`isthmus capacity`: what it prints, its picture, and its exit code."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from xml.etree.ElementTree import fromstring
+
+import pytest
+from typer.testing import CliRunner
+
+from isthmus.cli.main import app
+from tests.simulations.capacity.conftest import Make, scenario_of
+
+__all__ = ["scenario_of"]
+
+
+@pytest.fixture
+def scenario(scenario_of: Make, tmp_path: Path) -> Path:
+    """Its file."""
+    scenario_of(duration="40s", warm_up="5s", replications=1, prices="prices.yaml")
+    return tmp_path / "scenario.yaml"
+
+
+def test_the_fleet_its_price_and_what_limits_it_are_told_and_drawn(scenario: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "fleets.svg"
+    done = CliRunner().invoke(app, ["capacity", str(scenario), "--picture", str(picture)])
+    assert done.exit_code == 0, done.exception
+    said = done.stdout
+    assert "the cheapest fleet: " in said
+    assert "EUR an hour" in said
+    assert "what binds: the replicas" in said
+    assert "how many more edges until it breaks: " in said
+    assert "waiting for a replica, mean: " in said
+    assert fromstring(picture.read_text()).tag.endswith("svg")
+
+
+def test_no_fleet_that_will_do_is_a_failure_and_json_holds_no_infinity(scenario: Path) -> None:
+    words = ["capacity", str(scenario), "--set", "slo.within=50ms", "--json"]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 1
+    assert json.loads(done.stdout)["found"] is None

@@ -1,0 +1,116 @@
+"""The cheapest fleet of a small scenario, against all fleets simulated to the end."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from isthmus.errors import InvalidConfiguration
+from simulations.answers.prices import Prices
+from simulations.answers.slo import Slo, kept
+from simulations.capacity.candidate import choices, fleet_price
+from simulations.capacity.plan_answer import CapacityAnswer
+from simulations.capacity.planner import CapacityPlanner
+from simulations.capacity.verdict import judged
+from simulations.fleet import Fleet
+from simulations.scenario.sweep import with_settings
+from tests.simulations.capacity.conftest import Make, scenario_file
+
+TYPES = {"small": {"cloud.speed": 1.0}, "large": {"cloud.speed": 2.0}}
+SLO = Slo(0.4, 0.9)
+
+
+@pytest.fixture(scope="module")
+def answer(tmp_path_factory: pytest.TempPathFactory) -> CapacityAnswer:
+    """With two types of replicas, of which the larger one is the cheaper way."""
+    capacity = {"replicas": {"most": 6}, "replica_types": TYPES}
+    file = scenario_file(tmp_path_factory.mktemp("small"), capacity=capacity, prices="prices.yaml")
+    return CapacityPlanner(file).answer()
+
+
+def share_in_time(scenario_of: Make, replicas: int, speed: float) -> float:
+    """Of a whole run."""
+    file = with_settings(scenario_of(), [("cloud.replicas", replicas), ("cloud.speed", speed)])
+    run = Fleet(file.scenario, file.folder).run()
+    return float(np.mean(kept(run, run.counted(), SLO)))
+
+
+def test_the_fleet_that_is_found_is_the_cheapest_that_keeps_the_promise(
+    scenario_of: Make, answer: CapacityAnswer
+) -> None:
+    found = answer.found
+    assert found is not None
+    price = {"small": 1.0, "large": 1.4}
+    keeping = [
+        (price[name] * replicas, name, replicas)
+        for name, speed, fleets in (("small", 1.0, (2, 3)), ("large", 2.0, (1, 2)))
+        for replicas in fleets
+        if share_in_time(scenario_of, replicas, speed) >= 0.9
+    ]
+    assert (found.per_hour, found.choice, found.replicas) == min(keeping)
+    assert found.seen is not None
+    assert found.seen.value >= 0.9
+    assert found.less is not None
+    assert found.less.side == "below"
+    assert found.less.share.value < 0.9
+
+
+def test_what_limits_it_how_far_it_goes_and_what_if_are_told(answer: CapacityAnswer) -> None:
+    found = answer.found
+    assert found is not None
+    assert found.binding.stage == "cloud_queue"
+    assert found.headroom.breaks is not None
+    assert 4 <= found.headroom.keeps < found.headroom.breaks
+    assert found.headroom.blame.stage == "cloud_queue"
+    changes = {one.change: one for one in found.sensitivities}
+    assert changes["load doubled"].side == "below"
+    assert (changes["load doubled"].replicas or 0) > found.replicas
+    assert changes["uplink halved"].replicas == found.replicas  # 20 kB at 25 Mbit/s are nothing
+
+
+def test_theory_stands_beside_what_was_simulated(answer: CapacityAnswer) -> None:
+    assert answer.found is not None
+    check = answer.found.queue
+    assert check is not None
+    assert check.plausible
+    assert check.theory.rate_per_s == pytest.approx(24.0, rel=0.1)
+    assert check.theory.service_s == pytest.approx(0.05, rel=0.1)
+
+
+def test_a_fleet_that_is_far_too_small_is_given_up_early(scenario_of: Make) -> None:
+    file = with_settings(scenario_of(duration="20min"), [("cloud.replicas", 1)])
+    verdict = judged(Fleet(file.scenario, file.folder), SLO, 0.95, 2)
+    assert (verdict.side, verdict.runs) == ("below", 1)
+    assert verdict.simulated_s < 300.0
+
+
+def test_where_no_fleet_will_do_none_is_found(scenario_of: Make) -> None:
+    answer = CapacityPlanner(scenario_of(slo={"within": "50ms", "share": 0.9})).answer()
+    assert answer.found is None
+    assert {one.side for one in answer.tried} == {"below"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "fault"),
+    [
+        ({"slo": None}, r"slo: is missing"),
+        ({"capacity": {"replica_types": TYPES}}, r"prices: is missing"),
+        ({"capacity": {"replica_types": {"x": {"cloud.sped": 2}}}}, r"cloud.sped"),
+        ({"capacity": {"replicas": {"least": 9, "most": 3}}}, r"replicas.most: is below least"),
+        ({"capacity": {"replica_types": {**TYPES, "odd": {}}}, "prices": "prices.yaml"}, r"prices.replicas.*odd"),
+        ({"cloud": {"autoscaling": {}}}, r"cloud.autoscaling: decides"),
+    ],
+)
+def test_what_cannot_be_planned_is_named(scenario_of: Make, changed: dict[str, object], fault: str) -> None:
+    with pytest.raises(InvalidConfiguration, match=fault):
+        CapacityPlanner(scenario_of(**changed))
+
+
+def test_a_price_goes_by_type_and_by_group(scenario_of: Make) -> None:
+    prices = Prices("EUR", {"small": 1 / 3600}, {"pi": 0.1 / 3600, "cell": 0.2 / 3600})
+    section = {"replica_types": {"small": {}}, "edge_types": {"pi": {"edges.cell.slowdown": 2}}}
+    file = scenario_of(capacity=section)
+    (choice,) = choices(file)
+    assert fleet_price(choice, choice.scenario(file, 3), 3, prices) == pytest.approx(3 * 1 + 4 * 0.1)
+    (plain,) = choices(scenario_of(capacity={"replica_types": {"small": {}}}))
+    assert fleet_price(plain, plain.scenario(file, 3), 3, prices) == pytest.approx(3 * 1 + 4 * 0.2)
