@@ -18,8 +18,9 @@ from benchmarks.regret import RTT_S, SPREAD, Case, arrivals, blocks_ratio, cases
 from nodes.measure.timing import percentile
 from partitioner.plan_table import PlanTable
 from scheduler.plan_chooser import PlanChooser
-from simulations.bandwidth_trace import BandwidthTrace, read_trace
+from simulations.bandwidth_trace import BandwidthTrace
 from simulations.site import Served, SiteFacts
+from simulations.trace_files.reading import read_link_trace
 
 GOAL, GOAL_P99, GOAL_GOODPUT = 1.5, 1.05, 2.0
 SLO_S, SLO_SHARE = 0.8, 0.95
@@ -31,12 +32,11 @@ def moving(table: PlanTable, seed: int, rate_per_s: float | None = None) -> Case
     """A minute of each recorded link, one after the other."""
     times_s, rates, now_s = list[float](), list[float](), 0.0
     for path in sorted(path for path in (HERE / "traces").glob("*/*") if path.name != "SOURCE.txt"):
-        trace = read_trace(path)
-        for time_s, bps in trace.changes():
+        for time_s, state in read_link_trace(path).changes():
             if time_s >= EACH_S:
                 break
             times_s.append(now_s + time_s)
-            rates.append(bps)
+            rates.append(state.uplink_bps)
         now_s += EACH_S
     link = BandwidthTrace(tuple(times_s), tuple(rates))
     made = arrivals(now_s, seed, bursts=False) if rate_per_s is None else arrivals(now_s, seed, rate_per_s=rate_per_s)

@@ -15,10 +15,11 @@ from pathlib import Path
 
 from isthmus.telemetry import configure_logging
 from isthmus.v1 import segment_pb2, segment_pb2_grpc
-from nodes.batch_queue import BatchCounts
 from nodes.batching import BatchLimits
+from nodes.cloud_models import CloudModels
 from nodes.cloud_node import CloudNode
 from nodes.compute_pool import ComputePool
+from nodes.engine_queue import BatchCounts
 from nodes.engines.allocator import keep_freed_memory
 from nodes.engines.eager import EagerEngine
 from nodes.measure.batch_times import boundary_sample
@@ -76,7 +77,7 @@ async def _serve(pipe: Connection, artifact: Path, limits: BatchLimits) -> None:
     pool, engine, model = ComputePool(1, name="suffix"), EagerEngine(), load_artifact(artifact)
     await pool.run(os.sched_setaffinity, 0, {ENGINE_CORE})
     profile = await pool.run(measure_device, 0.1, engine, ["zstd"])
-    node = CloudNode("replica", {model.name: model}, engine, pool, profile, limits)
+    node = CloudNode("replica", CloudModels.holding({model.name: model}, engine), pool, profile, limits)
     service = SegmentService(node)
     server = GrpcServer(
         [segment_pb2.DESCRIPTOR.services_by_name["SegmentService"].full_name],

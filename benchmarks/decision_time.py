@@ -21,7 +21,7 @@ from random import Random
 from benchmarks.figure import Figure, bootstrap, machine, parse_options, report
 from nodes.chooser import Choice, ChoiceRequest, StageTimes, Transfer
 from partitioner.measurements import AffineTime
-from partitioner.plan import Plan, TensorCodec
+from partitioner.plan import InputForm, Plan, TensorCodec
 from partitioner.plan_table import PlanCosts, PlanEntry, PlanTable
 from scheduler.plan_chooser import PlanChooser
 
@@ -42,21 +42,21 @@ POLICIES: dict[str, dict[str, object]] = {
 OWN_WORK = 3  # requests of this edge under way at each replica
 
 
-def plan_table(count: int, rng: Random) -> PlanTable:
+def plan_table(count: int, rng: Random, form: InputForm = "tensor") -> PlanTable:
     """Edge-only, cloud-only, and splits from early and large to late and small, as a network's are."""
-    entries = [_entry("", 0.1, 0, 0.0, rng), _entry("input", 0.002, 150_000, 0.02, rng)]
+    entries = [_entry("", 0.1, 0, 0.0, rng, form), _entry("input", 0.002, 150_000, 0.02, rng, form)]
     for number in range(count - 2):
         depth = (number + 1) / (count - 1)
         size = round(200_000 * (1 - depth) ** 2 + 4_000)
-        entries.append(_entry(f"blocks.{number}", 0.1 * depth, size, 0.02 * (1 - depth), rng))
+        entries.append(_entry(f"blocks.{number}", 0.1 * depth, size, 0.02 * (1 - depth), rng, form))
     return PlanTable("net", DIGEST, tuple(entries))
 
 
-def _entry(boundary: str, edge_s: float, size: int, cloud_s: float, rng: Random) -> PlanEntry:
+def _entry(boundary: str, edge_s: float, size: int, cloud_s: float, rng: Random, form: InputForm) -> PlanEntry:
     up = (TensorCodec(boundary, "zstd", bytes=size, spread_bytes=size // 20),) if boundary else ()
     down = (TensorCodec("logits", "raw", bytes=4000),) if boundary else ()
     edge_ops = () if boundary == "input" else ("stem",) if boundary else ("stem", "head")
-    plan = Plan("net", DIGEST, "tensor", edge_ops, up, down, () if boundary else ("logits",))
+    plan = Plan("net", DIGEST, form, edge_ops, up, down, () if boundary else ("logits",))
     edge, cloud = AffineTime(edge_s * 0.2, edge_s * 0.8), AffineTime(cloud_s * 0.5, cloud_s * 0.5)
     wire = (0, float(size), 0, 4000.0 if boundary else 0.0)
     spreads = rng.uniform(0.01, 0.08), rng.uniform(0.01, 0.08)

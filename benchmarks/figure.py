@@ -55,6 +55,7 @@ class Options:
     models: tuple[str, ...] = ()
     budget_s: float = 0.0
     sizes: tuple[str, ...] = ()
+    scenarios: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +98,16 @@ class Figure:
 
 
 def parse_options(
-    description: str, *, engines: bool = False, budget_s: float = 0.0, sizes: Sequence[str] = ()
+    description: str,
+    *,
+    engines: bool = False,
+    budget_s: float = 0.0,
+    sizes: Sequence[str] = (),
+    scenarios: Sequence[str] = (),
 ) -> Options:
     """The command line of a benchmark: --quick, --json, --record, --seed; --engines and --models where it measures
-    chosen ones, --budget, with `budget_s` for its default, where it goes on for as long as it is told, --sizes where
-    there are such to choose from."""
+    chosen ones, --budget, with `budget_s` for its default, where it goes on for as long as it is told, --sizes and
+    --scenarios where there are such to choose from."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--quick", action="store_true", help="the same on fewer cases, within 120 s")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -114,11 +120,15 @@ def parse_options(
         parser.add_argument("--budget", type=float, default=budget_s, metavar="SECONDS", help="how long it goes on")
     if sizes:
         parser.add_argument("--sizes", nargs="+", default=(), choices=sizes, help="measure these only; all by default")
+    if scenarios:
+        told = f"run these only: {', '.join(scenarios)}"
+        parser.add_argument("--scenarios", nargs="+", default=(), choices=scenarios, metavar="NAME", help=told)
     given = parser.parse_args()
     engine_names, models = (tuple(given.engines), tuple(given.models)) if engines else ((), ())
     budget_s = given.budget if budget_s else 0.0
     chosen = tuple(given.sizes) if sizes else ()
-    return Options(given.quick, given.json, given.record, given.seed, engine_names, models, budget_s, chosen)
+    named = tuple(given.scenarios) if scenarios else ()
+    return Options(given.quick, given.json, given.record, given.seed, engine_names, models, budget_s, chosen, named)
 
 
 def measure_pairs(a: Callable[[], float], b: Callable[[], float], rounds: int, seed: int) -> PairedSamples:

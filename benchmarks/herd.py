@@ -20,9 +20,10 @@ from partitioner.plan import Plan, TensorCodec
 from partitioner.plan_table import PlanCosts, PlanEntry, PlanTable
 from scheduler.plan_chooser import PlanChooser
 from simulations.bandwidth_trace import BandwidthTrace
+from simulations.cloud import SimulatedCloud
 from simulations.kernel import Simulation
-from simulations.replica import SimulatedReplica
-from simulations.site import Arrival, Site, SiteFacts
+from simulations.replica_kind import ReplicaKind
+from simulations.site import UNBATCHED, Arrival, Site, SiteFacts
 
 GOAL, REPLICAS, LOAD, SUFFIX_S, SPREAD, RTT_S = 1.0, 8, 0.8, 0.03, 0.2, 0.04
 SAMPLE_EVERY_S, WARM_UP_S, BLOCK = 0.1, 10.0, 50
@@ -60,7 +61,7 @@ def table() -> PlanTable:
 def run(sites: int, length_s: float, make: Callable[[int], PlanChooser], seed: int) -> Queues:
     """Poisson arrivals at all sites together at the load, on fast links."""
     simulation, rng, plans = Simulation(), random.Random(seed), table()
-    replicas = [SimulatedReplica(simulation) for _ in range(REPLICAS)]
+    cloud = SimulatedCloud(simulation, ReplicaKind(UNBATCHED), REPLICAS)
     link = BandwidthTrace((0.0,), (100e6,))
     facts = SiteFacts(plans, link, link, RTT_S, SPREAD)
     rate = LOAD * REPLICAS / SUFFIX_S / sites
@@ -69,17 +70,17 @@ def run(sites: int, length_s: float, make: Callable[[int], PlanChooser], seed: i
         while (now_s := now_s + rng.expovariate(rate)) < length_s:
             arrivals.append(Arrival(now_s, 0, noise=(rng.gauss(0, 1), rng.gauss(0, 1), rng.gauss(0, 1))))
         if arrivals:
-            Site(facts, make(number), simulation, replicas, phase_s=rng.random() * 0.5).expect(arrivals)
+            Site(facts, make(number), simulation, cloud, phase_s=rng.random() * 0.5).expect(arrivals)
     samples: list[tuple[float, ...]] = []
 
     def sample() -> None:
-        samples.append(tuple(replica.queued_s for replica in replicas))
+        samples.append(tuple(replica.queued_s for replica in cloud.replicas))
         if simulation.now_s + SAMPLE_EVERY_S < length_s:
             simulation.after(SAMPLE_EVERY_S, sample)
 
     simulation.at(WARM_UP_S, sample)
     simulation.run()
-    return Queues(samples, fmean(replica.busy_s for replica in replicas) / length_s)
+    return Queues(samples, fmean(replica.busy_s for replica in cloud.replicas) / length_s)
 
 
 def random_variance(load: float) -> float:

@@ -32,6 +32,7 @@ class NodeProcess:
         """environment: variables besides those of this process."""
         self._side, self._settings, self._environment = side, settings, environment or {}
         self._process: subprocess.Popen[str] | None = None
+        self._spawned = False
         self.address = ""
 
     @property
@@ -40,9 +41,25 @@ class NodeProcess:
         assert self._process is not None
         return self._process.pid
 
+    def spawn(self) -> None:
+        """Let a fresh process do its imports, seconds of a core, and wait for `start`."""
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "scheduler.process_node", self._side],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+            env={**os.environ, **self._environment},
+        )  # fmt: skip
+        self._spawned = True
+
     async def start(self) -> None:
-        """Start a fresh process and return once it serves."""
-        self.address = (await self._line(self._started()))["ready"]
+        """Start a fresh process, or the one that waits, and return once it serves."""
+        if not self._spawned:
+            self.spawn()
+        self._spawned = False
+        assert self._process is not None
+        assert self._process.stdin is not None
+        self._process.stdin.write(self._settings.to_json() + "\n")
+        self._process.stdin.flush()
+        self.address = (await self._line(self._process))["ready"]
 
     async def planned(self) -> None:
         """Return once an edge offers plans that use the cloud."""
@@ -65,17 +82,6 @@ class NodeProcess:
         line = await asyncio.wait_for(asyncio.to_thread(process.stdout.readline), START_S)  # type: ignore[union-attr]
         said: dict[str, Any] = json.loads(line)
         return said
-
-    def _started(self) -> subprocess.Popen[str]:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "scheduler.process_node", self._side],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-            env={**os.environ, **self._environment},
-        )  # fmt: skip
-        assert self._process.stdin is not None
-        self._process.stdin.write(self._settings.to_json() + "\n")
-        self._process.stdin.flush()
-        return self._process
 
     def signal(self, number: signal.Signals) -> None:
         """SIGSTOP, SIGCONT or SIGKILL."""

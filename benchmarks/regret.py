@@ -25,9 +25,10 @@ from partitioner.link import Link
 from partitioner.measurements import AffineTime
 from partitioner.plan_table import PlanTable
 from scheduler.plan_chooser import PlanChooser
-from simulations.bandwidth_trace import BandwidthTrace, read_trace
+from simulations.bandwidth_trace import BandwidthTrace
 from simulations.kernel import Simulation
 from simulations.site import Arrival, Served, Site, SiteFacts
+from simulations.trace_files.reading import read_link_trace
 
 GOAL, GOAL_WHOLE, GOAL_WINDOW = 1.05, 1.02, 1.05
 HERE = Path(__file__).parent
@@ -117,7 +118,7 @@ def cases(quick: bool, seed: int) -> list[Case]:
     paths = sorted(path for path in (HERE / "traces").glob("*/*") if path.name != "SOURCE.txt")
     made = []
     for number, path in enumerate(paths[::3] if quick else paths):
-        trace = read_trace(path)
+        trace = read_link_trace(path).uplink
         length_s = min(trace.period_s, 300.0) if quick else max(trace.period_s, 600.0)
         for bursts in (False, True):
             name = f"{path.parent.name}/{path.name[:24]}{', bursts' if bursts else ''}"

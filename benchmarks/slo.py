@@ -24,9 +24,10 @@ from partitioner.plan import Prediction
 from partitioner.plan_table import PlanEntry
 from scheduler.admission.control import AdmissionControl
 from scheduler.plan_chooser import PlanChooser
-from simulations.bandwidth_trace import BandwidthTrace, read_trace
+from simulations.bandwidth_trace import BandwidthTrace
 from simulations.kernel import Simulation
 from simulations.site import Arrival, Served, Site, SiteFacts
+from simulations.trace_files.reading import read_link_trace
 
 GOAL, GOAL_ADMITTED, GOAL_OVERLOAD = 0.999, 0.95, 0.95
 TIMEOUT_S, LOAD, OVERLOAD = 1.2, 0.7, 2.0
@@ -143,7 +144,7 @@ def figure(options: Options) -> Figure:
     """The figure over all links."""
     paths = sorted((HERE / "traces" / "norway3g").glob("norway_*"))[:: 3 if options.quick else 1]
     sweep_s, length_s = (300.0, 1000.0) if options.quick else (1200.0, 2900.0)
-    found = [outcome(path.name, read_trace(path), sweep_s, length_s, options.seed) for path in paths]
+    found = [outcome(path.name, read_link_trace(path).uplink, sweep_s, length_s, options.seed) for path in paths]
     n, admitted = sum(one.requests for one in found), sum(one.admitted for one in found)
     value = wilson(sum(one.in_time for one in found), admitted)
     of_oracle = admitted / sum(one.oracle for one in found)

@@ -40,7 +40,7 @@ class _Answering:
     """A SegmentNode that answers at once: with as many bytes as the request's wire digest says."""
 
     def describe(self) -> ReplicaDescription:
-        return ReplicaDescription("replica", {}, "")
+        return ReplicaDescription("replica", (), "")
 
     def load(self) -> Load:
         return Load(0, 0.0)
