@@ -18,42 +18,59 @@ from isthmus.errors import InvalidQuantity
 
 __all__ = ["Event", "Simulation"]
 
-Action = Callable[..., None]
-Event = simpy.Event
+Action = Callable[..., object]
+
+
+def _happen(event: Any) -> None:
+    """Its time has come, SimPy says."""
+    simulation = event.simulation
+    simulation.now_s = simulation.environment.now
+    event.action(*event.arguments)
+
+
+class Event(simpy.Event):
+    """An action that is to happen, and does by itself. Unlike SimPy's own it has one thing to call, the same for all:
+    the class says it."""
+
+    _ok, _value = True, None
+    callbacks: Any = (_happen,)
+
+    def __init__(self, simulation: Simulation, action: Action, arguments: tuple[Any, ...]) -> None:
+        self.simulation, self.action, self.arguments = simulation, action, arguments
 
 
 class Simulation:
-    """Schedule with `at` and `after`, then `run`. Actions schedule more."""
+    """Schedule with `at` and `after`, then `run`. Actions schedule more. now_s: seconds since the start of the run."""
 
     def __init__(self) -> None:
-        self._environment = simpy.Environment()
-
-    @property
-    def now_s(self) -> float:
-        """Seconds since the start of the run."""
-        return float(self._environment.now)
+        self.environment = simpy.Environment(0.0)
+        self.now_s = 0.0
 
     def at(self, time_s: float, action: Action, *arguments: Any) -> Event:
         """`action(*arguments)` at that time. Raises InvalidQuantity for a time that is past, or no number."""
-        return self.after(time_s - self._environment.now, action, *arguments)
+        return self._schedule(time_s - self.now_s, action, arguments)
 
     def after(self, delay_s: float, action: Action, *arguments: Any) -> Event:
         """`action(*arguments)` so much later. Raises InvalidQuantity for a delay below zero, or no number."""
+        return self._schedule(delay_s, action, arguments)
+
+    def _schedule(self, delay_s: float, action: Action, arguments: tuple[Any, ...]) -> Event:
         if not delay_s >= 0.0:  # true of a NaN, too
             raise InvalidQuantity("delay", f"is before now, {self.now_s:.9g} s", value=delay_s)
-        event = self._environment.timeout(delay_s)
-        event.callbacks.append(lambda _: action(*arguments))
+        event = Event(self, action, arguments)
+        self.environment.schedule(event, delay=delay_s)
         return event
 
     def cancel(self, event: Event) -> None:
         """It will not happen. Nothing to do where it has, or is cancelled."""
         if event.callbacks:
-            event.callbacks.clear()
+            event.callbacks = ()
 
     def run(self, until_s: float = math.inf) -> None:
         """Let everything happen that is due before `until_s`, or all there is; the clock then stands there, or at the
         last action. An action that raises ends the run with its error."""
         if math.isinf(until_s):
-            self._environment.run()
-        elif until_s > self._environment.now:
-            self._environment.run(until=until_s)
+            self.environment.run()
+        elif until_s > self.now_s:
+            self.environment.run(until=until_s)
+            self.now_s = float(self.environment.now)

@@ -1,32 +1,249 @@
-"""A cloud replica on a simulated clock: works through suffixes in their order, one at a time."""
+"""A cloud replica on a simulated clock: what waits there and what runs next are decided by the live queue.
+
+Suffixes take t(B) as it was measured, times a factor that is the run's: a batch has one draw, that of its most urgent
+member, as what makes runs differ is the machine and not the items.
+"""
 
 from __future__ import annotations
 
-from simulations.kernel import Simulation
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
 
-__all__ = ["SimulatedReplica"]
+from isthmus.errors import CloudUnavailable, DeadlineExceeded, Draining, IsthmusError
+from nodes.batching import Hold, Start, WaitingRequest
+from nodes.engine_queue import BatchCounts, EngineQueue
+from simulations.faults import Fault
+from simulations.kernel import Event, Simulation
+from simulations.load_history import Load, LoadHistory
+from simulations.replica_kind import PlanSuffix, ReplicaKind
+
+__all__ = ["REPORT_EVERY_S", "SimulatedReplica", "Suffix", "SuffixRan"]
+
+REPORT_EVERY_S = 0.5
+
+
+class SuffixRan(NamedTuple):
+    """A suffix has run. own_s: what it took of the replica, as if alone. queue_s: all else of its time there: the wait,
+    and the part of its batch that was its companions'."""
+
+    queue_s: float
+    own_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Suffix:
+    """Work for a replica. factor: the run's time over the measured one. deadline_s, priority: see WaitingRequest.
+    ran: called when it has run. refused: called where its deadline passed before its turn. Neither is called of work
+    that is lost or withdrawn."""
+
+    plan: PlanSuffix
+    factor: float
+    ran: Callable[[SuffixRan], None]
+    refused: Callable[[IsthmusError], None]
+    deadline_s: float | None = None
+    priority: int = 0
+    items: int = 1
+
+    @property
+    def alone_s(self) -> float:
+        """What it takes by itself."""
+        return self.plan.times.at(self.items) * self.factor
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    members: tuple[WaitingRequest, ...]
+    expected_s: float
+    factor: float
+    began_s: float
+
+    @property
+    def took_s(self) -> float:
+        return self.expected_s * self.factor
+
+    @property
+    def ends_s(self) -> float:
+        return self.began_s + self.took_s
 
 
 class SimulatedReplica:
-    """Any number of sites may send it work. busy_s: what it has worked, or is bound to."""
+    """Any number of edges may send it work. busy_s: what it has worked, or is bound to. offered_s: of work that has
+    come, at the pace of the best batch, also what was refused. faults: when it was down; the last one is without end as
+    long as it lasts."""
 
-    def __init__(self, simulation: Simulation) -> None:
+    def __init__(
+        self,
+        simulation: Simulation,
+        kind: ReplicaKind | None = None,
+        number: int = 0,
+        report_every_s: float = REPORT_EVERY_S,
+    ) -> None:
         self._simulation = simulation
-        self._free_s = 0.0
-        self.busy_s = 0.0
+        self.kind, self.number = kind or ReplicaKind(), number
+        self._numbers = itertools.count(1)
+        self._suffixes: dict[int, Suffix] = {}  # those that wait or run, and are wanted
+        self._queue = EngineQueue(self.kind.batching)
+        self._run: _Run | None = None
+        self._awaited: Event | None = None  # the end of the run, or of a hold
+        self._waiting_s = 0.0
+        self.history = LoadHistory(self._load, report_every_s)
+        self.busy_s, self.offered_s = 0.0, 0.0
+        self.faults: list[Fault] = []
+        self._drained: Callable[[], None] | None = None
+        self._gone = False
 
     @property
-    def free_s(self) -> float:
-        """When it will have done what it has."""
-        return self._free_s
+    def up(self) -> bool:
+        """Whether it answers, were it only that it drains."""
+        return not self._gone and (not self.faults or self.faults[-1].until_s <= self._simulation.now_s)
+
+    def last_fault(self, moment_s: float) -> Fault | None:
+        """The last one that had begun at a moment that is past."""
+        return next((one for one in reversed(self.faults) if one.at_s <= moment_s), None)
+
+    def was_up(self, moment_s: float) -> bool:
+        """Whether it answered at a moment that is past."""
+        fault = self.last_fault(moment_s)
+        return not self._gone and (fault is None or fault.until_s <= moment_s)
 
     @property
     def queued_s(self) -> float:
-        """Seconds of work that wait or run."""
-        return max(0.0, self._free_s - self._simulation.now_s)
+        """Seconds of work that wait or run, as a live replica counts them: by the measured t(B) and its pace."""
+        return self._queue.wait_s(self._simulation.now_s)
 
-    def work(self, seconds: float) -> float:
-        """Work that comes now and takes so long; when it will be done."""
-        self._free_s = max(self._simulation.now_s, self._free_s) + seconds
-        self.busy_s += seconds
-        return self._free_s
+    @property
+    def free_s(self) -> float:
+        """When it will have done what it has, run one by one: what nobody can know who is not told each run's time."""
+        return (self._simulation.now_s if self._run is None else self._run.ends_s) + self._waiting_s
+
+    @property
+    def requests(self) -> int:
+        """How many wait or run."""
+        return self._queue.requests
+
+    @property
+    def batch_counts(self) -> BatchCounts:
+        """The batches that have run since it was last started."""
+        return self._queue.counts
+
+    def submit(self, suffix: Suffix) -> int:
+        """Work came; its number. Raises CloudUnavailable where the replica is down, Draining where it takes nothing
+        new, Overloaded where it has too much."""
+        if not self.up:
+            raise CloudUnavailable(f"replica {self.number} is down")
+        if self._drained is not None:
+            raise Draining("this replica is draining")
+        now_s, times = self._simulation.now_s, suffix.plan.times
+        self.history.note(now_s)
+        self.offered_s += times.least_s(suffix.items)
+        self.kind.limits.check_queue(self._queue.requests, lambda: self._queue.wait_s(now_s))
+        number = next(self._numbers)
+        self._suffixes[number] = suffix
+        self._waiting_s += suffix.alone_s
+        self._queue.add(
+            WaitingRequest(
+                number, suffix.plan.group, suffix.items, times, now_s, suffix.deadline_s, suffix.priority
+            )
+        )  # fmt: skip
+        self._next()
+        return number
+
+    def withdraw(self, number: int) -> None:
+        """Nobody wants it any more: it does not run, if it has not begun. Nothing to do for what has ended."""
+        suffix = self._suffixes.pop(number, None)
+        if suffix is None:
+            return
+        self.history.note(self._simulation.now_s)
+        if self._queue.withdraw(number):
+            self._left(suffix)
+            self._go_if_drained()
+
+    def fail(self) -> None:
+        """It dies, and all that it has is lost. One that drains is gone for good."""
+        now_s = self._simulation.now_s
+        self.history.note(now_s)
+        if self._run is not None:
+            self.busy_s -= self._run.ends_s - now_s
+        self._await(None)
+        self._run, self._waiting_s = None, 0.0
+        self._suffixes.clear()
+        self._queue = EngineQueue(self.kind.batching)
+        self.faults.append(Fault(now_s, math.inf))
+        self._go_if_drained()
+
+    def recover(self) -> bool:
+        """It is there again, and has nothing to do. False where it was not down, or is gone for good."""
+        if self.up or self._gone:
+            return False
+        self.faults[-1] = Fault(self.faults[-1].at_s, self._simulation.now_s)
+        return True
+
+    def drain(self, drained: Callable[[], None]) -> None:
+        """It takes nothing new, answers what it has, and is gone. drained: called then, perhaps at once."""
+        self._drained = drained
+        self._go_if_drained()
+
+    def _go_if_drained(self) -> None:
+        if self._drained is not None and not self._gone and not self._queue.requests:
+            self._gone = True
+            self._drained()
+
+    # ---- its engine ------------------------------------------------------------------------------------------------
+
+    def _load(self) -> Load:
+        return Load(self._queue.waiting_s(), self._queue.running_until_s)
+
+    def _left(self, suffix: Suffix) -> None:
+        """It waits no longer. Sums of what comes and goes drift: at nothing they start anew."""
+        self._waiting_s = self._waiting_s - suffix.alone_s if self._queue.waiting else 0.0
+
+    def _await(self, event: Event | None) -> None:
+        if self._awaited is not None:
+            self._simulation.cancel(self._awaited)
+        self._awaited = event
+
+    def _next(self) -> None:
+        if self._run is not None:
+            return
+        now_s = self._simulation.now_s
+        expired, decision = self._queue.next(now_s)
+        if isinstance(decision, Start):
+            self._begin(decision, now_s)
+        elif isinstance(decision, Hold):
+            self._await(self._simulation.at(decision.until_s, self._held))
+        else:
+            self._await(None)
+        for one in expired:
+            suffix = self._suffixes.pop(one.request_id)
+            self._left(suffix)
+            suffix.refused(DeadlineExceeded("the deadline passed before its turn; nothing was computed"))
+        self._go_if_drained()
+
+    def _held(self) -> None:
+        self.history.note(self._simulation.now_s)
+        self._next()
+
+    def _begin(self, start: Start, now_s: float) -> None:
+        members = [self._suffixes[one.request_id] for one in start.members]
+        for member in members:
+            self._left(member)
+        self._queue.began(len(members), start.expected_s, now_s)
+        self._run = run = _Run(start.members, start.expected_s, members[0].factor, now_s)
+        self.busy_s += run.took_s
+        self._await(self._simulation.after(run.took_s, self._ended, run))
+
+    def _ended(self, run: _Run) -> None:
+        now_s = self._simulation.now_s
+        self.history.note(now_s)
+        self._run = None
+        self._queue.ended(len(run.members), run.expected_s, run.took_s)
+        ended = [(one, self._suffixes.pop(one.request_id, None)) for one in run.members]
+        self._next()
+        for one, suffix in ended:
+            if suffix is not None:
+                own_s = one.times.at(one.items) * run.factor
+                suffix.ran(SuffixRan(max(0.0, now_s - one.arrived_s - own_s), own_s))
+        self._go_if_drained()

@@ -7,17 +7,23 @@ from dataclasses import dataclass
 
 from nodes.chooser import Transfer
 from nodes.resumption import due_after_s
+from partitioner.plan import InputForm
 from partitioner.plan_table import PlanEntry
 from simulations.kernel import Event
+from simulations.replica import SimulatedReplica
+from simulations.request_spread import RequestFactors
+from simulations.run_record import Outcome
 
-__all__ = ["Arrival", "Crossing", "Served"]
+__all__ = ["Arrival", "Crossing", "Served", "StageSeconds"]
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
     """A request that comes at `time_s`. client, priority: see `nodes.admission.Arriving`. noise: three standard normal
     draws that make its edge time, its bytes and its cloud time differ from the costs: the same request is the same
-    under every chooser."""
+    under every chooser. model: "" for the only one. policy, plan_id: that the request itself asks for, "" for none.
+    cloud_reachable: False where a recording says that no replica was. cloud_wait_s: what others' work makes it wait
+    there, beside what is simulated."""
 
     time_s: float
     file_bytes: int
@@ -25,6 +31,13 @@ class Arrival:
     noise: tuple[float, float, float] = (0.0, 0.0, 0.0)
     client: str = ""
     priority: int = 0
+    model: str = ""
+    request_class: str = ""
+    form: InputForm = "bytes"
+    policy: str = ""
+    plan_id: str = ""
+    cloud_reachable: bool = True
+    cloud_wait_s: float = 0.0
 
     @property
     def deadline_s(self) -> float | None:
@@ -38,10 +51,29 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True)
+class StageSeconds:
+    """Where the time of a request went, as `run_record.EndedRequest` has it. worked_s: of the edge's compute. radio_s:
+    how long bytes of it were on the link."""
+
+    edge_queue_s: float = 0.0
+    edge_s: float = 0.0
+    uplink_s: float = 0.0
+    cloud_queue_s: float = 0.0
+    cloud_s: float = 0.0
+    downlink_s: float = 0.0
+    finish_s: float = 0.0
+    worked_s: float = 0.0
+    radio_s: float = 0.0
+
+
+_NO_STAGES = StageSeconds()
+
+
+@dataclass(frozen=True, slots=True)
 class Served:
     """What became of a request. plan_id "" where none was chosen: it was refused and took no time. resumed: the edge
     finished what the cloud did not answer. refused: "deadline", "shed" or another reason, "" for one that was let in.
-    dropped: it was let in, and its deadline passed before its turn at the edge's compute."""
+    dropped: it was let in, and its deadline passed before its turn at the edge's compute. replica: that answered."""
 
     arrival: Arrival
     plan_id: str
@@ -49,18 +81,41 @@ class Served:
     resumed: bool = False
     refused: str = ""
     dropped: bool = False
+    kind: str = ""
+    replica: str = ""
+    up_bytes: int = 0
+    down_bytes: int = 0
+    stages: StageSeconds = _NO_STAGES
+
+    @property
+    def answered(self) -> bool:
+        """Whether there was an answer, however late."""
+        return not (self.refused or self.dropped)
 
     @property
     def in_time(self) -> bool:
         """Whether it was answered, and by its deadline where it had one."""
-        answered = not (self.refused or self.dropped)
-        return answered and (self.arrival.timeout_s is None or self.took_s <= self.arrival.timeout_s)
+        return self.answered and (self.arrival.timeout_s is None or self.took_s <= self.arrival.timeout_s)
+
+    @property
+    def outcome(self) -> Outcome:
+        """In one word."""
+        if self.refused:
+            return "refused"
+        if self.dropped:
+            return "dropped"
+        return "resumed" if self.resumed else "answered"
 
 
 @dataclass(slots=True)
 class Crossing:
     """A request whose plan is chosen, on its way. number: that of its admission. promised: the edge has the time to
-    finish it, whatever the cloud does."""
+    finish it, whatever the cloud does. attempt: counts its sendings; what comes back of an earlier one is discarded.
+
+    suffix: its number at the replica, 0 before it is there. ready_s, sent_s, there_s, done_s, gave_up_s: when its
+    prefix was made, its boundary sent, was there, its suffix had ended, all of the last sending; when the edge went on
+    alone.
+    """
 
     number: int
     arrival: Arrival
@@ -70,12 +125,21 @@ class Crossing:
     local_s: float
     up_bytes: int
     down_bytes: int
+    cloud_factor: float = 1.0
     predicted_s: float = 0.0
-    place: int = 0
+    replica: SimulatedReplica | None = None
+    tried: tuple[SimulatedReplica, ...] = ()
+    attempt: int = 0
+    suffix: int = 0
+    ready_s: float = 0.0
     sent_s: float = 0.0
     crossed_s: float = 0.0
+    there_s: float = 0.0
+    done_s: float = 0.0
+    gave_up_s: float = 0.0
+    worked_s: float = 0.0
+    radio_s: float = 0.0
     up: Transfer | None = None
-    queued_s: float = 0.0
     way_up: int = -1
     patience: Event | None = None
     promised: bool = False
@@ -84,17 +148,17 @@ class Crossing:
     ended: bool = False
 
     @classmethod
-    def of(cls, number: int, arrival: Arrival, entry: PlanEntry, spread: float) -> Crossing:
-        """By that plan. spread: see SiteFacts."""
-        edge_noise, size_noise, cloud_noise = (_factor(spread, one) for one in arrival.noise)
+    def of(cls, number: int, arrival: Arrival, entry: PlanEntry, factors: RequestFactors) -> Crossing:
+        """By that plan."""
         costs, file_bytes = entry.costs, arrival.file_bytes if entry.file_crosses else 0
         return cls(
             number, arrival, entry,
-            edge_s=costs.edge.at(1) * edge_noise,
-            cloud_s=costs.cloud.at(1) * cloud_noise,
-            local_s=costs.local_finish.at(1) * cloud_noise,
-            up_bytes=round((entry.uplink_bytes(1, arrival.file_bytes) - file_bytes) * size_noise) + file_bytes,
+            edge_s=costs.edge.at(1) * factors.edge,
+            cloud_s=costs.cloud.at(1) * factors.cloud,
+            local_s=costs.local_finish.at(1) * factors.finish,
+            up_bytes=round(entry.uplink_bytes(1, 0) * factors.size) + file_bytes,
             down_bytes=entry.downlink_bytes(1),
+            cloud_factor=factors.cloud,
         )  # fmt: skip
 
     @property
@@ -109,7 +173,39 @@ class Crossing:
         deadline_s = self.arrival.deadline_s
         return math.inf if deadline_s is None else deadline_s
 
+    def served(self, now_s: float, overhead_s: float, *, resumed: bool, dropped: bool) -> Served:
+        """What became of it, now that it has ended. overhead_s: what it took besides."""
+        took_s = now_s - self.arrival.time_s + overhead_s
+        crossed = self.replica is not None and self.attempt > 0 and not (resumed or dropped)
+        return Served(
+            self.arrival,
+            self.entry.plan.plan_id,
+            took_s,
+            resumed,
+            dropped=dropped,
+            kind=self.entry.plan.kind,
+            replica=str(self.replica.number) if self.replica is not None and crossed else "",
+            up_bytes=self.up_bytes * self.attempt,
+            down_bytes=self.down_bytes if crossed else 0,
+            stages=self._stages(now_s, took_s, gone_on=resumed or dropped),
+        )
 
-def _factor(spread: float, draw: float) -> float:
-    """A log-normal factor whose mean is 1: the costs stay what they are, in the mean."""
-    return math.exp(spread * draw - spread * spread / 2)
+    def _stages(self, now_s: float, took_s: float, *, gone_on: bool) -> StageSeconds:
+        """Disjoint; of an answered request they sum to `took_s`. gone_on: the cloud did not answer."""
+        worked_s, radio_s = self.worked_s, self.radio_s
+        if not self.ready_s:  # dropped before its prefix
+            return StageSeconds(edge_queue_s=took_s)
+        after_s = now_s - self.ready_s
+        before_s = took_s - after_s - self.edge_s
+        if gone_on:
+            finish_s = now_s - self.gave_up_s
+            return StageSeconds(
+                before_s, self.edge_s, after_s - finish_s, finish_s=finish_s, worked_s=worked_s, radio_s=radio_s
+            )
+        if not self.attempt:
+            return StageSeconds(before_s, self.edge_s, worked_s=worked_s)
+        up_s, down_s = self.there_s - self.ready_s, now_s - self.done_s
+        queue_s = max(0.0, after_s - up_s - down_s - self.cloud_s)
+        return StageSeconds(
+            before_s, self.edge_s, up_s, queue_s, self.cloud_s, down_s, worked_s=worked_s, radio_s=radio_s
+        )

@@ -1,12 +1,11 @@
-"""A serial line whose rate follows a recording: when bytes that start to cross at a moment have crossed."""
+"""A serial line whose rate follows a recording, and that may be out now and then: when bytes that start to cross at a
+moment have crossed."""
 
 from __future__ import annotations
 
-import math
-from bisect import bisect_right
-from itertools import accumulate
-
 from simulations.bandwidth_trace import BandwidthTrace
+from simulations.faults import Absences
+from simulations.line_capacity import LineCapacity
 
 __all__ = ["TracedLine"]
 
@@ -15,15 +14,16 @@ _BUFFERED_BYTES = 16 << 10
 
 
 class TracedLine:
-    """Messages cross one after the other, in the order in which they come. Times are seconds since the trace began."""
+    """Messages cross one after the other, in the order in which they come, whoever sends them. Times are simulated
+    seconds."""
 
-    def __init__(self, trace: BandwidthTrace) -> None:
-        self._trace = trace
-        self._period_s = trace.period_s
-        lengths_s = [b - a for a, b in zip(trace.times_s, (*trace.times_s[1:], self._period_s), strict=True)]
-        carried = (bps * length_s for bps, length_s in zip(trace.bandwidths_bps, lengths_s, strict=True))
-        # Bits that have crossed when a step of the trace begins, and after the last one.
-        self._bits = [0.0, *accumulate(carried)] if math.isfinite(self._period_s) else [0.0, math.inf]
+    def __init__(
+        self, trace: BandwidthTrace | LineCapacity, start_s: float = 0.0, outages: Absences | None = None
+    ) -> None:
+        """trace: prepared, where many lines share it. start_s: where in the trace the simulation begins. outages: while
+        one lasts nothing crosses, and the trace goes on."""
+        self._capacity = trace if isinstance(trace, LineCapacity) else LineCapacity(trace)
+        self._start_s, self._outages = start_s, outages
         self.free_s = 0.0
 
     def carry(self, size_bytes: float, now_s: float) -> tuple[float, float]:
@@ -38,20 +38,21 @@ class TracedLine:
         if end_s == self.free_s:
             self.free_s = max(now_s, min(end_s, self.end_s(_BUFFERED_BYTES, now_s)))
 
+    def passes_s(self, now_s: float) -> float:
+        """When something too small to take time gets through: now, or when the outage is over."""
+        outage = None if self._outages is None else self._outages.next(now_s)
+        return now_s if outage is None or now_s < outage.at_s else outage.until_s
+
     def end_s(self, size_bytes: float, start_s: float) -> float:
         """When `size_bytes` that start to cross at `start_s`, alone, have crossed."""
-        bits = size_bytes * 8.0
-        if math.isinf(self._period_s):
-            return start_s + bits / self._trace.bandwidths_bps[0]
-        laps, whole = divmod(start_s, self._period_s)
-        laps += bits // self._bits[-1]
-        left = self._carried(whole) + bits % self._bits[-1]
-        if left >= self._bits[-1]:
-            laps, left = laps + 1, left - self._bits[-1]
-        step = bisect_right(self._bits, left) - 1
-        bps = self._trace.bandwidths_bps[step]
-        return laps * self._period_s + self._trace.times_s[step] + (left - self._bits[step]) / bps
-
-    def _carried(self, phase_s: float) -> float:
-        step = bisect_right(self._trace.times_s, phase_s) - 1
-        return self._bits[step] + (phase_s - self._trace.times_s[step]) * self._trace.bandwidths_bps[step]
+        bits, offset_s = size_bytes * 8.0, self._start_s
+        if self._outages is None:
+            return self._capacity.end_s(bits, start_s + offset_s) - offset_s
+        while True:
+            start_s = self.passes_s(start_s)
+            end_s = self._capacity.end_s(bits, start_s + offset_s) - offset_s
+            outage = self._outages.next(start_s)
+            if outage is None or end_s <= outage.at_s:
+                return end_s
+            bits = max(0.0, bits - self._capacity.bits(start_s + offset_s, outage.at_s + offset_s))
+            start_s = outage.until_s

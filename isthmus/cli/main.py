@@ -7,16 +7,22 @@ from typing import NoReturn
 
 import typer
 
+from isthmus.cli.capacity_command import capacity
 from isthmus.cli.certs_command import certs
 from isthmus.cli.declare_command import declare
 from isthmus.cli.doctor_command import doctor
 from isthmus.cli.emulate_link import emulate_link
+from isthmus.cli.fit_link_command import fit_link
 from isthmus.cli.import_command import import_model
-from isthmus.cli.operator_commands import explain
+from isthmus.cli.load_command import load
+from isthmus.cli.operator_commands import explain, remeasure
 from isthmus.cli.partition_command import partition
 from isthmus.cli.policy_command import policy
 from isthmus.cli.profile_command import profile
+from isthmus.cli.record_command import record
+from isthmus.cli.replay_command import replay
 from isthmus.cli.run_commands import cloud, demo, edge, infer, registry, status, up
+from isthmus.cli.simulate_command import simulate
 from isthmus.cli.top_command import top
 from isthmus.errors import InvalidInput, IsthmusError, NotFound
 
@@ -42,10 +48,18 @@ app.command("infer")(infer)
 app.command("status")(status)
 app.command("explain")(explain)
 app.command("top")(top)
+app.command("remeasure")(remeasure)
 app.command("doctor")(doctor)
 app.command("certs")(certs)
 app.add_typer(policy)
+app.command("simulate")(simulate)
+app.command("capacity")(capacity)
+app.command("replay")(replay)
 app.command("emulate-link")(emulate_link)
+app.command("record")(record)
+app.command("fit-link")(fit_link)
+# What is not ours is locust's.
+app.command("load", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(load)
 
 
 # Typer brings its own copy of click in some releases: its usage errors are reached through its public names.

@@ -26,6 +26,7 @@ from isthmus.cli.partition_options import (
     Picture,
     PinCloud,
     PinEdge,
+    Plans,
     Privacy,
     Report,
     RoundTrip,
@@ -68,6 +69,7 @@ def partition(
     frontier: FrontierTable = False,
     picture: Picture = None,
     report: Report = None,
+    plans: Plans = None,
     output: Output = None,
     as_json: AsJson = False,
 ) -> None:
@@ -78,7 +80,7 @@ def partition(
     from partitioner.link import Link
     from partitioner.setting import Setting
 
-    for path, option in ((picture, "--picture"), (report, "--report"), (output, "--output")):
+    for path, option in ((picture, "--picture"), (report, "--report"), (plans, "--plans"), (output, "--output")):
         check_output(path, option)
     if frontier and (picture is not None or report is not None):
         raise InvalidInput("--frontier", "is a table of many plans", remedy="leave out --picture and --report")
@@ -95,6 +97,8 @@ def partition(
     check_ops(loaded.graph, named)
     setting = Setting(read_profile_of(edge, loaded), read_profile_of(cloud, loaded), link, costing)
     planner = Planner(loaded, setting, accuracy_budget)
+    if plans is not None:
+        write_output(plans, planner.table().to_json(), "--plans")
     if frontier:
         _emit(*_frontier(planner, objective), output, as_json)
         return

@@ -35,6 +35,7 @@ __all__ = [
     "Picture",
     "PinCloud",
     "PinEdge",
+    "Plans",
     "Privacy",
     "Report",
     "RoundTrip",
@@ -104,6 +105,13 @@ FrontierTable = Annotated[
 Picture = Annotated[Path | None, typer.Option(help="Write an SVG of the graph with the cut.", rich_help_panel=_SHOWN)]
 Report = Annotated[
     Path | None, typer.Option(help="Write a page (HTML): the plan, and where it changes.", rich_help_panel=_SHOWN)
+]
+Plans = Annotated[
+    Path | None,
+    typer.Option(
+        help="Write the plans that a fleet would be offered, with their times, as JSON: what `isthmus simulate` reads.",
+        rich_help_panel=_SHOWN,
+    ),
 ]
 Output = Annotated[
     Path | None,

@@ -31,6 +31,7 @@ def run(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str
         "policy",
         "doctor",
         "registry",
+        "simulate",
     ],
 )
 def test_every_command_has_help(command: str) -> None:

@@ -6,14 +6,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nodes.batch_times import BatchTimes
+from nodes.batching import BatchGroup
 from partitioner.measurements import AffineTime
 from partitioner.plan import Plan, TensorCodec
 from partitioner.plan_table import PlanCosts, PlanEntry, PlanTable
 from scheduler.plan_chooser import PlanChooser
 from simulations.bandwidth_trace import BandwidthTrace
+from simulations.cloud import SimulatedCloud
 from simulations.kernel import Simulation
-from simulations.replica import SimulatedReplica
-from simulations.site import Arrival, Served, Site, SiteFacts
+from simulations.replica import Suffix
+from simulations.replica_kind import PlanSuffix, ReplicaKind
+from simulations.site import UNBATCHED, Arrival, Served, Site, SiteFacts
 
 DIGEST = "d" * 64
 MBPS = 1e6
@@ -130,24 +134,24 @@ def test_every_request_is_served_once_and_no_sooner_than_alone(
 
 def test_sites_wait_for_each_other_at_a_replica_that_they_share() -> None:
     simulation = Simulation()
-    replica = SimulatedReplica(simulation)
-    sites = [
-        Site(SiteFacts(TABLE, STEADY, STEADY, RTT_S), PlanChooser(plan_of(FILE)), simulation, [replica]) for _ in "ab"
-    ]
+    cloud = SimulatedCloud(simulation, ReplicaKind(UNBATCHED))
+    sites = [Site(SiteFacts(TABLE, STEADY, STEADY, RTT_S), PlanChooser(plan_of(FILE)), simulation, cloud) for _ in "ab"]
     for site in sites:
         site.expect([Arrival(5.0, 200_000)])
     simulation.run()
     took_s = sorted(site.served[0].took_s for site in sites)
     alone_s = 0.2 + 0.05 + 0.004 + RTT_S
     assert took_s == pytest.approx([alone_s, alone_s + 0.05])
-    assert replica.busy_s == pytest.approx(0.1)
+    assert cloud.replicas[0].busy_s == pytest.approx(0.1)
 
 
 def test_a_site_takes_the_sooner_of_two_replicas_by_what_it_was_told() -> None:
     simulation = Simulation()
-    busy, idle = SimulatedReplica(simulation), SimulatedReplica(simulation)
-    site = Site(SiteFacts(TABLE, STEADY, STEADY, RTT_S), PlanChooser(plan_of(FILE)), simulation, [busy, idle])
-    simulation.at(4.9, lambda: _occupy(busy))
+    cloud = SimulatedCloud(simulation, ReplicaKind(UNBATCHED), 2)
+    busy, idle = cloud.replicas
+    site = Site(SiteFacts(TABLE, STEADY, STEADY, RTT_S), PlanChooser(plan_of(FILE)), simulation, cloud)
+    plan = PlanSuffix(BatchGroup("net", "cut", "eager", ()), BatchTimes.of({1: 10.0}))
+    simulation.at(4.9, busy.submit, Suffix(plan, 1.0, lambda _: None, lambda _: None))
     site.expect([Arrival(5.2, 1000), Arrival(6.0, 1000)])
     simulation.run()
     assert [busy.busy_s, idle.busy_s] == pytest.approx([10.0, 0.1])
@@ -165,7 +169,3 @@ def test_an_oracle_is_right_about_a_request_that_comes_alone() -> None:
 def test_a_request_that_no_plan_answers_in_time_is_refused() -> None:
     (one,) = run("latency", [Arrival(5.0, 200_000, timeout_s=0.01)])
     assert (one.plan_id, one.took_s) == ("", 0.0)
-
-
-def _occupy(replica: SimulatedReplica) -> None:
-    replica.work(10.0)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from itertools import pairwise
+from itertools import count, pairwise, takewhile
+from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from simulations.bandwidth_trace import BandwidthTrace
+from simulations.faults import Absences, Fault, PlannedFaults
+from simulations.line_capacity import LineCapacity
 from simulations.traced_line import TracedLine
 
 STEPS = st.lists(st.tuples(st.floats(0.1, 20.0), st.floats(1e3, 1e8)), min_size=1, max_size=6)
@@ -25,13 +28,10 @@ def trace_of(steps: list[tuple[float, float]]) -> BandwidthTrace:
 
 def bits_between(trace: BandwidthTrace, start_s: float, end_s: float) -> float:
     """What crosses from one moment to another, step by step."""
-    moments = [start_s]
-    for time_s, _ in trace.changes():
-        if time_s >= end_s:
-            break
-        if time_s > start_s:
-            moments.append(time_s)
-    moments.append(end_s)
+    laps = count() if math.isfinite(trace.period_s) else (0,)
+    changes_s = (lap * trace.period_s + time_s if lap else time_s for lap in laps for time_s in trace.times_s)
+    between_s = takewhile(lambda time_s: time_s < end_s, changes_s)
+    moments = [start_s, *(time_s for time_s in between_s if time_s > start_s), end_s]
     return sum((b - a) * trace.at((a + b) / 2) for a, b in pairwise(moments))
 
 
@@ -79,3 +79,48 @@ def test_a_message_that_others_wait_behind_keeps_its_time() -> None:
     assert (line.free_s, second_s) == (11.0, 11.0)
     line.stop(math.nextafter(second_s, 0.0), 1.0)
     assert line.free_s == 11.0
+
+
+@given(STEPS, st.floats(0, 100), st.floats(0, 60))
+def test_a_prepared_trace_carries_what_its_steps_do(
+    steps: list[tuple[float, float]], start_s: float, length_s: float
+) -> None:
+    trace = trace_of(steps)
+    carried = LineCapacity(trace).bits(start_s, start_s + length_s)
+    assert carried == pytest.approx(bits_between(trace, start_s, start_s + length_s), rel=1e-6, abs=10.0)
+
+
+def test_a_line_may_begin_anywhere_in_its_trace() -> None:
+    capacity = LineCapacity(BandwidthTrace((0.0, 10.0), (8000.0, 16000.0)))
+    assert [TracedLine(capacity, start_s).end_s(1000, 0.0) for start_s in (0.0, 9.5, 10.0, 29.5)] == [
+        1.0,
+        0.75,
+        0.5,
+        0.75,
+    ]
+
+
+OUTAGES = st.lists(st.tuples(st.floats(0, 60), st.floats(0.1, 10)), max_size=4)
+
+
+@given(STEPS, OUTAGES, st.floats(0, 30), st.integers(0, 200_000))
+def test_what_crosses_an_outage_takes_what_it_would_take_without_and_the_outage(
+    steps: list[tuple[float, float]], outages: list[tuple[float, float]], start_s: float, size_bytes: int
+) -> None:
+    trace = trace_of(steps)
+    faults = PlannedFaults(tuple(Fault(at_s, at_s + lasts_s) for at_s, lasts_s in outages))
+    line = TracedLine(trace, outages=Absences(faults.times(Random(0))))
+    end_s = line.end_s(size_bytes, start_s)
+    if end_s - start_s > 50 * sum(length_s for length_s, _ in steps):
+        return
+    crossed = bits_between(trace, start_s, end_s) if end_s > start_s else 0.0
+    for one in faults.times(Random(0)):
+        began_s, ended_s = max(start_s, one.at_s), min(end_s, one.until_s)
+        if began_s < ended_s:
+            crossed -= bits_between(trace, began_s, ended_s)
+    assert crossed == pytest.approx(size_bytes * 8, rel=1e-6, abs=20.0)
+
+
+def test_a_small_message_passes_when_the_outage_is_over() -> None:
+    line = TracedLine(BandwidthTrace((0.0,), (1e6,)), outages=Absences(iter([Fault(1.0, 3.0)])))
+    assert [line.passes_s(now_s) for now_s in (0.5, 1.0, 2.9, 3.0)] == [0.5, 3.0, 3.0, 3.0]

@@ -20,6 +20,7 @@ from partitioner.front_end import model_from_module
 from partitioner.frontier import Frontier
 from partitioner.link import Link
 from partitioner.measurements import CodecRate, Power, Provenance
+from partitioner.plan_table import PlanTable
 from partitioner.profiles import DeviceProfile
 from partitioner.setting import Setting
 
@@ -172,3 +173,10 @@ def test_an_accuracy_budget_without_calibration_inputs_is_lossless(run: Run) -> 
     narrow = ("--bandwidth", "100mbps", "--rtt", "0ms", "--json")
     boundaries = [json.loads(run(*narrow, *more))["boundary"] for more in (["--lossy"], ["--accuracy-budget", "0.5"])]
     assert [any(t["codec"] == "int8" for t in boundary) for boundary in boundaries] == [True, False]
+
+
+def test_plans_are_written_for_the_simulator(run: Run, folder: Path) -> None:
+    run("--plans", str(folder / "plans.json"))
+    table = PlanTable.from_json((folder / "plans.json").read_text())
+    assert {"edge-only", "cloud-only"} <= {entry.plan.kind for entry in table.entries}
+    assert all(entry.costs.edge.at(1) > 0 for entry in table.entries if entry.plan.kind != "cloud-only")

@@ -1,0 +1,51 @@
+"""What simulated edges of one kind share: their plans, and by how much requests differ from these."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from partitioner.plan_table import PlanEntry, PlanTable
+from simulations.request_spread import RequestFactors, RequestSpread, Spread
+from simulations.site_request import Arrival
+
+__all__ = ["EdgeFacts"]
+
+
+class EdgeFacts:
+    """tables: the plans by model. overhead_s: what a request takes besides its stages; cloud_overhead_s: what one that
+    goes to the cloud takes on top, on its way there."""
+
+    def __init__(
+        self,
+        tables: Mapping[str, PlanTable],
+        spread: Spread = 0.0,
+        overhead_s: float = 0.0,
+        cloud_overhead_s: float = 0.0,
+    ) -> None:
+        self.tables, self.overhead_s, self.cloud_overhead_s = tables, overhead_s, cloud_overhead_s
+        self._spread = spread
+        self._spreads: dict[str, RequestSpread] = {}
+        self._alone_s = {
+            model: min(one.costs.edge.at(1) + one.costs.local_finish.at(1) for one in table.entries)
+            for model, table in tables.items()
+        }
+
+    def alone_s(self, model: str) -> float:
+        """What the edge takes to compute all of a request, by the quickest plan."""
+        return self._alone_s[model]
+
+    def table(self, arrival: Arrival) -> PlanTable:
+        """The plans that a request may take."""
+        return self.tables[arrival.model]
+
+    def factors(self, arrival: Arrival, entry: PlanEntry) -> RequestFactors:
+        """By how much a request differs from that plan's costs."""
+        plan_id = entry.plan.plan_id
+        known = self._spreads.get(plan_id)
+        if known is None:
+            known = self._spreads[plan_id] = RequestSpread.of(entry, self._spread)
+        return known.factors(arrival.noise)
+
+    def besides_s(self, entry: PlanEntry) -> float:
+        """What a request by that plan takes besides its stages."""
+        return self.overhead_s

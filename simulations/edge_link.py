@@ -1,0 +1,101 @@
+"""A simulated edge's link: what crosses it and when, and what the edge's chooser hears of it."""
+
+from __future__ import annotations
+
+from nodes.chooser import Chooser, Exchange, Transfer
+from simulations.busy_time import BusyTime
+from simulations.link_delay import LinkDelay
+from simulations.link_watch import CHUNK_BYTES, LinkWatch
+from simulations.site_request import Crossing
+from simulations.traced_line import TracedLine
+
+__all__ = ["EdgeLink"]
+
+
+class EdgeLink:
+    """uplink, downlink: may be shared with other edges. way_up, watch: the edge's own. busy: of each direction."""
+
+    def __init__(
+        self,
+        chooser: Chooser,
+        lines: tuple[TracedLine, TracedLine],
+        delays: tuple[LinkDelay, LinkDelay],
+        busy: tuple[BusyTime, BusyTime],
+        phase_s: float = 0.0,
+    ) -> None:
+        """lines, delays, busy: up and down. phase_s: when the edge connects, from which its echoes go."""
+        self._chooser = chooser
+        self.uplink, self.downlink = lines
+        self._up_delay, self._down_delay = delays
+        self._busy_up, self._busy_down = busy
+        self.way_up = chooser.way_up()
+        self.watch = LinkWatch(chooser, lines, self._up_delay.draw_s, phase_s)
+        self._silent_since_s = -1.0
+        self._heard_s = 0.0
+
+    @property
+    def rtt_s(self) -> float:
+        """Without jitter."""
+        return self._up_delay.mean_s + self._down_delay.mean_s
+
+    @property
+    def heard_s(self) -> float:
+        """When anything came back last."""
+        return max(self._heard_s, self.watch.heard_s)
+
+    @property
+    def reachable(self) -> bool:
+        """Whether the cloud answered since it last did not."""
+        return self.heard_s > self._silent_since_s
+
+    def silent(self, now_s: float) -> None:
+        """A request was given up."""
+        self._silent_since_s = now_s
+
+    def heard(self, now_s: float) -> None:
+        """Something came back."""
+        self._heard_s = now_s
+
+    def send(self, crossing: Crossing, now_s: float) -> float:
+        """The request's boundary goes up; when it is there."""
+        began_s, end_s = self.uplink.carry(crossing.up_bytes, now_s)
+        self._busy_up.add(began_s, end_s)
+        crossing.crossed_s = end_s
+        crossing.radio_s += end_s - began_s
+        crossing.up = None
+        if crossing.up_bytes > CHUNK_BYTES:
+            first_s = self.uplink.end_s(CHUNK_BYTES, began_s)
+            crossing.up = Transfer("up", crossing.up_bytes - CHUNK_BYTES, end_s - first_s)
+        self.watch.under_way += 1
+        crossing.way_up = self.way_up.sent(crossing.up_bytes, self.watch.uplink_bps(), crossing.predicted_s, now_s)
+        return self._up_delay.arrives_s(end_s)
+
+    def answer(self, crossing: Crossing, now_s: float) -> float:
+        """The answer's bytes come down; when they are there."""
+        began_s, end_s = self.downlink.carry(crossing.down_bytes, now_s)
+        self._busy_down.add(began_s, end_s)
+        crossing.radio_s += end_s - began_s
+        return self._down_delay.arrives_s(end_s)
+
+    def small_answer_s(self, now_s: float) -> float:
+        """When a message of a few bytes, a refusal, has come down."""
+        return self._down_delay.arrives_s(self.downlink.passes_s(now_s))
+
+    def ended(self, crossing: Crossing, now_s: float) -> None:
+        """The request has no bytes under way any more."""
+        self.watch.under_way -= 1
+        self.way_up.finished(crossing.way_up, now_s)
+
+    def give_up(self, crossing: Crossing, now_s: float) -> None:
+        """What has not crossed of it never will."""
+        self.ended(crossing, now_s)
+        self.uplink.stop(crossing.crossed_s, now_s)
+
+    def learn(self, crossing: Crossing, now_s: float) -> None:
+        """From a request that was answered over it."""
+        if crossing.up is not None:
+            self._chooser.observe_transfer(crossing.up, now_s)
+        else:
+            wire_s = now_s - crossing.sent_s - (crossing.done_s - crossing.there_s)
+            self._chooser.observe_exchange(Exchange(crossing.up_bytes, crossing.down_bytes, wire_s), now_s)
+        self.watch.probe.crossed(now_s)

@@ -1,0 +1,258 @@
+"""One edge on a simulated clock, before a link and the cloud's replicas, decided by the live chooser and the live
+admission.
+
+A request is let in, waits for its turn, then for the edge's worker, runs its prefix, crosses the uplink, waits for the
+replica, runs its suffix and comes back. The chooser hears what a live edge would tell it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+from isthmus.errors import DeadlineExceeded, IsthmusError, Overloaded
+from nodes.admission import Admission, Arriving, EdgeWork
+from nodes.chooser import Choice, ChoiceRequest, Chooser, StageTimes
+from nodes.edge_work import edge_work
+from nodes.resume_schedule import ResumeSchedule
+from nodes.resumption import WORK_MARGIN
+from partitioner.plan_table import PlanEntry
+from scheduler.admission.control import AdmissionControl
+from simulations.busy_time import BusyTime
+from simulations.edge_facts import EdgeFacts
+from simulations.edge_link import EdgeLink
+from simulations.edge_worker import EdgeWorker, Work
+from simulations.kernel import Simulation
+from simulations.replica import SimulatedReplica
+from simulations.site_asking import SiteAsking
+from simulations.site_cloud import SiteCloud
+from simulations.site_request import Arrival, Crossing, Served
+
+__all__ = ["EdgeSite"]
+
+UNBOUNDED = 1 << 30
+
+
+class _Asked(NamedTuple):
+    """What the chooser was asked for a request, and the replica that would get it; None where none can."""
+
+    request: ChoiceRequest
+    replica: SimulatedReplica | None
+
+
+class EdgeSite:
+    """Give it arrivals when they come; `ended` is called with each request when it has ended, once."""
+
+    def __init__(
+        self,
+        simulation: Simulation,
+        facts: EdgeFacts,
+        chooser: Chooser,
+        link: EdgeLink,
+        cloud: SiteCloud,
+        ended: Callable[[Served], None],
+        admission: Admission | None = None,
+        busy: BusyTime | None = None,
+    ) -> None:
+        """admission: lets in as many as come where it is None. busy: takes down when the edge computes."""
+        self._simulation, self._facts, self._chooser = simulation, facts, chooser
+        self.link, self._cloud, self._ended_with = link, cloud, ended
+        self._admission = admission or AdmissionControl(UNBOUNDED, UNBOUNDED, 0.5)
+        self._schedule = ResumeSchedule()
+        self._worker = EdgeWorker(simulation, self._schedule.needed_s)
+        self._busy = busy or BusyTime()
+        self._edge_queue = chooser.edge_queue()
+        self._asking = SiteAsking(simulation, facts, chooser, link, cloud, self._schedule, self)
+        self._waiting: dict[int, Arrival] = {}
+
+    def finish_s(self, entry: PlanEntry, arrival: Arrival, now_s: float) -> float:
+        """When a request that comes now would be answered by that plan, all that is under way being known; those that
+        come later are not. This is what an oracle knows and no chooser can."""
+        self.link.watch.catch_up(now_s)
+        crossing = Crossing.of(0, arrival, entry, self._facts.factors(arrival, entry))
+        ready_s = (self._worker.free_s(crossing.due_s, now_s) if entry.edge_works else now_s) + crossing.edge_s
+        if entry.plan.kind == "edge-only":
+            return ready_s
+        half_s, link = self.link.rtt_s / 2, self.link
+        there_s = link.uplink.end_s(crossing.up_bytes, max(ready_s, link.uplink.free_s)) + half_s
+        done_s = max(there_s, min(replica.free_s for replica in self._cloud.able(now_s))) + crossing.cloud_s
+        return link.downlink.end_s(crossing.down_bytes, max(done_s, link.downlink.free_s)) + half_s
+
+    # ---- let in, or not ----------------------------------------------------------------------------------------
+
+    def arrive(self, arrival: Arrival) -> None:
+        """A request comes, now."""
+        now_s = self._simulation.now_s
+        cost_s = self._facts.alone_s(arrival.model)
+        arriving = Arriving(arrival.client, arrival.priority, arrival.deadline_s, cost_s)
+        try:
+            arrived = self._admission.arrive(arriving, now_s)
+        except IsthmusError as error:
+            self._refuse(arrival, error)
+            return
+        self._waiting[arrived.number] = arrival
+        if arrived.shed is not None:
+            self._refuse(self._waiting.pop(arrived.shed), Overloaded("shed"))
+        self._start()
+
+    def _refuse(self, arrival: Arrival, error: Exception) -> None:
+        reasons = {DeadlineExceeded: "deadline", Overloaded: "shed"}
+        reason = next((reason for kind, reason in reasons.items() if isinstance(error, kind)), type(error).__name__)
+        self._ended_with(Served(arrival, "", 0.0, refused=reason))
+
+    def _start(self) -> None:
+        """Whose turn it is. One that is refused at its turn makes room for the next."""
+        while started := self._admission.start(self._simulation.now_s):
+            for number in started:
+                self._place(number, self._waiting.pop(number))
+
+    def _place(self, number: int, arrival: Arrival) -> None:
+        asked = self._ask_for(arrival)
+        try:
+            choice = self._chooser.choose(asked.request)
+        except IsthmusError as error:
+            self._admission.ended(number, self._simulation.now_s)
+            self._refuse(arrival, error)
+            return
+        crossing = Crossing.of(number, arrival, choice.entry, self._facts.factors(arrival, choice.entry))
+        self._begin(crossing, choice, asked)
+
+    def _ask_for(self, arrival: Arrival) -> _Asked:
+        now_s, link = self._simulation.now_s, self.link
+        link.watch.catch_up(now_s)
+        replica = self._cloud.pick(now_s) if link.reachable and arrival.cloud_reachable else None
+        edge_queue_s, uplink_queue_s = self.queued_s, link.way_up.wait_s(now_s)
+        cloud_queue_s = 0.0 if replica is None else self._cloud.wait_s(replica, now_s) + arrival.cloud_wait_s
+        idle = not (edge_queue_s or uplink_queue_s or cloud_queue_s)
+        outlook = self._admission.outlook(arrival.due_s, now_s, idle=idle)
+        request = ChoiceRequest(
+            table=self._facts.table(arrival),
+            form=arrival.form,
+            batch=1,
+            file_bytes=arrival.file_bytes,
+            remaining_s=None if arrival.deadline_s is None else arrival.deadline_s - now_s,
+            edge_queue_s=edge_queue_s,
+            cloud_queue_s=cloud_queue_s,
+            overhead_s=self._facts.overhead_s,
+            cloud_reachable=replica is not None,
+            plan_id=arrival.plan_id,
+            request_class=arrival.request_class,
+            now_s=now_s,
+            uplink_queue_s=uplink_queue_s,
+            spare_s=outlook.spare_s,
+            sureness=outlook.sureness,
+            came_s=arrival.time_s,
+            priority=arrival.priority,
+            client=arrival.client,
+            policy=arrival.policy,
+        )
+        return _Asked(request, replica)
+
+    # ---- its prefix --------------------------------------------------------------------------------------------
+
+    def _begin(self, crossing: Crossing, choice: Choice, asked: _Asked) -> None:
+        now_s = self._simulation.now_s
+        crossing.predicted_s, crossing.replica = choice.predicted.total_s, asked.replica
+        work = edge_work(choice, asked.request, crossing.arrival.due_s)
+        crossing.promised = work.promised
+        self._admission.placed(crossing.number, work, now_s)
+        if not choice.entry.edge_works:
+            crossing.edge_s = 0.0
+            self._prefix_ended(crossing)
+            return
+        self._edge_queue.submitted(crossing.number, work.prefix_s, now_s)
+        if work.due_s is not None:
+            due_s = work.due_s - WORK_MARGIN * work.finish_s
+            crossing.follows = self._schedule.follow(due_s, WORK_MARGIN * work.prefix_s)
+        self._work(crossing, crossing.edge_s, self._prefix_ended, can_wait=True)
+
+    def _work(
+        self, crossing: Crossing, seconds: float, then: Callable[[Crossing], None], *, can_wait: bool = False
+    ) -> None:
+        done = partial(self._worked, crossing, seconds, then)
+        dropped = partial(self._dropped, crossing)
+        self._worker.submit(Work(crossing.due_s, seconds, crossing.deadline_s, can_wait, done, dropped))
+
+    def _worked(self, crossing: Crossing, seconds: float, then: Callable[[Crossing], None]) -> None:
+        now_s = self._simulation.now_s
+        self._busy.add(now_s - seconds, now_s)
+        crossing.worked_s += seconds
+        then(crossing)
+
+    def _prefix_left(self, crossing: Crossing) -> None:
+        if crossing.follows is not None:
+            self._schedule.leave(crossing.follows)
+            crossing.follows = None
+
+    def _dropped(self, crossing: Crossing) -> None:
+        self._prefix_left(crossing)
+        self._edge_queue.finished(crossing.number, self._simulation.now_s)
+        self._end(crossing, dropped=True)
+
+    def _prefix_ended(self, crossing: Crossing) -> None:
+        now_s = crossing.ready_s = self._simulation.now_s
+        self.link.watch.catch_up(now_s)
+        self._edge_queue.finished(crossing.number, now_s)
+        self._prefix_left(crossing)
+        self._admission.prefix_ended(crossing.number, now_s)
+        if crossing.entry.plan.kind == "edge-only":
+            self.link.watch.probe.stayed(now_s)
+            self._teach(crossing, crossed=False)
+            self._end(crossing)
+            return
+        self._asking.ask(crossing)
+        self._start()
+
+    # ---- see OwnEdge -------------------------------------------------------------------------------------------
+
+    @property
+    def queued_s(self) -> float:
+        """Seconds of work that wait for the edge, as it believes."""
+        return self._edge_queue.wait_s(self._simulation.now_s)
+
+    def may_finish(self, crossing: Crossing) -> bool:
+        """See OwnEdge."""
+        finish_s = crossing.entry.costs.local_finish.at(1)
+        work = EdgeWork(crossing.arrival.due_s, 0.0, finish_s)
+        return self._admission.may_finish(crossing.number, work, self._simulation.now_s)
+
+    def finish(self, crossing: Crossing) -> None:
+        """See OwnEdge."""
+        self._edge_queue.submitted(crossing.number, crossing.local_s, self._simulation.now_s)
+        self._work(crossing, crossing.local_s, self._finished)
+
+    def answered(self, crossing: Crossing) -> None:
+        """See OwnEdge."""
+        self._teach(crossing, crossed=True)
+        self._end(crossing)
+
+    def look_again(self) -> None:
+        """See OwnEdge."""
+        self._worker.begin_next()
+
+    # ---- the end -----------------------------------------------------------------------------------------------
+
+    def _finished(self, crossing: Crossing) -> None:
+        self._edge_queue.finished(crossing.number, self._simulation.now_s)
+        self._end(crossing, resumed=True)
+
+    def _teach(self, crossing: Crossing, *, crossed: bool) -> None:
+        self._chooser.observe_stages(
+            StageTimes(
+                entry=crossing.entry,
+                batch=1,
+                file_bytes=crossing.arrival.file_bytes,
+                edge_s=crossing.edge_s,
+                cloud_s=crossing.cloud_s if crossed else None,
+                uplink_bytes=crossing.up_bytes if crossed else None,
+            )
+        )
+
+    def _end(self, crossing: Crossing, *, resumed: bool = False, dropped: bool = False) -> None:
+        now_s = self._simulation.now_s
+        self._ended_with(
+            crossing.served(now_s, self._facts.besides_s(crossing.entry), resumed=resumed, dropped=dropped)
+        )
+        self._admission.ended(crossing.number, now_s)
+        self._start()

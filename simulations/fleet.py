@@ -1,0 +1,176 @@
+"""A scenario on one simulated clock: edges with their live choosers, links, replicas, clients, faults.
+
+One seed gives one run, byte for byte, in any process: every random draw comes from a generator that is seeded by the
+scenario's seed, the replication, and the name of what draws. So the same requests come, and links do the same, whatever
+the policy is or how many replicas there are: scenarios are compared by common random numbers.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from isthmus.errors import InvalidConfiguration
+from partitioner.plan_table import PlanTable
+from simulations import faults
+from simulations.autoscaler import SimulatedAutoscaler
+from simulations.cloud import SimulatedCloud
+from simulations.edge_facts import EdgeFacts
+from simulations.fleet_clients import ClosedLoopClient, OpenLoopClient, RequestMaker
+from simulations.fleet_edge import EdgeKind, FleetEdge, RunPlace, Watcher
+from simulations.fleet_links import LinkMaker
+from simulations.fleet_plans import read_plans, scaled_table
+from simulations.fleet_policies import policies_of
+from simulations.fleet_recorder import FleetRecorder
+from simulations.kernel import Simulation
+from simulations.replica_faults import break_replicas
+from simulations.replica_kind import ReplicaKind
+from simulations.run_record import RunRecord
+from simulations.scenario.clients import ClientSection
+from simulations.scenario.edges import EdgeSection
+from simulations.scenario.faults import PlannedReplicaFault, RandomFaults
+from simulations.scenario.scenario import Scenario
+from simulations.workload.closed_loop import ClosedLoop
+
+__all__ = ["Fleet", "FleetRun"]
+
+
+@dataclass(frozen=True, slots=True)
+class FleetRun:
+    """A run under way; `record` once. finish: its record, of what has happened."""
+
+    simulation: Simulation
+    finish: Callable[[], RunRecord]
+
+    def advance(self, until_s: float) -> None:
+        """Let everything happen that is due before then."""
+        self.simulation.run(until_s)
+
+    def record(self) -> RunRecord:
+        """Let the rest happen."""
+        self.simulation.run()
+        return self.finish()
+
+
+class Fleet:
+    """A scenario with all that its files hold, to be run any number of times."""
+
+    def __init__(self, scenario: Scenario, folder: Path) -> None:
+        """folder: where the scenario lies. Raises InvalidConfiguration naming the field whose file or policy is at
+        fault."""
+        self.scenario = scenario
+        self._tables = {one.name: read_plans(Path(one.plans), f"models.{one.name}.plans") for one in scenario.models}
+        self._links = {one.name: LinkMaker(one) for one in scenario.links}
+        self._kinds = {one.name: self._kind(one, str(folder.resolve())) for one in scenario.edges}
+        self._processes = {one.name: one.arrivals.process() for one in scenario.clients}
+        for client in scenario.clients:
+            self._check_form(client)
+
+    def run(self, replication: int = 0) -> RunRecord:
+        """One run. Replication n of seed s is replication 0 of seed s + n."""
+        return self.begin(replication).record()
+
+    def begin(self, replication: int = 0, watcher: Watcher | None = None) -> FleetRun:
+        """The same run, to be let go on as far as one likes. watcher: is told of each request."""
+        scenario, simulation = self.scenario, Simulation()
+        cloud = self._cloud(simulation)
+        seed = f"{scenario.seed + replication}"
+        counted_s = scenario.warm_up, scenario.duration
+        shared = {
+            name: kind.link.lines(f"{seed}/{name}", scenario.duration, counted_s)
+            for name, kind in self._kinds.items()
+            if kind.link.section.shared
+        }
+        place = RunPlace(simulation, cloud, seed, counted_s, shared)
+        recorder = FleetRecorder(scenario, cloud)
+        edges = self._edges(place, recorder, watcher)
+        self._disturb(place)
+        recorder.watch(simulation, edges)
+        for edge in edges:
+            self._start_clients(edge, place)
+        return FleetRun(simulation, lambda: recorder.finish(replication, edges, shared, self._tables))
+
+    # ---- what all runs share -----------------------------------------------------------------------------------
+
+    def _kind(self, section: EdgeSection, folder: str) -> EdgeKind:
+        scenario = self.scenario
+        tables = {
+            model: scaled_table(
+                replace(self._table(section, model), model=model), section.slowdown, scenario.cloud.speed
+            )
+            for model in self._tables
+        }
+        facts = EdgeFacts(tables, scenario.spread, section.overhead, section.cloud_overhead)
+        return EdgeKind(section, facts, policies_of(scenario, section, folder), self._links[section.link])
+
+    def _table(self, section: EdgeSection, model: str) -> PlanTable:
+        own = section.plans.get(model)
+        return self._tables[model] if own is None else read_plans(Path(own), f"edges.{section.name}.plans.{model}")
+
+    def _check_form(self, client: ClientSection) -> None:
+        table = self._kinds[client.edges].facts.tables[client.model]
+        if not table.for_form("tensor" if client.file is None else "bytes"):
+            brought = "tensors" if client.file is None else "files"
+            remedy = "leave out file" if client.file is not None else "set file, the size of what it brings"
+            problem = f"brings {brought}, and no plan of {client.model} takes them"
+            raise InvalidConfiguration(f"clients.{client.name}.file", problem, remedy=remedy)
+
+    # ---- one run -----------------------------------------------------------------------------------------------
+
+    def _cloud(self, simulation: Simulation) -> SimulatedCloud:
+        section = self.scenario.cloud
+        replicas = section.replicas if section.autoscaling is None else section.autoscaling.rule.at_start
+        # The plans' costs are those of these replicas already.
+        kind = ReplicaKind(section.batching.limits, queue=section.queue)
+        cloud = SimulatedCloud(
+            simulation, kind, replicas,
+            start_s=section.start, registry_s=section.registry, report_every_s=section.report,
+        )  # fmt: skip
+        if section.autoscaling is not None:
+            SimulatedAutoscaler(simulation, cloud, section.autoscaling.rule, self.scenario.duration)
+        return cloud
+
+    def _disturb(self, place: RunPlace) -> None:
+        failures = self.scenario.cloud.failures
+        if failures == ():
+            return
+        times: faults.RandomFaults | dict[int, faults.PlannedFaults]
+        if isinstance(failures, RandomFaults):
+            times = faults.RandomFaults(failures.every, failures.lasts)
+        else:
+            times = {number: _of_replica(failures, number) for number in sorted({one.replica for one in failures})}
+        seed = int.from_bytes(place.seed.encode(), "big") % 2**63
+        break_replicas(place.simulation, place.cloud, times, seed=seed, until_s=self.scenario.duration)
+
+    def _edges(self, place: RunPlace, recorder: FleetRecorder, watcher: Watcher | None) -> list[FleetEdge]:
+        among_all = itertools.count()
+        return [
+            FleetEdge(kind, number, place, recorder.ended, next(among_all), watcher)
+            for kind in self._kinds.values()
+            for number in range(kind.section.count)
+        ]
+
+    def _start_clients(self, edge: FleetEdge, place: RunPlace) -> None:
+        for section in self.scenario.clients:
+            if section.edges == edge.kind.section.name:
+                for number in range(section.count):
+                    self._start_client(edge, place, section, number)
+
+    def _start_client(self, edge: FleetEdge, place: RunPlace, section: ClientSection, number: int) -> None:
+        process = self._processes[section.name]
+        name = section.name if section.count == 1 else f"{section.name}#{number}"
+        seed = f"{place.seed}/{edge.name}/{name}"
+        make = RequestMaker(section, name, seed)
+        if isinstance(process, ClosedLoop):
+            client = ClosedLoopClient(place.simulation, process, make, edge.arrive, seed)
+            edge.listeners[name] = client.ended
+            client.start(self.scenario.duration)
+        else:
+            OpenLoopClient(place.simulation, process, make, edge.arrive, seed).start(self.scenario.duration)
+
+
+def _of_replica(failures: tuple[PlannedReplicaFault, ...], number: int) -> faults.PlannedFaults:
+    mine = (one for one in failures if one.replica == number)
+    return faults.PlannedFaults(tuple(faults.Fault(one.at, one.at + one.lasts) for one in mine))

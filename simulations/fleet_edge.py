@@ -1,0 +1,127 @@
+"""One edge of a fleet: made when its first request comes, so that one without requests costs next to nothing."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from nodes.admission import LEAST_DEPTH
+from nodes.configured_policies import ConfiguredPolicies
+from scheduler.plan_chooser import PlanChooser
+from simulations.busy_time import BusyTime
+from simulations.cloud import SimulatedCloud
+from simulations.edge_facts import EdgeFacts
+from simulations.edge_link import EdgeLink
+from simulations.edge_site import EdgeSite
+from simulations.fleet_links import LinkLines, LinkMaker
+from simulations.kernel import Simulation
+from simulations.link_watch import ECHO_EVERY_S
+from simulations.scenario.edges import EdgeSection
+from simulations.site_cloud import SiteCloud
+from simulations.site_request import Arrival, Served
+
+__all__ = ["EdgeKind", "FleetEdge", "RunPlace", "Watcher"]
+
+
+class Watcher(Protocol):
+    """Is told of a run's requests while it goes."""
+
+    def arrived(self, arrival: Arrival) -> None:
+        """One came."""
+
+    def ended(self, served: Served) -> None:
+        """It was answered, or will not be."""
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeKind:
+    """What the edges of one group share, in every run."""
+
+    section: EdgeSection
+    facts: EdgeFacts
+    policies: ConfiguredPolicies
+    link: LinkMaker
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlace:
+    """What the edges of one run share. seed: of the run, as text. counted_s: from when until when what happens counts.
+    shared: the lines of the links that several edges share, by link and group."""
+
+    simulation: Simulation
+    cloud: SimulatedCloud
+    seed: str
+    counted_s: tuple[float, float]
+    shared: Mapping[str, LinkLines]
+
+
+class FleetEdge:
+    """name: of its group and its number in it. site, lines, chooser: None before its first request. busy: when it
+    computed. listeners: what is called, besides, with the ended requests of a client, by its name."""
+
+    def __init__(
+        self,
+        kind: EdgeKind,
+        number: int,
+        place: RunPlace,
+        ended: Callable[[FleetEdge, Served], None],
+        among_all: int,
+        watcher: Watcher | None = None,
+    ) -> None:
+        """number: in its group. among_all: in the fleet."""
+        self._watcher = watcher
+        self.kind, self.name = kind, f"{kind.section.name}-{number}"
+        self._number = among_all
+        self._place, self._ended = place, ended
+        self.site: EdgeSite | None = None
+        self.lines: LinkLines | None = None
+        self.chooser: PlanChooser | None = None
+        self.busy = BusyTime(*place.counted_s)
+        self.listeners: dict[str, Callable[[Served], None]] = {}
+
+    def arrive(self, arrival: Arrival) -> None:
+        """A request comes, now."""
+        if self._watcher is not None:
+            self._watcher.arrived(arrival)
+        site = self.site or self._made()
+        site.arrive(arrival)
+
+    def _made(self) -> EdgeSite:
+        place, section = self._place, self.kind.section
+        seed = f"{place.seed}/{self.name}"
+        number = zlib.crc32(seed.encode())
+        self.chooser = chooser = PlanChooser(
+            seed=number, explore_share=section.explore, probability=section.admission.probability, log_capacity=1
+        )
+        chooser.configure(self.kind.policies)
+        phase = number / 2**32
+        self.lines = place.shared.get(section.name) or self.kind.link.lines(seed, place.counted_s[1], place.counted_s)
+        link = EdgeLink(
+            chooser,
+            (self.lines.uplink, self.lines.downlink),
+            self.kind.link.delays(seed),
+            (self.lines.busy_up, self.lines.busy_down),
+            phase * ECHO_EVERY_S,
+        )
+        cloud = SiteCloud(
+            place.simulation, chooser, place.cloud, link.rtt_s, lambda: link.heard_s,
+            number=self._number, phase=phase, seed=number,
+        )  # fmt: skip
+        admission = chooser.admission(section.queue, LEAST_DEPTH)
+        self.site = EdgeSite(
+            place.simulation, self.kind.facts, chooser, link, cloud, self._request_ended, admission, self.busy
+        )
+        if section.name in place.shared:
+            link.watch.stop_s = place.counted_s[1]
+            link.watch.follow(place.simulation)
+        return self.site
+
+    def _request_ended(self, served: Served) -> None:
+        self._ended(self, served)
+        if self._watcher is not None:
+            self._watcher.ended(served)
+        listener = self.listeners.get(served.arrival.client)
+        if listener is not None:
+            listener(served)

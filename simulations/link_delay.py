@@ -1,0 +1,28 @@
+"""How long a message is on its way besides the bytes: half a round trip, with jitter, none overtaking another."""
+
+from __future__ import annotations
+
+from random import Random
+
+__all__ = ["LinkDelay"]
+
+
+class LinkDelay:
+    """Of one direction of one edge's link. mean_s: without jitter."""
+
+    def __init__(self, mean_s: float, jitter_s: float = 0.0, rng: Random | None = None) -> None:
+        """jitter_s: how far a delay may be off, either way, evenly distributed. rng: needed where that is not 0."""
+        self.mean_s = mean_s
+        self._jitter_s, self._rng = jitter_s, rng
+        self._last_s = 0.0
+
+    def draw_s(self) -> float:
+        """The delay of a message that others may overtake, as an echo's."""
+        if self._rng is None:
+            return self.mean_s
+        return max(0.0, self.mean_s + self._rng.uniform(-self._jitter_s, self._jitter_s))
+
+    def arrives_s(self, sent_s: float) -> float:
+        """When a message that left then is there: after those that left before."""
+        self._last_s = max(self._last_s, sent_s + self.draw_s())
+        return self._last_s

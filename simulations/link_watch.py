@@ -1,0 +1,119 @@
+"""What an edge's streams find out of their link by themselves: small echoes, and padded ones while requests stay.
+
+Nothing of it is an event of the simulation, so that an edge without requests costs nothing: it is caught up with when
+the edge looks, in order and at the times at which it would have happened. That is the same as long as nobody else uses
+the link in between; on a shared link it is caught up with as it happens (`follow`).
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Callable
+from itertools import count
+
+from nodes.chooser import Chooser, Transfer
+from nodes.protocol.link_probe import MOST_PROBE_BYTES, LinkProbe
+from simulations.kernel import Simulation
+from simulations.traced_line import TracedLine
+
+__all__ = ["CHUNK_BYTES", "ECHO_EVERY_S", "LinkWatch"]
+
+ECHO_EVERY_S = 0.5
+# A live stream's chunks at most rates. The first of a message has no span, only what follows it: see nodes/protocol.
+CHUNK_BYTES = 32 * 1024
+# Of a silence that is longer, only the end is caught up with: three echoes in a row are what the estimate of the round
+# trip takes for the path as it is now.
+_CAUGHT_UP_S = 4 * ECHO_EVERY_S
+
+
+class LinkWatch:
+    """under_way: requests that cross. heard_s: when something came back last. stop_s: no echo goes up from then on."""
+
+    def __init__(
+        self,
+        chooser: Chooser,
+        lines: tuple[TracedLine, TracedLine],
+        half_trip_s: Callable[[], float],
+        start_s: float = 0.0,
+    ) -> None:
+        """lines: up and down. half_trip_s: of the next message, one way. start_s: when the stream is connected."""
+        self._chooser, self._half_trip_s = chooser, half_trip_s
+        self._uplink, self._downlink = lines
+        self.probe = LinkProbe()
+        self.under_way = 0
+        self.heard_s = 0.0
+        self.stop_s = math.inf
+        self._next_echo_s = start_s
+        self._connected = False
+        self._numbers = count()
+        self._coming: list[tuple[float, int, float, Transfer | None]] = []  # back at, number, round trip, what was seen
+
+    def uplink_bps(self) -> float | None:
+        """As believed."""
+        link = self._chooser.link()
+        return None if link is None else link.uplink_bps
+
+    def catch_up(self, now_s: float) -> None:
+        """Let happen what was due until now. To be called before anything of the link or the chooser changes."""
+        if self._next_echo_s > now_s and not (self._coming and self._coming[0][0] <= now_s):
+            return
+        while (due_s := self.next_s()) <= now_s:
+            if self._coming and self._coming[0][0] == due_s:
+                self._returned(*heapq.heappop(self._coming))
+            elif self._connected and not self._coming and due_s < now_s - _CAUGHT_UP_S:
+                missed = math.ceil((now_s - _CAUGHT_UP_S - due_s) / ECHO_EVERY_S)
+                self._next_echo_s += missed * ECHO_EVERY_S
+            else:
+                self._send_echo(due_s)
+
+    def next_s(self) -> float:
+        """When something happens next; infinite for never."""
+        echo_s = self._next_echo_s if self._next_echo_s < self.stop_s else math.inf
+        return min(echo_s, self._coming[0][0]) if self._coming else echo_s
+
+    def follow(self, simulation: Simulation) -> None:
+        """Let it happen when it does, as others use the link besides."""
+        self.catch_up(simulation.now_s)
+        if (next_s := self.next_s()) < math.inf:
+            simulation.at(next_s, self.follow, simulation)
+
+    def _send_echo(self, now_s: float) -> None:
+        self._next_echo_s = now_s + ECHO_EVERY_S
+        if not self._connected:
+            # A new stream times its hello and pads its first echo, to see a bandwidth at all.
+            self._connected = True
+            self._chooser.observe_rtt(self._half_trip_s() + self._half_trip_s(), now_s)
+            self._send_probe(MOST_PROBE_BYTES, now_s)
+        elif self.under_way == 0 and (padding := self.probe.padding_bytes(self.uplink_bps(), now_s)):
+            self._send_probe(padding, now_s)
+            return
+        # It goes between two chunks, so it waits for the one that is crossing, if any.
+        leaves_s = max(now_s, self._uplink.free_s)
+        if leaves_s > now_s:
+            leaves_s = min(leaves_s, self._uplink.end_s(CHUNK_BYTES, now_s))
+        back_s = self._around_s(self._uplink.passes_s(leaves_s))
+        self._expect(back_s, back_s - now_s, None)
+
+    def _send_probe(self, size_bytes: int, now_s: float) -> None:
+        _, end_s = self._uplink.carry(size_bytes, now_s)
+        back_s = self._around_s(end_s)
+        self._expect(back_s, back_s - now_s, Transfer("up", size_bytes, end_s - now_s))
+
+    def _around_s(self, crossed_s: float) -> float:
+        """When a small message that has crossed is answered by one."""
+        return self._downlink.passes_s(crossed_s + self._half_trip_s()) + self._half_trip_s()
+
+    def _expect(self, back_s: float, rtt_s: float, seen: Transfer | None) -> None:
+        heapq.heappush(self._coming, (back_s, next(self._numbers), rtt_s, seen))
+
+    def _returned(self, now_s: float, _: int, rtt_s: float, seen: Transfer | None) -> None:
+        if seen is None:
+            self.heard_s = now_s
+            self._chooser.observe_rtt(rtt_s, now_s)
+            return
+        believed_bps = self.uplink_bps()
+        self._chooser.observe_transfer(seen, now_s)
+        self.probe.returned(8 * seen.size_bytes / seen.span_s, believed_bps, now_s)
+        if self.under_way == 0 and self.probe.again:
+            self._send_probe(self.probe.padding_bytes(believed_bps, now_s), now_s)

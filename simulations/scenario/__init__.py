@@ -1,0 +1,1 @@
+"""Scenario files: a fleet, its links, its clients and its faults as data that people write."""

@@ -1,0 +1,177 @@
+"""When a client's requests come and how large they are, as a scenario says it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic_core import PydanticCustomError
+
+from isthmus.configuration_fields import Section
+from isthmus.errors import InvalidInput
+from simulations.scenario.fields import Duration, File, Size
+from simulations.workload.arrival_process import ArrivalProcess
+from simulations.workload.bursty import Bursty
+from simulations.workload.closed_loop import ClosedLoop
+from simulations.workload.diurnal import Diurnal
+from simulations.workload.file_sizes import ConstantSize, FileSizes, LogNormalSize, SizeRange
+from simulations.workload.mmpp import Mmpp
+from simulations.workload.poisson import Poisson
+from simulations.workload.recorded import read_arrivals
+from simulations.workload.steady import Steady
+
+__all__ = ["Arrivals", "FileSize", "file_sizes"]
+
+_Rate = Annotated[float, Field(gt=0.0, le=1e9, allow_inf_nan=False)]
+
+
+class _OpenLoop(Section):
+    def process(self) -> ArrivalProcess:
+        """As it comes. Raises InvalidInput where the fields do not go together, or a file is none."""
+        raise NotImplementedError
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> Self:
+        try:
+            self.process()
+        except InvalidInput as error:
+            facts = {"problem": f"{error.field} {error.problem}", "remedy": error.remedy}
+            raise PydanticCustomError("arrivals", "{problem}", facts) from None
+        return self
+
+
+class PoissonArrivals(_OpenLoop):
+    """Independent requests, so many a second."""
+
+    kind: Literal["poisson"] = "poisson"
+    rate_per_s: _Rate
+
+    def process(self) -> ArrivalProcess:
+        """See _OpenLoop."""
+        return Poisson(self.rate_per_s)
+
+
+class SteadyArrivals(_OpenLoop):
+    """One each period, late by up to jitter: frames of a camera. The first is anywhere in the first period."""
+
+    kind: Literal["steady"]
+    period: Duration = Field(gt=0.0)
+    jitter: Duration = 0.0
+
+    def process(self) -> ArrivalProcess:
+        """See _OpenLoop."""
+        return Steady(self.period, self.jitter)
+
+
+class BurstyArrivals(_OpenLoop):
+    """Bursts of so many requests in the mean, `spacing` apart."""
+
+    kind: Literal["bursty"]
+    rate_per_s: _Rate
+    burst: float = Field(ge=1.0, le=1e6, allow_inf_nan=False)
+    spacing: Duration = 0.0
+
+    def process(self) -> ArrivalProcess:
+        """See _OpenLoop."""
+        return Bursty(self.rate_per_s, self.burst, self.spacing)
+
+
+class DiurnalArrivals(_OpenLoop):
+    """A rate that swings about its mean: by `swing` of it (0 to 1), first at its peak at `peak`."""
+
+    kind: Literal["diurnal"]
+    rate_per_s: _Rate
+    swing: float = Field(default=0.8, ge=0.0, le=1.0, allow_inf_nan=False)
+    period: Duration = Field(default=86_400.0, gt=0.0)
+    peak: Duration = 0.0
+
+    def process(self) -> ArrivalProcess:
+        """See _OpenLoop."""
+        return Diurnal(self.rate_per_s, self.swing, self.period, self.peak)
+
+
+class MmppArrivals(_OpenLoop):
+    """A rate that jumps between states (a Markov-modulated Poisson process): each one's rate and mean stay."""
+
+    kind: Literal["mmpp"]
+    rates_per_s: tuple[Annotated[float, Field(ge=0.0, le=1e9, allow_inf_nan=False)], ...]
+    stays: tuple[Duration, ...]
+
+    def process(self) -> ArrivalProcess:
+        """See _OpenLoop."""
+        return Mmpp(self.rates_per_s, self.stays)
+
+
+class RecordedArrivals(_OpenLoop):
+    """As they once came. file: a second a line."""
+
+    kind: Literal["recorded"]
+    file: File
+
+    def process(self) -> ArrivalProcess:
+        """See _OpenLoop."""
+        return read_arrivals(Path(self.file))
+
+
+class ClosedLoopArrivals(Section):
+    """Users who ask again when the answer is there and they have thought: `think` in the mean, exponential."""
+
+    kind: Literal["closed-loop"]
+    users: int = Field(ge=1, le=1_000_000)
+    think: Duration = 0.0
+
+    def process(self) -> ClosedLoop:
+        """As it comes."""
+        return ClosedLoop(self.users, self.think)
+
+
+Arrivals = Annotated[
+    PoissonArrivals
+    | SteadyArrivals
+    | BurstyArrivals
+    | DiurnalArrivals
+    | MmppArrivals
+    | RecordedArrivals
+    | ClosedLoopArrivals,
+    Field(discriminator="kind"),
+]
+
+
+class SizeBetween(Section):
+    """Any size from the least to the most, alike."""
+
+    least: Size
+    most: Size
+
+
+class SizeAbout(Section):
+    """Half below the median. spread: standard deviation of the logarithm."""
+
+    median: Size
+    spread: float = Field(default=0.5, ge=0.0, le=10.0, allow_inf_nan=False)
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, SizeBetween | SizeAbout):
+        return "a range" if isinstance(value, SizeBetween) else "a distribution"
+    if isinstance(value, dict):
+        return "a range" if "least" in value or "most" in value else "a distribution"
+    return "a size"
+
+
+FileSize = Annotated[
+    Annotated[Size, Tag("a size")]
+    | Annotated[SizeBetween, Tag("a range")]
+    | Annotated[SizeAbout, Tag("a distribution")],
+    Discriminator(_kind),
+]
+
+
+def file_sizes(given: int | SizeBetween | SizeAbout) -> FileSizes:
+    """As the workload draws them. Raises InvalidQuantity."""
+    if isinstance(given, SizeBetween):
+        return SizeRange(given.least, given.most)
+    if isinstance(given, SizeAbout):
+        return LogNormalSize(given.median, given.spread)
+    return ConstantSize(given)

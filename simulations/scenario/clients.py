@@ -1,0 +1,38 @@
+"""Clients of a scenario, and what is promised to them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from isthmus.configuration_fields import Section
+from simulations.scenario.arrivals import Arrivals, FileSize
+from simulations.scenario.fields import Duration, Name, Share, positive
+
+__all__ = ["ClientSection", "SloSection"]
+
+
+class ClientSection(Section):
+    """At each edge of a group `count` such clients, each with arrivals of its own.
+
+    file: each request brings a file of that size; left out, tensors. deadline: from the arrival; left out, none.
+    priority: 1 first, 0 last. request_class: the class that policies go by.
+    """
+
+    name: Name
+    edges: Name
+    model: str = Field(min_length=1)
+    arrivals: Arrivals
+    count: int = Field(default=1, ge=1, le=100_000)
+    file: FileSize | None = None
+    deadline: Annotated[Duration, AfterValidator(positive)] | None = None
+    priority: int = Field(default=0, ge=0)
+    request_class: str = ""
+
+
+class SloSection(Section):
+    """So large a share of requests answered within so long; what is refused, dropped or fails is not."""
+
+    within: Annotated[Duration, AfterValidator(positive)]
+    share: Share = 0.99

@@ -1,0 +1,61 @@
+"""The cloud of a scenario: replicas, how they batch, scale and fail, and what edges hear of them."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from isthmus.autoscaling_configuration import AutoscalingConfiguration
+from isthmus.configuration import BatchingConfiguration
+from isthmus.configuration_fields import Section
+from isthmus.errors import InvalidConfiguration
+from nodes.batching import DEFAULT_LIMITS, LONGEST_DELAY_S
+from nodes.limits import CLOUD_LIMITS
+from simulations.scenario.faults import ReplicaFailures
+from simulations.scenario.fields import Duration
+
+__all__ = ["MOST_REPLICAS", "CloudAutoscaling", "CloudBatching", "CloudSection"]
+
+MOST_REPLICAS = 100_000
+
+
+class CloudBatching(BatchingConfiguration):
+    """As in isthmus.yaml."""
+
+    max_delay: Duration = Field(default=DEFAULT_LIMITS.max_delay_s, le=LONGEST_DELAY_S)
+
+
+class CloudAutoscaling(AutoscalingConfiguration):
+    """As in isthmus.yaml, for more replicas than one machine holds."""
+
+    min_replicas: int = Field(default=1, ge=0, le=MOST_REPLICAS)
+    max_replicas: int = Field(default=4, ge=1, le=MOST_REPLICAS)
+    target_queue: Duration = Field(default=0.1, gt=0.0, le=60.0)
+    scale_down_after: Duration = Field(default=60.0, ge=1.0, le=86400.0)
+
+
+class CloudSection(Section):
+    """Replicas of one kind.
+
+    start: from when one is asked for until it serves; those of the beginning are there. speed: of these replicas, where
+    1 is what the plans were measured on. queue: requests without an answer that a replica takes, as cloud.limits.queue.
+    report: how often an edge hears of each replica's queue. registry: how late an edge hears which replicas there are.
+    failures: a replica is gone with all that it had, and another one starts in its place when `for` is over.
+    """
+
+    replicas: int = Field(default=1, ge=1, le=MOST_REPLICAS)
+    start: Duration = 15.0
+    speed: float = Field(default=1.0, gt=0.0, le=1e6, allow_inf_nan=False)
+    queue: int = Field(default=CLOUD_LIMITS.queue, ge=1)
+    batching: CloudBatching = CloudBatching()
+    autoscaling: CloudAutoscaling | None = None
+    report: Duration = Field(default=0.5, gt=0.0)
+    registry: Duration = 0.5
+    failures: ReplicaFailures = ()
+
+    def model_post_init(self, context: object) -> None:
+        """Either so many replicas or as many as needed."""
+        if self.autoscaling is not None and "replicas" in self.model_fields_set:
+            remedy = "leave it out, or set autoscaling.min_replicas"
+            raise InvalidConfiguration(
+                "cloud.replicas", "is what autoscaling decides", value=self.replicas, remedy=remedy
+            )

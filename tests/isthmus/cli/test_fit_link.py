@@ -1,0 +1,57 @@
+"""`isthmus fit-link`: the model that it writes, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from isthmus.cli.main import app
+from isthmus.errors import InvalidConfiguration, InvalidInput, InvalidQuantity
+from simulations.markov_link import read_markov_link
+
+RECORDED = "time_s,up_mbps,down_mbps\n0,1,10\n1,1,10\n2,5,50\n3,5,50\n"
+
+
+def run(folder: Path, *arguments: str) -> str:
+    (folder / "link.csv").write_text(RECORDED)
+    done = CliRunner().invoke(app, ["fit-link", str(folder / "link.csv"), *arguments])
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done.stdout
+
+
+@pytest.mark.parametrize(("direction", "levels_bps"), [("up", (1e6, 5e6)), ("down", (1e7, 5e7))])
+def test_the_model_of_each_way_is_written_and_told(
+    tmp_path: Path, direction: str, levels_bps: tuple[float, ...]
+) -> None:
+    output = tmp_path / "model.json"
+    said = run(tmp_path, "-o", str(output), "--direction", direction, "--states", "2")
+    model = read_markov_link(output)
+    assert model.bandwidths_bps == pytest.approx(levels_bps)
+    assert model.fitted_to == f"link.csv, {direction}"
+    assert "2 levels in steps of 1 s" in said
+    assert "50% of the time, stays with 50%" in said
+
+
+def test_the_model_is_printed_as_json(tmp_path: Path) -> None:
+    said = json.loads(run(tmp_path, "-o", str(tmp_path / "model.json"), "--step", "2s", "--json"))
+    assert (said["step_s"], said["bandwidths_bps"]) == (2.0, pytest.approx([1e6, 5e6]))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        (("-o", "no/model"), InvalidInput, "-o"),
+        (("-o", "model", "--states", "0"), InvalidConfiguration, "states"),
+        (("-o", "model", "--step", "1h"), InvalidConfiguration, "steps"),
+        (("-o", "model", "--step", "often"), InvalidQuantity, "--step"),
+    ],
+)
+def test_what_cannot_be_fitted_is_refused(
+    tmp_path: Path, arguments: tuple[str, ...], error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        run(tmp_path, *arguments)

@@ -1,0 +1,220 @@
+"""Fleets on a simulated clock: what comes out is what the scenario says, and the same again anywhere."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from isthmus.errors import InvalidConfiguration
+from simulations.fleet import Fleet
+from simulations.run_record import STAGES, RunRecord
+from simulations.scenario.reading import read_scenario
+from tests.simulations.fleet_files import run_scenario, scenario_file
+from tests.simulations.test_site import EDGE, FILE, SPLIT
+
+CAMERA = {"name": "camera", "edges": "shop", "model": "net", "file": "20kB",
+          "arrivals": {"kind": "poisson", "rate_per_s": 1.0}}  # fmt: skip
+RUN = """
+import sys
+from pathlib import Path
+from simulations.fleet import Fleet
+from simulations.scenario.reading import read_scenario
+file = read_scenario(Path(sys.argv[1]))
+Fleet(file.scenario, file.folder).run().save(Path(sys.argv[2]))
+"""
+
+
+def words(run: RunRecord, column: str) -> list[str]:
+    return [run.words[number] for number in getattr(run.requests, column)]
+
+
+def shares(run: RunRecord, column: str) -> dict[str, float]:
+    found = words(run, column)
+    return {word: found.count(word) / len(found) for word in set(found)}
+
+
+def busy_scenario() -> dict[str, Any]:
+    """Something of everything."""
+    rates = {"uplink": "2mbps", "downlink": "8mbps", "rtt": "40ms"}
+    return {
+        "links": [
+            {"name": "lan", **rates, "jitter": "5ms", "shared": True},
+            {"name": "air", **rates, "outages": {"every": "8s", "for": "2s"}},
+        ],
+        "edges": [
+            {"name": "shop", "count": 2, "link": "lan"},
+            {"name": "van", "count": 2, "link": "air", "slowdown": 2, "policy": {"name": "slo", "deadline": "500ms"}},
+        ],
+        "cloud": {"replicas": 3, "failures": {"every": "10s", "for": "2s"}},
+        "clients": [
+            {**CAMERA, "count": 2, "deadline": "2s"},
+            {**CAMERA, "name": "till", "edges": "van", "request_class": "till", "priority": 1,
+             "arrivals": {"kind": "closed-loop", "users": 2, "think": "500ms"}},
+        ],
+    }  # fmt: skip
+
+
+def test_a_seed_gives_the_same_bytes_in_any_process(tmp_path: Path) -> None:
+    path, here, there = scenario_file(tmp_path, **busy_scenario()), tmp_path / "here.npz", tmp_path / "there.npz"
+    hash_seed = "7" if os.environ.get("PYTHONHASHSEED") != "7" else "8"
+    command = [sys.executable, "-c", RUN, str(path), str(there)]
+    subprocess.run(command, env={**os.environ, "PYTHONHASHSEED": hash_seed}, check=True, timeout=120)
+    file = read_scenario(path)
+    Fleet(file.scenario, file.folder).run().save(here)
+    assert here.read_bytes() == there.read_bytes()
+
+
+def test_replications_and_seeds_differ_and_follow_each_other(tmp_path: Path) -> None:
+    runs = [run_scenario(tmp_path, seed=seed, replication=number) for seed, number in ((1, 0), (1, 1), (2, 0))]
+    first, second, other = (run.requests.time_s.tolist() for run in runs)
+    assert first != second
+    assert second == other
+    assert [run.facts.seed for run in runs] == [1, 2, 2]
+
+
+def test_requests_come_at_the_rate_and_all_end(tmp_path: Path) -> None:
+    run = run_scenario(tmp_path, edges=[{"name": "shop", "count": 40, "link": "lan"}], cloud={"replicas": 40})
+    assert len(run.requests) == pytest.approx(40 * 30, rel=0.1)
+    assert set(words(run, "outcome")) <= {"answered", "resumed", "refused", "dropped"}
+    assert len(set(words(run, "edge"))) == 40
+    assert shares(run, "outcome")["answered"] > 0.99
+
+
+def test_stages_sum_to_what_a_request_took(tmp_path: Path) -> None:
+    run = run_scenario(tmp_path, **busy_scenario())
+    finished = np.isin(run.requests.outcome, [run.id_of("answered"), run.id_of("resumed")])
+    stages = sum(getattr(run.requests, stage) for stage in STAGES)
+    assert {"answered", "resumed"} <= set(words(run, "outcome"))
+    assert stages[finished] == pytest.approx(run.requests.took_s[finished])
+    assert all((getattr(run.requests, stage) >= -1e-9).all() for stage in STAGES)
+
+
+def test_the_same_requests_come_under_every_policy(tmp_path: Path) -> None:
+    runs = [
+        run_scenario(tmp_path, edges=[{"name": "shop", "count": 2, "link": "lan", "policy": policy}])
+        for policy in ("edge-only", "cloud-only")
+    ]
+    assert runs[0].requests.time_s.tolist() == runs[1].requests.time_s.tolist()
+    assert [set(words(run, "plan")) for run in runs] == [{EDGE.plan.plan_id}, {FILE.plan.plan_id}]
+
+
+def test_policies_are_by_request_class_and_by_model(tmp_path: Path) -> None:
+    run = run_scenario(
+        tmp_path,
+        models=[{"name": "net", "plans": "net.json"}, {"name": "other", "plans": "net.json", "policy": "edge-only"}],
+        edges=[{"name": "shop", "link": "lan", "request_classes": {"split": {"name": "fixed", "plan": "split"}}}],
+        clients=[
+            {**CAMERA, "name": "a", "request_class": "split"},
+            {**CAMERA, "name": "b", "model": "other"},
+        ],
+    )
+    plans = {(client, plan) for client, plan in zip(words(run, "client"), words(run, "plan"), strict=True)}
+    assert plans == {("a", SPLIT.plan.plan_id), ("b", EDGE.plan.plan_id)}
+
+
+def test_edges_of_a_group_wait_for_each_other_on_a_link_that_they_share(tmp_path: Path) -> None:
+    def p90_s(shared: bool) -> float:
+        link = {"name": "lan", "uplink": "2mbps", "downlink": "8mbps", "rtt": "40ms", "shared": shared}
+        edges = [{"name": "shop", "count": 10, "link": "lan", "policy": "cloud-only"}]
+        run = run_scenario(tmp_path, links=[link], edges=edges, cloud={"replicas": 10})
+        return float(np.quantile(run.requests.took_s, 0.9))
+
+    # Ten requests of 20 kB a second are 80 % of the link: in the mean each waits for two others.
+    assert p90_s(shared=True) > p90_s(shared=False) + 0.2
+
+
+def test_users_of_a_closed_loop_wait_for_their_answers(tmp_path: Path) -> None:
+    client = {**CAMERA, "arrivals": {"kind": "closed-loop", "users": 3, "think": "0s"}}
+    run = run_scenario(tmp_path, edges=[{"name": "shop", "link": "lan", "policy": "edge-only"}], clients=[client])
+    # Three at once, each takes 0.3 s of the only worker.
+    assert len(run.requests) == pytest.approx(30 / 0.3, rel=0.05)
+    assert float(np.median(run.requests.took_s)) == pytest.approx(0.9, rel=0.1)
+
+
+def test_users_who_are_refused_ask_again_later_and_not_at_once(tmp_path: Path) -> None:
+    client = {**CAMERA, "deadline": "10ms", "arrivals": {"kind": "closed-loop", "users": 1, "think": "0s"}}
+    run = run_scenario(tmp_path, edges=[{"name": "shop", "link": "lan"}], clients=[client])
+    assert set(words(run, "outcome")) == {"refused"}
+    assert set(words(run, "reason")) == {"deadline"}
+    assert 30 / 0.1 * 0.9 < len(run.requests) <= 30 / 0.1 + 1
+
+
+def test_a_replica_that_fails_loses_no_request(tmp_path: Path) -> None:
+    cloud = {"replicas": 2, "failures": [{"at": "10s", "for": "10s", "replica": 0}]}
+    edges = [{"name": "shop", "count": 20, "link": "lan", "policy": "cloud-only"}]
+    run = run_scenario(tmp_path, edges=edges, cloud=cloud, clients=[CAMERA])
+    assert set(words(run, "outcome")) <= {"answered", "resumed"}
+    away = (run.requests.time_s > 11.0) & (run.requests.time_s < 19.0)
+    assert {run.words[number] for number in run.requests.replica[away]} <= {"1", ""}
+    assert {"0", "1"} <= {run.words[number] for number in run.requests.replica[~away]}
+
+
+def test_replicas_follow_the_load(tmp_path: Path) -> None:
+    rule = {"min_replicas": 1, "max_replicas": 6, "scale_down_after": "60s"}
+    cloud = {"autoscaling": rule, "start": "2s", "batching": {"max_batch": 1}}
+    edges = [{"name": "shop", "count": 60, "link": "lan", "policy": "cloud-only"}]
+    run = run_scenario(tmp_path, edges=edges, cloud=cloud, clients=[CAMERA])
+    (series,) = (number for number, one in enumerate(run.series) if one.measure == "replicas")
+    replicas = run.samples.value[run.samples.series == series]
+    assert replicas[0] == 1
+    assert 3 <= replicas[-1] <= 6  # 60 requests of 50 ms a second, at a busy share of 0.8
+
+
+def test_a_faster_cloud_and_a_slower_edge_take_as_much_less_and_more(tmp_path: Path) -> None:
+    quick: dict[str, Any] = {"spread": 0.0, "cloud": {"replicas": 10, "speed": 2}}
+    cloud = run_scenario(tmp_path, edges=[{"name": "shop", "link": "lan", "policy": "cloud-only"}], **quick)
+    edge = run_scenario(
+        tmp_path, edges=[{"name": "shop", "link": "lan", "policy": "edge-only", "slowdown": 1.5}],
+        clients=[{**CAMERA, "arrivals": {"kind": "steady", "period": "1s"}}], **quick,
+    )  # fmt: skip
+    assert np.median(cloud.requests.cloud_s) == pytest.approx(0.025)
+    assert np.median(edge.requests.took_s) == pytest.approx(0.45)
+
+
+def test_overhead_and_energy_are_in_what_a_request_took(tmp_path: Path) -> None:
+    power = {"busy": "5W", "idle": "1W", "radio": "2W"}
+    edges = [{"name": "shop", "link": "lan", "policy": "cloud-only", "overhead": "10ms", "power": power}]
+    client = {**CAMERA, "arrivals": {"kind": "steady", "period": "1s"}}
+    run = run_scenario(tmp_path, edges=edges, clients=[client], spread=0.0)
+    took_s = 0.010 + 0.020 + 0.020 + 0.050 + 0.004 + 0.020
+    assert run.requests.took_s == pytest.approx(took_s)
+    assert run.requests.energy_j == pytest.approx(1.0 * took_s + 2.0 * 0.024)
+
+
+def test_resources_were_as_busy_as_the_requests_made_them(tmp_path: Path) -> None:
+    run = run_scenario(tmp_path, edges=[{"name": "shop", "count": 2, "link": "lan", "policy": "cloud-only"}])
+    counted = run.counted()
+    busy = {one.kind: one for one in run.resources}
+    assert busy["replica"].present_s == 25.0
+    assert busy["replica"].busy_s == pytest.approx(float(counted.cloud_s.sum()), rel=0.1)
+    assert busy["uplink"].busy_s == pytest.approx(float(counted.up_bytes.sum()) * 8 / 8e6, rel=0.1)
+    assert busy["edge"].busy_s == 0.0
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"models": [{"name": "net", "plans": "none.json"}]}, "models.net.plans"),
+        ({"models": [{"name": "net", "plans": "scenario.yaml"}]}, "models.net.plans"),
+        ({"links": [{"name": "lan", "uplink": {"trace": "net.json"}, "downlink": "1mbps"}]}, "links.lan.uplink"),
+        ({"edges": [{"name": "shop", "link": "lan", "policy": "best"}]}, "edges.shop.policy"),
+        (
+            {"edges": [{"name": "shop", "link": "lan", "policy": {"name": "slo", "probability": 2}}]},
+            "edges.shop.policy.probability",
+        ),
+        ({"clients": [{**CAMERA, "file": None}]}, "clients.camera.file"),
+    ],
+)
+def test_what_a_file_of_the_scenario_lacks_is_named_by_field(
+    tmp_path: Path, changes: dict[str, Any], field: str
+) -> None:
+    file = read_scenario(scenario_file(tmp_path, **changes))
+    with pytest.raises(InvalidConfiguration) as raised:
+        Fleet(file.scenario, file.folder)
+    assert raised.value.field == field

@@ -1,0 +1,26 @@
+"""Delays of messages: half a round trip, with jitter, in order."""
+
+from __future__ import annotations
+
+from random import Random
+
+from simulations.link_delay import LinkDelay
+
+
+def test_without_jitter_every_message_takes_the_mean() -> None:
+    delay = LinkDelay(0.03)
+    assert [delay.draw_s(), delay.arrives_s(1.0), delay.arrives_s(2.0)] == [0.03, 1.03, 2.03]
+
+
+def test_jitter_stays_within_its_bounds_and_nothing_overtakes() -> None:
+    delay = LinkDelay(0.03, 0.01, Random(1))
+    drawn = [delay.draw_s() for _ in range(1000)]
+    assert 0.02 <= min(drawn) < 0.021
+    assert 0.039 < max(drawn) <= 0.04
+    arrived = [delay.arrives_s(1.0 + n * 0.001) for n in range(100)]
+    assert arrived == sorted(arrived)
+
+
+def test_a_delay_is_never_below_zero() -> None:
+    delay = LinkDelay(0.001, 0.01, Random(1))
+    assert min(delay.draw_s() for _ in range(100)) == 0.0

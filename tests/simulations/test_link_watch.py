@@ -1,0 +1,86 @@
+"""Echoes and probes of a simulated link: caught up with late, they are what they would have been."""
+
+from __future__ import annotations
+
+from itertools import accumulate
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scheduler.plan_chooser import PlanChooser
+from simulations.bandwidth_trace import BandwidthTrace
+from simulations.kernel import Simulation
+from simulations.link_watch import ECHO_EVERY_S, LinkWatch
+from simulations.traced_line import TracedLine
+
+HALF_S = 0.02
+STEADY = BandwidthTrace((0.0,), (8e6,))
+
+
+def watch(trace: BandwidthTrace = STEADY, start_s: float = 0.0) -> tuple[LinkWatch, PlanChooser, TracedLine]:
+    chooser, line = PlanChooser(), TracedLine(trace)
+    return LinkWatch(chooser, (line, TracedLine(STEADY)), lambda: HALF_S, start_s), chooser, line
+
+
+def test_a_connection_learns_round_trip_and_bandwidth_at_once() -> None:
+    watched, chooser, _ = watch(start_s=1.0)
+    watched.catch_up(0.9)
+    assert chooser.link() is None
+    watched.catch_up(1.2)
+    link = chooser.link()
+    assert link is not None
+    assert [link.uplink_bps, link.rtt_s] == pytest.approx([8e6, 2 * HALF_S])
+    assert watched.heard_s == pytest.approx(1.0 + 2 * HALF_S, abs=0.04)
+
+
+@given(
+    gaps_s=st.lists(st.floats(0.0, 1.5), min_size=1, max_size=12),
+    carried=st.lists(st.integers(0, 300_000), min_size=12, max_size=12),
+    steps=st.lists(st.floats(1e5, 5e7), min_size=2, max_size=4),
+)
+@settings(max_examples=60, deadline=None)
+def test_caught_up_with_late_is_the_same_as_at_its_time(
+    gaps_s: list[float], carried: list[int], steps: list[float]
+) -> None:
+    """The same uses of the line, with one watch looked at when something happens and one followed event by event."""
+    trace = BandwidthTrace(tuple(2.0 * n for n in range(len(steps))), tuple(steps))
+    moments_s = list(accumulate(gaps_s))
+    end_s = moments_s[-1] + 1.5
+    late, late_chooser, late_line = watch(trace)
+    for moment_s, size in zip(moments_s, carried, strict=False):
+        late.catch_up(moment_s)
+        late.probe.stayed(moment_s)
+        late_line.carry(size, moment_s)
+    late.catch_up(end_s)
+
+    timely, timely_chooser, timely_line = watch(trace)
+    simulation = Simulation()
+
+    def use(size: int) -> None:
+        timely.catch_up(simulation.now_s)
+        timely.probe.stayed(simulation.now_s)
+        timely_line.carry(size, simulation.now_s)
+
+    timely.follow(simulation)
+    for moment_s, size in zip(moments_s, carried, strict=False):
+        simulation.at(moment_s, use, size)
+    simulation.run(end_s)
+    timely.catch_up(end_s)
+    assert late_chooser.link() == timely_chooser.link()
+    assert late_line.free_s == timely_line.free_s
+    assert late.heard_s == timely.heard_s
+
+
+def test_a_long_silence_is_not_gone_through_echo_by_echo() -> None:
+    watched, chooser, _ = watch()
+    watched.catch_up(1.0)
+    heard: list[float] = []
+
+    def observe_rtt(rtt_s: float, now_s: float) -> None:
+        heard.append(now_s)
+
+    chooser.observe_rtt = observe_rtt  # type: ignore[method-assign]
+    watched.catch_up(3600.0)
+    assert len(heard) <= 6
+    assert heard[-1] > 3600.0 - ECHO_EVERY_S

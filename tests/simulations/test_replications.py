@@ -1,0 +1,78 @@
+"""Runs are kept and found again, by what their results follow from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from simulations.replications import Run, Runs, run_key
+from simulations.run_record import RunRecord
+from simulations.scenario.reading import ScenarioFile, read_scenario
+from simulations.scenario.sweep import with_settings
+from tests.simulations.fleet_files import scenario_file
+
+
+def file(folder: Path, **changes: Any) -> ScenarioFile:
+    return read_scenario(scenario_file(folder, duration="3s", warm_up="0s", **changes))
+
+
+def test_what_was_kept_is_not_run_again(tmp_path: Path) -> None:
+    read, runs = file(tmp_path), Runs(tmp_path / "runs", workers=1)
+    ended: list[Run] = []
+    wanted = runs.of(read.scenario, read.folder)
+    runs.simulate(wanted[:1], ended.append)
+    assert runs.missing(wanted) == wanted[1:]
+    runs.simulate(runs.missing(wanted), ended.append)
+    assert tuple(ended) == wanted
+    assert runs.missing(wanted) == ()
+    assert [RunRecord.load(run.file).facts.replication for run in wanted] == [0, 1]
+
+
+def test_a_file_that_was_cut_short_is_run_again(tmp_path: Path) -> None:
+    read, runs = file(tmp_path), Runs(tmp_path / "runs", workers=1)
+    wanted = runs.of(read.scenario, read.folder)
+    runs.simulate(wanted, lambda _: None)
+    wanted[0].file.write_bytes(wanted[0].file.read_bytes()[:100])
+    assert runs.missing(wanted) == wanted[:1]
+
+
+def test_processes_make_the_same_records(tmp_path: Path) -> None:
+    read = file(tmp_path)
+    here, there = Runs(tmp_path / "here", workers=1), Runs(tmp_path / "there", workers=2)
+    for runs in (here, there):
+        runs.simulate(runs.of(read.scenario, read.folder), lambda _: None)
+    pairs = zip(here.of(read.scenario, read.folder), there.of(read.scenario, read.folder), strict=True)
+    assert all(one.file.read_bytes() == other.file.read_bytes() for one, other in pairs)
+
+
+@pytest.mark.parametrize(
+    ("setting", "changes"),
+    [
+        (("replications", 3), False),
+        (("slo", {"within": "1s"}), False),
+        (("name", "other"), False),
+        (("seed", 2), True),
+        (("edges.shop.count", 3), True),
+        (("clients.camera.deadline", "1s"), True),
+    ],
+)
+def test_a_run_is_known_by_what_its_result_follows_from(
+    tmp_path: Path, setting: tuple[str, Any], *, changes: bool
+) -> None:
+    read = file(tmp_path)
+    changed = with_settings(read, [setting])
+    assert (run_key(changed.scenario, tmp_path) != run_key(read.scenario, tmp_path)) == changes
+
+
+def test_a_run_is_known_by_the_contents_of_its_files_and_not_by_where_they_are(tmp_path: Path) -> None:
+    before = run_key(file(tmp_path).scenario, tmp_path)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    assert run_key(file(elsewhere).scenario, elsewhere) == before
+    plans = tmp_path / "net.json"
+    text = plans.read_text()
+    read = file(tmp_path)
+    plans.write_text(text + "\n")
+    assert run_key(read.scenario, tmp_path) != before
