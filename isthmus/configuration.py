@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
 from pydantic import BeforeValidator, Field, ValidationError
 
 from isthmus.addresses import is_loopback, parse_address
@@ -25,6 +24,7 @@ from isthmus.errors import InvalidConfiguration
 from isthmus.policy_configuration import NamedPolicy, PolicyConfiguration
 from isthmus.telemetry import LogForm, LogLevel, LogSettings
 from isthmus.units import format_bandwidth, format_duration, parse_duration_s
+from isthmus.yaml_file import read_mapping
 from nodes.admission import DEFAULT_PROBABILITY
 from nodes.batching import DEFAULT_LIMITS, LARGEST_BATCH, LONGEST_DELAY_S, BatchLimits
 from nodes.byte_budget import MOST_KEPT_BYTES
@@ -375,14 +375,7 @@ class Configuration(Section):
 
 def read_configuration(path: Path) -> Configuration:
     """Read and check a configuration file. Raises InvalidConfiguration naming the key at fault."""
-    try:
-        data = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise InvalidConfiguration(str(path), f"cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: no UTF-8, or no date of a calendar
-        raise InvalidConfiguration(str(path), "is not YAML: " + " ".join(str(error).split())) from error
-    if not isinstance(data, dict):
-        raise InvalidConfiguration(str(path), "is not a mapping", remedy="start with `models:`")
+    data = read_mapping(path, "models")
     try:
         return Configuration.model_validate(data, context={"folder": path.resolve().parent})
     except ValidationError as error:

@@ -15,7 +15,7 @@ from partitioner.condition import Condition
 from partitioner.cost_model import Costing
 from partitioner.frontier import Frontier, frontier_of
 from partitioner.link import Link
-from partitioner.menu import Domain, menu_of
+from partitioner.menu import MOST_CUTS, Domain, menu_of
 from partitioner.model import Model
 from partitioner.partition import BestPlan, best_plan, plans_to_compare
 from partitioner.plan import Plan
@@ -27,7 +27,6 @@ from partitioner.throughput_frontier import ThroughputFrontier, throughput_front
 __all__ = ["SEARCH_LIMIT_S", "Planner", "accuracy_line", "time_is_over"]
 
 SEARCH_LIMIT_S = 10.0
-MOST_CUTS = 7  # of a plan table, as on a live edge
 _BANDWIDTHS = 34  # from one to the next by a quarter
 
 _Solve = Callable[[Setting], Sequence[Plan]]

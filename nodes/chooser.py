@@ -18,7 +18,18 @@ from partitioner.link import Link
 from partitioner.plan import Prediction
 from partitioner.plan_table import Correction, PlanEntry, PlanTable
 
-__all__ = ["EVEN", "Choice", "ChoiceRequest", "Chooser", "Exchange", "Outcome", "Refused", "StageTimes", "Transfer"]
+__all__ = [
+    "EVEN",
+    "Asked",
+    "Choice",
+    "ChoiceRequest",
+    "Chooser",
+    "Exchange",
+    "Outcome",
+    "Refused",
+    "StageTimes",
+    "Transfer",
+]
 
 InputForm = Literal["tensor", "bytes"]
 EVEN = 0.5
@@ -161,12 +172,9 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
-    """A request that ended before a plan was chosen for it: it was not let in, or no plan was good enough.
-
-    came_s: on the node's monotonic clock. timeout_s: from then, None without a deadline. failure: why, in words. The
-    rest as in ChoiceRequest.
-    """
+class Asked:
+    """What a client sent. came_s: on the clock of whoever keeps it. timeout_s: from then, None without a deadline.
+    policy, plan_id: that the request itself named, "" for none. The rest as in ChoiceRequest."""
 
     came_s: float
     model: str
@@ -179,6 +187,15 @@ class Refused:
     request_class: str
     policy: str
     plan_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused(Asked):
+    """A request that ended before a plan was chosen for it: it was not let in, or no plan was good enough.
+
+    came_s: on the node's monotonic clock. failure: why, in words.
+    """
+
     failure: str
 
 

@@ -40,7 +40,7 @@ from partitioner.cost_model import Costing
 from partitioner.frontier import frontier_of
 from partitioner.link import Link
 from partitioner.measurements import AffineTime, Measurement
-from partitioner.menu import menu_of
+from partitioner.menu import MOST_CUTS, menu_of
 from partitioner.model import Model, has_classes
 from partitioner.partition import Setting
 from partitioner.plan import InputForm, Plan, TensorCodec
@@ -51,7 +51,6 @@ __all__ = ["PlanBuilder", "PlanDraft", "with_cloud_times"]
 
 MEASURED_BATCHES = (1, 2)
 MEASURE_BUDGET_S = 0.15
-MOST_CUTS = 7
 # How far a lossy plan may fall short of perfect agreement on the calibration inputs and still be offered.
 ACCURACY_BUDGET = 0.02
 # As fast either way: of a frontier's link nothing else counts.

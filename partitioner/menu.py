@@ -22,7 +22,10 @@ from partitioner.frontier import Frontier, FrontierPlan
 from partitioner.set_cover import Cover, smallest_cover
 from partitioner.weight_regions import WHOLE_TRIANGLE, IntegerAxes, Polygon, Triple, WeightRegions, clip, dot
 
-__all__ = ["Domain", "Menu", "MenuCut", "menu_of"]
+__all__ = ["MOST_CUTS", "Domain", "Menu", "MenuCut", "menu_of"]
+
+MOST_CUTS = 7
+"""Of a menu that a fleet is offered, live and simulated."""
 
 _WIDEN = 1.0 + 1e-6
 

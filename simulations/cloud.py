@@ -27,6 +27,11 @@ class Member:
     leaves_s: float | None = None
     gone_s: float | None = None
 
+    def present_s(self, from_s: float, until_s: float) -> float:
+        """For how long of that time it was paid for: from when it was asked for until it was gone."""
+        end_s = until_s if self.gone_s is None else min(until_s, self.gone_s)
+        return max(0.0, end_s - max(from_s, self.asked_s))
+
 
 class SimulatedCloud:
     """serving: that take requests, as the registry knows, in the order of their start. changed_s: when that changed
@@ -79,8 +84,7 @@ class SimulatedCloud:
 
     def paid_s(self, until_s: float) -> float:
         """Seconds of replicas until then, each from when it was asked for until it was gone."""
-        ends = ((member, until_s if member.gone_s is None else min(until_s, member.gone_s)) for member in self.members)
-        return sum(max(0.0, end_s - max(0.0, member.asked_s)) for member, end_s in ends)
+        return sum(member.present_s(0.0, until_s) for member in self.members)
 
     def seen_by(self, half_s: float, connect_s: float) -> tuple[SimulatedReplica, ...]:
         """That an edge has a connection to now, failures aside. half_s: of its round trip. connect_s: from when it

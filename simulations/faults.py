@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-__all__ = ["NO_FAULTS", "Absences", "Fault", "PlannedFaults", "RandomFaults"]
+__all__ = ["Absences", "Fault", "PlannedFaults", "RandomFaults"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +53,6 @@ class RandomFaults:
             at_s = end_s + rng.expovariate(1.0 / self.every_s)
             end_s = at_s + rng.expovariate(1.0 / self.lasts_s)
             yield Fault(at_s, end_s)
-
-
-NO_FAULTS = PlannedFaults()
 
 
 class Absences:

@@ -151,8 +151,7 @@ class FleetRecorder:
     def _replicas(self) -> Iterator[Resource]:
         from_s, until_s = self._scenario.warm_up, self._scenario.duration
         for member in self._cloud.members:
-            there_s = until_s if member.gone_s is None else min(until_s, member.gone_s)
-            present_s = there_s - max(from_s, member.asked_s)
+            present_s = member.present_s(from_s, until_s)
             if present_s > 0.0:
                 number = member.replica.number
                 busy_s = member.replica.busy_s - self._busy_before.get(number, 0.0)

@@ -43,11 +43,6 @@ class LoadSettings:
         authority, certificate, key = (environment.get(name, "") for name in _TLS)
         return LoadSettings(scenario, environment.get(_EDGE, ""), inputs, (authority, certificate, key))
 
-    @property
-    def input_paths(self) -> tuple[Path, ...]:
-        """Of `inputs`."""
-        return tuple(map(Path, self.inputs))
-
     def to_json(self) -> dict[str, object]:
         """For a pipe."""
         return asdict(self)

@@ -25,10 +25,9 @@ from simulations.bandwidth_trace import BandwidthTrace
 from simulations.replay.logged_request import LoggedRequest
 from simulations.replay.logged_run import LoggedRun
 
-__all__ = ["FRESH_S", "GAPS", "Gaps", "LinkHistory", "Sighting", "link_history"]
+__all__ = ["FRESH_S", "Gaps", "LinkHistory", "Sighting", "link_history"]
 
 Gaps = Literal["nearest", "slower", "faster"]
-GAPS: tuple[Gaps, ...] = ("nearest", "slower", "faster")
 
 # Of a moment, the link counts as seen where something crossed within so many seconds of it.
 FRESH_S = 1.0

@@ -4,29 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nodes.chooser import InputForm, Outcome
+from nodes.chooser import Asked, Outcome
 from nodes.steering import PolicySetting
 from partitioner.plan_table import PlanEntry, PlanTable
 
-__all__ = ["Asked", "LoggedRequest", "Placed"]
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What a client sent. came_s: since the log's first moment. timeout_s: from then, None without a deadline. policy,
-    plan_id: that the request itself named, "" for none."""
-
-    came_s: float
-    model: str
-    form: InputForm
-    batch: int
-    file_bytes: int
-    timeout_s: float | None
-    priority: int
-    client: str
-    request_class: str
-    policy: str
-    plan_id: str
+__all__ = ["LoggedRequest", "Placed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +26,8 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class LoggedRequest:
-    """placed: None for one that was refused before, `failure` then says why. outcome: None for a refused one, and where
-    the log ended before it did."""
+    """asked: its came_s is since the log's first moment. placed: None for one that was refused before, `failure` then
+    says why. outcome: None for a refused one, and where the log ended before it did."""
 
     asked: Asked
     placed: Placed | None

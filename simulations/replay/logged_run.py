@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from isthmus.errors import InvalidInput, InvalidRequest
-from nodes.chooser import Exchange, Outcome, Transfer
+from nodes.chooser import Asked, Exchange, Outcome, Transfer
 from nodes.steering import PolicySetting
 from partitioner.plan_table import PlanTable
 from scheduler.decision_record import AdmissionBounds
-from simulations.replay.logged_request import Asked, LoggedRequest, Placed
+from simulations.replay.logged_request import LoggedRequest, Placed
 
 __all__ = ["LoggedRun", "Seen", "logged_run"]
 

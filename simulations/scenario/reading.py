@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from isthmus.errors import InvalidConfiguration
+from isthmus.yaml_file import read_mapping
 from simulations.scenario.scenario import Scenario
 
 __all__ = ["ScenarioFile", "checked", "read_scenario", "scenario_schema"]
@@ -27,15 +27,7 @@ class ScenarioFile:
 
 def read_scenario(path: Path) -> ScenarioFile:
     """Raises InvalidConfiguration naming the file or the field."""
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InvalidConfiguration(str(path), f"cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: no UTF-8, or no date of a calendar
-        raise InvalidConfiguration(str(path), "is not YAML: " + " ".join(str(error).split())) from error
-    if not isinstance(data, dict):
-        raise InvalidConfiguration(str(path), "is not a mapping", remedy="start with `duration:`")
-    folder = path.resolve().parent
+    data, folder = read_mapping(path, "duration"), path.resolve().parent
     return ScenarioFile(folder, data, checked(data, folder))
 
 

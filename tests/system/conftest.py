@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ import pytest
 import yaml
 
 from isthmus.client import Client
+from tests.system.launched import ended_at_last
 
 MODEL = "efficientnet-lite0"
 READY_TIMEOUT_S = 240
@@ -52,19 +52,9 @@ def run_up(tmp_path_factory: pytest.TempPathFactory, artifact: Path) -> Callable
             process = subprocess.Popen(
                 [sys.executable, "-m", "isthmus", command, str(path)], stdout=subprocess.PIPE, stderr=errors, text=True
             )
-        try:
-            assert process.stdout is not None
-            line = process.stdout.readline()
+        with ended_at_last(process) as line:
             assert line.startswith("ready: "), log.read_text()
             yield Up(process, line.strip().removeprefix("ready: ").removeprefix("grpc://"), path.parent)
-        finally:
-            process.send_signal(signal.SIGINT)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(60)
-            process.kill()
-            process.wait()
-            if process.stdout is not None:
-                process.stdout.close()
 
     return start
 

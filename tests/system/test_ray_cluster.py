@@ -7,7 +7,6 @@ import contextlib
 import os
 import secrets
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -30,6 +29,7 @@ from nodes.settings import EdgeSettings, ModelArtifact
 from partitioner.artifact import save_artifact
 from partitioner.front_end import model_from_module
 from scheduler.plan_chooser import PlanChooser
+from tests.system.launched import ended_at_last
 
 WAIT_S = 120.0
 # An application of somebody else, who is not to notice anything.
@@ -139,19 +139,9 @@ def running(folder: Path, cluster: Cluster, **cloud: object) -> Iterator[Running
     command = [sys.executable, "-m", "isthmus", "cloud", str(file)]
     with file.with_suffix(".log").open("w") as log:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=cluster.environment)
-    try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
+    with ended_at_last(process) as line:
         assert line.startswith("ready: registry "), file.with_suffix(".log").read_text()
         yield Running(process, line.split()[-1], file)
-    finally:
-        process.send_signal(signal.SIGINT)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(60)
-        process.kill()
-        process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
 
 
 @contextlib.asynccontextmanager

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from nodes.chooser import Choice, ChoiceRequest, Outcome
+from nodes.chooser import Asked, Choice, ChoiceRequest, Outcome
 from nodes.steering import PolicySetting
 from partitioner.measurements import AffineTime
 from partitioner.plan import Prediction
 from partitioner.plan_table import PlanEntry, PlanTable
 from scheduler.decision_log import Decision
 from scheduler.decision_record import RecordEncoder
-from simulations.replay.logged_request import Asked, LoggedRequest, Placed
+from simulations.replay.logged_request import LoggedRequest, Placed
 from tests.scheduler.conftest import DIGEST, make_entry
 
 __all__ = ["EDGE", "FILE", "LATENCY", "SPLIT", "TABLE", "decided", "ended", "lines_of", "made"]
