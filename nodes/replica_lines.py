@@ -27,7 +27,8 @@ class Line:
 def wanted_lines(serving: Sequence[Replica], lines: Collection[Line], held: Mapping[Line, str]) -> dict[Line, Endpoint]:
     """All lines that there should be, those of `lines` that stay among them. held: which replica a line has.
 
-    Of blind lines that are too many those go first that have a replica which serves no longer, then those without one.
+    Of blind lines that are too many those go first that have a replica which serves no longer or that another line
+    has too, then those without one.
     """
     wanted = {Line(one.endpoint.target, one.replica_id): one.endpoint for one in serving if not one.endpoint.blind}
     blind: dict[str, list[Replica]] = {}
@@ -35,9 +36,10 @@ def wanted_lines(serving: Sequence[Replica], lines: Collection[Line], held: Mapp
         if one.endpoint.blind:
             blind.setdefault(one.endpoint.target, []).append(one)
     for target, replicas in blind.items():
-        there = {one.replica_id for one in replicas}
-        old = [line for line in lines if line.target == target and not line.replica_id]
-        kept = sorted(old, key=lambda line: (_use(held.get(line), there), line.number))[: len(replicas)]
+        old = sorted((line for line in lines if line.target == target and not line.replica_id), key=_by_number)
+        holders = {held[line]: line for line in reversed(old) if line in held}  # of several, the lowest number
+        useful = {holders[one.replica_id] for one in replicas if one.replica_id in holders}
+        kept = sorted(old, key=lambda line: 0 if line in useful else 2 if line in held else 1)[: len(replicas)]
         free = (number for number in range(len(old) + len(replicas)) if Line(target, "", number) not in old)
         fresh = [Line(target, "", next(free)) for _ in range(len(replicas) - len(kept))]
         wanted |= dict.fromkeys((*kept, *fresh), replicas[0].endpoint)
@@ -51,8 +53,5 @@ def is_for(line: Line, replica_id: str, held: Mapping[Line, str]) -> bool:
     return all(one.target != line.target or one == line or other != replica_id for one, other in held.items())
 
 
-def _use(held: str | None, there: Collection[str]) -> int:
-    """Lowest for the line that is most worth keeping."""
-    if held is None:
-        return 1
-    return 0 if held in there else 2
+def _by_number(line: Line) -> int:
+    return line.number
