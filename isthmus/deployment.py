@@ -112,7 +112,7 @@ async def deploy(
             progress("compiling the models' segments: minutes the first time")
         # Both sides on one machine are for trying things out: each start measures what it compares.
         memory = "" if sides.cloud else str(cache_folder("edge"))
-        starting = _Starting(configuration, artifacts, registry, runtimes, progress, policies, memory)
+        starting = _Starting(configuration, artifacts, registry, runtimes, progress, policies, memory, book)
         # Both at once: most of a start is importing. They take turns at measuring (`nodes.measure.turn`).
         sides_started = [starting.cloud()] if sides.cloud else []
         sides_started += [starting.edge()] if sides.edge else []
@@ -122,7 +122,7 @@ async def deploy(
         runtime = runtimes.of(configuration.edge.runtime)
         if sides.edge and sides.cloud:
             planned = await runtime.wait_until_planned(max(map(start_timeout_s, engines)))
-        rolling = _Rolling(sides, starting, book, folder or Path.cwd())
+        rolling = _Rolling(sides, starting, folder or Path.cwd())
         yield Deployment(gateway, registry, link, planned, artifacts, policies, runtime.configure, rolling.roll_out)
 
 
@@ -177,14 +177,27 @@ class _Starting:
     progress: Progress
     policies: ConfiguredPolicies
     memory_folder: str
+    book: FleetRegistry
 
     async def cloud(self) -> str:
         """The replicas; "" for where they serve, which edges learn from the registry."""
         cloud = self.configuration.cloud
         settings = cloud_settings(self.configuration, self.artifacts, self.registry)
-        await self.runtimes.of(cloud.runtime).start_cloud(settings, cloud.rule, cloud.rule.at_start)
+        runtime = self.runtimes.of(cloud.runtime)
+        if runtime.takes_over:
+            self.progress("replicas of a launcher that is gone serve: the new ones take their place")
+            await self.roll_out(runtime, settings, cloud, EdgeMove(_nothing, _nothing))
+        else:
+            await runtime.start_cloud(settings, cloud.rule, cloud.rule.at_start)
         self.progress(f"{cloud.rule.at_start} cloud replica(s) serve ({cloud.runtime})")
         return ""
+
+    async def roll_out(
+        self, runtime: Runtime, settings: CloudSettings, cloud: CloudConfiguration, edges: EdgeMove
+    ) -> None:
+        """See RollOut."""
+        rolling = RollOut(runtime, self.book.view, partial(_use, settings.tls))
+        await rolling.run(settings, cloud.rule, cloud.overlap, edges)
 
     async def edge(self) -> str:
         """The address of the gateway."""
@@ -201,8 +214,8 @@ class _Starting:
 class _Rolling:
     """Rolls out one configuration after the other."""
 
-    def __init__(self, sides: Sides, started: _Starting, book: FleetRegistry, folder: Path) -> None:
-        self._sides, self._started, self._book, self._folder = sides, started, book, folder
+    def __init__(self, sides: Sides, started: _Starting, folder: Path) -> None:
+        self._sides, self._started, self._folder = sides, started, folder
         self._artifacts = started.artifacts
 
     async def roll_out(self, configuration: Configuration) -> None:
@@ -221,11 +234,14 @@ class _Rolling:
         if self._sides.cloud:
             cloud = configuration.cloud
             settings = cloud_settings(configuration, artifacts, self._started.registry)
-            rolling = RollOut(runtimes.of(cloud.runtime), self._book.view, partial(_use, settings.tls))
-            await rolling.run(settings, cloud.rule, cloud.overlap, move)
+            await self._started.roll_out(runtimes.of(cloud.runtime), settings, cloud, move)
         else:
             await move.there()
         self._artifacts = artifacts
+
+
+async def _nothing() -> None:
+    """Edges of other launchers move by themselves."""
 
 
 async def _use(tls: TlsFiles | None, replica: Replica) -> ReplicaUse:

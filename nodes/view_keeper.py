@@ -6,8 +6,10 @@ from nodes.fleet import FleetView, Replica
 
 __all__ = ["VIEW_GRACE_S", "ViewKeeper"]
 
-# Replicas heartbeat three times in a lease of 3 s, and are told then that a new registry does not know them.
-VIEW_GRACE_S = 5.0
+# Until the last replica has registered with a new registry: a heartbeat that hangs (5 s), a wait before the next
+# attempt and one before the channel's (2 s each), and as much again where all of them start on a busy machine. Keeping
+# one for too long costs nothing: a replica that is gone has no connection.
+VIEW_GRACE_S = 20.0
 
 
 class ViewKeeper:

@@ -45,6 +45,11 @@ class ProcessRuntime:
             await self.drop_cloud()
             raise
 
+    @property
+    def takes_over(self) -> bool:
+        """See Runtime. Replicas of a launcher die with it here."""
+        return False
+
     async def retire_clouds(self) -> None:
         """See Runtime."""
         *before, last = self._clouds

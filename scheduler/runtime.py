@@ -26,6 +26,10 @@ class Runtime(Protocol):
         and those that ran before are as they were.
         """
 
+    @property
+    def takes_over(self) -> bool:
+        """Whether replicas serve that a launcher left which died: the first cloud of this one is their next version."""
+
     async def retire_clouds(self) -> None:
         """Drain all replicas but those of the last `start_cloud`."""
 

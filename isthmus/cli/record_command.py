@@ -49,7 +49,8 @@ def record(
     """
     if bool(listen) == bool(target):
         raise InvalidInput("--target", "must be given, or --listen, not both", remedy="see `isthmus record --help`")
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT, too: a shell's background jobs start with it ignored
+        signal.signal(number, _interrupt)
     if listen:
         _serve(*parse_address(listen, "--listen"))
         return

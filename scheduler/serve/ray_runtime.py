@@ -42,7 +42,8 @@ class RayRuntime:
     """One Ray with the applications "edge" and "cloud"; "cloud-2" and so on are the versions after it.
 
     On a cluster of others they are called "isthmus-cloud" and so on, nobody else's application is touched, and the
-    cluster runs on at the end. Applications that a launcher left there which died serve until this one's do.
+    cluster runs on at the end. Applications that a launcher left there which died count as versions before, but they
+    stay where this one's do not get to take their place.
     """
 
     def __init__(self, num_cpus: int | None = None, address: str = "", cpus: float | None = None) -> None:
@@ -78,15 +79,18 @@ class RayRuntime:
         except IsthmusError:
             await asyncio.to_thread(_delete, name)
             raise
-        left, self._left = self._left, []
-        for gone in left:
-            await asyncio.to_thread(_delete, gone)
+
+    @property
+    def takes_over(self) -> bool:
+        """See Runtime."""
+        return bool(self._left)
 
     async def retire_clouds(self) -> None:
         """See Runtime."""
-        *before, _ = self._clouds
-        for name in before:
-            del self._clouds[name]
+        *before, last = self._clouds
+        left, self._left = self._left, []
+        self._clouds = {last: self._clouds[last]}
+        for name in (*left, *before):
             await asyncio.to_thread(_delete, name)
 
     async def drop_cloud(self) -> None:

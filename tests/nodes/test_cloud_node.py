@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from isthmus.errors import DeadlineExceeded, InvalidRequest, PlanAway, Unavailable
+from nodes.batch_times import BatchTimes
 from nodes.batching import BatchLimits
 from nodes.cloud_models import CloudModels
 from nodes.cloud_node import CloudNode
@@ -20,6 +21,7 @@ from nodes.compute_pool import ComputePool
 from nodes.engines.eager import EagerEngine
 from nodes.halves import EdgeHalf, EdgeOutcome
 from nodes.inputs import ModelInputs
+from nodes.measure.batch_times import BatchMeasurement
 from nodes.measure.device_profile import measure_device
 from nodes.model_runtime import plan_definition, wire_codecs
 from nodes.plan_shapes import cut_plan
@@ -87,14 +89,26 @@ class Replica:
     async def together(self, *requests: RequestArrived) -> list[asyncio.Task[SuffixResult]]:
         """The requests in the queue of a worker that is busy until the gate opens."""
         self.gate.clear()
-        self.pool.post(self.gate.wait, self.gate.set)
+        busy = threading.Event()
+
+        def wait() -> None:
+            busy.set()
+            self.gate.wait()
+
+        self.pool.post(wait, self.gate.set)
+        busy.wait()
         tasks = [asyncio.create_task(self.node.run(request)) for request in requests]
         await asyncio.sleep(0)  # one turn, so that they are in the queue
         return tasks
 
 
 @pytest.fixture
-async def replica(model: Model, profile: DeviceProfile, pool: ComputePool) -> AsyncIterator[Replica]:
+async def replica(
+    model: Model, profile: DeviceProfile, pool: ComputePool, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Replica]:
+    """Told that a batch takes as long as one item, which it does, and which a busy machine may measure otherwise."""
+    told = BatchMeasurement(BatchTimes.of({1: 0.01, 8: 0.01}), 0.0)
+    monkeypatch.setattr("nodes.cloud_node.measure_batches", lambda *_: told)
     node = CloudNode("replica", CloudModels.holding({"deep": model}, EagerEngine()), pool, profile, NO_DELAY)
     plan = cut_plan(model, tuple(op.name for op in model.graph.ops[:2]), {})
     await node.prepare(plan_definition(plan))

@@ -44,6 +44,8 @@ class Fleet:
         self.happened.append("start")
         self.clouds.append(["new"] if self.registers else [])
 
+    takes_over = False
+
     async def retire_clouds(self) -> None:
         self.happened.append("retire old")
         self.clouds = self.clouds[-1:]

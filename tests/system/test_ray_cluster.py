@@ -29,7 +29,7 @@ from nodes.settings import EdgeSettings, ModelArtifact
 from partitioner.artifact import save_artifact
 from partitioner.front_end import model_from_module
 from scheduler.plan_chooser import PlanChooser
-from tests.system.launched import ended_at_last
+from tests.system.launched import ended_at_last, ending
 
 WAIT_S = 120.0
 # An application of somebody else, who is not to notice anything.
@@ -129,6 +129,12 @@ class Running:
             time.sleep(0.1)
 
 
+def launched(file: Path, cluster: Cluster) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "isthmus", "cloud", str(file)]
+    with file.with_suffix(".log").open("w") as log:
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=cluster.environment)
+
+
 @contextlib.contextmanager
 def running(folder: Path, cluster: Cluster, **cloud: object) -> Iterator[Running]:
     layers = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 4)).eval()
@@ -136,9 +142,7 @@ def running(folder: Path, cluster: Cluster, **cloud: object) -> Iterator[Running
     file = folder / "isthmus.yaml"
     keys = {"registry_listen": "127.0.0.1:0", "address": cluster.address, "cpus": 0.5, **cloud}
     file.write_text(yaml.safe_dump({"models": [{"name": "small", "source": str(folder / "small")}], "cloud": keys}))
-    command = [sys.executable, "-m", "isthmus", "cloud", str(file)]
-    with file.with_suffix(".log").open("w") as log:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=cluster.environment)
+    process = launched(file, cluster)
     with ended_at_last(process) as line:
         assert line.startswith("ready: registry "), file.with_suffix(".log").read_text()
         yield Running(process, line.split()[-1], file)
@@ -203,3 +207,28 @@ async def test_a_cloud_that_is_scaled_there_comes_for_a_request_and_goes_when_th
             await until(edge, 1)  # woken
             assert await finished(client) == "cloud"
             await until(edge, 0)
+
+
+@pytest.mark.slow
+async def test_the_next_launcher_takes_over_from_one_that_died_and_no_request_notices(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    with running(tmp_path, cluster, registry_listen=f"127.0.0.1:{free_port()}") as cloud:
+        async with edge_of(cloud) as edge, AsyncClient(edge.address) as client:
+            await until(edge, 1)
+            before = edge.node.replicas.states()[0].replica_id
+            cloud.process.kill()
+            cloud.process.wait()
+            with ending(launched(cloud.file, cluster)) as first_line:
+                ready = asyncio.create_task(asyncio.to_thread(first_line))
+                ends = []
+                while not ready.done():
+                    ends.append(await finished(client))
+                    await asyncio.sleep(0.02)
+                assert (await ready) == f"ready: registry {cloud.registry}\n"
+                assert set(ends) == {"cloud"}
+                assert cluster.applications() == "isthmus-cloud-2,theirs"
+                await until(edge, 1)
+                assert edge.node.replicas.states()[0].replica_id != before
+                assert await finished(client) == "cloud"
+    assert cluster.applications() == "theirs"

@@ -54,6 +54,7 @@ def test_a_file_becomes_the_calibration_of_an_artifact(tmp_path: Path, model: Mo
     ("given", "said"),
     [
         ({"called": "y"}, "has no array 'x'"),
+        ({"called": "groups"}, "has no array 'x'"),
         ({"noise": ITEMS}, "has an array 'noise' that is no input"),
         ({"items": ITEMS.astype(np.float64)}, r"input x: does not fit the model \(got 'float64 \[4, 3\]'\); give"),
         ({"items": ITEMS[:, :2]}, r"items first: \[items, 3\]"),

@@ -176,7 +176,9 @@ def test_where_no_accuracy_was_measured_the_page_says_so(page: str) -> None:
 
 def surveyed(edge_ops: tuple[str, ...], codec: str, size: float, agreement: float) -> SurveyRow:
     share = Share(agreement, agreement - 0.01, 1.0, 80)
-    quality = AnswerQuality(share, 0.25, share, accuracy=Share(0.75, 0.7, 0.8, 80))
+    cosine, divergence = Share(0.5, 0.4, 0.6, 80), Share(0.125, 0.1, 0.15, 80)
+    right, before = Share(0.75, 0.7, 0.8, 80), Share(0.8125, 0.75, 0.875, 80)
+    quality = AnswerQuality(cosine, 0.25, share, None, divergence, right, before)
     family: Family = "transform" if codec.startswith("transform") else "linear"
     return SurveyRow(edge_ops, codec, family, Share(size, size, size, 80), quality, 1e-3, 2e-3, 13_000)
 
@@ -198,8 +200,8 @@ def test_every_codec_at_every_cut_is_plotted_and_listed(report: Report) -> None:
     assert "cut 2, transform, step x1: 0.9875 at 1.57 kB" in _said(page)
     answers = _table(page, "What becomes of the answers")[1:]
     assert answers[1] == [
-        "cut 2", "transform, step x1", "0.9875 (0.9775 to 1.0000)", "–", "0.7500 (0.7000 to 0.8000)", "–", "–",
-        "0.9875 (0.9775 to 1.0000)", "0.25",
+        "cut 2", "transform, step x1", "0.9875 (0.9775 to 1.0000)", "–", "0.7500 (0.7000 to 0.8000)",
+        "0.8125 (0.7500 to 0.8750)", "0.1250 (0.1000 to 0.1500)", "0.5000 (0.4000 to 0.6000)", "0.25",
     ]  # fmt: skip
     bold = [strong.text for strong in _tree(page).iter("strong") if strong.text in ("int8", "transform, step x1")]
     assert bold == ["int8", "transform, step x1"]
