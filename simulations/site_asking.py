@@ -59,11 +59,13 @@ class SiteAsking:
         self._schedule, self._edge = schedule, edge
 
     def ask(self, crossing: Crossing) -> None:
-        """The replica that was chosen; without one, what there is."""
-        if crossing.replica is None:
-            self._go_on(crossing)
-        else:
-            self._send(crossing, crossing.replica)
+        """The replica that was chosen; without one, or where it cannot be asked any more, what there is."""
+        replica, now_s = crossing.replica, self._simulation.now_s
+        if replica is not None and self._cloud.open(replica, now_s) and not _edge_must_begin(crossing, now_s):
+            self._send(crossing, replica)
+            return
+        crossing.tried = () if replica is None else (replica,)
+        self._go_on(crossing)
 
     def _send(self, crossing: Crossing, replica: SimulatedReplica) -> None:
         """Its boundary, and wait for the answer so long at most."""
@@ -226,6 +228,12 @@ class SiteAsking:
             for one in self._cloud.able(now_s, crossing.tried)
         ]
         return soonest(self._edge.queued_s + costs.local_finish.at(1), remotes)
+
+
+def _edge_must_begin(crossing: Crossing, now_s: float) -> bool:
+    """Whether waiting for anybody would leave too little time to finish here."""
+    due_s = crossing.arrival.due_s
+    return due_s is not None and now_s >= due_s - FINISH_MARGIN * crossing.entry.costs.local_finish.at(1)
 
 
 def asked_replica(crossing: Crossing) -> SimulatedReplica:

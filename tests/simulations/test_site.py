@@ -106,6 +106,14 @@ def test_what_the_cloud_does_not_answer_is_finished_on_the_edge() -> None:
     assert max(one.took_s for one in served) < 2.0
 
 
+def test_requests_whose_replica_fell_silent_while_they_waited_for_the_edge_go_on_there() -> None:
+    """All are placed before it does, and more than the breaker takes are late before the last one's turn."""
+    outage = BandwidthTrace((0.0, 20.1), (8 * MBPS, 1000.0))
+    served = run(plan_of(SPLIT), [Arrival(20.0, number) for number in range(40)], outage)
+    assert len(served) == 40
+    assert all(one.resumed for one in served[1:])
+
+
 @given(
     gaps_s=st.lists(st.floats(0.0, 2.0), min_size=1, max_size=30),
     steps=st.lists(st.tuples(st.floats(0.5, 10.0), st.floats(1e3, 5e7)), min_size=2, max_size=5),
