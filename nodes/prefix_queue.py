@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import time
 from collections.abc import Callable
@@ -85,6 +86,14 @@ class PrefixQueue:
                 priority=priority,
             )
         )
+
+    async def run_beside(self, work: PrefixWork, deadline_s: float | None) -> EdgeOutcome:
+        """As `run_prefix` of a half that computes nothing, as where files cross as they came: it waits for no other."""
+        self.prefixes.admit(deadline_s).begin(time.monotonic())
+        (outcome,) = await asyncio.to_thread(run_prefixes, (work,))
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
 
     def run_prefix_at_once(self, work: PrefixWork, measured_s: float, deadline_s: float | None) -> EdgeOutcome | None:
         """As `run_prefix`, on the calling thread: where it was measured to take less than a hand-over and nothing is

@@ -106,6 +106,10 @@ class RequestRun:
         early = None if connection is None else self._cloud.early_upload(connection)
         offer = None if early is None else early.offer
         work = PrefixWork(self._half, request.inputs, ready.prefix_times, offer)
+        if not self._accepted.choice.entry.edge_works:
+            outcome = await queue.run_beside(work, self._accepted.deadline_s)
+            self._prefix_ended()
+            return outcome
         if early is None:
             measured_s = self._accepted.choice.entry.costs.edge.at(request.inputs.batch)
             outcome = queue.run_prefix_at_once(work, measured_s, self._accepted.deadline_s)

@@ -17,7 +17,7 @@ __all__ = ["Assembly", "ReceiveSpan"]
 class ReceiveSpan(NamedTuple):
     """How long a message took to arrive, on this side's clock.
 
-    seconds: first to last chunk. size_bytes: what arrived after the first chunk, so bandwidth = 8 * size / seconds.
+    seconds: first to last frame. size_bytes: what arrived after the first frame, so bandwidth = 8 * size / seconds.
     Of a message whose tensors were announced one after the other, the sums over those: between them it waited for the
     next one to be made.
     """
@@ -93,12 +93,12 @@ class Assembly:
         self._missing -= len(data)
         if self._first_at is None:
             self._first_at = now_s
-        else:
+        elif now_s > self._first_at:  # else of the first frame, which holds chunks of several tensors
             self._after_first += len(data)
         self._last_at = now_s
 
     def span(self) -> ReceiveSpan:
-        """The time from the first chunk to the last so far."""
+        """The time from the first frame to the last so far."""
         since_s = self._last_at if self._first_at is None else self._first_at
         return ReceiveSpan(self._span_s + self._last_at - since_s, self._after_first)
 

@@ -114,3 +114,24 @@ def test_a_prefix_shorter_than_a_hand_over_runs_where_it_was_asked_and_files_nev
         queue = PrefixQueue(pool, EdgeQueueEstimator())
         assert isinstance(queue.run_prefix_at_once(work(edge, 1), AT_ONCE_S / 2, None), EdgeOutcome)
         assert queue.run_prefix_at_once(files, AT_ONCE_S / 2, None) is None
+
+
+async def test_a_file_that_crosses_as_it_came_waits_for_nothing_that_computes(
+    model: Model, photos: dict[str, bytes]
+) -> None:
+    file = PrefixWork(half(model, "file", ops=0), ModelInputs({"x": ImageBatch((photos["rocket"],))}, 1), TIMES)
+    gate = threading.Event()
+    with ComputePool() as pool:
+        queue = PrefixQueue(pool, EdgeQueueEstimator())
+        pool.post(gate.wait, gate.set)
+        try:
+            outcome = await asyncio.wait_for(queue.run_beside(file, None), 10)
+        finally:
+            gate.set()
+        assert [one.codec for one in outcome.encoded] == ["file"]
+        assert queue.prefixes.counts.executed == 1
+        with pytest.raises(DeadlineExceeded):
+            await queue.run_beside(file, 0.0)
+        broken = file._replace(inputs=ModelInputs({"x": ImageBatch((b"no image",))}, 1))
+        with pytest.raises(InvalidRequest):
+            await queue.run_beside(broken, None)

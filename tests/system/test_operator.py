@@ -6,12 +6,13 @@ import json
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 import yaml
 
-from isthmus.client import Client
+from isthmus.client import Client, Result
 from isthmus.zoo import demo_photos
 from nodes.steering import PolicySetting
 from scheduler.decision_replay import log_files, log_lines, replayed
@@ -52,6 +53,23 @@ def test_a_request_is_explained_with_what_happened(up: Up, client: Client) -> No
     assert any(line.startswith("> ") and answer.plan_id in line for line in read)
 
 
+def test_a_photo_that_crosses_as_it_came_does_not_wait_for_what_the_edge_computes(up: Up, client: Client) -> None:
+    answer = client.infer(MODEL, {"image": FLOWER}, timeout_s=60)
+    plans = {one["name"]: one["plan_id"] for one in said(up, "explain", answer.request_id)["candidates"]}
+
+    def asked(by: Client, plan: str) -> Result:
+        return by.infer(MODEL, {"image": FLOWER}, timeout_s=60, plan_id=plans[plan])
+
+    with ThreadPoolExecutor(1) as beside, Client(up.address) as other:
+        asked(client, "cloud-only (file)")
+        beside.submit(asked, other, "edge-only").result()
+        computing = beside.submit(asked, other, "edge-only")
+        time.sleep(0.03)  # its prefix has begun
+        crossed = asked(client, "cloud-only (file)")
+        computed = computing.result()
+    assert crossed.timings["edge_queue"] < computed.timings["edge"] / 4
+
+
 def test_an_operator_changes_the_policy_watches_and_rolls_back(up: Up, client: Client) -> None:
     assert said(up, "policy", "set", "edge-only")["policies"] == [
         {"model": "", "class": "", "policy": "edge-only", "options": {}}
@@ -70,6 +88,30 @@ def test_an_operator_changes_the_policy_watches_and_rolls_back(up: Up, client: C
         now = said(up, "policy", "set", "latency")
     assert now["shadow"] is None
     assert now["policies"] == [{"model": "", "class": "", "policy": "latency", "options": {}}]
+
+
+def test_an_edge_measures_its_plans_again_when_it_is_told_and_answers_on(up: Up, client: Client) -> None:
+    def count() -> int:
+        told: int = said(up, "top")["drift"]["measured_again"]
+        return told
+
+    before = count()
+    assert said(up, "remeasure") == {"server": up.address, "ordered": True}
+    for _ in range(60):
+        if count() > before:
+            break
+        time.sleep(0.5)
+    assert count() == before + 1
+    assert client.infer(MODEL, {"image": FLOWER}, timeout_s=60).plan_id
+    assert isthmus(up, "remeasure").stdout == f"{up.address}: ordered; it begins when no request is there\n"
+
+
+def test_status_says_that_an_edge_is_ready_and_what_needs_attention(up: Up) -> None:
+    told = said(up, "status")
+    assert (told["server"], told["ready"]) == (up.address, True)
+    lines = isthmus(up, "status").stdout.splitlines()
+    assert lines[0] == f"{up.address}: ready"
+    assert len(lines) == 1 + len(told["attention"])
 
 
 @pytest.mark.parametrize(

@@ -152,6 +152,15 @@ def test_the_wait_for_the_next_tensor_is_no_part_of_the_receive_span() -> None:
     assert (assembly.span().seconds, assembly.span().size_bytes) == (0.75, 20)
 
 
+def test_chunks_of_several_tensors_in_the_first_frame_took_no_time_to_arrive() -> None:
+    assembly = Assembly(headers([tensor(10), tensor(20)]), StreamLimits())
+    for index, offset, now_s in ((0, 0, 1.0), (1, 0, 1.0)):
+        assembly.add(pb.Chunk(tensor_index=index, offset=offset), bytes(10), now_s)
+    assert (assembly.span().seconds, assembly.span().size_bytes) == (0.0, 0)
+    assembly.add(pb.Chunk(tensor_index=1, offset=10), bytes(10), 1.5)
+    assert (assembly.span().seconds, assembly.span().size_bytes) == (0.5, 10)
+
+
 def test_an_absurd_number_of_tensors_to_come_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="at most 256"):
         Assembly((), StreamLimits(), more=1 << 31)
