@@ -13,6 +13,7 @@ long is the same (Kiefer and Wolfowitz 1955).
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 from collections.abc import Callable, Sequence
@@ -23,8 +24,9 @@ from scipy.stats import t as student_t
 
 from benchmarks.figure import Figure, Options, machine, parse_options, report
 from nodes.batch_times import BatchTimes
-from nodes.batching import BatchGroup, BatchLimits
-from simulations.edge_worker import EdgeWorker, Work
+from nodes.batching import BatchGroup, BatchLimits, WaitingRequest
+from scheduler.estimators.load import EdgeQueueEstimator
+from simulations.edge_worker import EdgeWorker
 from simulations.kernel import Simulation
 from simulations.replica import SimulatedReplica, Suffix, SuffixRan
 from simulations.replica_kind import PlanSuffix, ReplicaKind
@@ -121,8 +123,8 @@ def cases() -> list[Case]:
 
 
 def edge(simulation: Simulation) -> Submit:
-    """One worker, in the order of arrival."""
-    worker = EdgeWorker(simulation, lambda _: math.inf)
+    """One worker; prefixes without a deadline are in the order of arrival."""
+    worker, numbers = EdgeWorker(simulation, EdgeQueueEstimator()), itertools.count(1)
 
     def submit(seconds: float, waited: Callable[[float], None]) -> None:
         came_s = simulation.now_s
@@ -130,7 +132,7 @@ def edge(simulation: Simulation) -> Submit:
         def done() -> None:
             waited(simulation.now_s - came_s - seconds)
 
-        worker.submit(Work(math.inf, seconds, math.inf, can_wait=False, done=done, dropped=done))
+        worker.submit_prefix(WaitingRequest(next(numbers), PLAN.group, 1, PLAN.times, came_s), seconds, done)
 
     return submit
 

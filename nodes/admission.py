@@ -19,6 +19,7 @@ __all__ = [
     "Arriving",
     "EdgeWork",
     "Outlook",
+    "depth_of",
 ]
 
 DEFAULT_PROBABILITY = 0.9
@@ -27,6 +28,11 @@ DEFAULT_PROBABILITY = 0.9
 LEAST_DEPTH = 4
 """So many requests may be on a device's compute or before it, and twice as many as run as one: it is never idle while
 others wait, and who comes later waits for few."""
+
+
+def depth_of(max_batch: int) -> int:
+    """Of a device whose batches have up to so many items."""
+    return max(LEAST_DEPTH, 2 * max_batch)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from isthmus.errors import CloudUnavailable, DeadlineExceeded, Draining, IsthmusError
 from isthmus.telemetry import get_logger
 from nodes.accepted_request import Surroundings
-from nodes.admission import LEAST_DEPTH, Arriving
+from nodes.admission import Arriving, depth_of
 from nodes.admission_gate import AdmissionGate, Admitted
 from nodes.byte_budget import MOST_KEPT_BYTES, ByteBudget
 from nodes.chooser import Choice, ChoiceRequest, Chooser, Outcome, StageTimes
@@ -94,7 +94,7 @@ class EdgeNode:
             self._queue, self.replicas, chooser, ResumeSchedule(), self.kept, self._counts, itertools.count(1),
             chooser.way_up(), hedging or Hedging(),
         )  # fmt: skip
-        self.gate = AdmissionGate(chooser.admission(limits.queue, max(LEAST_DEPTH, 2 * queue.most_batched)))
+        self.gate = AdmissionGate(chooser.admission(limits.queue, depth_of(queue.most_batched)))
         self._log = get_logger("edge")
 
     async def start(self) -> None:

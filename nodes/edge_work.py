@@ -5,7 +5,10 @@ from __future__ import annotations
 from nodes.admission import EdgeWork
 from nodes.chooser import Choice, ChoiceRequest
 
-__all__ = ["edge_work"]
+__all__ = ["DECODED_AT_ONCE_BYTES", "edge_work"]
+
+DECODED_AT_ONCE_BYTES = 64 << 10
+"""Answers up to this size are decoded on the event loop (some 50 us): in the pool they would wait behind a prefix."""
 
 
 def edge_work(choice: Choice, asked: ChoiceRequest, due_s: float | None) -> EdgeWork:

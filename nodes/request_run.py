@@ -17,6 +17,7 @@ from nodes.admission_gate import Admitted
 from nodes.chooser import Choice
 from nodes.cloud_asking import CloudAnswer, CloudAsking
 from nodes.codecs.base import encoded_bytes
+from nodes.edge_work import DECODED_AT_ONCE_BYTES
 from nodes.gateway import InferRequest, StageTimings
 from nodes.guarded_connection import GuardedConnection
 from nodes.halves import EdgeOutcome
@@ -26,9 +27,6 @@ from nodes.prefix_batch import PrefixWork
 __all__ = ["Answer", "RequestRun"]
 
 Outputs = tuple[tuple[str, torch.Tensor], ...]
-
-# Answers up to this size are decoded on the event loop (some 50 us): in the pool they would wait behind a whole prefix.
-DECODED_AT_ONCE_BYTES = 64 << 10
 
 
 class Answer(NamedTuple):
@@ -112,10 +110,10 @@ class RequestRun:
             return outcome
         if early is None:
             measured_s = self._accepted.choice.entry.costs.edge.at(request.inputs.batch)
-            outcome = queue.run_prefix_at_once(work, measured_s, self._accepted.deadline_s)
-            if outcome is not None:
+            at_once = queue.run_prefix_at_once(work, measured_s, self._accepted.deadline_s)
+            if at_once is not None:
                 self._prefix_ended()
-                return outcome
+                return at_once
         # The prefix without the wait before it.
         expected_s = max(0.0, self._accepted.choice.predicted.edge_s - queue.wait_s())
         edge_times = ready.edge_times(request.inputs.batch, expected_s)

@@ -46,10 +46,10 @@ def latest_starts(waiting: Sequence[Waiting]) -> list[float]:
 
 @dataclass(slots=True)
 class _Entry:
-    """on_change: None for work that is not insured, but done. told_s: what it heard last."""
+    """told_s: what it heard last."""
 
     waiting: Waiting
-    on_change: Callable[[float], None] | None
+    on_change: Callable[[float], None]
     told_s: float = math.nan
 
 
@@ -68,7 +68,9 @@ class ResumeSchedule:
         """Insure a request; `on_change` hears its last moment, now and whenever it moves. None where it cannot be:
         somebody would have to leave the cloud before its answer is expected. promised: insured whatever that means for
         others, as admission has seen to it that all can be finished."""
-        number = self._add(one, on_change)
+        number = next(self._ids)
+        item = self._by_number[number] = (one.deadline_s, number, _Entry(one, on_change))
+        bisect.insort(self._ordered, item)
         moments = self._moments()
         expected = zip(moments, self._ordered, strict=True)
         if not promised and any(moment < entry.waiting.expected_s for moment, (_, _, entry) in expected):
@@ -77,34 +79,10 @@ class ResumeSchedule:
         self._tell(moments)
         return number
 
-    def follow(self, deadline_s: float, work_s: float) -> int:
-        """Other work of the edge that is due then: whoever must be done before it begins so much sooner. Returns its
-        number, to `leave` by."""
-        number = self._add(Waiting(deadline_s, work_s, -math.inf), None)
-        self._tell(self._moments())
-        return number
-
-    def needed_s(self, due_s: float) -> float:
-        """The earliest last moment of those whose deadline is before that one: other work that is due then and would
-        still run at that moment must wait, as nothing is interrupted. Infinite where there is none."""
-        # Last moments rise with the deadlines: the first one's is the earliest.
-        for deadline_s, _, entry in self._ordered:
-            if deadline_s >= due_s:
-                break
-            if entry.on_change is not None:
-                return entry.told_s
-        return math.inf
-
     def leave(self, number: int) -> None:
         """Answered, given up, done or gone: the others have more time."""
         self._remove(number)
         self._tell(self._moments())
-
-    def _add(self, one: Waiting, on_change: Callable[[float], None] | None) -> int:
-        number = next(self._ids)
-        item = self._by_number[number] = (one.deadline_s, number, _Entry(one, on_change))
-        bisect.insort(self._ordered, item)
-        return number
 
     def _remove(self, number: int) -> None:
         del self._ordered[bisect.bisect_left(self._ordered, self._by_number.pop(number))]
@@ -114,6 +92,6 @@ class ResumeSchedule:
 
     def _tell(self, moments: Sequence[float]) -> None:
         for moment, (_, _, entry) in zip(moments, tuple(self._ordered), strict=True):
-            if entry.on_change is not None and entry.told_s != moment:
+            if entry.told_s != moment:
                 entry.told_s = moment
                 entry.on_change(moment)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from nodes.batching import BatchGroup
+from partitioner.measurements import digest_of_ops
 from partitioner.plan_table import PlanEntry, PlanTable
 from simulations.request_spread import RequestFactors, RequestSpread, Spread
 from simulations.site_request import Arrival
@@ -25,6 +27,7 @@ class EdgeFacts:
         self.tables, self.overhead_s, self.cloud_overhead_s = tables, overhead_s, cloud_overhead_s
         self._spread = spread
         self._spreads: dict[str, RequestSpread] = {}
+        self._groups: dict[str, BatchGroup] = {}
         self._alone_s = {
             model: min(one.costs.edge.at(1) + one.costs.local_finish.at(1) for one in table.entries)
             for model, table in tables.items()
@@ -45,6 +48,15 @@ class EdgeFacts:
         if known is None:
             known = self._spreads[plan_id] = RequestSpread.of(entry, self._spread)
         return known.factors(arrival.noise)
+
+    def group(self, entry: PlanEntry) -> BatchGroup:
+        """Of that plan's prefixes."""
+        plan = entry.plan
+        known = self._groups.get(plan.plan_id)
+        if known is None:
+            cut = digest_of_ops(plan.edge_ops)
+            known = self._groups[plan.plan_id] = BatchGroup(plan.model_digest, cut, plan.edge_engine, ())
+        return known
 
     def besides_s(self, entry: PlanEntry) -> float:
         """What a request by that plan takes besides its stages."""

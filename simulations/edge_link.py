@@ -13,7 +13,8 @@ __all__ = ["EdgeLink"]
 
 
 class EdgeLink:
-    """uplink, downlink: may be shared with other edges. way_up, watch: the edge's own. busy: of each direction."""
+    """uplink, downlink: may be shared with other edges. way_up, watch: the edge's own. busy: of each direction.
+    in_flight_bytes: of requests that were sent and are not answered."""
 
     def __init__(
         self,
@@ -30,8 +31,8 @@ class EdgeLink:
         self._busy_up, self._busy_down = busy
         self.way_up = chooser.way_up()
         self.watch = LinkWatch(chooser, lines, self._up_delay.draw_s, phase_s)
-        self._silent_since_s = -1.0
         self._heard_s = 0.0
+        self.in_flight_bytes = 0
 
     @property
     def rtt_s(self) -> float:
@@ -43,21 +44,12 @@ class EdgeLink:
         """When anything came back last."""
         return max(self._heard_s, self.watch.heard_s)
 
-    @property
-    def reachable(self) -> bool:
-        """Whether the cloud answered since it last did not."""
-        return self.heard_s > self._silent_since_s
-
-    def silent(self, now_s: float) -> None:
-        """A request was given up."""
-        self._silent_since_s = now_s
-
     def heard(self, now_s: float) -> None:
         """Something came back."""
         self._heard_s = now_s
 
-    def send(self, crossing: Crossing, now_s: float) -> float:
-        """The request's boundary goes up; when it is there."""
+    def send(self, crossing: Crossing, expected_s: float, now_s: float) -> float:
+        """The request's boundary goes up; when it is there. expected_s: until the answer is back, as predicted."""
         began_s, end_s = self.uplink.carry(crossing.up_bytes, now_s)
         self._busy_up.add(began_s, end_s)
         crossing.crossed_s = end_s
@@ -67,15 +59,29 @@ class EdgeLink:
             first_s = self.uplink.end_s(CHUNK_BYTES, began_s)
             crossing.up = Transfer("up", crossing.up_bytes - CHUNK_BYTES, end_s - first_s)
         self.watch.under_way += 1
-        crossing.way_up = self.way_up.sent(crossing.up_bytes, self.watch.uplink_bps(), crossing.predicted_s, now_s)
+        self.in_flight_bytes += crossing.up_bytes
+        crossing.way_up = self.way_up.sent(crossing.said_bytes, self.watch.uplink_bps(), expected_s, now_s)
         return self._up_delay.arrives_s(end_s)
 
     def answer(self, crossing: Crossing, now_s: float) -> float:
         """The answer's bytes come down; when they are there."""
+        began_s, end_s = self._carry_down(crossing, now_s)
+        crossing.down = None
+        if crossing.down_bytes > CHUNK_BYTES:
+            first_s = self.downlink.end_s(CHUNK_BYTES, began_s)
+            crossing.down = Transfer("down", crossing.down_bytes - CHUNK_BYTES, end_s - first_s)
+        return self._down_delay.arrives_s(end_s)
+
+    def discarded(self, crossing: Crossing, now_s: float) -> None:
+        """An answer that nobody waits for any more comes down all the same."""
+        _, end_s = self._carry_down(crossing, now_s)
+        self._down_delay.arrives_s(end_s)
+
+    def _carry_down(self, crossing: Crossing, now_s: float) -> tuple[float, float]:
         began_s, end_s = self.downlink.carry(crossing.down_bytes, now_s)
         self._busy_down.add(began_s, end_s)
         crossing.radio_s += end_s - began_s
-        return self._down_delay.arrives_s(end_s)
+        return began_s, end_s
 
     def small_answer_s(self, now_s: float) -> float:
         """When a message of a few bytes, a refusal, has come down."""
@@ -84,6 +90,7 @@ class EdgeLink:
     def ended(self, crossing: Crossing, now_s: float) -> None:
         """The request has no bytes under way any more."""
         self.watch.under_way -= 1
+        self.in_flight_bytes -= crossing.up_bytes
         self.way_up.finished(crossing.way_up, now_s)
 
     def give_up(self, crossing: Crossing, now_s: float) -> None:
@@ -91,11 +98,13 @@ class EdgeLink:
         self.ended(crossing, now_s)
         self.uplink.stop(crossing.crossed_s, now_s)
 
-    def learn(self, crossing: Crossing, now_s: float) -> None:
-        """From a request that was answered over it."""
-        if crossing.up is not None:
-            self._chooser.observe_transfer(crossing.up, now_s)
-        else:
+    def learn(self, crossing: Crossing, now_s: float, *, alone: bool) -> None:
+        """From a request that was answered over it: from what came in chunks, either way; else from its whole way, if
+        it was alone on its stream, as other requests would be in that."""
+        for transfer in (crossing.up, crossing.down):
+            if transfer is not None:
+                self._chooser.observe_transfer(transfer, now_s)
+        if crossing.up is None and alone:
             wire_s = now_s - crossing.sent_s - (crossing.done_s - crossing.there_s)
             self._chooser.observe_exchange(Exchange(crossing.up_bytes, crossing.down_bytes, wire_s), now_s)
         self.watch.probe.crossed(now_s)

@@ -13,20 +13,21 @@ from typing import NamedTuple
 
 from isthmus.errors import DeadlineExceeded, IsthmusError, Overloaded
 from nodes.admission import Admission, Arriving, EdgeWork
-from nodes.chooser import Choice, ChoiceRequest, Chooser, StageTimes
-from nodes.edge_work import edge_work
-from nodes.resume_schedule import ResumeSchedule
-from nodes.resumption import WORK_MARGIN
+from nodes.batch_times import BatchTimes
+from nodes.batching import WaitingRequest
+from nodes.chooser import Choice, ChoiceRequest, Chooser
+from nodes.edge_work import DECODED_AT_ONCE_BYTES, edge_work
 from partitioner.plan_table import PlanEntry
 from scheduler.admission.control import AdmissionControl
 from simulations.busy_time import BusyTime
 from simulations.edge_facts import EdgeFacts
 from simulations.edge_link import EdgeLink
-from simulations.edge_worker import EdgeWorker, Work
-from simulations.kernel import Simulation
+from simulations.edge_worker import EdgeWorker
+from simulations.kernel import Event, Simulation
 from simulations.replica import SimulatedReplica
 from simulations.site_asking import SiteAsking
 from simulations.site_cloud import SiteCloud
+from simulations.site_lessons import SiteLessons
 from simulations.site_request import Arrival, Crossing, Served
 
 __all__ = ["EdgeSite"]
@@ -59,19 +60,21 @@ class EdgeSite:
         self._simulation, self._facts, self._chooser = simulation, facts, chooser
         self.link, self._cloud, self._ended_with = link, cloud, ended
         self._admission = admission or AdmissionControl(UNBOUNDED, UNBOUNDED, 0.5)
-        self._schedule = ResumeSchedule()
-        self._worker = EdgeWorker(simulation, self._schedule.needed_s)
-        self._busy = busy or BusyTime()
-        self._edge_queue = chooser.edge_queue()
-        self._asking = SiteAsking(simulation, facts, chooser, link, cloud, self._schedule, self)
-        self._waiting: dict[int, Arrival] = {}
+        self._worker = EdgeWorker(simulation, chooser.edge_queue(), busy)
+        self._asking = SiteAsking(simulation, facts, chooser, link, cloud, self)
+        self._lessons = SiteLessons(chooser, facts)
+        self._waiting: dict[int, Arrival] = {}  # for their turn
+        self._crossings: dict[int, Crossing] = {}  # whose turn it was
+        self._deadlines: dict[int, Event] = {}
 
     def finish_s(self, entry: PlanEntry, arrival: Arrival, now_s: float) -> float:
         """When a request that comes now would be answered by that plan, all that is under way being known; those that
         come later are not. This is what an oracle knows and no chooser can."""
         self.link.watch.catch_up(now_s)
-        crossing = Crossing.of(0, arrival, entry, self._facts.factors(arrival, entry))
-        ready_s = (self._worker.free_s(crossing.due_s, now_s) if entry.edge_works else now_s) + crossing.edge_s
+        crossing = Crossing.of(UNBOUNDED, arrival, entry, self._facts.factors(arrival, entry))
+        ready_s = now_s
+        if entry.edge_works:
+            ready_s = self._worker.free_s(self._prefix(crossing, 0.0), now_s) + crossing.edge_s
         if entry.plan.kind == "edge-only":
             return ready_s
         half_s, link = self.link.rtt_s / 2, self.link
@@ -92,14 +95,36 @@ class EdgeSite:
             self._refuse(arrival, error)
             return
         self._waiting[arrived.number] = arrival
+        if arrival.deadline_s is not None:
+            self._deadlines[arrived.number] = self._simulation.at(arrival.deadline_s, self._over, arrived.number)
         if arrived.shed is not None:
+            self._forget_deadline(arrived.shed)
             self._refuse(self._waiting.pop(arrived.shed), Overloaded("shed"))
         self._start()
 
     def _refuse(self, arrival: Arrival, error: Exception) -> None:
         reasons = {DeadlineExceeded: "deadline", Overloaded: "shed"}
         reason = next((reason for kind, reason in reasons.items() if isinstance(error, kind)), type(error).__name__)
-        self._ended_with(Served(arrival, "", 0.0, refused=reason))
+        self._ended_with(Served(arrival, "", self._simulation.now_s - arrival.time_s, refused=reason))
+
+    def _over(self, number: int) -> None:
+        """Its deadline has passed: wherever it is, it ends there."""
+        del self._deadlines[number]
+        arrival = self._waiting.pop(number, None)
+        if arrival is not None:
+            self._admission.ended(number, self._simulation.now_s)
+            self._refuse(arrival, DeadlineExceeded("the deadline passed before its turn"))
+            self._start()
+            return
+        crossing = self._crossings[number]
+        crossing.worked_s += self._worker.withdraw(number)
+        self._asking.abandon(crossing)
+        self._end(crossing, dropped=True)
+
+    def _forget_deadline(self, number: int) -> None:
+        event = self._deadlines.pop(number, None)
+        if event is not None:
+            self._simulation.cancel(event)
 
     def _start(self) -> None:
         """Whose turn it is. One that is refused at its turn makes room for the next."""
@@ -113,15 +138,18 @@ class EdgeSite:
             choice = self._chooser.choose(asked.request)
         except IsthmusError as error:
             self._admission.ended(number, self._simulation.now_s)
+            self._forget_deadline(number)
             self._refuse(arrival, error)
             return
         crossing = Crossing.of(number, arrival, choice.entry, self._facts.factors(arrival, choice.entry))
+        crossing.alone = not (self._waiting or self._crossings)
+        self._crossings[number] = crossing
         self._begin(crossing, choice, asked)
 
     def _ask_for(self, arrival: Arrival) -> _Asked:
         now_s, link = self._simulation.now_s, self.link
         link.watch.catch_up(now_s)
-        replica = self._cloud.pick(now_s) if link.reachable and arrival.cloud_reachable else None
+        replica = self._cloud.pick(now_s) if arrival.cloud_reachable else None
         edge_queue_s, uplink_queue_s = self.queued_s, link.way_up.wait_s(now_s)
         cloud_queue_s = 0.0 if replica is None else self._cloud.wait_s(replica, now_s) + arrival.cloud_wait_s
         idle = not (edge_queue_s or uplink_queue_s or cloud_queue_s)
@@ -153,52 +181,39 @@ class EdgeSite:
 
     def _begin(self, crossing: Crossing, choice: Choice, asked: _Asked) -> None:
         now_s = self._simulation.now_s
-        crossing.predicted_s, crossing.replica = choice.predicted.total_s, asked.replica
+        crossing.predicted_s, crossing.cloud_queue_s = choice.predicted.total_s, asked.request.cloud_queue_s
         work = edge_work(choice, asked.request, crossing.arrival.due_s)
         crossing.promised = work.promised
         self._admission.placed(crossing.number, work, now_s)
+        if choice.entry.plan.kind != "edge-only":
+            crossing.replica = asked.replica
+        elif asked.replica is not None:
+            self.link.watch.probe.stayed(now_s)
         if not choice.entry.edge_works:
             crossing.edge_s = 0.0
             self._prefix_ended(crossing)
             return
-        self._edge_queue.submitted(crossing.number, work.prefix_s, now_s)
-        if work.due_s is not None:
-            due_s = work.due_s - WORK_MARGIN * work.finish_s
-            crossing.follows = self._schedule.follow(due_s, WORK_MARGIN * work.prefix_s)
-        self._work(crossing, crossing.edge_s, self._prefix_ended, can_wait=True)
+        prefix = self._prefix(crossing, work.prefix_s)
+        self._worker.submit_prefix(prefix, crossing.edge_s, partial(self._prefix_ran, crossing))
 
-    def _work(
-        self, crossing: Crossing, seconds: float, then: Callable[[Crossing], None], *, can_wait: bool = False
-    ) -> None:
-        done = partial(self._worked, crossing, seconds, then)
-        dropped = partial(self._dropped, crossing)
-        self._worker.submit(Work(crossing.due_s, seconds, crossing.deadline_s, can_wait, done, dropped))
+    def _prefix(self, crossing: Crossing, expected_s: float) -> WaitingRequest:
+        """As it waits for its turn. expected_s: what it is predicted to take, 0 for what its plan's costs say."""
+        entry, arrival = crossing.entry, crossing.arrival
+        times = BatchTimes.of({1: expected_s or entry.costs.edge.at(1)})
+        return WaitingRequest(
+            crossing.number, self._facts.group(entry), 1, times, self._simulation.now_s, arrival.deadline_s,
+            arrival.priority,
+        )  # fmt: skip
 
-    def _worked(self, crossing: Crossing, seconds: float, then: Callable[[Crossing], None]) -> None:
-        now_s = self._simulation.now_s
-        self._busy.add(now_s - seconds, now_s)
-        crossing.worked_s += seconds
-        then(crossing)
-
-    def _prefix_left(self, crossing: Crossing) -> None:
-        if crossing.follows is not None:
-            self._schedule.leave(crossing.follows)
-            crossing.follows = None
-
-    def _dropped(self, crossing: Crossing) -> None:
-        self._prefix_left(crossing)
-        self._edge_queue.finished(crossing.number, self._simulation.now_s)
-        self._end(crossing, dropped=True)
+    def _prefix_ran(self, crossing: Crossing) -> None:
+        crossing.worked_s += crossing.edge_s
+        self._prefix_ended(crossing)
 
     def _prefix_ended(self, crossing: Crossing) -> None:
         now_s = crossing.ready_s = self._simulation.now_s
         self.link.watch.catch_up(now_s)
-        self._edge_queue.finished(crossing.number, now_s)
-        self._prefix_left(crossing)
         self._admission.prefix_ended(crossing.number, now_s)
         if crossing.entry.plan.kind == "edge-only":
-            self.link.watch.probe.stayed(now_s)
-            self._teach(crossing, crossed=False)
             self._end(crossing)
             return
         self._asking.ask(crossing)
@@ -209,50 +224,38 @@ class EdgeSite:
     @property
     def queued_s(self) -> float:
         """Seconds of work that wait for the edge, as it believes."""
-        return self._edge_queue.wait_s(self._simulation.now_s)
-
-    def may_finish(self, crossing: Crossing) -> bool:
-        """See OwnEdge."""
-        finish_s = crossing.entry.costs.local_finish.at(1)
-        work = EdgeWork(crossing.arrival.due_s, 0.0, finish_s)
-        return self._admission.may_finish(crossing.number, work, self._simulation.now_s)
+        return self._worker.wait_s(self._simulation.now_s)
 
     def finish(self, crossing: Crossing) -> None:
         """See OwnEdge."""
-        self._edge_queue.submitted(crossing.number, crossing.local_s, self._simulation.now_s)
-        self._work(crossing, crossing.local_s, self._finished)
+        finish_s = crossing.entry.costs.local_finish.at(1)
+        work = EdgeWork(crossing.arrival.due_s, 0.0, finish_s)
+        # Whether or not that breaks what others were promised: nobody else will finish it.
+        self._admission.may_finish(crossing.number, work, self._simulation.now_s)
+        self._worker.submit(crossing.number, finish_s, crossing.local_s, partial(self._finished, crossing))
 
     def answered(self, crossing: Crossing) -> None:
         """See OwnEdge."""
-        self._teach(crossing, crossed=True)
-        self._end(crossing)
-
-    def look_again(self) -> None:
-        """See OwnEdge."""
-        self._worker.begin_next()
+        if crossing.down_bytes <= DECODED_AT_ONCE_BYTES:
+            self._end(crossing)
+        else:  # what decoding takes is not measured: it waits for its turn, as live
+            self._worker.submit(crossing.number, 0.0, 0.0, partial(self._end, crossing))
 
     # ---- the end -----------------------------------------------------------------------------------------------
 
     def _finished(self, crossing: Crossing) -> None:
-        self._edge_queue.finished(crossing.number, self._simulation.now_s)
+        crossing.worked_s += crossing.local_s
         self._end(crossing, resumed=True)
 
-    def _teach(self, crossing: Crossing, *, crossed: bool) -> None:
-        self._chooser.observe_stages(
-            StageTimes(
-                entry=crossing.entry,
-                batch=1,
-                file_bytes=crossing.arrival.file_bytes,
-                edge_s=crossing.edge_s,
-                cloud_s=crossing.cloud_s if crossed else None,
-                uplink_bytes=crossing.up_bytes if crossed else None,
-            )
-        )
-
     def _end(self, crossing: Crossing, *, resumed: bool = False, dropped: bool = False) -> None:
-        now_s = self._simulation.now_s
+        now_s, number = self._simulation.now_s, crossing.number
+        if not dropped:
+            alone = crossing.alone and len(self._crossings) == 1 and not self._waiting
+            self._lessons.learn(crossing, now_s, alone=alone, resumed=resumed)
+        del self._crossings[number]
+        self._forget_deadline(number)
         self._ended_with(
             crossing.served(now_s, self._facts.besides_s(crossing.entry), resumed=resumed, dropped=dropped)
         )
-        self._admission.ended(crossing.number, now_s)
+        self._admission.ended(number, now_s)
         self._start()

@@ -1,66 +1,138 @@
-"""An edge's compute on a simulated clock: one piece of work at a time, the earliest due next, none begun too late."""
+"""An edge's compute on a simulated clock, as `nodes.prefix_queue` over `nodes.compute_pool` is live.
+
+One worker takes jobs, first come, first served. Of the prefixes one turn at a time is among the jobs, and the live
+queue says whose it is: the most urgent one's. The worker goes on by itself: whoever hears that something has run finds
+the next piece begun.
+"""
 
 from __future__ import annotations
 
-import heapq
-import itertools
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
+from nodes.batching import BatchLimits, Start, WaitingRequest
+from nodes.engine_queue import EngineQueue
+from nodes.queues import EdgeQueue
+from simulations.busy_time import BusyTime
 from simulations.kernel import Simulation
 
-__all__ = ["EdgeWorker", "Work"]
+__all__ = ["UNBATCHED", "EdgeWorker"]
+
+UNBATCHED = BatchLimits(max_batch=1, max_delay_s=0.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """A piece of work. due_s: sorts those that wait; equal ones go in the order in which they came. begin_by_s: the
-    last moment at which it may begin. can_wait: for what is needed sooner. done, dropped: called when it has ended, or
-    when its turn came too late."""
+class _Work:
+    """seconds: that it really takes. done: called when it has run. prefix: as the queue knows it, None for a job."""
 
-    due_s: float
     seconds: float
-    begin_by_s: float
-    can_wait: bool
     done: Callable[[], None]
-    dropped: Callable[[], None]
+    prefix: WaitingRequest | None = None
 
 
 class EdgeWorker:
-    """`submit` work."""
+    """Work has the caller's numbers, one piece at a time by each."""
 
-    def __init__(self, simulation: Simulation, needed_s: Callable[[float], float]) -> None:
-        """needed_s: when work due before that moment may have to begin; what can wait and would run until then does."""
-        self._simulation = simulation
-        self._needed_s = needed_s
-        self._numbers = itertools.count(1)
-        self._waiting: list[tuple[float, int, Work]] = []
-        self._busy = False
-        self.until_s = 0.0
+    def __init__(self, simulation: Simulation, estimate: EdgeQueue, busy: BusyTime | None = None) -> None:
+        """estimate: is told of jobs; how long prefixes wait is known here. busy: takes down when it computes."""
+        self._simulation, self._estimate, self._busy = simulation, estimate, busy or BusyTime()
+        self._prefixes = EngineQueue(UNBATCHED)
+        self._jobs: deque[int | None] = deque()  # by number; None: the turn of the prefixes
+        self._turn_asked = False
+        self._works: dict[int, _Work] = {}  # that wait or run, and are wanted
+        self._running: int | None = None
+        self._until_s = 0.0
 
-    def free_s(self, due_s: float, now_s: float) -> float:
-        """When work due then that comes now would begin, if nothing else came."""
-        return max(now_s, self.until_s) + sum(work.seconds for due, _, work in self._waiting if due <= due_s)
+    def wait_s(self, now_s: float) -> float:
+        """Seconds until work submitted now would start, as a live edge believes."""
+        return self._estimate.wait_s(now_s) + self._prefixes.wait_s(now_s)
 
-    def submit(self, work: Work) -> None:
-        """It waits for its turn."""
-        heapq.heappush(self._waiting, (work.due_s, next(self._numbers), work))
-        self.begin_next()
+    def free_s(self, prefix: WaitingRequest, now_s: float) -> float:
+        """When a prefix that came now would begin, if nothing else came: what nobody can know who is not told each
+        piece's time."""
+        waiting = {number: work for number, work in self._works.items() if number != self._running}
+        ahead = [one for one in waiting.values() if one.prefix is not None and one.prefix.urgency <= prefix.urgency]
+        jobs = list(self._jobs)
+        if not ahead and None in jobs:  # the turn that was asked for is its own; every later one is behind all jobs
+            jobs = jobs[: jobs.index(None)]
+        ahead += [waiting[number] for number in jobs if number in waiting]
+        return max(now_s, self._until_s) + sum(one.seconds for one in ahead)
 
-    def begin_next(self) -> None:
-        """See whether something can begin: to be called when what `needed_s` says has changed."""
-        while self._waiting and not self._busy:
-            now_s, work = self._simulation.now_s, self._waiting[0][2]
-            if work.can_wait and now_s < self._needed_s(work.due_s) < now_s + work.seconds:
-                return
-            heapq.heappop(self._waiting)
-            if now_s >= work.begin_by_s:
-                work.dropped()
-                continue
-            self._busy, self.until_s = True, now_s + work.seconds
-            self._simulation.at(self.until_s, self._ended, work)
+    # ---- what comes and goes -----------------------------------------------------------------------------------
 
-    def _ended(self, work: Work) -> None:
-        self._busy = False
-        work.done()
-        self.begin_next()
+    def submit_prefix(self, prefix: WaitingRequest, seconds: float, done: Callable[[], None]) -> None:
+        """It waits for its turn, by its urgency. Its number is the request's id."""
+        self._works[prefix.request_id] = _Work(seconds, done, prefix)
+        self._prefixes.add(prefix)
+        self._ask_turn()
+        self._next()
+
+    def submit(self, number: int, expected_s: float, seconds: float, done: Callable[[], None]) -> None:
+        """A job. expected_s: what it is predicted to take."""
+        self._works[number] = _Work(seconds, done)
+        self._estimate.submitted(number, expected_s, self._simulation.now_s)
+        self._jobs.append(number)
+        self._next()
+
+    def withdraw(self, number: int) -> float:
+        """Nobody wants it any more: it is not begun, and `done` not called. What runs goes on to its end; returns how
+        many seconds that takes in all."""
+        work = self._works.pop(number, None)
+        if work is None:
+            return 0.0
+        if work.prefix is None:
+            self._estimate.finished(number, self._simulation.now_s)
+        else:
+            self._prefixes.withdraw(number)
+        return work.seconds if number == self._running else 0.0
+
+    # ---- the worker --------------------------------------------------------------------------------------------
+
+    def _ask_turn(self) -> None:
+        """One turn for the prefixes, unless there will be one anyway."""
+        if not self._turn_asked and self._prefixes.waiting:
+            self._turn_asked = True
+            self._jobs.append(None)
+
+    def _next(self) -> None:
+        while self._jobs and self._running is None:
+            number = self._jobs.popleft()
+            if number is None:
+                self._begin_prefix()
+            elif number in self._works:  # else it was withdrawn
+                self._run(number, partial(self._job_ended, number))
+
+    def _begin_prefix(self) -> None:
+        now_s = self._simulation.now_s
+        decision = self._prefixes.next(now_s).decision  # whose deadline has passed is withdrawn at that very moment
+        self._turn_asked = isinstance(decision, Start)
+        if isinstance(decision, Start):
+            number, expected_s = decision.members[0].request_id, decision.expected_s
+            self._prefixes.began(1, expected_s, now_s)
+            self._run(number, partial(self._prefix_ended, number, expected_s, self._works[number].seconds))
+
+    def _run(self, number: int, ended: Callable[[], None]) -> None:
+        now_s = self._simulation.now_s
+        self._running, self._until_s = number, now_s + self._works[number].seconds
+        self._busy.add(now_s, self._until_s)
+        self._simulation.at(self._until_s, ended)
+
+    def _prefix_ended(self, number: int, expected_s: float, took_s: float) -> None:
+        self._running = None
+        work = self._works.pop(number, None)
+        self._prefixes.ended(1, expected_s, took_s)
+        self._turn_asked = False
+        self._ask_turn()
+        self._next()
+        if work is not None:
+            work.done()
+
+    def _job_ended(self, number: int) -> None:
+        self._running = None
+        work = self._works.pop(number, None)
+        self._next()
+        if work is not None:
+            self._estimate.finished(number, self._simulation.now_s)
+            work.done()

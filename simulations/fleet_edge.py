@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from nodes.admission import LEAST_DEPTH
+from nodes.admission import depth_of
 from nodes.configured_policies import ConfiguredPolicies
 from scheduler.plan_chooser import PlanChooser
 from simulations.busy_time import BusyTime
@@ -109,7 +109,7 @@ class FleetEdge:
             place.simulation, chooser, place.cloud, link.rtt_s, lambda: link.heard_s,
             number=self._number, phase=phase, seed=number,
         )  # fmt: skip
-        admission = chooser.admission(section.queue, LEAST_DEPTH)
+        admission = chooser.admission(section.queue, depth_of(section.batching.max_batch))
         self.site = EdgeSite(
             place.simulation, self.kind.facts, chooser, link, cloud, self._request_ended, admission, self.busy
         )
@@ -123,5 +123,6 @@ class FleetEdge:
         if self._watcher is not None:
             self._watcher.ended(served)
         listener = self.listeners.get(served.arrival.client)
-        if listener is not None:
-            listener(served)
+        if listener is not None:  # a client hears of it when it is back there
+            simulation, heard_s = self._place.simulation, served.arrival.time_s + served.took_s
+            simulation.at(max(simulation.now_s, heard_s), listener, served)

@@ -28,7 +28,9 @@ _CAUGHT_UP_S = 4 * ECHO_EVERY_S
 
 
 class LinkWatch:
-    """under_way: requests that cross. heard_s: when something came back last. stop_s: no echo goes up from then on."""
+    """under_way: requests that cross: an echo that leaves meanwhile tells only that the cloud is there. Live streams
+    send none then, and hear of it by what else comes. heard_s: when something came back last. stop_s: no echo goes up
+    from then on."""
 
     def __init__(
         self,
@@ -47,7 +49,8 @@ class LinkWatch:
         self._next_echo_s = start_s
         self._connected = False
         self._numbers = count()
-        self._coming: list[tuple[float, int, float, Transfer | None]] = []  # back at, number, round trip, what was seen
+        # Back at, number, round trip where it teaches, what was seen.
+        self._coming: list[tuple[float, int, float | None, Transfer | None]] = []
 
     def uplink_bps(self) -> float | None:
         """As believed."""
@@ -93,24 +96,25 @@ class LinkWatch:
         if leaves_s > now_s:
             leaves_s = min(leaves_s, self._uplink.end_s(CHUNK_BYTES, now_s))
         back_s = self._around_s(self._uplink.passes_s(leaves_s))
-        self._expect(back_s, back_s - now_s, None)
+        self._expect(back_s, None if self.under_way else back_s - now_s, None)
 
     def _send_probe(self, size_bytes: int, now_s: float) -> None:
         _, end_s = self._uplink.carry(size_bytes, now_s)
         back_s = self._around_s(end_s)
-        self._expect(back_s, back_s - now_s, Transfer("up", size_bytes, end_s - now_s))
+        self._expect(back_s, None, Transfer("up", size_bytes, end_s - now_s))
 
     def _around_s(self, crossed_s: float) -> float:
         """When a small message that has crossed is answered by one."""
         return self._downlink.passes_s(crossed_s + self._half_trip_s()) + self._half_trip_s()
 
-    def _expect(self, back_s: float, rtt_s: float, seen: Transfer | None) -> None:
+    def _expect(self, back_s: float, rtt_s: float | None, seen: Transfer | None) -> None:
         heapq.heappush(self._coming, (back_s, next(self._numbers), rtt_s, seen))
 
-    def _returned(self, now_s: float, _: int, rtt_s: float, seen: Transfer | None) -> None:
+    def _returned(self, now_s: float, _: int, rtt_s: float | None, seen: Transfer | None) -> None:
         if seen is None:
             self.heard_s = now_s
-            self._chooser.observe_rtt(rtt_s, now_s)
+            if rtt_s is not None:
+                self._chooser.observe_rtt(rtt_s, now_s)
             return
         believed_bps = self.uplink_bps()
         self._chooser.observe_transfer(seen, now_s)

@@ -72,7 +72,7 @@ class _Run:
 class SimulatedReplica:
     """Any number of edges may send it work. busy_s: what it has worked, or is bound to. offered_s: of work that has
     come, at the pace of the best batch, also what was refused. faults: when it was down; the last one is without end as
-    long as it lasts."""
+    long as it lasts. drains_s: from when on it takes nothing new."""
 
     def __init__(
         self,
@@ -93,6 +93,7 @@ class SimulatedReplica:
         self.busy_s, self.offered_s = 0.0, 0.0
         self.faults: list[Fault] = []
         self._drained: Callable[[], None] | None = None
+        self.drains_s = math.inf
         self._gone = False
 
     @property
@@ -183,7 +184,7 @@ class SimulatedReplica:
 
     def drain(self, drained: Callable[[], None]) -> None:
         """It takes nothing new, answers what it has, and is gone. drained: called then, perhaps at once."""
-        self._drained = drained
+        self._drained, self.drains_s = drained, self._simulation.now_s
         self._go_if_drained()
 
     def _go_if_drained(self) -> None:

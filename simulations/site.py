@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nodes.admission import Admission
-from nodes.batching import BatchLimits
 from nodes.chooser import Chooser
 from partitioner.plan_table import PlanEntry, PlanTable
 from simulations.bandwidth_trace import BandwidthTrace
@@ -14,6 +13,7 @@ from simulations.cloud import SimulatedCloud
 from simulations.edge_facts import EdgeFacts
 from simulations.edge_link import EdgeLink
 from simulations.edge_site import EdgeSite
+from simulations.edge_worker import UNBATCHED
 from simulations.kernel import Simulation
 from simulations.link_delay import LinkDelay
 from simulations.link_watch import ECHO_EVERY_S
@@ -23,8 +23,6 @@ from simulations.site_request import Arrival, Served
 from simulations.traced_line import TracedLine
 
 __all__ = ["UNBATCHED", "Arrival", "Served", "Site", "SiteFacts"]
-
-UNBATCHED = BatchLimits(max_batch=1, max_delay_s=0.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ one replica for as long as the edge can wait, then another one, or the edge itse
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import Protocol
 
@@ -26,19 +27,13 @@ class OwnEdge(Protocol):
 
     @property
     def queued_s(self) -> float:
-        """Seconds of work that wait for it."""
-
-    def may_finish(self, crossing: Crossing) -> bool:
-        """Whether it shall finish the request; it then does. See Admission."""
+        """Seconds of work that wait for it, as it believes."""
 
     def finish(self, crossing: Crossing) -> None:
         """Compute the rest."""
 
     def answered(self, crossing: Crossing) -> None:
         """The answer is there."""
-
-    def look_again(self) -> None:
-        """What others may need of its compute has changed."""
 
 
 class SiteAsking:
@@ -51,69 +46,83 @@ class SiteAsking:
         chooser: Chooser,
         link: EdgeLink,
         cloud: SiteCloud,
-        schedule: ResumeSchedule,
         edge: OwnEdge,
     ) -> None:
         self._simulation, self._facts, self._chooser = simulation, facts, chooser
         self._link, self._cloud = link, cloud
-        self._schedule, self._edge = schedule, edge
+        self._schedule, self._edge = ResumeSchedule(), edge
 
     def ask(self, crossing: Crossing) -> None:
-        """The replica that was chosen; without one, or where it cannot be asked any more, what there is."""
+        """The replica that was chosen; where it cannot be asked any more, what there is; without one, the edge."""
         replica, now_s = crossing.replica, self._simulation.now_s
-        if replica is not None and self._cloud.open(replica, now_s) and not _edge_must_begin(crossing, now_s):
+        if replica is None:
+            self._finish(crossing)
+        elif self._cloud.open(replica, now_s) and not _edge_must_begin(crossing, now_s):
             self._send(crossing, replica)
-            return
-        crossing.tried = () if replica is None else (replica,)
-        self._go_on(crossing)
+        else:
+            crossing.tried = (replica,)
+            self._go_on(crossing)
+
+    def abandon(self, crossing: Crossing) -> None:
+        """Nobody wants the answer any more. That says nothing of the replica."""
+        under_way = crossing.attempt > 0 and not crossing.ended
+        crossing.ended = True
+        self._stop_waiting(crossing)
+        if under_way:
+            self._link.watch.catch_up(self._simulation.now_s)
+            self._cloud.turned_away(asked_replica(crossing), crossing.number)
+            self._take_back(crossing)
 
     def _send(self, crossing: Crossing, replica: SimulatedReplica) -> None:
         """Its boundary, and wait for the answer so long at most."""
         now_s = crossing.sent_s = self._simulation.now_s
+        expected_s = self._expected_s(crossing, replica)
+        crossing.late_s = now_s + patience_s(expected_s)
         crossing.attempt += 1
         crossing.replica, crossing.tried, crossing.suffix = replica, (*crossing.tried, replica), 0
-        attempt, expected_s = crossing.attempt, crossing.entry.costs.cloud.at(1)
-        crossing.there_s = self._link.send(crossing, now_s)
+        attempt = crossing.attempt
+        crossing.there_s = self._link.send(crossing, expected_s, now_s)
         lost = partial(self._lost, crossing, attempt)
-        self._cloud.sent(replica, crossing.number, expected_s, now_s, lost)
+        self._cloud.sent(replica, crossing.number, crossing.entry.costs.cloud.at(1), now_s, lost)
         waits_s = self._facts.cloud_overhead_s + crossing.arrival.cloud_wait_s
         self._simulation.at(crossing.there_s + waits_s, self._arrived, crossing, attempt)
-        self._wait(crossing)
+        self._wait(crossing, now_s + expected_s)
 
     # ---- how long it waits -------------------------------------------------------------------------------------
 
-    def _wait(self, crossing: Crossing) -> None:
-        """Until the answer is late, or the edge must begin to finish it."""
-        late_s = crossing.sent_s + patience_s(crossing.predicted_s)
-        margin = WORK_MARGIN if crossing.promised else FINISH_MARGIN
-        finish_s = margin * crossing.entry.costs.local_finish.at(1)
-        self._give_up_at(crossing, late_s)
-        if not crossing.promised:
-            if crossing.arrival.timeout_s is not None:
-                self._give_up_at(crossing, min(late_s, crossing.due_s - finish_s))
+    def _wait(self, crossing: Crossing, expected_s: float) -> None:
+        """Until the answer, which is expected then, is late, or the edge must begin to finish it."""
+        ends_s = crossing.late_s
+        if crossing.arrival.timeout_s is None:
+            self._give_up_at(crossing, ends_s)
             return
-        waiting = Waiting(crossing.due_s, finish_s, crossing.sent_s + crossing.predicted_s)
+        margin = WORK_MARGIN if crossing.promised else FINISH_MARGIN
+        kept_back_s = margin * crossing.entry.costs.local_finish.at(1)
+        ends_s = min(ends_s, crossing.due_s - kept_back_s)
+        self._give_up_at(crossing, ends_s)
 
         def moved(moment_s: float) -> None:
-            if not crossing.ended:
-                self._give_up_at(crossing, min(late_s, moment_s))
+            self._give_up_at(crossing, min(ends_s, moment_s))
 
+        waiting = Waiting(crossing.due_s - self._edge.queued_s, kept_back_s, expected_s)
         crossing.insured = self._schedule.enter(waiting, moved, promised=crossing.promised)
 
     def _give_up_at(self, crossing: Crossing, moment_s: float) -> None:
         self._forget_patience(crossing)
-        crossing.patience = self._simulation.at(max(self._simulation.now_s, moment_s), self._give_up, crossing)
+        when_s = max(self._simulation.now_s, moment_s)
+        late = when_s >= crossing.late_s
+        crossing.patience = self._simulation.at(when_s, self._give_up, crossing, late)
 
     def _forget_patience(self, crossing: Crossing) -> None:
         if crossing.patience is not None:
             self._simulation.cancel(crossing.patience)
             crossing.patience = None
 
-    def _leave_schedule(self, crossing: Crossing) -> None:
+    def _stop_waiting(self, crossing: Crossing) -> None:
+        self._forget_patience(crossing)
         if crossing.insured is not None:
             self._schedule.leave(crossing.insured)
             crossing.insured = None
-            self._edge.look_again()
 
     # ---- at the replica ----------------------------------------------------------------------------------------
 
@@ -135,8 +144,11 @@ class SiteAsking:
             self._turned_away(crossing, attempt, error)
 
     def _suffix_ran(self, crossing: Crossing, attempt: int, ran: SuffixRan) -> None:
-        now_s = crossing.done_s = self._simulation.now_s
-        crossing.cloud_s = ran.own_s
+        now_s = self._simulation.now_s
+        if crossing.ended or attempt != crossing.attempt:
+            self._link.discarded(crossing, now_s)  # given up, which the replica has not heard of yet
+            return
+        crossing.done_s, crossing.cloud_s = now_s, ran.own_s
         self._simulation.at(self._link.answer(crossing, now_s), self._answered, crossing, attempt)
 
     def _turned_away(self, crossing: Crossing, attempt: int, _: IsthmusError) -> None:
@@ -149,15 +161,15 @@ class SiteAsking:
     def _answered(self, crossing: Crossing, attempt: int) -> None:
         if crossing.ended or attempt != crossing.attempt:
             return  # late: discarded
-        now_s = self._simulation.now_s
+        now_s, replica = self._simulation.now_s, asked_replica(crossing)
         self._link.watch.catch_up(now_s)
-        crossing.ended = True
-        self._forget_patience(crossing)
+        crossing.ended, crossing.answered_s = True, now_s
+        self._stop_waiting(crossing)
         self._link.heard(now_s)
-        self._leave_schedule(crossing)
-        self._cloud.answered(asked_replica(crossing), crossing.number, now_s)
+        alone = self._cloud.was_alone(replica, crossing.number)
+        self._cloud.answered(replica, crossing.number, now_s)
         self._link.ended(crossing, now_s)
-        self._link.learn(crossing, now_s)
+        self._link.learn(crossing, now_s, alone=alone)
         self._edge.answered(crossing)
 
     def _not_run(self, crossing: Crossing, attempt: int) -> None:
@@ -165,6 +177,7 @@ class SiteAsking:
             return
         now_s = self._simulation.now_s
         self._link.watch.catch_up(now_s)
+        self._stop_waiting(crossing)
         self._link.heard(now_s)
         self._cloud.turned_away(asked_replica(crossing), crossing.number)
         self._link.ended(crossing, now_s)
@@ -176,58 +189,58 @@ class SiteAsking:
             return
         now_s = self._simulation.now_s
         self._link.watch.catch_up(now_s)
+        self._stop_waiting(crossing)
         self._link.give_up(crossing, now_s)
         self._go_on(crossing)
 
     # ---- elsewhere ---------------------------------------------------------------------------------------------
 
-    def _give_up(self, crossing: Crossing) -> None:
-        """The cloud does not answer. Another replica is asked if that is sooner; else the edge finishes the request,
-        unless it has promised its time to others: then the answer is waited for."""
-        now_s, replica = self._simulation.now_s, asked_replica(crossing)
-        crossing.patience = None
+    def _give_up(self, crossing: Crossing, late: bool) -> None:
+        """The cloud does not answer, whosever time the edge has promised: it goes on elsewhere."""
+        now_s = self._simulation.now_s
+        self._stop_waiting(crossing)
         self._link.watch.catch_up(now_s)
-        late = now_s >= crossing.sent_s + patience_s(crossing.predicted_s)
-        other = self._sooner_replica(crossing)
-        if other is None and not self._edge.may_finish(crossing):
-            return
-        if late:
-            self._link.silent(now_s)
-        self._cloud.gave_up(replica, crossing.number, crossing.sent_s, now_s, late=late)
-        self._simulation.after(self._link.rtt_s / 2, replica.withdraw, crossing.suffix)
-        self._link.give_up(crossing, now_s)
-        self._resume(crossing, other)
+        self._cloud.gave_up(asked_replica(crossing), crossing.number, crossing.sent_s, now_s, late=late)
+        self._take_back(crossing)
+        self._go_on(crossing)
+
+    def _take_back(self, crossing: Crossing) -> None:
+        """What was sent: its replica hears of it half a round trip later."""
+        self._simulation.after(self._link.rtt_s / 2, asked_replica(crossing).withdraw, crossing.suffix)
+        self._link.give_up(crossing, self._simulation.now_s)
 
     def _go_on(self, crossing: Crossing) -> None:
         """The cloud has not done it, and will not."""
         other = self._sooner_replica(crossing)
         if other is None:
-            self._edge.may_finish(crossing)  # what was not promised is done all the same: nobody else will
-        self._resume(crossing, other)
-
-    def _resume(self, crossing: Crossing, other: SimulatedReplica | None) -> None:
-        self._forget_patience(crossing)
-        if other is not None:
-            self._leave_schedule(crossing)
+            self._finish(crossing)
+        else:
             self._send(crossing, other)
-            return
+
+    def _finish(self, crossing: Crossing) -> None:
         crossing.ended, crossing.gave_up_s = True, self._simulation.now_s
         self._edge.finish(crossing)
-        self._leave_schedule(crossing)
 
     def _sooner_replica(self, crossing: Crossing) -> SimulatedReplica | None:
-        """One that has not been asked yet and is predicted to answer before the edge would have finished."""
-        if not self._link.reachable:
+        """One that has not been asked yet and is predicted to answer before the edge would have finished, where the
+        edge can wait for anybody."""
+        now_s = self._simulation.now_s
+        if _edge_must_begin(crossing, now_s):
             return None
-        now_s, costs = self._simulation.now_s, crossing.entry.costs
-        link, cloud_s = self._chooser.link(), costs.cloud.at(1)
-        remotes = [
-            Remote(
-                one, remote_s(link, crossing.up_bytes, crossing.down_bytes, self._cloud.wait_s(one, now_s) + cloud_s)
-            )
-            for one in self._cloud.able(now_s, crossing.tried)
-        ]
-        return soonest(self._edge.queued_s + costs.local_finish.at(1), remotes)
+        able = self._cloud.able(now_s, crossing.tried)
+        remotes = [Remote(replica, self._remote_s(crossing, replica)) for replica in able]
+        return soonest(self._edge.queued_s + crossing.entry.costs.local_finish.at(1), remotes)
+
+    def _remote_s(self, crossing: Crossing, replica: SimulatedReplica) -> float:
+        """Until that replica would have answered, sent now behind what is on the link; infinite for an unknown link."""
+        up_bytes = crossing.said_bytes + self._link.in_flight_bytes
+        waits_s = self._cloud.wait_s(replica, self._simulation.now_s) + crossing.arrival.cloud_wait_s
+        cloud_s = waits_s + crossing.entry.costs.cloud.at(1)
+        return remote_s(self._chooser.link(), up_bytes, crossing.down_bytes, cloud_s)
+
+    def _expected_s(self, crossing: Crossing, replica: SimulatedReplica) -> float:
+        remote = self._remote_s(crossing, replica)
+        return max(crossing.predicted_s, remote) if math.isfinite(remote) else crossing.predicted_s
 
 
 def _edge_must_begin(crossing: Crossing, now_s: float) -> bool:

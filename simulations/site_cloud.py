@@ -30,10 +30,12 @@ WANT_EVERY_S = 2.0
 
 @dataclass(slots=True)
 class _UnderWay:
-    """What an edge has sent to one replica. lost: of each request, called where the replica dies."""
+    """What an edge has sent to one replica. lost: of each request, called where the replica dies. alone: the request
+    that has had the stream for itself so far, None where none has."""
 
     queue: CloudQueue
     lost: dict[int, Callable[[], None]] = field(default_factory=dict)
+    alone: int | None = None
 
 
 class SiteCloud:
@@ -86,8 +88,10 @@ class SiteCloud:
         return self._cloud.seen_by(self._half_s, CONNECT_TRIPS * self._rtt_s)
 
     def open(self, replica: SimulatedReplica, now_s: float) -> bool:
-        """Whether that one can be asked: connected, and its health allows it."""
+        """Whether that one can be asked: connected, not known to drain, and its health allows it."""
         health = self._health.get(replica)
+        if now_s >= replica.drains_s + self._half_s:
+            return False
         return self._connected(replica, now_s) and (health is None or health.allows(self._heard_s(replica), now_s))
 
     def _connected(self, replica: SimulatedReplica, now_s: float) -> bool:
@@ -137,9 +141,15 @@ class SiteCloud:
             self._cloud.watch(replica, self._number, self._closed)
         under_way.queue.sent(number, expected_s, now_s)
         under_way.lost[number] = lost
+        under_way.alone = number if len(under_way.lost) == 1 else None
         health = self._health.get(replica)
         if health is not None:
             health.started(now_s)
+
+    def was_alone(self, replica: SimulatedReplica, number: int) -> bool:
+        """Whether a request that is under way was and is its stream's only one."""
+        under_way = self._under_way.get(replica)
+        return under_way is not None and under_way.alone == number
 
     def answered(self, replica: SimulatedReplica, number: int, now_s: float) -> None:
         """It was answered."""
@@ -151,7 +161,7 @@ class SiteCloud:
                 del self._health[replica]
 
     def turned_away(self, replica: SimulatedReplica, number: int) -> None:
-        """The replica refused it, for want of time or room: that says nothing of its health."""
+        """The replica refused it, for want of time or room, or nobody wants it any more: no word of its health."""
         self._left(replica, number)
         health = self._health.get(replica)
         if health is not None:

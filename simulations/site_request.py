@@ -71,9 +71,9 @@ _NO_STAGES = StageSeconds()
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What became of a request. plan_id "" where none was chosen: it was refused and took no time. resumed: the edge
+    """What became of a request. plan_id "" where none was chosen: it was refused. took_s: until then. resumed: the edge
     finished what the cloud did not answer. refused: "deadline", "shed" or another reason, "" for one that was let in.
-    dropped: it was let in, and its deadline passed before its turn at the edge's compute. replica: that answered."""
+    dropped: its turn had come, and its deadline passed before it was answered. replica: that answered."""
 
     arrival: Arrival
     plan_id: str
@@ -111,10 +111,11 @@ class Served:
 class Crossing:
     """A request whose plan is chosen, on its way. number: that of its admission. promised: the edge has the time to
     finish it, whatever the cloud does. attempt: counts its sendings; what comes back of an earlier one is discarded.
+    alone: no other request was here when its turn came; cloud_queue_s: the wait at the replica that was predicted then.
 
-    suffix: its number at the replica, 0 before it is there. ready_s, sent_s, there_s, done_s, gave_up_s: when its
-    prefix was made, its boundary sent, was there, its suffix had ended, all of the last sending; when the edge went on
-    alone.
+    suffix: its number at the replica, 0 before it is there. ready_s, sent_s, there_s, done_s, answered_s, gave_up_s:
+    when its prefix was made, its boundary sent, was there, its suffix had ended, its answer was back, all of the last
+    sending; when the edge went on alone. late_s: from when on its answer is late, whatever the deadline.
     """
 
     number: int
@@ -127,6 +128,8 @@ class Crossing:
     down_bytes: int
     cloud_factor: float = 1.0
     predicted_s: float = 0.0
+    alone: bool = False
+    cloud_queue_s: float = 0.0
     replica: SimulatedReplica | None = None
     tried: tuple[SimulatedReplica, ...] = ()
     attempt: int = 0
@@ -136,15 +139,17 @@ class Crossing:
     crossed_s: float = 0.0
     there_s: float = 0.0
     done_s: float = 0.0
+    answered_s: float = 0.0
+    late_s: float = 0.0
     gave_up_s: float = 0.0
     worked_s: float = 0.0
     radio_s: float = 0.0
     up: Transfer | None = None
+    down: Transfer | None = None
     way_up: int = -1
     patience: Event | None = None
     promised: bool = False
     insured: int | None = None
-    follows: int | None = None
     ended: bool = False
 
     @classmethod
@@ -168,10 +173,9 @@ class Crossing:
         return math.inf if due_s is None else due_s
 
     @property
-    def deadline_s(self) -> float:
-        """Infinite without one."""
-        deadline_s = self.arrival.deadline_s
-        return math.inf if deadline_s is None else deadline_s
+    def said_bytes(self) -> int:
+        """What crosses to the cloud, as predicted."""
+        return self.entry.uplink_bytes(1, self.arrival.file_bytes)
 
     def served(self, now_s: float, overhead_s: float, *, resumed: bool, dropped: bool) -> Served:
         """What became of it, now that it has ended. overhead_s: what it took besides."""
@@ -193,19 +197,19 @@ class Crossing:
     def _stages(self, now_s: float, took_s: float, *, gone_on: bool) -> StageSeconds:
         """Disjoint; of an answered request they sum to `took_s`. gone_on: the cloud did not answer."""
         worked_s, radio_s = self.worked_s, self.radio_s
-        if not self.ready_s:  # dropped before its prefix
-            return StageSeconds(edge_queue_s=took_s)
+        if not self.ready_s:  # dropped before its prefix was made
+            return StageSeconds(edge_queue_s=took_s, worked_s=worked_s)
         after_s = now_s - self.ready_s
         before_s = took_s - after_s - self.edge_s
         if gone_on:
-            finish_s = now_s - self.gave_up_s
+            finish_s = now_s - self.gave_up_s if self.gave_up_s else 0.0
             return StageSeconds(
                 before_s, self.edge_s, after_s - finish_s, finish_s=finish_s, worked_s=worked_s, radio_s=radio_s
             )
         if not self.attempt:
             return StageSeconds(before_s, self.edge_s, worked_s=worked_s)
-        up_s, down_s = self.there_s - self.ready_s, now_s - self.done_s
-        queue_s = max(0.0, after_s - up_s - down_s - self.cloud_s)
+        up_s, down_s, decoded_s = self.there_s - self.ready_s, self.answered_s - self.done_s, now_s - self.answered_s
+        queue_s = max(0.0, after_s - up_s - down_s - decoded_s - self.cloud_s)
         return StageSeconds(
-            before_s, self.edge_s, up_s, queue_s, self.cloud_s, down_s, worked_s=worked_s, radio_s=radio_s
+            before_s + decoded_s, self.edge_s, up_s, queue_s, self.cloud_s, down_s, worked_s=worked_s, radio_s=radio_s
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -60,19 +59,3 @@ def test_one_that_was_promised_is_insured_though_it_may_have_to_begin_before_its
     schedule, told = ResumeSchedule(), list[float]()
     assert schedule.enter(Waiting(2.0, 1.2, 1.5), told.append, promised=True) is not None
     assert told == [0.8]
-
-
-def test_whoever_is_due_before_other_work_leaves_room_for_it_while_it_is_there() -> None:
-    schedule, told = ResumeSchedule(), list[float]()
-    schedule.enter(Waiting(2.0, 0.5, 0.0), told.append, promised=True)
-    number = schedule.follow(2.1, 0.4)
-    schedule.leave(number)
-    assert told == pytest.approx([1.5, 1.2, 1.5])
-
-
-def test_says_when_those_due_before_a_moment_may_need_the_edge() -> None:
-    schedule = ResumeSchedule()
-    schedule.enter(Waiting(2.0, 0.5, 0.0), lambda _: None, promised=True)
-    schedule.follow(1.0, 0.1)
-    assert schedule.needed_s(2.5) == 1.5
-    assert schedule.needed_s(2.0) == float("inf")

@@ -137,6 +137,31 @@ def test_users_of_a_closed_loop_wait_for_their_answers(tmp_path: Path) -> None:
     assert float(np.median(run.requests.took_s)) == pytest.approx(0.9, rel=0.1)
 
 
+def test_users_think_once_their_answer_is_back_with_them(tmp_path: Path) -> None:
+    client = {**CAMERA, "arrivals": {"kind": "closed-loop", "users": 1, "think": "0s"}}
+    edges = [{"name": "shop", "link": "lan", "policy": "edge-only", "overhead": "100ms"}]
+    run = run_scenario(tmp_path, edges=edges, clients=[client], spread=0.0)
+    assert len(run.requests) == pytest.approx(30 / (0.3 + 0.1), abs=1)
+
+
+def test_as_many_requests_are_before_the_edges_compute_as_its_batches_are_large(tmp_path: Path) -> None:
+    """Clients share turns: who comes after ten others of one client waits for those whose turn it was already."""
+    many, late = tmp_path / "many.txt", tmp_path / "late.txt"
+    many.write_text("0\n" * 10)
+    late.write_text("0\n0.01")
+    clients = [
+        {**CAMERA, "name": path.stem, "arrivals": {"kind": "recorded", "file": path.name}} for path in (many, late)
+    ]
+
+    def late_took_s(**edge: Any) -> float:
+        edges = [{"name": "shop", "link": "lan", "policy": "edge-only", **edge}]
+        run = run_scenario(tmp_path, edges=edges, clients=clients, spread=0.0)
+        return float(run.requests.took_s[run.requests.client == run.id_of("late")][-1])
+
+    assert late_took_s() == pytest.approx(12 * 0.3 - 0.01)
+    assert late_took_s(batching={"max_batch": 1}) < 3.0
+
+
 def test_users_who_are_refused_ask_again_later_and_not_at_once(tmp_path: Path) -> None:
     client = {**CAMERA, "deadline": "10ms", "arrivals": {"kind": "closed-loop", "users": 1, "think": "0s"}}
     run = run_scenario(tmp_path, edges=[{"name": "shop", "link": "lan"}], clients=[client])

@@ -84,3 +84,21 @@ def test_a_long_silence_is_not_gone_through_echo_by_echo() -> None:
     watched.catch_up(3600.0)
     assert len(heard) <= 6
     assert heard[-1] > 3600.0 - ECHO_EVERY_S
+
+
+def test_while_requests_cross_an_echo_tells_that_the_cloud_is_there_and_no_round_trip() -> None:
+    watched, chooser, _ = watch()
+    watched.catch_up(1.2)
+    heard: list[float] = []
+
+    def observe_rtt(rtt_s: float, now_s: float) -> None:
+        heard.append(now_s)
+
+    chooser.observe_rtt = observe_rtt  # type: ignore[method-assign]
+    watched.under_way = 1
+    watched.catch_up(3.2)
+    assert heard == []
+    assert watched.heard_s == pytest.approx(3.0 + 2 * HALF_S)
+    watched.under_way = 0
+    watched.catch_up(3.7)
+    assert heard == pytest.approx([3.5 + 2 * HALF_S])

@@ -11,6 +11,7 @@ from nodes.batching import BatchGroup
 from partitioner.measurements import AffineTime
 from partitioner.plan import Plan, TensorCodec
 from partitioner.plan_table import PlanCosts, PlanEntry, PlanTable
+from scheduler.admission.control import AdmissionControl
 from scheduler.plan_chooser import PlanChooser
 from simulations.bandwidth_trace import BandwidthTrace
 from simulations.cloud import SimulatedCloud
@@ -26,15 +27,15 @@ RTT_S = 0.04
 
 
 def entry_of(
-    kind: str, edge_s: float, size: int, cloud_s: float, codec: str = "raw", local_s: float = 0.0
+    kind: str, edge_s: float, size: int, cloud_s: float, codec: str = "raw", local_s: float = 0.0, down: int = 4000
 ) -> PlanEntry:
     crosses = kind != "edge-only"
     up = (TensorCodec("cut", codec, bytes=size),) if crosses else ()
-    down = (TensorCodec("logits", "raw", bytes=4000),) if crosses else ()
+    answer = (TensorCodec("logits", "raw", bytes=down),) if crosses else ()
     edge_ops = () if kind == "cloud-only" else ("stem",) if crosses else ("stem", "head")
-    plan = Plan("net", DIGEST, "bytes", edge_ops, up, down, () if crosses else ("logits",))
+    plan = Plan("net", DIGEST, "bytes", edge_ops, up, answer, () if crosses else ("logits",))
     edge, cloud = AffineTime(edge_s, 0.0), AffineTime(cloud_s, 0.0)
-    down_bytes = 4000 if crosses else 0
+    down_bytes = down if crosses else 0
     file_crosses = codec == "file"
     costs = PlanCosts(edge, cloud, 0 if file_crosses else size, 0.0, down_bytes, 0.0, AffineTime(local_s, 0.0))
     return PlanEntry(plan, costs, file_crosses=file_crosses)
@@ -47,10 +48,13 @@ TABLE = PlanTable("net", DIGEST, (EDGE, SPLIT, FILE))
 
 
 def run(
-    policy: str, arrivals: list[Arrival], link: BandwidthTrace = STEADY, table: PlanTable = TABLE, spread: float = 0.0
-) -> list[Served]:
+    policy: str, arrivals: list[Arrival], link: BandwidthTrace = STEADY, table: PlanTable = TABLE, spread: float = 0.0,
+    admission: AdmissionControl | None = None, heard: list[object] | None = None,
+) -> list[Served]:  # fmt: skip
+    """heard: takes what the chooser writes into its log."""
     simulation = Simulation()
-    site = Site(SiteFacts(table, link, link, RTT_S, spread), PlanChooser(policy, explore_share=0.0), simulation)
+    chooser = PlanChooser(policy, explore_share=0.0, journal=None if heard is None else heard.append)
+    site = Site(SiteFacts(table, link, link, RTT_S, spread), chooser, simulation, admission=admission)
     site.expect(arrivals)
     simulation.run()
     return sorted(site.served, key=lambda one: (one.arrival.time_s, one.arrival.file_bytes))

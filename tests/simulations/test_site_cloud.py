@@ -160,6 +160,33 @@ def test_a_replica_that_drains_is_asked_no_more_once_it_has_said_so() -> None:
     assert edge.able() == [0]
 
 
+def test_a_replica_that_was_chosen_is_not_open_any_more_once_it_drains() -> None:
+    edge = Edge()
+    _, last = edge.cloud.serving
+    edge.simulation.at(2.0, edge.cloud.drain_one)
+    edge.until(2.0 + RTT_S / 2 - 1e-6)
+    assert edge.site.open(last, edge.now_s)
+    edge.until(2.0 + RTT_S / 2 + 1e-6)
+    assert not edge.site.open(last, edge.now_s)
+
+
+def test_a_request_was_alone_if_no_other_was_on_its_stream_from_first_to_last() -> None:
+    edge = Edge()
+    one, other = edge.cloud.serving
+    edge.until(1.0)
+    edge.send(one, 1)
+    edge.send(other, 2)
+    assert edge.site.was_alone(one, 1)
+    assert edge.site.was_alone(other, 2)
+    edge.send(one, 3)
+    assert not edge.site.was_alone(one, 3)
+    edge.site.answered(one, 3, 1.1)
+    assert not edge.site.was_alone(one, 1)
+    edge.site.answered(one, 1, 1.2)
+    edge.send(one, 4)
+    assert edge.site.was_alone(one, 4)
+
+
 def test_a_new_replica_is_asked_after_its_start_the_registry_and_the_connection() -> None:
     edge = Edge(replicas=1, start_s=3.0, registry_s=0.5)
     edge.simulation.at(2.0, edge.cloud.start)

@@ -1,0 +1,145 @@
+"""One simulated edge's compute: what runs when, and how long it is believed to wait."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from nodes.batch_times import BatchTimes
+from nodes.batching import BatchGroup, WaitingRequest
+from scheduler.estimators.load import EdgeQueueEstimator
+from simulations.busy_time import BusyTime
+from simulations.edge_worker import EdgeWorker
+from simulations.kernel import Simulation
+
+GROUP = BatchGroup("net", "cut", "eager", ())
+
+
+@dataclass
+class Bench:
+    """A worker whose work tells when it ended."""
+
+    simulation: Simulation = field(default_factory=Simulation)
+    busy: BusyTime = field(default_factory=BusyTime)
+    ended: dict[int, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.worker = EdgeWorker(self.simulation, EdgeQueueEstimator(), self.busy)
+
+    def waiting(
+        self, number: int, deadline_s: float | None = None, priority: int = 0, expected_s: float = 1.0
+    ) -> WaitingRequest:
+        times = BatchTimes.of({1: expected_s})
+        return WaitingRequest(number, GROUP, 1, times, self.simulation.now_s, deadline_s, priority)
+
+    def prefix(self, number: int, seconds: float = 1.0, deadline_s: float | None = None, priority: int = 0) -> None:
+        waiting = self.waiting(number, deadline_s, priority)
+        self.worker.submit_prefix(waiting, seconds, lambda: self.end(number))
+
+    def job(self, number: int, seconds: float = 1.0, expected_s: float = 1.0) -> None:
+        self.worker.submit(number, expected_s, seconds, lambda: self.end(number))
+
+    def end(self, number: int) -> None:
+        assert number not in self.ended
+        self.ended[number] = self.simulation.now_s
+
+    def order(self) -> list[int]:
+        self.simulation.run()
+        return list(self.ended)
+
+
+def test_prefixes_go_by_deadline_then_priority_then_age() -> None:
+    bench = Bench()
+    bench.prefix(1)
+    bench.prefix(2)
+    bench.prefix(3, priority=1)
+    bench.prefix(4, deadline_s=90.0)
+    bench.prefix(5, deadline_s=80.0)
+    bench.prefix(6, deadline_s=80.0, priority=1)
+    assert bench.order() == [1, 6, 5, 4, 3, 2]
+
+
+def test_between_two_prefixes_jobs_have_their_turn_first_come_first_served() -> None:
+    bench = Bench()
+    for number in (1, 2, 3):
+        bench.prefix(number, deadline_s=50.0)
+    bench.job(11)
+    bench.job(12)
+    bench.simulation.at(1.5, bench.job, 13)
+    assert bench.order() == [1, 11, 12, 2, 13, 3]
+
+
+def test_the_next_piece_has_begun_when_somebody_hears_of_the_end_of_the_last() -> None:
+    bench = Bench()
+
+    def more() -> None:
+        bench.end(1)
+        bench.prefix(3, deadline_s=10.0)
+
+    bench.worker.submit_prefix(bench.waiting(1), 1.0, more)
+    bench.prefix(2, deadline_s=20.0)
+    assert bench.order() == [1, 2, 3]
+
+
+def test_what_is_withdrawn_is_not_begun_and_what_runs_goes_on_for_nobody() -> None:
+    bench = Bench()
+    bench.prefix(1, 2.0)
+    bench.prefix(2)
+    bench.job(3)
+    bench.prefix(4)
+    bench.simulation.run(1.0)
+    assert [bench.worker.withdraw(number) for number in (1, 2, 3, 9)] == [2.0, 0.0, 0.0, 0.0]
+    bench.simulation.run()
+    assert bench.ended == {4: 3.0}
+    assert bench.busy.seconds == 3.0
+
+
+def test_the_wait_is_that_of_prefixes_by_their_pace_and_of_jobs_as_predicted() -> None:
+    bench = Bench()
+    bench.prefix(1, 3.0)
+    bench.prefix(2, 3.0)
+    assert bench.worker.wait_s(0.5) == pytest.approx(0.5 + 1.0)  # nobody knows what they take
+    bench.simulation.run(3.0 - 1e-9)
+    bench.job(3, 9.0, expected_s=2.0)
+    bench.simulation.run(3.0 + 1e-9)
+    pace = 1.0 + 0.2 * (3.0 / 1.0 - 1.0)
+    assert bench.worker.wait_s(3.0) == pytest.approx(pace + 2.0)
+
+
+pieces = st.lists(
+    st.tuples(
+        st.floats(0.0, 6.0),
+        st.sampled_from(["prefix", "job"]),
+        st.floats(0.0, 2.0),
+        st.floats(40.0, 60.0),
+        st.booleans(),
+    ),
+    max_size=12,
+)
+
+
+@example([(0.0, "job", 2.0, 50.0, False), (0.1, "prefix", 1.0, 50.0, False), (0.2, "job", 1.0, 50.0, False)], 1.0, 45.0)
+@given(pieces, st.floats(0.0, 6.0), st.floats(40.0, 60.0))
+def test_it_is_known_when_a_prefix_begins_that_comes_now_if_nothing_else_does(
+    work: list[tuple[float, str, float, float, bool]], now_s: float, deadline_s: float
+) -> None:
+    bench = Bench()
+    for number, (at_s, kind, seconds, due_s, withdrawn) in enumerate(work):
+        if at_s <= now_s and kind == "prefix":
+            bench.simulation.at(at_s, bench.prefix, number, seconds, due_s)
+        elif at_s <= now_s:
+            bench.simulation.at(at_s, bench.job, number, seconds)
+        if withdrawn:
+            bench.simulation.at((at_s + now_s) / 2, bench.worker.withdraw, number)
+    bench.simulation.at(now_s, lambda: None)
+    bench.simulation.run(math.nextafter(now_s, math.inf))
+    begins_s = bench.worker.free_s(bench.waiting(99, deadline_s), bench.simulation.now_s)
+    bench.prefix(99, 0.5, deadline_s)
+    bench.simulation.run()
+    assert bench.ended[99] - 0.5 == pytest.approx(begins_s)
+    wanted = {number for number, (at_s, *_, withdrawn) in enumerate(work) if at_s <= now_s and not withdrawn}
+    assert wanted <= bench.ended.keys()

@@ -1,0 +1,117 @@
+"""How long a simulated edge waits for the cloud, and what is left of a request that it waits for no longer."""
+
+from __future__ import annotations
+
+import pytest
+
+from nodes.batch_times import BatchTimes
+from nodes.batching import BatchGroup
+from nodes.resumption import FINISH_MARGIN, WORK_MARGIN, patience_s, remote_s
+from scheduler.plan_chooser import PlanChooser
+from simulations.bandwidth_trace import BandwidthTrace
+from simulations.busy_time import BusyTime
+from simulations.cloud import SimulatedCloud
+from simulations.edge_facts import EdgeFacts
+from simulations.edge_link import EdgeLink
+from simulations.kernel import Simulation
+from simulations.link_delay import LinkDelay
+from simulations.replica import Suffix
+from simulations.replica_kind import PlanSuffix, ReplicaKind
+from simulations.site import UNBATCHED, Arrival
+from simulations.site_asking import SiteAsking
+from simulations.site_cloud import SiteCloud
+from simulations.site_request import Crossing
+from simulations.traced_line import TracedLine
+from tests.simulations.test_site import MBPS, RTT_S, SPLIT, TABLE
+
+STOPS_AT_5 = BandwidthTrace((0.0, 5.0), (8 * MBPS, 1.0))
+FINISH_S = 0.2  # of SPLIT
+NOW_S = 5.0
+
+
+class Edge:
+    """An OwnEdge with so much to do, before one replica and a link that stops; notes when it goes on alone."""
+
+    def __init__(self, queued_s: float = 0.0, link: BandwidthTrace = STOPS_AT_5) -> None:
+        self.queued_s = queued_s
+        self.simulation, self.chooser = Simulation(), PlanChooser()
+        lines = TracedLine(link), TracedLine(link)
+        delays = LinkDelay(RTT_S / 2), LinkDelay(RTT_S / 2)
+        self.link = EdgeLink(self.chooser, lines, delays, (BusyTime(), BusyTime()))
+        self.cloud = SimulatedCloud(self.simulation, ReplicaKind(UNBATCHED))
+        known = SiteCloud(self.simulation, self.chooser, self.cloud, RTT_S, lambda: self.link.heard_s)
+        self.asking = SiteAsking(self.simulation, EdgeFacts({"": TABLE}), self.chooser, self.link, known, self)
+        self.alone_s: dict[int, float] = {}
+        self.answered_s: dict[int, float] = {}
+        self.simulation.run(NOW_S)
+        self.link.watch.catch_up(NOW_S)
+
+    def finish(self, crossing: Crossing) -> None:
+        self.alone_s[crossing.number] = self.simulation.now_s
+
+    def answered(self, crossing: Crossing) -> None:
+        self.answered_s[crossing.number] = self.simulation.now_s
+
+    def ask(
+        self, number: int, timeout_s: float | None = None, up_bytes: int = 10_000, promised: bool = False
+    ) -> Crossing:
+        arrival = Arrival(NOW_S, 0, timeout_s)
+        crossing = Crossing(number, arrival, SPLIT, 0.1, 0.02, FINISH_S, up_bytes, 4000, promised=promised)
+        crossing.replica, crossing.predicted_s = self.cloud.replicas[0], 0.1
+        self.asking.ask(crossing)
+        return crossing
+
+
+@pytest.mark.parametrize(("promised", "margin"), [(True, WORK_MARGIN), (False, FINISH_MARGIN)])
+def test_a_silent_cloud_is_given_up_for_the_edge_whether_or_not_that_was_promised(
+    promised: bool, margin: float
+) -> None:
+    edge = Edge()
+    edge.ask(1, timeout_s=1.0, promised=promised)
+    edge.simulation.run(7.0)
+    assert edge.alone_s == {1: pytest.approx(5.95 - margin * FINISH_S)}
+
+
+def test_an_edge_begins_sooner_by_what_waits_for_it_already() -> None:
+    edge = Edge(queued_s=0.3)
+    edge.ask(1, timeout_s=1.0)
+    edge.simulation.run(7.0)
+    assert edge.alone_s == {1: pytest.approx(5.95 - 0.3 - FINISH_MARGIN * FINISH_S)}
+
+
+def test_requests_that_were_promised_nothing_leave_room_for_each_other_too() -> None:
+    edge = Edge()
+    edge.ask(1, timeout_s=1.0)
+    edge.ask(2, timeout_s=1.0)
+    edge.simulation.run(7.0)
+    kept_back_s = FINISH_MARGIN * FINISH_S
+    assert edge.alone_s == {1: pytest.approx(5.95 - 2 * kept_back_s), 2: pytest.approx(5.95 - kept_back_s)}
+
+
+def test_an_edge_is_as_patient_as_the_bytes_before_a_request_take() -> None:
+    edge = Edge()
+    edge.ask(1, up_bytes=1_000_000)
+    edge.ask(2)
+    link = edge.chooser.link()
+    expected_s = remote_s(link, 1_010_000, 4000, 2 * 0.02)  # there it waits for the first one's suffix
+    edge.simulation.run(20.0)
+    assert expected_s > 1.0
+    assert edge.alone_s[2] - NOW_S == pytest.approx(patience_s(expected_s))
+    assert edge.alone_s[1] - NOW_S == pytest.approx(patience_s(0.1))  # nobody was before it
+
+
+def test_a_request_that_is_abandoned_leaves_nothing_behind() -> None:
+    edge = Edge(link=BandwidthTrace((0.0,), (8 * MBPS,)))
+    (replica,) = edge.cloud.replicas
+    others = PlanSuffix(BatchGroup("net", "cut", "eager", ()), BatchTimes.of({1: 0.5}))
+    replica.submit(Suffix(others, 1.0, lambda _: None, lambda _: None))
+    crossings = [edge.ask(1, timeout_s=1.0), edge.ask(2)]
+    edge.simulation.run(NOW_S + 0.1)
+    assert replica.requests == 3
+    for crossing in crossings:
+        edge.asking.abandon(crossing)
+    assert (edge.link.in_flight_bytes, edge.link.watch.under_way, edge.link.way_up.wait_s(NOW_S + 9.0)) == (0, 0, 0.0)
+    edge.simulation.run(NOW_S + 0.13)
+    assert replica.requests == 1
+    edge.simulation.run(20.0)
+    assert (edge.alone_s, edge.answered_s, replica.busy_s) == ({}, {}, 0.5)
