@@ -4,8 +4,6 @@ an answer. Pure, for edges and simulator.
 
 from __future__ import annotations
 
-from random import Random
-
 from nodes.backoff import Backoff
 from nodes.circuit_breaker import BreakerState, CircuitBreaker
 
@@ -16,9 +14,9 @@ FIRST_RETRY_S = 0.8
 LONGEST_RETRY_S = 10.0
 
 
-def reconnecting(rng: Random | None = None) -> Backoff:
-    """How long an edge waits before it dials a replica again. rng: for waits that can be repeated."""
-    return Backoff(FIRST_RETRY_S, LONGEST_RETRY_S, rng)
+def reconnecting() -> Backoff:
+    """How long an edge waits before it dials a replica again."""
+    return Backoff(FIRST_RETRY_S, LONGEST_RETRY_S)
 
 
 class ReplicaHealth:

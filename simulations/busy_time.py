@@ -18,6 +18,12 @@ class BusyTime:
 
     def add(self, began_s: float, ended_s: float) -> None:
         """It worked then."""
-        within_s = min(ended_s, self._until_s) - max(began_s, self._from_s)
-        if within_s > 0.0:
-            self.seconds += within_s
+        self.seconds += self.counted_s(began_s, ended_s)
+
+    def take_back(self, began_s: float, ended_s: float) -> None:
+        """It did not, though it was said."""
+        self.seconds -= self.counted_s(began_s, ended_s)
+
+    def counted_s(self, began_s: float, ended_s: float) -> float:
+        """How much of that time counts."""
+        return max(0.0, min(ended_s, self._until_s) - max(began_s, self._from_s))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,9 +12,8 @@ from simulations.replica_kind import ReplicaKind
 
 __all__ = ["Member", "SimulatedCloud"]
 
-# How long a replica that failed counts as one that edges may not have found again: as long as they may wait before
-# they dial it, and some seconds for the way.
-_TROUBLED_S = 15.0
+# The longest that an edge takes to connect to a replica of which it has heard.
+_LONGEST_CONNECT_S = 5.0
 
 
 @dataclass(slots=True, eq=False)
@@ -47,10 +47,12 @@ class SimulatedCloud:
         start_s: float = 0.0,
         registry_s: float = 0.0,
         report_every_s: float = REPORT_EVERY_S,
+        counted_s: tuple[float, float] = (0.0, math.inf),
     ) -> None:
-        """replicas: that are there at the beginning. start_s: from when one is asked for until it serves."""
+        """replicas: that are there at the beginning. start_s: from when one is asked for until it serves. counted_s:
+        from when until when their work counts as such."""
         self._simulation, self._kind = simulation, kind or ReplicaKind()
-        self._start_s, self._report_every_s = start_s, report_every_s
+        self._start_s, self._report_every_s, self._counted_s = start_s, report_every_s, counted_s
         self.registry_s = registry_s
         self.members: list[Member] = []
         self.changed_s = float("-inf")
@@ -125,7 +127,8 @@ class SimulatedCloud:
             call()
 
     def _made(self, asked_s: float) -> Member:
-        replica = SimulatedReplica(self._simulation, self._kind, len(self.members), self._report_every_s)
+        number = len(self.members)
+        replica = SimulatedReplica(self._simulation, self._kind, number, self._report_every_s, self._counted_s)
         # Those of the beginning have always been there.
         member = Member(replica, asked_s, asked_s if asked_s < 0.0 else None)
         self.members.append(member)
@@ -167,7 +170,7 @@ class SimulatedCloud:
     def recover(self, replica: SimulatedReplica) -> None:
         """It is there again, if it is not gone for good."""
         if replica.recover():
-            self._troubled[replica] = self._simulation.now_s + _TROUBLED_S
+            self._troubled[replica] = self._simulation.now_s + self.registry_s + _LONGEST_CONNECT_S
 
     def troubled(self) -> list[SimulatedReplica]:
         """Those that are down, or that edges may not have found again."""

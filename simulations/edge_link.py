@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from nodes.chooser import Chooser, Exchange, Transfer
+from nodes.protocol.chunk_sizes import opening_bytes
 from simulations.busy_time import BusyTime
 from simulations.link_delay import LinkDelay
-from simulations.link_watch import CHUNK_BYTES, LinkWatch
+from simulations.link_watch import LinkWatch
 from simulations.site_request import Crossing
 from simulations.traced_line import TracedLine
 
@@ -52,30 +53,34 @@ class EdgeLink:
         """The request's boundary goes up; when it is there. expected_s: until the answer is back, as predicted."""
         began_s, end_s = self.uplink.carry(crossing.up_bytes, now_s)
         self._busy_up.add(began_s, end_s)
-        crossing.crossed_s = end_s
+        crossing.began_s, crossing.crossed_s = began_s, end_s
         crossing.radio_s += end_s - began_s
         crossing.up = None
-        if crossing.up_bytes > CHUNK_BYTES:
-            first_s = self.uplink.end_s(CHUNK_BYTES, began_s)
-            crossing.up = Transfer("up", crossing.up_bytes - CHUNK_BYTES, end_s - first_s)
+        # The first frame has no span, only what follows it. Where nothing is believed it is the least.
+        first_bytes = opening_bytes(crossing.up_bytes, self.watch.uplink_bps() or 0.0)
+        if crossing.up_bytes > first_bytes:
+            first_s = self.uplink.end_s(first_bytes, began_s)
+            crossing.up = Transfer("up", crossing.up_bytes - first_bytes, end_s - first_s)
         self.watch.under_way += 1
         self.in_flight_bytes += crossing.up_bytes
         crossing.way_up = self.way_up.sent(crossing.said_bytes, self.watch.uplink_bps(), expected_s, now_s)
-        return self._up_delay.arrives_s(end_s)
+        return self._up_delay.arrives_s(end_s, now_s)
 
     def answer(self, crossing: Crossing, now_s: float) -> float:
         """The answer's bytes come down; when they are there."""
         began_s, end_s = self._carry_down(crossing, now_s)
         crossing.down = None
-        if crossing.down_bytes > CHUNK_BYTES:
-            first_s = self.downlink.end_s(CHUNK_BYTES, began_s)
-            crossing.down = Transfer("down", crossing.down_bytes - CHUNK_BYTES, end_s - first_s)
-        return self._down_delay.arrives_s(end_s)
+        believed = self._chooser.link()
+        first_bytes = opening_bytes(crossing.down_bytes, 0.0 if believed is None else believed.downlink_bps)
+        if crossing.down_bytes > first_bytes:
+            first_s = self.downlink.end_s(first_bytes, began_s)
+            crossing.down = Transfer("down", crossing.down_bytes - first_bytes, end_s - first_s)
+        return self._down_delay.arrives_s(end_s, now_s)
 
     def discarded(self, crossing: Crossing, now_s: float) -> None:
         """An answer that nobody waits for any more comes down all the same."""
         _, end_s = self._carry_down(crossing, now_s)
-        self._down_delay.arrives_s(end_s)
+        self._down_delay.arrives_s(end_s, now_s)
 
     def _carry_down(self, crossing: Crossing, now_s: float) -> tuple[float, float]:
         began_s, end_s = self.downlink.carry(crossing.down_bytes, now_s)
@@ -85,7 +90,7 @@ class EdgeLink:
 
     def small_answer_s(self, now_s: float) -> float:
         """When a message of a few bytes, a refusal, has come down."""
-        return self._down_delay.arrives_s(self.downlink.passes_s(now_s))
+        return self._down_delay.arrives_s(self.downlink.passes_s(now_s), now_s)
 
     def ended(self, crossing: Crossing, now_s: float) -> None:
         """The request has no bytes under way any more."""
@@ -96,7 +101,10 @@ class EdgeLink:
     def give_up(self, crossing: Crossing, now_s: float) -> None:
         """What has not crossed of it never will."""
         self.ended(crossing, now_s)
-        self.uplink.stop(crossing.crossed_s, now_s)
+        until_s = self.uplink.stop(crossing.began_s, crossing.crossed_s, now_s)
+        self._busy_up.take_back(until_s, crossing.crossed_s)
+        crossing.radio_s -= crossing.crossed_s - until_s
+        self._up_delay.take_back(crossing.there_s)
 
     def learn(self, crossing: Crossing, now_s: float, *, alone: bool) -> None:
         """From a request that was answered over it: from what came in chunks, either way; else from its whole way, if
@@ -105,6 +113,6 @@ class EdgeLink:
             if transfer is not None:
                 self._chooser.observe_transfer(transfer, now_s)
         if crossing.up is None and alone:
-            wire_s = now_s - crossing.sent_s - (crossing.done_s - crossing.there_s)
+            wire_s = now_s - crossing.sent_s - (crossing.done_s - crossing.arrived_s)
             self._chooser.observe_exchange(Exchange(crossing.up_bytes, crossing.down_bytes, wire_s), now_s)
         self.watch.probe.crossed(now_s)

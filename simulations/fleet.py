@@ -127,6 +127,7 @@ class Fleet:
         cloud = SimulatedCloud(
             simulation, kind, replicas,
             start_s=section.start, registry_s=section.registry, report_every_s=section.report,
+            counted_s=(self.scenario.warm_up, self.scenario.duration),
         )  # fmt: skip
         if section.autoscaling is not None:
             SimulatedAutoscaler(simulation, cloud, section.autoscaling.rule, self.scenario.duration)

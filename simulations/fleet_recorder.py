@@ -31,7 +31,6 @@ class FleetRecorder:
     def __init__(self, scenario: Scenario, cloud: SimulatedCloud) -> None:
         self._scenario, self._cloud = scenario, cloud
         self._recorder = RunRecorder()
-        self._busy_before: dict[int, float] = {}
 
     def ended(self, edge: FleetEdge, served: Served) -> None:
         """A request of that edge has ended."""
@@ -81,10 +80,6 @@ class FleetRecorder:
                 simulation.at(duration_s * (number + 1) / samples, sample, number + 1)
 
         simulation.at(0.0, sample, 0)
-        simulation.at(self._scenario.warm_up, self._warmed_up)
-
-    def _warmed_up(self) -> None:
-        self._busy_before = {one.number: one.busy_s for one in self._cloud.replicas}
 
     def _sample(self, now_s: float, groups: Mapping[str, Sequence[FleetEdge]]) -> None:
         record, cloud = self._recorder, self._cloud
@@ -153,9 +148,7 @@ class FleetRecorder:
         for member in self._cloud.members:
             present_s = member.present_s(from_s, until_s)
             if present_s > 0.0:
-                number = member.replica.number
-                busy_s = member.replica.busy_s - self._busy_before.get(number, 0.0)
-                yield Resource("replica", str(number), "cloud", min(busy_s, present_s), present_s)
+                yield Resource("replica", str(member.replica.number), "cloud", member.replica.busy_s, present_s)
 
 
 def _own_tables(edges: Sequence[FleetEdge]) -> Iterator[PlanTable]:

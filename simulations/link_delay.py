@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from random import Random
 
 __all__ = ["LinkDelay"]
@@ -14,7 +15,7 @@ class LinkDelay:
         """jitter_s: how far a delay may be off, either way, evenly distributed. rng: needed where that is not 0."""
         self.mean_s = mean_s
         self._jitter_s, self._rng = jitter_s, rng
-        self._last_s = 0.0
+        self._coming_s: deque[float] = deque()
 
     def draw_s(self) -> float:
         """The delay of a message that others may overtake, as an echo's."""
@@ -22,7 +23,18 @@ class LinkDelay:
             return self.mean_s
         return max(0.0, self.mean_s + self._rng.uniform(-self._jitter_s, self._jitter_s))
 
-    def arrives_s(self, sent_s: float) -> float:
-        """When a message that left then is there: after those that left before."""
-        self._last_s = max(self._last_s, sent_s + self.draw_s())
-        return self._last_s
+    def arrives_s(self, sent_s: float, now_s: float) -> float:
+        """When a message that will have left at `sent_s` is there: after those that left before."""
+        coming_s = self._coming_s
+        while coming_s and coming_s[0] <= now_s:
+            coming_s.popleft()
+        there_s = sent_s + self.draw_s()
+        if coming_s:
+            there_s = max(there_s, coming_s[-1])
+        coming_s.append(there_s)
+        return there_s
+
+    def take_back(self, there_s: float) -> None:
+        """The message that was to be there then never will be. Nothing to do for one that was."""
+        if there_s in self._coming_s:
+            self._coming_s.remove(there_s)

@@ -20,7 +20,7 @@ from simulations.traced_line import TracedLine
 __all__ = ["CHUNK_BYTES", "ECHO_EVERY_S", "LinkWatch"]
 
 ECHO_EVERY_S = 0.5
-# A live stream's chunks at most rates. The first of a message has no span, only what follows it: see nodes/protocol.
+# A live stream's chunks at most rates.
 CHUNK_BYTES = 32 * 1024
 # Of a silence that is longer, only the end is caught up with: three echoes in a row are what the estimate of the round
 # trip takes for the path as it is now.
@@ -68,7 +68,7 @@ class LinkWatch:
                 missed = math.ceil((now_s - _CAUGHT_UP_S - due_s) / ECHO_EVERY_S)
                 self._next_echo_s += missed * ECHO_EVERY_S
             else:
-                self._send_echo(due_s)
+                self._send_echo(due_s, late=due_s < now_s)
 
     def next_s(self) -> float:
         """When something happens next; infinite for never."""
@@ -81,13 +81,14 @@ class LinkWatch:
         if (next_s := self.next_s()) < math.inf:
             simulation.at(next_s, self.follow, simulation)
 
-    def _send_echo(self, now_s: float) -> None:
+    def _send_echo(self, now_s: float, *, late: bool) -> None:
+        """late: the moment is past."""
         self._next_echo_s = now_s + ECHO_EVERY_S
         if not self._connected:
             # A new stream times its hello and pads its first echo, to see a bandwidth at all.
             self._connected = True
             self._chooser.observe_rtt(self._half_trip_s() + self._half_trip_s(), now_s)
-            self._send_probe(MOST_PROBE_BYTES, now_s)
+            self._send_hello(now_s, late=late)
         elif self.under_way == 0 and (padding := self.probe.padding_bytes(self.uplink_bps(), now_s)):
             self._send_probe(padding, now_s)
             return
@@ -98,8 +99,18 @@ class LinkWatch:
         back_s = self._around_s(self._uplink.passes_s(leaves_s))
         self._expect(back_s, None if self.under_way else back_s - now_s, None)
 
+    def _send_hello(self, now_s: float, *, late: bool) -> None:
+        if late and self._uplink.free_s > now_s:
+            # Others have used the line since, and who used it then is not known any more: it crosses beside them.
+            self._probe_ends(MOST_PROBE_BYTES, self._uplink.end_s(MOST_PROBE_BYTES, now_s), now_s)
+        else:
+            self._send_probe(MOST_PROBE_BYTES, now_s)
+
     def _send_probe(self, size_bytes: int, now_s: float) -> None:
         _, end_s = self._uplink.carry(size_bytes, now_s)
+        self._probe_ends(size_bytes, end_s, now_s)
+
+    def _probe_ends(self, size_bytes: int, end_s: float, now_s: float) -> None:
         back_s = self._around_s(end_s)
         self._expect(back_s, None, Transfer("up", size_bytes, end_s - now_s))
 

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-__all__ = ["PHASES", "Load", "LoadHistory"]
+from scheduler.estimators.load import REPORT_LIFETIME_S
+
+__all__ = ["PHASES", "Load", "LoadHistory", "Report", "ToldLoad"]
 
 PHASES = 16
 # The longest way from a replica to an edge that an old report is kept for.
@@ -22,15 +24,33 @@ _LONGEST_WAY_S = 2.0
 
 
 class Load(NamedTuple):
-    """Of a replica while nothing comes or ends. waiting_s: seconds of work that wait. until_s: when what runs will have
-    ended, as it believes; past where nothing runs."""
+    """Of a replica while nothing comes or ends. requests: that wait or run. waiting_s: seconds of work that wait.
+    until_s: when what runs will have ended, as it believes; past where nothing runs."""
 
+    requests: int
     waiting_s: float
     until_s: float
 
-    def at(self, moment_s: float) -> float:
-        """Seconds of work that wait or run."""
-        return self.waiting_s + max(0.0, self.until_s - moment_s)
+    def told(self, moment_s: float) -> ToldLoad:
+        """As it is reported then."""
+        return ToldLoad(self.requests, self.waiting_s + max(0.0, self.until_s - moment_s))
+
+
+class ToldLoad(NamedTuple):
+    """What a report says. queued_s: of work that waits or runs."""
+
+    requests: int
+    queued_s: float
+
+
+class Report(NamedTuple):
+    """made_s: when."""
+
+    made_s: float
+    queued_s: float
+
+
+_NOTHING = ToldLoad(0, 0.0)
 
 
 class LoadHistory:
@@ -39,7 +59,7 @@ class LoadHistory:
     def __init__(self, load: Callable[[], Load], every_s: float) -> None:
         """load: now. every_s: between two reports to one edge."""
         self._load, self._step_s = load, every_s / PHASES
-        self._kept_steps = PHASES + 1 + int(_LONGEST_WAY_S / self._step_s)
+        self._kept_steps = PHASES + 1 + int((_LONGEST_WAY_S + REPORT_LIFETIME_S) / self._step_s)
         self._notes: deque[tuple[int, Load]] = deque()  # of the steps after the one before, up to this
         self._last = -1
 
@@ -53,18 +73,28 @@ class LoadHistory:
         while self._notes[0][0] < step - self._kept_steps:
             self._notes.popleft()
 
-    def reported(self, moment_s: float, phase: int) -> tuple[float, float] | None:
-        """When the last report before that moment was made, and the seconds of work that it told; None before the
-        first. phase: of the edge, from 0 to PHASES - 1. moment_s: no later than now."""
+    def reported(self, moment_s: float, phase: int) -> Report | None:
+        """The last report made before that moment; None before the first, and where it is so old that it says nothing.
+        As live, none is made that would say the same as the one before, as those of an idle replica do. phase: of the
+        edge, from 0 to PHASES - 1. moment_s: no later than now."""
         step = (math.floor(moment_s / self._step_s) - phase) // PHASES * PHASES + phase
         if step < 0:
             return None
-        made_s = step * self._step_s
-        if step > self._last:
-            return made_s, self._load().at(made_s)
-        found = self._notes[-1][1]
-        for last, load in reversed(self._notes):
-            if last < step:
-                break
-            found = load
-        return made_s, found.at(made_s)
+        told = self._told_from(step)
+        said = next(told)
+        while step >= 0 and moment_s - step * self._step_s <= REPORT_LIFETIME_S:
+            before = next(told) if step >= PHASES else _NOTHING
+            if before != said:
+                return Report(step * self._step_s, said.queued_s)
+            step, said = step - PHASES, before
+        return None
+
+    def _told_from(self, step: int) -> Iterator[ToldLoad]:
+        """What reports at that step of the grid and every period before it would say."""
+        load, notes = self._load() if step > self._last else self._notes[-1][1], reversed(self._notes)
+        note = next(notes, None)
+        while True:
+            while note is not None and note[0] >= step:
+                load, note = note[1], next(notes, None)
+            yield load.told(step * self._step_s)
+            step -= PHASES

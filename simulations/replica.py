@@ -15,6 +15,7 @@ from typing import NamedTuple
 from isthmus.errors import CloudUnavailable, DeadlineExceeded, Draining, IsthmusError
 from nodes.batching import Hold, Start, WaitingRequest
 from nodes.engine_queue import BatchCounts, EngineQueue
+from simulations.busy_time import BusyTime
 from simulations.faults import Fault
 from simulations.kernel import Event, Simulation
 from simulations.load_history import Load, LoadHistory
@@ -70,9 +71,9 @@ class _Run:
 
 
 class SimulatedReplica:
-    """Any number of edges may send it work. busy_s: what it has worked, or is bound to. offered_s: of work that has
-    come, at the pace of the best batch, also what was refused. faults: when it was down; the last one is without end as
-    long as it lasts. drains_s: from when on it takes nothing new."""
+    """Any number of edges may send it work. offered_s: of work that has come, at the pace of the best batch, also what
+    was refused. faults: when it was down; the last one is without end as long as it lasts. drains_s: from when on it
+    takes nothing new."""
 
     def __init__(
         self,
@@ -80,7 +81,9 @@ class SimulatedReplica:
         kind: ReplicaKind | None = None,
         number: int = 0,
         report_every_s: float = REPORT_EVERY_S,
+        counted_s: tuple[float, float] = (0.0, math.inf),
     ) -> None:
+        """counted_s: from when until when its work counts as such."""
         self._simulation = simulation
         self.kind, self.number = kind or ReplicaKind(), number
         self._numbers = itertools.count(1)
@@ -90,7 +93,8 @@ class SimulatedReplica:
         self._awaited: Event | None = None  # the end of the run, or of a hold
         self._waiting_s = 0.0
         self.history = LoadHistory(self._load, report_every_s)
-        self.busy_s, self.offered_s = 0.0, 0.0
+        self._busy = BusyTime(*counted_s)
+        self.offered_s = 0.0
         self.faults: list[Fault] = []
         self._drained: Callable[[], None] | None = None
         self.drains_s = math.inf
@@ -105,10 +109,12 @@ class SimulatedReplica:
         """The last one that had begun at a moment that is past."""
         return next((one for one in reversed(self.faults) if one.at_s <= moment_s), None)
 
-    def was_up(self, moment_s: float) -> bool:
-        """Whether it answered at a moment that is past."""
-        fault = self.last_fault(moment_s)
-        return not self._gone and (fault is None or fault.until_s <= moment_s)
+    @property
+    def busy_s(self) -> float:
+        """How long it has worked, of the time that counts."""
+        run = self._run
+        running_s = 0.0 if run is None else self._busy.counted_s(run.began_s, self._simulation.now_s)
+        return self._busy.seconds + running_s
 
     @property
     def queued_s(self) -> float:
@@ -167,7 +173,7 @@ class SimulatedReplica:
         now_s = self._simulation.now_s
         self.history.note(now_s)
         if self._run is not None:
-            self.busy_s -= self._run.ends_s - now_s
+            self._busy.add(self._run.began_s, now_s)
         self._await(None)
         self._run, self._waiting_s = None, 0.0
         self._suffixes.clear()
@@ -195,7 +201,7 @@ class SimulatedReplica:
     # ---- its engine ------------------------------------------------------------------------------------------------
 
     def _load(self) -> Load:
-        return Load(self._queue.waiting_s(), self._queue.running_until_s)
+        return Load(self._queue.requests, self._queue.waiting_s(), self._queue.running_until_s)
 
     def _left(self, suffix: Suffix) -> None:
         """It waits no longer. Sums of what comes and goes drift: at nothing they start anew."""
@@ -233,13 +239,13 @@ class SimulatedReplica:
             self._left(member)
         self._queue.began(len(members), start.expected_s, now_s)
         self._run = run = _Run(start.members, start.expected_s, members[0].factor, now_s)
-        self.busy_s += run.took_s
         self._await(self._simulation.after(run.took_s, self._ended, run))
 
     def _ended(self, run: _Run) -> None:
         now_s = self._simulation.now_s
         self.history.note(now_s)
         self._run = None
+        self._busy.add(run.began_s, now_s)
         self._queue.ended(len(run.members), run.expected_s, run.took_s)
         ended = [(one, self._suffixes.pop(one.request_id, None)) for one in run.members]
         self._next()

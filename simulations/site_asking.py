@@ -84,8 +84,8 @@ class SiteAsking:
         crossing.there_s = self._link.send(crossing, expected_s, now_s)
         lost = partial(self._lost, crossing, attempt)
         self._cloud.sent(replica, crossing.number, crossing.entry.costs.cloud.at(1), now_s, lost)
-        waits_s = self._facts.cloud_overhead_s + crossing.arrival.cloud_wait_s
-        self._simulation.at(crossing.there_s + waits_s, self._arrived, crossing, attempt)
+        crossing.arrived_s = crossing.there_s + self._facts.cloud_overhead_s
+        self._simulation.at(crossing.arrived_s + crossing.arrival.cloud_wait_s, self._arrived, crossing, attempt)
         self._wait(crossing, now_s + expected_s)
 
     # ---- how long it waits -------------------------------------------------------------------------------------

@@ -15,14 +15,16 @@ from nodes.backoff import Backoff
 from nodes.chooser import Chooser
 from nodes.circuit_breaker import FIRST_OPEN_S, LONGEST_OPEN_S, CircuitBreaker
 from nodes.queues import CloudQueue
-from nodes.replica_health import ReplicaHealth, reconnecting
+from nodes.replica_health import ReplicaHealth
 from simulations.cloud import SimulatedCloud
 from simulations.kernel import Simulation
 from simulations.load_history import PHASES
-from simulations.redial import CONNECT_TRIPS, Redial
 from simulations.replica import REPORT_EVERY_S, SimulatedReplica
 
-__all__ = ["WANT_EVERY_S", "SiteCloud"]
+__all__ = ["CONNECT_TRIPS", "WANT_EVERY_S", "SiteCloud"]
+
+# The transport's handshake, Describe, and the plans, which a replica that has prepared them for others knows at once.
+CONNECT_TRIPS = 3
 
 # A live edge says so no more often.
 WANT_EVERY_S = 2.0
@@ -36,6 +38,14 @@ class _UnderWay:
     queue: CloudQueue
     lost: dict[int, Callable[[], None]] = field(default_factory=dict)
     alone: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Doubt:
+    """A replica with which not all is well, and since when."""
+
+    health: ReplicaHealth
+    since_s: float
 
 
 class SiteCloud:
@@ -54,15 +64,14 @@ class SiteCloud:
         seed: int = 0,
     ) -> None:
         """heard_s: when anything came back over the edge's link last. number: of the edge. phase: when in their period
-        load reports come to it, from 0 up to 1. seed: of its backoff."""
+        load reports come to it, from 0 up to 1. seed: of its circuit breakers."""
         self._simulation, self._chooser, self._cloud = simulation, chooser, cloud
         self._rtt_s, self._half_s, self._heard_link_s = rtt_s, rtt_s / 2, heard_s
         self._number, self._phase, self._seed = number, int(phase * PHASES) % PHASES, seed
         self._rng: Random | None = None
         self._unasked = chooser.cloud_queue()
         self._under_way: dict[SimulatedReplica, _UnderWay] = {}
-        self._health: dict[SimulatedReplica, ReplicaHealth] = {}
-        self._redials: dict[SimulatedReplica, Redial] = {}
+        self._doubts: dict[SimulatedReplica, _Doubt] = {}
         self._wanted_s = -WANT_EVERY_S
 
     # ---- whom to ask -----------------------------------------------------------------------------------------------
@@ -80,7 +89,7 @@ class SiteCloud:
     def able(self, now_s: float, without: Collection[SimulatedReplica] = ()) -> Sequence[SimulatedReplica]:
         """Those that can be asked now, but for some."""
         known = self._known()
-        doubtful = [*self._cloud.troubled(), *self._health]
+        doubtful = [*self._cloud.troubled(), *self._doubts]
         out = {one for one in doubtful if not self.open(one, now_s)}.union(without)
         return [one for one in known if one not in out] if out else known
 
@@ -89,19 +98,19 @@ class SiteCloud:
 
     def open(self, replica: SimulatedReplica, now_s: float) -> bool:
         """Whether that one can be asked: connected, not known to drain, and its health allows it."""
-        health = self._health.get(replica)
+        health = self._health(replica)
         if now_s >= replica.drains_s + self._half_s:
             return False
         return self._connected(replica, now_s) and (health is None or health.allows(self._heard_s(replica), now_s))
 
     def _connected(self, replica: SimulatedReplica, now_s: float) -> bool:
+        """One that died is, live, started as another one, with a new id: the registry tells of it, and it is dialled at
+        once."""
         fault = replica.last_fault(now_s - self._half_s)
         if fault is None:
             return True
-        redial, lost_s = self._redials.get(replica), fault.at_s + self._half_s
-        if redial is None or redial.lost_s < lost_s:
-            redial = self._redials[replica] = Redial(lost_s, reconnecting(self._random()))
-        return redial.connected(now_s, self._rtt_s, replica.was_up)
+        heard_s = fault.until_s + self._cloud.registry_s + self._half_s
+        return heard_s + CONNECT_TRIPS * self._rtt_s <= now_s
 
     def _heard_s(self, replica: SimulatedReplica) -> float:
         """When that replica said anything last, an echo too: they all come over the one link."""
@@ -142,7 +151,7 @@ class SiteCloud:
         under_way.queue.sent(number, expected_s, now_s)
         under_way.lost[number] = lost
         under_way.alone = number if len(under_way.lost) == 1 else None
-        health = self._health.get(replica)
+        health = self._health(replica)
         if health is not None:
             health.started(now_s)
 
@@ -154,16 +163,16 @@ class SiteCloud:
     def answered(self, replica: SimulatedReplica, number: int, now_s: float) -> None:
         """It was answered."""
         self._left(replica, number)
-        health = self._health.get(replica)
+        health = self._health(replica)
         if health is not None:
             health.succeeded(now_s)
             if health.is_good(now_s, now_s):
-                del self._health[replica]
+                del self._doubts[replica]
 
     def turned_away(self, replica: SimulatedReplica, number: int) -> None:
         """The replica refused it, for want of time or room, or nobody wants it any more: no word of its health."""
         self._left(replica, number)
-        health = self._health.get(replica)
+        health = self._health(replica)
         if health is not None:
             health.released()
 
@@ -172,7 +181,8 @@ class SiteCloud:
         self.turned_away(replica, number)
         heard_s = self._heard_s(replica)
         if late or heard_s < sent_s:
-            self._health_of(replica).gave_up(sent_s, heard_s, now_s, late=late)
+            health = self._health(replica) or self._doubted(replica)
+            health.gave_up(sent_s, heard_s, now_s, late=late)
 
     def _left(self, replica: SimulatedReplica, number: int) -> None:
         under_way = self._under_way.get(replica)
@@ -187,17 +197,24 @@ class SiteCloud:
         self._simulation.after(self._half_s, self._heard_of_end, replica)
 
     def _heard_of_end(self, replica: SimulatedReplica) -> None:
+        """What it failed says nothing of the one that is started in its place."""
         under_way = self._under_way.pop(replica, None)
-        if under_way is None:
-            return
-        health, now_s = self._health_of(replica), self._simulation.now_s
-        for lost in tuple(under_way.lost.values()):
-            health.failed(now_s)
-            lost()
+        if under_way is not None:
+            for lost in tuple(under_way.lost.values()):
+                lost()
 
-    def _health_of(self, replica: SimulatedReplica) -> ReplicaHealth:
-        health = self._health.get(replica)
-        if health is None:
-            breaker = CircuitBreaker(waits=Backoff(FIRST_OPEN_S, LONGEST_OPEN_S, self._random()))
-            health = self._health[replica] = ReplicaHealth(breaker)
-        return health
+    def _health(self, replica: SimulatedReplica) -> ReplicaHealth | None:
+        """None where nothing speaks against it: as of one that has died since, which comes back as another one."""
+        doubt = self._doubts.get(replica)
+        if doubt is None:
+            return None
+        fault = replica.last_fault(self._simulation.now_s - self._half_s)
+        if fault is None or doubt.since_s > fault.at_s + self._half_s:
+            return doubt.health
+        del self._doubts[replica]
+        return None
+
+    def _doubted(self, replica: SimulatedReplica) -> ReplicaHealth:
+        breaker = CircuitBreaker(waits=Backoff(FIRST_OPEN_S, LONGEST_OPEN_S, self._random()))
+        doubt = self._doubts[replica] = _Doubt(ReplicaHealth(breaker), self._simulation.now_s)
+        return doubt.health

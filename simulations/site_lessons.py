@@ -44,5 +44,5 @@ class SiteLessons:
         if entry.plan.kind == "edge-only":
             return edge_queue_s
         decoded_s = now_s - crossing.answered_s
-        at_replica_s = crossing.done_s - crossing.there_s - crossing.cloud_s
+        at_replica_s = crossing.done_s - crossing.arrived_s - crossing.cloud_s
         return edge_queue_s + decoded_s + at_replica_s - crossing.cloud_queue_s

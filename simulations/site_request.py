@@ -113,9 +113,11 @@ class Crossing:
     finish it, whatever the cloud does. attempt: counts its sendings; what comes back of an earlier one is discarded.
     alone: no other request was here when its turn came; cloud_queue_s: the wait at the replica that was predicted then.
 
-    suffix: its number at the replica, 0 before it is there. ready_s, sent_s, there_s, done_s, answered_s, gave_up_s:
-    when its prefix was made, its boundary sent, was there, its suffix had ended, its answer was back, all of the last
-    sending; when the edge went on alone. late_s: from when on its answer is late, whatever the deadline.
+    suffix: its number at the replica, 0 before it is there. ready_s: when its prefix was made. Of the last sending:
+    sent_s, began_s, crossed_s, there_s: when its boundary was sent, began to cross, had crossed, was there; arrived_s:
+    when the replica had made a request of it, from which it counts the wait; done_s: when its suffix had ended;
+    answered_s: when its answer was back. gave_up_s: when the edge went on alone. late_s: from when on its answer is
+    late, whatever the deadline.
     """
 
     number: int
@@ -136,8 +138,10 @@ class Crossing:
     suffix: int = 0
     ready_s: float = 0.0
     sent_s: float = 0.0
+    began_s: float = 0.0
     crossed_s: float = 0.0
     there_s: float = 0.0
+    arrived_s: float = 0.0
     done_s: float = 0.0
     answered_s: float = 0.0
     late_s: float = 0.0
@@ -208,7 +212,8 @@ class Crossing:
             )
         if not self.attempt:
             return StageSeconds(before_s, self.edge_s, worked_s=worked_s)
-        up_s, down_s, decoded_s = self.there_s - self.ready_s, self.answered_s - self.done_s, now_s - self.answered_s
+        up_s, down_s = self.arrived_s - self.ready_s, self.answered_s - self.done_s
+        decoded_s = now_s - self.answered_s
         queue_s = max(0.0, after_s - up_s - down_s - decoded_s - self.cloud_s)
         return StageSeconds(
             before_s + decoded_s, self.edge_s, up_s, queue_s, self.cloud_s, down_s, worked_s=worked_s, radio_s=radio_s

@@ -3,14 +3,12 @@ moment have crossed."""
 
 from __future__ import annotations
 
+from nodes.protocol.path_model import LEAST_WINDOW_BYTES
 from simulations.bandwidth_trace import BandwidthTrace
 from simulations.faults import Absences
 from simulations.line_capacity import LineCapacity
 
 __all__ = ["TracedLine"]
-
-# Of a message that is taken back this much is under way already: the least window of a stream.
-_BUFFERED_BYTES = 16 << 10
 
 
 class TracedLine:
@@ -25,6 +23,7 @@ class TracedLine:
         self._capacity = trace if isinstance(trace, LineCapacity) else LineCapacity(trace)
         self._start_s, self._outages = start_s, outages
         self.free_s = 0.0
+        self._unused: dict[float, float] = {}  # until when, since when: before messages that still cross
 
     def carry(self, size_bytes: float, now_s: float) -> tuple[float, float]:
         """When a message that comes now begins to cross, and when it has crossed; the line is busy until then."""
@@ -32,11 +31,24 @@ class TracedLine:
         self.free_s = self.end_s(size_bytes, began_s)
         return began_s, self.free_s
 
-    def stop(self, end_s: float, now_s: float) -> None:
-        """The message that was to have crossed at `end_s` is taken back, as far as it is not under way. Where others
-        wait behind it their times stay as they are."""
-        if end_s == self.free_s:
-            self.free_s = max(now_s, min(end_s, self.end_s(_BUFFERED_BYTES, now_s)))
+    def stop(self, began_s: float, end_s: float, now_s: float) -> float:
+        """The message that was to cross between the two moments is taken back, as far as it is not under way: until
+        when it crosses; `began_s` where nothing of it does. The line is free from then on, unless others wait behind
+        it: their times stay as they are, and what it would have used goes unused for as long as any of them is left."""
+        until_s = began_s
+        if began_s < now_s:
+            # So much of it is under way at least.
+            until_s = min(end_s, self.end_s(LEAST_WINDOW_BYTES, now_s))
+        if until_s == end_s:
+            return end_s
+        self._unused = {until: since for until, since in self._unused.items() if until >= now_s}
+        if end_s < self.free_s:
+            self._unused[end_s] = until_s
+            return until_s
+        self.free_s = until_s
+        while self.free_s in self._unused:
+            self.free_s = self._unused.pop(self.free_s)
+        return until_s
 
     def passes_s(self, now_s: float) -> float:
         """When something too small to take time gets through: now, or when the outage is over."""

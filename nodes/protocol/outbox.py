@@ -16,21 +16,13 @@ from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from isthmus.v1 import segment_pb2 as pb
 from nodes.codecs.base import EncodedTensor, encoded_bytes
+from nodes.protocol.chunk_sizes import chunk_bytes, opening_bytes
 from nodes.protocol.receipts import Receipts
 from nodes.protocol.send_window import SendWindow
 from nodes.protocol.version import ACK_MINOR
 
-__all__ = ["MAX_CHUNK_BYTES", "MIN_CHUNK_BYTES", "Outbox", "Urgency", "announce", "chunk_bytes"]
+__all__ = ["Outbox", "Urgency", "announce"]
 
-# A chunk holds the link for at most this long, where its rate is known: so much later comes what is more urgent.
-CHUNK_S = 0.002
-# Where it is not known, eight chunks a message, of 32 kB or more, let the receiver time it. The bounds keep per-chunk
-# cost (200 us in all) and copies small: the least is 6.6 ms at 20 Mbit/s.
-CHUNKS_PER_MESSAGE = 8
-MIN_CHUNK_BYTES = 16 << 10
-# What a header carries is at least this much: a message of one frame costs least, and is timed by its whole way.
-MIN_OPENING_BYTES = 32 << 10
-MAX_CHUNK_BYTES = 512 << 10
 DEFAULT_PRIORITY = 1 << 31
 
 if TYPE_CHECKING:  # generic in the stubs only
@@ -40,15 +32,6 @@ if TYPE_CHECKING:  # generic in the stubs only
     Headers = RepeatedCompositeFieldContainer[pb.TensorHeader]
 
 Frame = TypeVar("Frame")
-
-
-def chunk_bytes(total_bytes: int, link_bps: float | None = None) -> int:
-    """The chunk size for a message of `total_bytes` encoded bytes. link_bps: what the link is believed to carry."""
-    if link_bps is None:
-        wanted = max(MIN_OPENING_BYTES, total_bytes / CHUNKS_PER_MESSAGE)
-    else:
-        wanted = max(MIN_CHUNK_BYTES, link_bps * CHUNK_S / 8)
-    return math.ceil(min(MAX_CHUNK_BYTES, wanted))
 
 
 def announce(tensors: Sequence[EncodedTensor], headers: Headers) -> None:
@@ -214,7 +197,7 @@ class Outbox(Generic[Frame]):
         heapq.heappush(self._order, (urgency, request_id))
 
     def _opened(self, cutter: _ChunkCutter, opening: Frame, chunks: Chunks) -> _Part[Frame]:
-        room_bytes = max(MIN_OPENING_BYTES, self._chunk_bytes(cutter.total_bytes))
+        room_bytes = opening_bytes(cutter.total_bytes, self.window.bps, self.window.largest_frame_bytes)
         return _Part(opening, cutter.open(chunks, room_bytes), cutter)
 
     def withdraw(self, request_id: int) -> bool:

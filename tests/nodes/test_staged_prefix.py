@@ -100,5 +100,6 @@ def test_an_edge_so_slow_that_it_pays_offers_plans_that_do(model: Model) -> None
     offers = {}
     for slowdown in (1.0, 1000.0):
         builder = PlanBuilder(model, EagerEngine(), slowdown=slowdown)
-        offers[slowdown] = builder._early(builder._plan(ops, {}), builder._half(builder._plan(ops, {}), 1.0), inputs(1))
+        meter, plan = builder._meter, builder._plan(ops, {})
+        offers[slowdown] = meter._early(plan, meter._half(plan, 1.0), inputs(1))
     assert offers[1000.0]

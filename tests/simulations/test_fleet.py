@@ -212,6 +212,24 @@ def test_overhead_and_energy_are_in_what_a_request_took(tmp_path: Path) -> None:
     assert run.requests.energy_j == pytest.approx(1.0 * took_s + 2.0 * 0.024)
 
 
+def test_what_a_request_to_the_cloud_takes_besides_is_on_its_way_up_and_the_edge_learns_it(tmp_path: Path) -> None:
+    """20 kB at 8 Mbit/s are 20 ms; another 10 ms look like a line that carries less."""
+    client = {**CAMERA, "arrivals": {"kind": "steady", "period": "1s"}}
+
+    def run(overhead: str) -> tuple[float, float, float]:
+        edges = [{"name": "shop", "link": "lan", "policy": "cloud-only", "cloud_overhead": overhead}]
+        record = run_scenario(tmp_path, edges=edges, clients=[client], spread=0.0)
+        (series,) = (number for number, one in enumerate(record.series) if one.measure == "uplink_estimate_bps")
+        believed_bps = record.samples.value[record.samples.series == series][-1]
+        requests = record.counted()
+        return float(requests.uplink_s.mean()), float(requests.cloud_queue_s.max()), float(believed_bps)
+
+    uplink_s, queue_s, believed_bps = run("10ms")
+    _, _, without_bps = run("0s")
+    assert [uplink_s, queue_s] == pytest.approx([0.020 + 0.020 + 0.010, 0.0], abs=1e-6)
+    assert believed_bps < 0.8 * without_bps
+
+
 def test_resources_were_as_busy_as_the_requests_made_them(tmp_path: Path) -> None:
     run = run_scenario(tmp_path, edges=[{"name": "shop", "count": 2, "link": "lan", "policy": "cloud-only"}])
     counted = run.counted()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from random import Random
 
+import pytest
+
 from simulations.link_delay import LinkDelay
 
 
 def test_without_jitter_every_message_takes_the_mean() -> None:
     delay = LinkDelay(0.03)
-    assert [delay.draw_s(), delay.arrives_s(1.0), delay.arrives_s(2.0)] == [0.03, 1.03, 2.03]
+    assert [delay.draw_s(), delay.arrives_s(1.0, 0.5), delay.arrives_s(2.0, 1.5)] == [0.03, 1.03, 2.03]
 
 
 def test_jitter_stays_within_its_bounds_and_nothing_overtakes() -> None:
@@ -17,10 +19,20 @@ def test_jitter_stays_within_its_bounds_and_nothing_overtakes() -> None:
     drawn = [delay.draw_s() for _ in range(1000)]
     assert 0.02 <= min(drawn) < 0.021
     assert 0.039 < max(drawn) <= 0.04
-    arrived = [delay.arrives_s(1.0 + n * 0.001) for n in range(100)]
+    arrived = [delay.arrives_s(1.0 + n * 0.001, 0.9 + n * 0.001) for n in range(100)]
     assert arrived == sorted(arrived)
 
 
 def test_a_delay_is_never_below_zero() -> None:
     delay = LinkDelay(0.001, 0.01, Random(1))
     assert min(delay.draw_s() for _ in range(100)) == 0.0
+
+
+def test_nobody_waits_behind_what_was_taken_back() -> None:
+    delay = LinkDelay(0.03)
+    assert delay.arrives_s(2.0, 0.0) == pytest.approx(2.03)
+    first_s, second_s = (delay.arrives_s(sent_s, 0.0) for sent_s in (80.0, 90.0))
+    delay.take_back(first_s)
+    delay.take_back(second_s)
+    assert delay.arrives_s(7.0, 5.0) == pytest.approx(7.03)
+    assert delay.arrives_s(6.0, 5.0) == pytest.approx(7.03)

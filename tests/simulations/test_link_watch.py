@@ -102,3 +102,22 @@ def test_while_requests_cross_an_echo_tells_that_the_cloud_is_there_and_no_round
     watched.under_way = 0
     watched.catch_up(3.7)
     assert heard == pytest.approx([3.5 + 2 * HALF_S])
+
+
+def test_an_edge_that_connected_long_ago_looked_at_a_line_of_which_only_the_others_of_today_are_known() -> None:
+    watched, chooser, line = watch(start_s=0.2)
+    line.carry(3_000_000, 27.0)
+    heard: list[float] = []
+    observe_rtt = chooser.observe_rtt
+
+    def heard_rtt(rtt_s: float, now_s: float) -> None:
+        heard.append(now_s)
+        observe_rtt(rtt_s, now_s)
+
+    chooser.observe_rtt = heard_rtt  # type: ignore[method-assign]
+    watched.catch_up(30.0)
+    link = chooser.link()
+    assert link is not None
+    assert link.uplink_bps == pytest.approx(8e6)
+    assert line.free_s == 30.0
+    assert len(heard) <= 8

@@ -14,6 +14,7 @@ from isthmus.errors import CloudUnavailable, DeadlineExceeded, Draining, Isthmus
 from nodes.batch_times import BatchTimes
 from nodes.batching import BatchGroup, BatchLimits
 from partitioner.measurements import AffineTime
+from scheduler.estimators.load import REPORT_LIFETIME_S
 from simulations.kernel import Simulation
 from simulations.replica import SimulatedReplica, Suffix, SuffixRan
 from simulations.replica_kind import PlanSuffix, ReplicaKind
@@ -169,7 +170,17 @@ def test_a_replica_that_dies_loses_what_it_has_and_works_again_when_it_is_back()
     bench.at(4.0, "after")
     assert bench.ends_s() == {"after": pytest.approx(5.1)}
     assert replica.busy_s == pytest.approx(0.5 + 1.1)
-    assert [replica.was_up(moment_s) for moment_s in (1.4, 1.6, 3.0)] == [True, False, True]
+
+
+def test_of_each_run_it_was_busy_for_what_falls_into_the_time_that_counts() -> None:
+    bench = Bench()
+    bench.replica = SimulatedReplica(bench.simulation, ReplicaKind(NEVER_HELD), counted_s=(1.5, 4.0))
+    bench.at(1.0, "before it begins")
+    bench.at(3.5, "when it ends")
+    bench.simulation.run(3.7)
+    assert bench.replica.busy_s == pytest.approx(0.6 + 0.2)
+    bench.simulation.run()
+    assert bench.replica.busy_s == pytest.approx(0.6 + 0.5)
 
 
 def test_a_replica_that_drains_answers_what_it_has_and_takes_nothing_new() -> None:
@@ -303,33 +314,39 @@ def test_whatever_the_order_the_engine_is_busy_at_the_same_times(works: list[tup
     assert busy_ends(lambda _: None) == pytest.approx(busy_ends(lambda deadline_s: deadline_s))
 
 
+AFTER_S = st.sampled_from([0.1001, 2.0001, 4.9001])
+
+
 @settings(max_examples=40)
 @given(
     arrivals=st.lists(st.tuples(st.floats(0.0, 0.4), st.floats(0.1, 2.0)), min_size=1, max_size=20),
-    asked=st.lists(st.tuples(st.floats(0.0, 1.5), st.integers(0, 15)), min_size=1, max_size=5),
+    asked=st.lists(st.tuples(AFTER_S, st.floats(0.0, 1.5), st.integers(0, 15)), min_size=1, max_size=5),
 )
-def test_a_report_says_what_the_load_was_when_it_was_made(
-    arrivals: list[tuple[float, float]], asked: list[tuple[float, int]]
+def test_a_report_says_what_the_load_was_when_it_was_made_and_none_says_the_same_again(
+    arrivals: list[tuple[float, float]], asked: list[tuple[float, float, int]]
 ) -> None:
     bench, now_s = Bench(), 0.0
     simulation, replica = bench.simulation, bench.replica
-    seen = dict[int, float]()
+    seen = dict[int, tuple[int, float]]()
     step_s = 0.5 / 16
-    for step in range(300):
-        simulation.at(step * step_s, lambda step=step: seen.setdefault(step, replica.queued_s))
+    for step in range(480):
+        simulation.at(step * step_s, lambda step=step: seen.setdefault(step, (replica.requests, replica.queued_s)))
 
     def check(delay_s: float, phase: int) -> None:
-        said = replica.history.reported(simulation.now_s - delay_s, phase)
-        last = math.floor((simulation.now_s - delay_s) / step_s)
-        made = [step for step in seen if step % 16 == phase and step <= last]
-        if said is None:
-            assert not made
+        moment_s = simulation.now_s - delay_s
+        made, last = None, (0, 0.0)
+        for step in range(phase, math.floor(moment_s / step_s) + 1, 16):
+            if seen[step] != last:
+                made, last = step, seen[step]
+        said = replica.history.reported(moment_s, phase)
+        if made is None or moment_s - made * step_s > REPORT_LIFETIME_S:
+            assert said is None
         else:
-            assert said == pytest.approx((made[-1] * step_s, seen[made[-1]]), abs=1e-9)
+            assert said == pytest.approx((made * step_s, last[1]), abs=1e-9)
 
     for number, (gap_s, factor) in enumerate(arrivals):
         now_s += gap_s + 1e-6 * math.pi  # off the grid: what happens at one moment has an order
         bench.at(now_s, str(number), factor)
-        for delay_s, phase in asked:
-            simulation.at(now_s + 0.1001, check, delay_s, phase)
+        for after_s, delay_s, phase in asked:
+            simulation.at(now_s + after_s, check, delay_s, phase)
     simulation.run()

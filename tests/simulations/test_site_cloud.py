@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import math
-from random import Random
 
 import pytest
 
 from nodes.batch_times import BatchTimes
 from nodes.batching import BatchGroup, BatchLimits
 from nodes.circuit_breaker import FAILURES_TO_OPEN
-from nodes.replica_health import LONGEST_RETRY_S, reconnecting
 from scheduler.plan_chooser import PlanChooser
 from simulations.cloud import SimulatedCloud
 from simulations.kernel import Simulation
-from simulations.redial import CONNECT_TRIPS, Redial
 from simulations.replica import SimulatedReplica, Suffix
 from simulations.replica_kind import PlanSuffix, ReplicaKind
-from simulations.site_cloud import WANT_EVERY_S, SiteCloud
+from simulations.site_cloud import CONNECT_TRIPS, WANT_EVERY_S, SiteCloud
 
 RTT_S = 0.1
 PLAN = PlanSuffix(BatchGroup("net", "cut", "eager", ()), BatchTimes.of({1: 1.0}))
@@ -73,6 +70,15 @@ def test_own_requests_that_no_report_can_know_of_yet_are_waited_for() -> None:
     assert edge.site.wait_s(one, 1.3) == 0.0
 
 
+def test_an_idle_replica_says_so_once_and_own_requests_on_their_way_stay_waited_for() -> None:
+    edge = Edge()
+    one, _ = edge.cloud.serving
+    edge.until(1.2)
+    edge.send(one, 7)
+    edge.until(3.0)
+    assert edge.site.wait_s(one, 3.0) == pytest.approx(1.0)
+
+
 def test_reports_do_not_come_while_nothing_is_heard() -> None:
     edge = Edge()
     busy, _ = edge.cloud.serving
@@ -99,24 +105,31 @@ def test_a_replica_that_died_is_left_and_its_requests_are_lost_half_a_round_trip
     assert edge.able() == [1]
 
 
-def test_a_replica_that_is_back_is_found_by_the_live_backoff() -> None:
+def test_a_replica_that_is_back_is_heard_of_from_the_registry_and_dialled_at_once() -> None:
     edge = Edge()
     dead, _ = edge.cloud.serving
     edge.simulation.at(2.0, edge.cloud.fail, dead)
     edge.simulation.at(9.0, edge.cloud.recover, dead)
-    found_s = 2.1
-    edge.until(found_s)
-    while edge.able() != [0, 1]:
-        found_s += 0.01
-        edge.until(found_s)
-    assert 9.0 + CONNECT_TRIPS * RTT_S <= found_s <= 9.0 + LONGEST_RETRY_S + (CONNECT_TRIPS + 1) * RTT_S
+    found_s = 9.0 + 0.5 + RTT_S / 2 + CONNECT_TRIPS * RTT_S
+    edge.until(found_s - 1e-6)
+    assert edge.able() == [1]
+    edge.until(found_s + 1e-6)
+    assert edge.able() == [0, 1]
 
 
-def test_a_replica_that_was_dialled_can_be_asked_after_the_trips_of_a_connection() -> None:
-    dialled_s = 1.0 + reconnecting(Random(3)).next_s()
-    redial, there_s = Redial(1.0, reconnecting(Random(3))), dialled_s + CONNECT_TRIPS * RTT_S
-    assert not redial.connected(there_s - 1e-6, RTT_S, lambda _: True)
-    assert redial.connected(there_s + 1e-6, RTT_S, lambda _: True)
+def test_what_a_replica_failed_before_it_died_does_not_speak_against_the_one_that_comes_back() -> None:
+    edge = Edge()
+    dead, _ = edge.cloud.serving
+    edge.heard_s = 4.0
+    edge.until(5.0)
+    edge.send(dead, 1)
+    edge.site.gave_up(dead, 1, 5.0, 5.0, late=True)
+    edge.simulation.at(6.0, edge.cloud.fail, dead)
+    edge.simulation.at(7.0, edge.cloud.recover, dead)
+    edge.until(5.9)
+    assert edge.able() == [1]
+    edge.until(8.0)
+    assert edge.able() == [0, 1]
 
 
 def test_a_silent_replica_is_asked_again_once_it_is_heard_and_not_after_three_in_a_row() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from itertools import count, pairwise, takewhile
+from itertools import accumulate, count, pairwise, takewhile
 from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nodes.protocol.path_model import LEAST_WINDOW_BYTES
 from simulations.bandwidth_trace import BandwidthTrace
 from simulations.faults import Absences, Fault, PlannedFaults
 from simulations.line_capacity import LineCapacity
@@ -64,21 +65,56 @@ def test_messages_wait_for_those_before_them() -> None:
 
 
 def test_a_message_that_is_taken_back_frees_the_line_but_for_what_is_under_way() -> None:
-    line = TracedLine(BandwidthTrace((0.0,), (8.0 * 16 * 1024,)))  # 16 KiB a second
-    _, end_s = line.carry(160 * 1024, 0.0)
+    line = TracedLine(BandwidthTrace((0.0,), (8.0 * LEAST_WINDOW_BYTES,)))  # a window a second
+    began_s, end_s = line.carry(10 * LEAST_WINDOW_BYTES, 0.0)
     assert end_s == 10.0
-    line.stop(end_s, 3.0)
+    assert line.stop(began_s, end_s, 3.0) == 4.0
     assert line.free_s == 4.0
 
 
-def test_a_message_that_others_wait_behind_keeps_its_time() -> None:
+def test_a_message_that_is_taken_back_before_its_turn_never_crosses() -> None:
     line = TracedLine(BandwidthTrace((0.0,), (8000.0,)))
-    _, first_s = line.carry(10_000, 0.0)
-    _, second_s = line.carry(1000, 0.0)
-    line.stop(first_s, 1.0)
-    assert (line.free_s, second_s) == (11.0, 11.0)
-    line.stop(math.nextafter(second_s, 0.0), 1.0)
-    assert line.free_s == 11.0
+    line.carry(10_000, 0.0)
+    began_s, end_s = line.carry(5000, 0.0)
+    assert line.stop(began_s, end_s, 2.0) == began_s
+    assert line.carry(1000, 3.0) == (10.0, 11.0)
+
+
+def test_a_message_that_others_wait_behind_keeps_its_time_until_they_are_taken_back_too() -> None:
+    line = TracedLine(BandwidthTrace((0.0,), (8.0 * LEAST_WINDOW_BYTES,)))
+    first, second = line.carry(10 * LEAST_WINDOW_BYTES, 0.0), line.carry(LEAST_WINDOW_BYTES, 0.0)
+    assert line.stop(*first, 1.0) == 2.0
+    assert (line.free_s, second) == (11.0, (10.0, 11.0))
+    line.stop(*second, 5.0)
+    assert line.free_s == 2.0
+
+
+MESSAGES = st.lists(
+    st.tuples(st.floats(0, 5), st.integers(1, 500_000), st.none() | st.floats(0, 30)), min_size=1, max_size=12
+)
+
+
+@given(STEPS, MESSAGES)
+def test_whatever_is_taken_back_no_two_messages_use_the_line_at_once(
+    steps: list[tuple[float, float]], messages: list[tuple[float, int, float | None]]
+) -> None:
+    """Each as long as its bytes take at the line's rate, so this is also never exceeded. And the line is free from when
+    the last one that somebody waits for, or that is under way, has crossed. A message: the gap before it, its bytes,
+    how long its sender is patient."""
+    line, sent_s = TracedLine(trace_of(steps)), list(accumulate(gap_s for gap_s, _, _ in messages))
+    events = [(time_s, number, False) for number, time_s in enumerate(sent_s)]
+    patient = ((number, one[2]) for number, one in enumerate(messages))
+    events += [(sent_s[number] + patience_s, number, True) for number, patience_s in patient if patience_s is not None]
+    crosses = dict[int, tuple[float, float]]()
+    for now_s, number, gives_up in sorted(events):
+        if gives_up:
+            began_s, end_s = crosses[number]
+            crosses[number] = began_s, line.stop(began_s, end_s, now_s)
+        else:
+            crosses[number] = line.carry(messages[number][1], now_s)
+        used = sorted((began_s, end_s) for began_s, end_s in crosses.values() if began_s < end_s)
+        assert all(end_s <= began_s for (_, end_s), (began_s, _) in pairwise(used))
+        assert max(line.free_s, now_s) == max([now_s, *(end_s for _, end_s in used)])
 
 
 @given(STEPS, st.floats(0, 100), st.floats(0, 60))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from isthmus.errors import RemoteProtocolError
-from nodes.protocol.outbox import chunk_bytes
+from nodes.protocol.chunk_sizes import chunk_bytes
 from nodes.protocol.path_model import FIRST_WINDOW_BYTES
 from nodes.protocol.send_window import SMALL_FRAME_BYTES, SendWindow
 

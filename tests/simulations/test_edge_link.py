@@ -1,0 +1,59 @@
+"""What crosses a simulated edge's link, and what it learns of that."""
+
+from __future__ import annotations
+
+import pytest
+
+from nodes.chooser import Transfer
+from nodes.protocol.path_model import LEAST_WINDOW_BYTES
+from scheduler.plan_chooser import PlanChooser
+from simulations.bandwidth_trace import BandwidthTrace
+from simulations.busy_time import BusyTime
+from simulations.edge_link import EdgeLink
+from simulations.link_delay import LinkDelay
+from simulations.site_request import Arrival, Crossing
+from simulations.traced_line import TracedLine
+from tests.simulations.test_site import FILE
+
+HALF_S = 0.02
+
+
+def link_of(bps: float, chooser: PlanChooser, busy_up: BusyTime) -> EdgeLink:
+    trace = BandwidthTrace((0.0,), (bps,))
+    delays, lines = (LinkDelay(HALF_S), LinkDelay(HALF_S)), (TracedLine(trace), TracedLine(trace))
+    return EdgeLink(chooser, lines, delays, (busy_up, BusyTime()))
+
+
+def crossing_of(up_bytes: int) -> Crossing:
+    return Crossing(0, Arrival(0.0, up_bytes), FILE, 0.0, 0.0, 0.0, up_bytes, 4000)
+
+
+def send(link: EdgeLink, crossing: Crossing, now_s: float) -> float:
+    crossing.there_s = link.send(crossing, crossing.predicted_s, now_s)
+    return crossing.there_s
+
+
+def test_what_is_sent_behind_an_upload_that_was_given_up_waits_for_its_window_only() -> None:
+    busy = BusyTime()
+    link, large, queued = link_of(1e5, PlanChooser(), busy), crossing_of(1_000_000), crossing_of(100_000)
+    assert send(link, large, 0.0) == pytest.approx(80.0 + HALF_S)
+    send(link, queued, 1.0)
+    link.give_up(queued, 4.0)
+    link.give_up(large, 5.0)
+    window_s, small_s = LEAST_WINDOW_BYTES * 8 / 1e5, 0.08
+    assert send(link, crossing_of(1000), 7.0) == pytest.approx(5.0 + window_s + small_s + HALF_S)
+    assert busy.seconds == pytest.approx(5.0 + window_s + small_s)
+    assert [large.radio_s, queued.radio_s] == pytest.approx([5.0 + window_s, 0.0])
+
+
+@pytest.mark.parametrize(("bps", "first_bytes"), [(20e6, 32 << 10), (400e6, 100_000)])
+def test_an_upload_is_timed_without_its_first_frame_which_is_as_long_as_live(bps: float, first_bytes: int) -> None:
+    chooser = PlanChooser()
+    link, crossing = link_of(bps, chooser, BusyTime()), crossing_of(1_000_000)
+    chooser.observe_rtt(2 * HALF_S, 0.0)
+    for _ in range(5):
+        chooser.observe_transfer(Transfer("up", 1_000_000, 8e6 / bps), 0.0)
+    send(link, crossing, 0.1)
+    assert crossing.up is not None
+    assert crossing.up.size_bytes == pytest.approx(1_000_000 - first_bytes, abs=1)
+    assert crossing.up.span_s == pytest.approx(crossing.up.size_bytes * 8 / bps)
