@@ -12,7 +12,7 @@ import time
 from dataclasses import replace
 from typing import NamedTuple
 
-from isthmus.errors import CloudUnavailable, InvalidInput, IsthmusError, UnknownPlan
+from isthmus.errors import CloudUnavailable, ComputeFailed, InvalidInput, IsthmusError, Overloaded, UnknownPlan
 from isthmus.telemetry import get_logger
 from nodes.accepted_request import AcceptedRequest
 from nodes.codecs.base import EncodedTensor
@@ -56,6 +56,8 @@ class CloudAsking:
         self._tried: list[GuardedConnection] = []
         self._forgetful: GuardedConnection | None = None
         self._early: EarlyUpload | None = None
+        self._refused: IsthmusError | None = None  # the last reason that a replica gave
+        self._could_not: list[GuardedConnection] = []  # compute it: maybe nobody can
         self.sendings = 0
         self.lost_s = 0.0
 
@@ -101,7 +103,7 @@ class CloudAsking:
                 one.replica.gave_up(one.sent_s, late=one is first and time.monotonic() >= late_s)
             reason = "no answer in time"
         except IsthmusError as error:
-            reason = str(error)
+            self._refused, reason = error, str(error)
         finally:
             if number is not None:
                 self._around.schedule.leave(number)
@@ -111,7 +113,8 @@ class CloudAsking:
         return None
 
     async def next(self) -> GuardedConnection | None:
-        """The replica to go on with, None for the edge. Raises DeadlineExceeded; CloudUnavailable without either."""
+        """The replica to go on with, None for the edge. Raises DeadlineExceeded; without either Overloaded or
+        ComputeFailed where a replica said so last, else CloudUnavailable."""
         self._accepted.check_time()
         able = self._around.replicas.able(self._accepted.choice.entry.plan.wire_digest, self._tried)
         edge_s = None if self._accepted.cloud_required else self._around.queue.wait_s() + self._accepted.finish_s
@@ -120,12 +123,20 @@ class CloudAsking:
             return chosen
         return await self._relearned()
 
+    def answered(self) -> None:
+        """The request has been answered, here or elsewhere: replicas that could not compute it are at fault, not it."""
+        for replica in self._could_not:
+            replica.at_fault()
+        self._could_not.clear()
+
     async def _relearned(self) -> GuardedConnection:
         """The replica that did not know the plan, once it does; asked again once."""
         forgetful, self._forgetful = self._forgetful, None
         model = self._accepted.request.model
         unavailable = f"model {model!r} needs the cloud, and no replica answers; try again"
         if forgetful is None or self._tried.count(forgetful) > 1:
+            if isinstance(self._refused, Overloaded | ComputeFailed):  # somebody answers: that it cannot be done now
+                raise self._refused
             raise CloudUnavailable(unavailable)
         try:
             await forgetful.offer_again(plan_definition(self._accepted.choice.entry.plan))
@@ -156,6 +167,7 @@ class CloudAsking:
             return sendings[-1]
 
         winner, response = await first_answer(ask, first, hedging.after_s(predicted_s), second)
+        self.answered()
         hedging.answered(predicted_s, time.monotonic() - first.sent_s)
         counts.answered += winner is first and not asked_before
         if winner is not first:
@@ -185,6 +197,9 @@ class CloudAsking:
                 self._early = None
                 return await answer
             return await sending.replica.run(self._wire_request(outcome.encoded, sending.sent_s))
+        except ComputeFailed:
+            self._could_not.append(sending.replica)
+            raise
         except UnknownPlan:
             self._forgetful = sending.replica
             # In the background: this request goes on, and the next one finds the plan prepared.

@@ -6,9 +6,9 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from isthmus.errors import InvalidPlan, PlanAway, UnknownPlan
+from isthmus.errors import InvalidPlan, InvalidRequest, PlanAway, UnknownPlan
 from isthmus.telemetry import get_logger
 from nodes.background import run_apart
 from nodes.batch_queue import BatchQueue, QueuedWork
@@ -39,14 +39,16 @@ __all__ = ["CloudNode"]
 
 MEASURED_BATCHES = (1, 2)
 MEASURE_BUDGET_S = 0.15
-MAX_PLANS, MAX_TIMES = 256, 4096
+MAX_PLANS, MOST_REMEMBERED = 256, 4096
 
 
 @dataclass(frozen=True, slots=True)
 class _ReadyPlan:
-    """suffix: t(B) of the suffix alone. whole: with as many decodings and encodings. reported: to the edge."""
+    """max_batch: of one request. suffix: t(B) of the suffix alone. whole: with as many decodings and encodings.
+    reported: to the edge."""
 
     half: CloudHalf
+    max_batch: int
     suffix: BatchTimes
     whole: BatchTimes
     reported: tuple[MeasuredBatch, ...]
@@ -75,7 +77,7 @@ class CloudNode:
         self._plans: dict[str, _ReadyPlan] = {}
         self._suffixes: dict[tuple[str, str], BatchMeasurement] = {}  # by model and cut: whatever the codecs
         self._times: dict[str, tuple[MeasuredBatch, ...]] = {}  # by wire digest, also of plans whose model has gone
-        self._away: set[str] = set()  # plans whose model has made room for another
+        self._away: dict[str, None] = {}  # plans whose model has made room for another
         self._offered_s = 0.0
         self._stages = {stage: Histogram(SECONDS_BOUNDS) for stage in ("queue", "decode", "suffix", "encode")}
         self._log = get_logger("cloud").bind(replica=replica_id)
@@ -133,8 +135,9 @@ class CloudNode:
         batches = await self._pool.run(self._measure_batches, model, offer, half)
         while len(self._plans) >= MAX_PLANS:
             self.forget(next(iter(self._plans)))
-        self._away.discard(offer.wire_digest)
-        self._plans[offer.wire_digest] = _ReadyPlan(half, batches.times, _whole(batches.times, times[0]), times)
+        self._away.pop(offer.wire_digest, None)
+        whole, most = _whole(batches.times, times[0]), model.interface.max_batch
+        self._plans[offer.wire_digest] = _ReadyPlan(half, most, batches.times, whole, times)
         self._log.info(
             "plan ready", wire_digest=offer.wire_digest, suffix_ms=round(times[0].suffix_s * 1e3, 2),
             largest_batch=batches.times.largest, batch_gain=round(batches.gain, 2), batch_difference=batches.difference,
@@ -147,8 +150,9 @@ class CloudNode:
 
     def _forget_model(self, digest: str) -> None:
         """Its plans go with it. What they take stays known: offered again, they are not measured again."""
-        gone = {key for key, plan in self._plans.items() if plan.half.model_digest == digest}
-        self._away |= gone
+        gone = [key for key, plan in self._plans.items() if plan.half.model_digest == digest]
+        self._away.update(dict.fromkeys(gone))
+        _keep_newest(self._away)
         for key in gone:
             self.forget(key)
 
@@ -165,23 +169,27 @@ class CloudNode:
             half.run(encoded[MEASURED_BATCHES[0]], MEASURED_BATCHES[0])
         times = known or tuple(_measure_batch(half, encoded[batch], batch) for batch in batches)
         self._times[offer.wire_digest] = times
-        while len(self._times) > MAX_TIMES:
-            del self._times[next(iter(self._times))]
+        _keep_newest(self._times)
         return times
 
     def _measure_batches(self, model: Model, offer: PlanDefinition, half: CloudHalf) -> BatchMeasurement:
         key = (half.model_digest, half.cut)
-        if key not in self._suffixes:
+        found = self._suffixes.pop(key, None)
+        if found is None:
             most = 1 if half.axes is None else min(self._batching.max_batch, model.interface.max_batch)
             sample = boundary_sample(model, offer.edge_ops, most)
-            self._suffixes[key] = measure_batches(half.suffix, half.axes, sample, most)
-        return self._suffixes[key]
+            found = measure_batches(half.suffix, half.axes, sample, most)
+        self._suffixes[key] = found
+        _keep_newest(self._suffixes)
+        return found
 
     async def run(self, request: RequestArrived) -> SuffixResult:
         """See SegmentNode."""
         plan = self._plans.get(request.wire_digest)
         if plan is None:
             raise _unknown(request.wire_digest, away=request.wire_digest in self._away)
+        if not 1 <= request.batch <= plan.max_batch:  # one that lies would harm all that wait
+            raise InvalidRequest("batch", f"must be 1 to {plan.max_batch}", value=request.batch, remedy="split it")
         with self.models.in_use(plan.half.model_digest):
             return await self._run(request, plan)
 
@@ -204,6 +212,12 @@ class CloudNode:
         for stage, times in self._stages.items():
             times.observe(getattr(result.timings, f"{stage}_s"))
         return result
+
+
+def _keep_newest(known: dict[Any, Any]) -> None:
+    """What is remembered of plans comes from edges without end, and must not grow so."""
+    while len(known) > MOST_REMEMBERED:
+        del known[next(iter(known))]
 
 
 def _unknown(digest: str, *, away: bool) -> UnknownPlan:

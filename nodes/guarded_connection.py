@@ -6,14 +6,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from isthmus.errors import (
-    CloudUnavailable,
-    ComputeFailed,
-    IsthmusError,
-    PlanAway,
-    RemoteProtocolError,
-    UnknownPlan,
-)
+from isthmus.errors import CloudUnavailable, PlanAway, RemoteProtocolError, UnknownPlan
 from nodes.circuit_breaker import CircuitBreaker
 from nodes.cloud_connection import CloudConnection, ReplicaDescription
 from nodes.protocol.edge_stream import WireRequest
@@ -25,8 +18,9 @@ from partitioner.measurements import AffineTime
 
 __all__ = ["GuardedConnection"]
 
-# What a replica is to blame for. A request that is refused, expired or taken back says nothing of its health.
-_FAULTS = (CloudUnavailable, ComputeFailed, RemoteProtocolError)
+# What a replica is to blame for. A request that is refused, expired or taken back says nothing of its health, and one
+# that it could not compute not by itself: see `at_fault`.
+_FAULTS = (CloudUnavailable, RemoteProtocolError)
 
 
 class GuardedConnection:
@@ -141,11 +135,15 @@ class GuardedConnection:
         except _FAULTS:
             self._health.failed(time.monotonic())
             raise
-        except (IsthmusError, asyncio.CancelledError):
+        except BaseException:  # cancelled, or never sent: a probe's slot must not stay taken
             self._health.released()
             raise
         self._health.succeeded(time.monotonic())
         return response
+
+    def at_fault(self) -> None:
+        """It could not compute a request that was answered elsewhere: the request's own values are not to blame."""
+        self._health.failed(time.monotonic())
 
     def gave_up(self, sent_s: float, *, late: bool) -> None:
         """See ReplicaHealth."""

@@ -25,6 +25,7 @@ MOST_WAITING = 20_000
 # One file is written, the others are compressed; one is the smallest part that can be let go.
 FILES = 8
 _WRITE_EVERY_S = 0.5
+_UNFINISHED = ".unfinished"
 
 
 class Encoder(Protocol):
@@ -120,15 +121,20 @@ class Journal:
             return
         self._file.close()
         self._file = None
-        unfinished = self._path.with_suffix(".unfinished")
-        with self._path.open("rb") as plain, unfinished.open("wb") as compressed:
-            zstandard.ZstdCompressor().copy_stream(plain, compressed)
-        unfinished.rename(self._path.with_suffix(".jsonl.zst"))
+        unfinished = self._path.with_suffix(_UNFINISHED)
+        try:
+            with self._path.open("rb") as plain, unfinished.open("wb") as compressed:
+                zstandard.ZstdCompressor().copy_stream(plain, compressed)
+            unfinished.rename(self._path.with_suffix(".jsonl.zst"))
+        except BaseException:  # a full disk, say, must not be filled with halves; the plain file stays
+            unfinished.unlink(missing_ok=True)
+            raise
         self._path.unlink()
 
     def _make_room(self) -> None:
-        """Let the oldest files go until one more has room."""
-        files = sorted(path for pattern in ("*.jsonl", "*.jsonl.zst") for path in self._folder.glob(pattern))
+        """Let the oldest files go until one more has room; also what a kill left of a compression."""
+        patterns = "*.jsonl", "*.jsonl.zst", f"*{_UNFINISHED}"
+        files = sorted(path for pattern in patterns for path in self._folder.glob(pattern))
         sizes = {path: path.stat().st_size for path in files}
         room = self._most_bytes - self._most_bytes // FILES
         while files and sum(sizes[path] for path in files) > room:

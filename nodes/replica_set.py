@@ -120,9 +120,12 @@ class ReplicaSet:
     async def _keep_connected(self, line: Line, endpoint: Endpoint) -> None:
         waits = reconnecting()
         while True:
-            connection = await self._reached(line, endpoint)
-            if connection is not None and await self._use(line, endpoint, connection):
-                waits.succeeded()
+            try:
+                connection = await self._reached(line, endpoint)
+                if connection is not None and await self._use(line, endpoint, connection):
+                    waits.succeeded()
+            except Exception:  # what nobody planned must not cost the replica for ever
+                self._log.exception("connecting to a replica failed", target=endpoint.target)
             await asyncio.sleep(waits.next_s())
 
     async def _reached(self, line: Line, endpoint: Endpoint) -> GuardedConnection | None:

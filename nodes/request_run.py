@@ -68,7 +68,7 @@ class RequestRun:
         """The answer. connection: the replica to ask first, None when the plan needs no cloud.
 
         Raises DeadlineExceeded, ComputeFailed, InvalidRequest, Overloaded; CloudUnavailable where only the cloud may
-        finish and no replica does.
+        finish and no replica answers.
         """
         if self._accepted.choice.entry.plan.kind == "edge-only":
             return self._finished(await self._prefix())
@@ -90,7 +90,9 @@ class RequestRun:
                     return await self._finish_from(outcome, remote)
                 connection = await self._cloud.next()
             self._around.counts.resumed_on_edge += 1
-            return await self._finish_on_edge(outcome)
+            answer = await self._finish_on_edge(outcome)
+            self._cloud.answered()
+            return answer
         finally:
             await self._cloud.close()
 

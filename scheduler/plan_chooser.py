@@ -287,15 +287,17 @@ class PlanChooser:
         assert self._policies.shadow is not None
         setting, policy = self._policies.shadow
         self._shadow_rng.begin(self._number)
-        seen = self._believed(request, setting, policy, estimate)
+        report = self._shadow_report
         try:
-            choice = policy.choose(seen, link, self._shadow_rng)
-        except IsthmusError as error:
-            found = ShadowChoice(setting, None, str(error))
-        else:
+            choice = policy.choose(self._believed(request, setting, policy, estimate), link, self._shadow_rng)
             self._remember(policy, request, choice)
             found = ShadowChoice(setting, choice)
-        self._shadow_report = shadowed(self._shadow_report, found, chosen)
+            report = shadowed(report, found, chosen)
+        except Exception as error:  # whatever it does, the request is another policy's
+            failure = str(error) if isinstance(error, IsthmusError) else f"{type(error).__name__}: {error}"
+            found = ShadowChoice(setting, None, failure)
+            report = shadowed(report, found, chosen)
+        self._shadow_report = report
         return found
 
 

@@ -22,7 +22,7 @@ __all__ = ["EdgeFacts", "edge_families"]
 class EdgeFacts:
     """An edge at one moment.
 
-    usable_replicas: take requests now. link: None before anything was measured. queue_s: wait before a new prefix.
+    usable_replicas: may be asked now. link: None before anything was measured. queue_s: wait before a new prefix.
     decisions: by policy and plan kind. executions: by stage. lost_records: of the decision log. drifts: alarms that
     stand, by stage. remeasured: how often plans were measured again.
     """
@@ -106,7 +106,7 @@ def _holding_families(facts: EdgeFacts) -> Iterator[Metric]:
     yield gauge("isthmus_kept_bytes", "Boundary tensors kept until their answers are in.", status.held_bytes)
     yield gauge("isthmus_kept_limit_bytes", "How many bytes may be kept (edge.kept_memory).", facts.kept_limit_bytes)
     yield gauge("isthmus_replicas_connected", "Cloud replicas that plans are prepared on.", status.streams)
-    usable = "Connected replicas that take requests now: not draining, circuit breaker closed."
+    usable = "Connected replicas that may be asked: not draining or silent, circuit breaker closed or due a probe."
     yield gauge("isthmus_replicas_usable", usable, facts.usable_replicas)
 
 

@@ -1,7 +1,7 @@
 """The cloud's end of the segment stream: a state machine over frames and events.
 
     state      receive(hello)   receive(other)           respond/reject       drain          close
-    WAITING    -> OPEN          peer's fault             refused              -> DRAINING    -> CLOSED
+    WAITING    -> OPEN          peer's fault             refused              once OPEN      -> CLOSED
     OPEN       peer's fault     handled                  queued               -> DRAINING    -> CLOSED
     DRAINING   peer's fault     new requests rejected    queued               stays          -> CLOSED
     CLOSED     refused          refused                  ignored              stays          stays
@@ -109,6 +109,7 @@ class CloudStream:
     def __init__(self, replica_id: str, models: Mapping[str, str], limits: StreamLimits = DEFAULT_LIMITS) -> None:
         """models: the digest of each served model, by name."""
         self.state = CloudState.WAITING
+        self._drains_at_once = False
         self._limits = limits
         self._outbox = _new_outbox()
         self._incoming: dict[int, _Incoming] = {}
@@ -165,12 +166,15 @@ class CloudStream:
             self._send_error(request_id, rejection)
 
     def report_load(self, queued_requests: int, queued_s: float) -> None:
-        """Tell the edge how much work waits here."""
-        self._send(pb.CloudFrame(load=pb.LoadReport(queued_requests=queued_requests, queued_s=queued_s)))
+        """Tell the edge how much work waits here. Ignored before its hello: the welcome comes first."""
+        if self.state is not CloudState.WAITING:
+            self._send(pb.CloudFrame(load=pb.LoadReport(queued_requests=queued_requests, queued_s=queued_s)))
 
     def drain(self) -> None:
-        """Take no new requests; those that arrived are answered."""
-        if self.state in (CloudState.WAITING, CloudState.OPEN):
+        """Take no new requests; those that arrived are answered. Before the hello: as soon as the edge is welcome."""
+        if self.state is CloudState.WAITING:
+            self._drains_at_once = True
+        elif self.state is CloudState.OPEN:
             self.state = CloudState.DRAINING
             self._send(pb.CloudFrame(draining=pb.Draining()))
 
@@ -225,6 +229,8 @@ class CloudStream:
         self._transit = TransitClock(now_s)
         self._outbox.peer_speaks(frame.hello.protocol_minor)
         self._send(pb.CloudFrame(welcome=self._welcome))
+        if self._drains_at_once:
+            self.drain()
         return [EdgeConnected(frame.hello.edge_id)]
 
     def _on_offer(self, frame: pb.EdgeFrame, now_s: float) -> list[CloudEvent]:

@@ -67,8 +67,9 @@ def server_credentials(tls: TlsFiles, *, require_clients: bool, field: str) -> g
             f"{field}.authority", "is needed to check clients", remedy="set it, or require_clients: false"
         )
     reader = _Reader(tls, field)
+    reader.contents()  # raises naming the file at fault
+    seen = reader.changed_at()  # before they are read: what is renewed meanwhile is read again
     serving = _server_configuration(reader.contents())
-    seen = reader.changed_at()
 
     def current() -> grpc.ServerCertificateConfiguration:
         """Called by gRPC for every connection."""

@@ -21,6 +21,8 @@ _UNSUPPORTED = {
     "sequence_id": "no model here keeps state between requests",
     "shared_memory_region": "tensors travel in messages",
 }
+_LONGEST_TIMEOUT_S = 1e7
+_LAST_PRIORITY = (1 << 32) - 1  # what the segment stream has room for
 
 
 def read_request(
@@ -39,25 +41,29 @@ def read_request(
     for tensor in message.inputs:
         if tensor.parameters:
             _check_supported(f"input {tensor.name}, parameter", tensor.parameters)
-    # A deadline years away is gRPC's way to say "none".
-    timeout_s = grpc_remaining_s if grpc_remaining_s is not None and grpc_remaining_s < 1e7 else None
+    timeout_s = _bounded_s(grpc_remaining_s)
     inputs = check_inputs(described, read_inputs(message, limits))
     if not message.parameters:  # as from most clients
         return InferRequest(described.name, inputs, timeout_s, client=caller.client(""))
     _check_supported("parameter", message.parameters)
     parameters = parameter_values(message.parameters)
-    if timeout_us := _integer(parameters, "timeout"):
-        timeout_s = min(timeout_us * 1e-6, math.inf if timeout_s is None else timeout_s)
+    if asked_s := _bounded_s(_integer(parameters, "timeout") * 1e-6):
+        timeout_s = min(asked_s, math.inf if timeout_s is None else timeout_s)
     return InferRequest(
         model=described.name,
         inputs=inputs,
         timeout_s=timeout_s,
-        priority=_integer(parameters, "priority"),
+        priority=_priority(parameters),
         policy=_text(parameters, "isthmus_policy"),
         plan_id=_text(parameters, "isthmus_plan"),
         request_class=_text(parameters, "isthmus_class"),
         client=caller.client(_text(parameters, "isthmus_client")),
     )
+
+
+def _bounded_s(timeout_s: float | None) -> float | None:
+    """A deadline years away is gRPC's way to say "none", and a client's; the stream's field holds no such numbers."""
+    return timeout_s if timeout_s is not None and timeout_s < _LONGEST_TIMEOUT_S else None
 
 
 def check_version(described: ModelDescription, asked: str) -> None:
@@ -87,6 +93,18 @@ def _integer(parameters: Mapping[str, ParameterValue], name: str) -> int:
     value = parameters.get(name, 0)
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise InvalidRequest(f"parameter {name}", "must be an integer of zero or more", value=value)
+    return value
+
+
+def _priority(parameters: Mapping[str, ParameterValue]) -> int:
+    value = _integer(parameters, "priority")
+    if value > _LAST_PRIORITY:
+        raise InvalidRequest(
+            "parameter priority",
+            f"must be at most {_LAST_PRIORITY}",
+            value=value,
+            remedy="1 is first; leave it out to be last",
+        )
     return value
 
 

@@ -183,19 +183,19 @@ class SegmentClient:
     async def run(self, request: WireRequest, feed: TensorFeed | None = None) -> ResponseArrived:
         """See CloudConnection."""
         self._require_open()
+        self._stream.pace(self._observer.uplink_bps(), self._observer.downlink_bps(), 2 * self._echoes.one_way_s)
+        self._stream.submit(request)  # what it does not take is remembered nowhere
         future: asyncio.Future[ResponseArrived] = asyncio.get_running_loop().create_future()
         self._requests[request.request_id] = future
         self._bytes[request.request_id] = encoded_bytes(request.tensors)
-        self._stream.pace(self._observer.uplink_bps(), self._observer.downlink_bps(), 2 * self._echoes.one_way_s)
-        self._stream.submit(request)
         self._submitted += 1
         number, alone, sent_s = self._submitted, len(self._requests) == 1, time.monotonic()
-        if feed is not None:
-            alone = False  # the time until the answer holds that until the tensors were made
-            feed.follow(lambda tensors: self._more(request.request_id, tensors), len(request.tensors))
-        self._queue.sent(request.request_id, request.expected_cloud_s, sent_s)
-        self._wake.set()
         try:
+            if feed is not None:
+                alone = False  # the time until the answer holds that until the tensors were made
+                feed.follow(lambda tensors: self._more(request.request_id, tensors), len(request.tensors))
+            self._queue.sent(request.request_id, request.expected_cloud_s, sent_s)
+            self._wake.set()
             response = await future
             if alone and self._submitted == number:
                 elapsed_s = time.monotonic() - sent_s
@@ -232,10 +232,10 @@ class SegmentClient:
             self._stream.goodbye()
             self._wake.set()
             await asyncio.sleep(0)  # one turn for the writer, so that the goodbye leaves
+        self._fail(CloudUnavailable(f"{self._target}: connection closed"))
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._fail(CloudUnavailable(f"{self._target}: connection closed"))
         await self._channel.close()
 
     def _require_open(self) -> None:
@@ -271,7 +271,12 @@ class SegmentClient:
             error = failure
             self._log.error("replica broke the protocol", error=str(failure))
             call.cancel()
-        self._fail(error)
+        except Exception as failure:  # what nobody planned: whoever waits must not wait for ever
+            error = CloudUnavailable(f"{self._target}: the stream failed: {type(failure).__name__}")
+            self._log.exception("stream failed")
+            call.cancel()
+        finally:
+            self._fail(error)
 
     def _fail(self, error: IsthmusError) -> None:
         """End whatever waits, each with the error, once."""

@@ -32,6 +32,7 @@ from nodes.guarded_connection import GuardedConnection
 from nodes.halves import EdgeHalf
 from nodes.hedging import Hedging
 from nodes.inputs import ModelInputs
+from nodes.limits import CLOUD_LIMITS, NodeLimits
 from nodes.model_runtime import ReadyPlan, plan_definition, wire_codecs
 from nodes.model_shelf import LoadedModel
 from nodes.plan_shapes import cut_plan
@@ -136,7 +137,7 @@ class Cloud:
     @classmethod
     async def start(
         cls, models: Sequence[Model], replica_id: str, kind: type[CloudNode] = CloudNode,
-        tracing: Tracing | None = None, most_models: int | None = None,
+        tracing: Tracing | None = None, most_models: int | None = None, limits: NodeLimits = CLOUD_LIMITS,
     ) -> Cloud:  # fmt: skip
         """most_models: that it may hold at once; None for all."""
         engine, pool = GatedEngine(), ComputePool(1)
@@ -144,7 +145,7 @@ class Cloud:
         if most_models is not None:
             served = [served_model(model, engine) for model in models]
             held = CloudModels(served, most_models)
-        node = kind(replica_id, held, pool, profile())
+        node = kind(replica_id, held, pool, profile(), limits=limits)
         service = SegmentService(node, tracing=tracing)
         server = GrpcServer(
             ["isthmus.v1.SegmentService"],
@@ -244,9 +245,10 @@ async def edge_site(
     kept_bytes: int = 1 << 20,
     hedging: Hedging | None = None,
     skips: bool = False,
+    limits: NodeLimits = CLOUD_LIMITS,
 ) -> AsyncIterator[Site]:
     """A site with its replicas connected. prepare: whether they have been offered the plan. skips: a plan with three
-    boundary tensors, each sent as it is made, and the gate is behind the first."""
+    boundary tensors, each sent as it is made, and the gate is behind the first. limits: of each replica."""
     model = skip_model() if skips else small_model()
     engine, pool, chooser = GatedEngine(), ComputePool(1), PlanChooser()
     if skips:
@@ -254,7 +256,7 @@ async def edge_site(
     ready = split_plan(
         model, engine, cloud_s=1e-3, finish_s=finish_s, ops=SKIP_OPS if skips else 2, early=(1, 2) if skips else ()
     )
-    started = [await Cloud.start([model], f"replica-{number}") for number in range(clouds)]
+    started = [await Cloud.start([model], f"replica-{number}", limits=limits) for number in range(clouds)]
     observer = ChooserObserver(chooser)
 
     async def dial(endpoint: Endpoint) -> SegmentClient:

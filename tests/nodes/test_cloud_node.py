@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from isthmus.errors import DeadlineExceeded, InvalidRequest, PlanAway, Unavailable
+from isthmus.errors import DeadlineExceeded, InvalidRequest, PlanAway, Unavailable, UnknownPlan
 from nodes.batch_times import BatchTimes
 from nodes.batching import BatchLimits
 from nodes.cloud_models import CloudModels
@@ -169,6 +169,19 @@ async def test_a_tensor_that_does_not_fit_fails_alone(replica: Replica) -> None:
     assert isinstance(answers[1], InvalidRequest)
 
 
+@pytest.mark.parametrize("batch", [0, 65, 4_000_000_000])
+async def test_a_request_that_lies_about_its_batch_is_refused_alone(replica: Replica, batch: int) -> None:
+    good, lie = replica.request(1), replace(replica.request(2), batch=batch)
+    tasks = await replica.together(good, lie)
+    load = replica.node.load()
+    replica.gate.set()
+    answers = await asyncio.gather(*tasks, return_exceptions=True)
+    assert isinstance(answers[0], SuffixResult)
+    assert isinstance(answers[1], InvalidRequest)
+    assert "batch: must be 1 to 64" in str(answers[1])
+    assert (load.queued_requests, load.queued_s < 60, replica.node.offered_s < 60) == (1, True, True)
+
+
 async def test_expired_and_cancelled_members_are_dropped_before_the_batch_runs(replica: Replica) -> None:
     late = replica.request(1, deadline_s=time.monotonic() - 1.0)
     tasks = await replica.together(late, replica.request(2), replica.request(3))
@@ -236,3 +249,27 @@ async def test_a_model_with_requests_does_not_make_room(
     await asked
     await offered
     assert node.models.counts().evictions == 1
+
+
+async def test_what_is_remembered_of_plans_is_bounded_and_the_oldest_goes(
+    model: Model, profile: DeviceProfile, pool: ComputePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nodes.cloud_node.MOST_REMEMBERED", 1)
+    measured, told = list[object](), BatchMeasurement(BatchTimes.of({1: 0.01}), 0.0)
+
+    def measure(suffix: object, *_: object) -> BatchMeasurement:
+        measured.append(suffix)
+        return told
+
+    monkeypatch.setattr("nodes.cloud_node.measure_batches", measure)
+    node, plans, replica = two_models(model, profile, pool)
+    longer = cut_plan(model, tuple(op.name for op in model.graph.ops[:4]), {})
+    for plan in (plans[0], longer, plans[1]):  # the last one's model takes the place of the others'
+        await node.prepare(plan_definition(plan))
+    with pytest.raises(UnknownPlan) as first:
+        await node.run(replica.request(1))
+    with pytest.raises(PlanAway):
+        await node.run(replace(replica.request(2), wire_digest=longer.wire_digest))
+    assert not isinstance(first.value, PlanAway)
+    await node.prepare(plan_definition(longer))
+    assert len(measured) == 4

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 import zstandard
@@ -99,3 +101,28 @@ def test_an_item_that_cannot_be_written_does_not_stop_the_rest(tmp_path: Path) -
     kept.close()
     assert numbers(tmp_path) == [1, 2]
     assert kept.lost == 1
+
+
+def test_what_a_kill_left_of_a_compression_counts_and_goes(tmp_path: Path) -> None:
+    left = tmp_path / "20000101T000000Z-1-000000.unfinished"
+    left.write_bytes(b"x" * 79_000)
+    Journal(tmp_path, 80_000, Lines(), "log.folder").close()
+    assert not left.exists()
+
+
+class FullDisk:
+    """Has room for half of a file."""
+
+    def copy_stream(self, plain: BinaryIO, compressed: BinaryIO) -> None:
+        compressed.write(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_disk_is_left_no_half_of_a_compression(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zstandard, "ZstdCompressor", FullDisk)
+    kept = Journal(tmp_path, 80_000, Lines(), "log.folder")
+    for number in range(250):
+        kept.put(number)
+    kept.close()
+    assert {path.suffix for path in tmp_path.iterdir()} == {".jsonl"}
+    assert len(numbers(tmp_path)) + kept.lost == 250

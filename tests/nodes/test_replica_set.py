@@ -195,3 +195,25 @@ async def test_an_old_stream_goes_when_the_fresh_one_has_its_plans(soon: None) -
     await eventually(lambda: len(balancer.open_to("a")) == 1)
     assert balancer.made[0].closed
     await replicas.close()
+
+
+async def test_a_replica_is_dialled_again_whatever_went_wrong_before(soon: None) -> None:
+    balancer, faults = Balancer("a"), deque(["dial", "welcome"])
+
+    def fail_in(place: str) -> None:
+        if faults and faults[0] == place:
+            raise ZeroDivisionError(faults.popleft())
+
+    async def dial(endpoint: Endpoint) -> Idle:
+        fail_in("dial")
+        return await balancer.dial(endpoint)
+
+    async def welcome(connection: GuardedConnection) -> None:
+        fail_in("welcome")
+        await welcomed(connection)
+
+    replicas = ReplicaSet(dial, welcome)
+    replicas.follow(FleetView(1, (Replica("a", Endpoint("host:1")),)))
+    await eventually(lambda: replicas.usable == 1)
+    assert [one.closed for one in balancer.made] == [True, False]
+    await replicas.close()

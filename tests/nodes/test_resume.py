@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
-from isthmus.errors import CloudUnavailable, Overloaded
+from isthmus.errors import CloudUnavailable, ComputeFailed, Overloaded
+from nodes.circuit_breaker import FAILURES_TO_OPEN
+from nodes.limits import CLOUD_LIMITS
 from nodes.request_run import Answer
 from tests.nodes.sites import WAIT_S, Cloud, Site, edge_site
 
@@ -215,3 +218,35 @@ async def test_of_two_slow_ways_on_the_less_slow_is_taken() -> None:
         holder, task = await held(site, 1)
         await holder.die()
         assert (await task).finished_by == "edge"
+
+
+async def test_a_request_that_nobody_can_compute_is_no_replicas_fault() -> None:
+    async with edge_site(clouds=2) as site:
+        site.cloud_required = True
+        connections = await site.usable(2)
+        for cloud in site.clouds:
+            cloud.engine.failing = True
+        for seed in range(FAILURES_TO_OPEN + 1):
+            with pytest.raises(ComputeFailed, match="made to fail"):
+                await site.run(seed)
+        assert all(connection.healthy for connection in connections)
+
+
+async def test_a_replica_that_cannot_compute_what_another_one_can_is_at_fault() -> None:
+    async with edge_site(clouds=2) as site:
+        site.cloud_required = True
+        connections = await site.usable(2)
+        first = (await site.run(0)).replica
+        site.clouds[int(first.removeprefix("replica-"))].engine.failing = True
+        for seed in range(100):
+            assert (await site.run(seed)).replica != first
+            if not all(connection.healthy for connection in connections):
+                break
+        assert [connection.replica_id for connection in connections if not connection.healthy] == [first]
+
+
+async def test_what_only_the_cloud_may_finish_is_told_of_its_overload() -> None:
+    async with edge_site(limits=replace(CLOUD_LIMITS, queue=0)) as site:
+        site.cloud_required = True
+        with pytest.raises(Overloaded, match=r"cloud\.limits\.queue"):
+            await site.run(1)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 
 import pytest
 
 from isthmus.errors import InvalidConfiguration, NotFound
-from nodes.chooser import ChoiceRequest, Chooser, Outcome, StageTimes, Transfer
+from nodes.chooser import Choice, ChoiceRequest, Chooser, Outcome, StageTimes, Transfer
 from nodes.configured_policies import ConfiguredPolicies, ScopedPolicy
 from nodes.settings import EdgeSettings
 from nodes.steering import EVERYTHING, Canary, PolicySetting, Scope, Steering
@@ -234,6 +235,34 @@ def test_a_shadow_that_finds_no_plan_harms_nobody(request_of: Requests, link: Li
     decision = chooser.log.last(1)[0]
     assert decision.shadow is not None
     assert (decision.shadow.choice, "0000" in decision.shadow.failure) == (None, True)
+    assert (chooser.shadow_report.decisions, chooser.shadow_report.failed) == (1, 1)
+
+
+class Raises:
+    """A policy with a bug."""
+
+    def choose(self, request: ChoiceRequest, link: Link | None, rng: random.Random) -> Choice:
+        raise ZeroDivisionError("no items")
+
+
+class SaysNothing(Raises):
+    """A policy with another one."""
+
+    def choose(self, request: ChoiceRequest, link: Link | None, rng: random.Random) -> Choice:
+        return None  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(
+    ("bug", "failure"), [("Raises", "ZeroDivisionError: no items"), ("SaysNothing", "AttributeError: ")]
+)
+def test_a_shadow_with_a_bug_harms_nobody(request_of: Requests, link: Link, bug: str, failure: str) -> None:
+    shadow, chooser = PolicySetting(f"{__name__}:{bug}"), chooser_on(link)
+    chooser.configure(configured((EVERYTHING, PolicySetting("latency")), (Scope("", "alarm"), shadow)))
+    steered(chooser, shadow=shadow)
+    assert chooser.choose(request_of()).entry.plan.kind == "split"
+    found = chooser.log.last(1)[0].shadow
+    assert found is not None
+    assert (found.choice, found.failure.startswith(failure)) == (None, True)
     assert (chooser.shadow_report.decisions, chooser.shadow_report.failed) == (1, 1)
 
 

@@ -182,6 +182,22 @@ def test_a_draining_cloud_answers_what_it_has_and_refuses_the_rest(pair: Pair) -
         pair.edge.submit(request(3))
 
 
+def test_a_cloud_that_drains_before_the_hello_says_so_right_after_the_welcome() -> None:
+    pair = Pair()
+    pair.cloud.drain()
+    assert pair.cloud.next_frame(1.0) is None
+    pair.settle()
+    assert pair.edge_heard == [Connected("replica-1", {"m": "d"}), PeerDraining()]
+    assert pair.cloud.state is CloudState.DRAINING
+
+
+def test_nothing_is_said_of_the_load_before_the_welcome() -> None:
+    pair = Pair()
+    pair.cloud.report_load(1, 0.5)
+    pair.settle()
+    assert pair.edge_heard == [Connected("replica-1", {"m": "d"})]
+
+
 def test_closing_names_what_was_in_flight(pair: Pair) -> None:
     pair.edge.submit(request(7))
     pair.settle()

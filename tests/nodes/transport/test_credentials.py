@@ -92,6 +92,22 @@ async def test_a_renewed_certificate_is_shown_to_the_next_connection(folder: Pat
         assert await shown_by(address) == (folder / "edge.pem").read_text()
 
 
+async def test_what_is_renewed_while_the_server_starts_is_not_missed(folder: Path) -> None:
+    renewals = iter([True])
+
+    class Renewing(TlsFiles):
+        """Renewed just before anybody looks when."""
+
+        def changed_at(self) -> tuple[int, ...]:
+            if next(renewals, False):
+                issue_certificates(folder, ["127.0.0.1"], 30)
+            return super().changed_at()
+
+    tls = files(folder, "edge")
+    async with serving(Renewing(tls.authority, tls.certificate, tls.key), require_clients=False) as address:
+        assert await shown_by(address) == (folder / "edge.pem").read_text()
+
+
 async def test_half_of_a_renewal_leaves_the_old_pair_serving(folder: Path) -> None:
     async with serving(files(folder, "edge")) as address:
         (folder / "edge.key").write_bytes((folder / "cloud.key").read_bytes())

@@ -77,6 +77,23 @@ class TestUnary:
         assert code is grpc.StatusCode.INVALID_ARGUMENT
         assert "input x, parameter shared_memory_region is not supported" in message.replace(":", "", 1)
 
+    async def test_a_priority_that_the_stream_has_no_room_for_is_refused(
+        self, stub: Stub, ask: Ask, node: DoublingNode
+    ) -> None:
+        request = ask()
+        request.parameters["priority"].int64_param = 1 << 32
+        code, message = await refused(stub.ModelInfer(request))
+        assert code is grpc.StatusCode.INVALID_ARGUMENT
+        assert "parameter priority: must be at most 4294967295 (got 4294967296)" in message
+        assert not node.requests
+
+    @pytest.mark.parametrize("timeout_us", [10**13, (1 << 63) - 1, (1 << 64) - 1])
+    async def test_a_timeout_of_years_is_none(self, stub: Stub, ask: Ask, node: DoublingNode, timeout_us: int) -> None:
+        request = ask()
+        request.parameters["timeout"].uint64_param = timeout_us
+        await stub.ModelInfer(request)
+        assert [one.timeout_s for one in node.requests] == [None]
+
     async def test_classes_come_as_bytes_with_their_labels(self, stub: Stub, ask: Ask) -> None:
         request = ask(first=2.0)
         request.outputs.add(name="y").parameters["classification"].int64_param = 2
