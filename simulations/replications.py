@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -21,8 +22,8 @@ from simulations.scenario.scenario import Scenario
 
 __all__ = ["Run", "Runs", "run_key"]
 
-# What decides nothing of a single run.
-_BESIDE = {"name", "replications", "sweep", "slo", "prices", "capacity"}
+# What decides nothing of a single run. Its record says of which scenario it is: the name is not among it.
+_BESIDE = {"replications", "sweep", "slo", "prices", "capacity"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,8 @@ class Runs:
         return tuple(run for run in runs if not _is_kept(run))
 
     def simulate(self, runs: Sequence[Run], ended: Callable[[Run], None]) -> None:
-        """Run these; `ended` is called as each is kept. Raises what a run raises, the first one, and OSError."""
+        """Run these; `ended` is called as each is kept. Raises what a run raises, the first one, OSError, and
+        InvalidInput where a worker dies."""
         for run in runs:
             run.file.parent.mkdir(parents=True, exist_ok=True)
         if self._workers == 1 or len(runs) < 2:
@@ -63,10 +65,15 @@ class Runs:
                 ended(run)
             return
         # A fresh interpreter each: nothing of this process, its threads least of all, is in it.
-        with ProcessPoolExecutor(min(self._workers, len(runs)), get_context("spawn")) as pool:
-            under_way = {pool.submit(_simulate, run): run for run in runs}
-            for run in _as_ended(under_way, pool):
-                ended(run)
+        try:
+            with ProcessPoolExecutor(min(self._workers, len(runs)), get_context("spawn")) as pool:
+                under_way = {pool.submit(_simulate, run): run for run in runs}
+                for run in _as_ended(under_way, pool):
+                    ended(run)
+        except BrokenProcessPool as error:
+            problem = "a worker died, perhaps for want of memory"
+            remedy = "set --workers 1; runs that have ended are kept"
+            raise InvalidInput("workers", problem, value=self._workers, remedy=remedy) from error
 
 
 def _as_ended(under_way: dict[Future[None], Run], pool: ProcessPoolExecutor) -> Iterator[Run]:

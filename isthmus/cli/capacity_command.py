@@ -41,12 +41,13 @@ def capacity(
     if settings:
         file = with_settings(file, [parse_setting(one, "--set") for one in settings])
     answer = CapacityPlanner(file, _told).answer()
-    if picture is not None:
-        write_output(picture, fleet_picture(answer), "--picture")
+    # Printed first: a picture that cannot be written after all must not cost what the search found.
     if as_json:
         print(json.dumps(_plain(asdict(answer)), allow_nan=False))
     else:
         print("\n".join(capacity_lines(answer)))
+    if picture is not None:
+        write_output(picture, fleet_picture(answer), "--picture")
     if answer.found is None:
         raise typer.Exit(1)
 

@@ -24,6 +24,11 @@ _WORDS = {
     "finish": "the edges' compute: they finish what the cloud did not answer",
     "unfinished": "work that piles up",
 }
+_NONE = "no fleet that may be keeps it: see what breaks those that were tried, and capacity.replicas.most"
+_NOT_SURE = (
+    "no fleet surely keeps it, and of some that may there are too few requests to tell: set a longer duration, or more "
+    "replications"
+)
 
 
 def capacity_lines(answer: CapacityAnswer) -> Iterator[str]:
@@ -32,7 +37,7 @@ def capacity_lines(answer: CapacityAnswer) -> Iterator[str]:
     yield f"{answer.scenario}: {promised}, with a confidence of {answer.confidence:g}"
     yield ""
     if answer.found is None:
-        yield "no fleet that may be keeps it: see what breaks those that were tried, and capacity.replicas.most"
+        yield _NOT_SURE if any(map(answer.may_keep, answer.tried)) else _NONE
     else:
         yield from _found(answer.found, answer)
     yield ""

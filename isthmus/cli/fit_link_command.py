@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import typer
 
 from isthmus.cli.output_file import check_output, write_output
+from isthmus.errors import InvalidQuantity
 from isthmus.units import format_bandwidth, parse_duration_s
 from simulations.markov_link import MarkovLink, fit_markov_link
 from simulations.trace_files.reading import read_link_trace
@@ -21,7 +22,7 @@ def fit_link(
     trace: Annotated[Path, typer.Argument(help="A recording: a table, CSV or mahimahi file.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The file to write.")],
     direction: Annotated[Literal["up", "down"], typer.Option(help="Which way of the recording.")] = "up",
-    states: Annotated[int, typer.Option(help="Levels of bandwidth, each seen equally often.")] = 8,
+    states: Annotated[int, typer.Option(min=1, help="Levels of bandwidth, each seen equally often.")] = 8,
     step: Annotated[str, typer.Option(help="How long the bandwidth stays at least.")] = "1s",
     as_json: Annotated[bool, typer.Option("--json", help="Print the model as JSON.")] = False,
 ) -> None:
@@ -30,9 +31,12 @@ def fit_link(
     Its long-run mean and shares are the recording's; how long a level lasts is geometric.
     """
     check_output(output, "-o")
+    step_s = parse_duration_s(step, "--step")
+    if not step_s > 0.0:
+        raise InvalidQuantity("--step", "must be above zero", value=step, remedy="write it like 1s")
     recorded = read_link_trace(trace)
     way = recorded.uplink if direction == "up" else recorded.downlink
-    model = fit_markov_link(way, parse_duration_s(step, "--step"), states, f"{trace.name}, {direction}")
+    model = fit_markov_link(way, step_s, states, f"{trace.name}, {direction}")
     write_output(output, model.to_json(), "-o")
     print(json.dumps(asdict(model)) if as_json else _told(model, output))
 

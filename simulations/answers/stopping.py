@@ -4,6 +4,10 @@ Looking at an interval again and again until it says something makes it say so t
 sequential procedure for a relative error (Simulation Modeling and Analysis, 5th ed., 9.4.1): at least ten runs, and the
 half width against an error that is adjusted for dividing by the estimate. `side_of` divides what may go wrong among all
 the looks that there will be at most (Bonferroni): whenever it stops, it errs with at most 1 - confidence.
+
+Windows that are all alike have no spread, and their interval no width, however few requests they saw. So a share is on
+a side only if the exact binomial test says so too: of requests that all kept a promise of `goal` there must be
+log(error) / log(goal), the rule of three for any error (Hanley and Lippman-Hand, JAMA 249, 1983).
 """
 
 from __future__ import annotations
@@ -11,8 +15,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from scipy.special import bdtr, bdtrc
+
 from isthmus.errors import InvalidQuantity
 from simulations.answers.interval import CONFIDENCE, Estimate, of_values
+from simulations.answers.ratio import Counted, linearised, summed
 
 __all__ = ["LEAST_RUNS", "precise", "side_of"]
 
@@ -32,18 +39,26 @@ def precise(found: Estimate, relative_error: float) -> bool:
     return found.n >= LEAST_RUNS and found.half_width <= adjusted * abs(found.value)
 
 
-def side_of(goal: float, values: Sequence[float], looks: int, confidence: float = CONFIDENCE) -> Side:
-    """Whether the mean of these runs' values lies above or below the goal, or whether more runs must tell.
+def side_of(
+    goal: float, windows: Sequence[Counted], looks: int, confidence: float = CONFIDENCE, *, last: bool = False
+) -> Side:
+    """Whether the share of requests lies above or below the goal, or whether more windows must tell.
 
-    looks: how often this is asked at most, with ever more runs. Values that are all equal and on one side tell at the
-    second look already: there is no spread to fear.
+    looks: how often this is asked at most, with ever more windows; last: this is the last time. Below a goal of 1 is
+    what one request breaks; that none ever will no number of them shows, so that only the last look takes it for above.
     """
     if looks < 1:
         raise InvalidQuantity("looks", "must be 1 or more", value=looks)
+    kept, came = summed(windows)
+    if not came:
+        return "open"
+    if goal == 1.0:
+        return "below" if kept < came else "above" if last else "open"
+    error = (1.0 - confidence) / looks
     # One side only can be the wrong one: the interval may leave twice as much outside.
-    found = of_values(values, 1.0 - 2.0 * (1.0 - confidence) / looks)
+    found = of_values(linearised(windows), 1.0 - 2.0 * error)
     if found.low is None or found.high is None:
         return "open"
-    if found.low > goal or found.low == found.high == goal:
+    if found.low > goal and bdtrc(kept - 1, came, goal) <= error:
         return "above"
-    return "below" if found.high < goal else "open"
+    return "below" if found.high < goal and bdtr(kept, came, goal) <= error else "open"

@@ -43,4 +43,4 @@ def _halved(name: str, uplink: float | TraceRate | MarkovRate) -> Sequence[Setti
         return []
     if isinstance(uplink, TraceRate):
         return [(f"links.{name}.uplink", {**uplink.model_dump(), "scale": uplink.scale / 2})]
-    return [(f"links.{name}.uplink", f"{uplink / 2:.0f}")]
+    return [(f"links.{name}.uplink", f"{uplink / 2}bps")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from isthmus.errors import InvalidConfiguration
@@ -23,12 +23,13 @@ Setting = tuple[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class FleetChoice:
-    """A fleet but for how many replicas it has. replica_type, edge_type, policy: "" for as the scenario says."""
+    """A fleet but for how many replicas it has. replica_type, edge_type, policy: "" for as the scenario says; they tell
+    it from others, as what they set may be whole sections, which have no hash."""
 
     replica_type: str
     edge_type: str
     policy: str
-    settings: tuple[Setting, ...]
+    settings: tuple[Setting, ...] = field(compare=False)
 
     @property
     def name(self) -> str:

@@ -109,3 +109,7 @@ class CapacityAnswer:
     tried: tuple[Tried, ...]
     assumptions: tuple[str, ...]
     requests: int
+
+    def may_keep(self, one: Tried) -> bool:
+        """Whether more requests of that fleet could show that it keeps the promise."""
+        return one.side == "open" and one.share.value > self.slo.share

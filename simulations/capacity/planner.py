@@ -2,7 +2,8 @@
 
 All fleets meet the same requests, links and draws (common random numbers: every draw comes from a generator of its
 own, seeded by the name of what draws), so that their difference is known sooner than either. Each is simulated only
-until it is clear on which side of the promise it is (`verdict`).
+until it is clear on which side of the promise it is (`verdict`), or, where the scenario changes over its time, to the
+end.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from simulations.answers.slo import Slo
 from simulations.answers.summary import summary
 from simulations.capacity.altered import Change, edge_count, sensitivities, with_edges
 from simulations.capacity.candidate import CLOUD, FleetChoice, choices, edge_group, fleet_price
+from simulations.capacity.changes_over_time import changes_over_time
 from simulations.capacity.cheapest import Cheapest, Kind, cheapest
 from simulations.capacity.fewest import fewest
 from simulations.capacity.plan_answer import CapacityAnswer, Considered, Found, Headroom, Sensitivity, Tried
@@ -60,6 +62,9 @@ class CapacityPlanner:
             raise InvalidConfiguration("prices", "is missing", remedy="types are compared by price: name a file")
         self._verdicts: dict[tuple[FleetChoice, int, tuple[Setting, ...]], Verdict] = {}
         self._scenarios = {one: one.scenario(file, self._section.replicas.least) for one in self._choices}
+        self._changes = tuple(
+            dict.fromkeys(said for scenario in self._scenarios.values() for said in changes_over_time(scenario))
+        )
         self.requests = 0
         for choice in self._choices:
             self._price(choice, 1)
@@ -117,7 +122,8 @@ class CapacityPlanner:
         if known is None:
             self._progress(f"{choice.name}, {replicas} replicas{', otherwise' if changed else ''}")
             fleet = Fleet(self._scenario(choice, replicas, changed), self._file.folder)
-            known = judged(fleet, self._slo, self._section.confidence, self._file.scenario.replications)
+            most_runs = self._file.scenario.replications
+            known = judged(fleet, self._slo, self._section.confidence, most_runs, early=not self._changes)
             self._verdicts[key] = known
             self.requests += known.requests
         return known
@@ -160,9 +166,13 @@ class CapacityPlanner:
         )
 
     def _seconds(self, windows: int) -> float:
-        """That so many windows last."""
-        counted_s = self._file.scenario.duration - self._file.scenario.warm_up
-        return counted_s * min(1.0, windows / window_count(counted_s, self._slo))
+        """That so many windows last; all there are where they do not tell of the others."""
+        counted_s = self._counted_s
+        return counted_s if self._changes else counted_s * min(1.0, windows / window_count(counted_s, self._slo))
+
+    @property
+    def _counted_s(self) -> float:
+        return self._file.scenario.duration - self._file.scenario.warm_up
 
     def _headroom(self, choice: FleetChoice, replicas: int) -> Headroom:
         scenario = self._scenarios[choice]
@@ -187,17 +197,27 @@ class CapacityPlanner:
         return Sensitivity(said, verdict.side, verdict.share, verdict.blame, needed)
 
     def _assumptions(self) -> tuple[str, ...]:
-        scenario, section = self._file.scenario, self._section
+        scenario, slo = self._file.scenario, self._slo
         prices = "no prices: fleets are compared by their number of replicas"
         if self._prices is not None:
             source = self._prices.source or scenario.prices
             prices = f"prices: {source}; machines are compared, traffic is told of the fleet that was found"
+        enough = (
+            f"the share of requests within {slo.within_s * 1e3:g} ms is above {slo.share:g} with a confidence of "
+            f"{self._section.confidence:g}; where that stays open it does not"
+        )
+        if slo.share == 1.0:
+            enough = f"no simulated request took more than {slo.within_s * 1e3:g} ms: that none ever will is open"
+        whole = f"{self._counted_s:g} s after {scenario.warm_up:g} s that do not count"
+        seen = f"alike over its time: a fleet is simulated until it is clear, in each run for at most {whole}"
+        if self._changes:
+            why = ", ".join(self._changes)
+            seen = f"not alike over its time ({why}): each fleet is judged by whole runs of {whole}"
         return (
-            f"a fleet is good enough where the share of requests within {self._slo.within_s * 1e3:g} ms is above "
-            f"{self._slo.share:g} with a confidence of {section.confidence:g}; where that stays open it does not",
+            f"a fleet is good enough where {enough}",
             "more replicas never keep the promise worse",
-            f"requests, links and faults are those of the scenario, {scenario.duration:g} s of them after "
-            f"{scenario.warm_up:g} s that do not count; replicas are there from the start",
+            f"requests, links and faults are those of the scenario, which is {seen}",
+            "replicas are there from the start",
             "times are the plans', measured on single devices and drawn with their spread",
             prices,
         )

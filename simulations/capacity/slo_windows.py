@@ -3,6 +3,7 @@ that do and of those that do not."""
 
 from __future__ import annotations
 
+from simulations.answers.ratio import Counted
 from simulations.answers.slo import Slo
 from simulations.run_record import STAGES
 from simulations.site_request import Arrival, Served
@@ -55,8 +56,6 @@ class SloWindows:
         """When so many windows can be judged: who came in them was answered in time by then, or was not."""
         return self._from_s + windows * self.length_s + self._slo.within_s
 
-    def shares(self, windows: int) -> list[float]:
-        """Of the first so many, the share of each window's requests that kept the promise. A window without any does
-        not count."""
-        pairs = zip(self._kept[:windows], self._arrived[:windows], strict=True)
-        return [kept / arrived for kept, arrived in pairs if arrived]
+    def counts(self, windows: int) -> list[Counted]:
+        """Of the first so many: how many of each window's requests kept the promise."""
+        return list(map(Counted, self._kept[:windows], self._arrived[:windows]))

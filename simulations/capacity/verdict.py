@@ -1,10 +1,11 @@
 """Whether a fleet keeps a promise: simulated for as long as that is open, and no longer.
 
-The promise is about the share of requests that are answered in time. A run is cut into windows of its time; the share
-of each is nearly independent of the others', so that their mean has an interval (batch means). It is looked at now and
-then, ever more rarely, and as soon as the interval is clear of what was promised the run ends: a fleet that is far too
-small shows it within a minute of simulated time, and so does one that is ample. What is open in the end of a run goes
-on with another one; what is open in the end of the last one does not count as kept.
+The promise is about the share of requests that are answered in time. A run is cut into windows of its time; what is
+counted in each is nearly independent of the others, so that the share has an interval (`answers/ratio.py`). It is
+looked at now and then, ever more rarely, and as soon as it is clear of what was promised the run ends: a fleet that is
+far too small shows it within a minute of simulated time, and so does one that is ample. Where the beginning of a run
+does not tell of all of it (`changes_over_time`) it is looked at in the end of each run only. What is open in the end of
+a run goes on with another one; what is open in the end of the last one does not count as kept.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from simulations.answers.interval import Estimate, of_values
+from simulations.answers.interval import Estimate
+from simulations.answers.ratio import Counted, ratio
 from simulations.answers.slo import Slo
 from simulations.answers.stopping import side_of
 from simulations.capacity.slo_windows import SloWindows
@@ -56,29 +58,31 @@ class Verdict:
         return self.side == "above"
 
 
-def judged(fleet: Fleet, slo: Slo, confidence: float, most_runs: int) -> Verdict:
-    """confidence: that "above" and "below" are each right with. most_runs: that are spent on it."""
-    scenario, before = fleet.scenario, list[float]()
+def judged(fleet: Fleet, slo: Slo, confidence: float, most_runs: int, *, early: bool) -> Verdict:
+    """confidence: that "above" and "below" are each right with. most_runs: that are spent on it. early: it may be
+    judged before the end of a run, as one stretch of its time is like another."""
+    scenario, before = fleet.scenario, list[Counted]()
     most = window_count(scenario.duration - scenario.warm_up, slo)
-    moments = _looks(most)
+    moments = _looks(most) if early else [most]
     looks, simulated_s, requests = most_runs * len(moments), 0.0, 0
     for replication in range(most_runs):
         windows = SloWindows(slo, scenario.warm_up, scenario.duration, most)
         run = fleet.begin(replication, windows)
         for count in moments:
             run.advance(windows.settled_s(count))
-            shares = [*before, *windows.shares(count)]
-            side = side_of(slo.share, shares, looks, confidence) if shares else "open"
-            if side != "open" or (count, replication + 1) == (most, most_runs):
+            counts = [*before, *windows.counts(count)]
+            last = (count, replication + 1) == (most, most_runs)
+            side = side_of(slo.share, counts, looks, confidence, last=last)
+            if side != "open" or last:
                 return Verdict(
                     side=side,
-                    share=_share(shares, confidence),
+                    share=ratio(counts, confidence) or Estimate(0.0),
                     blame=_blame(windows) if side != "above" else Blame("", 0.0),
                     runs=replication + 1,
                     simulated_s=simulated_s + windows.settled_s(count),
                     requests=requests + windows.requests,
                 )
-        before, simulated_s, requests = shares, simulated_s + windows.settled_s(most), requests + windows.requests
+        before, simulated_s, requests = counts, simulated_s + windows.settled_s(most), requests + windows.requests
     raise AssertionError("the last look of the last run returns")
 
 
@@ -94,10 +98,6 @@ def _looks(windows: int) -> list[int]:
     while (more := round(counts[-1] * _GROWTH)) < windows:
         counts.append(more)
     return [*counts, windows]
-
-
-def _share(shares: list[float], confidence: float) -> Estimate:
-    return of_values(shares, confidence, "batches").within(0.0, 1.0) if shares else Estimate(0.0)
 
 
 def _blame(windows: SloWindows) -> Blame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import itertools
 import re
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ from simulations.scenario.scenario import Scenario
 __all__ = ["MOST_POINTS", "SweepPoint", "parse_setting", "parse_values", "sweep_points", "with_settings"]
 
 MOST_POINTS = 10_000
+_LONGEST_FOLDER, _DIGITS = 120, 8
 
 Setting = tuple[str, Any]
 """A field by its path, as edges.shop.count, and a value for it."""
@@ -37,8 +39,12 @@ class SweepPoint:
 
     @property
     def folder(self) -> str:
-        """For a file system."""
-        return re.sub(r"[^A-Za-z0-9._=-]+", "-", self.name).strip("-")[:120]
+        """For a file system: one that is cut to its longest ends in a digest of the whole name."""
+        whole = re.sub(r"[^A-Za-z0-9._=-]+", "-", self.name).strip("-")
+        if len(whole) <= _LONGEST_FOLDER:
+            return whole
+        digest = hashlib.sha256(self.name.encode()).hexdigest()[:_DIGITS]
+        return f"{whole[: _LONGEST_FOLDER - _DIGITS - 1]}-{digest}"
 
 
 def with_settings(file: ScenarioFile, settings: Sequence[Setting]) -> ScenarioFile:

@@ -18,7 +18,8 @@ def table_rows(lines: Sequence[tuple[int, str]]) -> list[TraceRow]:
 
     Raises InvalidConfiguration naming the line.
     """
-    return [_row(text, number) for number, text in lines if number != 1 or not _is_heading(text)]
+    rows = lines[1:] if lines and _is_heading(lines[0][1]) else lines
+    return [_row(text, number) for number, text in rows]
 
 
 def _is_heading(text: str) -> bool:

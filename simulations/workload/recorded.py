@@ -47,20 +47,27 @@ def read_arrivals(path: Path) -> Recorded:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidConfiguration("arrivals", f"cannot be read: {error}", value=str(path)) from error
-    rows = ((number, line.partition("#")[0].replace(",", " ").split()) for number, line in enumerate(lines, 1))
-    times_s = sorted(time_s for number, words in rows if words and (time_s := _time_s(words[0], number)) is not None)
+    numbered = ((number, line.partition("#")[0].replace(",", " ").split()) for number, line in enumerate(lines, 1))
+    rows = [(number, words[0]) for number, words in numbered if words]
+    times_s = sorted(_time_s(word, number) for number, word in (rows[1:] if rows and _is_heading(rows[0][1]) else rows))
     if not times_s:
         raise InvalidConfiguration("arrivals", "holds no time", value=str(path), remedy="write a second a line: 0.25")
     return Recorded(tuple(time_s - times_s[0] for time_s in times_s))
 
 
-def _time_s(word: str, number: int) -> float | None:
+def _is_heading(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return True
+    return False
+
+
+def _time_s(word: str, number: int) -> float:
     try:
         time_s = float(word)
     except ValueError:
         time_s = math.nan
-        if number == 1:
-            return None
     if not math.isfinite(time_s):
         remedy = "write seconds, like 0.25"
         raise InvalidConfiguration(f"arrivals line {number}", "is not a time", value=word, remedy=remedy)

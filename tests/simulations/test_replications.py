@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from isthmus.errors import InvalidInput
 from simulations.replications import Run, Runs, run_key
 from simulations.run_record import RunRecord
 from simulations.scenario.reading import ScenarioFile, read_scenario
@@ -47,12 +48,20 @@ def test_processes_make_the_same_records(tmp_path: Path) -> None:
     assert all(one.file.read_bytes() == other.file.read_bytes() for one, other in pairs)
 
 
+def test_a_worker_that_dies_is_said_in_words(tmp_path: Path) -> None:
+    (tmp_path / "deadly.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
+    read, runs = file(tmp_path), Runs(tmp_path / "runs", workers=2)
+    read = with_settings(read, [("edges.shop.policy", "deadly:Policy")])
+    with pytest.raises(InvalidInput, match=r"a worker died, perhaps for want of memory .*--workers 1"):
+        runs.simulate(runs.of(read.scenario, read.folder), lambda _: None)
+
+
 @pytest.mark.parametrize(
     ("setting", "changes"),
     [
         (("replications", 3), False),
         (("slo", {"within": "1s"}), False),
-        (("name", "other"), False),
+        (("name", "other"), True),
         (("seed", 2), True),
         (("edges.shop.count", 3), True),
         (("clients.camera.deadline", "1s"), True),

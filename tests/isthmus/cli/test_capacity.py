@@ -9,7 +9,12 @@ from xml.etree.ElementTree import fromstring
 import pytest
 from typer.testing import CliRunner
 
+from isthmus.cli.capacity_tables import capacity_lines
 from isthmus.cli.main import app
+from simulations.answers.interval import Estimate
+from simulations.answers.slo import Slo
+from simulations.capacity.plan_answer import CapacityAnswer, Tried
+from simulations.capacity.verdict import Blame
 from tests.simulations.capacity.conftest import Make, scenario_of
 
 __all__ = ["scenario_of"]
@@ -40,3 +45,18 @@ def test_no_fleet_that_will_do_is_a_failure_and_json_holds_no_infinity(scenario:
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 1
     assert json.loads(done.stdout)["found"] is None
+
+
+def test_a_picture_that_cannot_be_written_costs_no_search(scenario: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "fleets.svg"
+    picture.symlink_to(tmp_path / "gone" / "fleets.svg")
+    words = ["--set", "slo.within=50ms", "--set", "capacity.replicas.most=1", "--picture", str(picture)]
+    done = CliRunner().invoke(app, ["capacity", str(scenario), *words])
+    assert "no fleet that may be keeps it" in done.stdout
+    assert str(done.exception).startswith("--picture: cannot be written")
+
+
+def test_too_few_requests_to_be_sure_are_not_taken_for_too_few_replicas() -> None:
+    tried = Tried("as the scenario says", 6, "open", Estimate(1.0, 0.99, 1.0, 300, "exact"), Blame("", 0.0), 300)
+    answer = CapacityAnswer("small", Slo(0.4, 0.999), 0.95, "", "", None, (), (tried,), (), 300)
+    assert "too few requests to tell: set a longer duration" in "\n".join(capacity_lines(answer))

@@ -45,7 +45,7 @@ def test_the_model_is_printed_as_json(tmp_path: Path) -> None:
     ("arguments", "error", "words"),
     [
         (("-o", "no/model"), InvalidInput, "-o"),
-        (("-o", "model", "--states", "0"), InvalidConfiguration, "states"),
+        (("-o", "model", "--step", "0s"), InvalidQuantity, "--step: must be above zero"),
         (("-o", "model", "--step", "1h"), InvalidConfiguration, "steps"),
         (("-o", "model", "--step", "often"), InvalidQuantity, "--step"),
     ],
@@ -55,3 +55,9 @@ def test_what_cannot_be_fitted_is_refused(
 ) -> None:
     with pytest.raises(error, match=words):
         run(tmp_path, *arguments)
+
+
+def test_a_model_without_a_state_is_refused_by_its_option(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["fit-link", str(tmp_path / "link.csv"), "-o", "model", "--states", "0"])
+    assert done.exit_code == 2
+    assert "--states" in done.output

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from isthmus.errors import InvalidQuantity
 from simulations.answers.interval import of_values
+from simulations.answers.ratio import Counted
 from simulations.answers.stopping import LEAST_RUNS, precise, side_of
 
 
@@ -28,21 +33,52 @@ def test_the_error_that_was_asked_for_is_kept_as_often_as_it_says() -> None:
     assert within >= 0.8 * 100  # three deviations below, and what stopping early costs
 
 
-def test_runs_tell_a_side_as_soon_as_they_can() -> None:
-    assert side_of(0.99, [0.995, 0.996, 0.995, 0.996], looks=5) == "above"
-    assert side_of(0.99, [0.95, 0.96, 0.94, 0.95], looks=5) == "below"
-    assert side_of(0.99, [0.9895, 0.9906], looks=5) == "open"
-    assert side_of(0.99, [0.5], looks=5) == "open"
-    assert side_of(1.0, [1.0, 1.0], looks=5) == "above"
+def test_windows_tell_a_side_as_soon_as_they_can() -> None:
+    assert side_of(0.9, [Counted(95, 100), Counted(96, 100), Counted(95, 100), Counted(96, 100)], looks=5) == "above"
+    assert side_of(0.9, [Counted(75, 100), Counted(76, 100), Counted(74, 100), Counted(75, 100)], looks=5) == "below"
+    assert side_of(0.9, [Counted(89, 100), Counted(91, 100)], looks=5) == "open"
+    assert side_of(0.9, [Counted(50, 100)], looks=5) == "open"
+    assert side_of(0.9, [Counted(0, 0), Counted(0, 0)], looks=5) == "open"
 
 
-def test_looking_again_and_again_does_not_make_it_say_something() -> None:
+@given(
+    goal=st.sampled_from([0.5, 0.9, 0.99, 0.999]),
+    came=st.lists(st.integers(1, 1000), min_size=2, max_size=8),
+    looks=st.integers(1, 30),
+)
+def test_of_requests_that_all_keep_it_as_many_are_needed_as_the_goal_is_high(
+    goal: float, came: list[int], looks: int
+) -> None:
+    needed = math.log(0.05 / looks) / math.log(goal)
+    kept = side_of(goal, [Counted(one, one) for one in came], looks, 0.95)
+    assert kept == ("above" if sum(came) >= needed else "open")
+    # And of those that all break it, as many as it is low.
+    broken = side_of(1.0 - goal, [Counted(0, one) for one in came], looks, 0.95)
+    assert broken == ("below" if sum(came) >= needed else "open")
+
+
+def test_windows_that_are_alike_by_chance_tell_nothing() -> None:
+    assert side_of(0.89, [Counted(9, 10)] * 5, looks=10) == "open"
+    assert side_of(0.91, [Counted(9, 10)] * 5, looks=10) == "open"
+
+
+def test_that_every_request_keeps_it_is_broken_by_one_and_said_at_the_end_only() -> None:
+    whole = [Counted(1000, 1000)] * 20
+    assert side_of(1.0, whole, looks=5) == "open"
+    assert side_of(1.0, whole, looks=5, last=True) == "above"
+    assert side_of(1.0, [*whole, Counted(999, 1000)], looks=5) == "below"
+
+
+@pytest.mark.parametrize(("goal", "came"), [(0.9, 50), (0.999, 20)])
+def test_looking_again_and_again_does_not_make_it_say_something(goal: float, came: int) -> None:
     """At the goal itself no side is right: it may say either in 5 of 100 searches."""
     random, said = np.random.default_rng(6), 0
     looks = 19
     for _ in range(200):
-        values = list(random.normal(0.0, 1.0, looks + 1))
-        said += any(side_of(0.0, values[: n + 2], looks) != "open" for n in range(looks))
+        # Windows that differ by more than chance does, as queues make them.
+        shares = random.beta(goal * 50, (1 - goal) * 50, looks + 1)
+        windows = [Counted(int(random.binomial(came, share)), came) for share in shares]
+        said += any(side_of(goal, windows[: n + 2], looks) != "open" for n in range(looks))
     assert said <= 0.10 * 200
 
 
@@ -54,4 +90,4 @@ def test_an_error_that_is_no_share_is_refused(error: float) -> None:
 
 def test_at_least_one_look() -> None:
     with pytest.raises(InvalidQuantity, match="looks"):
-        side_of(0.5, [1.0], looks=0)
+        side_of(0.5, [Counted(1, 1)], looks=0)

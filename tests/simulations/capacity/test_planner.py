@@ -79,15 +79,46 @@ def test_theory_stands_beside_what_was_simulated(answer: CapacityAnswer) -> None
 
 def test_a_fleet_that_is_far_too_small_is_given_up_early(scenario_of: Make) -> None:
     file = with_settings(scenario_of(duration="20min"), [("cloud.replicas", 1)])
-    verdict = judged(Fleet(file.scenario, file.folder), SLO, 0.95, 2)
+    verdict = judged(Fleet(file.scenario, file.folder), SLO, 0.95, 2, early=True)
     assert (verdict.side, verdict.runs) == ("below", 1)
     assert verdict.simulated_s < 300.0
+
+
+def test_of_a_few_requests_that_are_all_in_time_nothing_is_concluded(scenario_of: Make) -> None:
+    file = with_settings(scenario_of(), [("cloud.replicas", 3), ("clients.camera.arrivals.rate_per_s", 0.2)])
+    verdict = judged(Fleet(file.scenario, file.folder), Slo(5.0, 0.999), 0.95, 1, early=True)
+    assert verdict.requests < 100
+    assert (verdict.side, verdict.share.value) == ("open", 1.0)
+    assert verdict.share.low is not None
+    assert verdict.share.low < 0.999
+
+
+def test_a_peak_that_comes_later_is_planned_for(scenario_of: Make) -> None:
+    """A minute that begins with two requests a second, of which one replica serves ten, and ends with twenty-three."""
+    arrivals = {"kind": "diurnal", "rate_per_s": 3.0, "swing": 0.9, "period": "2min", "peak": "1min"}
+    settings = [("clients.camera.arrivals", arrivals), ("replications", 1)]
+    file = with_settings(scenario_of(), settings)
+    found = CapacityPlanner(file).cheapest()
+    assert found is not None
+    assert found.replicas > 1
+    run = Fleet(with_settings(file, [("cloud.replicas", found.replicas)]).scenario, file.folder).run()
+    assert float(np.mean(kept(run, run.counted(), SLO))) >= 0.9
 
 
 def test_where_no_fleet_will_do_none_is_found(scenario_of: Make) -> None:
     answer = CapacityPlanner(scenario_of(slo={"within": "50ms", "share": 0.9})).answer()
     assert answer.found is None
     assert {one.side for one in answer.tried} == {"below"}
+    assert any("alike over its time: a fleet is simulated until it is clear" in one for one in answer.assumptions)
+
+
+def test_a_scenario_that_changes_is_simulated_to_the_end_and_says_so(scenario_of: Make) -> None:
+    capacity = {"replicas": {"most": 1}, "replica_types": {"frail": {"cloud.failures": {"every": "1h", "for": "30s"}}}}
+    file = scenario_of(slo={"within": "50ms", "share": 0.9}, capacity=capacity, replications=1)
+    answer = CapacityPlanner(file).answer()
+    run = Fleet(with_settings(file, [("cloud.replicas", 1)]).scenario, file.folder).run()
+    assert [one.requests for one in answer.tried] == [len(run.counted())]
+    assert any("(replicas fail): each fleet is judged by whole runs of 60 s" in one for one in answer.assumptions)
 
 
 @pytest.mark.parametrize(

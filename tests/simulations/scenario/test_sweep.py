@@ -31,6 +31,14 @@ def test_all_combinations_are_gone_through_the_last_field_fastest() -> None:
     assert points[0].folder == "edges.shop.count=1-cloud.replicas=3"
 
 
+def test_points_of_a_sweep_over_many_fields_have_a_folder_each() -> None:
+    fields = ("cloud.batching.max_batch", "cloud.batching.max_delay", "edges.shop.slowdown", "edges.shop.overhead")
+    points = sweep_points(file(), {**{key: [1] for key in fields}, "edges.shop.admission.probability": [0.5, 0.75]})
+    folders = [one.folder for one in points]
+    assert len(set(folders)) == 2
+    assert all(len(one) == 120 for one in folders)
+
+
 def test_a_setting_reaches_sections_that_the_file_leaves_out() -> None:
     written = data()
     del written["cloud"]

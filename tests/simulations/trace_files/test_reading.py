@@ -29,6 +29,10 @@ def test_a_table_with_blanks_commas_comments_and_a_heading_is_read(tmp_path: Pat
     assert trace == LinkTrace((0.0, 0.5), (4.5e6, 2e6), (4.5e6, 2e6))
 
 
+def test_a_heading_may_come_after_comments(tmp_path: Path) -> None:
+    assert read(tmp_path, "# a bus\n\ntime mbps\n10.0 4.5\n") == LinkTrace((0.0,), (4.5e6,), (4.5e6,))
+
+
 def test_a_bandwidth_of_zero_becomes_next_to_nothing(tmp_path: Path) -> None:
     assert read(tmp_path, "0 0").uplink_bps == (1000.0,)
 

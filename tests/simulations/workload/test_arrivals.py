@@ -122,13 +122,14 @@ def test_a_recording_is_replayed_and_ends() -> None:
     assert taken(Recorded((0.0, 0.5, 0.5, 2.0)), 1, math.inf) == [0.0, 0.5, 0.5, 2.0]
 
 
-def test_moments_of_any_clock_are_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize("before", ["time_s,model\n", "", "# of a gate\ntime_s,model\n"])
+def test_moments_of_any_clock_are_read(tmp_path: Path, before: str) -> None:
     path = tmp_path / "times"
-    path.write_text("time_s,model\n1000.5, a\n# later\n1000.0\n\n1002\n")
+    path.write_text(f"{before}1000.5, a\n# later\n1000.0\n\n1002\n")
     assert read_arrivals(path) == Recorded((0.0, 0.5, 2.0))
 
 
-@pytest.mark.parametrize("text", ["", "time\n", "1\nx", "1\nnan", "inf\n1"])
+@pytest.mark.parametrize("text", ["", "time\n", "1\nx", "#\n1\nx", "1\nnan", "inf\n1"])
 def test_what_holds_no_times_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "times"
     path.write_text(text)
