@@ -21,6 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks import figure
 from benchmarks.figure import Figure, Options, machine, parse_options, report
 from isthmus.client import AsyncClient
 from isthmus.configuration import (
@@ -33,7 +34,7 @@ from isthmus.configuration import (
 )
 from isthmus.demo import SLOWDOWN
 from isthmus.deployment import Sides, deploy
-from isthmus.errors import IsthmusError
+from isthmus.errors import InvalidRequest, IsthmusError
 from isthmus.model_export import export_models
 from isthmus.policy_configuration import PolicyConfiguration
 from isthmus.zoo import demo_photos
@@ -120,16 +121,24 @@ def lines(folder: Path) -> Iterator[Mapping[str, Any]]:
         yield from log_lines(path)
 
 
-def of_allowed(answer: ReplayAnswer) -> Interval:
+def of_allowed(answer: ReplayAnswer) -> figure.Interval:
     """The worse error, over what it may be."""
     found = [_absolute(answer.error.changes[name], allowed) for name, allowed in ALLOWED.items()]
     return max(found, key=lambda one: one.value)
 
 
-def _absolute(change: Interval, allowed: float) -> Interval:
-    ends = [abs(change.low), abs(change.high)]
-    low = 0.0 if change.low <= 0.0 <= change.high else min(ends)
-    return Interval(abs(change.value) / allowed, low / allowed, max(*ends, abs(change.value)) / allowed)
+def _absolute(change: Interval, allowed: float) -> figure.Interval:
+    low, high = ends(change)
+    nearest = 0.0 if low <= 0.0 <= high else min(abs(low), abs(high))
+    furthest = max(abs(low), abs(high), abs(change.value))
+    return figure.Interval(abs(change.value) / allowed, nearest / allowed, furthest / allowed)
+
+
+def ends(interval: Interval) -> tuple[float, float]:
+    """Raises InvalidRequest where there are none: a figure needs them."""
+    if interval.low is None or interval.high is None:
+        raise InvalidRequest("log", "is too short for intervals", remedy="run it without --quick")
+    return interval.low, interval.high
 
 
 def floor(answer: ReplayAnswer) -> float:
@@ -137,14 +146,15 @@ def floor(answer: ReplayAnswer) -> float:
     halves = []
     for name, allowed in ALLOWED.items():
         one: Interval = getattr(answer.really, name)
-        halves.append((one.high - one.low) / 2 / one.value / allowed)
+        low, high = ends(one)
+        halves.append((high - low) / 2 / one.value / allowed)
     return max(halves)
 
 
 def told(answer: ReplayAnswer) -> dict[str, object]:
     rows = [
         f"{name}: {_ms(getattr(answer.really, name))} really, {_ms(getattr(answer.again, name))} replayed, "
-        f"{change.value:+.3f} [{change.low:+.3f}, {change.high:+.3f}], allowed {ALLOWED.get(name, float('nan'))}"
+        f"{_signed(change)}, allowed {ALLOWED.get(name, float('nan'))}"
         for name, change in answer.error.changes.items()
     ]
     mix = {name: {plan: round(share, 3) for plan, share in one.plans.items()}
@@ -159,7 +169,13 @@ def told(answer: ReplayAnswer) -> dict[str, object]:
 
 
 def _ms(interval: Interval) -> str:
-    return f"{interval.value * 1e3:.0f} ms [{interval.low * 1e3:.0f}, {interval.high * 1e3:.0f}]"
+    low, high = ends(interval)
+    return f"{interval.value * 1e3:.0f} ms [{low * 1e3:.0f}, {high * 1e3:.0f}]"
+
+
+def _signed(change: Interval) -> str:
+    low, high = ends(change)
+    return f"{change.value:+.3f} [{low:+.3f}, {high:+.3f}]"
 
 
 def counterfactual(answer: ReplayAnswer, really: ReplayAnswer) -> str:

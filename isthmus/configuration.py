@@ -21,6 +21,7 @@ from isthmus.configuration_fields import (
     Size,
 )
 from isthmus.errors import InvalidConfiguration
+from isthmus.limits_configuration import CloudLimitsConfiguration, EdgeLimitsConfiguration
 from isthmus.policy_configuration import NamedPolicy, PolicyConfiguration
 from isthmus.telemetry import LogForm, LogLevel, LogSettings
 from isthmus.units import format_bandwidth, format_duration, parse_duration_s
@@ -29,7 +30,6 @@ from nodes.admission import DEFAULT_PROBABILITY
 from nodes.batching import DEFAULT_LIMITS, LARGEST_BATCH, LONGEST_DELAY_S, BatchLimits
 from nodes.byte_budget import MOST_KEPT_BYTES
 from nodes.fleet import MAX_METADATA
-from nodes.limits import CLOUD_LIMITS, EDGE_LIMITS, LARGEST_GRPC_MESSAGE_BYTES, NodeLimits
 from nodes.tls_files import TlsFiles
 from scheduler.autoscaling import AutoscalingRule
 
@@ -37,11 +37,9 @@ __all__ = [
     "AdmissionConfiguration",
     "BatchingConfiguration",
     "CloudConfiguration",
-    "CloudLimitsConfiguration",
     "Configuration",
     "DecisionLogConfiguration",
     "EdgeConfiguration",
-    "EdgeLimitsConfiguration",
     "LinkConfiguration",
     "LogsConfiguration",
     "ModelConfiguration",
@@ -109,42 +107,6 @@ class BatchingConfiguration(Section):
     def limits(self) -> BatchLimits:
         """As a node takes it."""
         return BatchLimits(self.max_batch, self.max_delay)
-
-
-class EdgeLimitsConfiguration(Section):
-    """What clients may make the edge hold; more is refused with RESOURCE_EXHAUSTED, naming the key.
-
-    message: one message of a client, either way. tensor: one tensor, decoded. queue: requests without an answer yet.
-    connections: clients with a call under way.
-    """
-
-    message: Size = Field(default=EDGE_LIMITS.message_bytes, ge=1, le=LARGEST_GRPC_MESSAGE_BYTES)
-    tensor: Size = Field(default=EDGE_LIMITS.tensor_bytes, ge=1)
-    queue: int = Field(default=EDGE_LIMITS.queue, ge=1)
-    connections: int = Field(default=EDGE_LIMITS.connections, ge=1)
-
-    @property
-    def of_node(self) -> NodeLimits:
-        """As a node takes it."""
-        return NodeLimits("edge", self.message, self.tensor, self.queue, self.connections)
-
-
-class CloudLimitsConfiguration(Section):
-    """What edges may make a replica hold; a request beyond it ends on its edge, or in RESOURCE_EXHAUSTED.
-
-    message: encoded tensors of one request or answer. tensor: one tensor, decoded. queue: requests without an answer
-    yet. connections: edges with a stream.
-    """
-
-    message: Size = Field(default=CLOUD_LIMITS.message_bytes, ge=1)
-    tensor: Size = Field(default=CLOUD_LIMITS.tensor_bytes, ge=1)
-    queue: int = Field(default=CLOUD_LIMITS.queue, ge=1)
-    connections: int = Field(default=CLOUD_LIMITS.connections, ge=1)
-
-    @property
-    def of_node(self) -> NodeLimits:
-        """As a node takes it."""
-        return NodeLimits("cloud", self.message, self.tensor, self.queue, self.connections)
 
 
 class AdmissionConfiguration(Section):

@@ -49,24 +49,31 @@ def log_files(folder: Path) -> tuple[Path, ...]:
 def log_lines(path: Path) -> Iterator[dict[str, Any]]:
     """The lines of a file. The last may be cut short where a process was killed: it ends the file.
 
-    Raises InvalidRequest naming the line for a file that is no decision log, or of another version.
+    Raises InvalidRequest naming the line for a file that is no decision log, or of another version; naming the file
+    where it cannot be read: a running edge may have removed its oldest.
     """
-    with path.open("rb") as raw:
-        stream = zstandard.ZstdDecompressor().stream_reader(raw) if path.suffix == ".zst" else raw
-        lines = io.BufferedReader(stream)
-        for number, line in enumerate(lines, 1):
-            yield from _read(path, number, line)
+    try:
+        with path.open("rb") as raw:
+            stream = zstandard.ZstdDecompressor().stream_reader(raw) if path.suffix == ".zst" else raw
+            lines = io.BufferedReader(stream)
+            for number, line in enumerate(lines, 1):
+                yield from _read(path, number, line)
+    except (OSError, zstandard.ZstdError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        remedy = "give a log that is whole; copy that of a running edge first"
+        raise InvalidRequest(str(path), f"cannot be read: {why}", remedy=remedy) from error
 
 
 def _read(path: Path, number: int, line: bytes) -> Iterator[dict[str, Any]]:
     where = f"{path.name}, line {number}"
     try:
         record = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         if line.endswith(b"\n") or number == 1:
             raise InvalidRequest(where, "is not JSON", remedy="give a file of a decision log") from None
         return
-    if not isinstance(record, dict) or (number == 1) != (record.get("kind") == "log"):
+    kind = record.get("kind") if isinstance(record, dict) else None
+    if not isinstance(kind, str) or (number == 1) != (kind == "log"):
         raise InvalidRequest(where, "is no line of a decision log", remedy="give a file of a decision log")
     if number == 1 and record.get("version") not in READ_VERSIONS:
         remedy = f"read it with the version that wrote it; this one reads {' and '.join(map(str, READ_VERSIONS))}"

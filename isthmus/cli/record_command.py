@@ -19,8 +19,9 @@ from isthmus.units import format_bandwidth, format_duration, format_size, parse_
 from simulations.link_recorder.far_end import FarEnd
 from simulations.link_recorder.near_end import LinkSample, NearEnd, samples
 from simulations.link_recorder.pace import RecordingPace
+from simulations.link_recorder.recording import Recording
 from simulations.link_trace import LinkTrace
-from simulations.trace_files.writing import TraceForm, write_link_trace
+from simulations.trace_files.writing import TraceForm, check_trace_files, trace_files
 
 __all__ = ["record"]
 
@@ -44,8 +45,9 @@ def record(
 ) -> None:
     """Record a link: bandwidth both ways and round trip, seen by bursts of a fraction of a second now and then.
 
-    Run it with --listen on the far side, then with --target and -o on the near one. Ctrl-C ends it early and writes
-    what there is. `isthmus emulate-link --trace` and scenarios of `isthmus simulate` read the file.
+    Run it with --listen on the far side, then with --target and -o on the near one. Ctrl-C ends it early; the file is
+    written now and then, so it also outlives a kill. `isthmus emulate-link --trace` and scenarios of `isthmus simulate`
+    read it.
     """
     if bool(listen) == bool(target):
         raise InvalidInput("--target", "must be given, or --listen, not both", remedy="see `isthmus record --help`")
@@ -56,17 +58,19 @@ def record(
         return
     if output is None:
         raise InvalidInput("-o", "is missing", remedy="name the file to write, like -o link.csv")
-    check_output(output, "-o")
+    for path in trace_files(output, form):
+        check_output(path, "-o")
+    check_trace_files(output, form)
     pace = RecordingPace(
         parse_duration_s(duration, "--for"), parse_duration_s(every, "--every"), parse_size_bytes(budget, "--budget")
     )
     near = NearEnd(*parse_address(target, "--target"))
     near.connect()
-    seen = _recorded(near, pace)
-    if not seen:
+    recording = Recording(output, form, _progress)
+    _record(near, pace, recording)
+    if not recording.samples:
         raise CloudUnavailable("nothing was recorded: it was ended before the first look was over")
-    trace = _trace(seen)
-    _report(seen, trace, write_link_trace(trace, output, form), as_json)
+    _report(recording.samples, recording.trace(), recording.save(), as_json)
 
 
 def _interrupt(number: int, frame: object) -> NoReturn:
@@ -85,31 +89,15 @@ def _serve(host: str, port: int) -> None:
         return
 
 
-def _recorded(near: NearEnd, pace: RecordingPace) -> list[LinkSample]:
-    seen: list[LinkSample] = []
+def _record(near: NearEnd, pace: RecordingPace, recording: Recording) -> None:
     try:
         for sample in samples(near, pace):
-            seen.append(sample)
+            recording.add(sample)
             _progress(_line(sample))
     except KeyboardInterrupt:
         pass  # what there is is written
     finally:
         near.close()
-    return seen
-
-
-def _trace(seen: list[LinkSample]) -> LinkTrace:
-    rtts_s = [sample.rtt_s for sample in seen]
-    known = [rtt_s for rtt_s in rtts_s if rtt_s is not None]
-    filled: list[float] = []
-    for rtt_s in rtts_s:
-        filled.append(rtt_s if rtt_s is not None else filled[-1] if filled else known[0] if known else 0.0)
-    return LinkTrace(
-        tuple(sample.time_s - seen[0].time_s for sample in seen),
-        tuple(sample.uplink_bps for sample in seen),
-        tuple(sample.downlink_bps for sample in seen),
-        tuple(filled) if known else None,
-    )
 
 
 def _line(sample: LinkSample) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from isthmus.units import format_duration
 from simulations.replay.answer import Counterfactual, ReplayAnswer
-from simulations.replay.block_bootstrap import Interval
+from simulations.replay.block_bootstrap import LEAST_BLOCKS, Interval
 from simulations.replay.fates import RunTold
 
 __all__ = ["replay_lines"]
@@ -32,7 +32,8 @@ def replay_lines(answer: ReplayAnswer) -> Iterator[str]:
     for one in answer.others:
         yield from _other(one)
     yield ""
-    yield f"in brackets: 95 %, {answer.blocks} blocks of the log's time resampled; not in them:"
+    blocks = f"{answer.blocks} blocks of the log's time resampled, - where fewer than {LEAST_BLOCKS} have a value"
+    yield f"in brackets: 95 %, {blocks}; not in them:"
     yield from (f"- {caveat}" for caveat in answer.caveats)
 
 
@@ -70,6 +71,8 @@ def _shares(plans: Mapping[str, float]) -> list[str]:
 def _bracketed(interval: Interval, write: Callable[[float], str]) -> str:
     if math.isnan(interval.value):
         return "-"
+    if interval.low is None or interval.high is None:
+        return f"{write(interval.value)} [-]"
     return f"{write(interval.value)} [{write(interval.low)}, {write(interval.high)}]"
 
 
@@ -82,6 +85,4 @@ def _changes(changes: Mapping[str, Interval]) -> str:
 
 
 def _change(interval: Interval) -> str:
-    if math.isnan(interval.value):
-        return "-"
-    return f"{interval.value:+.1%} [{interval.low:+.1%}, {interval.high:+.1%}]"
+    return _bracketed(interval, lambda share: f"{share:+.1%}")

@@ -47,15 +47,19 @@ class NearEnd:
         """Raises CloudUnavailable where no far end answers, RemoteProtocolError where something else does."""
         self._wire = self._connected()
 
-    def look(self, time_s: float) -> LinkSample:
-        """Both ways, one after the other, and the round trip before them, while the link is idle."""
+    def look(self, time_s: float, most_bytes: int) -> LinkSample:
+        """Both ways, one after the other, and the round trip before them, while the link is idle.
+
+        most_bytes: of bursts; the way up has half of it, so that the way down is seen too.
+        """
         self._spent_bytes = 0
         try:
             wire = self._wire or self._connected()
             self._wire = wire
             rtt_s = sorted(_echo_s(wire) for _ in range(_ECHOES))[_TAKEN]
-            uplink_bps = self._measure("up", rtt_s, lambda size: _burst_up(wire, size))
-            downlink_bps = self._measure("down", rtt_s, lambda size: _burst_down(wire, size))
+            uplink_bps = self._measure("up", rtt_s, most_bytes // 2, lambda size: _burst_up(wire, size))
+            left_bytes = most_bytes - self._spent_bytes
+            downlink_bps = self._measure("down", rtt_s, left_bytes, lambda size: _burst_down(wire, size))
         except (OSError, CloudUnavailable, RemoteProtocolError):
             self.close()
             self._believed_bps = {"up": 0.0, "down": 0.0}
@@ -68,13 +72,14 @@ class NearEnd:
             self._wire.close()
             self._wire = None
 
-    def _measure(self, way: str, rtt_s: float, burst: Callable[[int], float]) -> float:
-        size_bytes: int | None = burst_bytes(self._believed_bps[way], rtt_s)
+    def _measure(self, way: str, rtt_s: float, left_bytes: int, burst: Callable[[int], float]) -> float:
+        size_bytes: int | None = min(burst_bytes(self._believed_bps[way], rtt_s), left_bytes)
         bps = 0.0
         while size_bytes is not None:
             self._spent_bytes += size_bytes
+            left_bytes -= size_bytes
             bps = burst(size_bytes)
-            size_bytes = next_burst_bytes(size_bytes, bps, rtt_s)
+            size_bytes = next_burst_bytes(size_bytes, bps, rtt_s, left_bytes)
         self._believed_bps[way] = bps
         return bps
 
@@ -102,7 +107,7 @@ def samples(near: NearEnd, pace: RecordingPace) -> Iterator[LinkSample]:
     due_s: float | None = 0.0
     while due_s is not None:
         time.sleep(max(0.0, start_s + due_s - time.monotonic()))
-        sample = near.look(time.monotonic() - start_s)
+        sample = near.look(time.monotonic() - start_s, pace.budget_bytes - spent_bytes)
         spent_bytes += sample.spent_bytes
         yield sample
         look_bytes = max(sample.spent_bytes, 2 * LEAST_BURST_BYTES)

@@ -57,9 +57,8 @@ def burst_bytes(believed_bps: float, rtt_s: float) -> int:
     return int(min(MOST_BURST_BYTES, max(LEAST_BURST_BYTES, wanted)))
 
 
-def next_burst_bytes(size_bytes: int, seen_bps: float, rtt_s: float) -> int | None:
-    """How long the burst must be that follows one of `size_bytes` at once; None where it was long enough."""
-    wanted = burst_bytes(seen_bps, rtt_s)
-    if wanted <= _SURPRISE * size_bytes:
-        return None
-    return min(wanted, _GROWTH * size_bytes)
+def next_burst_bytes(size_bytes: int, seen_bps: float, rtt_s: float, left_bytes: int) -> int | None:
+    """How long the burst must be that follows one of `size_bytes` at once; None where it was long enough, or where
+    what is left of the budget allows none that would say more."""
+    longer = min(burst_bytes(seen_bps, rtt_s), _GROWTH * size_bytes, left_bytes)
+    return longer if longer > _SURPRISE * size_bytes else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from isthmus.errors import InvalidConfiguration
@@ -10,7 +11,9 @@ from simulations.scenario.scenario import Scenario
 from simulations.workload.arrival_process import ArrivalProcess
 from simulations.workload.closed_loop import ClosedLoop
 
-__all__ = ["Client", "ClientKind", "client_kinds"]
+__all__ = ["Client", "ClientKind", "client_kinds", "patience_s"]
+
+_PATIENCE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,3 +84,9 @@ def client_kinds(scenario: Scenario, edge: str = "") -> tuple[ClientKind, ...]:
     if not kinds:
         raise InvalidConfiguration("edge", "has no clients in the scenario", value=edge, remedy="name another group")
     return kinds
+
+
+def patience_s(kinds: Sequence[ClientKind]) -> float:
+    """How long answers are awaited after the last request was sent: by the longest deadline, 10 s where there is none.
+    Whoever waits for the generator goes by the same."""
+    return max(_PATIENCE_S if kind.deadline_s is None else kind.deadline_s for kind in kinds)

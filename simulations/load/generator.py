@@ -2,7 +2,7 @@
 
 Lines of JSON. In: the settings with the edge's address, then {"begin": CLIENT, "number": N}, {"end": ...} and
 {"finish": true}; the end of the input finishes at once. Out: {"ready": true} or {"fault": WHY}, an outcome for each
-request, and {"rate": ...} at the end.
+request, and {"rate": ...} at the end. Without a fault or a rate in the end it has died.
 """
 
 from __future__ import annotations
@@ -24,16 +24,13 @@ import uvloop
 from isthmus.client import AsyncClient, Result
 from isthmus.errors import CloudUnavailable, IsthmusError
 from nodes.tls_files import TlsFiles
-from simulations.load.client_kind import Client, ClientKind, client_kinds
+from simulations.load.client_kind import Client, ClientKind, client_kinds, patience_s
 from simulations.load.load_inputs import LoadInputs, load_inputs, read_inputs
 from simulations.load.open_loop import Answer, OpenLoop, Outcome
 from simulations.scenario.reading import read_scenario
-from simulations.scenario.scenario import Scenario
 
-__all__ = ["PATIENCE_S", "main"]
+__all__ = ["main"]
 
-PATIENCE_S = 10.0
-"""For answers to requests without a deadline, after the last one was sent."""
 _STAGES = ("edge", "edge_queue", "uplink", "cloud", "cloud_queue", "downlink")
 
 
@@ -121,13 +118,8 @@ async def _run(lines: _Lines) -> None:
         )
         lines.put({"ready": True})
         await _obey(commands, load, {kind.name: kind for kind in kinds})
-        await load.finish(_patience_s(scenario))
+        await load.finish(patience_s(kinds))
         lines.put({"rate": load.lateness.summary().to_json()})
-
-
-def _patience_s(scenario: Scenario) -> float:
-    deadlines = [client.deadline for client in scenario.clients]
-    return max((PATIENCE_S if deadline is None else deadline for deadline in deadlines), default=PATIENCE_S)
 
 
 async def _obey(commands: asyncio.Queue[dict[str, Any]], load: OpenLoop, kinds: Mapping[str, ClientKind]) -> None:

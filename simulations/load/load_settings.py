@@ -28,10 +28,9 @@ class LoadSettings:
     tls: tuple[str, str, str] = ("", "", "")
 
     def to_environment(self) -> dict[str, str]:
-        """The variables that `from_environment` reads."""
+        """The variables that `from_environment` reads: all of them, so that none that a caller exported stays."""
         paths = os.pathsep.join(self.inputs)
-        told = {_SCENARIO: self.scenario, _EDGE: self.edge, _INPUT: paths, **dict(zip(_TLS, self.tls, strict=True))}
-        return {name: value for name, value in told.items() if value}
+        return {_SCENARIO: self.scenario, _EDGE: self.edge, _INPUT: paths, **dict(zip(_TLS, self.tls, strict=True))}
 
     @staticmethod
     def from_environment(environment: Mapping[str, str]) -> LoadSettings:

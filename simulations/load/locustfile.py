@@ -12,6 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any, ClassVar
@@ -20,11 +21,11 @@ import gevent
 import gevent.event
 from locust import LoadTestShape, User, constant, events, task
 from locust.env import Environment
+from locust.rpc import Message
 from locust.runners import MasterRunner, WorkerRunner
 
 from isthmus.errors import IsthmusError
-from simulations.load.client_kind import ClientKind, client_kinds
-from simulations.load.generator import PATIENCE_S
+from simulations.load.client_kind import ClientKind, client_kinds, patience_s
 from simulations.load.generator_process import GeneratorProcess
 from simulations.load.lateness import LatenessSummary
 from simulations.load.load_settings import LoadSettings
@@ -36,9 +37,11 @@ _log = logging.getLogger("isthmus.load")
 _READY_MESSAGE, _RATE_MESSAGE, _FAULT_MESSAGE = "isthmus_ready", "isthmus_rate", "isthmus_fault"
 # Users of several workers must not be the same clients.
 _NUMBERS_A_WORKER = 1_000_000
-# Clients begin a moment after their generators are there.
-_START_S = 0.5
 _READY_S = 60.0
+# Clients begin a moment after their generators are there, all of them within a second.
+_START_S, _ALL_STARTED_S = 0.5, 1.5
+# A generator whose patience is over closes its connection and says its last lines.
+_LAST_WORDS_S = 10.0
 # Workers tell their master what they counted every 3 s.
 _WORKER_REPORTS_S = 4.0
 
@@ -62,6 +65,7 @@ class Load:
         self._environment = environment
         self._generator = GeneratorProcess(SETTINGS, environment.host or "127.0.0.1:8001")
         self._ready = gevent.event.Event()
+        self._finishing = False
         self._reader = gevent.spawn(self._read)
 
     def wait_until_ready(self) -> None:
@@ -77,10 +81,12 @@ class Load:
         self._generator.end(name, number)
 
     def finish(self) -> None:
-        """Wait for what is under way; it still counts."""
+        """Wait for what is under way; it still counts. A generator that then does not end has failed."""
+        self._finishing = True
         self._generator.finish()
-        self._reader.join(PATIENCE_S + max((kind.deadline_s or 0.0 for kind in KINDS), default=0.0))
+        self._reader.join(patience_s(KINDS) + _LAST_WORDS_S)
         self._generator.kill()
+        self._reader.join()
 
     def _read(self) -> None:
         for message in self._generator.messages():
@@ -89,7 +95,7 @@ class Load:
             elif "rate" in message:
                 self._tell_rate(message["rate"])
             elif "fault" in message:
-                self._fail(message["fault"])
+                self._tell_fault(message["fault"])
             else:
                 self._ready.set()
         self._ready.set()
@@ -110,11 +116,12 @@ class Load:
         if isinstance(self._environment.runner, WorkerRunner):
             self._environment.runner.send_message(_RATE_MESSAGE, dict(data))
 
-    def _fail(self, why: str) -> None:
+    def _tell_fault(self, why: str) -> None:
         if isinstance(self._environment.runner, WorkerRunner):
             self._environment.runner.send_message(_FAULT_MESSAGE, {"why": why})
-        else:
-            _give_up(self._environment, why)
+        _fail(self._environment, why)
+        if not self._finishing:
+            _end(self._environment)
 
 
 def _judge(environment: Environment, data: Mapping[str, object]) -> None:
@@ -127,12 +134,47 @@ def _judge(environment: Environment, data: Mapping[str, object]) -> None:
         environment.process_exit_code = 1
 
 
-def _give_up(environment: Environment, why: str) -> None:
-    """End the test: there is no load to send."""
+def _fail(environment: Environment, why: str) -> None:
     _log.error(why)
     environment.process_exit_code = 1
-    if environment.runner is not None:
+
+
+def _end(environment: Environment) -> None:
+    """There is no load to send. A worker is told by its master."""
+    if environment.runner is not None and not isinstance(environment.runner, WorkerRunner):
         gevent.spawn(environment.runner.quit)
+
+
+@dataclass
+class _Workers:
+    """What a master hears of its workers' generators: how many there are, and of how many it knows how they ended."""
+
+    environment: Environment
+    ready: int = 0
+    over: int = 0
+
+    def on_ready(self, **_: object) -> None:
+        """The last one's counts."""
+        self.ready += 1
+        # A master quits without what its workers wait for then, so it waits beforehand.
+        ScenarioShape.begin(_WORKER_REPORTS_S + patience_s(KINDS))
+
+    def on_rate(self, msg: Message, **_: object) -> None:
+        """One has kept its rate, or not."""
+        self.over += 1
+        _judge(self.environment, msg.data)
+
+    def on_fault(self, msg: Message, **_: object) -> None:
+        """One has failed."""
+        self.over += 1
+        _fail(self.environment, msg.data["why"])
+        _end(self.environment)
+
+    def on_quitting(self, **_: object) -> None:
+        """A worker may have died with its generator."""
+        if self.over < self.ready:
+            silent = f"{self.ready - self.over} of {self.ready} load generators"
+            _fail(self.environment, f"{silent} did not say whether they kept their rate: this is no measurement")
 
 
 class _Client(User):
@@ -189,13 +231,11 @@ class ScenarioShape(LoadTestShape):
 @events.init.add_listener
 def _on_init(environment: Environment, **_: object) -> None:
     if isinstance(environment.runner, MasterRunner):
-        # The last one's counts. A master quits without what its workers wait for then, so it waits beforehand.
-        drain_s = _WORKER_REPORTS_S + max(kind.deadline_s or PATIENCE_S for kind in KINDS)
-        environment.runner.register_message(_READY_MESSAGE, lambda **_: ScenarioShape.begin(drain_s))
-        environment.runner.register_message(_RATE_MESSAGE, lambda environment, msg, **_: _judge(environment, msg.data))
-        environment.runner.register_message(
-            _FAULT_MESSAGE, lambda environment, msg, **_: _give_up(environment, msg.data["why"])
-        )
+        workers = _Workers(environment)
+        environment.runner.register_message(_READY_MESSAGE, workers.on_ready)
+        environment.runner.register_message(_RATE_MESSAGE, workers.on_rate)
+        environment.runner.register_message(_FAULT_MESSAGE, workers.on_fault)
+        environment.events.quitting.add_listener(workers.on_quitting)
 
 
 @events.test_start.add_listener
@@ -205,10 +245,11 @@ def _on_test_start(environment: Environment, **_: object) -> None:
         return
     for user_class in USERS.values():
         user_class.numbers = count()
-    _Client.load = Load(environment)
-    _Client.load.wait_until_ready()
+    load = _Client.load = Load(environment)
+    load.wait_until_ready()
     if isinstance(environment.runner, WorkerRunner):
         environment.runner.send_message(_READY_MESSAGE)
+        gevent.spawn_later(_ALL_STARTED_S + SCENARIO.duration, load.finish)  # its rate is told while its master waits
     ScenarioShape.begin()
 
 

@@ -14,6 +14,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from isthmus.errors import InvalidRequest
 from nodes.steering import EVERYTHING, PolicySetting, Steering
 from simulations.replay.block_bootstrap import Blocks, Interval
 from simulations.replay.fates import STATISTICS, Fate, RunTold, mix_points, real_fate, taken_s, told
@@ -109,8 +110,11 @@ def replay(run: LoggedRun, others: Sequence[PolicySetting], seed: int = 0) -> Re
     Raises InvalidRequest for a log that does not show what is needed, NotFound and InvalidInput for a policy that
     cannot be made.
     """
-    world, history = RecordedWorld.of(run), policy_history(run.requests)
     counted = tuple(number for number, one in enumerate(run.requests) if one.ended)
+    if not counted:
+        remedy = "give the log of an edge that answered something before it was stopped"
+        raise InvalidRequest("log", "tells of no request's end", value=f"{len(run.requests)} requests", remedy=remedy)
+    world, history = RecordedWorld.of(run), policy_history(run.requests)
     requests = [run.requests[number] for number in counted]
     real = [real_fate(one) for one in requests]
     blocks = Blocks.of([one.asked.came_s for one in requests], _block_s(real), seed)

@@ -1,7 +1,8 @@
 """Statistics of requests with error bars that resample blocks of time: neighbours share a queue and a link.
 
 The blocks do not overlap and have one length (Carlstein 1986); each request belongs to the block in which it came. Two
-runs of the same requests are resampled together, so that the difference between them is surer than either.
+runs of the same requests are resampled together, so that the difference between them is surer than either. A few blocks
+say nothing of chance, and one says that there is none: below five with a value there is no interval.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["P50", "P99", "Blocks", "Interval", "Statistic", "mean"]
+__all__ = ["LEAST_BLOCKS", "P50", "P99", "Blocks", "Interval", "Statistic", "mean"]
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -22,6 +23,7 @@ Statistic = Callable[[Floats, Counts], float]
 
 RESAMPLES = 500
 _MOST_BLOCKS = 60
+LEAST_BLOCKS = 5
 
 
 def mean(values: Floats, counts: Counts) -> float:
@@ -41,11 +43,11 @@ P99: Statistic = partial(_quantile, 0.99)
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A value and its 95 % interval."""
+    """A value and its 95 % interval. low, high: None where there is none, because there is too little to tell."""
 
     value: float
-    low: float
-    high: float
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,12 +74,20 @@ class Blocks:
 
     def interval(self, values: Floats, statistic: Statistic) -> Interval:
         """Of the requests' values, one each; nan is none."""
-        return _interval(self._once(values, statistic), self._resampled(values, statistic))
+        whole = self._once(values, statistic)
+        if self._with_a_value(values) < LEAST_BLOCKS:
+            return Interval(whole)
+        return _interval(whole, self._resampled(values, statistic))
 
     def change(self, values: Floats, others: Floats, statistic: Statistic) -> Interval:
         """How far the statistic of `values` is above that of `others`, as a share of it."""
         whole = self._once(values, statistic) / self._once(others, statistic) - 1
+        if min(map(self._with_a_value, (values, others))) < LEAST_BLOCKS:
+            return Interval(whole)
         return _interval(whole, self._resampled(values, statistic) / self._resampled(others, statistic) - 1)
+
+    def _with_a_value(self, values: Floats) -> int:
+        return len(np.unique(self.block[~np.isnan(values)]))
 
     def _once(self, values: Floats, statistic: Statistic) -> float:
         known = np.sort(values[~np.isnan(values)])
@@ -91,8 +101,5 @@ class Blocks:
 
 
 def _interval(value: float, resampled: Floats) -> Interval:
-    known = resampled[~np.isnan(resampled)]
-    if not len(known):
-        return Interval(value, float("nan"), float("nan"))
-    low, high = np.quantile(known, (0.025, 0.975))
+    low, high = np.nanquantile(resampled, (0.025, 0.975))
     return Interval(value, float(low), float(high))

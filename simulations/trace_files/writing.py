@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Literal
@@ -13,7 +14,7 @@ from simulations.trace_files.csv_form import csv_lines
 from simulations.trace_files.mahimahi_form import mahimahi_lines
 from simulations.trace_files.table_form import table_lines
 
-__all__ = ["TraceForm", "write_link_trace"]
+__all__ = ["TraceForm", "check_trace_files", "trace_files", "write_link_trace"]
 
 TraceForm = Literal["csv", "table", "mahimahi"]
 _OF_ONE_WAY: dict[TraceForm, Callable[[BandwidthTrace], Iterator[str]]] = {
@@ -22,20 +23,58 @@ _OF_ONE_WAY: dict[TraceForm, Callable[[BandwidthTrace], Iterator[str]]] = {
 }
 
 
+def trace_files(path: Path, form: TraceForm) -> tuple[Path, ...]:
+    """The files of that form: a CSV holds all of a recording; the other forms hold one direction, so they are two,
+    PATH.up and PATH.down."""
+    return (path,) if form == "csv" else tuple(path.with_name(f"{path.name}.{way}") for way in ("up", "down"))
+
+
+def check_trace_files(path: Path, form: TraceForm) -> None:
+    """Raises InvalidConfiguration where they cannot be written, as far as that shows before there is anything to write:
+    not that the disk will be full."""
+    for one in trace_files(path, form):
+        unfinished = _unfinished(one)
+        try:
+            if one.exists():
+                one.open("ab").close()
+            unfinished.touch()
+            unfinished.unlink()
+        except OSError as error:
+            raise _refused(one, error) from error
+
+
 def write_link_trace(trace: LinkTrace, path: Path, form: TraceForm = "csv") -> tuple[Path, ...]:
-    """The files written: a CSV holds all of it; the other forms hold one direction, so they are two, PATH.up and
-    PATH.down. Raises InvalidConfiguration where the system refuses."""
+    """The files written, see `trace_files`; each appears whole or not at all. Raises InvalidConfiguration where the
+    system refuses; what was there before then stays."""
+    files = trace_files(path, form)
     one_way = _OF_ONE_WAY.get(form)
-    if one_way is None:
-        return (_write(path, csv_lines(trace)),)
-    ways = (("up", trace.uplink), ("down", trace.downlink))
-    return tuple(_write(path.with_name(f"{path.name}.{way}"), one_way(one)) for way, one in ways)
+    contents = [csv_lines(trace)] if one_way is None else [one_way(trace.uplink), one_way(trace.downlink)]
+    for one, lines in zip(files, contents, strict=True):
+        try:
+            _write(one, lines)
+        except OSError as error:
+            raise _refused(one, error) from error
+    return files
 
 
-def _write(path: Path, lines: Iterable[str]) -> Path:
+def _write(path: Path, lines: Iterable[str]) -> None:
+    unfinished = _unfinished(path)
     try:
-        with path.open("w", encoding="utf-8") as file:
+        with unfinished.open("w", encoding="utf-8") as file:
             file.writelines(f"{line}\n" for line in lines)
-    except OSError as error:
-        raise InvalidConfiguration("trace", f"cannot be written: {error.strerror}", value=str(path)) from error
-    return path
+        os.replace(unfinished, path.resolve())
+    except BaseException:  # an interruption, too, leaves nothing unfinished
+        unfinished.unlink(missing_ok=True)
+        raise
+
+
+def _unfinished(path: Path) -> Path:
+    """Where it is written first: beside the file itself, wherever a link to it lies."""
+    if path.exists() and not path.is_file():
+        raise InvalidConfiguration("trace", "is a folder or a device", value=str(path), remedy="name a file")
+    whole = path.resolve()
+    return whole.with_name(f"{whole.name}.part")
+
+
+def _refused(path: Path, error: OSError) -> InvalidConfiguration:
+    return InvalidConfiguration("trace", f"cannot be written: {error.strerror}", value=str(path))

@@ -133,12 +133,22 @@ def test_a_line_that_was_cut_short_ends_the_file(tmp_path: Path) -> None:
         (b'{"kind":"log","version":99}\n', "line 1: has another version"),
         (b'{"kind":"log","version":1}\n{"kind":"log","version":1}\n', "line 2: is no line"),
         (b'{"kind":"log","version":1}\n{"ki\n{}\n', "line 2: is not JSON"),
+        (b'{"kind":"log","version":1}\n{"no":"kind"}\n', "line 2: is no line"),
+        (b"[" * 100_000 + b"\n", "line 1: is not JSON"),
     ],
 )
 def test_what_is_no_decision_log_is_refused_by_line(tmp_path: Path, text: bytes, fault: str) -> None:
     (tmp_path / "1.jsonl").write_bytes(text)
     with pytest.raises(InvalidRequest, match=fault):
         list(log_lines(tmp_path / "1.jsonl"))
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest, match=r"gone\.jsonl: cannot be read: No such file"):
+        list(log_lines(tmp_path / "gone.jsonl"))
+    (tmp_path / "1.jsonl.zst").write_bytes(b"no zstandard")
+    with pytest.raises(InvalidRequest, match=r"1\.jsonl\.zst: cannot be read"):
+        list(log_lines(tmp_path / "1.jsonl.zst"))
 
 
 def test_a_folder_without_a_log_is_not_found(tmp_path: Path) -> None:

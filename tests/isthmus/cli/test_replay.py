@@ -16,8 +16,11 @@ from tests.simulations.replay.test_replay import log_of, poisson
 @pytest.fixture(scope="module")
 def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the log of a short run."""
-    folder = tmp_path_factory.mktemp("decisions")
-    lines = log_of(poisson(2.0, 30.0))
+    return written(tmp_path_factory.mktemp("decisions"), 30.0)
+
+
+def written(folder: Path, seconds: float) -> Path:
+    lines = log_of(poisson(2.0, seconds))
     (folder / "1.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     return folder
 
@@ -44,6 +47,16 @@ def test_a_file_is_a_log_too_and_options_alone_change_the_policy_that_ran(log: P
     assert [one["policy"] for one in said["others"]] == ["latency (switch_cost=5ms)"]
     assert said["counted"] == said["requests"] > 20
     assert said["really"]["in_time"] is None
+
+
+def test_a_log_of_less_than_five_blocks_has_no_intervals(tmp_path: Path) -> None:
+    short = written(tmp_path, 15.0)
+    told = json.loads(call(short, "--json"))
+    assert 1 <= told["blocks"] < 5
+    assert told["really"]["p50_s"]["low"] is None is told["error"]["changes"]["p50_s"]["high"]
+    said = call(short).splitlines()
+    assert "[-]" in next(line for line in said if line.startswith("what happened"))
+    assert "[-], p99 " in next(line for line in said if line.startswith("the replay is off"))
 
 
 @pytest.mark.parametrize(

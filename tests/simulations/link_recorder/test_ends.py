@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from isthmus.errors import CloudUnavailable, RemoteProtocolError
 from simulations.link_recorder.far_end import FarEnd
 from simulations.link_recorder.near_end import NearEnd, samples
-from simulations.link_recorder.pace import RecordingPace
+from simulations.link_recorder.pace import LEAST_BURST_BYTES, RecordingPace
 
 GREETING = b"isthmus link recorder 1\n"
+PLENTY = 10**9
 Address = tuple[str, int]
 
 
@@ -34,7 +35,7 @@ def far() -> Iterator[Address]:
 def test_a_look_sees_both_ways_and_the_round_trip(far: Address) -> None:
     near = NearEnd(*far)
     near.connect()
-    sample = near.look(1.5)
+    sample = near.look(1.5, PLENTY)
     near.close()
     assert sample.time_s == 1.5
     assert sample.uplink_bps > 1e6
@@ -46,22 +47,31 @@ def test_a_look_sees_both_ways_and_the_round_trip(far: Address) -> None:
 
 def test_looks_go_on_until_the_time_is_over(far: Address) -> None:
     near = NearEnd(*far)
-    seen = list(samples(near, RecordingPace(0.5, 0.1, 10**9)))
+    seen = list(samples(near, RecordingPace(0.5, 0.1, PLENTY)))
     near.close()
     assert 2 <= len(seen) <= 5
     assert seen[-1].time_s < 1.0
+
+
+@pytest.mark.parametrize("budget_bytes", [2 * LEAST_BURST_BYTES, 10**6])
+def test_a_budget_is_kept_from_the_first_look_on(far: Address, budget_bytes: int) -> None:
+    near = NearEnd(*far)
+    seen = list(samples(near, RecordingPace(0.5, 0.1, budget_bytes)))
+    near.close()
+    assert sum(sample.spent_bytes for sample in seen) <= budget_bytes
+    assert all(sample.uplink_bps > 0.0 and sample.downlink_bps > 0.0 for sample in seen)
 
 
 def test_a_link_that_breaks_is_seen_as_nothing_and_comes_back(far: Address) -> None:
     relay = socket.create_server(("127.0.0.1", 0))
     near = NearEnd(*relay.getsockname()[:2])
     relay.close()
-    lost = near.look(0.0)
+    lost = near.look(0.0, PLENTY)
     assert (lost.uplink_bps, lost.downlink_bps, lost.rtt_s) == (0.0, 0.0, None)
     again = NearEnd(*far)
     again.connect()
     again.close()
-    assert again.look(1.0).uplink_bps > 0.0
+    assert again.look(1.0, PLENTY).uplink_bps > 0.0
     again.close()
 
 

@@ -18,6 +18,8 @@ from simulations.link_recorder.pace import (
     next_burst_bytes,
 )
 
+PLENTY = 10**9
+
 
 def played(pace: RecordingPace, look_bytes: int) -> tuple[list[float], int]:
     """When looks of that size begin, and what they take."""
@@ -60,13 +62,24 @@ def test_a_burst_has_bounds(bps: float, rtt_s: float) -> None:
 def test_bursts_that_follow_each_other_end(bps: float, rtt_s: float) -> None:
     size: int | None = LEAST_BURST_BYTES
     for _ in range(6):
-        size = size and next_burst_bytes(size, bps, rtt_s)
+        size = size and next_burst_bytes(size, bps, rtt_s, PLENTY)
     assert size is None
 
 
 def test_a_rate_that_is_believed_needs_one_burst() -> None:
-    assert next_burst_bytes(burst_bytes(2e7, 0.05), 2.1e7, 0.05) is None
-    assert next_burst_bytes(burst_bytes(5e6, 0.05), 2e7, 0.05) == burst_bytes(2e7, 0.05)
+    assert next_burst_bytes(burst_bytes(2e7, 0.05), 2.1e7, 0.05, PLENTY) is None
+    assert next_burst_bytes(burst_bytes(5e6, 0.05), 2e7, 0.05, PLENTY) == burst_bytes(2e7, 0.05)
+
+
+@given(st.floats(0.0, 1e11), st.floats(0.0, 3.0), st.integers(LEAST_BURST_BYTES, MOST_BURST_BYTES))
+def test_bursts_that_follow_each_other_keep_to_what_is_left(bps: float, rtt_s: float, left_bytes: int) -> None:
+    size: int | None = LEAST_BURST_BYTES
+    while size is not None:
+        left_bytes -= size
+        assert left_bytes >= 0
+        longer = next_burst_bytes(size, bps, rtt_s, left_bytes)
+        assert longer is None or longer > size  # no shorter one would say more
+        size = longer
 
 
 @pytest.mark.parametrize("values", [(0.0, 1.0, 10**6), (1.0, math.nan, 10**6), (1.0, 1.0, 1000)])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from isthmus.errors import InvalidConfiguration
-from simulations.load.client_kind import Client, client_kinds
+from simulations.load.client_kind import Client, client_kinds, patience_s
 from simulations.scenario.reading import checked
 from simulations.scenario.scenario import Scenario
 from simulations.workload.closed_loop import ClosedLoop
@@ -63,6 +63,14 @@ def test_one_of_several_groups_is_named() -> None:
 def test_a_group_that_is_not_clear_is_refused(edge: str, words: str) -> None:
     with pytest.raises(InvalidConfiguration, match=words):
         client_kinds(scenario(CAMERAS, DESKS), edge)
+
+
+@pytest.mark.parametrize(
+    ("deadlines", "wanted_s"), [([None, "3ms"], 10.0), (["3ms", "2s"], 2.0), (["60s", None], 60.0)]
+)
+def test_answers_are_awaited_by_the_longest_deadline(deadlines: list[str | None], wanted_s: float) -> None:
+    cameras = [{**CAMERAS, "name": f"c{number}", "deadline": one} for number, one in enumerate(deadlines)]
+    assert patience_s(client_kinds(scenario(*cameras))) == wanted_s
 
 
 def test_clients_differ_and_runs_do_not() -> None:

@@ -20,6 +20,12 @@ def test_the_environment_carries_all_of_them(settings: LoadSettings) -> None:
     assert LoadSettings.from_environment(settings.to_environment()) == settings
 
 
+def test_what_a_caller_exported_does_not_stay() -> None:
+    given = LoadSettings("s.yaml")
+    exported = LoadSettings("other.yaml", "shed", ("nowhere.jpg",), ("ca.pem", "cert.pem", "key.pem"))
+    assert LoadSettings.from_environment({**exported.to_environment(), **given.to_environment()}) == given
+
+
 def test_without_a_scenario_there_is_no_load() -> None:
     with pytest.raises(InvalidConfiguration, match="ISTHMUS_SCENARIO"):
         LoadSettings.from_environment({})
