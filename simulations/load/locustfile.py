@@ -12,7 +12,6 @@ import os
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any, ClassVar
@@ -38,8 +37,8 @@ _READY_MESSAGE, _RATE_MESSAGE, _FAULT_MESSAGE = "isthmus_ready", "isthmus_rate",
 # Users of several workers must not be the same clients.
 _NUMBERS_A_WORKER = 1_000_000
 _READY_S = 60.0
-# Clients begin a moment after their generators are there, all of them within a second.
-_START_S, _ALL_STARTED_S = 0.5, 1.5
+# Clients begin a moment after their generators are there.
+_START_S = 0.5
 # A generator whose patience is over closes its connection and says its last lines.
 _LAST_WORDS_S = 10.0
 # Workers tell their master what they counted every 3 s.
@@ -145,36 +144,10 @@ def _end(environment: Environment) -> None:
         gevent.spawn(environment.runner.quit)
 
 
-@dataclass
-class _Workers:
-    """What a master hears of its workers' generators: how many there are, and of how many it knows how they ended."""
-
-    environment: Environment
-    ready: int = 0
-    over: int = 0
-
-    def on_ready(self, **_: object) -> None:
-        """The last one's counts."""
-        self.ready += 1
-        # A master quits without what its workers wait for then, so it waits beforehand.
-        ScenarioShape.begin(_WORKER_REPORTS_S + patience_s(KINDS))
-
-    def on_rate(self, msg: Message, **_: object) -> None:
-        """One has kept its rate, or not."""
-        self.over += 1
-        _judge(self.environment, msg.data)
-
-    def on_fault(self, msg: Message, **_: object) -> None:
-        """One has failed."""
-        self.over += 1
-        _fail(self.environment, msg.data["why"])
-        _end(self.environment)
-
-    def on_quitting(self, **_: object) -> None:
-        """A worker may have died with its generator."""
-        if self.over < self.ready:
-            silent = f"{self.ready - self.over} of {self.ready} load generators"
-            _fail(self.environment, f"{silent} did not say whether they kept their rate: this is no measurement")
+def _on_fault(environment: Environment, msg: Message, **_: object) -> None:
+    """Of a worker."""
+    _fail(environment, msg.data["why"])
+    _end(environment)
 
 
 class _Client(User):
@@ -231,11 +204,11 @@ class ScenarioShape(LoadTestShape):
 @events.init.add_listener
 def _on_init(environment: Environment, **_: object) -> None:
     if isinstance(environment.runner, MasterRunner):
-        workers = _Workers(environment)
-        environment.runner.register_message(_READY_MESSAGE, workers.on_ready)
-        environment.runner.register_message(_RATE_MESSAGE, workers.on_rate)
-        environment.runner.register_message(_FAULT_MESSAGE, workers.on_fault)
-        environment.events.quitting.add_listener(workers.on_quitting)
+        # The last one's counts. A master quits without what its workers wait for then, so it waits beforehand.
+        drain_s = _WORKER_REPORTS_S + patience_s(KINDS)
+        environment.runner.register_message(_READY_MESSAGE, lambda **_: ScenarioShape.begin(drain_s))
+        environment.runner.register_message(_RATE_MESSAGE, lambda environment, msg, **_: _judge(environment, msg.data))
+        environment.runner.register_message(_FAULT_MESSAGE, _on_fault)
 
 
 @events.test_start.add_listener
@@ -245,11 +218,10 @@ def _on_test_start(environment: Environment, **_: object) -> None:
         return
     for user_class in USERS.values():
         user_class.numbers = count()
-    load = _Client.load = Load(environment)
-    load.wait_until_ready()
+    _Client.load = Load(environment)
+    _Client.load.wait_until_ready()
     if isinstance(environment.runner, WorkerRunner):
         environment.runner.send_message(_READY_MESSAGE)
-        gevent.spawn_later(_ALL_STARTED_S + SCENARIO.duration, load.finish)  # its rate is told while its master waits
     ScenarioShape.begin()
 
 
