@@ -159,6 +159,9 @@ class EdgeConfiguration(Section):
         """A port that others reach is secured, or said not to be."""
         addresses = {"listen": self.listen, "metrics_listen": self.metrics_listen, "page_listen": self.page_listen}
         _check_secured("edge", addresses, self.tls, self.insecure)
+        if self.tls is not None and self.tls.server_name:
+            problem, remedy = "is of the cloud's certificate", "set cloud.tls.server_name, or leave it out"
+            raise InvalidConfiguration("edge.tls.server_name", problem, value=self.tls.server_name, remedy=remedy)
 
 
 class CloudConfiguration(Section):
@@ -209,9 +212,10 @@ class CloudConfiguration(Section):
         _check_secured("cloud", addresses, self.tls, self.insecure)
         self._check_autoscaling()
         self._check_endpoint()
-        if self.address is not None and self.runtime != "ray":
-            remedy = "use runtime: ray, or leave it out"
-            raise InvalidConfiguration("cloud.address", "is of a Ray cluster", value=self.runtime, remedy=remedy)
+        for name, problem in (("address", "is of a Ray cluster"), ("cpus", "is of a replica on Ray")):
+            if getattr(self, name) is not None and self.runtime != "ray":
+                remedy = "use runtime: ray, or leave it out"
+                raise InvalidConfiguration(f"cloud.{name}", problem, value=self.runtime, remedy=remedy)
         if (self.engine == "paced") != (self.paced_by is not None):
             remedy = "set both engine: paced and paced_by, the file of a device profile, or neither"
             raise InvalidConfiguration("cloud.paced_by", "goes with engine: paced", value=self.paced_by, remedy=remedy)

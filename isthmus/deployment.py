@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -63,8 +63,9 @@ class Deployment:
     models.
 
     policies: those that the edge started with. configure: puts others in force on it, see `Runtime.configure`; both
-    are for a deployment with an edge. roll_out: has the models and replicas of another configuration take the place of
-    those that serve, see `scheduler.roll_out`; raises why not, then all is as it was.
+    are for a deployment with an edge. watch_edge: until cancelled; raises Unavailable when the edge has died and nobody
+    starts it again. roll_out: has the models and replicas of another configuration take the place of those that serve,
+    see `scheduler.roll_out`; raises why not, then all is as it was.
     """
 
     gateway: str
@@ -75,6 +76,7 @@ class Deployment:
     policies: ConfiguredPolicies
     configure: Callable[[ConfiguredPolicies], Awaitable[None]]
     roll_out: Callable[[Configuration], Awaitable[None]]
+    watch_edge: Callable[[], Coroutine[object, object, None]]
 
 
 @contextlib.asynccontextmanager
@@ -123,7 +125,10 @@ async def deploy(
         if sides.edge and sides.cloud:
             planned = await runtime.wait_until_planned(max(map(start_timeout_s, engines)))
         rolling = _Rolling(sides, starting, folder or Path.cwd())
-        yield Deployment(gateway, registry, link, planned, artifacts, policies, runtime.configure, rolling.roll_out)
+        yield Deployment(
+            gateway, registry, link, planned, artifacts, policies, runtime.configure, rolling.roll_out,
+            runtime.watch_edge,
+        )  # fmt: skip
 
 
 def _check_cluster(configuration: Configuration, sides: Sides) -> None:
@@ -236,7 +241,8 @@ class _Rolling:
             settings = cloud_settings(configuration, artifacts, self._started.registry)
             await self._started.roll_out(runtimes.of(cloud.runtime), settings, cloud, move)
         else:
-            await move.there()
+            async with move.made():
+                pass
         self._artifacts = artifacts
 
 

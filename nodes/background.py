@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, ParamSpec, TypeVar
 
 from isthmus.errors import Unavailable
 
-__all__ = ["LOOP_TIMEOUT_S", "asked_of_loop", "run_apart", "run_together"]
+__all__ = ["LOOP_TIMEOUT_S", "asked_of_loop", "run_apart", "run_together", "to_its_end"]
 
 LOOP_TIMEOUT_S = 5.0
 """Half of Prometheus' own scrape timeout: a node whose event loop hangs says so, rather than nothing."""
@@ -47,6 +47,16 @@ async def run_together(*works: Coroutine[Any, Any, Any]) -> list[Any]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def to_its_end(work: Awaitable[T]) -> T:
+    """What it returns. Cancelled, this ends with the work: what that has begun can be undone only then."""
+    under_way = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(under_way)
+    except asyncio.CancelledError:
+        await asyncio.wait([under_way])
+        raise
 
 
 def asked_of_loop(loop: asyncio.AbstractEventLoop, question: Callable[[], T], timeout_s: float = LOOP_TIMEOUT_S) -> T:

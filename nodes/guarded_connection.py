@@ -44,6 +44,11 @@ class GuardedConnection:
         return self._connection.open and self._health.allows(self._connection.heard_s, time.monotonic())
 
     @property
+    def connected(self) -> bool:
+        """Whether requests can be sent, whatever its health."""
+        return self._connection.open
+
+    @property
     def healthy(self) -> bool:
         """Whether it can be asked, and not as a probe of a replica that failed lately."""
         return self._connection.open and self._health.is_good(self._connection.heard_s, time.monotonic())

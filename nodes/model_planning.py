@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Collection, Iterable
 
 from isthmus.errors import CloudUnavailable, IsthmusError, Unavailable
 from isthmus.telemetry import get_logger
+from nodes.backoff import Backoff
+from nodes.cloud_connection import ReplicaDescription
 from nodes.edge_times import QuietTimer, measure_edge_times, with_edge_times
 from nodes.guarded_connection import GuardedConnection
 from nodes.model_runtime import ModelRuntime, ReadyPlan
@@ -19,9 +22,16 @@ from partitioner.profiles import DeviceProfile
 
 __all__ = ["ModelPlanning"]
 
+AGAIN_S = 60.0, 600.0
+"""The first and the longest wait before a replica is offered a model again that it could not prepare."""
+
 
 class ModelPlanning:
-    """`start` it, feed `replicas` with fleet views, `close` it. planned: set once some replica's plans are on offer."""
+    """`start` it, feed `replicas` with fleet views, `close` it. planned: set once some replica's plans are on offer.
+
+    What is measured and offered here changes under a lock, which is never held while a replica prepares: one that hangs
+    holds up nobody. So whoever comes back from a replica looks whether the model is still the one that it left.
+    """
 
     def __init__(self, shelf: ModelShelf, plans: PlanSource, dial: Dial) -> None:
         self._shelf = shelf
@@ -29,6 +39,7 @@ class ModelPlanning:
         self.replicas = ReplicaSet(dial, self._welcome)
         self.planned = asyncio.Event()
         self._building = asyncio.Lock()
+        self._welcoming: set[GuardedConnection] = set()
         self._under_way: set[asyncio.Task[None]] = set()
         self._log = get_logger("edge")
 
@@ -53,38 +64,54 @@ class ModelPlanning:
             if name in self._shelf.runtimes:
                 return
             await self._shelf.put_back(name, self.plans.edge_only)
-        for connection in self.replicas.connections:
-            planning = asyncio.create_task(self._plan_again(connection, name))
-            self._under_way.add(planning)
-            planning.add_done_callback(self._under_way.discard)
-
-    async def _plan_again(self, connection: GuardedConnection, name: str) -> None:
-        try:
-            await self._plan(connection, (name,))
-        except IsthmusError as error:
-            self._log.warning("model not planned with replica", model=name, reason=str(error))
+        for connection in self._connections():
+            self._plan_beside(connection, (name,))
 
     async def switch(self, loaded: LoadedModel) -> None:
         """Serve this version of a model from the next request on: when its plans are measured, and prepared by the
         replicas that have it. Requests under way end with the version that they began with.
 
-        Raises NotFound for a name that is not configured, Unavailable for a cloud-required model that no replica has.
+        Raises NotFound for a name that is not configured, Unavailable for a cloud-required model that no replica has
+        and for one that was loaded or unloaded meanwhile, and why where all replicas that have it cannot prepare it.
         """
         name = loaded.model.name
         self._shelf.check_configured(name)
+        runtime = ModelRuntime(loaded.model)
         async with self._building:
-            runtime = ModelRuntime(loaded.model)
+            before = self._shelf.runtimes.get(name)
             runtime.offer(await self.plans.edge_only(loaded.builder))
-            for connection in self.replicas.connections:
-                said = await connection.describe()
-                if said.serves(name, loaded.model.digest):
-                    cloud = DeviceProfile.from_json(said.device_profile_json)
-                    ready = await self.plans.with_cloud(loaded.builder, cloud)
-                    await self._prepare(runtime, connection, ready)
+        settled = await self._prepared_by(self._connections(), loaded, runtime, before)
+        async with self._building:
+            if self._shelf.runtimes.get(name) is not before:
+                raise Unavailable(f"model {name}: was loaded, unloaded or switched meanwhile; try again")
             if not runtime.plans:
                 raise Unavailable(f"model {name}: no replica has its new version; roll it out in the cloud first")
             self._shelf.replace(loaded, runtime)
             self.plans.forget(name, but=loaded.model.digest)
+        for connection in self._connections():
+            if connection not in settled:
+                self._plan_beside(connection, (name,))
+
+    async def _prepared_by(
+        self, connections: Iterable[GuardedConnection], loaded: LoadedModel, runtime: ModelRuntime,
+        before: ModelRuntime | None,
+    ) -> set[GuardedConnection]:  # fmt: skip
+        """Have the replicas that have it prepare a version that is not served yet; those of which no more is to be
+        asked. before: what is served. Raises what the last one failed with where none of them could."""
+        settled, prepared, failure = set[GuardedConnection](), False, None
+        for connection in connections:
+            try:
+                said = await connection.describe()
+                if said.serves(loaded.model.name, loaded.model.digest):
+                    await self._prepare(loaded, runtime, before, connection, said)
+                    prepared = True
+                settled.add(connection)
+            except IsthmusError as error:
+                self._not_planned(loaded.model.name, connection, error)
+                failure = error
+        if failure is not None and not prepared:
+            raise failure
+        return settled
 
     async def unload(self, name: str) -> None:
         """It is served no longer at once; what it holds goes when no planning is under way. Raises NotFound for a model
@@ -113,38 +140,93 @@ class ModelPlanning:
 
     # ---- with a replica ----------------------------------------------------------------------------------------
 
-    async def _welcome(self, connection: GuardedConnection) -> None:
-        """Prepare a fresh connection for every loaded model."""
-        await self._plan(connection, self._shelf.names)
-        self.planned.set()
+    def _connections(self) -> tuple[GuardedConnection, ...]:
+        """To the replicas that were welcomed, and those that are being."""
+        return (*self.replicas.connections, *self._welcoming)
 
-    async def _plan(self, connection: GuardedConnection, names: Iterable[str]) -> None:
-        """Measure this side once for each kind of replica, have the replica prepare every plan, offer them all."""
+    async def _welcome(self, connection: GuardedConnection) -> None:
+        """Prepare a fresh connection for every loaded model; what it cannot prepare is offered again later. Raises why
+        not where it can prepare none of them, and what breaks the connection."""
+        self._welcoming.add(connection)
+        try:
+            left = await self._plan(connection, self._shelf.names)
+        finally:
+            self._welcoming.discard(connection)
+        self.planned.set()
+        if left:
+            self._plan_beside(connection, left, at_once=False)
+
+    def _plan_beside(self, connection: GuardedConnection, names: Collection[str], *, at_once: bool = True) -> None:
+        """In the background, until the replica has prepared a plan of each, or is gone."""
+        planning = asyncio.create_task(self._keep_planning(connection, names, at_once))
+        self._under_way.add(planning)
+        planning.add_done_callback(self._under_way.discard)
+
+    async def _keep_planning(self, connection: GuardedConnection, names: Collection[str], at_once: bool) -> None:
+        waits = Backoff(*AGAIN_S)
+        await asyncio.sleep(0.0 if at_once else waits.next_s())
+        while names and connection.connected:
+            with contextlib.suppress(IsthmusError):  # told where it happened
+                names = await self._plan(connection, names)
+            if names:
+                await asyncio.sleep(waits.next_s())
+
+    async def _plan(self, connection: GuardedConnection, names: Collection[str]) -> tuple[str, ...]:
+        """Have the replica prepare those of the models that it has, and offer their plans; of which of them it could
+        prepare no plan now. Raises as `_welcome`."""
         said = await connection.describe()
-        cloud = DeviceProfile.from_json(said.device_profile_json)
-        async with self._building:
-            for name in names:
-                runtime = self._shelf.runtimes.get(name)
-                if runtime is None:
-                    continue
-                if not said.serves(name, runtime.model.digest):
-                    self._log.warning("replica serves another version", model=name, replica=said.replica_id)
-                    continue
-                ready = await self.plans.with_cloud(self._shelf.builders[name], cloud)
-                await self._prepare(runtime, connection, ready)
+        prepared, failed = list[str](), dict[str, IsthmusError]()
+        for name in names:
+            runtime = self._shelf.runtimes.get(name)
+            if runtime is None:
+                continue
+            if not said.serves(name, runtime.model.digest):
+                self._log.warning("replica serves another version", model=name, replica=said.replica_id)
+                continue
+            loaded = LoadedModel(runtime.model, self._shelf.builders[name])
+            try:
+                await self._prepare(loaded, runtime, runtime, connection, said)
+                prepared.append(name)
+            except IsthmusError as error:
+                self._not_planned(name, connection, error)
+                if not connection.connected:
+                    raise
+                failed[name] = error
+        if failed and not prepared:
+            raise failed.popitem()[1]
+        return tuple(failed)
 
     async def _prepare(
-        self, runtime: ModelRuntime, connection: GuardedConnection, ready: tuple[ReadyPlan, ...]
-    ) -> None:
-        offers = {plan.entry.plan.wire_digest: plan.entry.plan for plan in ready}
-        times = await cloud_times(connection.prepare, offers)
-        with_cloud = [with_cloud_times(plan, found) for plan in ready if (found := times[plan.entry.plan.wire_digest])]
-        if not with_cloud:
+        self, loaded: LoadedModel, runtime: ModelRuntime, served: ModelRuntime | None, connection: GuardedConnection,
+        said: ReplicaDescription,
+    ) -> None:  # fmt: skip
+        """Measure this side once for each kind of replica, have the replica prepare every plan, offer them all at
+        `runtime`. served: what of the model must be served still, or nothing is offered."""
+        name, cloud = loaded.model.name, DeviceProfile.from_json(said.device_profile_json)
+        async with self._building:
+            if self._shelf.runtimes.get(name) is not served:
+                return
+            ready = await self.plans.with_cloud(loaded.builder, cloud)
+        times = await cloud_times(connection.prepare, {plan.entry.plan.wire_digest: plan.entry.plan for plan in ready})
+        if not any(times.values()):
             raise CloudUnavailable("no plan could be prepared")
-        digests = {plan.entry.plan.wire_digest for plan in with_cloud}
-        elsewhere = self.replicas.prepared() - digests  # plans that only other replicas run stay on offer
+        async with self._building:
+            if self._shelf.runtimes.get(name) is not served:
+                return
+            ready = await self.plans.with_cloud(loaded.builder, cloud)  # may have been timed again meanwhile
+            found = ((plan, times.get(plan.entry.plan.wire_digest)) for plan in ready)
+            self._offer(runtime, [with_cloud_times(plan, measured) for plan, measured in found if measured])
+
+    def _offer(self, runtime: ModelRuntime, with_cloud: Collection[ReadyPlan]) -> None:
+        """These, and those that other replicas alone have prepared, or that need none."""
+        elsewhere = self.replicas.prepared().union(*(connection.prepared for connection in self._welcoming))
+        elsewhere -= {plan.entry.plan.wire_digest for plan in with_cloud}
         others = (plan for plan in runtime.plans if _is_one_of(plan, elsewhere))
         runtime.offer((*others, *with_cloud))
+
+    def _not_planned(self, name: str, connection: GuardedConnection, error: IsthmusError) -> None:
+        replica = connection.replica_id
+        self._log.warning("model not planned with replica", model=name, replica=replica, reason=str(error))
 
 
 def _is_one_of(ready: ReadyPlan, digests: frozenset[str]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
-from isthmus.errors import InvalidPlan, NotFound, Overloaded
+from isthmus.errors import ComputeFailed, InvalidInput, NotFound, Overloaded
 from isthmus.telemetry import get_logger
 from nodes.background import run_together
 from nodes.model_runtime import plan_definition
@@ -22,7 +22,9 @@ Prepare = Callable[[PlanDefinition], Awaitable[tuple[MeasuredBatch, ...]]]
 async def cloud_times(prepare: Prepare, offers: Mapping[str, Plan]) -> Mapping[str, tuple[MeasuredBatch, ...]]:
     """What the replica measured of each plan, by wire digest; nothing of one that it refuses.
 
-    It measures one after the other, and has the next offer by then: a learned table takes its time on a slow link.
+    That is one that it does not take, has no room for now, or that raises while it is measured: no reason to let go of
+    others. It measures one after the other, and has the next offer by then: a learned table takes its time on a slow
+    link.
     Raises what else `prepare` does.
     """
     free = asyncio.Semaphore(UNDER_WAY)
@@ -31,7 +33,7 @@ async def cloud_times(prepare: Prepare, offers: Mapping[str, Plan]) -> Mapping[s
         async with free:
             try:
                 return await prepare(plan_definition(plan))
-            except (InvalidPlan, NotFound, Overloaded) as error:
+            except (InvalidInput, NotFound, Overloaded, ComputeFailed) as error:
                 get_logger("edge").warning("replica refuses a plan", plan_id=plan.plan_id, reason=str(error))
                 return ()
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from isthmus.errors import ComputeFailed
+from isthmus.telemetry import get_logger
 from nodes.background import run_apart
 from nodes.compute_pool import ComputePool
 from nodes.edge_memory import NO_MEMORY, CloudKind, EdgeMemory, MeasuredPlan
@@ -21,10 +23,11 @@ __all__ = ["PlanSource"]
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """The plans for one kind of cloud."""
+    """The plans for one kind of cloud. whole: whether none is missing that failed here."""
 
     kind: CloudKind
     ready: tuple[ReadyPlan, ...]
+    whole: bool = True
 
 
 class PlanSource:
@@ -57,8 +60,8 @@ class PlanSource:
         kind = CloudKind(cloud.name, cloud.engine, cloud.threads, cloud.engine_differences.get(builder.model.digest))
         key = builder.model.name, builder.model.digest, cloud.name, cloud.engine
         if key not in self._measured:
-            ready = await self._remembered(builder, kind) or await self._measure(builder, cloud, kind)
-            self._measured[key] = _Known(kind, ready)
+            remembered = await self._remembered(builder, kind)
+            self._measured[key] = _Known(kind, remembered) if remembered else await self._measure(builder, cloud, kind)
         return self._measured[key].ready
 
     async def timed_again(
@@ -69,17 +72,29 @@ class PlanSource:
             await self._remember(builder, None, edge_only)
         for key, known in tuple(self._measured.items()):
             if key[:2] == (builder.model.name, builder.model.digest):
-                fresh = _Known(known.kind, with_edge_times(known.ready, times))
+                fresh = replace(known, ready=with_edge_times(known.ready, times))
                 self._measured[key] = fresh
-                await self._remember(builder, known.kind, fresh.ready)
+                if fresh.whole:
+                    await self._remember(builder, known.kind, fresh.ready)
 
-    async def _measure(self, builder: PlanBuilder, cloud: DeviceProfile, kind: CloudKind) -> tuple[ReadyPlan, ...]:
+    async def _measure(self, builder: PlanBuilder, cloud: DeviceProfile, kind: CloudKind) -> _Known:
+        """A plan whose half raises here is not offered, and nothing is remembered for the next start, which tries it
+        again."""
         ready: dict[str, ReadyPlan] = {}
+        whole = True
         for draft in await run_apart(self._drafts, builder, cloud):
-            for plan in await self._pool.run(builder.ready, draft, kind.engine, kind.told):
+            try:
+                plans = await self._pool.run(builder.ready, draft, kind.engine, kind.told)
+            except ComputeFailed as error:
+                get_logger("edge").warning("plan not offered", plan_id=draft.plan.plan_id, reason=str(error))
+                whole = False
+                continue
+            for plan in plans:
                 ready.setdefault(plan.entry.plan.plan_id, plan)
-        await self._remember(builder, kind, tuple(ready.values()))
-        return tuple(ready.values())
+        found = _Known(kind, tuple(ready.values()), whole)
+        if whole:
+            await self._remember(builder, kind, found.ready)
+        return found
 
     def _drafts(self, builder: PlanBuilder, cloud: DeviceProfile) -> list[PlanDraft]:
         """The plans for a cloud of that profile, compiled and calibrated."""

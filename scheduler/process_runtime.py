@@ -11,6 +11,7 @@ from typing import Any
 
 from isthmus.errors import IsthmusError, Unavailable
 from isthmus.telemetry import get_logger
+from nodes.background import run_together
 from nodes.configured_policies import ConfiguredPolicies
 from nodes.settings import CloudSettings, EdgeSettings, ModelArtifact, start_timeout_s
 from scheduler.autoscaling import AutoscalingRule
@@ -24,7 +25,7 @@ SWITCH_TIMEOUT_S = 3600.0  # an engine that compiles takes minutes for a new mod
 
 
 class ProcessRuntime:
-    """Runs one side or both. A cloud replica that dies is started again; an edge that dies ends the runtime."""
+    """Runs one side or both. A cloud replica that dies is started again; of an edge that dies `watch_edge` tells."""
 
     def __init__(self) -> None:
         self._edges: list[_Node] = []
@@ -76,6 +77,10 @@ class ProcessRuntime:
                 await asyncio.gather(*(node.planned.wait() for node in self._edges))
                 return True
         return False
+
+    async def watch_edge(self) -> None:
+        """See Runtime."""
+        await run_together(asyncio.Event().wait(), *(node.watch() for node in self._edges))
 
     async def configure(self, policies: ConfiguredPolicies) -> None:
         """See Runtime."""
@@ -143,6 +148,11 @@ class _Node:
         except TimeoutError:
             raise gone from None
 
+    async def watch(self) -> None:
+        """Raises Unavailable when the process has ended."""
+        if self._process is not None:
+            raise Unavailable(f"{self.side} node: died with {await self._process.wait()}")
+
     def supervise(self) -> None:
         """Start the process again whenever it dies."""
         self._supervisor = asyncio.create_task(self._restart_when_dead())
@@ -160,8 +170,7 @@ class _Node:
                 await asyncio.wait_for(self._process.wait(), 2 * self._drain_s + 5)
             except TimeoutError:
                 self._log.error("node did not drain in time", side=self.side, pid=self._process.pid)
-                self._process.kill()
-                await self._process.wait()
+                await self._kill()
         if self._reader is not None:
             await self._reader
 
@@ -175,6 +184,12 @@ class _Node:
                 await self.start()
             except (IsthmusError, OSError) as error:
                 self._log.error("node could not be started", side=self.side, reason=str(error))
+                await self._kill()  # one that hangs would never die, and never be started again
+
+    async def _kill(self) -> None:
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+            await self._process.wait()
 
     async def _read(self, process: asyncio.subprocess.Process, ready: asyncio.Future[str]) -> None:
         """Follow what the node says, until it ends."""
@@ -186,6 +201,7 @@ class _Node:
                     self._hear(said, ready)
         if not ready.done():
             ready.set_exception(Unavailable(f"{self.side} node: ended before it was ready"))
+            ready.exception()  # mark as seen: who waited may have given up
 
     def _hear(self, said: dict[str, Any], ready: asyncio.Future[str]) -> None:
         if "ready" in said and not ready.done():

@@ -7,8 +7,9 @@ goes wrong before, the next version is dropped and the old one has never stopped
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from isthmus.errors import IsthmusError, Unavailable
@@ -42,10 +43,25 @@ def edges_have_moved(old: Sequence[ReplicaUse], new: Sequence[ReplicaUse]) -> bo
 
 @dataclass(frozen=True)
 class EdgeMove:
-    """there: has edges serve the new version; raises an IsthmusError and leaves them as they were. back: undoes it."""
+    """there: has edges serve the new version; where it raises an IsthmusError some of their models may serve it. back:
+    undoes it, as far as it went."""
 
     there: Callable[[], Awaitable[None]]
     back: Callable[[], Awaitable[None]]
+
+    @contextlib.asynccontextmanager
+    async def made(self) -> AsyncIterator[None]:
+        """Edges serve the new version in the block and from then on. What raises on the way there, or in the block,
+        takes them back; where they do not go back, it is said in an Unavailable."""
+        try:
+            await self.there()
+            yield
+        except BaseException as error:
+            try:
+                await self.back()
+            except IsthmusError as stuck:
+                raise Unavailable(f"{error}; the edge may serve some of it, it does not go back: {stuck}") from error
+            raise
 
 
 @dataclass(frozen=True)
@@ -69,12 +85,8 @@ class RollOut:
         await self.runtime.start_cloud(settings, rule, replicas)
         try:
             await self._registered(before, replicas)
-            await edges.there()
-            try:
+            async with edges.made():
                 await self._moved(before, overlap_s)
-            except BaseException:
-                await edges.back()
-                raise
         except BaseException:
             await asyncio.shield(self.runtime.drop_cloud())
             raise

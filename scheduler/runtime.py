@@ -45,6 +45,9 @@ class Runtime(Protocol):
     async def wait_until_planned(self, timeout_s: float) -> bool:
         """Wait for the edge to offer plans that use the cloud. False when it takes longer."""
 
+    async def watch_edge(self) -> None:
+        """Until cancelled. Raises Unavailable when the edge that was started has died, and nobody starts it again."""
+
     async def configure(self, policies: ConfiguredPolicies) -> None:
         """These policies on the edge that was started, from its next request on, as a whole.
 

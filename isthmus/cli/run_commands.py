@@ -16,7 +16,7 @@ import typer
 from isthmus.cli.connection_options import DEFAULT_SERVER, Authority, Certificate, Key, Server, tls_files
 from isthmus.errors import InvalidRequest
 from isthmus.file_stamp import FileStamp
-from isthmus.interruption import interruptible, keep_forks_quiet
+from isthmus.interruption import Interruption, interruptible, keep_forks_quiet
 
 if TYPE_CHECKING:
     import numpy as np
@@ -101,9 +101,24 @@ async def _serve_until_interrupted(configuration: Configuration, sides: Sides, f
                 _progress(line)
             ready = f"grpc://{running.gateway}" if sides.edge else f"registry {running.registry}"
             print(f"ready: {ready}", flush=True)
-            async with _followed(file, configuration, running, sides):
-                await over.wait()
-            _progress("draining")
+            try:
+                async with _followed(file, configuration, running, sides):
+                    await _until_over(over, running)
+            finally:
+                _progress("draining")
+
+
+async def _until_over(over: Interruption, running: Deployment) -> None:
+    """Return when a signal comes. Raises Unavailable when the edge has died for good."""
+    signal, death = asyncio.create_task(over.wait()), asyncio.create_task(running.watch_edge())
+    try:
+        await asyncio.wait((signal, death), return_when=asyncio.FIRST_COMPLETED)
+        if not over.came:
+            await death
+    finally:
+        for task in (signal, death):
+            task.cancel()
+        await asyncio.gather(signal, death, return_exceptions=True)
 
 
 @contextlib.asynccontextmanager
@@ -173,7 +188,8 @@ def _input_value(path: Path) -> Value:
     if path.suffix != ".npy":
         return path
     try:
-        array: NDArray[np.generic] = np.load(path, allow_pickle=False)
+        with path.open("rb") as file:  # `np.load` takes archives and pickles too, each with errors of its own
+            array: NDArray[np.generic] = np.lib.format.read_array(file, allow_pickle=False)
     except (OSError, ValueError) as error:
         raise InvalidRequest("--input", f"is not an array: {error}", value=str(path)) from error
     return array

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from isthmus.cli.connection_options import DEFAULT_SERVER, Authority, Certificate, Key, Server, tls_files
-from isthmus.errors import Unavailable
+from isthmus.errors import IsthmusError
 
 if TYPE_CHECKING:
     from nodes.transport.operator_client import OperatorClient
@@ -66,8 +66,8 @@ async def _live(client: OperatorClient, console: Any, server: str) -> None:
             live.update(top_view(sight, server, console.width, silent_s), refresh=True)
 
 
-async def _sights(client: OperatorClient) -> AsyncIterator[tuple[dict[str, Any], float]]:
-    """What the edge says every second, and for how long it has not; the first must be there. Raises Unavailable."""
+async def _sights(client: OperatorClient) -> AsyncGenerator[tuple[dict[str, Any], float], None]:
+    """What the edge says every second, and for how long it has not; the first must be there. Raises as that."""
     said, heard_s = json.loads(await client.sight()), time.monotonic()
     moments = said["history"]["moments"]
     while True:
@@ -75,7 +75,7 @@ async def _sights(client: OperatorClient) -> AsyncIterator[tuple[dict[str, Any],
         await asyncio.sleep(PERIOD_S)
         try:
             new = json.loads(await client.sight(since=moments[-1]["number"] if moments else 0))
-        except Unavailable:
+        except IsthmusError:  # gone, or it hangs: for how long is shown
             continue
         if new["edge"]["run"] != said["edge"]["run"]:
             moments = []

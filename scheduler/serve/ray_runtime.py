@@ -12,14 +12,16 @@ import re
 import threading
 import time
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
-from isthmus.errors import DeviceUnavailable, IsthmusError, Unavailable
-from nodes.background import run_apart
+from isthmus.errors import DeviceUnavailable, Unavailable
+from nodes.background import run_apart, to_its_end
 from nodes.configured_policies import ConfiguredPolicies
 from nodes.settings import CloudSettings, EdgeSettings, ModelArtifact, start_timeout_s
 from scheduler.autoscaling import AutoscalingRule
+from scheduler.edge_settings_file import EdgeSettingsFile
 from scheduler.node_orders import models_order, policies_order, raise_refusal
 from scheduler.serve.replica_scaling import replica_count
 
@@ -59,6 +61,7 @@ class RayRuntime:
         self._started = False
         self._changing = threading.Lock()  # whether Ray runs, which threads change that outlive a cancelled await
         self._edge: Any = None
+        self._edge_file: EdgeSettingsFile | None = None
         self._waking: asyncio.Future[None] | None = None
 
     async def start(self) -> None:
@@ -75,9 +78,10 @@ class RayRuntime:
         gpus = await asyncio.to_thread(self._gpus_for, settings.device, rule.max_replicas)
         count, share = replica_count(rule, replicas), (self._cpus, gpus)
         try:
-            self._clouds[name] = await self._deploy(name, CloudReplica, settings, count, share)
-        except IsthmusError:
-            await asyncio.to_thread(_delete, name)
+            bound = settings.to_json()
+            self._clouds[name] = await self._deploy(name, CloudReplica, bound, settings, count, share)
+        except BaseException:  # also a Ctrl-C: on a cluster of others nobody else takes it away
+            await asyncio.shield(asyncio.to_thread(_delete, name))
             raise
 
     @property
@@ -105,45 +109,52 @@ class RayRuntime:
                 self._waking = asyncio.ensure_future(asyncio.to_thread(_call, handle))
 
     async def start_edge(self, settings: EdgeSettings) -> str:
-        """See Runtime."""
+        """See Runtime. Where Serve replaces it, it starts as it last was."""
         await self.start()
         from scheduler.serve.replicas import EdgeReplica
 
         gpus = await asyncio.to_thread(self._gpus_for, settings.device, 1)
-        self._edge = await self._deploy("edge", EdgeReplica, settings, {"num_replicas": 1}, (REPLICA_CPUS, gpus))
-        address: str = await asyncio.to_thread(lambda: self._edge.remote().result(timeout_s=30))
-        return address
+        self._edge_file = EdgeSettingsFile(settings)  # the edge's Ray is always of this machine
+        bound, one = str(self._edge_file.path), {"num_replicas": 1}
+        self._edge = await self._deploy("edge", EdgeReplica, bound, settings, one, (REPLICA_CPUS, gpus))
+        return str(await answer_of(self._edge.remote, ANSWER_TIMEOUT_S))
 
     async def wait_until_planned(self, timeout_s: float) -> bool:
         """See Runtime."""
         deadline_s = asyncio.get_running_loop().time() + timeout_s
         while asyncio.get_running_loop().time() < deadline_s:
-            if await asyncio.to_thread(lambda: self._edge.planned.remote().result(timeout_s=30)):
+            if await answer_of(self._edge.planned.remote, ANSWER_TIMEOUT_S):
                 return True
             await asyncio.sleep(POLL_S)
         return False
 
+    async def watch_edge(self) -> None:
+        """See Runtime: Serve replaces one that dies."""
+        await asyncio.Event().wait()
+
     async def configure(self, policies: ConfiguredPolicies) -> None:
         """See Runtime."""
-        await self._order(policies_order(policies), ANSWER_TIMEOUT_S)
+        kept = await self._ordered(policies_order(policies), ANSWER_TIMEOUT_S)
+        kept.configured(policies)
 
     async def switch_models(self, models: Sequence[ModelArtifact]) -> None:
         """See Runtime."""
-        await self._order(models_order(models), SWITCH_TIMEOUT_S)
+        kept = await self._ordered(models_order(models), SWITCH_TIMEOUT_S)
+        kept.switched(models)
 
-    async def _order(self, order: str, timeout_s: float) -> None:
-        from ray.exceptions import RayError
-        from ray.serve.exceptions import RayServeException
-
-        try:
-            said = await run_apart(lambda: self._edge.order.remote(order).result(timeout_s=timeout_s))
-        except (RayError, RayServeException, TimeoutError) as error:
-            raise Unavailable("edge application: does not answer") from error
-        raise_refusal(said)
+    async def _ordered(self, order: str, timeout_s: float) -> EdgeSettingsFile:
+        """Have the edge follow an order; the file that is to say so. Raises what it refuses it with, Unavailable."""
+        assert self._edge_file is not None
+        raise_refusal(await answer_of(partial(self._edge.order.remote, order), timeout_s))
+        return self._edge_file
 
     async def stop(self) -> None:
         """See Runtime. Serve drains each application; without this a signal would end Ray with requests in flight."""
-        await asyncio.to_thread(self._stop_ray)
+        try:
+            await asyncio.to_thread(self._stop_ray)
+        finally:
+            if self._edge_file is not None:
+                self._edge_file.close()
 
     def _stop_ray(self) -> None:
         with self._changing:
@@ -214,10 +225,10 @@ class RayRuntime:
         return min(1.0, there / replicas)
 
     async def _deploy(
-        self, name: str, replica: type, settings: CloudSettings | EdgeSettings, count: dict[str, Any],
+        self, name: str, replica: type, bound: str, settings: CloudSettings | EdgeSettings, count: dict[str, Any],
         share: tuple[float, float],
     ) -> Any:  # fmt: skip
-        """share: CPUs and GPUs a replica."""
+        """bound: what the replica is made with. share: CPUs and GPUs a replica."""
         from ray import serve
 
         deployment = serve.deployment(
@@ -232,10 +243,10 @@ class RayRuntime:
             # A constructor that raises does so again: with three tries for each replica, by default, it takes minutes.
             max_constructor_retry_count=2,
         )
-        application = deployment.bind(settings.to_json())
+        application = deployment.bind(bound)
         target = serve.RunTarget(application, name=name, route_prefix=None)
         # Not `serve.run`: it waits without end for an application whose constructor raises.
-        handles = await asyncio.to_thread(serve.run_many, [target], wait_for_applications_running=False)
+        handles = await to_its_end(asyncio.to_thread(serve.run_many, [target], wait_for_applications_running=False))
         await self._wait_running(name, start_timeout_s(settings.engine))
         return handles[0]
 
@@ -251,6 +262,17 @@ class RayRuntime:
                 raise Unavailable(f"{name} application: {_last_line(application)}")
             await asyncio.sleep(POLL_S)
         raise Unavailable(f"{name} application: not running within {timeout_s:g} s")
+
+
+async def answer_of(ask: Callable[[], Any], timeout_s: float) -> Any:
+    """What an edge's application says when asked through a handle. Raises Unavailable where it says nothing."""
+    from ray.exceptions import RayError
+    from ray.serve.exceptions import RayServeException
+
+    try:
+        return await run_apart(lambda: ask().result(timeout_s=timeout_s))
+    except (RayError, RayServeException, TimeoutError) as error:
+        raise Unavailable("edge application: does not answer") from error
 
 
 def _last_line(application: Any) -> str:

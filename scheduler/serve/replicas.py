@@ -5,7 +5,9 @@ Serve places, watches and replaces replicas; it is not in the data path and neve
 
 from __future__ import annotations
 
+import asyncio
 import time
+from pathlib import Path
 from typing import Any
 
 from nodes.cloud_host import CloudHost
@@ -51,8 +53,9 @@ class CloudReplica:
 class EdgeReplica:
     """The edge inside a Serve actor."""
 
-    async def __init__(self, settings: str) -> None:  # type: ignore[misc]  # Serve awaits an async constructor
-        own = EdgeSettings.from_json(settings)
+    async def __init__(self, settings_file: str) -> None:  # type: ignore[misc]  # Serve awaits an async constructor
+        """settings_file: see `scheduler.edge_settings_file`; read at every start, so also where this is a successor."""
+        own = EdgeSettings.from_json(await asyncio.to_thread(Path(settings_file).read_text))
         own.log.configure()
         self._host = await start_edge(own)
 

@@ -62,9 +62,13 @@ def test_help_loads_neither_torch_nor_ray_nor_grpc() -> None:
         (("policy", "lst"), "No such command 'lst'"),
         (("policy", "list", "--all"), "all"),
         (("infer", "m", "--input", "x.png", "--timeout", "soon"), "--timeout"),
+        (("infer", "m", "--input", "empty.npy"), "--input: is not an array"),
+        (("infer", "m", "--input", "archive.npy"), "--input: is not an array"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_2(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+    (tmp_path / "empty.npy").touch()
+    (tmp_path / "archive.npy").write_bytes(b"PK\x03\x04 and no more")
     done = run(*words, cwd=tmp_path)
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr

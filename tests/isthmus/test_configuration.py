@@ -106,6 +106,8 @@ def test_link_takes_quantities_as_people_write_them(tmp_path: Path) -> None:
         (MODELS + "cloud: {address: nowhere}", "127.0.0.1:8001"),
         (MODELS + "cloud: {address: auto, runtime: process}", "cloud.address: is of a Ray cluster"),
         (MODELS + "cloud: {cpus: 0}", "cloud.cpus"),
+        (MODELS + "cloud: {cpus: 2, runtime: process}", "cloud.cpus: is of a replica on Ray (got 'process'); use"),
+        (MODELS + "edge: {tls: {certificate: c, key: k, server_name: cloud}}", "edge.tls.server_name: is of the cloud"),
         (MODELS + "cloud: {model_memory: 0}", "cloud.model_memory"),
         ("models: [{name: m, source: a, versions: ['']}]", "models.0.versions.0"),
         (MODELS + "policy: 3", "policy"),

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from isthmus.errors import CloudUnavailable, InvalidPlan
+from isthmus.errors import CloudUnavailable, ComputeFailed, InvalidPlan, InvalidRequest, IsthmusError, Overloaded
 from nodes.plan_offers import UNDER_WAY, cloud_times
 from nodes.plan_shapes import cut_plan
 from nodes.protocol.events import MeasuredBatch, PlanDefinition
@@ -24,18 +24,19 @@ def plans(count: int) -> dict[str, Plan]:
 
 
 class Replica:
-    """Answers when told to; refuses the plans whose digests it was given."""
+    """Answers when told to; refuses the plans whose digests it was given, with that error."""
 
-    def __init__(self, *refused: str) -> None:
+    def __init__(self, *refused: str, error: IsthmusError | None = None) -> None:
         self.waiting: list[str] = []
         self.go = asyncio.Event()
         self._refused = refused
+        self._error = error or InvalidPlan("plan", "is none here")
 
     async def prepare(self, offer: PlanDefinition) -> tuple[MeasuredBatch, ...]:
         self.waiting.append(offer.wire_digest)
         await self.go.wait()
         if offer.wire_digest in self._refused:
-            raise InvalidPlan("plan", "is none here")
+            raise self._error
         return TIMES
 
 
@@ -49,10 +50,19 @@ async def test_the_next_offer_is_there_while_one_is_measured() -> None:
     assert await times == dict.fromkeys(offers, TIMES)
 
 
-async def test_a_refused_plan_has_no_times_and_stops_no_other() -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        InvalidPlan("plan", "is none here"),
+        ComputeFailed("cannot be prepared: RuntimeError"),
+        InvalidRequest("request", "models.source: its artifact has changed"),
+        Overloaded("cloud.model_memory: no room"),
+    ],
+)
+async def test_a_refused_plan_has_no_times_and_stops_no_other(error: IsthmusError) -> None:
     offers = plans(3)
     first, *others = offers
-    replica = Replica(first)
+    replica = Replica(first, error=error)
     replica.go.set()
     assert await cloud_times(replica.prepare, offers) == {first: (), **dict.fromkeys(others, TIMES)}
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import torch
 from torch import nn
@@ -24,7 +25,7 @@ from partitioner.artifact import save_artifact
 from partitioner.front_end import model_from_module
 from scheduler.node_orders import error_said, policies_order, raise_refusal
 from scheduler.process_node import until_hung
-from scheduler.process_runtime import ProcessRuntime
+from scheduler.process_runtime import ProcessRuntime, _Node
 
 OWN = "from scheduler.policies.edge_only import EdgeOnlyPolicy as Own\n"
 LOUD = OWN + "print(3)\n"
@@ -124,16 +125,32 @@ async def test_a_runtime_configures_its_edge_as_a_whole_or_raises_what_the_edge_
         await runtime.stop()
 
 
-async def test_an_edge_that_died_does_not_answer(tmp_path: Path) -> None:
+async def test_an_edge_that_died_is_told_of_and_does_not_answer(tmp_path: Path) -> None:
     runtime = ProcessRuntime()
     await runtime.start_edge(edge_settings(tmp_path))
+    watching = asyncio.create_task(runtime.watch_edge())
     process = runtime._edges[0]._process
     assert process is not None
     process.kill()
-    await process.wait()
+    with pytest.raises(Unavailable, match="edge node: died with -9"):
+        await asyncio.wait_for(watching, 30)
     with pytest.raises(Unavailable, match="edge node: does not answer"):
         await runtime.configure(policies(tmp_path, "latency"))
     await runtime.stop()
+
+
+async def test_a_node_that_hangs_while_it_is_started_again_is_killed_and_started_again(tmp_path: Path) -> None:
+    node = _Node("edge", edge_settings(tmp_path))
+    node._start_timeout_s = 0.01  # less than any start takes
+    node.supervise()
+    pids = set[int]()
+    async with asyncio.timeout(30):
+        while len(pids) < 2:
+            await asyncio.sleep(0.01)
+            if node._process is not None:
+                pids.add(node._process.pid)
+    await node.stop()
+    assert not any(map(psutil.pid_exists, pids))
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,8 @@ class Fleet:
     async def wait_until_planned(self, timeout_s: float) -> bool:
         return True
 
+    async def watch_edge(self) -> None: ...
+
     async def configure(self, policies: ConfiguredPolicies) -> None: ...
 
     async def switch_models(self, models: object) -> None: ...
@@ -136,7 +138,21 @@ async def test_a_version_that_stops_answering_is_dropped_and_the_edge_moves_back
 async def test_a_version_that_an_edge_refuses_is_dropped(fleet: Fleet) -> None:
     with pytest.raises(Unavailable, match="edge: no"):
         await fleet.roll(refused=True)
-    assert (fleet.happened, fleet.clouds) == (["start", "drop new"], [["old"]])
+    assert (fleet.happened, fleet.clouds) == (["start", "edge back", "drop new"], [["old"]])
+
+
+async def test_an_edge_by_itself_moves_back_as_far_as_it_came(fleet: Fleet) -> None:
+    with pytest.raises(Unavailable, match="edge: no"):
+        async with EdgeMove(fleet.refuses, fleet.back).made():
+            raise AssertionError("it moved")
+    assert fleet.happened == ["edge back"]
+
+
+async def test_an_edge_that_does_not_go_back_is_told_of(fleet: Fleet) -> None:
+    move = EdgeMove(fleet.refuses, fleet.refuses)
+    with pytest.raises(Unavailable, match="edge: no; the edge may serve some of it, it does not go back: edge: no"):
+        await RollOut(fleet, fleet.view, fleet.ask).run(SETTINGS, ONE, 30.0, move)
+    assert fleet.clouds == [["old"]]
 
 
 async def test_an_old_replica_that_is_gone_holds_nothing_up(fleet: Fleet) -> None:

@@ -7,6 +7,7 @@ import contextlib
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -135,13 +136,18 @@ def launched(file: Path, cluster: Cluster) -> subprocess.Popen[str]:
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=cluster.environment)
 
 
-@contextlib.contextmanager
-def running(folder: Path, cluster: Cluster, **cloud: object) -> Iterator[Running]:
+def configured(folder: Path, cluster: Cluster, **cloud: object) -> Path:
     layers = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 4)).eval()
     save_artifact(model_from_module(layers, (torch.zeros(2, 16),), "small"), folder / "small")
     file = folder / "isthmus.yaml"
     keys = {"registry_listen": "127.0.0.1:0", "address": cluster.address, "cpus": 0.5, **cloud}
     file.write_text(yaml.safe_dump({"models": [{"name": "small", "source": str(folder / "small")}], "cloud": keys}))
+    return file
+
+
+@contextlib.contextmanager
+def running(folder: Path, cluster: Cluster, **cloud: object) -> Iterator[Running]:
+    file = configured(folder, cluster, **cloud)
     process = launched(file, cluster)
     with ended_at_last(process) as line:
         assert line.startswith("ready: registry "), file.with_suffix(".log").read_text()
@@ -207,6 +213,18 @@ async def test_a_cloud_that_is_scaled_there_comes_for_a_request_and_goes_when_th
             await until(edge, 1)  # woken
             assert await finished(client) == "cloud"
             await until(edge, 0)
+
+
+@pytest.mark.slow
+def test_a_cloud_that_is_interrupted_while_it_starts_leaves_nothing_there(cluster: Cluster, tmp_path: Path) -> None:
+    file = configured(tmp_path, cluster, cpus=64)  # more than there are: its replica waits for a place
+    process, over_s = launched(file, cluster), time.monotonic() + WAIT_S
+    with ending(process):
+        while cluster.applications() != "isthmus-cloud,theirs":
+            assert time.monotonic() < over_s, file.with_suffix(".log").read_text()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(WAIT_S) == 0
+    assert cluster.applications() == "theirs"
 
 
 @pytest.mark.slow

@@ -145,6 +145,11 @@ def test_an_edge_without_its_cloud_serves_alone(run_up: RunUp) -> None:
         result = client.infer(MODEL, {"image": FLOWER}, timeout_s=60)
         assert result.parameters["isthmus_finished_by"] == "edge"
         assert best_class(result.outputs["logits"]) == "daisy"
+        (edge,) = (p for p in psutil.Process(running.process.pid).children() if "edge" in p.cmdline())
+        edge.kill()  # nobody starts it again: who supervises the launcher must see that it is over
+        assert running.process.wait(60) == 1
+    *_, draining, error = (running.folder / "isthmus.log").read_text().splitlines()
+    assert (draining, error) == ("isthmus: draining", "error: edge node: died with -9")
 
 
 def test_a_port_in_use_is_a_failure_of_one_line(tmp_path: Path, artifact: Path) -> None:

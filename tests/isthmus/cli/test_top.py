@@ -8,10 +8,14 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from isthmus.cli import top_command
+from isthmus.cli.top_command import _sights
 from isthmus.cli.top_lines import plain, sparkline, stacked
 from isthmus.cli.top_view import top_view
+from isthmus.errors import DeadlineExceeded, IsthmusError, Unavailable
 from nodes.sight.document import sight_json
 from nodes.sight.view import EdgeView
+from nodes.transport.operator_client import OperatorClient
 from tests.nodes.sight.test_document import full_view
 from tests.nodes.sight.views import HOSTILE, ended, reading, view
 
@@ -62,6 +66,33 @@ def test_no_line_is_cut_or_wider_than_the_terminal(width: int) -> None:
 def test_an_old_document_says_for_how_long_nothing_came() -> None:
     assert "no answer for 12 s" in drawn(view(), silent_s=12.0)
     assert "no answer" not in drawn(view(), silent_s=2.0)
+
+
+class Edge(OperatorClient):
+    """One that says how it stands, but for the second time."""
+
+    def __init__(self, error: IsthmusError) -> None:
+        super().__init__("127.0.0.1:1")
+        self._asked, self._error = 0, error
+
+    async def sight(self, since: int = 0) -> str:
+        self._asked += 1
+        if self._asked == 2:
+            raise self._error
+        return sight_json(view())
+
+
+@pytest.mark.parametrize("error", [Unavailable("gone"), DeadlineExceeded("it hangs")])
+async def test_an_edge_that_does_not_answer_for_a_while_is_watched_on(
+    monkeypatch: pytest.MonkeyPatch, error: IsthmusError
+) -> None:
+    monkeypatch.setattr(top_command, "PERIOD_S", 0.01)
+    edge = Edge(error)
+    sights = _sights(edge)
+    silences_s = [(await anext(sights))[1] for _ in range(3)]
+    assert silences_s[0] < silences_s[1] > silences_s[2]
+    await sights.aclose()
+    await edge.close()
 
 
 def test_a_sparkline_scales_to_its_greatest_value() -> None:

@@ -1,0 +1,224 @@
+"""An edge with several models, and replicas that cannot prepare some of them, or take for ever over it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+
+from isthmus.errors import CloudUnavailable, ComputeFailed, Overloaded, Unavailable
+from nodes import model_planning
+from nodes.chooser_observer import ChooserObserver
+from nodes.cloud_node import CloudNode
+from nodes.compute_pool import ComputePool
+from nodes.edge_memory import EdgeMemory
+from nodes.edge_node import EdgeNode
+from nodes.engines.eager import EagerEngine
+from nodes.fleet import Endpoint, FleetView, Replica
+from nodes.gateway import InferRequest
+from nodes.guarded_connection import GuardedConnection
+from nodes.inputs import ModelInputs
+from nodes.model_loading import measured_profile
+from nodes.model_shelf import LoadedModel, ModelShelf
+from nodes.plan_builder import PlanBuilder
+from nodes.plan_shapes import cut_plan
+from nodes.plan_source import PlanSource
+from nodes.prefix_queue import PrefixQueue
+from nodes.protocol.events import MeasuredBatch, PlanDefinition
+from nodes.settings import EdgeSettings
+from nodes.transport.segment_client import SegmentClient
+from partitioner.model import Model
+from partitioner.profiles import DeviceProfile
+from scheduler.plan_chooser import PlanChooser
+from tests.nodes.sites import Cloud, GatedEngine, inputs_of, small_model
+from tests.nodes.test_resume import eventually
+
+FIRST, SECOND = small_model(0, "first"), small_model(1, "second")
+NEXT = small_model(2, "second")
+
+
+class PickyNode(CloudNode):
+    """A cloud node that fails to prepare some models or plans, and takes until told over others. failing, slow: by
+    digest."""
+
+    failing: Collection[str] = ()
+    slow: Collection[str] = ()
+    error: Exception = ComputeFailed("a segment raised while it was measured")
+    offers: tuple[str, ...] = ()
+
+    def was_offered(self, model: Model) -> bool:
+        return model.digest in self.offers
+
+    async def prepare(self, offer: PlanDefinition) -> tuple[MeasuredBatch, ...]:
+        self.offers += (offer.model_digest,)
+        await eventually(lambda: offer.model_digest not in self.slow)
+        if not {offer.model_digest, offer.wire_digest}.isdisjoint(self.failing):
+            raise self.error
+        return await super().prepare(offer)
+
+
+@pytest.fixture(scope="module")
+def measured() -> DeviceProfile:
+    with ComputePool(1) as pool:
+        return asyncio.run(measured_profile({one.name: one for one in (FIRST, SECOND)}, EagerEngine(threads=1), pool))
+
+
+@dataclass
+class Site:
+    """An edge of both models, and replicas of those and the next version of the second."""
+
+    edge: EdgeNode
+    clouds: tuple[Cloud, ...]
+
+    @property
+    def replica(self) -> PickyNode:
+        """The first one."""
+        return self.node(0)
+
+    def node(self, number: int) -> PickyNode:
+        node = self.clouds[number].node
+        assert isinstance(node, PickyNode)
+        return node
+
+    def connect(self, replicas: int = 1) -> None:
+        named = (Replica(cloud.node.describe().replica_id, Endpoint(cloud.target)) for cloud in self.clouds[:replicas])
+        self.edge.replicas.follow(FleetView(1, tuple(named)))
+
+    async def connected(self) -> GuardedConnection:
+        """The only connection, once it is there."""
+        await eventually(lambda: len(self.edge.replicas.connections) == 1)
+        (connection,) = self.edge.replicas.connections
+        return connection
+
+    async def finisher(self, model: Model, policy: str = "cloud-only") -> str:
+        inputs = ModelInputs({model.graph.inputs[0]: inputs_of(1)}, 1)
+        answer = await self.edge.infer(InferRequest(model.name, inputs, 30.0, policy=policy))
+        with torch.inference_mode():
+            assert torch.equal(answer.outputs[0][1], model(inputs_of(1))[0])
+        return answer.finished_by
+
+
+@pytest.fixture
+async def site(measured: DeviceProfile, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
+    monkeypatch.setattr(model_planning, "AGAIN_S", (0.05, 0.1))
+    pool, chooser = ComputePool(1), PlanChooser()
+    models = {model.name: LoadedModel(model, builder_of(model)) for model in (FIRST, SECOND)}
+    observer = ChooserObserver(chooser)
+
+    async def dial(endpoint: Endpoint) -> SegmentClient:
+        return await SegmentClient.connect(endpoint, "edge", observer, chooser.cloud_queue())
+
+    async def load(name: str) -> LoadedModel:
+        return models[name]
+
+    queue = PrefixQueue(pool, chooser.edge_queue(), at_once_s=0.0)
+    edge = EdgeNode(ModelShelf(models, load), measured, chooser, queue, dial)
+    await edge.start()
+    models_there = [FIRST, SECOND, NEXT]
+    clouds = [await Cloud.start(models_there, f"replica-{number}", PickyNode, most_models=3) for number in range(2)]
+    yield Site(edge, tuple(clouds))
+    for cloud in clouds:
+        await cloud.stop()
+    await edge.drain(1.0)
+    pool.close()
+
+
+def builder_of(model: Model) -> PlanBuilder:
+    return PlanBuilder(model, EagerEngine(threads=1), 1.0)
+
+
+@pytest.mark.parametrize("error", [ComputeFailed("raised"), Overloaded("no room"), RuntimeError("of the model's own")])
+async def test_a_model_that_a_replica_cannot_prepare_takes_no_other_away_and_is_offered_again(
+    site: Site, error: Exception
+) -> None:
+    site.replica.failing, site.replica.error = {SECOND.digest}, error
+    site.connect()
+    connection = await site.connected()
+    assert await site.finisher(FIRST) == "cloud"
+    assert await site.finisher(SECOND, "") == "edge"
+    site.replica.failing = set()
+    await eventually(lambda: not site.edge.runtime("second").wire_digests.isdisjoint(connection.prepared))
+    assert await site.finisher(SECOND) == "cloud"
+    assert site.edge.replicas.connections == (connection,)
+
+
+async def test_a_replica_that_can_prepare_no_model_is_of_no_use(site: Site) -> None:
+    site.replica.failing = {FIRST.digest, SECOND.digest}
+    site.connect()
+    await eventually(lambda: site.replica.was_offered(SECOND))
+    assert await site.finisher(FIRST, "") == "edge"
+    site.replica.failing = set()
+    await site.connected()
+
+
+async def test_models_come_and_go_while_a_replica_takes_for_ever_over_one(site: Site) -> None:
+    site.replica.slow = {SECOND.digest}
+    site.connect()
+    await eventually(lambda: site.replica.was_offered(SECOND))
+    async with asyncio.timeout(20):
+        await site.edge.unload_model("first")
+        await site.edge.load_model("first")
+        await site.edge.switch_model(LoadedModel(NEXT, builder_of(NEXT)))
+    assert await site.finisher(NEXT, "") == "edge"
+    site.replica.slow = set()
+    connection = await site.connected()
+    await eventually(lambda: len(connection.prepared & site.edge.runtime("second").wire_digests) > 0)
+    assert await site.finisher(NEXT) == "cloud"
+
+
+async def test_what_a_replica_has_prepared_stays_on_offer_while_it_prepares_more(site: Site) -> None:
+    site.replica.slow = {SECOND.digest}
+    site.connect()
+    await eventually(lambda: site.replica.was_offered(SECOND))
+    plans = [plan.entry.plan for plan in site.edge.runtime("first").plans]
+    one = next(plan.wire_digest for plan in plans if plan.kind != "edge-only")
+    site.node(1).failing = {one}  # it takes the others
+    site.connect(2)
+    await site.connected()
+    site.replica.slow = set()
+    await eventually(lambda: len(site.edge.replicas.connections) == 2)
+    assert one in site.edge.runtime("first").wire_digests
+
+
+async def test_a_version_whose_plans_its_replicas_cannot_prepare_is_not_switched_to(site: Site) -> None:
+    site.replica.failing = {NEXT.digest}
+    site.connect()
+    await site.connected()
+    with pytest.raises(CloudUnavailable, match="no plan could be prepared"):
+        await site.edge.switch_model(LoadedModel(NEXT, builder_of(NEXT)))
+    assert await site.finisher(SECOND) == "cloud"
+
+
+async def test_a_model_that_goes_while_it_is_switched_stays_away(site: Site) -> None:
+    site.connect()
+    await site.connected()
+    site.replica.slow = {NEXT.digest}
+    switching = asyncio.create_task(site.edge.switch_model(LoadedModel(NEXT, builder_of(NEXT))))
+    await eventually(lambda: site.replica.was_offered(NEXT))
+    await site.edge.unload_model("second")
+    site.replica.slow = set()
+    with pytest.raises(Unavailable, match="unloaded or switched meanwhile"):
+        await switching
+    assert [one.state for one in site.edge.models()] == ["READY", "UNAVAILABLE"]
+
+
+async def test_a_plan_whose_half_raises_on_the_edge_is_left_out_and_tried_at_the_next_start(
+    measured: DeviceProfile, tmp_path: Path
+) -> None:
+    ops = tuple(op.name for op in FIRST.graph.ops)
+    given = [cut_plan(FIRST, ops[:length], {}, "zstd") for length in (1, 2)]
+    boundary = tuple(tensor.tensor for tensor in given[0].boundary)
+    engine = GatedEngine(failing=True, gated=lambda segment: getattr(segment, "outputs", ()) == boundary)
+    memory = EdgeMemory.of(EdgeSettings((), "127.0.0.1:0", "", memory_folder=str(tmp_path)), engine)
+    with ComputePool(1) as pool:
+        for fails in (True, False):
+            engine.failing = fails
+            builder = PlanBuilder(FIRST, engine, 1.0, given)
+            ready = await PlanSource(pool, measured, memory).with_cloud(builder, measured)
+            cuts = {plan.entry.plan.edge_ops for plan in ready}
+            assert cuts >= {(), ops[:2]}
+            assert (ops[:1] in cuts) is not fails
