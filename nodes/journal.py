@@ -18,6 +18,7 @@ import zstandard
 
 from isthmus.errors import InvalidConfiguration
 from isthmus.telemetry import get_logger
+from isthmus.whole_file import whole_file
 
 __all__ = ["Encoder", "Journal"]
 
@@ -121,14 +122,10 @@ class Journal:
             return
         self._file.close()
         self._file = None
-        unfinished = self._path.with_suffix(_UNFINISHED)
-        try:
-            with self._path.open("rb") as plain, unfinished.open("wb") as compressed:
-                zstandard.ZstdCompressor().copy_stream(plain, compressed)
-            unfinished.rename(self._path.with_suffix(".jsonl.zst"))
-        except BaseException:  # a full disk, say, must not be filled with halves; the plain file stays
-            unfinished.unlink(missing_ok=True)
-            raise
+        # A full disk, say, must not be filled with halves; the plain file stays.
+        made = whole_file(self._path.with_suffix(".jsonl.zst"), self._path.with_suffix(_UNFINISHED))
+        with made as unfinished, self._path.open("rb") as plain, unfinished.open("wb") as compressed:
+            zstandard.ZstdCompressor().copy_stream(plain, compressed)
         self._path.unlink()
 
     def _make_room(self) -> None:

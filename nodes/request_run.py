@@ -102,32 +102,31 @@ class RequestRun:
 
     async def _prefix(self, connection: GuardedConnection | None = None) -> EdgeOutcome:
         """connection: is sent boundary tensors as they are made."""
-        queue, request, ready = self._around.queue, self._accepted.request, self._accepted.ready
+        request, ready = self._accepted.request, self._accepted.ready
         early = None if connection is None else self._cloud.early_upload(connection)
         offer = None if early is None else early.offer
         work = PrefixWork(self._half, request.inputs, ready.prefix_times, offer)
-        if not self._accepted.choice.entry.edge_works:
-            outcome = await queue.run_beside(work, self._accepted.deadline_s)
-            self._prefix_ended()
-            return outcome
-        if early is None:
-            measured_s = self._accepted.choice.entry.costs.edge.at(request.inputs.batch)
-            at_once = queue.run_prefix_at_once(work, measured_s, self._accepted.deadline_s)
-            if at_once is not None:
-                self._prefix_ended()
-                return at_once
-        # The prefix without the wait before it.
-        expected_s = max(0.0, self._accepted.choice.predicted.edge_s - queue.wait_s())
-        edge_times = ready.edge_times(request.inputs.batch, expected_s)
-        outcome = await queue.run_prefix(work, edge_times, self._accepted.deadline_s, request.priority)
-        self._prefix_ended()
+        outcome = await self._computed(work)
+        if self._accepted.admitted is not None:
+            self._accepted.admitted.prefix_ended()
         if early is not None:
             early.finish(outcome.encoded)
         return outcome
 
-    def _prefix_ended(self) -> None:
-        if self._accepted.admitted is not None:
-            self._accepted.admitted.prefix_ended()
+    async def _computed(self, work: PrefixWork) -> EdgeOutcome:
+        """Beside the queue where nothing is computed, at once where that is shorter than a hand-over, else in turn."""
+        queue, accepted, batch = self._around.queue, self._accepted, work.inputs.batch
+        if not accepted.choice.entry.edge_works:
+            return await queue.run_beside(work, accepted.deadline_s)
+        if work.offer is None:
+            measured_s = accepted.choice.entry.costs.edge.at(batch)
+            at_once = queue.run_prefix_at_once(work, measured_s, accepted.deadline_s)
+            if at_once is not None:
+                return at_once
+        # The prefix without the wait before it.
+        expected_s = max(0.0, accepted.choice.predicted.edge_s - queue.wait_s())
+        edge_times = accepted.ready.edge_times(batch, expected_s)
+        return await queue.run_prefix(work, edge_times, accepted.deadline_s, accepted.request.priority)
 
     # ---- the end -----------------------------------------------------------------------------------------------
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from isthmus.errors import InvalidModel
+from isthmus.whole_file import whole_file
 from partitioner.model import NO_CALIBRATION, Calibration, Model
 from partitioner.plain_json import canonical_json
 from partitioner.spec import Interface
@@ -148,15 +148,13 @@ def _read_tensors(path: Path) -> dict[str, torch.Tensor]:
 
 def _write_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
     # Renamed into place: a process that has the old file mapped keeps it.
-    fresh = path.with_suffix(".new")
-    save_file({n: t.contiguous() for n, t in tensors.items()}, fresh)
-    os.replace(fresh, path)
+    with whole_file(path, path.with_suffix(".new")) as fresh:
+        save_file({n: t.contiguous() for n, t in tensors.items()}, fresh)
 
 
 def _write(path: Path, text: str) -> None:
-    fresh = path.with_suffix(".new")
-    fresh.write_text(text, encoding="utf-8")
-    os.replace(fresh, path)
+    with whole_file(path, path.with_suffix(".new")) as fresh:
+        fresh.write_text(text, encoding="utf-8")
 
 
 def _read_json(path: Path) -> dict[str, Any]:

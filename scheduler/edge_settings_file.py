@@ -3,7 +3,6 @@ starts it as it last was."""
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from isthmus.errors import Unavailable
+from isthmus.whole_file import whole_file
 from nodes.configured_policies import ConfiguredPolicies
 from nodes.settings import EdgeSettings, ModelArtifact
 
@@ -44,11 +44,10 @@ class EdgeSettingsFile:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _keep(self, settings: EdgeSettings) -> None:
-        fresh = self.path.with_suffix(".next")
         try:
-            with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-                file.write(settings.to_json())
-            os.replace(fresh, self.path)
+            with whole_file(self.path, self.path.with_suffix(".next")) as fresh:
+                fresh.touch(mode=0o600)
+                fresh.write_text(settings.to_json())
         except OSError as error:
             raise _not_kept(str(self.path), error) from error
         self._settings = settings

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from nodes.chooser import Chooser, Exchange, Transfer
 from nodes.protocol.chunk_sizes import opening_bytes
 from simulations.busy_time import BusyTime
@@ -55,12 +57,7 @@ class EdgeLink:
         self._busy_up.add(began_s, end_s)
         crossing.began_s, crossing.crossed_s = began_s, end_s
         crossing.radio_s += end_s - began_s
-        crossing.up = None
-        # The first frame has no span, only what follows it. Where nothing is believed it is the least.
-        first_bytes = opening_bytes(crossing.up_bytes, self.watch.uplink_bps() or 0.0)
-        if crossing.up_bytes > first_bytes:
-            first_s = self.uplink.end_s(first_bytes, began_s)
-            crossing.up = Transfer("up", crossing.up_bytes - first_bytes, end_s - first_s)
+        crossing.up = _seen("up", self.uplink, crossing.up_bytes, self.watch.uplink_bps(), (began_s, end_s))
         self.watch.under_way += 1
         self.in_flight_bytes += crossing.up_bytes
         crossing.way_up = self.way_up.sent(crossing.said_bytes, self.watch.uplink_bps(), expected_s, now_s)
@@ -69,12 +66,9 @@ class EdgeLink:
     def answer(self, crossing: Crossing, now_s: float) -> float:
         """The answer's bytes come down; when they are there."""
         began_s, end_s = self._carry_down(crossing, now_s)
-        crossing.down = None
-        believed = self._chooser.link()
-        first_bytes = opening_bytes(crossing.down_bytes, 0.0 if believed is None else believed.downlink_bps)
-        if crossing.down_bytes > first_bytes:
-            first_s = self.downlink.end_s(first_bytes, began_s)
-            crossing.down = Transfer("down", crossing.down_bytes - first_bytes, end_s - first_s)
+        link = self._chooser.link()
+        believed_bps = None if link is None else link.downlink_bps
+        crossing.down = _seen("down", self.downlink, crossing.down_bytes, believed_bps, (began_s, end_s))
         return self._down_delay.arrives_s(end_s, now_s)
 
     def discarded(self, crossing: Crossing, now_s: float) -> None:
@@ -116,3 +110,19 @@ class EdgeLink:
             wire_s = now_s - crossing.sent_s - (crossing.done_s - crossing.arrived_s)
             self._chooser.observe_exchange(Exchange(crossing.up_bytes, crossing.down_bytes, wire_s), now_s)
         self.watch.probe.crossed(now_s)
+
+
+def _seen(
+    direction: Literal["up", "down"],
+    line: TracedLine,
+    size_bytes: int,
+    believed_bps: float | None,
+    crosses_s: tuple[float, float],
+) -> Transfer | None:
+    """What a receiver sees of a message that crosses between the two moments: the first frame has no span, only what
+    follows it. Where nothing is believed of the line that frame is the least."""
+    began_s, end_s = crosses_s
+    first_bytes = opening_bytes(size_bytes, believed_bps or 0.0)
+    if size_bytes <= first_bytes:
+        return None
+    return Transfer(direction, size_bytes - first_bytes, end_s - line.end_s(first_bytes, began_s))

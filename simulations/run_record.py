@@ -7,7 +7,6 @@ are kept once and stand in the columns as numbers. Equal runs make equal files (
 
 from __future__ import annotations
 
-import os
 import zipfile
 import zlib
 from array import array
@@ -20,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.errors import InvalidInput
+from isthmus.whole_file import whole_file
 from partitioner.plain_json import STRICT, read_json, write_json
 
 __all__ = [
@@ -205,10 +205,8 @@ class RunRecord:
         header = write_json(_Header(self.facts, self.words, self.series, self.resources)).encode()
         columns = {f"request.{name}": getattr(self.requests, name) for name in EndedRequest._fields}
         columns |= {f"sample.{one.name}": getattr(self.samples, one.name) for one in fields(Samples)}
-        unfinished = path.with_name(path.name + ".part")
-        with unfinished.open("wb") as file:
+        with whole_file(path, path.with_name(path.name + ".part")) as unfinished, unfinished.open("wb") as file:
             np.savez_compressed(file, header=np.frombuffer(header, np.uint8), **columns)
-        os.replace(unfinished, path)
 
     @classmethod
     def load(cls, path: Path) -> RunRecord:

@@ -127,7 +127,7 @@ class SiteAsking:
     # ---- at the replica ----------------------------------------------------------------------------------------
 
     def _arrived(self, crossing: Crossing, attempt: int) -> None:
-        if crossing.ended or attempt != crossing.attempt:
+        if not crossing.waits_for(attempt):
             return
         replica = asked_replica(crossing)
         suffix = Suffix(
@@ -145,7 +145,7 @@ class SiteAsking:
 
     def _suffix_ran(self, crossing: Crossing, attempt: int, ran: SuffixRan) -> None:
         now_s = self._simulation.now_s
-        if crossing.ended or attempt != crossing.attempt:
+        if not crossing.waits_for(attempt):
             self._link.discarded(crossing, now_s)  # given up, which the replica has not heard of yet
             return
         crossing.done_s, crossing.cloud_s = now_s, ran.own_s
@@ -159,7 +159,7 @@ class SiteAsking:
     # ---- what comes back ---------------------------------------------------------------------------------------
 
     def _answered(self, crossing: Crossing, attempt: int) -> None:
-        if crossing.ended or attempt != crossing.attempt:
+        if not crossing.waits_for(attempt):
             return  # late: discarded
         now_s, replica = self._simulation.now_s, asked_replica(crossing)
         self._link.watch.catch_up(now_s)
@@ -173,7 +173,7 @@ class SiteAsking:
         self._edge.answered(crossing)
 
     def _not_run(self, crossing: Crossing, attempt: int) -> None:
-        if crossing.ended or attempt != crossing.attempt:
+        if not crossing.waits_for(attempt):
             return
         now_s = self._simulation.now_s
         self._link.watch.catch_up(now_s)
@@ -185,7 +185,7 @@ class SiteAsking:
 
     def _lost(self, crossing: Crossing, attempt: int) -> None:
         """The connection to the replica has broken."""
-        if crossing.ended or attempt != crossing.attempt:
+        if not crossing.waits_for(attempt):
             return
         now_s = self._simulation.now_s
         self._link.watch.catch_up(now_s)

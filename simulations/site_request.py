@@ -176,6 +176,10 @@ class Crossing:
         due_s = self.arrival.due_s
         return math.inf if due_s is None else due_s
 
+    def waits_for(self, attempt: int) -> bool:
+        """Whether what comes of that sending is still wanted."""
+        return not self.ended and attempt == self.attempt
+
     @property
     def said_bytes(self) -> int:
         """What crosses to the cloud, as predicted."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
 from isthmus.errors import InvalidConfiguration
+from isthmus.whole_file import whole_file
 from simulations.bandwidth_trace import BandwidthTrace
 from simulations.link_trace import LinkTrace
 from simulations.trace_files.csv_form import csv_lines
@@ -58,14 +58,8 @@ def write_link_trace(trace: LinkTrace, path: Path, form: TraceForm = "csv") -> t
 
 
 def _write(path: Path, lines: Iterable[str]) -> None:
-    unfinished = _unfinished(path)
-    try:
-        with unfinished.open("w", encoding="utf-8") as file:
-            file.writelines(f"{line}\n" for line in lines)
-        os.replace(unfinished, path.resolve())
-    except BaseException:  # an interruption, too, leaves nothing unfinished
-        unfinished.unlink(missing_ok=True)
-        raise
+    with whole_file(path.resolve(), _unfinished(path)) as unfinished, unfinished.open("w", encoding="utf-8") as file:
+        file.writelines(f"{line}\n" for line in lines)
 
 
 def _unfinished(path: Path) -> Path:

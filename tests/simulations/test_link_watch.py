@@ -72,15 +72,23 @@ def test_caught_up_with_late_is_the_same_as_at_its_time(
     assert late.heard_s == timely.heard_s
 
 
+def round_trips_told(chooser: PlanChooser) -> list[float]:
+    """When the chooser is told of a round trip, from now on."""
+    told: list[float] = []
+    observe_rtt = chooser.observe_rtt
+
+    def observed(rtt_s: float, now_s: float) -> None:
+        told.append(now_s)
+        observe_rtt(rtt_s, now_s)
+
+    chooser.observe_rtt = observed  # type: ignore[method-assign]
+    return told
+
+
 def test_a_long_silence_is_not_gone_through_echo_by_echo() -> None:
     watched, chooser, _ = watch()
     watched.catch_up(1.0)
-    heard: list[float] = []
-
-    def observe_rtt(rtt_s: float, now_s: float) -> None:
-        heard.append(now_s)
-
-    chooser.observe_rtt = observe_rtt  # type: ignore[method-assign]
+    heard = round_trips_told(chooser)
     watched.catch_up(3600.0)
     assert len(heard) <= 6
     assert heard[-1] > 3600.0 - ECHO_EVERY_S
@@ -89,12 +97,7 @@ def test_a_long_silence_is_not_gone_through_echo_by_echo() -> None:
 def test_while_requests_cross_an_echo_tells_that_the_cloud_is_there_and_no_round_trip() -> None:
     watched, chooser, _ = watch()
     watched.catch_up(1.2)
-    heard: list[float] = []
-
-    def observe_rtt(rtt_s: float, now_s: float) -> None:
-        heard.append(now_s)
-
-    chooser.observe_rtt = observe_rtt  # type: ignore[method-assign]
+    heard = round_trips_told(chooser)
     watched.under_way = 1
     watched.catch_up(3.2)
     assert heard == []
@@ -107,14 +110,7 @@ def test_while_requests_cross_an_echo_tells_that_the_cloud_is_there_and_no_round
 def test_an_edge_that_connected_long_ago_looked_at_a_line_of_which_only_the_others_of_today_are_known() -> None:
     watched, chooser, line = watch(start_s=0.2)
     line.carry(3_000_000, 27.0)
-    heard: list[float] = []
-    observe_rtt = chooser.observe_rtt
-
-    def heard_rtt(rtt_s: float, now_s: float) -> None:
-        heard.append(now_s)
-        observe_rtt(rtt_s, now_s)
-
-    chooser.observe_rtt = heard_rtt  # type: ignore[method-assign]
+    heard = round_trips_told(chooser)
     watched.catch_up(30.0)
     link = chooser.link()
     assert link is not None
