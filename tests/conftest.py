@@ -1,13 +1,26 @@
-"""How tests are shared out between two processes (pytest-xdist's `--dist loadgroup`)."""
+"""How tests are shared out between two processes (pytest-xdist's `--dist loadgroup`), and what CI draws."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+from hypothesis.internal.conjecture import providers
 
 # They start processes, Ray among them, that use both cores and fixed ports: one after the other, in one worker.
 _ALONE = ("system", "benchmarks")
+
+
+def pytest_configure() -> None:
+    """CI's examples depend on the tests alone: what fails there fails here, and what passed here passes there.
+
+    hypothesis also draws the constants it finds in whatever modules are imported by then, so that the examples of a
+    test would change with the tests its worker ran before and with any line of the code. New examples are drawn by
+    everybody else's runs. The name is private to hypothesis, whose version is therefore pinned.
+    """
+    if settings.default is not None and settings.default.derandomize:
+        providers._get_local_constants = lambda: providers._local_constants
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
