@@ -89,8 +89,7 @@ async def split_site(names: Sequence[str], seed: int) -> AsyncIterator[SplitSite
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         made = {name: _case(name, random) for name in names}
         artifacts = tuple(_artifact(model, plan, scratch / name) for name, (model, plan, _) in made.items())
-        # It runs beside the measuring, whose statistics hold the event loop for seconds: no lease may run out by that.
-        registry = await RegistryServer.start(FleetRegistry(lease_s=60.0), "127.0.0.1:0")
+        registry = await RegistryServer.start(FleetRegistry(), "127.0.0.1:0")
         stack.push_async_callback(registry.stop)
         replica = NodeProcess("cloud", CloudSettings(artifacts, "127.0.0.1:0", registry.address))
         edge = NodeProcess("edge", EdgeSettings(artifacts, "127.0.0.1:0", registry.address))

@@ -12,12 +12,12 @@ import time
 from dataclasses import replace
 from typing import NamedTuple
 
-from isthmus.errors import CloudUnavailable, ComputeFailed, InvalidInput, IsthmusError, Overloaded, UnknownPlan
+from isthmus.errors import CloudUnavailable, ComputeFailed, IsthmusError, Overloaded, TooLarge, UnknownPlan
 from isthmus.telemetry import get_logger
 from nodes.accepted_request import AcceptedRequest
 from nodes.codecs.base import EncodedTensor
 from nodes.early_upload import EarlyUpload
-from nodes.first_answer import first_answer
+from nodes.first_answer import blames_request, first_answer
 from nodes.guarded_connection import GuardedConnection
 from nodes.halves import EdgeOutcome
 from nodes.model_runtime import plan_definition
@@ -96,13 +96,13 @@ class CloudAsking:
                 if insured:
                     number = self._insure(limit, ends_s, first.sent_s + expected_s)
                 return await self._answer(outcome, sendings)
-        except InvalidInput:
-            raise
         except TimeoutError:
             for one in sendings:
                 one.replica.gave_up(one.sent_s, late=one is first and time.monotonic() >= late_s)
             reason = "no answer in time"
         except IsthmusError as error:
+            if blames_request(error):
+                raise
             self._refused, reason = error, str(error)
         finally:
             if number is not None:
@@ -113,8 +113,8 @@ class CloudAsking:
         return None
 
     async def next(self) -> GuardedConnection | None:
-        """The replica to go on with, None for the edge. Raises DeadlineExceeded; without either Overloaded or
-        ComputeFailed where a replica said so last, else CloudUnavailable."""
+        """The replica to go on with, None for the edge. Raises DeadlineExceeded; without either Overloaded,
+        ComputeFailed or TooLarge where a replica said so last, else CloudUnavailable."""
         self._accepted.check_time()
         able = self._around.replicas.able(self._accepted.choice.entry.plan.wire_digest, self._tried)
         edge_s = None if self._accepted.cloud_required else self._around.queue.wait_s() + self._accepted.finish_s
@@ -135,7 +135,9 @@ class CloudAsking:
         model = self._accepted.request.model
         unavailable = f"model {model!r} needs the cloud, and no replica answers; try again"
         if forgetful is None or self._tried.count(forgetful) > 1:
-            if isinstance(self._refused, Overloaded | ComputeFailed):  # somebody answers: that it cannot be done now
+            if isinstance(
+                self._refused, Overloaded | ComputeFailed | TooLarge
+            ):  # somebody answers: that it cannot be done now
                 raise self._refused
             raise CloudUnavailable(unavailable)
         try:

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from isthmus.errors import InvalidInput
+from isthmus.errors import InvalidInput, TooLarge
 
-__all__ = ["first_answer"]
+__all__ = ["blames_request", "first_answer"]
 
 Replica = TypeVar("Replica")
 Answer = TypeVar("Answer")
@@ -23,8 +23,8 @@ async def first_answer(
     """The answer of `first` or, where there was none after `after_s`, of it or `second()`, whoever is sooner.
 
     after_s: None asks nobody else. second: called at most once, when it is time; None for nobody. When this returns or
-    raises, nobody is being asked any more. Raises what `first` raised where nobody answered; InvalidInput at once,
-    whoever says it: the request itself is at fault. A failure before `after_s` is raised at once.
+    raises, nobody is being asked any more. Raises what `first` raised where nobody answered; what blames the request at
+    once, whoever says it. A failure before `after_s` is raised at once.
     """
     if after_s is None:
         return await ask(first)
@@ -55,6 +55,12 @@ async def _first_of(asked: Sequence[asyncio.Task[Answer]]) -> Answer:
             fault = one.exception()
             if fault is None:
                 return one.result()
-            if isinstance(fault, InvalidInput):
+            if blames_request(fault):
                 raise fault
     return asked[0].result()  # raises: nobody answered
+
+
+def blames_request(fault: BaseException) -> bool:
+    """Whether whoever is asked would find the same. What is too large for one replica's limits need not be so for
+    another's, nor for the edge, which has taken it."""
+    return isinstance(fault, InvalidInput) and not isinstance(fault, TooLarge)

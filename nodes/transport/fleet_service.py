@@ -14,6 +14,7 @@ from isthmus.errors import IsthmusError, Overloaded, Unavailable
 from isthmus.telemetry import get_logger
 from isthmus.v1 import fleet_pb2 as pb
 from isthmus.v1 import fleet_pb2_grpc
+from nodes.awake_clock import BEAT_S, AwakeClock
 from nodes.fleet import FleetView, Replica
 from nodes.transport.fleet_messages import replica_from_message, view_message
 from nodes.transport.status import abort
@@ -73,13 +74,13 @@ class FleetService(fleet_pb2_grpc.FleetServiceServicer):
     ) -> None:
         """endpoint_mapper: asked once for each target, as it may open a listener; its answer is kept. emulated_link:
         what it leads through, in words for people. on_want: called on the event loop whenever an edge has requests and
-        sees no replica."""
+        sees no replica. A lease does not run out while the registry itself stands still: see AwakeClock."""
         self._book = book
         self._mapper, self._emulated_link = endpoint_mapper, emulated_link
         self._mapped: dict[str, asyncio.Future[str]] = {}
         self._on_want = on_want
         self._max_watchers = max_watchers
-        self._clock = clock
+        self._clock = AwakeClock(clock)
         self._watchers: set[_Views] = set()
         self._told = book.view().version
         self._closed = False
@@ -174,9 +175,9 @@ class FleetService(fleet_pb2_grpc.FleetServiceServicer):
 
     async def _sweep(self) -> None:
         while True:
-            # A replica that registers meanwhile gets a whole lease, so nothing runs out before this wakes.
             due_s = self._book.next_expiry_s()
-            await asyncio.sleep(self._book.lease_s if due_s is None else max(0.001, due_s - self._clock()))
+            await asyncio.sleep(BEAT_S if due_s is None else min(BEAT_S, max(0.001, due_s - self._clock())))
+            self._clock.beat()
             for replica_id in self._book.expire(self._clock()):
                 self._log.warning("lease ran out", replica=replica_id)
             self._tell_changes()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TypeVar
 
-from isthmus.errors import IsthmusError, PlanAway, UnknownPlan, error_from_status
+from isthmus.errors import IsthmusError, PlanAway, TooLarge, UnknownPlan, error_from_status
 from nodes.protocol.events import RequestFailed
 
 __all__ = ["error_of_frame", "reject", "resolve"]
@@ -30,4 +30,6 @@ def error_of_frame(failed: RequestFailed) -> IsthmusError:
     message = f"{failed.reason}: {failed.message}"
     if failed.reason == "UNKNOWN_PLAN":
         return PlanAway(message) if failed.code == "UNAVAILABLE" else UnknownPlan(message)
+    if failed.reason == "TOO_LARGE":
+        return TooLarge("request", failed.message)
     return error_from_status(failed.code, message)

@@ -106,6 +106,8 @@ class SegmentClient:
             asyncio.create_task(client._read(call)),
             asyncio.create_task(client._echo_periodically()),
         ]
+        for task in client._tasks:
+            task.add_done_callback(lambda ended: client._task_ended(call, ended))
         try:
             await asyncio.wait_for(asyncio.shield(client._welcome), CONNECT_TIMEOUT_S)
         except TimeoutError:
@@ -271,12 +273,15 @@ class SegmentClient:
             error = failure
             self._log.error("replica broke the protocol", error=str(failure))
             call.cancel()
-        except Exception as failure:  # what nobody planned: whoever waits must not wait for ever
-            error = CloudUnavailable(f"{self._target}: the stream failed: {type(failure).__name__}")
-            self._log.exception("stream failed")
-            call.cancel()
-        finally:
-            self._fail(error)
+        self._fail(error)
+
+    def _task_ended(self, call: _Call, ended: asyncio.Task[None]) -> None:
+        """What nobody planned ends the stream: whoever waits must not wait for ever."""
+        if ended.cancelled() or (failure := ended.exception()) is None:
+            return
+        self._log.error("stream failed", exc_info=failure)
+        self._fail(CloudUnavailable(f"{self._target}: the stream failed: {type(failure).__name__}"))
+        call.cancel()
 
     def _fail(self, error: IsthmusError) -> None:
         """End whatever waits, each with the error, once."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from isthmus.errors import CloudUnavailable, InvalidRequest, IsthmusError
+from isthmus.errors import CloudUnavailable, InvalidRequest, IsthmusError, TooLarge
 from nodes.first_answer import first_answer
 
 
@@ -83,6 +83,16 @@ async def test_a_fault_of_the_request_ends_it_whoever_says_so() -> None:
     with pytest.raises(InvalidRequest):
         await task
     assert asked.taken_back == ["first"]
+
+
+async def test_what_is_too_large_for_one_may_be_answered_by_the_other() -> None:
+    asked = Asked()
+    task = await race(asked)
+    asked.told["second"].set_exception(TooLarge("cloud.limits.tensor", "is too large"))
+    await asyncio.sleep(0.005)
+    assert not task.done()
+    asked.told["first"].set_result(None)
+    assert await task == "first"
 
 
 async def test_what_fails_before_it_is_late_is_raised_and_nobody_else_asked() -> None:

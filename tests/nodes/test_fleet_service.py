@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -223,6 +224,16 @@ async def test_a_mapper_that_fails_is_asked_again() -> None:
         registered(server.address, B),
     ):
         assert await seen(watch, B.at("127.0.0.1:4000"))
+
+
+async def test_no_lease_runs_out_while_the_registry_itself_stands_still() -> None:
+    book = FleetRegistry(lease_s=1.0)
+    async with serving(book) as server, watching(server.address) as watch, registered(server.address, A):
+        assert await seen(watch, A)
+        version = book.view().version
+        time.sleep(2.0)  # noqa: ASYNC251
+        await asyncio.sleep(0.3)
+        assert (book.view().version, book.view().replicas) == (version, (A,))
 
 
 @pytest.mark.parametrize("message", [pb.Replica(), pb.Replica(replica_id="a"), pb.Replica(replica_id="a" * 10_000)])

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from isthmus.errors import CloudUnavailable, ComputeFailed, Overloaded
+from isthmus.errors import CloudUnavailable, ComputeFailed, Overloaded, TooLarge
 from nodes.circuit_breaker import FAILURES_TO_OPEN
 from nodes.limits import CLOUD_LIMITS
 from nodes.request_run import Answer
@@ -249,4 +249,12 @@ async def test_what_only_the_cloud_may_finish_is_told_of_its_overload() -> None:
     async with edge_site(limits=replace(CLOUD_LIMITS, queue=0)) as site:
         site.cloud_required = True
         with pytest.raises(Overloaded, match=r"cloud\.limits\.queue"):
+            await site.run(1)
+
+
+async def test_what_is_too_large_for_the_replicas_is_finished_by_the_edge() -> None:
+    async with edge_site(limits=replace(CLOUD_LIMITS, message_bytes=8)) as site:
+        assert (await site.run(1)).replica == ""
+        site.cloud_required = True
+        with pytest.raises(TooLarge, match=r"cloud\.limits\.message"):
             await site.run(1)

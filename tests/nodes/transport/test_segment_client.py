@@ -12,7 +12,7 @@ from nodes.chooser_observer import ChooserObserver
 from nodes.circuit_breaker import FAILURES_TO_OPEN
 from nodes.codecs.base import EncodedTensor
 from nodes.fleet import Endpoint
-from nodes.protocol.edge_stream import WireRequest
+from nodes.protocol.edge_stream import EdgeStream, WireRequest
 from nodes.transport.segment_client import SegmentClient
 from scheduler.estimators.load import CloudQueueEstimator
 from scheduler.plan_chooser import PlanChooser
@@ -46,5 +46,22 @@ async def test_a_stream_whose_reader_fails_is_over_for_all_who_wait() -> None:
         await client.wait_until_unusable()
     with pytest.raises(CloudUnavailable):
         await client.run(WireRequest(1, "digest", 1, ()))
+    await client.close()
+    await cloud.stop()
+
+
+async def test_a_stream_whose_writer_fails_is_over_for_all_who_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    cloud = await Cloud.start([small_model()], "replica")
+    observer = ChooserObserver(PlanChooser())
+    client = await SegmentClient.connect(Endpoint(cloud.target), "edge", observer, CloudQueueEstimator())
+
+    def failing(stream: EdgeStream, now_s: float) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(EdgeStream, "next_frame", failing)
+    async with asyncio.timeout(5):
+        with pytest.raises(CloudUnavailable, match="the stream failed: ZeroDivisionError"):
+            await client.run(WireRequest(1, "digest", 1, ()))
+        await client.wait_until_unusable()
     await client.close()
     await cloud.stop()
