@@ -139,8 +139,10 @@ class BatchQueue(Generic[W, R]):
         """
         if measured_s >= self._at_once_s or not self._may_run_here():
             return None
+        ticket = self.ledger.admit(deadline_s)
+        ticket.begin(time.monotonic())
         started_s = time.monotonic()
-        self.ledger.admit(deadline_s).begin(started_s)
+        ticket.runs(started_s)
         (result,) = self._run((work,))
         took_s = time.monotonic() - started_s
         with self._lock:
@@ -205,7 +207,8 @@ class BatchQueue(Generic[W, R]):
             members, over = list[_Entry[W, R]](), list[tuple[_Entry[W, R], Exception]]()
             if isinstance(decision, Start):
                 members, over = _begin([self._entries.pop(one.request_id) for one in decision.members], now_s)
-                self._waiting.began(len(members), decision.expected_s, now_s)
+                if members:
+                    self._waiting.began(len(members), decision.expected_s, now_s)
             self._asked = isinstance(decision, Start)
             waiting = next(iter(self._entries.values()), None)
         _deliver(late, [DeadlineExceeded("the deadline passed before its turn; nothing was computed") for _ in late])
@@ -221,6 +224,8 @@ class BatchQueue(Generic[W, R]):
 
     def _run_batch(self, members: Sequence[_Entry[W, R]], expected_s: float) -> None:
         started_s = time.monotonic()
+        for member in members:
+            member.ticket.runs(started_s)
         results: Sequence[R | Exception]
         try:
             results = self._run([member.work for member in members])

@@ -15,7 +15,8 @@ __all__ = ["ExecutionCounts", "ExecutionLedger", "Ticket"]
 class ExecutionCounts:
     """What became of work: each ended in one of the first three.
 
-    executed_after_deadline: of the executed, those that began when their deadline was over. It stays 0.
+    executed_after_deadline: of the executed, those whose deadline was over by the clock as the work itself started,
+    read anew behind the gate. It stays 0.
     """
 
     executed: int = 0
@@ -64,7 +65,12 @@ class Ticket:
                 raise DeadlineExceeded("the deadline passed before the work began; nothing was computed")
             self._state = _State.BEGUN
             self._ledger.counts.executed += 1
-            self._ledger.counts.executed_after_deadline += self._over(now_s)
+
+    def runs(self, now_s: float) -> None:
+        """It is being run: the proof that the gate held, whatever happened between the two."""
+        if self._over(now_s):
+            with self._ledger.lock:
+                self._ledger.counts.executed_after_deadline += 1
 
     def withdraw(self, now_s: float) -> None:
         """Nobody waits for it: it will not begin. Does nothing once it has."""

@@ -168,6 +168,6 @@ class GuardedConnection:
 
     async def close(self) -> None:
         """See CloudConnection."""
+        await self._connection.close()  # which tells those who wait for an offer that it is gone
         for offer in self._offers.values():
             offer.cancel()
-        await self._connection.close()

@@ -89,8 +89,18 @@ class PrefixQueue:
 
     async def run_beside(self, work: PrefixWork, deadline_s: float | None) -> EdgeOutcome:
         """As `run_prefix` of a half that computes nothing, as where files cross as they came: it waits for no other."""
-        self.prefixes.admit(deadline_s).begin(time.monotonic())
-        (outcome,) = await asyncio.to_thread(run_prefixes, (work,))
+        ticket = self.prefixes.admit(deadline_s)
+
+        def begun() -> EdgeOutcome | Exception:
+            ticket.begin(time.monotonic())
+            ticket.runs(time.monotonic())
+            (outcome,) = run_prefixes((work,))
+            return outcome
+
+        try:
+            outcome = await asyncio.to_thread(begun)
+        finally:
+            ticket.withdraw(time.monotonic())
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
@@ -111,6 +121,7 @@ class PrefixQueue:
 
         def begun() -> T:
             ticket.begin(time.monotonic())
+            ticket.runs(time.monotonic())
             return work()
 
         try:

@@ -8,7 +8,6 @@ from typing import NamedTuple
 from isthmus.errors import InvalidRequest
 from isthmus.v1 import segment_pb2 as pb
 from nodes.codecs.base import EncodedTensor
-from nodes.limits import check_size
 from nodes.protocol.limits import StreamLimits
 
 __all__ = ["Assembly", "ReceiveSpan"]
@@ -55,12 +54,9 @@ class Assembly:
             self._span_s, self._first_at = self._span_s + self._last_at - self._first_at, None
 
     def _announce(self, headers: tuple[pb.TensorHeader, ...]) -> None:
-        count = len(self._headers) + len(headers) + self._to_come
-        if count > self._limits.tensors:
-            raise InvalidRequest("tensors", f"at most {self._limits.tensors} in a message", value=count)
         added = sum(header.encoded_bytes for header in headers)
         total = added + sum(header.encoded_bytes for header in self._headers)
-        check_size(self._limits.field, self._limits.message_bytes, "encoded tensors of one message", total)
+        self._limits.check(len(self._headers) + len(headers) + self._to_come, total)
         self._headers += headers
         self._parts += ([] for _ in headers)
         self._received += [0] * len(headers)

@@ -30,7 +30,7 @@ from isthmus.errors import (
     grpc_status_name,
 )
 from isthmus.v1 import segment_pb2 as pb
-from nodes.codecs.base import EncodedTensor
+from nodes.codecs.base import EncodedTensor, encoded_bytes
 from nodes.protocol.assembly import Assembly
 from nodes.protocol.events import (
     CloudEvent,
@@ -148,8 +148,14 @@ class CloudStream:
         self._send(pb.CloudFrame(refused=pb.PlanRefused(wire_digest=wire_digest, code=code, message=message)))
 
     def respond(self, request: RequestArrived, tensors: Sequence[EncodedTensor], timings: CloudTimings) -> None:
-        """Answer a request. Ignored when it was cancelled or the stream has gone meanwhile."""
+        """Answer a request; with an error where the answer is larger than the limits let through. Ignored when it was
+        cancelled or the stream has gone meanwhile."""
         if not self._take(request.request_id):
+            return
+        try:
+            self._limits.check(len(tensors), encoded_bytes(tensors))
+        except TooLarge as error:
+            self._send_error(request.request_id, Rejection.of(error))
             return
         frame = pb.CloudFrame()
         header = frame.response

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from isthmus.errors import TooLarge
+from nodes.limits import check_size
+
 __all__ = ["DEFAULT_LIMITS", "StreamLimits"]
 
 
@@ -19,6 +22,12 @@ class StreamLimits:
     field: str = "cloud.limits.message"
     tensors: int = 256
     open_messages: int = 1024
+
+    def check(self, tensors: int, size_bytes: int) -> None:
+        """Of one message, either way: how many tensors, of how many bytes as they are encoded. Raises TooLarge."""
+        if tensors > self.tensors:
+            raise TooLarge("tensors", f"at most {self.tensors} in a message", value=tensors)
+        check_size(self.field, self.message_bytes, "encoded tensors of one message", size_bytes)
 
 
 DEFAULT_LIMITS = StreamLimits()

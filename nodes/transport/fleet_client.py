@@ -80,7 +80,7 @@ class ReplicaRegistration:
             try:
                 self._channel = open_channel(self._target, self._tls)
                 await self._stay_registered(fleet_pb2_grpc.FleetServiceStub(self._channel))
-            except (grpc.RpcError, IsthmusError) as error:
+            except Exception as error:  # whatever it is: a replica that is not registered serves nobody
                 self._away.failed(error)
             if self._channel is not None:
                 channel, self._channel = self._channel, None
@@ -181,7 +181,7 @@ class FleetWatch:
                 async with open_channel(self._target, self._tls) as channel:
                     self._stub = fleet_pb2_grpc.FleetServiceStub(channel)
                     await self._follow(self._stub.Watch(pb.WatchRequest(edge_id=self._edge_id)))
-            except (grpc.RpcError, IsthmusError) as error:
+            except Exception as error:  # whatever it is: an edge that follows nobody finds no new replica
                 self._away.failed(error)
             self._stub = None
             await asyncio.sleep(self._backoff.next_s())
@@ -228,8 +228,10 @@ class _AwayLog:
         self._target = target
         self._is_away = False
 
-    def failed(self, error: grpc.RpcError | IsthmusError) -> None:
-        if not self._is_away:
+    def failed(self, error: Exception) -> None:
+        if not isinstance(error, grpc.RpcError | IsthmusError):
+            self._log.error("registry not followed, trying on", exc_info=error)
+        elif not self._is_away:
             reason = error if isinstance(error, IsthmusError) else error_of(error, self._target)
             self._log.warning("registry does not answer, trying on", reason=str(reason))
         self._is_away = True

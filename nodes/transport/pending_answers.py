@@ -31,5 +31,6 @@ def error_of_frame(failed: RequestFailed) -> IsthmusError:
     if failed.reason == "UNKNOWN_PLAN":
         return PlanAway(message) if failed.code == "UNAVAILABLE" else UnknownPlan(message)
     if failed.reason == "TOO_LARGE":
-        return TooLarge("request", failed.message)
+        field, _, problem = failed.message.partition(": ")  # as TooLarge writes it: the limit's name comes first
+        return TooLarge(field, problem)
     return error_from_status(failed.code, message)

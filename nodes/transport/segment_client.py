@@ -169,14 +169,15 @@ class SegmentClient:
         if future is None:
             future = asyncio.get_running_loop().create_future()
             self._plans[plan.wire_digest] = future
+            future.add_done_callback(lambda _: self._plans.pop(plan.wire_digest, None))
             self._stream.offer(plan)
             self._wake.set()
         try:
             return await asyncio.wait_for(asyncio.shield(future), PREPARE_TIMEOUT_S)
         except TimeoutError:
-            raise CloudUnavailable(f"{self._target}: plan not prepared within {PREPARE_TIMEOUT_S:g} s") from None
-        finally:
-            self._plans.pop(plan.wire_digest, None)
+            late = CloudUnavailable(f"{self._target}: plan not prepared within {PREPARE_TIMEOUT_S:g} s")
+            reject(future, late)  # whoever else waits for it, too: the next offer is a new one
+            raise late from None
 
     @property
     def takes_more_tensors(self) -> bool:
@@ -225,8 +226,9 @@ class SegmentClient:
 
     async def wait_until_answered(self) -> None:
         """See CloudConnection."""
-        if self._requests:
+        while self._requests:  # others come while these are waited for
             await asyncio.wait(list(self._requests.values()))
+            await asyncio.sleep(0)  # their callers take them off
 
     async def close(self) -> None:
         """See CloudConnection."""

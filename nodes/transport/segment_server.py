@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 import grpc
 
-from isthmus.errors import IsthmusError, grpc_status_name
+from isthmus.errors import ComputeFailed, IsthmusError, grpc_status_name
 from isthmus.telemetry import get_logger
 from isthmus.v1 import segment_pb2 as pb
 from isthmus.v1 import segment_pb2_grpc
@@ -156,6 +156,8 @@ class _Session:
     async def frames(self, incoming: AsyncIterator[pb.EdgeFrame]) -> AsyncIterator[pb.CloudFrame]:
         """Frames to send, until the edge has left and all is answered. Raises what broke the stream."""
         background = [asyncio.create_task(self._read(incoming)), asyncio.create_task(self._report_load())]
+        for task in background:
+            task.add_done_callback(self._background_ended)
         try:
             while not (self._ended and not self._tasks):
                 frame = self._stream.next_frame(time.monotonic())
@@ -174,6 +176,13 @@ class _Session:
             self._stream.close()
             for task in (*background, *self._tasks.values()):
                 task.cancel()
+
+    def _background_ended(self, ended: asyncio.Task[None]) -> None:
+        """What nobody planned ends the stream: an edge that is not read would wait, and its requests with it."""
+        if not ended.cancelled() and (failure := ended.exception()) is not None:
+            self._log.error("stream failed", exc_info=failure)
+            self._failure, self._ended = ComputeFailed(f"the stream failed: {type(failure).__name__}"), True
+            self._wake.set()
 
     def settled(self, now_s: float) -> bool:
         """Whether the edge has plans ready here and has not offered another one lately: an offer comes a round trip

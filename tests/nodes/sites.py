@@ -227,6 +227,14 @@ class Site:
         return await until(lambda: list(self.around.replicas.able(self.ready.entry.plan.wire_digest)), count)
 
 
+async def eventually(condition: Callable[[], bool]) -> None:
+    """Returns once the condition holds."""
+    began = time.monotonic()
+    while not condition():
+        assert time.monotonic() - began < WAIT_S
+        await asyncio.sleep(0.005)
+
+
 async def until(have: Callable[[], Sequence[GuardedConnection]], count: int) -> list[GuardedConnection]:
     """What `have()` returns, once it has so many."""
     began = time.monotonic()

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from isthmus.errors import ComputeFailed, DeadlineExceeded, Draining, Unavailable
+from isthmus.errors import Cancelled, ComputeFailed, DeadlineExceeded, Draining, Unavailable
 from nodes.batch_queue import AT_ONCE_S, LONGEST_TURN_S, WARY_RUNS, BatchQueue, QueuedWork
 from nodes.batch_times import BatchTimes
 from nodes.batching import Batcher, BatchGroup, BatchLimits
 from nodes.compute_pool import ComputePool
-from nodes.execution_ledger import ExecutionCounts
+from nodes.execution_ledger import ExecutionCounts, Ticket
 from nodes.overdue import HUNG_TIMES
 
 GROUP = BatchGroup("model", "cut", "eager", ())
@@ -252,3 +252,29 @@ async def test_a_batch_that_should_long_have_ended_is_told_from_one_that_takes_i
     engine.gate.set()
     await first
     queue.check(time.monotonic() + 1e6)
+
+
+async def test_a_batch_that_nobody_wants_any_more_does_not_run(
+    queue: BatchQueue[int, int], engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def taken_back(ticket: Ticket, now_s: float) -> None:
+        raise Cancelled("taken back")
+
+    monkeypatch.setattr(Ticket, "begin", taken_back)
+    with pytest.raises(Cancelled):
+        await queue.run(queued(1))
+    queue.check(time.monotonic() + 1e6)
+    assert (queue.requests, engine.batches) == (0, [])
+
+
+async def test_what_runs_after_its_time_is_counted(
+    queue: BatchQueue[int, int], engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.gate.set()
+    monkeypatch.setattr(Ticket, "begin", lambda ticket, now_s: time.sleep(0.1))  # a gate that is too slow
+    assert await queue.run(queued(1, deadline_s=time.monotonic() + 60)) == 2
+    assert queue.ledger.counts.executed_after_deadline == 0
+    assert await queue.run(queued(2, deadline_s=time.monotonic() + 0.05)) == 4
+    assert queue.ledger.counts.executed_after_deadline == 1
+    assert queue.run_at_once(3, SHORT_S, time.monotonic() + 0.05) == 6
+    assert queue.ledger.counts.executed_after_deadline == 2

@@ -25,6 +25,16 @@ def test_work_at_its_deadline_does_not_begin() -> None:
     assert ledger.counts == ExecutionCounts(expired_unexecuted=1)
 
 
+def test_work_that_runs_later_than_the_gate_let_it_is_counted() -> None:
+    ledger = ExecutionLedger()
+    for runs_s in (4.95, 5.0, 5.1):
+        ticket = ledger.admit(5.0)
+        ticket.begin(4.9)
+        ticket.runs(runs_s)
+    ledger.admit(None).runs(1e9)
+    assert ledger.counts == ExecutionCounts(executed=3, executed_after_deadline=2)
+
+
 def test_work_that_was_taken_back_does_not_begin() -> None:
     ledger = ExecutionLedger()
     ticket = ledger.admit(None)

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import grpc
 import pytest
@@ -14,6 +15,7 @@ from isthmus.errors import PortInUse
 from isthmus.v1 import fleet_pb2 as pb
 from isthmus.v1 import fleet_pb2_grpc
 from nodes.fleet import Endpoint, FleetView, ModelVersion, Replica
+from nodes.transport import fleet_client
 from nodes.transport.channel_options import CHANNEL_OPTIONS
 from nodes.transport.fleet_client import FleetWatch, ReplicaRegistration
 from nodes.transport.fleet_service import FleetService
@@ -301,6 +303,27 @@ async def test_a_listener_that_raises_does_not_end_the_watch() -> None:
         async with registered(server.address, A):
             assert await seen(watch, A)
         assert await seen(watch)
+
+
+async def test_what_nobody_planned_ends_neither_a_watch_nor_a_registration(monkeypatch: pytest.MonkeyPatch) -> None:
+    failures = {"view_from_message": 1, "replica_message": 1}
+
+    def failing_once(name: str) -> Callable[[Any], Any]:
+        real = getattr(fleet_client, name)
+
+        def call(given: Any) -> Any:
+            if failures[name]:
+                failures[name] = 0
+                raise ZeroDivisionError
+            return real(given)
+
+        return call
+
+    for name in failures:
+        monkeypatch.setattr(fleet_client, name, failing_once(name))
+    async with serving() as server, watching(server.address) as watch, registered(server.address, A):
+        assert await seen(watch, A)
+    assert not any(failures.values())
 
 
 async def test_a_port_in_use_is_named() -> None:

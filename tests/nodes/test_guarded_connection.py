@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass, replace
 from typing import cast
 
+import pytest
+
+from isthmus.errors import CloudUnavailable
 from nodes.circuit_breaker import FAILURES_TO_OPEN, CircuitBreaker
 from nodes.cloud_connection import CloudConnection
 from nodes.fleet import Endpoint, Replica
 from nodes.guarded_connection import GuardedConnection
+from nodes.protocol.events import MeasuredBatch, PlanDefinition
 from nodes.replica_state import replica_state
 
 
@@ -72,3 +77,27 @@ def test_a_replica_stands_as_it_can_be_asked() -> None:
     assert replica_state(replica, connection).standing == "set aside"
     assert replica_state(replica, None).standing == "connecting"
     assert replica_state(replace(replica, draining=True), connection).standing == "draining"
+
+
+class Preparing:
+    """Prepares a plan for ever, until it is closed."""
+
+    def __init__(self) -> None:
+        self._closed = asyncio.Event()
+
+    async def prepare(self, plan: PlanDefinition) -> tuple[MeasuredBatch, ...]:
+        await self._closed.wait()
+        raise CloudUnavailable("closed")
+
+    async def close(self) -> None:
+        self._closed.set()
+        await asyncio.sleep(0)
+
+
+async def test_whoever_waits_for_an_offer_hears_that_the_connection_was_closed() -> None:
+    connection = GuardedConnection(cast(CloudConnection, Preparing()), CircuitBreaker())
+    waiting = asyncio.create_task(connection.offer_again(PlanDefinition("w", "d", (), (), ())))
+    await asyncio.sleep(0)
+    await connection.close()
+    with pytest.raises(CloudUnavailable):
+        await waiting

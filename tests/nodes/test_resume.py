@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -13,14 +12,7 @@ from isthmus.errors import CloudUnavailable, ComputeFailed, Overloaded, TooLarge
 from nodes.circuit_breaker import FAILURES_TO_OPEN
 from nodes.limits import CLOUD_LIMITS
 from nodes.request_run import Answer
-from tests.nodes.sites import WAIT_S, Cloud, Site, edge_site
-
-
-async def eventually(condition: Callable[[], bool]) -> None:
-    began = time.monotonic()
-    while not condition():
-        assert time.monotonic() - began < WAIT_S
-        await asyncio.sleep(0.005)
+from tests.nodes.sites import Cloud, Site, edge_site, eventually
 
 
 async def held(site: Site, seed: int, timeout_s: float | None = None) -> tuple[Cloud, asyncio.Task[Answer]]:

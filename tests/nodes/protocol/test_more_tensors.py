@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isthmus.errors import InvalidRequest, LocalProtocolError, TooLarge
+from isthmus.errors import LocalProtocolError, TooLarge
 from isthmus.v1 import segment_pb2 as pb
 from nodes.codecs.base import EncodedTensor
 from nodes.protocol.assembly import Assembly
@@ -162,7 +162,7 @@ def test_chunks_of_several_tensors_in_the_first_frame_took_no_time_to_arrive() -
 
 
 def test_an_absurd_number_of_tensors_to_come_is_refused() -> None:
-    with pytest.raises(InvalidRequest, match="at most 256"):
+    with pytest.raises(TooLarge, match="at most 256"):
         Assembly((), StreamLimits(), more=1 << 31)
 
 

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
 from isthmus.errors import CloudUnavailable
 from nodes.chooser_observer import ChooserObserver
 from nodes.circuit_breaker import FAILURES_TO_OPEN
+from nodes.cloud_node import CloudNode
 from nodes.codecs.base import EncodedTensor
+from nodes.engines.eager import EagerEngine
 from nodes.fleet import Endpoint
+from nodes.model_runtime import plan_definition
 from nodes.protocol.edge_stream import EdgeStream, WireRequest
+from nodes.protocol.events import MeasuredBatch, PlanDefinition
 from nodes.transport.segment_client import SegmentClient
+from nodes.transport.segment_server import Load
 from scheduler.estimators.load import CloudQueueEstimator
 from scheduler.plan_chooser import PlanChooser
-from tests.nodes.sites import Cloud, edge_site, small_model
+from tests.nodes.sites import Cloud, edge_site, eventually, small_model, split_plan
 
 
 async def test_a_request_that_no_frame_has_room_for_leaves_nothing_behind_not_even_a_probe() -> None:
@@ -65,3 +73,78 @@ async def test_a_stream_whose_writer_fails_is_over_for_all_who_wait(monkeypatch:
         await client.wait_until_unusable()
     await client.close()
     await cloud.stop()
+
+
+class Slow(CloudNode):
+    """Prepares plans once its gate is open, and cannot tell its load where it is to fail."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.gate, self.load_failing = asyncio.Event(), False
+
+    async def prepare(self, offer: PlanDefinition) -> tuple[MeasuredBatch, ...]:
+        """See SegmentNode."""
+        await self.gate.wait()
+        return await super().prepare(offer)
+
+    def load(self) -> Load:
+        """See SegmentNode."""
+        if self.load_failing:
+            raise ZeroDivisionError
+        return super().load()
+
+
+@asynccontextmanager
+async def slow_replica() -> AsyncIterator[tuple[Slow, SegmentClient]]:
+    """A replica, and a client of it."""
+    cloud = await Cloud.start([small_model()], "replica", Slow)
+    assert isinstance(cloud.node, Slow)
+    observer = ChooserObserver(PlanChooser())
+    client = await SegmentClient.connect(Endpoint(cloud.target), "edge", observer, CloudQueueEstimator())
+    try:
+        yield cloud.node, client
+    finally:
+        await client.close()
+        await cloud.stop()
+
+
+async def test_one_who_waits_for_a_plan_and_leaves_takes_it_from_nobody_else() -> None:
+    async with slow_replica() as (node, client):
+        offer = plan_definition(split_plan(small_model(), EagerEngine(threads=1), cloud_s=0, finish_s=0).entry.plan)
+        leaves, stays = (asyncio.create_task(client.prepare(offer)) for _ in range(2))
+        await asyncio.sleep(0.05)
+        leaves.cancel()
+        await asyncio.sleep(0)
+        node.gate.set()
+        async with asyncio.timeout(10):
+            assert await stays
+        assert await client.prepare(offer)  # and the next one is a new offer
+
+
+async def test_a_replica_whose_reports_of_load_fail_ends_the_stream_in_words() -> None:
+    async with slow_replica() as (node, client):
+        node.load_failing = True
+        async with asyncio.timeout(5):
+            await client.wait_until_unusable()
+        assert not client.open
+
+
+async def test_requests_that_come_while_others_are_waited_for_are_waited_for_too() -> None:
+    async with edge_site() as site:
+        (connection,) = await site.usable(1)
+        (cloud,) = site.clouds
+        cloud.engine.gate.shut()
+        first = asyncio.create_task(site.run(1))
+        await eventually(lambda: cloud.engine.gate.came == 1)
+        waiting = asyncio.create_task(connection.wait_until_answered())
+        await asyncio.sleep(0)
+        second = asyncio.create_task(site.run(2))
+        await eventually(lambda: connection.in_flight == 2)
+        first.cancel()
+        await asyncio.wait((first,))
+        await asyncio.sleep(0.01)
+        assert not waiting.done()
+        cloud.engine.gate.open()
+        async with asyncio.timeout(10):
+            await second
+            await waiting
