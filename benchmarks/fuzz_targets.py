@@ -140,7 +140,7 @@ class Codecs:
         decoder = self._decoders[id(encoded)]
         kind = mutator.rng.random()
         if kind < 0.6:
-            encoded = replace(encoded, data=mutator.data(encoded.data))
+            encoded = replace(encoded, data=mutator.data(encoded.content))
         elif kind < 0.85:
             encoded = _spoilt_header(encoded, mutator)
         else:

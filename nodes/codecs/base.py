@@ -30,7 +30,8 @@ class EncodedTensor:
     """One tensor as it travels.
 
     dtype and shape are those of the decoded tensor ("float32", (1, 3, 224, 224)). stride_order lists its dimensions
-    from outermost to innermost in memory; empty means C order. data is what the codec made of it.
+    from outermost to innermost in memory; empty means C order. data is what the codec made of it, a bytearray where it
+    arrived in several pieces.
     """
 
     name: str
@@ -39,7 +40,12 @@ class EncodedTensor:
     stride_order: tuple[int, ...]
     codec: str
     parameters: Mapping[str, str]
-    data: bytes
+    data: bytes | bytearray
+
+    @property
+    def content(self) -> bytes:
+        """data, for coders that take bytes alone: copied where it arrived in several pieces."""
+        return bytes(self.data)
 
 
 def encoded_bytes(tensors: Iterable[EncodedTensor]) -> int:

@@ -20,7 +20,7 @@ def join_items(items: Sequence[bytes]) -> bytes:
 
 def split_items(encoded: EncodedTensor) -> Iterator[bytes]:
     """As many items as the tensor has. Raises InvalidRequest naming the tensor where the lengths do not add up."""
-    data, offset = encoded.data, 0
+    data, offset = encoded.content, 0
     for _ in range(encoded.shape[0]):
         if len(data) - offset < _LENGTH.size:
             raise InvalidRequest(encoded.name, f"must hold {encoded.shape[0]} items")

@@ -97,7 +97,8 @@ class LinearCodec:
     def decode(self, encoded: EncodedTensor, max_bytes: int = DEFAULT_MAX_BYTES) -> torch.Tensor:
         """See `Decoder`."""
         size, dtype = checked_size(encoded, max_bytes), dtype_named(encoded.dtype)
-        mode, body = encoded.data[:1], encoded.data[1:]
+        content = encoded.content
+        mode, body = content[:1], content[1:]
         if mode == _EXACT:
             return from_memory(encoded, unpack(encoded.name, body, dtype.itemsize, size), max_bytes)
         if mode != _QUANTISED or not dtype.is_floating_point:

@@ -74,7 +74,8 @@ class TransformCodec:
         size, dtype = checked_size(encoded, max_bytes), dtype_named(encoded.dtype)
         if encoded.shape[1:] != self._table.item_shape or not encoded.shape:
             raise InvalidRequest(encoded.name, f"must be items of {self._table.item_shape}", value=encoded.shape)
-        mode, body = encoded.data[:1], encoded.data[1:]
+        content = encoded.content
+        mode, body = content[:1], content[1:]
         if mode == _EXACT:
             return from_memory(encoded, unpack(encoded.name, body, dtype.itemsize, size), max_bytes)
         if mode != _CODED or not dtype.is_floating_point:

@@ -30,5 +30,5 @@ class ZstdCodec:
     def decode(self, encoded: EncodedTensor, max_bytes: int = DEFAULT_MAX_BYTES) -> torch.Tensor:
         """See `Decoder`."""
         size = checked_size(encoded, max_bytes)
-        content = unpack(encoded.name, encoded.data, dtype_named(encoded.dtype).itemsize, size)
+        content = unpack(encoded.name, encoded.content, dtype_named(encoded.dtype).itemsize, size)
         return from_memory(encoded, content, max_bytes)

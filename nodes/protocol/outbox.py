@@ -100,7 +100,7 @@ class _ChunkCutter:
         if size_bytes < len(data):
             data = bytes(memoryview(data)[self._offset : self._offset + size_bytes])
         chunk.request_id, chunk.tensor_index = self._request_id, self._first_index + self._index
-        chunk.offset, chunk.data = self._offset, data
+        chunk.offset, chunk.data = self._offset, bytes(data)
         self._offset += size_bytes
         self._skip_finished()
 

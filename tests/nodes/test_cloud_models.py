@@ -17,8 +17,7 @@ from nodes.engines.eager import EagerEngine
 from nodes.settings import CloudSettings, ModelArtifact
 from partitioner.artifact import artifact_bytes, save_artifact
 from partitioner.model import Model
-from tests.nodes.sites import served_model, small_model
-from tests.nodes.test_resume import eventually
+from tests.nodes.sites import eventually, served_model, small_model
 
 ENGINE = EagerEngine()
 MODELS = tuple(small_model(seed, name) for seed, name in enumerate("abc"))

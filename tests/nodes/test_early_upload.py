@@ -10,8 +10,8 @@ import pytest
 from isthmus.errors import ComputeFailed
 from nodes.batch_times import BatchTimes
 from nodes.request_run import Answer
-from tests.nodes.sites import Site, edge_site
-from tests.nodes.test_resume import eventually, prefixes, suffixes
+from tests.nodes.sites import Site, edge_site, eventually
+from tests.nodes.test_resume import prefixes, suffixes
 
 
 def arriving(site: Site) -> list[int]:

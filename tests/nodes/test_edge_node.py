@@ -21,8 +21,7 @@ from nodes.model_shelf import LoadedModel, ModelShelf
 from nodes.plan_builder import PlanBuilder
 from nodes.prefix_queue import PrefixQueue
 from scheduler.plan_chooser import PlanChooser
-from tests.nodes.sites import inputs_of, nobody_loads, profile, small_model
-from tests.nodes.test_resume import eventually
+from tests.nodes.sites import eventually, inputs_of, nobody_loads, profile, small_model
 
 
 async def nobody(endpoint: Endpoint) -> CloudConnection:

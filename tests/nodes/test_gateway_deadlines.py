@@ -28,8 +28,7 @@ from nodes.transport.gateway_server import GatewayService
 from nodes.transport.grpc_server import GrpcServer
 from nodes.transport.status import error_of
 from scheduler.plan_chooser import PlanChooser
-from tests.nodes.sites import WIDTH, GatedEngine, inputs_of, nobody_loads, profile, small_model
-from tests.nodes.test_resume import eventually
+from tests.nodes.sites import WIDTH, GatedEngine, eventually, inputs_of, nobody_loads, profile, small_model
 
 Call = grpc.aio.UnaryUnaryCall[oip.ModelInferRequest, oip.ModelInferResponse]
 

@@ -10,8 +10,8 @@ from isthmus.addresses import format_address, parse_address
 from nodes.fleet import Endpoint, FleetView, Replica
 from nodes.hedging import REQUESTS_A_HEDGE, Hedging
 from simulations.link_emulator import LinkEmulator, LinkShape
-from tests.nodes.sites import Site, edge_site
-from tests.nodes.test_resume import eventually, held, prefixes, suffixes
+from tests.nodes.sites import Site, edge_site, eventually
+from tests.nodes.test_resume import held, prefixes, suffixes
 
 
 class LateAtOnce(Hedging):

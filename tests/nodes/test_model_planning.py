@@ -34,8 +34,7 @@ from nodes.transport.segment_client import SegmentClient
 from partitioner.model import Model
 from partitioner.profiles import DeviceProfile
 from scheduler.plan_chooser import PlanChooser
-from tests.nodes.sites import Cloud, GatedEngine, inputs_of, small_model
-from tests.nodes.test_resume import eventually
+from tests.nodes.sites import Cloud, GatedEngine, eventually, inputs_of, small_model
 
 FIRST, SECOND = small_model(0, "first"), small_model(1, "second")
 NEXT = small_model(2, "second")

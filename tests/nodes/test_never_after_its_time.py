@@ -8,8 +8,8 @@ import pytest
 
 from isthmus.errors import DeadlineExceeded
 from nodes.execution_ledger import ExecutionCounts
-from tests.nodes.sites import edge_site
-from tests.nodes.test_resume import eventually, held
+from tests.nodes.sites import edge_site, eventually
+from tests.nodes.test_resume import held
 
 
 async def test_a_cancelled_request_leaves_the_edges_queue_unexecuted() -> None:

@@ -22,9 +22,8 @@ from nodes.remeasuring import Remeasuring
 from nodes.settings import EdgeSettings
 from partitioner.measurements import AffineTime
 from scheduler.plan_chooser import PlanChooser
-from tests.nodes.sites import GatedEngine, inputs_of, nobody_loads, profile, small_model
+from tests.nodes.sites import GatedEngine, eventually, inputs_of, nobody_loads, profile, small_model
 from tests.nodes.test_edge_node import nobody
-from tests.nodes.test_resume import eventually
 
 WRONG = AffineTime(5.0, 0.0)
 

@@ -16,7 +16,7 @@ from nodes.protocol.edge_stream import WireRequest
 from nodes.protocol.events import MeasuredBatch, PlanDefinition, ResponseArrived
 from nodes.replica_set import ReplicaSet
 from nodes.tensor_feed import TensorFeed
-from tests.nodes.test_resume import eventually
+from tests.nodes.sites import eventually
 
 
 def definition(digest: str) -> PlanDefinition:

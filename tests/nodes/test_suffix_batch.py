@@ -76,7 +76,7 @@ class Side:
 
 
 def alone(work: SuffixWork) -> list[bytes]:
-    return [tensor.data for tensor in work.half.run(work.encoded, work.items).encoded]
+    return [tensor.content for tensor in work.half.run(work.encoded, work.items).encoded]
 
 
 def values(outcome: CloudOutcome | Exception) -> list[Tensor]:

@@ -34,8 +34,7 @@ from nodes.transport.segment_client import SegmentClient
 from partitioner.model import Model
 from partitioner.profiles import DeviceProfile
 from scheduler.plan_chooser import PlanChooser
-from tests.nodes.sites import Cloud, edge_site, inputs_of, nobody_loads, small_model
-from tests.nodes.test_resume import eventually
+from tests.nodes.sites import Cloud, edge_site, eventually, inputs_of, nobody_loads, small_model
 
 OLD, NEW = small_model(0), small_model(1)
 

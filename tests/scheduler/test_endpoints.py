@@ -26,7 +26,7 @@ from partitioner.front_end import model_from_module
 from scheduler.fleet_registry import FleetRegistry
 from scheduler.plan_chooser import PlanChooser
 from tests.nodes.relays import ROUTE, balancer, metadata_proxy
-from tests.nodes.test_resume import eventually
+from tests.nodes.sites import eventually
 
 ANYWHERE = "127.0.0.1:0"
 START_S = 120.0

@@ -58,6 +58,16 @@ def test_lossless_codecs_return_every_bit(name: str, tensor: torch.Tensor) -> No
 @pytest.mark.parametrize("name", ANY_TENSOR)
 @given(tensor=tensors())
 @QUICK
+def test_what_arrived_in_pieces_decodes_to_the_same(name: str, tensor: torch.Tensor) -> None:
+    chosen = codec(name)
+    encoded = chosen.encode("x", tensor)
+    pieces = replace(encoded, data=bytearray(encoded.data))
+    assert same_bits(chosen.decode(pieces), chosen.decode(encoded))
+
+
+@pytest.mark.parametrize("name", ANY_TENSOR)
+@given(tensor=tensors())
+@QUICK
 def test_dense_tensors_keep_their_strides(name: str, tensor: torch.Tensor) -> None:
     dense = torch.empty_like(tensor, memory_format=torch.preserve_format).copy_(tensor)
     chosen = codec(name)
