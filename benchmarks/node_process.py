@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
+from isthmus.errors import ComputeFailed
 from nodes.settings import CloudSettings, EdgeSettings
 
 __all__ = ["NodeProcess", "cpu_s", "on_core"]
@@ -59,7 +60,10 @@ class NodeProcess:
         assert self._process.stdin is not None
         self._process.stdin.write(self._settings.to_json() + "\n")
         self._process.stdin.flush()
-        self.address = (await self._line(self._process))["ready"]
+        said = await self._line(self._process)
+        if "ready" not in said:
+            raise ComputeFailed(f"{self._side} process: {said}")
+        self.address = said["ready"]
 
     async def planned(self) -> None:
         """Return once an edge offers plans that use the cloud."""

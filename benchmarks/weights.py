@@ -108,7 +108,7 @@ async def measure(options: Options, engine: str, rounds: int) -> tuple[PairedSam
     bare, uss = list[int](), {"many": list[int](), "one": list[int](), "again": list[int]()}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / MODEL
-        save_artifact(resolve_model(SOURCE, name=MODEL), folder)
+        save_artifact(resolve_model(SOURCE).renamed(MODEL), folder)
         artifact = ModelArtifact(MODEL, str(folder))
         model = load_models((artifact,))[MODEL]  # as the replica does: under this name, which its digest holds
         offers = list(plans(model))

@@ -56,10 +56,12 @@ def _export(model: ModelConfiguration, folder: Path, progress: Progress) -> Mode
             return ModelArtifact(model.name, str((base / model.source).resolve()), _plans(model, found.digest, folder))
     facts, exported = _file_facts(model, folder), FactCache(cache_folder("exported"))
     known = exported.find(facts) if facts else None
-    if known and (kept := _intact(Path(known))) is not None:
+    if known and (kept := _intact(Path(known))) is not None and kept.name == model.name:
         return ModelArtifact(model.name, known, _plans(model, kept.digest, folder))
     progress(f"exporting {model.name} from {model.source}")
     made = resolve_model(model.source, search_path=folder, name=model.name)
+    if made.name != model.name:  # a digest covers the name: an artifact is what is served, under the name it has here
+        made = made.renamed(model.name)
     target = cache_folder("artifacts") / f"{model.name}-{made.digest[:16]}"
     if _intact(target) is None:
         save_artifact(made, target)
@@ -97,8 +99,8 @@ def _plans(model: ModelConfiguration, digest: str, folder: Path) -> tuple[str, .
             remedy = "write one with `isthmus partition -o`"
             raise InvalidConfiguration(f"models.{model.name}.plans", "is no file", value=name, remedy=remedy)
         texts.append(path.read_text(encoding="utf-8"))
-        if Plan.from_json(texts[-1]).model_digest != digest:
-            remedy = "make it with `isthmus partition` from the same source, under the same name"
+        if (plan := Plan.from_json(texts[-1])).model_digest != digest:
+            remedy = f"make it with `isthmus partition` from the same source; it says {plan.model!r}: serve it as that"
             raise InvalidConfiguration(
                 f"models.{model.name}.plans", "is a plan of another model", value=name, remedy=remedy
             )

@@ -10,6 +10,10 @@ import torch
 
 from isthmus.configuration import ModelConfiguration
 from isthmus.model_export import export_models
+from nodes.cloud_models import configured_models
+from nodes.engines.eager import EagerEngine
+from nodes.model_loading import load_models
+from nodes.settings import CloudSettings, ModelArtifact
 from partitioner.artifact import load_artifact
 
 
@@ -82,3 +86,19 @@ def test_other_versions_are_exported_beside_the_current_one_each_once(tmp_path: 
     (artifact,) = export_models((model,), tmp_path, lambda _: None)
     digests = [load_artifact(folder).digest for folder in (artifact.folder, *artifact.others)]
     assert len(digests) == len(set(digests)) == 2
+
+
+@pytest.mark.parametrize("makes", ['ModelSpec(net, inputs, "its_own_name")', "(net, inputs)"])
+def test_an_artifact_has_the_name_that_it_is_served_under_whatever_its_maker_calls_it(
+    tmp_path: Path, makes: str, request: pytest.FixtureRequest
+) -> None:
+    module = f"named_{abs(hash(request.node.name))}"
+    (tmp_path / f"{module}.py").write_text(
+        "import torch\nfrom isthmus import ModelSpec\n\ndef model():\n"
+        f"    net, inputs = torch.nn.Linear(4, 2).eval(), (torch.zeros(2, 4),)\n    return {makes}\n"
+    )
+    folder, _ = export(tmp_path, f"{module}:model")
+    assert load_artifact(folder).name == "m"
+    settings = CloudSettings((ModelArtifact("m", str(folder)),), "127.0.0.1:0", "127.0.0.1:1")
+    served = configured_models(settings, EagerEngine, EagerEngine())
+    assert [one.digest for one in served.versions] == [load_models(settings.models)["m"].digest]

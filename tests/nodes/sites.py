@@ -146,7 +146,7 @@ class Cloud:
             served = [served_model(model, engine) for model in models]
             held = CloudModels(served, most_models)
         node = kind(replica_id, held, pool, profile(), limits=limits)
-        service = SegmentService(node, tracing=tracing)
+        service = SegmentService(node, limits, tracing)
         server = GrpcServer(
             ["isthmus.v1.SegmentService"],
             lambda server: segment_pb2_grpc.add_SegmentServiceServicer_to_server(service, server),
