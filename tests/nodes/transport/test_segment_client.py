@@ -80,10 +80,11 @@ class Slow(CloudNode):
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
-        self.gate, self.load_failing = asyncio.Event(), False
+        self.gate, self.load_failing, self.offers = asyncio.Event(), False, 0
 
     async def prepare(self, offer: PlanDefinition) -> tuple[MeasuredBatch, ...]:
         """See SegmentNode."""
+        self.offers += 1
         await self.gate.wait()
         return await super().prepare(offer)
 
@@ -118,7 +119,8 @@ async def test_one_who_waits_for_a_plan_and_leaves_takes_it_from_nobody_else() -
         node.gate.set()
         async with asyncio.timeout(10):
             assert await stays
-        assert await client.prepare(offer)  # and the next one is a new offer
+        assert await client.prepare(offer)
+        assert node.offers == 2
 
 
 async def test_a_replica_whose_reports_of_load_fail_ends_the_stream_in_words() -> None:
