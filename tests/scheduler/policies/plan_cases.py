@@ -90,7 +90,7 @@ def cases(draw: st.DrawFn) -> tuple[ChoiceRequest, Link]:
     request = ChoiceRequest(
         PlanTable("net", DIGEST, entries), "bytes", draw(st.integers(1, 5)), draw(sizes),
         remaining_s=draw(st.none() | st.floats(0, 20)), edge_queue_s=draw(seconds), cloud_queue_s=draw(seconds),
-        overhead_s=draw(st.floats(0, 0.01)), uplink_queue_s=draw(st.just(0.0) | seconds),
+        overhead_s=draw(st.floats(0, 0.01)), uplink_queue_s=draw(st.just(0.0) | st.floats(0, 15)),
         cloud_reachable=draw(st.sampled_from([True, True, True, False])),
         uplink_spread=draw(st.floats(0, 3)), downlink_spread=draw(st.floats(0, 3)),
         corrections=draw(st.dictionaries(st.sampled_from(ids), factors)),
