@@ -24,7 +24,8 @@ Value = NDArray[np.generic] | bytes | Path
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """An answer. outputs by name; timings: milliseconds by stage, as the edge reports them; parameters: all it said."""
+    """An answer. outputs by name, BF16 ones widened to float32, exactly; timings: milliseconds by stage, as the edge
+    reports them; parameters: all it said."""
 
     outputs: Mapping[str, NDArray[np.generic]]
     plan_id: str
@@ -45,7 +46,8 @@ class InputFacts:
 class AsyncClient:
     """Asks an edge at `target` ("127.0.0.1:8001"). Use it as an async context manager, or `close` it.
 
-    tls: whom to trust and what to show, None for an edge that listens in clear.
+    tls: whom to trust and what to show, None for an edge that listens in clear. The files are read once, here: after a
+    renewal make another client.
     """
 
     def __init__(self, target: str, tls: TlsFiles | None = None) -> None:

@@ -24,6 +24,7 @@
     │   └── DeadlineUnreachable no plan is predicted to end in time: refused before anything was done
     ├── Cancelled
     ├── PermissionDenied        the caller's role does not allow it
+    ├── Unsupported             a method of a protocol that makes no sense here
     ├── ComputeFailed           a segment raised
     └── ProtocolError
         ├── LocalProtocolError  this side used the stream wrongly (a bug)
@@ -63,6 +64,7 @@ __all__ = [
     "TooLarge",
     "Unavailable",
     "UnknownPlan",
+    "Unsupported",
     "error_from_status",
     "grpc_status_name",
 ]
@@ -214,6 +216,10 @@ class PermissionDenied(IsthmusError):
     """The caller may not do this from where it is."""
 
 
+class Unsupported(IsthmusError):
+    """A method of a protocol that is not served here, with what to do instead."""
+
+
 class ComputeFailed(IsthmusError):
     """A segment raised while it ran."""
 
@@ -243,6 +249,7 @@ _STATUS_NAMES: tuple[tuple[type[IsthmusError], str], ...] = (
     (DeadlineExceeded, "DEADLINE_EXCEEDED"),
     (Cancelled, "CANCELLED"),
     (PermissionDenied, "PERMISSION_DENIED"),
+    (Unsupported, "UNIMPLEMENTED"),
     (RemoteProtocolError, "INVALID_ARGUMENT"),
 )
 
@@ -264,6 +271,7 @@ def error_from_status(name: str, message: str) -> IsthmusError:
         "DEADLINE_EXCEEDED": DeadlineExceeded,
         "CANCELLED": Cancelled,
         "PERMISSION_DENIED": PermissionDenied,
+        "UNIMPLEMENTED": Unsupported,
         "INTERNAL": ComputeFailed,
     }
     if name == "INVALID_ARGUMENT":

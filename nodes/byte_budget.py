@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from isthmus.errors import Overloaded
+from nodes.limits import check_size
 
 __all__ = ["MOST_KEPT_BYTES", "ByteBudget"]
 
@@ -21,7 +22,8 @@ class ByteBudget:
         self.peak_bytes = 0
 
     def reserve(self, size_bytes: int, retry_after_s: float) -> None:
-        """Take so much. Raises Overloaded, and takes nothing, where it does not fit."""
+        """Take so much. Raises Overloaded, and takes nothing, where it does not fit; TooLarge where it never will."""
+        check_size(self._field, self._limit_bytes, "what one request keeps", size_bytes)
         if self.held_bytes + size_bytes > self._limit_bytes:
             raise Overloaded(
                 f"{self._field}: {self.held_bytes} of {self._limit_bytes} bytes are held for requests under way and "

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import torch
 
+from nodes.datatypes import datatype_of_dtype
 from nodes.inputs import ModelInputs
 from partitioner.plan import Prediction
 
@@ -89,6 +91,11 @@ class TensorDescription:
     shape: tuple[int, ...]
     accepts_files: bool = False
     labels: tuple[str, ...] = ()
+
+    def bytes_at(self, batch: int) -> int:
+        """Of the tensor of so many items. Raises InvalidRequest for a dtype that the protocol cannot carry."""
+        items = math.prod(batch if size < 0 else size for size in self.shape)
+        return items * datatype_of_dtype(self.dtype).item_bytes
 
 
 @dataclass(frozen=True, slots=True)

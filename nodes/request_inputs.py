@@ -10,19 +10,25 @@ from isthmus.errors import InvalidRequest
 from nodes.datatypes import datatype_of_dtype
 from nodes.gateway import ModelDescription, TensorDescription
 from nodes.inputs import ModelInputs, RequestInput
+from nodes.limits import NodeLimits
 from nodes.preprocessing import ImageBatch
 
 __all__ = ["check_inputs"]
 
 
-def check_inputs(model: ModelDescription, given: Sequence[RequestInput]) -> ModelInputs:
-    """The inputs of a request for `model`. Raises InvalidRequest naming the input, the value and the remedy."""
+def check_inputs(model: ModelDescription, given: Sequence[RequestInput], limits: NodeLimits) -> ModelInputs:
+    """The inputs of a request for `model`. Raises InvalidRequest naming the input, the value and the remedy, TooLarge
+    for files that become too large a tensor; of tensors, that is checked before they are read."""
     by_name = {value.name: value for value in given}
     expected = [tensor.name for tensor in model.inputs]
     if by_name.keys() != set(expected):
         _refuse_names(model, by_name, expected)
     values = {tensor.name: _check_one(tensor, by_name[tensor.name]) for tensor in model.inputs}
-    return ModelInputs(values, _common_batch(model, by_name))
+    batch = _common_batch(model, by_name)
+    for tensor in model.inputs:
+        if by_name[tensor.name].tensor is None:
+            limits.check_tensor(tensor.name, tensor.bytes_at(batch))
+    return ModelInputs(values, batch)
 
 
 def _refuse_names(model: ModelDescription, given: Collection[str], expected: Sequence[str]) -> None:

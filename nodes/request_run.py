@@ -67,8 +67,8 @@ class RequestRun:
     async def run(self, connection: GuardedConnection | None) -> Answer:
         """The answer. connection: the replica to ask first, None when the plan needs no cloud.
 
-        Raises DeadlineExceeded, ComputeFailed, InvalidRequest, Overloaded; CloudUnavailable where only the cloud may
-        finish and no replica answers.
+        Raises DeadlineExceeded, ComputeFailed, InvalidRequest, Overloaded, TooLarge; CloudUnavailable where only the
+        cloud may finish and no replica answers.
         """
         if self._accepted.choice.entry.plan.kind == "edge-only":
             return self._finished(await self._prefix())

@@ -12,7 +12,8 @@ __all__ = ["TlsFiles"]
 class TlsFiles:
     """PEM files. authority: certificates that a peer's must be signed by, "" for those the system trusts.
 
-    certificate, key: this side's own, "" for a client that does not show one. Files are read again when they change.
+    certificate, key: this side's own, "" for a client that does not show one. Ports read them again when they change,
+    channels when they are made.
     """
 
     authority: str = ""

@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from isthmus.addresses import format_address, parse_address
+from isthmus.cli.listen_options import Insecure, listen_address
 from isthmus.errors import InvalidConfiguration, IsthmusError
 from isthmus.units import parse_bandwidth_bps, parse_duration_s
 from simulations.link_emulator import LinkEmulator, LinkShape
@@ -55,8 +56,12 @@ def emulate_link(
         ),
     ] = None,
     jitter: Annotated[str, typer.Option(help="How far each delay may be off, like 5ms.")] = "0ms",
+    insecure: Insecure = False,
 ) -> None:
     """Relay TCP through an emulated link until Ctrl-C.
+
+    The target sees whoever comes through as this machine, and lets them do what it lets this machine do; so beyond
+    loopback it listens only with --insecure.
 
     While it runs, lines on standard input change it: rate 5mbps, uplink 1mbps, downlink 5mbps, rtt 50ms, jitter 5ms,
     stall 2s, cut, restore, quit.
@@ -68,7 +73,7 @@ def emulate_link(
         parse_duration_s(jitter, "--jitter"),
     )
     setup = _Setup(
-        parse_address(listen, "--listen"),
+        listen_address(listen, "--listen", insecure=insecure),
         parse_address(target, "--target"),
         shape,
         read_link_trace(trace) if trace is not None else None,

@@ -12,9 +12,10 @@ import typer
 
 from isthmus.addresses import parse_address
 from isthmus.cli.connection_options import DEFAULT_SERVER, Authority, Certificate, Key, Server, tls_files
+from isthmus.cli.listen_options import Insecure, listen_address
 from isthmus.errors import NotFound
 
-__all__ = ["load"]
+__all__ = ["load", "locust_command"]
 
 
 def load(
@@ -32,11 +33,13 @@ def load(
     tls_authority: Authority = "",
     tls_certificate: Certificate = "",
     tls_key: Key = "",
+    insecure: Insecure = False,
 ) -> None:
     """Send the load of a scenario's clients to a running edge, and measure it from outside.
 
     The edge stands for one edge of the scenario. Requests leave at their times, whether or not earlier ones are
     answered, and latency counts from these times. Options that are not listed are locust's: --csv, --html, --processes.
+    Whoever reaches the page or the port of its processes steers the load: both are of loopback without --insecure.
     """
     if find_spec("locust") is None:
         raise NotFound("locust is not installed: pip install 'isthmus[load]'")
@@ -51,15 +54,19 @@ def load(
     tls_files(tls_authority, tls_certificate, tls_key)
     paths = tuple(str(path.resolve()) for path in inputs or ())
     settings = LoadSettings(str(scenario.resolve()), edge, paths, (tls_authority, tls_certificate, tls_key))
-    arguments = [*_started(web), "--host", server, *context.args]
+    arguments = [*locust_command(web, insecure=insecure), "--host", server, *context.args]
     os.execve(sys.executable, arguments, {**os.environ, **settings.to_environment()})
 
 
-def _started(web: str) -> list[str]:
+def locust_command(web: str, *, insecure: bool) -> list[str]:
+    """How locust is started, but for what is asked of it. web: where its page listens, "" for none. insecure: other
+    machines may reach it. Raises InvalidConfiguration."""
     from simulations.load.load_settings import LOCUST_FILE
 
     started = [sys.executable, "-m", "locust", "-f", str(LOCUST_FILE)]
+    if not insecure:  # where --processes report to: locust's own default is every address
+        started += ["--master-bind-host", "127.0.0.1"]
     if not web:
         return [*started, "--headless"]
-    host, port = parse_address(web, "--web")
+    host, port = listen_address(web, "--web", insecure=insecure)
     return [*started, "--web-host", host, "--web-port", str(port)]

@@ -13,6 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from isthmus.addresses import format_address, parse_address
+from isthmus.cli.listen_options import Insecure, listen_address
 from isthmus.cli.output_file import check_output
 from isthmus.errors import CloudUnavailable, InvalidInput, PortInUse
 from isthmus.units import format_bandwidth, format_duration, format_size, parse_duration_s, parse_size_bytes
@@ -41,20 +42,21 @@ def record(
             help="csv: both ways and round trips in one file; table, mahimahi: a file each way, .up and .down."
         ),
     ] = "csv",
+    insecure: Insecure = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was recorded as JSON.")] = False,
 ) -> None:
     """Record a link: bandwidth both ways and round trip, seen by bursts of a fraction of a second now and then.
 
-    Run it with --listen on the far side, then with --target and -o on the near one. Ctrl-C ends it early; the file is
-    written now and then, so it also outlives a kill. `isthmus emulate-link --trace` and scenarios of `isthmus simulate`
-    read it.
+    Run it with --listen on the far side, then with --target and -o on the near one. The far side answers whoever
+    reaches it, in clear: beyond loopback it wants --insecure. Ctrl-C ends it early; the file is written now and then,
+    so it also outlives a kill. `isthmus emulate-link --trace` and scenarios of `isthmus simulate` read it.
     """
     if bool(listen) == bool(target):
         raise InvalidInput("--target", "must be given, or --listen, not both", remedy="see `isthmus record --help`")
     for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT, too: a shell's background jobs start with it ignored
         signal.signal(number, _interrupt)
     if listen:
-        _serve(*parse_address(listen, "--listen"))
+        _serve(*listen_address(listen, "--listen", insecure=insecure))
         return
     if output is None:
         raise InvalidInput("-o", "is missing", remedy="name the file to write, like -o link.csv")

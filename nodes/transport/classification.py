@@ -8,9 +8,11 @@ import torch
 
 from isthmus.errors import InvalidRequest
 from isthmus.oip import open_inference_pb2 as oip
-from nodes.transport.oip_messages import parameter_values, write_bytes_output
+from nodes.transport.oip_messages import join_bytes_elements, parameter_values, write_bytes_output
 
-__all__ = ["class_count", "write_classes"]
+__all__ = ["class_count", "least_bytes", "write_classes"]
+
+_LEAST_CLASS_BYTES = len(join_bytes_elements([b"nan:0"]))
 
 
 def class_count(output: oip.ModelInferRequest.InferRequestedOutputTensor) -> int:
@@ -23,11 +25,17 @@ def class_count(output: oip.ModelInferRequest.InferRequestedOutputTensor) -> int
     return asked
 
 
+def least_bytes(tensor: torch.Tensor, count: int) -> int:
+    """What so many classes of each item take in an answer, at least: labels and long numbers take more."""
+    items = _by_item(tensor)
+    return items.shape[0] * min(count, items.shape[1]) * _LEAST_CLASS_BYTES
+
+
 def write_classes(
     response: oip.ModelInferResponse, name: str, tensor: torch.Tensor, count: int, labels: Sequence[str]
 ) -> None:
     """The `count` highest values of each item of `tensor` ([batch, ...]), highest first: BYTES [batch, count]."""
-    items = tensor.reshape(tensor.shape[0], -1) if tensor.dim() > 1 else tensor.reshape(1, -1)
+    items = _by_item(tensor)
     values, indices = items.to(torch.float64).topk(min(count, items.shape[1]), dim=1)
     elements = [
         _class(value, index, labels)
@@ -35,6 +43,12 @@ def write_classes(
         for value, index in zip(*row, strict=True)
     ]
     write_bytes_output(response, name, tuple(values.shape), elements)
+
+
+def _by_item(tensor: torch.Tensor) -> torch.Tensor:
+    """[batch, classes]; one value an item is one class, and a lone value one item."""
+    batched = tensor if tensor.dim() else tensor.unsqueeze(0)
+    return batched.unsqueeze(-1).flatten(1)
 
 
 def _class(value: float, index: int, labels: Sequence[str]) -> bytes:

@@ -34,7 +34,7 @@ from nodes.transport.status import abort, status_message
 from nodes.transport.unreadable_messages import Unreadable
 from nodes.transport.unsupported_methods import UnsupportedMethods
 
-__all__ = ["SERVICE", "GatewayService"]
+__all__ = ["MOST_CALLS", "SERVICE", "GatewayService"]
 
 SERVICE = oip.DESCRIPTOR.services_by_name["GRPCInferenceService"].full_name
 SERVER_NAME = "isthmus"
@@ -45,6 +45,10 @@ EXTENSIONS = (
     "schedule_policy",
     "statistics",
 )
+
+MOST_CALLS = 1024
+"""Of one connection under way at once, at least: a proxy has the calls of many clients in one."""
+_LARGEST_SETTING = (1 << 31) - 1
 
 Context = grpc.aio.ServicerContext[object, object]
 
@@ -83,7 +87,8 @@ class GatewayService(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
         # Up to twice the limit a message is read, to be refused in words that name it; gRPC refuses longer ones unread.
         read_bytes = min(2 * self._limits.message_bytes, LARGEST_GRPC_MESSAGE_BYTES)
         services = [SERVICE] if operators is None else [SERVICE, operator_service.SERVICE]
-        return GrpcServer(services, add, any_length(SERVER_OPTIONS, read_bytes))
+        options = (*any_length(SERVER_OPTIONS, read_bytes), _most_calls(self._limits))
+        return GrpcServer(services, add, options)
 
     @property
     def answered(self) -> int:
@@ -238,6 +243,13 @@ class GatewayService(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
         except IsthmusError as error:
             await abort(context, error)
         return oip.RepositoryModelUnloadResponse()
+
+
+def _most_calls(limits: NodeLimits) -> tuple[str, int]:
+    """The option that bounds the calls of one connection; a client holds further ones back."""
+    # gRPC itself sets no bound, and every call may hold a message that arrives, before anybody here counts it.
+    # Twice the queue: who has to go when that is full is decided there, in words, not by who came first on the wire.
+    return "grpc.max_concurrent_streams", min(max(MOST_CALLS, 2 * limits.queue), _LARGEST_SETTING)
 
 
 def _stream_error(message: oip.ModelInferRequest, error: Exception) -> oip.ModelStreamInferResponse:

@@ -14,7 +14,7 @@ from nodes.model_statistics import RequestPhases, StatisticsLedger
 from nodes.sight.failures import RecentFailures
 from nodes.tracing.base import Tracing
 from nodes.transport.caller import Caller
-from nodes.transport.infer_messages import read_request, write_response
+from nodes.transport.infer_messages import answer_bytes, read_request, write_response
 
 __all__ = ["InferHandler"]
 
@@ -86,7 +86,7 @@ class InferHandler:
             read_s = time.perf_counter()
             result = await self._gateway.infer(request)
             inferred_s = time.perf_counter()
-            self._limits.check_message("the answer", sum(tensor.nbytes for _, tensor in result.outputs))
+            self._limits.check_message("the answer", answer_bytes(message, result))
             response = write_response(message, result, described)
         except BaseException as error:  # a cancelled one too: its client has left
             self._ledger.failed(described.name, time.perf_counter() - began_s, _now_ms())

@@ -11,10 +11,10 @@ from nodes.gateway import InferRequest, InferResult, ModelDescription
 from nodes.limits import NodeLimits
 from nodes.request_inputs import check_inputs
 from nodes.transport.caller import Caller
-from nodes.transport.classification import class_count, write_classes
+from nodes.transport.classification import class_count, least_bytes, write_classes
 from nodes.transport.oip_messages import ParameterValue, parameter_values, read_inputs, set_parameters, write_output
 
-__all__ = ["check_version", "read_request", "write_response"]
+__all__ = ["answer_bytes", "check_version", "read_request", "write_response"]
 
 # Parameters of extensions that are not there. They would change what the answer is or where it goes: not to be ignored.
 _UNSUPPORTED = {
@@ -42,7 +42,7 @@ def read_request(
         if tensor.parameters:
             _check_supported(f"input {tensor.name}, parameter", tensor.parameters)
     timeout_s = _bounded_s(grpc_remaining_s)
-    inputs = check_inputs(described, read_inputs(message, limits))
+    inputs = check_inputs(described, read_inputs(message, limits), limits)
     if not message.parameters:  # as from most clients
         return InferRequest(described.name, inputs, timeout_s, client=caller.client(""))
     _check_supported("parameter", message.parameters)
@@ -113,6 +113,18 @@ def _text(parameters: Mapping[str, ParameterValue], name: str) -> str:
     if not isinstance(value, str):
         raise InvalidRequest(f"parameter {name}", "must be a string", value=value)
     return value
+
+
+def answer_bytes(message: oip.ModelInferRequest, result: InferResult) -> int:
+    """What the outputs take in the answer to `message`, before it is written; of classes, what they take at least."""
+    if not message.outputs:
+        return sum(tensor.nbytes for _, tensor in result.outputs)
+    classes = {output.name: class_count(output) for output in message.outputs}
+    return sum(
+        least_bytes(tensor, classes[name]) if classes[name] else tensor.nbytes
+        for name, tensor in result.outputs
+        if name in classes
+    )
 
 
 def write_response(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from isthmus.oip import open_inference_pb2 as oip
 from isthmus.oip import open_inference_pb2_grpc
-from nodes.datatypes import datatype_of, datatype_of_dtype
+from nodes.datatypes import Datatype, datatype_of, datatype_of_dtype
 from nodes.tls_files import TlsFiles
 from nodes.transport.channel_options import CHANNEL_OPTIONS, any_length
 from nodes.transport.credentials import open_channel
@@ -38,7 +38,7 @@ class ClientInput:
 
 @dataclass(frozen=True, slots=True)
 class ClientAnswer:
-    """Outputs and parameters of a response."""
+    """Outputs and parameters of a response. A BF16 output is float32 here, exactly: numpy has no bfloat16."""
 
     outputs: Mapping[str, NDArray[np.generic]]
     parameters: Mapping[str, ParameterValue]
@@ -137,6 +137,13 @@ def _datatype_name(dtype: np.dtype[np.generic]) -> str:
 def _outputs(response: oip.ModelInferResponse) -> dict[str, NDArray[np.generic]]:
     raw = list(response.raw_output_contents)
     return {
-        output.name: np.frombuffer(data, datatype_of(output.datatype, output.name).numpy).reshape(tuple(output.shape))
+        output.name: _values(data, datatype_of(output.datatype, output.name)).reshape(tuple(output.shape))
         for output, data in zip(response.outputs, raw, strict=True)
     }
+
+
+def _values(data: bytes, datatype: Datatype) -> NDArray[np.generic]:
+    if datatype.numpy:
+        return np.frombuffer(data, datatype.numpy)
+    # BF16 is the upper half of a float32.
+    return (np.frombuffer(data, np.uint16).astype(np.uint32) << 16).view(np.float32)

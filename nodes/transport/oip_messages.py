@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from isthmus.errors import InvalidRequest
 from isthmus.oip import open_inference_pb2 as oip
@@ -101,9 +102,18 @@ def _typed_tensor(
         )
     wide = np.asarray(values, dtype=_WIDE[datatype.contents])
     narrow = wide.astype(datatype.numpy)
-    if datatype.contents != "fp32_contents" and not np.array_equal(wide, narrow):
-        raise InvalidRequest(field, f"has values outside {datatype.name}")
+    if narrow.dtype != wide.dtype:
+        _check_same(wide, narrow, datatype, field)
     return torch.from_numpy(narrow.reshape(shape))
+
+
+def _check_same(wide: NDArray[np.generic], narrow: NDArray[np.generic], datatype: Datatype, field: str) -> None:
+    """Only integers come in a wider type than their own (the protocol has no contents of 8 and 16 bits)."""
+    outside = wide[wide != narrow]
+    if outside.size:
+        bounds = np.iinfo(datatype.numpy)
+        remedy = f"send {bounds.min} to {bounds.max}"
+        raise InvalidRequest(field, f"has values outside {datatype.name}", value=outside[0].item(), remedy=remedy)
 
 
 _WIDE = {

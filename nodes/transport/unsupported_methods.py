@@ -6,6 +6,9 @@ from collections.abc import Mapping
 
 import grpc
 
+from isthmus.errors import Unsupported
+from nodes.transport.status import abort
+
 __all__ = ["UnsupportedMethods"]
 
 _SHARED_MEMORY = "shared memory is not supported: send tensors in messages"
@@ -36,6 +39,6 @@ class UnsupportedMethods(grpc.GenericRpcHandler):
             return None
 
         async def refuse(request: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
-            await context.abort(grpc.StatusCode.UNIMPLEMENTED, reason)
+            await abort(context, Unsupported(reason))
 
         return grpc.unary_unary_rpc_method_handler(refuse)

@@ -23,6 +23,7 @@ from nodes.settings import CloudSettings, EdgeSettings, ModelArtifact, start_tim
 from scheduler.autoscaling import AutoscalingRule
 from scheduler.edge_settings_file import EdgeSettingsFile
 from scheduler.node_orders import models_order, policies_order, raise_refusal
+from scheduler.serve.ray_authentication import check_authenticated
 from scheduler.serve.replica_scaling import replica_count
 
 __all__ = ["RayRuntime"]
@@ -169,6 +170,7 @@ class RayRuntime:
                 self._start_ray_once()
 
     def _start_ray_once(self) -> None:
+        check_authenticated(os.environ, self._address)
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         # Ray's workers run at nice 15, for batch jobs: beside any other work a replica would take minutes to start.
         os.environ.setdefault("RAY_worker_niceness", "0")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isthmus.errors import Overloaded
+from isthmus.errors import Overloaded, TooLarge
 from nodes.byte_budget import ByteBudget
 
 
@@ -16,6 +16,14 @@ def test_what_does_not_fit_is_refused_by_name_and_says_when_to_come_back() -> No
     with pytest.raises(Overloaded, match=r"edge\.kept_memory: 60 of 100 bytes") as refused:
         budget.reserve(41, 0.5)
     assert refused.value.retry_after_s == 0.5
+
+
+def test_what_never_fits_is_refused_for_good() -> None:
+    budget = ByteBudget(100, "edge.kept_memory")
+    words = r"edge\.kept_memory: what one request keeps may take 100 bytes \(got 101\); send less, or raise"
+    with pytest.raises(TooLarge, match=words):
+        budget.reserve(101, 1.0)
+    budget.reserve(100, 1.0)
 
 
 @given(st.lists(st.integers(0, 60), max_size=40))

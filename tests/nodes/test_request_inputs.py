@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from isthmus.errors import InvalidRequest
+from isthmus.errors import InvalidRequest, TooLarge
 from nodes.gateway import ModelDescription, TensorDescription
 from nodes.inputs import RequestInput
+from nodes.limits import EDGE_LIMITS
 from nodes.request_inputs import check_inputs
 
 MODEL = ModelDescription(
@@ -28,7 +31,7 @@ def given(name: str, *shape: int) -> RequestInput:
 
 @pytest.mark.parametrize("batch", [1, 8])
 def test_a_batch_within_the_limit_is_that_of_every_input_wherever_its_dimension_stands(batch: int) -> None:
-    checked = check_inputs(MODEL, [given("rows_first", 2, batch), given("image", batch, 3)])
+    checked = check_inputs(MODEL, [given("rows_first", 2, batch), given("image", batch, 3)], EDGE_LIMITS)
     assert checked.batch == batch
     assert list(checked.values) == ["image", "rows_first"]
 
@@ -36,14 +39,22 @@ def test_a_batch_within_the_limit_is_that_of_every_input_wherever_its_dimension_
 @pytest.mark.parametrize("batch", [0, 9, 1000])
 def test_a_batch_outside_the_limit_is_refused_with_the_limit(batch: int) -> None:
     with pytest.raises(InvalidRequest, match=rf"batch: must be 1 to 8 \(got {batch}\); split the request"):
-        check_inputs(MODEL, [given("image", batch, 3), given("rows_first", 2, batch)])
+        check_inputs(MODEL, [given("image", batch, 3), given("rows_first", 2, batch)], EDGE_LIMITS)
 
 
 def test_inputs_of_different_batches_are_refused() -> None:
     with pytest.raises(InvalidRequest, match=r"must share one batch size \(got \[2, 3\]\)"):
-        check_inputs(MODEL, [given("image", 2, 3), given("rows_first", 2, 3)])
+        check_inputs(MODEL, [given("image", 2, 3), given("rows_first", 2, 3)], EDGE_LIMITS)
 
 
 def test_files_give_one_item_each() -> None:
     files = RequestInput("image", "BYTES", (3, 1), None, (b"a", b"b", b"c"))
-    assert check_inputs(MODEL, [files, given("rows_first", 2, 3)]).batch == 3
+    assert check_inputs(MODEL, [files, given("rows_first", 2, 3)], EDGE_LIMITS).batch == 3
+
+
+def test_files_are_refused_by_the_size_of_the_tensor_that_they_become() -> None:
+    files = RequestInput("image", "BYTES", (3,), None, (b"a", b"b", b"c"))
+    inputs = [files, given("rows_first", 2, 3)]
+    check_inputs(MODEL, inputs, replace(EDGE_LIMITS, tensor_bytes=36))
+    with pytest.raises(TooLarge, match=r"edge\.limits\.tensor: tensor image may take 35 bytes \(got 36\)"):
+        check_inputs(MODEL, inputs, replace(EDGE_LIMITS, tensor_bytes=35))

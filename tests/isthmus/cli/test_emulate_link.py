@@ -12,7 +12,7 @@ import pytest
 
 from isthmus.addresses import parse_address
 from isthmus.cli.emulate_link import emulate_link
-from isthmus.errors import InvalidConfiguration, InvalidQuantity
+from isthmus.errors import InvalidConfiguration, InvalidQuantity, PortInUse
 
 COMMAND = "import typer; from isthmus.cli.emulate_link import emulate_link; typer.run(emulate_link)"
 
@@ -101,3 +101,11 @@ def test_a_bad_address_names_the_option() -> None:
 def test_a_bad_bandwidth_names_the_option() -> None:
     with pytest.raises(InvalidQuantity, match="--uplink"):
         emulate_link(listen="127.0.0.1:0", target="127.0.0.1:1", uplink="nan")
+
+
+def test_it_listens_beyond_this_machine_only_where_told(target: socket.socket) -> None:
+    port = target.getsockname()[1]
+    with pytest.raises(InvalidConfiguration, match=r"--listen: is reached from other machines.*--insecure"):
+        emulate_link(listen=f"0.0.0.0:{port}", target="127.0.0.1:1")
+    with pytest.raises(PortInUse):  # it has been let through
+        emulate_link(listen=f"0.0.0.0:{port}", target="127.0.0.1:1", insecure=True)

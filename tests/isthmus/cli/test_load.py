@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import yaml
 from typer.testing import CliRunner
 
+from isthmus.cli.load_command import locust_command
 from isthmus.cli.main import app
 from isthmus.errors import InvalidConfiguration, InvalidInput
 
@@ -35,6 +37,7 @@ def scenario(tmp_path: Path) -> str:
         (("--edge", "shed"), InvalidConfiguration, "edge: is no group"),
         (("--server", "nowhere"), InvalidConfiguration, "--server"),
         (("--web", "8089"), InvalidConfiguration, "--web"),
+        (("--web", "0.0.0.0:8089"), InvalidConfiguration, "--web: is reached from other machines.*--insecure"),
         (("--tls-key", "key.pem"), InvalidConfiguration, "--tls-certificate"),
     ],
 )
@@ -44,6 +47,20 @@ def test_a_load_that_cannot_be_is_refused(
     done = CliRunner().invoke(app, ["load", scenario, *arguments])
     with pytest.raises(error, match=words):
         raise done.exception or AssertionError(done.output)
+
+
+@pytest.mark.parametrize("web", ["", "127.0.0.1:8089"])
+def test_no_port_of_locust_is_reached_from_other_machines(web: str) -> None:
+    command = locust_command(web, insecure=False)
+    hosts = [host for option, host in pairwise(command) if option in ("--web-host", "--master-bind-host")]
+    assert set(hosts) == {"127.0.0.1"}
+    assert "--master-bind-host" in command
+
+
+def test_its_ports_are_reached_where_that_was_asked_for() -> None:
+    command = locust_command("0.0.0.0:8089", insecure=True)
+    assert command[-4:] == ["--web-host", "0.0.0.0", "--web-port", "8089"]
+    assert "--master-bind-host" not in command  # everywhere, by default
 
 
 def test_a_scenario_that_is_none_is_refused(tmp_path: Path) -> None:

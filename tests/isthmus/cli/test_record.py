@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from isthmus.addresses import parse_address
 from isthmus.cli.main import app
-from isthmus.errors import CloudUnavailable, InvalidConfiguration, InvalidInput, InvalidQuantity
+from isthmus.errors import CloudUnavailable, InvalidConfiguration, InvalidInput, InvalidQuantity, PortInUse
 from simulations.link_recorder.far_end import FarEnd
 from simulations.trace_files.reading import read_link_trace
 
@@ -61,3 +62,11 @@ def test_every_form_is_read_again(far: str, tmp_path: Path, form: str, names: li
 def test_what_cannot_record_is_refused(arguments: tuple[str, ...], error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         run(*arguments)
+
+
+def test_it_listens_beyond_this_machine_only_where_told(far: str) -> None:
+    everywhere = f"0.0.0.0:{parse_address(far)[1]}"
+    with pytest.raises(InvalidConfiguration, match=r"--listen: is reached from other machines.*--insecure"):
+        run("--listen", everywhere)
+    with pytest.raises(PortInUse):  # it has been let through
+        run("--listen", everywhere, "--insecure")

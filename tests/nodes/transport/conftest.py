@@ -26,7 +26,8 @@ DOUBLE = ModelDescription(
 
 
 class DoublingNode:
-    """Implements Gateway. A first value of -1 is refused, -2 raises what nobody planned, -3 waits for `release`."""
+    """Implements Gateway. A first value of -1 is refused, -2 raises what nobody planned, -3 waits for `release`, -4 is
+    answered in bfloat16."""
 
     def __init__(self) -> None:
         self.models_by_name: dict[str, ModelDescription | None] = {"double": DOUBLE}
@@ -73,9 +74,10 @@ class DoublingNode:
             raise ZeroDivisionError
         if first == -3:
             await self._wait()
+        doubled = (2 * x).to(torch.bfloat16 if first == -4 else x.dtype)
         stages = StageTimings(0.001, 0.002, 0.003, 0.004, 0.005, 0.006)
         predicted = Prediction(0.0, 0.0, 0.0, 0.0, 0.0)
-        return InferResult("r", (("y", 2 * x),), "plan", stages, 10, "cloud", "test", predicted, "split", "latency")
+        return InferResult("r", (("y", doubled),), "plan", stages, 10, "cloud", "test", predicted, "split", "latency")
 
     async def _wait(self) -> None:
         self.waiting += 1

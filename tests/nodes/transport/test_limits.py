@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 import grpc
 import pytest
 
+from isthmus.addresses import parse_address
 from isthmus.errors import TooLarge
 from isthmus.oip import open_inference_pb2 as oip
 from isthmus.oip import open_inference_pb2_grpc
@@ -20,7 +22,7 @@ from nodes.model_statistics import StatisticsLedger
 from nodes.protocol.version import PROTOCOL_MAJOR
 from nodes.sight.failures import RecentFailures
 from nodes.transport.caller import Caller
-from nodes.transport.gateway_server import GatewayService
+from nodes.transport.gateway_server import MOST_CALLS, GatewayService
 from nodes.transport.grpc_server import GrpcServer
 from nodes.transport.infer_handler import InferHandler
 from nodes.transport.segment_server import SegmentService
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     Call = grpc.aio.UnaryUnaryCall[oip.ModelInferRequest, oip.ModelInferResponse]
 
 LIMITS = NodeLimits("edge", message_bytes=1000, tensor_bytes=600, queue=4, connections=1)
+SETTINGS_MAX_CONCURRENT_STREAMS = 3  # RFC 9113, 6.5.2
 
 
 @pytest.fixture
@@ -102,6 +105,13 @@ async def test_an_answer_too_long_is_refused(doubling: Callable[[], Gateway]) ->
         await handler.answer(items(8), None, Caller("here"))
 
 
+async def test_an_answer_is_as_long_as_what_it_was_asked_for(doubling: Callable[[], Gateway]) -> None:
+    handler = InferHandler(doubling(), StatisticsLedger(), RecentFailures(), replace(LIMITS, message_bytes=95))
+    request = items(8)
+    request.outputs.add(name="y").parameters["classification"].int64_param = 1
+    assert (await handler.answer(request, None, Caller("here"))).outputs[0].shape == [8, 1]
+
+
 async def test_a_client_too_many_is_refused_until_another_has_gone(limited: str, limited_stub: Stub) -> None:
     held = limited_stub.ModelStreamInfer()
     await held.write(items(1))
@@ -148,3 +158,18 @@ def test_what_is_just_at_a_limit_passes(side: NodeLimits) -> None:
     side.check_tensor("x", side.tensor_bytes)
     side.check_queue(side.queue - 1, lambda: 1.0)
     side.check_connections(side.connections - 1)
+
+
+@pytest.mark.parametrize(("queue", "calls"), [(4, MOST_CALLS), (5000, 10_000), (1 << 40, (1 << 31) - 1)])
+async def test_a_connection_is_told_how_many_calls_it_may_have(
+    doubling: Callable[[], Gateway], queue: int, calls: int
+) -> None:
+    server = GatewayService(doubling(), "1", replace(LIMITS, queue=queue)).server()
+    reader, writer = await asyncio.open_connection(*parse_address(await server.start("127.0.0.1:0", "edge.listen")))
+    writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))  # with empty settings
+    async with asyncio.timeout(10):
+        length = int.from_bytes((await reader.readexactly(9))[:3])  # settings come first (RFC 9113, 3.4)
+        settings = dict(struct.iter_unpack("!HI", await reader.readexactly(length)))
+    writer.close()
+    await server.stop(0)
+    assert settings[SETTINGS_MAX_CONCURRENT_STREAMS] == calls

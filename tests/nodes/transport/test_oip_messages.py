@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import struct
 
 import pytest
@@ -54,6 +55,14 @@ def test_typed_contents_read_as_tensors() -> None:
     assert read.tensor.tolist() == [[1.5, -2.0]]
 
 
+@pytest.mark.parametrize(("datatype", "contents"), [("FP32", "fp32_contents"), ("FP64", "fp64_contents")])
+def test_typed_contents_hold_every_number_that_is_none(datatype: str, contents: str) -> None:
+    values = [math.nan, math.inf, -math.inf, -0.0]
+    (read,) = read_inputs(one_input(datatype, [4], None, **{contents: values}), EDGE_LIMITS)
+    assert read.tensor is not None
+    assert str(read.tensor.tolist()) == str(values)
+
+
 @given(st.lists(st.binary(max_size=50), max_size=5))
 def test_raw_bytes_elements_split_as_they_were_framed(elements: list[bytes]) -> None:
     raw = b"".join(struct.pack("<I", len(element)) + element for element in elements)
@@ -76,7 +85,8 @@ def test_garbage_bytes_elements_are_refused_or_read_whole(raw: bytes) -> None:
         (one_input("FP99", [1], b""), "is not a datatype"),
         (one_input("FP32", [-1], b""), "zero or more"),
         (one_input("FP32", [3], fp32_contents=[1.0]), "asks for 3 values"),
-        (one_input("UINT8", [1], uint_contents=[300]), "outside UINT8"),
+        (one_input("UINT8", [2], uint_contents=[1, 300]), r"outside UINT8 \(got 300\); send 0 to 255"),
+        (one_input("INT16", [1], int_contents=[-40000]), r"outside INT16 \(got -40000\); send -32768 to 32767"),
         (one_input("FP16", [1], fp32_contents=[1.0]), "no typed contents"),
         (one_input("BYTES", [2], b"\x01\x00\x00\x00a"), "asks for 2 elements"),
         (one_input("FP32", [1], b"1234", fp32_contents=[1.0]), "both contents"),
