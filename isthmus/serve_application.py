@@ -7,27 +7,32 @@ the models that it names: replicas load those and nothing else. The registry run
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import Field, ValidationError
 
+from isthmus.addresses import format_address, parse_address
 from isthmus.configuration import read_configuration
 from isthmus.configuration_fields import Section
 from isthmus.deployment import cloud_settings
 from isthmus.errors import InvalidConfiguration
 from isthmus.model_export import check_on_every_node, export_models
+from nodes.settings import CloudSettings
 from scheduler.serve.applications import Application, cloud_application
 
 __all__ = ["CloudArguments", "cloud"]
 
 
 class CloudArguments(Section):
-    """registry: where replicas register. cpus, gpus: of a node, for each replica."""
+    """registry: where replicas register. cpus, gpus: of a node, for each replica. metrics_port: in place of a free one
+    at `cloud.metrics_listen`, where each replica has a pod or a machine of its own."""
 
     configuration: str = Field(min_length=1)
     registry: str = Field(min_length=1)
     cpus: float = Field(default=1.0, ge=0.0)
     gpus: float = Field(default=0.0, ge=0.0)
+    metrics_port: int | None = Field(default=None, ge=1, le=65535)
 
 
 def cloud(given: Mapping[str, object]) -> Application:
@@ -41,12 +46,22 @@ def cloud(given: Mapping[str, object]) -> Application:
     for model in configuration.models:
         check_on_every_node(model)
     artifacts = export_models(configuration.models, path.resolve().parent, lambda _: None)
-    settings = cloud_settings(configuration, artifacts, args.registry)
+    settings = _with_port(cloud_settings(configuration, artifacts, args.registry), args.metrics_port)
     rule = configuration.cloud.rule
     if rule.min_replicas < 1:
         remedy = "set min_replicas: 1, or run `isthmus cloud` with cloud.address, whose registry wakes a cloud at zero"
         raise InvalidConfiguration("cloud.autoscaling.min_replicas", "is 0, and nothing wakes it here", remedy=remedy)
     return cloud_application(settings, rule, args.cpus, args.gpus)
+
+
+def _with_port(settings: CloudSettings, port: int | None) -> CloudSettings:
+    if port is None:
+        return settings
+    if not settings.metrics_listen:
+        remedy = "set cloud.metrics_listen, with port 0"
+        raise InvalidConfiguration("args.metrics_port", "is of no port", value=port, remedy=remedy)
+    host, _ = parse_address(settings.metrics_listen)
+    return replace(settings, metrics_listen=format_address(host, port))
 
 
 def _checked(given: Mapping[str, object]) -> CloudArguments:

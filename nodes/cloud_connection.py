@@ -9,6 +9,7 @@ from typing import Protocol
 from nodes.fleet import ModelVersion
 from nodes.protocol.edge_stream import WireRequest
 from nodes.protocol.events import MeasuredBatch, PlanDefinition, ResponseArrived
+from nodes.protocol.send_window import Credit
 from nodes.tensor_feed import TensorFeed
 
 __all__ = ["CloudConnection", "LinkObserver", "ReplicaDescription"]
@@ -71,6 +72,10 @@ class CloudConnection(Protocol):
     @property
     def in_flight_bytes(self) -> int:
         """Encoded bytes of the requests in flight: what is before a new one on the link, at most."""
+
+    @property
+    def credit(self) -> Credit | None:
+        """Bytes under way on the stream of those that may be; None where the replica does not acknowledge."""
 
     @property
     def heard_s(self) -> float:

@@ -141,10 +141,11 @@ class EdgeHost:
         if known is None:
             memory.keep_start(digests, MeasuredStart(profile, node.overhead))
         tracing = configured_tracing("isthmus-edge")
-        front = await _open_front(settings, node, chooser, journal, edge_id, tracing)
         watch = None
         if settings.registry:
             watch = FleetWatch(settings.registry, edge_id, node.replicas.follow, tls=settings.tls)
+        front = await _open_front(settings, node, chooser, journal, edge_id, tracing, watch)
+        if watch is not None:
             watch.start()
             node.want_cloud = watch.want
         get_logger("edge").info("edge serves", address=front.server.address, overhead=str(node.overhead))
@@ -211,25 +212,21 @@ class EdgeHost:
 
 
 async def _open_front(
-    settings: EdgeSettings,
-    node: EdgeNode,
-    chooser: SteeredChooser,
-    journal: Journal | None,
-    edge_id: str,
-    tracing: Tracing | None,
-) -> _Front:
+    settings: EdgeSettings, node: EdgeNode, chooser: SteeredChooser, journal: Journal | None, edge_id: str,
+    tracing: Tracing | None, watch: FleetWatch | None,
+) -> _Front:  # fmt: skip
     """The gateway's port and, where they are asked for, those of the metrics and the page. Raises PortInUse,
     InvalidConfiguration."""
     requests = RequestLedger() if settings.metrics_listen else None
     service = GatewayService(node, VERSION, settings.limits, requests, tracing)
     remeasuring = Remeasuring(node, chooser)
-    sight = EdgeSight(edge_facts(settings, edge_id, VERSION), node, chooser, service, journal, remeasuring)
+    sight = EdgeSight(edge_facts(settings, edge_id, VERSION), node, chooser, service, journal, remeasuring, watch)
     server = service.server(OperatorService(chooser, sight, settings.limits, remeasuring))
     await server.start(settings.listen, "edge.listen", settings.tls, require_clients=settings.require_clients)
     shown: dict[str, tuple[str, Routes]] = {}
     if requests is not None:
         drifted = partial(_drifted, chooser, remeasuring)
-        registry = node_registry(lambda: _facts(settings, node, requests, journal, *drifted()), edge_families)
+        registry = node_registry(lambda: _facts(settings, node, requests, journal, watch, *drifted()), edge_families)
         shown[METRICS_FIELD] = settings.metrics_listen, metrics_routes(registry)
     if settings.page_listen:
         shown[PAGE_FIELD] = settings.page_listen, page_routes(sight, settings.page_listen)
@@ -275,7 +272,7 @@ def _drifted(chooser: SteeredChooser, remeasuring: Remeasuring) -> tuple[Mapping
 
 
 def _facts(
-    settings: EdgeSettings, node: EdgeNode, requests: RequestLedger, journal: Journal | None,
+    settings: EdgeSettings, node: EdgeNode, requests: RequestLedger, journal: Journal | None, watch: FleetWatch | None,
     drifts: Mapping[str, int], remeasured: int,
 ) -> EdgeFacts:  # fmt: skip
     return EdgeFacts(
@@ -283,6 +280,8 @@ def _facts(
         waiting_limit=settings.limits.queue,
         kept_limit_bytes=settings.kept_bytes,
         usable_replicas=node.replicas.usable,
+        registry_connected=None if watch is None else watch.away_s is None,
+        credits={one.replica_id: one.credit for one in node.replicas.connections if one.credit is not None},
         link=node.link,
         queue_s=node.queue.wait_s(),
         decisions=dict(node.decisions),

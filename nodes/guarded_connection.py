@@ -11,6 +11,7 @@ from nodes.circuit_breaker import CircuitBreaker
 from nodes.cloud_connection import CloudConnection, ReplicaDescription
 from nodes.protocol.edge_stream import WireRequest
 from nodes.protocol.events import MeasuredBatch, PlanDefinition, ResponseArrived
+from nodes.protocol.send_window import Credit
 from nodes.replica_health import ReplicaHealth
 from nodes.tensor_feed import TensorFeed
 from partitioner.affine_fit import affine_time
@@ -62,6 +63,11 @@ class GuardedConnection:
     def in_flight_bytes(self) -> int:
         """See CloudConnection."""
         return self._connection.in_flight_bytes
+
+    @property
+    def credit(self) -> Credit | None:
+        """See CloudConnection."""
+        return self._connection.credit
 
     def stayed(self) -> None:
         """See CloudConnection."""

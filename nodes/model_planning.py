@@ -166,8 +166,11 @@ class ModelPlanning:
         waits = Backoff(*AGAIN_S)
         await asyncio.sleep(0.0 if at_once else waits.next_s())
         while names and connection.connected:
-            with contextlib.suppress(IsthmusError):  # told where it happened
-                names = await self._plan(connection, names)
+            try:
+                with contextlib.suppress(IsthmusError):  # told where it happened
+                    names = await self._plan(connection, names)
+            except Exception:  # what nobody planned must not leave them unplanned for ever
+                self._log.exception("planning with a replica failed", replica=connection.replica_id)
             if names:
                 await asyncio.sleep(waits.next_s())
 
@@ -218,8 +221,9 @@ class ModelPlanning:
             self._offer(runtime, [with_cloud_times(plan, measured) for plan, measured in found if measured])
 
     def _offer(self, runtime: ModelRuntime, with_cloud: Collection[ReadyPlan]) -> None:
-        """These, and those that other replicas alone have prepared, or that need none."""
-        elsewhere = self.replicas.prepared().union(*(connection.prepared for connection in self._welcoming))
+        """These, and those that other replicas alone have prepared, or that need none. One whose breaker is open counts
+        too: it is asked again soon, and nobody would plan with it anew."""
+        elsewhere = frozenset[str]().union(*(connection.prepared for connection in self._connections()))
         elsewhere -= {plan.entry.plan.wire_digest for plan in with_cloud}
         others = (plan for plan in runtime.plans if _is_one_of(plan, elsewhere))
         runtime.offer((*others, *with_cloud))

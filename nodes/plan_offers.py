@@ -12,7 +12,7 @@ from nodes.model_runtime import plan_definition
 from nodes.protocol.events import MeasuredBatch, PlanDefinition
 from partitioner.plan import Plan
 
-__all__ = ["cloud_times"]
+__all__ = ["Prepare", "cloud_times"]
 
 UNDER_WAY = 2
 Prepare = Callable[[PlanDefinition], Awaitable[tuple[MeasuredBatch, ...]]]
@@ -22,20 +22,28 @@ Prepare = Callable[[PlanDefinition], Awaitable[tuple[MeasuredBatch, ...]]]
 async def cloud_times(prepare: Prepare, offers: Mapping[str, Plan]) -> Mapping[str, tuple[MeasuredBatch, ...]]:
     """What the replica measured of each plan, by wire digest; nothing of one that it refuses.
 
-    That is one that it does not take, has no room for now, or that raises while it is measured: no reason to let go of
-    others. It measures one after the other, and has the next offer by then: a learned table takes its time on a slow
-    link.
+    offers: of one model. One that it does not take, or that raises while it is measured, is no reason to let go of
+    others. Where it has no room for the model it says so after waiting for some, to all that are under way: the others
+    would wait as long each, so they are not offered then. It measures one after the other, and has the next offer by
+    then: a learned table takes its time on a slow link.
     Raises what else `prepare` does.
     """
     free = asyncio.Semaphore(UNDER_WAY)
+    full = 0  # in a row
 
     async def _offered(plan: Plan) -> tuple[MeasuredBatch, ...]:
+        nonlocal full
         async with free:
+            if full >= UNDER_WAY:
+                return ()
             try:
-                return await prepare(plan_definition(plan))
+                times = await prepare(plan_definition(plan))
             except (InvalidInput, NotFound, Overloaded, ComputeFailed) as error:
                 get_logger("edge").warning("replica refuses a plan", plan_id=plan.plan_id, reason=str(error))
+                full += isinstance(error, Overloaded)
                 return ()
+            full = 0
+            return times
 
     found = await run_together(*(_offered(plan) for plan in offers.values()))
     return dict(zip(offers, found, strict=True))

@@ -61,11 +61,6 @@ class ReplicaSet:
         """Replicas that take requests now."""
         return sum(1 for _ in self._open())
 
-    @property
-    def heard_of(self) -> bool:
-        """Whether the registry has named any replicas, or that there are none."""
-        return self._view is not None
-
     def states(self) -> tuple[ReplicaState, ...]:
         """How every replica of the fleet view stands, by id."""
         named = () if self._view is None else self._view.replicas

@@ -159,6 +159,17 @@ EDGE = Dashboard(
                         Query(_gauge("isthmus_replicas_connected"), "{{instance}} connected"),
                         Query(_gauge("isthmus_replicas_usable"), "{{instance}} usable"),
                     ),
+                    width=6,
+                ),
+                Panel(
+                    "Upload windows",
+                    "Bytes under way to each replica, and how many may be: a stream at its window waits for the link.",
+                    "bytes",
+                    (
+                        Query(_gauge("isthmus_upload_under_way_bytes"), "{{instance}} to {{replica}}"),
+                        Query(_gauge("isthmus_upload_window_bytes"), "{{instance}} to {{replica}}, window"),
+                    ),
+                    width=6,
                 ),
                 Panel(
                     "What the cloud did not answer",
@@ -172,6 +183,7 @@ EDGE = Dashboard(
                         Query(_rate("isthmus_requests_hedged_total", "instance"), "{{instance}} hedged"),
                         Query(_rate("isthmus_late_answers_total", "instance"), "{{instance}} late"),
                     ),
+                    width=6,
                 ),
                 Panel(
                     "Work dropped unexecuted",
@@ -183,6 +195,7 @@ EDGE = Dashboard(
                             "{{stage}}, {{result}}",
                         ),
                     ),
+                    width=6,
                 ),
             ),
         ),

@@ -150,8 +150,9 @@ def _fleet(sight: Sight) -> Iterator[RenderableType]:
     if not fleet["registry"]:
         yield Text("No registry is configured: this edge serves alone.", "dim")
         return
-    heard = "heard" if fleet["heard"] else "not heard of"
-    yield Text(f"fleet registry {plain(fleet['registry'])}, {heard}", "dim")
+    away_s = fleet.get("away_s")  # an edge of before does not say it
+    heard = "heard" if away_s is None else f"silent for {format_duration(away_s)}"
+    yield Text(f"fleet registry {plain(fleet['registry'])}, {heard if fleet['heard'] else 'not heard of'}", "dim")
     table = Table.grid(padding=(0, 2))
     for one in fleet["replicas"][:_MOST_REPLICAS]:
         queue_s, age_s = one["cloud_queue_s"], one["heard_age_s"]

@@ -62,7 +62,8 @@ def _findings(configuration: Configuration, sides: _Sides, folder: Path) -> Iter
     ports = port_facts(_listens(sides))
     edge, registry = asyncio.run(_others(sides))
     yield from check_ports(ports, _serving(edge, registry))
-    yield from check_registry(registry, needed_by_edge=sides.edge is not None)
+    to_zero = sides.cloud is not None and sides.cloud.rule.min_replicas == 0
+    yield from check_registry(registry, needed_by_edge=sides.edge is not None, scales_to_zero=to_zero)
     yield from _versions(configuration, edge, registry, folder)
     yield from _folders(sides.edge)
 

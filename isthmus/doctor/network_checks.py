@@ -27,16 +27,24 @@ def check_ports(ports: Mapping[str, PortFacts], serving: frozenset[str]) -> Iter
             yield fail(f"{key} port", f"{port.address} cannot be bound: {port.fault}", remedy)
 
 
-def check_registry(registry: RegistryFacts, *, needed_by_edge: bool) -> Iterator[Finding]:
-    """needed_by_edge: an edge of this machine dials it; a cloud's own that is not running yet is no fault."""
+def check_registry(
+    registry: RegistryFacts, *, needed_by_edge: bool, scales_to_zero: bool = False
+) -> Iterator[Finding]:  # fmt: skip
+    """needed_by_edge: an edge of this machine dials it; a cloud's own that is not running yet is no fault.
+    scales_to_zero: the file's cloud does, so that none is registered while no edge asks."""
     if registry.fault and needed_by_edge:
         remedy = "start `isthmus cloud` there; if it runs, see edge.registry, firewalls and TLS of both sides"
         message = f"{registry.address} does not answer ({registry.fault}): an edge serves by itself meanwhile"
         yield warn("registry", message, remedy)
     elif registry.fault:
         yield ok("registry", f"{registry.address} does not answer: the cloud side is not running")
+    elif not registry.replicas and scales_to_zero:
+        yield ok("registry", f"{registry.address} answers, and no replica is registered: a request wakes one")
     elif not registry.replicas:
-        remedy = "see the log of `isthmus cloud`: replicas register once they have measured themselves"
+        remedy = (
+            "nothing, where that cloud scales to zero (cloud.autoscaling.min_replicas: 0); else see the log of "
+            "`isthmus cloud`: replicas register once they have measured themselves"
+        )
         yield warn("registry", f"{registry.address} answers, and no replica is registered", remedy)
     else:
         yield ok("registry", f"{registry.address} answers, {len(registry.replicas)} replica(s) registered")

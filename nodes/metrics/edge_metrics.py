@@ -9,9 +9,18 @@ from prometheus_client.core import Metric
 
 from nodes.engine_queue import BatchCounts
 from nodes.execution_ledger import ExecutionCounts
-from nodes.metrics.families import batch_families, counter, execution_families, gauge, histogram, process_families
+from nodes.metrics.families import (
+    batch_families,
+    counter,
+    credit_families,
+    execution_families,
+    gauge,
+    histogram,
+    process_families,
+)
 from nodes.metrics.request_ledger import RequestCounts, RequestKind
 from nodes.node_status import NodeStatus
+from nodes.protocol.send_window import Credit
 from nodes.resumption import ResumeCounts
 from partitioner.link import Link
 
@@ -22,15 +31,18 @@ __all__ = ["EdgeFacts", "edge_families"]
 class EdgeFacts:
     """An edge at one moment.
 
-    usable_replicas: may be asked now. link: None before anything was measured. queue_s: wait before a new prefix.
-    decisions: by policy and plan kind. executions: by stage. lost_records: of the decision log. drifts: alarms that
-    stand, by stage. remeasured: how often plans were measured again.
+    usable_replicas: may be asked now. registry_connected: None without a registry. credits: by replica id, the oldest
+    connection first. link: None before anything was measured. queue_s: wait before a new prefix. decisions: by policy
+    and plan kind. executions: by stage. lost_records: of the decision log. drifts: alarms that stand, by stage.
+    remeasured: how often plans were measured again.
     """
 
     status: NodeStatus
     waiting_limit: int
     kept_limit_bytes: int
     usable_replicas: int
+    registry_connected: bool | None
+    credits: Mapping[str, Credit]
     link: Link | None
     queue_s: float
     decisions: Mapping[tuple[str, str], int]
@@ -108,6 +120,9 @@ def _holding_families(facts: EdgeFacts) -> Iterator[Metric]:
     yield gauge("isthmus_replicas_connected", "Cloud replicas that plans are prepared on.", status.streams)
     usable = "Connected replicas that may be asked: not draining or silent, circuit breaker closed or due a probe."
     yield gauge("isthmus_replicas_usable", usable, facts.usable_replicas)
+    connected = "1 while the fleet registry is there, 0 while it is not; no sample without one."
+    yield gauge("isthmus_registry_connected", connected, facts.registry_connected)
+    yield from credit_families(facts.credits)
 
 
 def _resume_families(counts: ResumeCounts) -> Iterator[Metric]:

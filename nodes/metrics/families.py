@@ -18,11 +18,17 @@ from nodes.engine_queue import BatchCounts
 from nodes.execution_ledger import ExecutionCounts
 from nodes.metrics.histogram import HistogramCount
 from nodes.node_status import NodeStatus
+from nodes.protocol.send_window import Credit
 
-__all__ = ["batch_families", "counter", "execution_families", "gauge", "histogram", "process_families"]
+__all__ = [
+    "MOST_REPLICAS", "batch_families", "counter", "credit_families", "execution_families", "gauge", "histogram",
+    "process_families",
+]  # fmt: skip
 
 Labels = tuple[str, ...]
 K = TypeVar("K", bound=tuple[str, ...])
+# Beyond so many connected replicas, the newest ones count together: a scrape stays of bounded size.
+MOST_REPLICAS = 32
 _UNEXECUTED = ("expired_unexecuted", "cancelled_unexecuted")
 
 
@@ -86,6 +92,21 @@ def execution_families(stages: Mapping[str, ExecutionCounts]) -> tuple[Metric, .
             late,
             ("stage",),
         ),
+    )
+
+
+def credit_families(credits: Mapping[str, Credit]) -> tuple[Metric, ...]:
+    """Of the streams to replicas, what their acknowledgements allow. credits: by replica id, the oldest first."""
+    under_way, windows = dict[tuple[str], float](), dict[tuple[str], float]()
+    for place, (replica, one) in enumerate(credits.items()):
+        key = (replica if place < MOST_REPLICAS else "others",)
+        under_way[key] = under_way.get(key, 0.0) + one.under_way_bytes
+        windows[key] = windows.get(key, 0.0) + one.window_bytes
+    sent = "Boundary tensors sent to a replica that it has not acknowledged; more than 32 replicas: the rest as others."
+    most = "How many bytes may be under way to a replica now, by what its acknowledgements tell of the path."
+    return (
+        gauge("isthmus_upload_under_way_bytes", sent, under_way, ("replica",)),
+        gauge("isthmus_upload_window_bytes", most, windows, ("replica",)),
     )
 
 

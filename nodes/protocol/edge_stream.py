@@ -37,6 +37,7 @@ from nodes.protocol.given_up import GivenUp
 from nodes.protocol.limits import DEFAULT_LIMITS, StreamLimits
 from nodes.protocol.message_values import batches_of, offer_message, timings_of
 from nodes.protocol.outbox import Outbox, announce
+from nodes.protocol.send_window import Credit
 from nodes.protocol.version import MORE_TENSORS_MINOR, PROTOCOL_MAJOR, PROTOCOL_MINOR, check_version
 
 __all__ = ["EdgeState", "EdgeStream", "WireRequest"]
@@ -213,6 +214,11 @@ class EdgeStream:
         self._outbox = _new_outbox()
         self.state = EdgeState.CLOSED
         return lost
+
+    @property
+    def credit(self) -> Credit | None:
+        """See SendWindow."""
+        return self._outbox.window.credit
 
     @property
     def stirring(self) -> bool:

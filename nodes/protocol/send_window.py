@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from nodes.protocol.flight import Flight
 from nodes.protocol.path_model import PathModel
 from nodes.protocol.receipts import ACK_EVERY_BYTES
 
-__all__ = ["SMALL_FRAME_BYTES", "SendWindow"]
+__all__ = ["SMALL_FRAME_BYTES", "Credit", "SendWindow"]
 
 SMALL_FRAME_BYTES = 16 << 10
 """A frame up to this size may exceed the window by as much, so that it need not wait for a chunk's acknowledgement."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credit:
+    """What is under way, and what may be; a little more where the frame is small (see SMALL_FRAME_BYTES)."""
+
+    under_way_bytes: int
+    window_bytes: int
 
 
 class SendWindow:
@@ -25,6 +35,11 @@ class SendWindow:
     def bps(self) -> float | None:
         """What the direction is believed to carry, None before anything is known."""
         return self._path.bps if self.capped else self._expected_bps
+
+    @property
+    def credit(self) -> Credit | None:
+        """None where the peer does not acknowledge, so that nobody knows."""
+        return Credit(self._flight.in_flight_bytes, self._path.window_bytes) if self.capped else None
 
     @property
     def largest_frame_bytes(self) -> int:

@@ -28,6 +28,8 @@ _REMEDIES = {
 _MEASURING = {**_REMEDIES, "edge": "It is being measured again, as soon as no request is here."}
 # So long an edge may take to prepare its plans with the replicas.
 STARTING_S = 120.0
+# So long a registry may take to start anew.
+AWAY_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ def _cloud(view: EdgeView) -> Iterator[Notice]:
     if registry and not view.registry_heard:
         look = "Is it running, is it reachable from here, do the certificates fit?"
         yield Notice("alarm", f"The fleet registry at {registry} was not heard of: the edge serves alone.", look)
-    elif registry and not view.usable:
+    elif registry and not view.usable and (named or view.missed):
         starting = named and view.now_s - view.started_s < STARTING_S
         look = "Plans are being prepared." if starting else "See the fleet, and the replicas' logs."
         said = f"No cloud replica takes requests{' yet' if starting else ''} ({named} known): the edge serves alone."
@@ -81,6 +83,9 @@ def _cloud(view: EdgeView) -> Iterator[Notice]:
     elif view.usable < named:
         look = "See the fleet for which, and that replica's log."
         yield Notice("warning", f"{named - view.usable} of {named} replicas take no requests.", look)
+    if view.registry_heard and view.registry_away_s is not None and view.registry_away_s >= AWAY_S:
+        look = "The edge goes on with the replicas that it knew, and finds no new one. Does the registry run?"
+        yield Notice("warning", f"The fleet registry at {registry} no longer answers.", look)
     resumed = sum(moment.resumed_on_edge for moment in view.lately)
     if resumed:
         yield Notice(

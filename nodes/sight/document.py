@@ -52,6 +52,8 @@ def _document(view: EdgeView) -> dict[str, Any]:
         "fleet": {
             "registry": facts.registry,
             "heard": view.registry_heard,
+            "away_s": view.registry_away_s,
+            "missed": view.missed,
             "replicas": _replicas(view),
         },
         "plans": _plans(latest),

@@ -18,6 +18,7 @@ from nodes.sight.base import EndedRequests, Remembering
 from nodes.sight.history import MOST_LOOKED_AT, PERIOD_S, History, Reading
 from nodes.sight.view import WINDOW_S, EdgeFacts, EdgeView
 from nodes.steering import Steerable
+from nodes.transport.fleet_client import FleetWatch
 from nodes.transport.gateway_server import GatewayService
 from partitioner.graph import ModelGraph
 from partitioner.plan import Plan
@@ -42,10 +43,11 @@ class EdgeSight:
 
     def __init__(
         self, facts: EdgeFacts, node: EdgeNode, chooser: _Deciding, service: GatewayService, journal: Journal | None,
-        remeasuring: Remeasuring,
+        remeasuring: Remeasuring, watch: FleetWatch | None,
     ) -> None:  # fmt: skip
+        """watch: on the registry, None without one."""
         self._facts, self._node, self._chooser, self._service = facts, node, chooser, service
-        self._journal, self._remeasuring = journal, remeasuring
+        self._journal, self._remeasuring, self._watch = journal, remeasuring, watch
         self._started_s = time.monotonic()
         # What was decided before were the edge's own questions at its start.
         self._history = History(self._reading(chooser.ended(0, 0)))
@@ -73,7 +75,8 @@ class EdgeSight:
             shadow_report=self._chooser.shadow_report,
             models=node.models(),
             paced=any(plan.entry.plan.cloud_engine == "paced" for plan in node.plans()),
-            registry_heard=node.replicas.heard_of,
+            registry_heard=self._watch is not None and self._watch.heard,
+            registry_away_s=None if self._watch is None else self._watch.away_s,
             replicas=node.replicas.states(),
             link=self._chooser.link_belief(),
             waiting=node.waiting,

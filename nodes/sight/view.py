@@ -54,7 +54,8 @@ class ModelCut:
 class EdgeView:
     """An edge at now_s (monotonic). paced: some plan on offer runs on the engine of that name. moments: those that were
     asked for; lately: those of WINDOW_S. requests: that ended lately and are kept, oldest first. answered, failed,
-    mistaken: since the start; see RecentFailures."""
+    mistaken: since the start; see RecentFailures. registry_heard: once; registry_away_s: for how long it has not been
+    there, None while it is, and without one."""
 
     facts: EdgeFacts
     now_s: float
@@ -65,6 +66,7 @@ class EdgeView:
     models: tuple[ModelState, ...]
     paced: bool
     registry_heard: bool
+    registry_away_s: float | None
     replicas: tuple[ReplicaState, ...]
     link: LinkBelief | None
     waiting: int
@@ -91,6 +93,12 @@ class EdgeView:
     def usable(self) -> int:
         """Replicas that take requests."""
         return sum(one.standing in ("ready", "on trial") for one in self.replicas)
+
+    @property
+    def missed(self) -> bool:
+        """Whether requests ended lately while no replica took any. A cloud that has scaled to zero has none, and nobody
+        misses them."""
+        return any(not one.replicas_usable and one.answered + one.failed for one in self.lately)
 
     @property
     def emulated(self) -> tuple[str, ...]:

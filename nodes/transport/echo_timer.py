@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import math
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,6 +16,10 @@ __all__ = ["EchoTimer"]
 
 # An echo this far from the one before it is a surprise: the path may have changed.
 SURPRISE_FACTOR, SURPRISE_FLOOR_S = 1.5, 0.001
+# The round trip is the least of so many small echoes, those of four idle seconds: some may have waited for others. The
+# least of a whole life would stay that of a path which is no longer there, and what a padded echo takes beyond it would
+# make a fast link slow.
+RECENT_ECHOES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +37,12 @@ class EchoTimer:
         self._clock = clock
         self._under_way: dict[int, _Echo] = {}
         self._tokens = itertools.count(1)
-        self._least_rtt_s = math.inf
-        self._last_rtt_s: float | None = None
+        self._recent_s: deque[float] = deque(maxlen=RECENT_ECHOES)
 
     @property
     def one_way_s(self) -> float:
-        """Half of the least round trip seen; 0.0 before the first."""
-        return 0.0 if math.isinf(self._least_rtt_s) else self._least_rtt_s / 2
+        """Half of the least round trip seen lately; 0.0 before the first."""
+        return min(self._recent_s, default=0.0) / 2
 
     def sent(self, padding_bytes: int) -> int:
         """An echo leaves now. Returns its token."""
@@ -57,7 +61,7 @@ class EchoTimer:
             self._learn_rtt(elapsed_s)
             return None
         # The padding went up only: what it took beyond a small echo is its time on the wire.
-        span_s = elapsed_s - self._least_rtt_s
+        span_s = elapsed_s - min(self._recent_s, default=math.inf)
         if span_s <= 0:
             return math.inf
         self._observer.transfer_measured("up", echo.padding_bytes, span_s)
@@ -73,9 +77,8 @@ class EchoTimer:
             return False
 
     def _learn_rtt(self, rtt_s: float) -> None:
-        last_s = rtt_s if self._last_rtt_s is None else self._last_rtt_s
+        last_s = self._recent_s[-1] if self._recent_s else rtt_s
         if max(rtt_s, last_s) > SURPRISE_FACTOR * min(rtt_s, last_s) + SURPRISE_FLOOR_S:
             self.surprised.set()
-        self._last_rtt_s = rtt_s
-        self._least_rtt_s = min(self._least_rtt_s, rtt_s)
+        self._recent_s.append(rtt_s)
         self._observer.rtt_measured(rtt_s)

@@ -155,6 +155,16 @@ class FleetWatch:
             await stub.Want(pb.WantRequest(edge_id=self._edge_id), timeout=CALL_TIMEOUT_S)
 
     @property
+    def heard(self) -> bool:
+        """Whether the registry was ever there."""
+        return self._away.heard
+
+    @property
+    def away_s(self) -> float | None:
+        """For how long the registry has not been there, also before it ever was; None while it is."""
+        return None if self._away.since_s is None else time.monotonic() - self._away.since_s
+
+    @property
     def view(self) -> FleetView:
         """What is believed now; an empty view before the registry answered for the first time."""
         return self._view
@@ -221,14 +231,19 @@ class FleetWatch:
 
 
 class _AwayLog:
-    """Says once that the registry went away, and once that it is back, not at every attempt."""
+    """Says once that the registry went away, and once that it is back, not at every attempt. since_s: since when it is
+    not there (monotonic), at first since this was made; None while it is. heard: it ever was."""
 
     def __init__(self, component: str, target: str) -> None:
         self._log = get_logger(component).bind(registry=target)
         self._target = target
         self._is_away = False
+        self.heard = False
+        self.since_s: float | None = time.monotonic()
 
     def failed(self, error: Exception) -> None:
+        if self.since_s is None:
+            self.since_s = time.monotonic()
         if not isinstance(error, grpc.RpcError | IsthmusError):
             self._log.error("registry not followed, trying on", exc_info=error)
         elif not self._is_away:
@@ -239,7 +254,7 @@ class _AwayLog:
     def answered(self) -> None:
         if self._is_away:
             self._log.info("registry answers again")
-        self._is_away = False
+        self._is_away, self.since_s, self.heard = False, None, True
 
 
 def _period_s(lease_s: float) -> float:

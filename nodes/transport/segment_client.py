@@ -32,6 +32,7 @@ from nodes.protocol.events import (
 )
 from nodes.protocol.limits import DEFAULT_LIMITS, StreamLimits
 from nodes.protocol.link_probe import MOST_PROBE_BYTES, LinkProbe
+from nodes.protocol.send_window import Credit
 from nodes.queues import CloudQueue
 from nodes.tensor_feed import TensorFeed
 from nodes.tls_files import TlsFiles
@@ -134,6 +135,10 @@ class SegmentClient:
     @property
     def in_flight_bytes(self) -> int:
         return sum(self._bytes.values())
+
+    @property
+    def credit(self) -> Credit | None:
+        return self._stream.credit
 
     @property
     def heard_s(self) -> float:

@@ -20,7 +20,12 @@ class _Metadata(_Strict):
     name: str = Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=47)  # KubeRay appends to it
 
 
+class _PodMetadata(_Strict):
+    labels: dict[str, str]
+
+
 class _PodTemplate(_Strict):
+    metadata: _PodMetadata | None = None
     spec: dict[str, Any]  # checked as a Pod's, by the Kubernetes schema
 
 

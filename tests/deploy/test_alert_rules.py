@@ -28,6 +28,16 @@ def test_the_rules_are_sound() -> None:
 
 
 @needs_promtool
+@pytest.mark.parametrize("name", ["prometheus.yaml", "kubernetes.yaml"])
+def test_scrape_configurations_are_read(tmp_path: Path, name: str) -> None:
+    # Debian's promtool is built without Kubernetes.
+    text = (FOLDER / name).read_text().replace("kubernetes_sd_configs: [{role: pod}]", "static_configs: []")
+    (tmp_path / name).write_text(text)
+    shutil.copy(FOLDER / "rules.yaml", tmp_path)
+    assert "SUCCESS" in _promtool("check", "config", "--syntax-only", str(tmp_path / name))
+
+
+@needs_promtool
 def test_every_alert_fires_when_it_shall() -> None:
     assert "SUCCESS" in _promtool("test", "rules", "rules_test.yaml")
 

@@ -79,12 +79,13 @@ def test_what_the_compose_file_names_is_where_the_configurations_listen() -> Non
     assert scraped == [f"edge:{ports[0]}", f"cloud:{ports[1]}"]
 
 
-def test_prometheus_jobs_are_called_what_the_rules_call_them() -> None:
-    jobs = {one["job_name"] for one in read("prometheus/prometheus.yaml")["scrape_configs"]}
+@pytest.mark.parametrize("name", ["prometheus.yaml", "kubernetes.yaml"])
+def test_prometheus_jobs_are_called_what_the_rules_call_them(name: str) -> None:
+    scraping = read(f"prometheus/{name}")
     rules = (DEPLOY / "prometheus/rules.yaml").read_text()
     [pattern] = set(re.findall(r'job=~"([^"]+)"', rules))
-    assert all(re.fullmatch(pattern, job) for job in jobs)
-    assert [(DEPLOY / "prometheus" / name).is_file() for name in read("prometheus/prometheus.yaml")["rule_files"]]
+    assert all(re.fullmatch(pattern, one["job_name"]) for one in scraping["scrape_configs"])
+    assert all((DEPLOY / "prometheus" / one).is_file() for one in scraping["rule_files"])
 
 
 def test_the_registry_passes_the_kubernetes_schema() -> None:
@@ -100,7 +101,8 @@ def rayservice() -> RayService:
 def test_the_pods_of_the_ray_cluster_pass_the_kubernetes_schema(rayservice: RayService) -> None:
     cluster = rayservice.spec.rayClusterConfig
     for group in (cluster.headGroupSpec, *cluster.workerGroupSpecs):
-        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "pod"}, "spec": group.template.spec}
+        named = {"name": "pod"} | (group.template.metadata.model_dump() if group.template.metadata else {})
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": named, "spec": group.template.spec}
         kubernetes_validate.validate(pod, KUBERNETES, strict=True)
 
 
@@ -113,6 +115,21 @@ def test_the_serve_configuration_is_one_and_names_a_builder_with_its_arguments(r
     assert float(workers.rayStartParams["num-cpus"]) == arguments.cpus
     replicas = read_configuration(DEPLOY / "kuberay/isthmus.yaml").cloud.replicas
     assert replicas * arguments.cpus <= workers.minReplicas * arguments.cpus
+
+
+def test_prometheus_finds_the_metrics_of_each_replica(rayservice: RayService) -> None:
+    arguments = yaml.safe_load(rayservice.spec.serveConfigV2)["applications"][0]["args"]
+    configuration = read_configuration(DEPLOY / "kuberay/isthmus.yaml").cloud
+    assert parse_address(configuration.metrics_listen or "") == ("0.0.0.0", 0)
+    [workers] = rayservice.spec.rayClusterConfig.workerGroupSpecs
+    [port] = workers.template.spec["containers"][0]["ports"]
+    assert port["containerPort"] == arguments["metrics_port"]
+    [job] = read("prometheus/kubernetes.yaml")["scrape_configs"]
+    metadata = workers.template.metadata
+    assert metadata is not None
+    assert job["relabel_configs"][0]["regex"] == f"{metadata.labels['app.kubernetes.io/name']};{port['name']}"
+    assert configuration.tls is not None
+    assert job["tls_config"]["server_name"] == configuration.tls.server_name
 
 
 def test_pods_mount_what_the_configuration_and_the_arguments_name(rayservice: RayService) -> None:

@@ -60,6 +60,21 @@ def test_replicas_follow_the_rule_of_the_file_but_not_to_zero(tmp_path: Path) ->
         cloud(given)
 
 
+def test_the_port_of_metrics_is_one_for_all_pods_where_it_is_given(tmp_path: Path) -> None:
+    save_artifact(model_from_module(nn.Linear(4, 2).eval(), (torch.zeros(2, 4),), "m"), tmp_path / "m")
+    given, path = arguments(tmp_path, str(tmp_path / "m")), tmp_path / "isthmus.yaml"
+    path.write_text(path.read_text().replace("replicas: 3", "replicas: 3, metrics_listen: '[::1]:0'"))
+    for more, listens in (({}, "[::1]:0"), ({"metrics_port": 9465}, "[::1]:9465")):
+        settings = CloudSettings.from_json(cloud({**given, **more})._bound_deployment.init_args[0])
+        assert settings.metrics_listen == listens
+
+
+def test_a_port_of_metrics_that_are_not_served_is_refused(tmp_path: Path) -> None:
+    save_artifact(model_from_module(nn.Linear(4, 2).eval(), (torch.zeros(2, 4),), "m"), tmp_path / "m")
+    with pytest.raises(InvalidConfiguration, match=r"args\.metrics_port: is of no port"):
+        cloud({**arguments(tmp_path, str(tmp_path / "m")), "metrics_port": 9465})
+
+
 async def test_a_registry_runs_by_itself(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text("models: [{name: m, source: a}]\ncloud: {registry_listen: '127.0.0.1:0'}\n")
     configuration: Configuration = read_configuration(tmp_path / "c.yaml")

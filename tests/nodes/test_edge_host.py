@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
+import urllib.request
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,9 +19,11 @@ from isthmus.errors import PortInUse
 from nodes.edge_host import EdgeHost
 from nodes.node_status import NodeStatus
 from nodes.settings import EdgeSettings, ModelArtifact
+from nodes.transport.registry_server import RegistryServer
 from partitioner.artifact import save_artifact
 from partitioner.front_end import model_from_module
 from partitioner.spec import ModelSpec
+from scheduler.fleet_registry import FleetRegistry
 from scheduler.plan_chooser import PlanChooser
 
 
@@ -58,6 +64,48 @@ def test_an_edge_whose_page_port_is_taken_lets_the_others_go(tmp_path: Path) -> 
         with pytest.raises(PortInUse, match=rf"edge\.page_listen: cannot listen on {page}"):
             asyncio.run(EdgeHost.start(settings, PlanChooser()))
         socket.create_server(parse_address(metrics)).close()
+
+
+def test_an_edge_whose_registry_dies_says_so(tmp_path: Path) -> None:
+    save_artifact(model_from_module(nn.Linear(4, 2).eval(), (torch.zeros(2, 4),), "small"), tmp_path / "small")
+    models, anywhere = (ModelArtifact("small", str(tmp_path / "small")),), "127.0.0.1:0"
+
+    async def told_of_the_registry() -> None:
+        registry = await RegistryServer.start(FleetRegistry(), anywhere)
+        settings = EdgeSettings(models, anywhere, registry.address, metrics_listen=anywhere, page_listen=anywhere)
+        host = await EdgeHost.start(settings, PlanChooser())
+        try:
+            async with asyncio.timeout(30):
+                assert (await fleet_of(host, lambda fleet: fleet["away_s"] is None))["heard"]
+                assert "isthmus_registry_connected 1.0" in await got(host.metrics_address, "metrics")
+                await registry.stop()
+                fleet = await fleet_of(host, lambda fleet: fleet["away_s"] is not None)
+            assert fleet["heard"]
+            assert 0.0 <= fleet["away_s"] < 30.0
+            assert "isthmus_registry_connected 0.0" in await got(host.metrics_address, "metrics")
+        finally:
+            await host.drain()
+            await registry.stop()
+
+    asyncio.run(told_of_the_registry())
+
+
+async def fleet_of(host: EdgeHost, found: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """What the page is told of the fleet, once it is that."""
+    while True:
+        fleet: dict[str, Any] = json.loads(await got(host.page_address, "sight.json"))["fleet"]
+        if found(fleet):
+            return fleet
+        await asyncio.sleep(0.05)
+
+
+async def got(address: str, path: str) -> str:
+    def asked() -> str:
+        with urllib.request.urlopen(f"http://{address}/{path}", timeout=20) as answer:
+            text: str = answer.read().decode()
+            return text
+
+    return await asyncio.to_thread(asked)
 
 
 def test_an_edge_that_is_idle_says_that_it_holds_nothing(tmp_path: Path) -> None:

@@ -178,6 +178,31 @@ async def registration_in(book: FleetRegistry, replica_id: str) -> None:
             await asyncio.sleep(0.005)
 
 
+async def test_an_edge_knows_since_when_its_registry_is_away() -> None:
+    book = FleetRegistry()
+    async with serving(book) as server:
+        address = server.address
+        watch = FleetWatch(address, "edge-1")
+        assert (watch.heard, watch.away_s is None) == (False, False)
+        watch.start()
+        async with closing(watch):
+            await away(watch, False)
+            await server.stop()
+            await away(watch, True)
+            assert watch.away_s is not None
+            assert 0.0 <= watch.away_s < 10.0
+            assert watch.heard
+            async with serving(book, address):
+                await away(watch, False)
+
+
+async def away(watch: FleetWatch, wanted: bool) -> None:
+    """Returns once the watch says that its registry is, or is not, away."""
+    async with asyncio.timeout(10):
+        while (watch.away_s is not None) is not wanted:  # noqa: ASYNC110 (no event to await)
+            await asyncio.sleep(0.005)
+
+
 async def test_an_edge_keeps_its_last_view_while_the_registry_is_away() -> None:
     async with serving() as server, watching(server.address) as watch, registered(server.address, A):
         assert await seen(watch, A)

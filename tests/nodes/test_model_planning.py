@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from isthmus.errors import CloudUnavailable, ComputeFailed, Overloaded, Unavailable
-from nodes import model_planning
+from nodes import circuit_breaker, model_planning
 from nodes.chooser_observer import ChooserObserver
 from nodes.cloud_node import CloudNode
 from nodes.compute_pool import ComputePool
@@ -25,6 +25,7 @@ from nodes.inputs import ModelInputs
 from nodes.model_loading import measured_profile
 from nodes.model_shelf import LoadedModel, ModelShelf
 from nodes.plan_builder import PlanBuilder
+from nodes.plan_offers import Prepare, cloud_times
 from nodes.plan_shapes import cut_plan
 from nodes.plan_source import PlanSource
 from nodes.prefix_queue import PrefixQueue
@@ -32,6 +33,7 @@ from nodes.protocol.events import MeasuredBatch, PlanDefinition
 from nodes.settings import EdgeSettings
 from nodes.transport.segment_client import SegmentClient
 from partitioner.model import Model
+from partitioner.plan import Plan
 from partitioner.profiles import DeviceProfile
 from scheduler.plan_chooser import PlanChooser
 from tests.nodes.sites import Cloud, GatedEngine, eventually, inputs_of, small_model
@@ -181,6 +183,38 @@ async def test_what_a_replica_has_prepared_stays_on_offer_while_it_prepares_more
     site.replica.slow = set()
     await eventually(lambda: len(site.edge.replicas.connections) == 2)
     assert one in site.edge.runtime("first").wire_digests
+
+
+async def test_what_a_replica_has_prepared_stays_on_offer_while_its_breaker_is_open(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("FIRST_OPEN_S", "LONGEST_OPEN_S"):
+        monkeypatch.setattr(circuit_breaker, name, 600.0)
+    site.connect()
+    connection = await site.connected()
+    one = next(plan.entry.plan for plan in site.edge.runtime("first").plans if plan.entry.plan.kind != "edge-only")
+    site.node(1).failing = {one.wire_digest}  # it takes the others
+    for _ in range(circuit_breaker.FAILURES_TO_OPEN):
+        connection.at_fault()
+    site.connect(2)
+    await eventually(lambda: len(site.edge.replicas.connections) == 2)
+    assert not connection.open
+    assert one.wire_digest in site.edge.runtime("first").wire_digests
+
+
+async def test_planning_goes_on_after_what_nobody_planned(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    ends = [ComputeFailed("a segment raised while it was measured"), RuntimeError("nobody planned this")]
+
+    async def ending(prepare: Prepare, offers: Mapping[str, Plan]) -> Mapping[str, tuple[MeasuredBatch, ...]]:
+        if ends and {plan.model_digest for plan in offers.values()} == {SECOND.digest}:
+            raise ends.pop(0)
+        return await cloud_times(prepare, offers)
+
+    monkeypatch.setattr(model_planning, "cloud_times", ending)
+    site.connect()
+    connection = await site.connected()
+    await eventually(lambda: not site.edge.runtime("second").wire_digests.isdisjoint(connection.prepared))
+    assert not ends
 
 
 async def test_a_version_whose_plans_its_replicas_cannot_prepare_is_not_switched_to(site: Site) -> None:

@@ -67,6 +67,22 @@ async def test_a_refused_plan_has_no_times_and_stops_no_other(error: IsthmusErro
     assert await cloud_times(replica.prepare, offers) == {first: (), **dict.fromkeys(others, TIMES)}
 
 
+async def test_a_model_without_room_is_offered_no_further_once_all_under_way_say_so() -> None:
+    offers = plans(6)
+    replica = Replica(*offers, error=Overloaded("cloud.model_memory: no room"))
+    replica.go.set()
+    assert await cloud_times(replica.prepare, offers) == dict.fromkeys(offers, ())
+    assert replica.waiting == list(offers)[:UNDER_WAY]
+
+
+async def test_room_that_is_found_lets_the_offers_go_on() -> None:
+    offers = plans(4)
+    first, second, third, fourth = offers
+    replica = Replica(first, third, error=Overloaded("cloud.model_memory: no room"))
+    replica.go.set()
+    assert await cloud_times(replica.prepare, offers) == {first: (), second: TIMES, third: (), fourth: TIMES}
+
+
 async def test_a_connection_that_breaks_ends_the_offers() -> None:
     async def broken(_offer: PlanDefinition) -> tuple[MeasuredBatch, ...]:
         raise CloudUnavailable("gone")

@@ -14,6 +14,7 @@ from nodes.fleet import Endpoint, FleetView, Replica
 from nodes.guarded_connection import GuardedConnection
 from nodes.protocol.edge_stream import WireRequest
 from nodes.protocol.events import MeasuredBatch, PlanDefinition, ResponseArrived
+from nodes.protocol.send_window import Credit
 from nodes.replica_set import ReplicaSet
 from nodes.tensor_feed import TensorFeed
 from tests.nodes.sites import eventually
@@ -35,6 +36,7 @@ class Idle:
     in_flight: int = 0
     in_flight_bytes: int = 0
     heard_s: float = 0.0
+    credit: Credit | None = None
     late_answers: int = 0
     takes_more_tensors: bool = True
     gone: asyncio.Event = field(default_factory=asyncio.Event)

@@ -16,6 +16,8 @@ export function notices(found) {
 const tile = (word, value, more, level = "") =>
   make("div", { class: `tile ${level}` }, make("dt", {}, word), make("dd", { class: "value" }, value), make("dd", { class: "more" }, more));
 
+const heard = (fleet) => (!fleet.heard ? "not heard of" : fleet.away_s === null ? "heard" : `silent for ${lasting(fleet.away_s)}`);
+
 export function tiles(sight) {
   const { now, link, totals, fleet } = sight;
   const { latency, error } = now;
@@ -29,7 +31,7 @@ export function tiles(sight) {
     tile("Uplink", link ? bandwidth(link.uplink_bps) : "unknown", link ? `± ${share(link.uplink_spread)}, RTT ${duration(link.rtt_s)}` : "nothing crossed yet"),
     tile("Waiting", count(now.waiting), `of ${count(now.waiting_limit)}; edge ${duration(now.edge_queue_s)}, cloud ${duration(now.cloud_queue_s)}`, full >= 0.8 ? "alarm" : ""),
     tile("Prediction off by", error ? share(error.median) : "–", error ? (error.bias < 0 ? `takes ${share(-error.bias)} longer` : `takes ${share(error.bias)} less`) : "no requests", error && error.median > 0.3 ? "warning" : ""),
-    tile("Replicas usable", `${now.replicas_usable} of ${named}`, fleet.registry ? `registry ${fleet.heard ? "heard" : "silent"}` : "no registry", fleet.registry && now.replicas_usable < Math.max(1, named) ? "alarm" : ""));
+    tile("Replicas usable", `${now.replicas_usable} of ${named}`, fleet.registry ? `registry ${heard(fleet)}` : "no registry", fleet.registry && (!fleet.heard || now.replicas_usable < named || (!named && fleet.missed)) ? "alarm" : fleet.heard && fleet.away_s >= 30 ? "warning" : ""));
 }
 
 let legendDrawn = false;
@@ -75,7 +77,7 @@ export function fleet(found) {
     age(one.heard_age_s),
   ]);
   const heads = ["", "replica", ["queue", "n"], ["under way", "n"], ["plans", "n"], ["heard", "n"]];
-  const said = `Registry ${found.registry}, ${found.heard ? "heard" : "not heard of"}.`;
+  const said = `Registry ${found.registry}, ${heard(found)}.`;
   put("fleet", make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Fleet", "data-key": "fleet" },
     table(found.replicas.length ? said : `${said} It names no replica.`, heads, rows)));
 }

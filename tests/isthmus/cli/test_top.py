@@ -48,6 +48,13 @@ def test_an_edge_that_served_nothing_yet_is_drawn_too() -> None:
     assert "No registry is configured" in said
 
 
+def test_a_registry_that_went_away_is_said() -> None:
+    found = with_registry(full_view())
+    assert "registry 10.0.0.1:8100, heard" in drawn(found)
+    assert "registry 10.0.0.1:8100, silent for 40 s" in drawn(replace(found, registry_away_s=40.0))
+    assert "registry 10.0.0.1:8100, not heard of" in drawn(replace(found, registry_heard=False, registry_away_s=40.0))
+
+
 def test_a_name_cannot_steer_the_terminal() -> None:
     found = with_registry(full_view())
     said = drawn(replace(found, requests=(ended(HOSTILE, came_s=found.now_s),)))

@@ -52,6 +52,19 @@ async def test_an_edge_without_its_registry_is_warned_and_a_cloud_that_does_not_
     assert await edge_facts(NOBODY, None) is None
 
 
+@pytest.mark.parametrize(("scales_to_zero", "level"), [(False, "warn"), (True, "ok")])
+async def test_a_registry_without_replicas_is_a_warning_unless_its_cloud_scales_to_zero(
+    scales_to_zero: bool, level: str
+) -> None:
+    server = await RegistryServer.start(FleetRegistry(), "127.0.0.1:0")
+    try:
+        facts = await registry_facts(server.address, None)
+    finally:
+        await server.stop()
+    [finding] = check_registry(facts, needed_by_edge=True, scales_to_zero=scales_to_zero)
+    assert finding.level == level
+
+
 async def test_replicas_are_asked_and_those_that_do_not_answer_fail() -> None:
     model, book = small_model(), FleetRegistry()
     cloud = await Cloud.start([model], "a")

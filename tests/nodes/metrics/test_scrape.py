@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from nodes.metrics.families import MOST_REPLICAS, credit_families
 from nodes.metrics.request_ledger import STAGES
+from nodes.protocol.send_window import SMALL_FRAME_BYTES, Credit
 from tests.nodes.metrics.scrapes import Scrapes
 
 
@@ -67,6 +69,25 @@ def test_the_link_the_replica_and_the_limits_are_there(scrapes: Scrapes) -> None
     assert (edge.value("isthmus_requests_waiting"), edge.value("isthmus_kept_bytes")) == (0, 0)
     assert edge.value("isthmus_requests_waiting_limit") == 128
     assert edge.value("isthmus_cloud_answers_total") == 3
+    assert edge.value("isthmus_registry_connected") == 1
+
+
+def test_a_stream_tells_what_may_be_under_way_to_its_replica(scrapes: Scrapes) -> None:
+    under_way, window = (
+        [one for family in scrapes.edge.families if family.name == name for one in family.samples]
+        for name in ("isthmus_upload_under_way_bytes", "isthmus_upload_window_bytes")
+    )
+    assert [set(one.labels) for one in (*under_way, *window)] == [{"replica"}] * 2
+    assert 0 <= under_way[0].value <= window[0].value + SMALL_FRAME_BYTES
+    assert window[0].value > 1000
+
+
+def test_of_many_replicas_the_newest_count_together() -> None:
+    many = {f"replica-{number}": Credit(number, 100) for number in range(MOST_REPLICAS + 3)}
+    under_way, window = credit_families(many)
+    assert len(under_way.samples) == len(window.samples) == MOST_REPLICAS + 1
+    assert [one.value for one in under_way.samples if one.labels == {"replica": "others"}] == [32 + 33 + 34]
+    assert [one.value for one in window.samples if one.labels == {"replica": "others"}] == [300]
 
 
 def test_a_replica_counts_its_batches_and_stages(scrapes: Scrapes) -> None:

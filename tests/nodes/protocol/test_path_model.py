@@ -11,7 +11,7 @@ import pytest
 from isthmus.errors import RemoteProtocolError
 from nodes.protocol.chunk_sizes import chunk_bytes
 from nodes.protocol.path_model import FIRST_WINDOW_BYTES
-from nodes.protocol.send_window import SMALL_FRAME_BYTES, SendWindow
+from nodes.protocol.send_window import SMALL_FRAME_BYTES, Credit, SendWindow
 
 
 def capped() -> SendWindow:
@@ -112,6 +112,14 @@ def test_after_a_pause_the_first_round_trip_tells_and_nothing_is_held_back_for_i
     send(window, before, lambda _: 200e6, 0.2)
     again = send(window, 8_000_000, lambda _: 200e6, 0.22, before=before)
     assert again.took_s < 1.1 * (8_000_000 * 8 / 200e6 + 0.22)
+
+
+def test_what_is_under_way_and_what_may_be_is_told_where_the_peer_acknowledges() -> None:
+    window = capped()
+    window.sent(100_000, 0.0)
+    window.acknowledged(40_000, 0.1)
+    assert window.credit == Credit(under_way_bytes=60_000, window_bytes=FIRST_WINDOW_BYTES)
+    assert SendWindow().credit is None
 
 
 def test_before_anything_is_known_a_first_window_is_sent() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from nodes.gateway import ModelState
 from nodes.replica_state import ReplicaState, Standing
 from nodes.sight.attention import attention
 from nodes.sight.failures import Failure
+from nodes.sight.history import Reading
 from nodes.sight.view import EdgeView
 from tests.nodes.sight.views import ended, reading, view
 
@@ -20,8 +22,14 @@ def said(found: EdgeView) -> list[tuple[str, str]]:
     return [(notice.level, notice.what) for notice in attention(found)]
 
 
-def with_fleet(*standings: Standing, heard: bool = True, **facts: Any) -> EdgeView:
-    plain = view(reading(2.0))
+QUIET = (reading(2.0),)
+ALONE = (reading(2.0, answered=1, replicas_usable=0),)
+
+
+def with_fleet(
+    *standings: Standing, heard: bool = True, readings: Sequence[Reading] = QUIET, **facts: Any
+) -> EdgeView:  # fmt: skip
+    plain = view(*readings)
     replicas = tuple(
         ReplicaState(f"c{number}", "10.0.0.1:1", (), "", standing) for number, standing in enumerate(standings)
     )
@@ -47,9 +55,10 @@ def test_failures_are_an_alarm_where_they_are_many_and_a_share(failed: int, answ
     ("found", "level", "words"),
     [
         (with_fleet(heard=False), "alarm", "registry at 10.0.0.1:8100 was not heard of"),
-        (with_fleet(), "alarm", "No cloud replica takes requests (0 known)"),
+        (with_fleet(readings=ALONE), "alarm", "No cloud replica takes requests (0 known)"),
         (with_fleet("set aside", "draining"), "alarm", "No cloud replica takes requests (2 known)"),
         (with_fleet("connecting", started_s=0.0), "warning", "takes requests yet (1 known)"),
+        (with_fleet("ready", registry_away_s=30.0), "warning", "registry at 10.0.0.1:8100 no longer answers"),
         (with_fleet("ready", "on trial", "set aside"), "warning", "1 of 3 replicas take no requests"),
         (view(reading(2.0, resumed_on_edge=4)), "warning", "4 requests were finished on the edge"),
         (view(waiting=103), "alarm", "103 of at most 128 requests wait"),
@@ -63,6 +72,18 @@ def test_failures_are_an_alarm_where_they_are_many_and_a_share(failed: int, answ
 def test_each_trouble_is_said_once(found: EdgeView, level: str, words: str) -> None:
     ((is_level, what),) = said(found)
     assert (is_level, words in what) == (level, True), what
+
+
+def test_nobody_misses_a_cloud_that_has_scaled_to_zero() -> None:
+    last = reading(2.0, answered=9), reading(4.0, answered=9, replicas_usable=0)
+    assert said(with_fleet(readings=last)) == []
+    assert [level for level, _ in said(with_fleet(readings=(*last, reading(6.0, answered=10, replicas_usable=0))))] == [
+        "alarm"
+    ]
+
+
+def test_a_registry_that_starts_anew_is_not_worth_a_word() -> None:
+    assert said(with_fleet("ready", registry_away_s=29.0)) == []
 
 
 def test_few_requests_say_nothing_of_predictions() -> None:

@@ -62,6 +62,20 @@ def test_charts_are_read_with_the_keyboard(page: Browser) -> None:
     assert text(page, "#c-link .readout").startswith("latest")
 
 
+def test_a_registry_that_went_away_is_said_with_since_when(page: Browser) -> None:
+    said = page.value(
+        """(async () => {
+          const parts = await import("/sections.js");
+          const sight = await (await fetch("/sight.json?since=0")).json();
+          sight.fleet.away_s = 40.2;
+          parts.tiles(sight);
+          parts.fleet(sight.fleet);
+          return ["tiles", "fleet"].map((id) => document.getElementById(id).innerText);
+        })()"""
+    )
+    assert ["silent for 40 s" in one for one in said] == [True, True], said
+
+
 def test_a_paused_page_stands_still_until_it_goes_on(page: Browser) -> None:
     page.value("document.getElementById('pause').click()")
     assert text(page, "#state").startswith("Paused")

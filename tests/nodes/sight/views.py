@@ -59,7 +59,8 @@ def view(*readings: Reading, **facts: Any) -> EdgeView:
     plain = EdgeView(
         facts=about, now_s=(readings[-1].at_s if readings else 0.0) + 2.0, started_s=-1000.0, ready=True,
         steering=Steering({EVERYTHING: PolicySetting("latency")}), shadow_report=ShadowReport(),
-        models=(ModelState("net", "v1", "READY"),), paced=False, registry_heard=False, replicas=(),
+        models=(ModelState("net", "v1", "READY"),), paced=False, registry_heard=False,
+        registry_away_s=None, replicas=(),
         link=LINK, waiting=0,
         edge_queue_s=0.0, kept_bytes=0, answered=0, failed=0, mistaken=0, resumes=ResumeCounts(), log_lost=0,
         moments=history.since(0), lately=history.lately(300.0), requests=history.requests, failures=(),

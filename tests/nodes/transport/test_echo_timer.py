@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nodes.transport.echo_timer import EchoTimer
+from nodes.transport.echo_timer import RECENT_ECHOES, EchoTimer
 
 
 class Heard:
@@ -59,6 +59,23 @@ async def test_a_padded_echo_gives_a_bandwidth() -> None:
     assert (direction, size_bytes) == ("up", 32_000)
     assert span_s == pytest.approx(0.02)
     assert len(heard.rtts_s) == 1
+
+
+async def test_a_path_that_has_grown_longer_does_not_make_its_link_slow() -> None:
+    heard, clock = Heard(), Clock()
+    timer = EchoTimer(heard, clock)
+    for took_s in (0.03, *[0.2] * RECENT_ECHOES):
+        echo(timer, clock, took_s)
+    echo(timer, clock, 0.213, padding_bytes=32_000)
+    ((_, _, span_s),) = heard.transfers
+    assert span_s == pytest.approx(0.013)
+    assert timer.one_way_s == pytest.approx(0.1)
+
+
+async def test_a_padded_echo_before_every_small_one_teaches_nothing() -> None:
+    heard, clock = Heard(), Clock()
+    echo(EchoTimer(heard, clock), clock, 0.05, padding_bytes=32_000)
+    assert heard.transfers == []
 
 
 async def test_a_token_that_was_never_sent_is_ignored() -> None:
