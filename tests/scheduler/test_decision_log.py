@@ -35,6 +35,7 @@ def test_only_the_last_decisions_and_their_outcomes_are_kept(request_of: Request
     assert (decision.number, outcome) == (3, Outcome("r3", edge_s=3))
     with pytest.raises(NotFound, match=r"'r2'.*5 were decided, the last 3"):
         log.find("r2")
+    assert [outcome.request_id for _, outcome in log.ended(9)] == ["r3", "r4", "r5"]
 
 
 def test_without_an_id_the_newest_request_is_found(request_of: Requests, link: Link) -> None:

@@ -53,7 +53,7 @@ def test_a_sample_is_as_long_as_asked_and_the_same_for_the_same_seed() -> None:
     model = fit_markov_link(read_link_trace(RECORDED).uplink, 1.0, 6)
     one, same, other = (model.sample(Random(seed), 99.5) for seed in (1, 1, 2))
     assert one == same != other
-    assert one.period_s == pytest.approx(100 * model.step_s, rel=0.01)
+    assert 99.5 <= one.period_s < 99.5 + model.step_s
 
 
 def test_a_recording_that_follows_a_pattern_gives_a_chain_that_follows_it() -> None:
@@ -96,7 +96,7 @@ def test_a_model_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("trace", "step_s", "states"), [
     (BandwidthTrace((0.0,), (1e6,)), 1.0, 3), (trace_of([1e6, 2e6]), 5.0, 3), (trace_of([1e6, 2e6]), 1.0, 0),
-    (trace_of([1e6, 2e6]), 0.0, 3),
+    (trace_of([1e6, 2e6]), 0.0, 3), (trace_of([1e6, 2e6]), 2.0, 3),
 ])  # fmt: skip
 def test_a_recording_too_short_for_its_steps_is_refused(trace: BandwidthTrace, step_s: float, states: int) -> None:
     with pytest.raises(InvalidConfiguration):

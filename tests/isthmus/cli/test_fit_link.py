@@ -15,8 +15,8 @@ from simulations.markov_link import read_markov_link
 RECORDED = "time_s,up_mbps,down_mbps\n0,1,10\n1,1,10\n2,5,50\n3,5,50\n"
 
 
-def run(folder: Path, *arguments: str) -> str:
-    (folder / "link.csv").write_text(RECORDED)
+def run(folder: Path, *arguments: str, recorded: str = RECORDED) -> str:
+    (folder / "link.csv").write_text(recorded)
     done = CliRunner().invoke(app, ["fit-link", str(folder / "link.csv"), *arguments])
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
@@ -34,6 +34,13 @@ def test_the_model_of_each_way_is_written_and_told(
     assert model.fitted_to == f"link.csv, {direction}"
     assert "2 levels in steps of 1 s" in said
     assert "50% of the time, stays with 50%" in said
+
+
+def test_each_level_is_told_with_how_likely_it_stays(tmp_path: Path) -> None:
+    peak = "time_s,up_mbps\n0,1\n1,1\n2,1\n3,5\n"
+    said = run(tmp_path, "-o", str(tmp_path / "model.json"), "--states", "4", recorded=peak)
+    assert "75% of the time, stays with 67%" in said
+    assert "25% of the time, stays with 0%" in said
 
 
 def test_the_model_is_printed_as_json(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +16,16 @@ from isthmus.cli.main import app
 from isthmus.errors import InvalidConfiguration, InvalidInput
 
 pytestmark = pytest.mark.skipif(find_spec("locust") is None, reason="locust is not installed")
+
+
+@pytest.fixture(autouse=True)
+def nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a refusal lacks, locust would take the place of the process that tests."""
+
+    def started(*arguments: object) -> None:
+        raise AssertionError("locust would have started")
+
+    monkeypatch.setattr(os, "execve", started)
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return written(tmp_path_factory.mktemp("decisions"), 30.0)
 
 
-def written(folder: Path, seconds: float) -> Path:
-    lines = log_of(poisson(2.0, seconds))
+def written(folder: Path, seconds: float, policy: str = "latency") -> Path:
+    lines = log_of(poisson(2.0, seconds), policy)
     (folder / "1.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     return folder
 
@@ -47,6 +47,13 @@ def test_a_file_is_a_log_too_and_options_alone_change_the_policy_that_ran(log: P
     assert [one["policy"] for one in said["others"]] == ["latency (switch_cost=5ms)"]
     assert said["counted"] == said["requests"] > 20
     assert said["really"]["in_time"] is None
+
+
+def test_what_rests_on_costs_alone_is_said(tmp_path: Path) -> None:
+    log = written(tmp_path, 15.0, "edge-only")
+    words = "  100% of the requests take plans that never ran in the log: they rest on costs"
+    assert words in call(log, "--policy", "cloud-only").splitlines()
+    assert "never ran" not in call(log, "--policy", "edge-only")
 
 
 def test_a_log_of_less_than_five_blocks_has_no_intervals(tmp_path: Path) -> None:

@@ -25,7 +25,9 @@ def levels(findings: list[Finding]) -> list[str]:
     return [finding.level for finding in findings]
 
 
-@pytest.mark.parametrize(("serving", "level"), [(frozenset(), "fail"), (frozenset({"edge"}), "ok")])
+@pytest.mark.parametrize(
+    ("serving", "level"), [(frozenset(), "fail"), (frozenset({"edge"}), "ok"), (frozenset({"cloud"}), "fail")]
+)
 def test_a_taken_port_fails_unless_the_side_itself_has_it(serving: frozenset[str], level: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"

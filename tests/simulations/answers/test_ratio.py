@@ -36,6 +36,11 @@ def test_of_windows_with_as_many_requests_it_is_the_mean_of_their_shares(kept: l
     assert (found.value, found.low, found.high) == pytest.approx((plain.value, plain.low, plain.high), abs=1e-12)
 
 
+def test_a_window_without_a_request_says_nothing() -> None:
+    counts = [Counted(5, 10), Counted(9, 10), Counted(30, 40)]
+    assert ratio([*counts, Counted(0, 0)]) == ratio(counts)
+
+
 def test_of_windows_that_differ_the_interval_holds_the_share_as_often_as_it_says() -> None:
     """Busy windows are the worse ones: of all requests 0.75 are in time, of the mean window 0.825."""
     random, held = np.random.default_rng(4), 0

@@ -34,13 +34,14 @@ def test_of_all_requests_those_without_an_answer_kept_nothing() -> None:
         EndedRequest(3.0, 0.4),
         EndedRequest(4.0, 0.0, outcome="refused", reason="shed"),
         EndedRequest(5.0, 0.1, outcome="dropped", reason="deadline"),
+        EndedRequest(6.0, 0.1, outcome="dropped", reason="deadline"),
     )
     found = summary([run], SLO).all
     assert found.kept_of_all is not None
     assert found.kept_of_admitted is not None
-    assert (found.n, found.kept_of_all.value, found.kept_of_admitted.value) == (5, 2 / 5, 2 / 4)
+    assert (found.n, found.kept_of_all.value, found.kept_of_admitted.value) == (6, 2 / 6, 2 / 5)
     assert {name: share.value for name, share in found.outcomes.items()} == {
-        "answered": 0.4, "resumed": 0.2, "refused": 0.2, "dropped": 0.2, "failed": 0.0,
+        "answered": 2 / 6, "resumed": 1 / 6, "refused": 1 / 6, "dropped": 2 / 6, "failed": 0.0,
     }  # fmt: skip
     assert found.times_s["mean"].value == pytest.approx(0.7 / 3)
 

@@ -27,6 +27,16 @@ def test_one_server_is_pollaczek_and_khinchines() -> None:
     # M/D/1 at a load of a half waits half a service time: a quarter of the two that M/M/1's whole stay takes, less one.
     assert pollaczek_khinchine_s(5.0, 0.1, 0.0) == pytest.approx(0.05)
     assert pollaczek_khinchine_s(5.0, 0.1, 1.0) == pytest.approx(0.1)
+    assert pollaczek_khinchine_s(5.0, 0.1, 2.0) == pytest.approx(0.25)
+
+
+def test_queues_apart_have_their_part_of_the_requests() -> None:
+    assert queue_theory(10.0, 0.05, 1.0, 2).apart_s == pytest.approx(1 / 60)  # a quarter of 50 ms over three quarters
+
+
+def test_the_bound_is_kingmans() -> None:
+    # At a load of a half 10 / s times (var A = 0.01, var S / 2 = 0.005, and 0.1 ** 2 / 4 = 0.0025).
+    assert kingman_bound_s(10.0, 0.1, 1.0, 2) == pytest.approx(0.175)
 
 
 @given(load=st.floats(0.01, 0.99), servers=st.integers(1, 200), variation=st.floats(0.0, 3.0))

@@ -22,8 +22,11 @@ def test_the_environment_carries_all_of_them(settings: LoadSettings) -> None:
 
 def test_what_a_caller_exported_does_not_stay() -> None:
     given = LoadSettings("s.yaml")
-    exported = LoadSettings("other.yaml", "shed", ("nowhere.jpg",), ("ca.pem", "cert.pem", "key.pem"))
-    assert LoadSettings.from_environment({**exported.to_environment(), **given.to_environment()}) == given
+    exported = {
+        "ISTHMUS_SCENARIO": "other.yaml", "ISTHMUS_EDGE": "shed", "ISTHMUS_INPUT": "nowhere.jpg",
+        "ISTHMUS_TLS_AUTHORITY": "ca.pem", "ISTHMUS_TLS_CERTIFICATE": "cert.pem", "ISTHMUS_TLS_KEY": "key.pem",
+    }  # fmt: skip
+    assert LoadSettings.from_environment({**exported, **given.to_environment()}) == given
 
 
 def test_without_a_scenario_there_is_no_load() -> None:

@@ -43,6 +43,10 @@ def test_too_few_blocks_tell_nothing_of_chance(number: int) -> None:
     assert blocks.change(2 * values, values, mean) == Interval(1.0)
 
 
+def test_blocks_are_no_shorter_than_asked() -> None:
+    assert Blocks.of(list(map(float, range(20))), 5.0, 0).number == 4
+
+
 def test_blocks_without_a_value_tell_nothing_either() -> None:
     blocks, values = Blocks.of(list(map(float, range(20))), 1.0, 0), np.arange(1.0, 21.0)
     few = np.where(values < LEAST_BLOCKS, values, np.nan)

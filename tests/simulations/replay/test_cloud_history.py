@@ -32,6 +32,11 @@ def test_replicas_that_answer_in_turns_are_queues_of_their_own() -> None:
     assert max(history.others_s) == 0.0
 
 
+def test_what_ones_own_requests_do_elsewhere_explains_no_wait() -> None:
+    history = cloud_history([crossed(1.0, 0.0, 0.5, "a"), crossed(1.1, 0.2, 0.5, "b")])
+    assert history.others_s == pytest.approx((0.0, 0.2))
+
+
 def test_where_nothing_crossed_nothing_waits() -> None:
     history = cloud_history([made(0.0, EDGE, ended(edge_s=0.1))])
     assert (history.replicas, history.wait_s(5.0)) == (1, 0.0)

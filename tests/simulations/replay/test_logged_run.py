@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from isthmus.errors import InvalidRequest
-from nodes.chooser import ChoiceRequest, Exchange, Outcome, Refused, Transfer
+from nodes.chooser import Choice, ChoiceRequest, Exchange, Outcome, Refused, Transfer
+from partitioner.plan import Prediction
 from scheduler.decision_record import AdmissionBounds, Observed
 from simulations.replay.logged_run import LoggedRun, logged_run
-from tests.simulations.replay.logs import SPLIT, TABLE, decided, lines_of
+from tests.simulations.replay.logs import EDGE, SPLIT, TABLE, decided, lines_of
 
 REFUSED = Refused(102.5, "net", "bytes", 1, 900, 0.3, 2, "camera", "alarm", "", "", "shed")
 
@@ -42,6 +43,13 @@ def test_a_request_has_its_arrival_its_whole_deadline_and_its_end() -> None:
     assert (one.placed.entry, one.placed.seed) == (SPLIT, 7)
     assert one.took_s == pytest.approx(0.3)
     assert (run.bounds, run.span_s, run.seed) == (AdmissionBounds(128, 16, 0.9), 1.0, 7)
+
+
+def test_a_request_was_placed_where_it_was_sent_to_learn_the_link() -> None:
+    explored = Choice(EDGE, Prediction.of(0.0, 0.0, 0.0, 0.0), "to learn the link")
+    (one,) = read(decided(asked("a", 101.0), SPLIT)._replace(explored=explored)).requests
+    assert one.placed is not None
+    assert one.placed.entry == EDGE
 
 
 def test_who_was_refused_came_too_and_all_stand_in_the_order_of_their_arrival() -> None:

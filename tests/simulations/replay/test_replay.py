@@ -5,18 +5,22 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from dataclasses import replace
+from statistics import fmean
 from typing import Any
 
 import pytest
 
 from isthmus.errors import InvalidRequest, NotFound
 from nodes.chooser import Choice, ChoiceRequest, Outcome
-from nodes.steering import PolicySetting
+from nodes.steering import EVERYTHING, PolicySetting, Steering
 from scheduler.plan_chooser import PlanChooser
 from simulations.bandwidth_trace import BandwidthTrace
 from simulations.kernel import Simulation
 from simulations.replay.answer import ReplayAnswer, replay
+from simulations.replay.link_history import Gaps, LinkHistory, Sighting
 from simulations.replay.logged_run import LoggedRun, logged_run
+from simulations.replay.policy_history import InForce
+from simulations.replay.recorded_world import RecordedWorld
 from simulations.site import Arrival, Served, Site, SiteFacts
 from tests.simulations.replay.logs import TABLE, lines_of
 from tests.simulations.replay.test_block_bootstrap import ends
@@ -86,7 +90,7 @@ def test_another_policy_is_told_with_its_bar_and_what_it_changes(answer: ReplayA
         low, high = ends(one.told.mean_s)
         assert low <= one.told.mean_s.value <= high
         assert ends(one.changes["mean_s"])[0] > 0.03  # both are worse than choosing, surely
-        assert one.links["faster"]["mean_s"] <= one.links["slower"]["mean_s"]
+    assert cloud.links["faster"]["mean_s"] < cloud.links["slower"]["mean_s"]
     assert edge.links["faster"] == edge.links["slower"]  # no link, no doubt about it
     assert same.changes["mean_s"].value == same.changes["p99_s"].value == 0.0
 
@@ -105,6 +109,24 @@ def test_a_counterfactual_comes_near_to_what_that_policy_really_does() -> None:
     (told_low, told_high), (low, high) = ends(told.told.p99_s), ends(really.p99_s)
     assert told_low < high
     assert told_high > low
+
+
+def test_plans_that_the_log_never_ran_are_told(answer: ReplayAnswer) -> None:
+    assert [one.never_ran for one in answer.others] == [0.0, 0.0, 0.0]
+    run = logged_run(log_of(poisson(1.0, 30.0), "edge-only"))
+    others = replay(run, [PolicySetting("cloud-only"), PolicySetting("edge-only")]).others
+    assert [one.never_ran for one in others] == [1.0, 0.0]
+
+
+@pytest.mark.parametrize("way", ["up", "down"])
+def test_of_either_way_it_is_filled_in_what_was_not_seen(way: str) -> None:
+    steady, apart = (Sighting(0.0, 100.0, 1e6),), (Sighting(0.0, 1.0, 1e6), Sighting(99.0, 100.0, 9e6))
+    world = RecordedWorld.of(logged_run(log_of(poisson(1.0, 30.0))))
+    world = replace(world, link=LinkHistory(**{"up": steady, "down": steady, way: apart}, rtt_s=RTT_S))
+    under = (InForce(0.0, Steering({EVERYTHING: PolicySetting("cloud-only")})),)
+    gaps: tuple[Gaps, ...] = ("faster", "slower")
+    faster_s, slower_s = (fmean(fate.took_s for fate in world.run(under, one)) for one in gaps)
+    assert faster_s < slower_s
 
 
 def test_a_replay_is_the_same_each_time() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -58,11 +59,15 @@ def test_slices_of_a_track_do_not_overlap() -> None:
 
 
 def test_the_slices_of_a_request_follow_each_other_and_sum_to_its_time() -> None:
+    run = made_run(1)
     by_request: dict[int, list[Event]] = defaultdict(list)
-    for event in events_of(trace_events(made_run(1))):
+    for event in events_of(trace_events(run)):
         if event["ph"] == "X":
             by_request[event["args"]["request"]].append(event)
-    for slices in by_request.values():
+    for number, slices in by_request.items():
+        assert slices[0]["ts"] == pytest.approx(1e6 * float(run.requests.time_s[number]), abs=0.002)
+        for one, following in pairwise(slices):
+            assert following["ts"] == pytest.approx(one["ts"] + one["dur"], abs=0.002)
         assert sum(one["dur"] for one in slices) == pytest.approx(1e3 * slices[0]["args"]["took_ms"], abs=1.0)
 
 

@@ -51,8 +51,12 @@ def test_units_stand_in_the_heading(tmp_path: Path) -> None:
 
 
 def test_columns_that_are_not_known_are_left_out_and_bare_names_have_units_too(tmp_path: Path) -> None:
-    trace = read(tmp_path, "﻿lat,time,up,down,rtt,signal\n59.9,1,2,3,40,good\n59.8,2,0,3,,bad\n")
+    trace = read(tmp_path, "lat,time,up,down,rtt,signal\n59.9,1,2,3,40,good\n59.8,2,0,3,,bad\n")
     assert trace == LinkTrace((0.0, 1.0), (2e6, 1000.0), (3e6, 3e6), (0.04, 0.04))
+
+
+def test_a_byte_order_mark_is_no_part_of_the_heading(tmp_path: Path) -> None:
+    assert read(tmp_path, "\ufefftime,up_kbps\n0,2\n") == LinkTrace((0.0,), (2000.0,), (2000.0,))
 
 
 def test_packet_opportunities_become_bandwidth(tmp_path: Path) -> None:
