@@ -43,8 +43,8 @@ from partitioner.model import Model
 
 NAME, WIDTH, CLIENTS, DEADLINE_S, PATIENCE_S = "rolled", 64, 4, 10.0, 120.0
 PACKAGES = ("isthmus", "nodes", "partitioner", "scheduler", "simulations")
-# What the upgraded code does differently, where one can see it: its replicas' ids begin with a word.
-OLD_LINE, NEW_ID = "replica_id = uuid.uuid4().hex[:12]", "upgraded-"
+# What the upgraded code does differently, where one can see it: a word in its replicas' ids.
+OLD_LINE, NEW_ID = "replica_id = settings.id_prefix + uuid.uuid4().hex[:12]", "upgraded-"
 BROKEN_LINE = 'raise Unavailable("this version does not start")'
 
 
@@ -235,7 +235,7 @@ async def measure(rest_s: float) -> tuple[list[Turn], list[Answer], dict[str, ob
         await asyncio.sleep(rest_s)
         clients.stop()
         await asking
-        facts["code is the new one"] = bool(upgraded) and all(one.startswith(NEW_ID) for one in upgraded)
+        facts["code is the new one"] = bool(upgraded) and all(NEW_ID in one for one in upgraded)
         facts["rolled back to the same replicas"] = facts["replicas after the broken version"] == upgraded
     return turns, clients.answers, facts
 

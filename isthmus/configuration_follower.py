@@ -92,6 +92,7 @@ class ConfigurationFollower:
     async def _rolled_out(self, configuration: Configuration, keys: Collection[str]) -> None:
         assert self._roll_out is not None
         self._tell(f"rolling out: {', '.join(keys)}")
+        telling = asyncio.create_task(self._tell_of_saving())
         try:
             await self._roll_out(configuration)
         except Exception as error:  # one of ours, or what a model's own code raises
@@ -102,6 +103,18 @@ class ConfigurationFollower:
                 update={"models": configuration.models, "cloud": configuration.cloud}
             )
             self._tell(f"rolled out: {', '.join(keys)}")
+        finally:
+            telling.cancel()
+            await asyncio.wait([telling])
+
+    async def _tell_of_saving(self) -> None:
+        """A roll-out takes minutes, in which nothing is followed: who saves the file hears so, once."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            if FileStamp.of(self._file.path) != self._followed:
+                now = "" if self._configure is None else "; `isthmus policy set` acts now"
+                self._tell(f"saved meanwhile: followed when the roll-out is over{now}")
+                return
 
     def _read(self) -> tuple[Configuration, ConfiguredPolicies]:
         configuration = read_configuration(self._file.path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,34 +13,27 @@ from pathlib import Path
 from isthmus.addresses import format_address, parse_address
 from isthmus.cache_folder import cache_folder
 from isthmus.checked_policies import checked_policies
-from isthmus.configuration import CloudConfiguration, Configuration, LinkConfiguration, TlsConfiguration, files_of
+from isthmus.configuration import CloudConfiguration, Configuration, LinkConfiguration, files_of
+from isthmus.edge_life import while_edge_lives
 from isthmus.errors import InvalidConfiguration
 from isthmus.model_export import check_on_every_node, export_models
+from isthmus.node_settings import clients_required, cloud_settings, edge_settings, of_edge
+from isthmus.runtimes import Runtimes
 from nodes.background import run_together
 from nodes.configured_policies import LATENCY_FOR_ALL, ConfiguredPolicies
 from nodes.fleet import Replica
-from nodes.outward_address import outward_address
-from nodes.settings import (
-    COMPILING_ENGINES,
-    CloudSettings,
-    EdgeSettings,
-    JournalSettings,
-    ModelArtifact,
-    start_timeout_s,
-)
+from nodes.settings import COMPILING_ENGINES, CloudSettings, ModelArtifact, start_timeout_s
 from nodes.tls_files import TlsFiles
 from nodes.transport.fleet_service import EndpointMapper
 from nodes.transport.fleet_survey import look_at_replica
 from nodes.transport.registry_server import RegistryServer
 from scheduler.fleet_registry import FleetRegistry
-from scheduler.process_runtime import ProcessRuntime
 from scheduler.roll_out import EdgeMove, ReplicaUse, RollOut
 from scheduler.runtime import Runtime
-from scheduler.serve.ray_runtime import RayRuntime
 from simulations.link_emulator import LinkShape
 from simulations.link_thread import LinkEmulatorThread
 
-__all__ = ["Deployment", "Sides", "cloud_settings", "deploy", "running_registry"]
+__all__ = ["Deployment", "Sides", "deploy", "running_registry"]
 
 ANSWER_S = 5.0  # of a replica that is asked how it is used
 
@@ -97,12 +90,12 @@ async def deploy(
         if link is not None:
             stack.enter_context(link)
         registry, book = configuration.edge.registry, FleetRegistry()
-        runtimes = _Runtimes(stack, configuration.cloud if sides.cloud else None)
+        runtimes = Runtimes(stack, configuration.cloud if sides.cloud else None)
         if sides.cloud:
             wake = partial(_wake, runtimes, configuration)
             registry = await stack.enter_async_context(running_registry(configuration, link, book, wake))
             progress(f"fleet registry at {registry}")
-        runtimes_started = [runtime.start() for runtime in runtimes.all_of(configuration, sides)]
+        runtimes_started = [runtimes.of(kind).start() for kind in _kinds(configuration, sides)]
         with warnings.catch_warnings():
             # torch's export and Ray's start each ignore warnings for their time, in two threads: what the first to end
             # puts back would be what the other one sees.
@@ -115,15 +108,8 @@ async def deploy(
         # Both sides on one machine are for trying things out: each start measures what it compares.
         memory = "" if sides.cloud else str(cache_folder("edge"))
         starting = _Starting(configuration, artifacts, registry, runtimes, progress, policies, memory, book)
-        # Both at once: most of a start is importing. They take turns at measuring (`nodes.measure.turn`).
-        sides_started = [starting.cloud()] if sides.cloud else []
-        sides_started += [starting.edge()] if sides.edge else []
-        started = await run_together(*sides_started)
-        gateway = started[-1] if sides.edge else ""
-        planned = False
+        gateway, planned = await starting.run(sides, max(map(start_timeout_s, engines)))
         runtime = runtimes.of(configuration.edge.runtime)
-        if sides.edge and sides.cloud:
-            planned = await runtime.wait_until_planned(max(map(start_timeout_s, engines)))
         rolling = _Rolling(sides, starting, folder or Path.cwd())
         yield Deployment(
             gateway, registry, link, planned, artifacts, policies, runtime.configure, rolling.roll_out,
@@ -142,7 +128,7 @@ def _check_cluster(configuration: Configuration, sides: Sides) -> None:
         check_on_every_node(model)
 
 
-def _wake(runtimes: _Runtimes, configuration: Configuration) -> None:
+def _wake(runtimes: Runtimes, configuration: Configuration) -> None:
     runtimes.of(configuration.cloud.runtime).wake()
 
 
@@ -163,7 +149,7 @@ async def running_registry(
         on_want=on_want,
         emulated_link="" if configuration.link is None else configuration.link.said,
         tls=files_of(tls),
-        require_clients=_required(tls, by_default=True),
+        require_clients=clients_required(tls, by_default=True),
     )
     try:
         yield server.address
@@ -178,14 +164,37 @@ class _Starting:
     configuration: Configuration
     artifacts: tuple[ModelArtifact, ...]
     registry: str
-    runtimes: _Runtimes
+    runtimes: Runtimes
     progress: Progress
     policies: ConfiguredPolicies
     memory_folder: str
     book: FleetRegistry
 
-    async def cloud(self) -> str:
-        """The replicas; "" for where they serve, which edges learn from the registry."""
+    async def run(self, sides: Sides, planning_s: float) -> tuple[str, bool]:
+        """The edge's gateway, "" without one, and whether it offers plans that use the cloud. planning_s: how long to
+        wait for these. Raises Unavailable also when the edge has died meanwhile."""
+        if not sides.edge:
+            await self.cloud()
+            return "", False
+        if not sides.cloud:
+            return await self.edge(), False
+        runtime, serves = self.runtimes.of(self.configuration.edge.runtime), asyncio.Event()
+
+        async def cloud() -> None:
+            await self.cloud()
+            serves.set()
+
+        async def edge() -> str:
+            gateway = await self.edge()
+            await while_edge_lives(runtime, serves.wait())
+            return gateway
+
+        # Both at once: most of a start is importing. They take turns at measuring (`nodes.measure.turn`).
+        _, gateway = await run_together(cloud(), edge())
+        return gateway, await while_edge_lives(runtime, runtime.wait_until_planned(planning_s))
+
+    async def cloud(self) -> None:
+        """The replicas; where they serve is what edges learn from the registry."""
         cloud = self.configuration.cloud
         settings = cloud_settings(self.configuration, self.artifacts, self.registry)
         runtime = self.runtimes.of(cloud.runtime)
@@ -195,7 +204,6 @@ class _Starting:
         else:
             await runtime.start_cloud(settings, cloud.rule, cloud.rule.at_start)
         self.progress(f"{cloud.rule.at_start} cloud replica(s) serve ({cloud.runtime})")
-        return ""
 
     async def roll_out(
         self, runtime: Runtime, settings: CloudSettings, cloud: CloudConfiguration, edges: EdgeMove
@@ -207,7 +215,7 @@ class _Starting:
     async def edge(self) -> str:
         """The address of the gateway."""
         edge = self.configuration.edge
-        settings = _edge_settings(self.configuration, self.artifacts, self.registry, self.policies)
+        settings = edge_settings(self.configuration, self.artifacts, self.registry, self.policies)
         settings = replace(settings, memory_folder=self.memory_folder)
         gateway = await self.runtimes.of(edge.runtime).start_edge(settings)
         self.progress(f"edge serves at {gateway} ({edge.runtime})")
@@ -231,7 +239,7 @@ class _Rolling:
         edge = runtimes.of(self._started.configuration.edge.runtime)  # of the one that runs
 
         async def switch(now: Sequence[ModelArtifact], before: Sequence[ModelArtifact]) -> None:
-            changed = [one for one in _of_edge(now) if one not in _of_edge(before)]
+            changed = [one for one in of_edge(now) if one not in of_edge(before)]
             if self._sides.edge and changed:
                 await edge.switch_models(changed)
 
@@ -255,45 +263,16 @@ async def _use(tls: TlsFiles | None, replica: Replica) -> ReplicaUse:
     return ReplicaUse(counts.get("streams", 0), counts.get("settled_streams", 0))
 
 
+def _kinds(configuration: Configuration, sides: Sides) -> Iterable[str]:
+    """Of the runtimes that the sides need, each once."""
+    kinds = [configuration.cloud.runtime] if sides.cloud else []
+    kinds += [configuration.edge.runtime] if sides.edge else []
+    return dict.fromkeys(kinds)
+
+
 def _engines(configuration: Configuration, sides: Sides) -> set[str]:
     cloud = {configuration.cloud.engine} if sides.cloud else set()
     return cloud | ({configuration.edge.engine} if sides.edge else set())
-
-
-class _Runtimes:
-    """One runtime of each kind, made when first needed, stopped with the stack."""
-
-    def __init__(self, stack: contextlib.AsyncExitStack, cloud: CloudConfiguration | None) -> None:
-        """cloud: None where no cloud runs: the edge's Ray is its own."""
-        self._stack = stack
-        self._cloud = cloud
-        self._made: dict[str, Runtime] = {}
-
-    def _ray(self) -> RayRuntime:
-        if self._cloud is None:
-            return RayRuntime()
-        return RayRuntime(address=self._cloud.address or "", cpus=self._cloud.cpus)
-
-    def reached_from_replicas(self, address: str) -> str:
-        """An address of this machine as replicas on a cluster reach it; itself where they run here."""
-        runtime = self._made.get("ray")
-        if self._cloud is None or self._cloud.address is None or not isinstance(runtime, RayRuntime):
-            return address
-        return outward_address(address, runtime.head)
-
-    def all_of(self, configuration: Configuration, sides: Sides) -> list[Runtime]:
-        """The runtimes that the sides of a configuration need, each once."""
-        kinds = [configuration.cloud.runtime] if sides.cloud else []
-        kinds += [configuration.edge.runtime] if sides.edge else []
-        return [self.of(kind) for kind in dict.fromkeys(kinds)]
-
-    def of(self, kind: str) -> Runtime:
-        """The runtime of that kind."""
-        if kind not in self._made:
-            runtime: Runtime = self._ray() if kind == "ray" else ProcessRuntime()
-            self._stack.push_async_callback(runtime.stop)
-            self._made[kind] = runtime
-        return self._made[kind]
 
 
 def _emulated(link: LinkConfiguration | None) -> LinkEmulatorThread | None:
@@ -310,68 +289,3 @@ def _mapper(link: LinkEmulatorThread | None) -> EndpointMapper | None:
         return format_address(*relay)
 
     return relayed
-
-
-def cloud_settings(configuration: Configuration, artifacts: tuple[ModelArtifact, ...], registry: str) -> CloudSettings:
-    """What each replica is started with. registry: where it registers."""
-    cloud = configuration.cloud
-    return CloudSettings(
-        # It learns plans from those who offer them.
-        tuple(ModelArtifact(one.name, folder) for one in artifacts for folder in (one.folder, *one.others)),
-        cloud.listen,
-        registry,
-        cloud.advertise or "",
-        route=cloud.route,
-        connection_age_s=cloud.connection_age or 0.0,
-        model_bytes=cloud.model_memory or 0,
-        engine=cloud.engine,
-        device=cloud.device,
-        threads=cloud.threads,
-        tls=files_of(cloud.tls),
-        require_clients=_required(cloud.tls, by_default=True),
-        tls_server_name=cloud.tls.server_name if cloud.tls else "",
-        batching=cloud.batching.limits,
-        limits=cloud.limits.of_node,
-        metrics_listen=cloud.metrics_listen or "",
-        paced_by=cloud.paced_by or "",
-        log=configuration.logs.settings,
-    )
-
-
-def _edge_settings(
-    configuration: Configuration, artifacts: tuple[ModelArtifact, ...], registry: str, policies: ConfiguredPolicies
-) -> EdgeSettings:
-    edge, log = configuration.edge, configuration.edge.decision_log
-    return EdgeSettings(
-        _of_edge(artifacts),
-        edge.listen,
-        registry,
-        policies=policies,
-        engine=edge.engine,
-        device=edge.device,
-        threads=edge.threads,
-        slowdown=edge.emulate_slowdown,
-        tls=files_of(edge.tls),
-        require_clients=_required(edge.tls, by_default=False),
-        batching=edge.batching.limits,
-        limits=edge.limits.of_node,
-        kept_bytes=edge.kept_memory,
-        decision_log=None if log is None else JournalSettings(log.folder, log.max_size),
-        hedge_percentile=edge.hedge_percentile,
-        metrics_listen=edge.metrics_listen or "",
-        admission_probability=edge.admission.probability,
-        page_listen=edge.page_listen or "",
-        log=configuration.logs.settings,
-    )
-
-
-def _of_edge(artifacts: Sequence[ModelArtifact]) -> tuple[ModelArtifact, ...]:
-    """An edge serves one version of each."""
-    return tuple(replace(artifact, others=()) for artifact in artifacts)
-
-
-def _required(tls: TlsConfiguration | None, *, by_default: bool) -> bool:
-    """Whether clients must show a certificate; where the system's authorities are trusted, only when told so."""
-    if tls is None or tls.require_clients is None:
-        return by_default and tls is not None and bool(tls.authority)
-    return tls.require_clients

@@ -15,9 +15,9 @@ from pydantic import Field, ValidationError
 from isthmus.addresses import format_address, parse_address
 from isthmus.configuration import read_configuration
 from isthmus.configuration_fields import Section
-from isthmus.deployment import cloud_settings
 from isthmus.errors import InvalidConfiguration
 from isthmus.model_export import check_on_every_node, export_models
+from isthmus.node_settings import cloud_settings
 from nodes.settings import CloudSettings
 from scheduler.serve.applications import Application, cloud_application
 

@@ -68,7 +68,7 @@ class CloudHost:
         engine, pool = make_engine(), ComputePool(settings.threads, name="suffix")
         models = await run_apart(configured_models, settings, make_engine, engine)
         await models.fill()
-        replica_id = uuid.uuid4().hex[:12]
+        replica_id = settings.id_prefix + uuid.uuid4().hex[:12]
         kept = KeptProfile(engine, models.digests, settings.paced_by)
         profile = kept.read()
         if profile is None:

@@ -67,7 +67,8 @@ class CloudSettings:
     tls: None for ports in clear. require_clients: only clients with a certificate of the authority get in.
     tls_server_name: what edges shall expect in the certificate, "" for the host that they dial.
     drain_s: how long accepted requests may take when the replica goes. metrics_listen: where Prometheus asks, "" for
-    no such port. paced_by: of the engine `paced`, the file of a device profile.
+    no such port. paced_by: of the engine `paced`, the file of a device profile. id_prefix: of the id that it gives
+    itself, by which a roll-out knows its own.
     """
 
     models: tuple[ModelArtifact, ...]
@@ -88,6 +89,7 @@ class CloudSettings:
     route: Mapping[str, str] = field(default_factory=dict, hash=False)
     connection_age_s: float = 0.0
     model_bytes: int = 0
+    id_prefix: str = ""
     log: LogSettings = DEFAULT_LOGS
 
     def to_json(self) -> str:

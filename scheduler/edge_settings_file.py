@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from isthmus.cache_folder import cache_folder
 from isthmus.errors import Unavailable
 from isthmus.whole_file import whole_file
 from nodes.configured_policies import ConfiguredPolicies
@@ -18,15 +19,18 @@ __all__ = ["EdgeSettingsFile"]
 
 
 class EdgeSettingsFile:
-    """`path` always holds a whole version, JSON of EdgeSettings, in a folder of its own that no other user gets into.
-    `close` takes both away. Where it cannot be written this raises Unavailable, and the version before stays."""
+    """`path` always holds a whole version, JSON of EdgeSettings, in a folder of its own that no other user gets into,
+    below the cache folder: systems empty those for temporary files while an edge runs on. `close` takes both away.
+    Where it cannot be written this raises Unavailable, and the version before stays."""
 
     def __init__(self, settings: EdgeSettings) -> None:
         self._settings = settings
+        run = cache_folder("run")
         try:
-            self._folder = Path(tempfile.mkdtemp(prefix="isthmus-edge-"))
+            run.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._folder = Path(tempfile.mkdtemp(prefix="edge-", dir=run))
         except OSError as error:
-            raise _not_kept(tempfile.gettempdir(), error) from error
+            raise _not_kept(str(run), error) from error
         self.path = self._folder / "settings.json"
         self._keep(settings)
 
@@ -45,6 +49,7 @@ class EdgeSettingsFile:
 
     def _keep(self, settings: EdgeSettings) -> None:
         try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # whoever tidies up may have taken it
             with whole_file(self.path, self.path.with_suffix(".next")) as fresh:
                 fresh.touch(mode=0o600)
                 fresh.write_text(settings.to_json())
@@ -54,4 +59,5 @@ class EdgeSettingsFile:
 
 
 def _not_kept(path: str, error: OSError) -> Unavailable:
-    return Unavailable(f"settings of the edge: cannot be kept in {path}: {error.strerror}; make room, or set TMPDIR")
+    remedy = "make room, or set XDG_CACHE_HOME"
+    return Unavailable(f"settings of the edge: cannot be kept in {path}: {error.strerror}; {remedy}")

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from isthmus.errors import IsthmusError, Unavailable
 from nodes.fleet import FleetView, Replica
@@ -79,53 +80,55 @@ class RollOut:
         Raises why the new version does not serve, or why an edge does not take it; then it is gone, and the old one
         serves on.
         """
-        before = {replica.replica_id for replica in self.view().replicas}
+        # Its replicas are known by it: an old one that starts meanwhile, or again, or registers late is no new one.
+        prefix = f"{uuid.uuid4().hex[:6]}-"
         # As many as the load has made of the old version: the new one gets all of it at once.
         replicas = min(rule.max_replicas, max(rule.at_start, len(self.view().serving)))
-        await self.runtime.start_cloud(settings, rule, replicas)
+        await self.runtime.start_cloud(replace(settings, id_prefix=prefix), rule, replicas)
         try:
-            await self._registered(before, replicas)
+            await self._registered(prefix, replicas)
             async with edges.made():
-                await self._moved(before, overlap_s)
+                await self._moved(prefix, overlap_s, may_sleep=rule.min_replicas == 0)
         except BaseException:
             await asyncio.shield(self.runtime.drop_cloud())
             raise
         await self.runtime.retire_clouds()
 
-    async def _registered(self, before: set[str], wanted: int) -> None:
+    async def _registered(self, prefix: str, wanted: int) -> None:
         over_s = time.monotonic() + REGISTER_S
-        while len(self._new(before)) < wanted:
+        while len(self._new(prefix)) < wanted:
             if time.monotonic() > over_s:
-                raise Unavailable(f"new replicas: {len(self._new(before))} of {wanted} registered in {REGISTER_S:g} s")
+                raise Unavailable(f"new replicas: {len(self._new(prefix))} of {wanted} registered in {REGISTER_S:g} s")
             await asyncio.sleep(LOOK_S)
 
-    async def _moved(self, before: set[str], overlap_s: float) -> None:
-        """Return when all edges have moved, or the overlap is over. Raises Unavailable when a new replica is silent."""
+    async def _moved(self, prefix: str, overlap_s: float, *, may_sleep: bool) -> None:
+        """Return when all edges have moved, or the overlap is over. may_sleep: new replicas that nobody uses yet go as
+        their rule says, and come back for a request. Raises Unavailable when a new replica is silent."""
         over_s, silent = time.monotonic() + overlap_s, 0
         while True:
-            new = self._new(before)
+            new = self._new(prefix)
             try:
                 used = [await self.ask(replica) for replica in new]
-                silent = 0 if new else silent + 1
+                silent = 0 if new or may_sleep else silent + 1
             except IsthmusError as error:
                 used, silent = [], silent + 1
                 if silent >= MOST_SILENT:
                     raise Unavailable(f"new replicas: do not stay healthy: {error}") from error
             if silent >= MOST_SILENT:
                 raise Unavailable("new replicas: all are gone from the registry")
-            if not silent and (time.monotonic() >= over_s or edges_have_moved(await self._old(before), used)):
+            if not silent and (time.monotonic() >= over_s or edges_have_moved(await self._old(prefix), used)):
                 return
             await asyncio.sleep(LOOK_S)
 
-    async def _old(self, before: set[str]) -> list[ReplicaUse]:
+    async def _old(self, prefix: str) -> list[ReplicaUse]:
         used = []
         for replica in self.view().serving:
-            if replica.replica_id in before:
+            if not replica.replica_id.startswith(prefix):
                 try:
                     used.append(await self.ask(replica))
                 except IsthmusError:
                     continue  # one that is gone has no edges to lose
         return used
 
-    def _new(self, before: set[str]) -> list[Replica]:
-        return [replica for replica in self.view().serving if replica.replica_id not in before]
+    def _new(self, prefix: str) -> list[Replica]:
+        return [replica for replica in self.view().serving if replica.replica_id.startswith(prefix)]

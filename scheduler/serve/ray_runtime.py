@@ -16,13 +16,14 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
-from isthmus.errors import DeviceUnavailable, Unavailable
+from isthmus.errors import Unavailable
 from nodes.background import run_apart, to_its_end
 from nodes.configured_policies import ConfiguredPolicies
 from nodes.settings import CloudSettings, EdgeSettings, ModelArtifact, start_timeout_s
 from scheduler.autoscaling import AutoscalingRule
 from scheduler.edge_settings_file import EdgeSettingsFile
 from scheduler.node_orders import models_order, policies_order, raise_refusal
+from scheduler.serve.gpu_share import gpu_share, wait_free
 from scheduler.serve.ray_authentication import check_authenticated
 from scheduler.serve.replica_scaling import replica_count
 
@@ -76,7 +77,8 @@ class RayRuntime:
 
         number = next(self._versions)
         name = self._name if number == 1 else f"{self._name}-{number}"
-        gpus = await asyncio.to_thread(self._gpus_for, settings.device, rule.max_replicas)
+        beside = replicas if self._clouds else 0
+        gpus = await asyncio.to_thread(self._gpus_for, settings.device, rule.max_replicas, beside)
         count, share = replica_count(rule, replicas), (self._cpus, gpus)
         try:
             bound = settings.to_json()
@@ -213,18 +215,16 @@ class RayRuntime:
 
         return str(ray.get_runtime_context().gcs_address)
 
-    def _gpus_for(self, device: str, replicas: int) -> float:
-        """GPUs a replica. Serve would wait without end for a GPU that is not there, so that is an error here."""
+    def _gpus_for(self, device: str, most: int, beside: int = 0) -> float:
+        """GPUs a replica, of which there may be so many. beside: how many of them start while others serve. Raises
+        DeviceUnavailable."""
         import ray
 
-        if device == "cpu":
-            return 0.0
-        there = float(ray.cluster_resources().get("GPU", 0))
-        if there <= 0 and device == "auto":
-            return 0.0
-        if there <= 0:
-            raise DeviceUnavailable("device: cuda was asked for, but Ray sees no GPU here; set device: cpu")
-        return min(1.0, there / replicas)
+        there, own = float(ray.cluster_resources().get("GPU", 0)), not self._address
+        share = gpu_share(device, there, most, own=own)
+        if own:  # a cluster of others may have more of them soon
+            wait_free(share, beside, there, lambda: float(ray.available_resources().get("GPU", 0)))
+        return share
 
     async def _deploy(
         self, name: str, replica: type, bound: str, settings: CloudSettings | EdgeSettings, count: dict[str, Any],

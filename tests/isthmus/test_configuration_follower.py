@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
 import pytest
 
+from isthmus import configuration_follower
 from isthmus.checked_policies import checked_policies
 from isthmus.configuration import Configuration, read_configuration
 from isthmus.configuration_follower import ConfigurationFollower, FollowedFile
@@ -41,6 +43,8 @@ class Followed:
         self.edge_answers = True
         self.rolled_out: list[str] = []
         self.bad_version = False
+        self.saved_meanwhile: list[str] = []
+        self.roll_out_s = 0.0
         started = read_configuration(self.path)
         self.follower = ConfigurationFollower(
             FollowedFile(self.path, FileStamp.of(self.path), ("models", "edge")),
@@ -54,6 +58,10 @@ class Followed:
     async def roll_out(self, configuration: Configuration) -> None:
         if self.bad_version:
             raise Unavailable("cloud-2 application: this version does not start")
+        for text in self.saved_meanwhile:
+            self.replace(text)
+            await asyncio.sleep(self.roll_out_s)
+        await asyncio.sleep(self.roll_out_s)
         self.rolled_out.append(configuration.models[0].source)
 
     async def configure(self, policies: ConfiguredPolicies) -> None:
@@ -194,6 +202,39 @@ async def test_a_version_that_is_not_rolled_out_is_tried_again_when_the_file_is_
     file.replace(NEWER)
     await file.looks(3)
     assert file.rolled_out == ["a:newer"]
+
+
+@pytest.fixture
+def slow_roll_out(file: Followed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes many looks."""
+    monkeypatch.setattr(configuration_follower, "LOOK_S", 0.001)
+    file.roll_out_s = 0.02
+
+
+async def test_a_file_that_is_saved_while_it_is_rolled_out_is_told_of_once_and_followed_afterwards(
+    file: Followed, slow_roll_out: None
+) -> None:
+    file.saved_meanwhile = [NEWER + "policy: cloud-only\n", NEWER + "policy: edge-only\n"]
+    file.replace(NEWER)
+    await file.looks(2)
+    assert file.said[1:] == [
+        "isthmus.yaml: rolling out: models.net.source",
+        "isthmus.yaml: saved meanwhile: followed when the roll-out is over; `isthmus policy set` acts now",
+        "isthmus.yaml: rolled out: models.net.source",
+    ]
+    await file.looks(2)
+    assert [one["all requests"] for one in file.in_force] == ["latency", "edge-only"]
+    assert file.rolled_out == ["a:newer"]
+
+
+async def test_a_roll_out_of_a_file_that_stays_says_nothing_of_saving(file: Followed, slow_roll_out: None) -> None:
+    file.replace(NEWER)
+    await file.looks(2)
+    assert file.said[1:] == [
+        "isthmus.yaml: rolling out: models.net.source",
+        "isthmus.yaml: rolled out: models.net.source",
+    ]
+    assert len(asyncio.all_tasks()) == 1
 
 
 async def test_a_file_that_needs_a_restart_too_is_not_rolled_out_in_part(file: Followed) -> None:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
 from typing import Literal
 
 import pytest
 
 from isthmus.configuration import CloudConfiguration, Configuration, EdgeConfiguration, ModelConfiguration
-from isthmus.deployment import Sides, deploy
-from isthmus.errors import InvalidConfiguration, InvalidModel, IsthmusError
-from nodes.settings import ModelArtifact
+from isthmus.deployment import Sides, _Starting, deploy
+from isthmus.errors import InvalidConfiguration, InvalidModel, IsthmusError, Unavailable
+from isthmus.runtimes import Runtimes
+from nodes.configured_policies import LATENCY_FOR_ALL
+from nodes.settings import CloudSettings, EdgeSettings, ModelArtifact
+from scheduler.autoscaling import AutoscalingRule
+from scheduler.fleet_registry import FleetRegistry
+from scheduler.process_runtime import ProcessRuntime
 
 
 def configuration() -> Configuration:
@@ -47,6 +53,38 @@ def test_a_cloud_by_itself_starts_its_replicas(tmp_path: Path) -> None:
 
     with pytest.raises(IsthmusError, match=r"spec\.json: cannot be read"):
         asyncio.run(run())
+
+
+class DyingEdge(ProcessRuntime):
+    """Its edge dies as soon as it serves, while a start waits for `still`: the cloud, or the edge's plans."""
+
+    def __init__(self, still: str) -> None:
+        super().__init__()
+        self.still = still
+
+    async def start_cloud(self, settings: CloudSettings, rule: AutoscalingRule, replicas: int) -> None:
+        if self.still == "cloud":
+            await asyncio.Event().wait()
+
+    async def start_edge(self, settings: EdgeSettings) -> str:
+        return "127.0.0.1:1"
+
+    async def wait_until_planned(self, timeout_s: float) -> bool:
+        await asyncio.Event().wait()
+        return True
+
+    async def watch_edge(self) -> None:
+        raise Unavailable("edge node: died with -9")
+
+
+@pytest.mark.parametrize("still", ["cloud", "plans"])
+async def test_an_edge_that_dies_ends_a_start_that_waits(still: str) -> None:
+    runtimes = Runtimes(contextlib.AsyncExitStack(), None)
+    runtimes._made["process"] = DyingEdge(still)
+    starting = _Starting(configuration(), (), "", runtimes, list[str]().append, LATENCY_FOR_ALL, "", FleetRegistry())
+    with pytest.raises(Unavailable, match="edge node: died with -9"):
+        async with asyncio.timeout(10):
+            await starting.run(Sides(cloud=True, edge=True), 3600.0)
 
 
 @pytest.mark.parametrize(

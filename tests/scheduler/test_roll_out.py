@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from isthmus.errors import InvalidModel, Unavailable
@@ -24,25 +26,34 @@ class Fleet:
         self.uses = {"old": ReplicaUse(2, 2), "new": ReplicaUse(2, 2)}
         self.happened: list[str] = []
         self.starts, self.registers = True, True
+        self.old_scales_up, self.leaves = False, False
         self.silent: set[str] = set()
         self.asked_for = 0
+        self.prefix = ""
 
     def view(self) -> FleetView:
         return FleetView(1, tuple(Replica(name, Endpoint(name)) for names in self.clouds for name in names))
 
     async def ask(self, replica: Replica) -> ReplicaUse:
-        if replica.replica_id in self.silent:
-            raise Unavailable(f"{replica.replica_id} does not answer")
-        return self.uses[replica.replica_id]
+        name = replica.replica_id.removeprefix(self.prefix)
+        if name in self.silent:
+            raise Unavailable(f"{name} does not answer")
+        return self.uses[name]
+
+    @property
+    def names(self) -> list[list[str]]:
+        """Of the replicas by cloud, without what a roll-out calls its own by."""
+        return [[name.removeprefix(self.prefix) for name in names] for names in self.clouds]
 
     async def start(self) -> None: ...
 
     async def start_cloud(self, settings: CloudSettings, rule: AutoscalingRule, replicas: int) -> None:
-        self.asked_for = replicas
+        self.asked_for, self.prefix = replicas, settings.id_prefix
         if not self.starts:
             raise InvalidModel("model", "is no good")
         self.happened.append("start")
-        self.clouds.append(["new"] if self.registers else [])
+        self.clouds[0] += ["old-2"] if self.old_scales_up else []
+        self.clouds.append([f"{self.prefix}new"] if self.registers else [])
 
     takes_over = False
 
@@ -72,6 +83,8 @@ class Fleet:
 
     async def there(self) -> None:
         self.happened.append("edge there")
+        if self.leaves:
+            self.clouds[-1] = []
 
     async def back(self) -> None:
         self.happened.append("edge back")
@@ -94,13 +107,13 @@ def fleet(monkeypatch: pytest.MonkeyPatch) -> Fleet:
 async def test_the_old_one_goes_only_when_the_edges_have_moved(fleet: Fleet) -> None:
     await fleet.roll()
     assert fleet.happened == ["start", "edge there", "retire old"]
-    assert fleet.clouds == [["new"]]
+    assert fleet.names == [["new"]]
 
 
 async def test_edges_that_do_not_move_are_waited_for_as_long_as_the_overlap(fleet: Fleet) -> None:
     fleet.uses["new"] = ReplicaUse(2, 0)
     await fleet.roll(overlap_s=0.01)
-    assert fleet.clouds == [["new"]]
+    assert fleet.names == [["new"]]
 
 
 @pytest.mark.parametrize(("rule", "begun"), [((1, 8), 3), ((1, 2), 2), ((5, 8), 5)])
@@ -126,6 +139,43 @@ async def test_a_version_that_does_not_register_is_dropped(fleet: Fleet) -> None
     with pytest.raises(Unavailable, match="0 of 1 registered"):
         await fleet.roll()
     assert (fleet.happened, fleet.clouds) == (["start", "drop new"], [["old"]])
+
+
+async def test_an_old_replica_that_starts_meanwhile_is_no_new_one(fleet: Fleet) -> None:
+    fleet.registers, fleet.old_scales_up = False, True
+    with pytest.raises(Unavailable, match="0 of 1 registered"):
+        await fleet.roll()
+    assert (fleet.happened, fleet.clouds) == (["start", "drop new"], [["old", "old-2"]])
+
+
+async def test_an_old_replica_that_starts_meanwhile_has_edges_to_lose(fleet: Fleet) -> None:
+    fleet.old_scales_up = True
+    fleet.uses["old-2"] = ReplicaUse(3, 3)
+    began_s = time.monotonic()
+    await fleet.roll(overlap_s=0.05)
+    assert (fleet.names, time.monotonic() - began_s >= 0.05) == ([["new"]], True)
+
+
+async def test_each_version_is_called_by_a_name_of_its_own(fleet: Fleet) -> None:
+    await fleet.roll()
+    first = fleet.prefix
+    fleet.uses[f"{first}new"] = ReplicaUse(2, 2)
+    await fleet.roll()
+    assert fleet.clouds == [[f"{fleet.prefix}new"]]
+    assert first != fleet.prefix
+
+
+async def test_new_replicas_that_are_all_gone_are_dropped(fleet: Fleet) -> None:
+    fleet.leaves = True
+    with pytest.raises(Unavailable, match="all are gone from the registry"):
+        await fleet.roll()
+    assert (fleet.happened, fleet.clouds) == (["start", "edge there", "edge back", "drop new"], [["old"]])
+
+
+async def test_new_replicas_that_may_go_while_nobody_uses_them_are_not_dropped_for_it(fleet: Fleet) -> None:
+    fleet.leaves = True
+    await fleet.roll(overlap_s=0.05, rule=AutoscalingRule(0, 2))
+    assert (fleet.happened, fleet.clouds) == (["start", "edge there", "retire old"], [[]])
 
 
 async def test_a_version_that_stops_answering_is_dropped_and_the_edge_moves_back(fleet: Fleet) -> None:
@@ -159,7 +209,7 @@ async def test_an_old_replica_that_is_gone_holds_nothing_up(fleet: Fleet) -> Non
     fleet.silent = {"old"}
     fleet.uses["new"] = ReplicaUse(0, 0)
     await fleet.roll()
-    assert fleet.clouds == [["new"]]
+    assert fleet.names == [["new"]]
 
 
 @pytest.mark.parametrize(

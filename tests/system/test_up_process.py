@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,13 @@ import numpy as np
 import psutil
 import pytest
 import torch
+import yaml
 
 from isthmus.client import Client
 from isthmus.errors import DeadlineExceeded, InvalidRequest, NotFound
 from isthmus.zoo import demo_photos, imagenet_classes
 from partitioner.artifact import load_artifact
+from tests.system.launched import ending
 
 MODEL = "efficientnet-lite0"
 CAT, COFFEE, ROCKET, FLOWER = demo_photos()
@@ -150,6 +153,30 @@ def test_an_edge_without_its_cloud_serves_alone(run_up: RunUp) -> None:
         assert running.process.wait(60) == 1
     *_, draining, error = (running.folder / "isthmus.log").read_text().splitlines()
     assert (draining, error) == ("isthmus: draining", "error: edge node: died with -9")
+
+
+@pytest.mark.slow
+def test_an_edge_that_dies_before_all_is_ready_ends_the_start(tmp_path: Path, artifact: Path) -> None:
+    path, log = tmp_path / "isthmus.yaml", tmp_path / "log"
+    sections = {
+        "models": [{"name": MODEL, "source": str(artifact)}],
+        "edge": {"runtime": "process", "listen": "127.0.0.1:0"},
+        "cloud": {"runtime": "process", "registry_listen": "127.0.0.1:0"},
+    }
+    path.write_text(yaml.safe_dump(sections))
+    command = [sys.executable, "-m", "isthmus", "up", str(path)]
+    with log.open("w") as errors:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
+    with ending(process) as first_line:
+        over_s = time.monotonic() + 120
+        while "edge serves at" not in log.read_text():
+            assert time.monotonic() < over_s, log.read_text()
+            time.sleep(0.01)
+        (edge,) = (one for one in psutil.Process(process.pid).children() if "edge" in one.cmdline())
+        edge.kill()
+        assert process.wait(60) == 1  # waiting for plans alone would take twice as long
+        assert first_line() == ""
+    assert log.read_text().splitlines()[-1] == "error: edge node: died with -9"
 
 
 def test_a_port_in_use_is_a_failure_of_one_line(tmp_path: Path, artifact: Path) -> None:
