@@ -5,7 +5,8 @@
     OPEN       refused          ignored      ignored                         after the wait -> HALF_OPEN
     HALF_OPEN  takes the slot   -> CLOSED    -> OPEN, for a longer wait      stays
 
-`released` is for a request that ended without saying anything of the replica: it gives the probe's slot back.
+`released` is for a request that ended without saying anything of the replica: the probe, and no request that was sent
+before it, gives the slot back.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class CircuitBreaker:
         self._waits = waits or Backoff(FIRST_OPEN_S, LONGEST_OPEN_S)
         self._failures = 0
         self._open_until_s: float | None = None
-        self._probing = False
+        self._probe: int | None = None  # the request that has the slot
 
     def state(self, now_s: float) -> BreakerState:
         """The state at that moment."""
@@ -49,19 +50,19 @@ class CircuitBreaker:
     def allows(self, now_s: float) -> bool:
         """Whether a request may start now."""
         state = self.state(now_s)
-        return state is BreakerState.CLOSED or (state is BreakerState.HALF_OPEN and not self._probing)
+        return state is BreakerState.CLOSED or (state is BreakerState.HALF_OPEN and self._probe is None)
 
-    def started(self, now_s: float) -> None:
-        """A request was sent. Raises LocalProtocolError where `allows` says no."""
+    def started(self, number: int, now_s: float) -> None:
+        """That request was sent. Raises LocalProtocolError where `allows` says no."""
         if not self.allows(now_s):
             raise LocalProtocolError(f"the breaker is {self.state(now_s).value} and lets no request through")
-        self._probing = self.state(now_s) is BreakerState.HALF_OPEN
+        self._probe = number if self.state(now_s) is BreakerState.HALF_OPEN else None
 
     def succeeded(self, now_s: float) -> None:
         """The replica answered."""
         if self.state(now_s) is BreakerState.OPEN:
             return
-        self._failures, self._open_until_s, self._probing = 0, None, False
+        self._failures, self._open_until_s, self._probe = 0, None, None
         self._waits.succeeded()
 
     def failed(self, now_s: float) -> None:
@@ -71,9 +72,10 @@ class CircuitBreaker:
             return
         self._failures += 1
         if state is BreakerState.HALF_OPEN or self._failures >= self._most:
-            self._failures, self._probing = 0, False
+            self._failures, self._probe = 0, None
             self._open_until_s = now_s + self._waits.next_s()
 
-    def released(self) -> None:
-        """A request ended by its client's will, or for a reason of its own."""
-        self._probing = False
+    def released(self, number: int) -> None:
+        """That request ended by its client's will, or for a reason of its own."""
+        if number == self._probe:
+            self._probe = None

@@ -5,8 +5,6 @@ Where hedging is on, a second replica is asked as well once the first is later t
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import math
 import time
 from dataclasses import replace
@@ -21,21 +19,30 @@ from nodes.first_answer import blames_request, first_answer
 from nodes.guarded_connection import GuardedConnection
 from nodes.halves import EdgeOutcome
 from nodes.model_runtime import plan_definition
+from nodes.moving_end import MovingEnd
 from nodes.protocol.edge_stream import WireRequest
 from nodes.protocol.events import ResponseArrived
 from nodes.resume_schedule import Waiting
 from nodes.resumption import FINISH_MARGIN, WORK_MARGIN, Remote, patience_s, remote_s, soonest
+from nodes.stall_watch import StallWatch
 from nodes.tensor_feed import TensorFeed
 
 __all__ = ["CloudAnswer", "CloudAsking"]
 
 
 class _Sending(NamedTuple):  # made for each request
-    """remote_s: in how long that replica was predicted to have answered, as it was sent."""
+    """remote_s: in how long that replica was predicted to have answered, as it was sent. request_id: on the wire."""
 
     replica: GuardedConnection
     sent_s: float
     remote_s: float
+    request_id: int
+    watch: StallWatch
+
+    @property
+    def got_on_s(self) -> float:
+        """When it last did, or was sent first."""
+        return self.watch.got_on_s(self.replica.progress(self.request_id))
 
 
 class CloudAnswer(NamedTuple):
@@ -56,6 +63,7 @@ class CloudAsking:
         self._tried: list[GuardedConnection] = []
         self._forgetful: GuardedConnection | None = None
         self._early: EarlyUpload | None = None
+        self._early_id = 0  # on the wire
         self._refused: IsthmusError | None = None  # the last reason that a replica gave
         self._could_not: list[GuardedConnection] = []  # compute it: maybe nobody can
         self.sendings = 0
@@ -84,21 +92,21 @@ class CloudAsking:
         if not replica.open or self._accepted.edge_must_begin():
             await self.close()
             return None
-        first = self._sending(replica)
+        first = self._sending(replica, time.monotonic())
         sendings, expected_s = [first], self._expected_s(first)
-        late_s = first.sent_s + patience_s(expected_s)
+        patience = patience_s(expected_s)
         self._around.counts.resent += self.sendings > 0
-        ends_s, insured = self._ends_s(late_s)
+        ends_s, insured = self._ends_s()
         number: int | None = None
         try:
-            # Moved while other requests come and go.
-            async with asyncio.timeout(ends_s - time.monotonic()) as limit:
+            async with MovingEnd(ends_s, lambda: max(one.got_on_s for one in sendings) + patience) as end:
                 if insured:
-                    number = self._insure(limit, ends_s, first.sent_s + expected_s)
+                    number = self._insure(end, first.sent_s + expected_s)
                 return await self._answer(outcome, sendings)
         except TimeoutError:
             for one in sendings:
-                one.replica.gave_up(one.sent_s, late=one is first and time.monotonic() >= late_s)
+                late = one is first and time.monotonic() >= one.got_on_s + patience
+                one.replica.gave_up(one.sent_s, late=late)
             reason = "no answer in time"
         except IsthmusError as error:
             if blames_request(error):
@@ -165,7 +173,7 @@ class CloudAsking:
                 return None
             self._tried.append(replica)
             counts.hedged += 1
-            sendings.append(self._sending(replica))
+            sendings.append(self._sending(replica, first.sent_s))
             return sendings[-1]
 
         winner, response = await first_answer(ask, first, hedging.after_s(predicted_s), second)
@@ -194,11 +202,12 @@ class CloudAsking:
             sending.sent_s,
         )
         try:
-            if self._early is not None and sending.replica is self._early.replica and self._early.answer is not None:
+            if self._early is not None and self._early.answer is not None and self._begun_at(sending.replica):
                 answer = self._early.answer
                 self._early = None
                 return await answer
-            return await sending.replica.run(self._wire_request(outcome.encoded, sending.sent_s))
+            request = self._wire_request(sending.request_id, outcome.encoded, sending.sent_s)
+            return await sending.replica.run(request)
         except ComputeFailed:
             self._could_not.append(sending.replica)
             raise
@@ -210,15 +219,15 @@ class CloudAsking:
         finally:
             way_up.finished(number, time.monotonic())
 
-    def _ends_s(self, late_s: float) -> tuple[float, bool]:
-        """When to wait no longer, so that the edge has what it needs to finish; and whether others' requests, which
-        would need the edge too, may move it. late_s: when the answer is late whatever the deadline."""
+    def _ends_s(self) -> tuple[float, bool]:
+        """When to wait no longer even for what gets on, so that the edge has what it needs to finish; and whether
+        others' requests, which would need the edge too, may move it."""
         accepted = self._accepted
         if accepted.deadline_s is None:
-            return late_s, False
+            return math.inf, False
         if accepted.cloud_required:
-            return min(late_s, accepted.deadline_s), False
-        return min(late_s, accepted.due_s - self._kept_back_s), True
+            return accepted.deadline_s, False
+        return accepted.due_s - self._kept_back_s, True
 
     @property
     def _promised(self) -> bool:
@@ -230,11 +239,10 @@ class CloudAsking:
         """What the edge keeps for finishing: less where the admission has kept the time already."""
         return (WORK_MARGIN if self._promised else FINISH_MARGIN) * self._accepted.finish_s
 
-    def _insure(self, limit: asyncio.Timeout, ends_s: float, expected_s: float) -> int | None:
+    def _insure(self, end: MovingEnd, expected_s: float) -> int | None:
+        """Have the end moved while other requests come and go."""
         waiting = Waiting(self._accepted.due_s - self._around.queue.wait_s(), self._kept_back_s, expected_s)
-        return self._around.schedule.enter(
-            waiting, lambda moment_s: _move(limit, min(ends_s, moment_s)), promised=self._promised
-        )
+        return self._around.schedule.enter(waiting, end.end_by, promised=self._promised)
 
     def _remote_s(self, replica: GuardedConnection) -> float:
         """Until that replica would have answered, sent now behind what is on the link; infinite for an unknown link."""
@@ -243,21 +251,30 @@ class CloudAsking:
         cloud_s = replica.cloud_queue_s + entry.costs.cloud.at(batch)
         return remote_s(self._around.chooser.link(), up, entry.downlink_bytes(batch), cloud_s)
 
-    def _sending(self, replica: GuardedConnection) -> _Sending:
-        return _Sending(replica, time.monotonic(), self._remote_s(replica))
+    def _sending(self, replica: GuardedConnection, since_s: float) -> _Sending:
+        """since_s: when the first replica was asked."""
+        request_id = self._early_id if self._begun_at(replica) else next(self._around.wire_ids)
+        return _Sending(replica, time.monotonic(), self._remote_s(replica), request_id, StallWatch(since_s))
+
+    def _begun_at(self, replica: GuardedConnection) -> bool:
+        """Whether that replica has been sent tensors already."""
+        early = self._early
+        return early is not None and replica is early.replica and early.answer is not None
 
     def _expected_s(self, sending: _Sending) -> float:
         predicted_s, remote = self._accepted.choice.predicted.total_s, sending.remote_s
         return max(predicted_s, remote) if math.isfinite(remote) else predicted_s
 
     def _early_request(self, feed: TensorFeed) -> WireRequest:
-        return replace(self._wire_request(feed.tensors, time.monotonic()), more_tensors=feed.to_come)
+        self._early_id = next(self._around.wire_ids)
+        request = self._wire_request(self._early_id, feed.tensors, time.monotonic())
+        return replace(request, more_tensors=feed.to_come)
 
-    def _wire_request(self, tensors: tuple[EncodedTensor, ...], now_s: float) -> WireRequest:
+    def _wire_request(self, request_id: int, tensors: tuple[EncodedTensor, ...], now_s: float) -> WireRequest:
         accepted = self._accepted
         batch, costs = accepted.request.inputs.batch, accepted.choice.entry.costs
         return WireRequest(
-            request_id=next(self._around.wire_ids),
+            request_id=request_id,
             wire_digest=accepted.choice.entry.plan.wire_digest,
             batch=batch,
             tensors=tensors,
@@ -267,9 +284,3 @@ class CloudAsking:
             traceparent=accepted.request.traceparent,
             expected_cloud_s=costs.cloud.at(batch),
         )
-
-
-def _move(limit: asyncio.Timeout, when_s: float) -> None:
-    """Move a limit, if it runs, to a reading of the monotonic clock: the event loop has a clock of its own."""
-    with contextlib.suppress(RuntimeError):
-        limit.reschedule(asyncio.get_running_loop().time() + when_s - time.monotonic())

@@ -9,6 +9,7 @@ from typing import Protocol
 from nodes.fleet import ModelVersion
 from nodes.protocol.edge_stream import WireRequest
 from nodes.protocol.events import MeasuredBatch, PlanDefinition, ResponseArrived
+from nodes.protocol.progress import Progress
 from nodes.protocol.send_window import Credit
 from nodes.tensor_feed import TensorFeed
 
@@ -80,6 +81,9 @@ class CloudConnection(Protocol):
     @property
     def heard_s(self) -> float:
         """When the replica last said anything, on the monotonic clock."""
+
+    def progress(self, request_id: int) -> Progress:
+        """How far a request has got, as long as it is in flight."""
 
     def stayed(self) -> None:
         """A request was answered without this replica, whose link then is looked at now and then."""

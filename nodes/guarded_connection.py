@@ -11,6 +11,7 @@ from nodes.circuit_breaker import CircuitBreaker
 from nodes.cloud_connection import CloudConnection, ReplicaDescription
 from nodes.protocol.edge_stream import WireRequest
 from nodes.protocol.events import MeasuredBatch, PlanDefinition, ResponseArrived
+from nodes.protocol.progress import Progress
 from nodes.protocol.send_window import Credit
 from nodes.replica_health import ReplicaHealth
 from nodes.tensor_feed import TensorFeed
@@ -83,6 +84,10 @@ class GuardedConnection:
         """See CloudConnection."""
         return self._connection.heard_s
 
+    def progress(self, request_id: int) -> Progress:
+        """See CloudConnection."""
+        return self._connection.progress(request_id)
+
     @property
     def cloud_queue_s(self) -> float:
         """See CloudConnection."""
@@ -135,19 +140,19 @@ class GuardedConnection:
 
     async def run(self, request: WireRequest, feed: TensorFeed | None = None) -> ResponseArrived:
         """See CloudConnection; and tells the breaker. A call that is cancelled tells it nothing: see `gave_up`."""
-        self._health.started(time.monotonic())
+        self._health.started(request.request_id, time.monotonic())
         try:
             response = await self._connection.run(request, feed)
         except UnknownPlan as error:
             if not isinstance(error, PlanAway):  # which is soon back, and stays on offer
                 self.prepared -= {request.wire_digest}
-            self._health.released()
+            self._health.released(request.request_id)
             raise
         except _FAULTS:
             self._health.failed(time.monotonic())
             raise
         except BaseException:  # cancelled, or never sent: a probe's slot must not stay taken
-            self._health.released()
+            self._health.released(request.request_id)
             raise
         self._health.succeeded(time.monotonic())
         return response

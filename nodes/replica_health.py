@@ -36,9 +36,9 @@ class ReplicaHealth:
         """Whether a request may be sent, and not as a probe of a replica that failed lately."""
         return self.allows(heard_s, now_s) and self._breaker.state(now_s) is BreakerState.CLOSED
 
-    def started(self, now_s: float) -> None:
-        """A request was sent. Raises LocalProtocolError where the breaker lets none through."""
-        self._breaker.started(now_s)
+    def started(self, number: int, now_s: float) -> None:
+        """That request was sent. Raises LocalProtocolError where the breaker lets none through."""
+        self._breaker.started(number, now_s)
 
     def succeeded(self, now_s: float) -> None:
         """It was answered."""
@@ -48,9 +48,9 @@ class ReplicaHealth:
         """The replica died, or could not compute."""
         self._breaker.failed(now_s)
 
-    def released(self) -> None:
-        """A request ended by its client's will, or for a reason of its own."""
-        self._breaker.released()
+    def released(self, number: int) -> None:
+        """That request ended by its client's will, or for a reason of its own."""
+        self._breaker.released(number)
 
     def gave_up(self, sent_s: float, heard_s: float, now_s: float, *, late: bool) -> None:
         """A request sent then got no answer. late: it was due long ago; else its deadline alone was the reason, and

@@ -6,6 +6,7 @@ from typing import Literal
 
 from nodes.chooser import Chooser, Exchange, Transfer
 from nodes.protocol.chunk_sizes import opening_bytes
+from nodes.protocol.receipts import ACK_EVERY_BYTES
 from simulations.busy_time import BusyTime
 from simulations.link_delay import LinkDelay
 from simulations.link_watch import LinkWatch
@@ -62,6 +63,14 @@ class EdgeLink:
         self.in_flight_bytes += crossing.up_bytes
         crossing.way_up = self.way_up.sent(crossing.said_bytes, self.watch.uplink_bps(), expected_s, now_s)
         return self._up_delay.arrives_s(end_s, now_s)
+
+    def got_on_s(self, crossing: Crossing, since_s: float, now_s: float) -> float | None:
+        """When its edge last heard that bytes of its boundary had crossed, or such as were before it on the line; None
+        where those since then are too few to be acknowledged."""
+        since_s, until_s = max(since_s, crossing.sent_s), min(now_s, crossing.crossed_s)
+        if since_s >= until_s or self.uplink.end_s(ACK_EVERY_BYTES, since_s) > until_s:
+            return None
+        return min(now_s, until_s + self.rtt_s)
 
     def answer(self, crossing: Crossing, now_s: float) -> float:
         """The answer's bytes come down; when they are there."""

@@ -77,7 +77,8 @@ class SiteAsking:
         """Its boundary, and wait for the answer so long at most."""
         now_s = crossing.sent_s = self._simulation.now_s
         expected_s = self._expected_s(crossing, replica)
-        crossing.late_s = now_s + patience_s(expected_s)
+        crossing.patience_s = patience_s(expected_s)
+        crossing.late_s = now_s + crossing.patience_s
         crossing.attempt += 1
         crossing.replica, crossing.tried, crossing.suffix = replica, (*crossing.tried, replica), 0
         attempt = crossing.attempt
@@ -92,13 +93,12 @@ class SiteAsking:
 
     def _wait(self, crossing: Crossing, expected_s: float) -> None:
         """Until the answer, which is expected then, is late, or the edge must begin to finish it."""
-        ends_s = crossing.late_s
         if crossing.arrival.timeout_s is None:
-            self._give_up_at(crossing, ends_s)
+            self._give_up_at(crossing, math.inf)
             return
         margin = WORK_MARGIN if crossing.promised else FINISH_MARGIN
         kept_back_s = margin * crossing.entry.costs.local_finish.at(1)
-        ends_s = min(ends_s, crossing.due_s - kept_back_s)
+        ends_s = crossing.due_s - kept_back_s
         self._give_up_at(crossing, ends_s)
 
         def moved(moment_s: float) -> None:
@@ -108,8 +108,10 @@ class SiteAsking:
         crossing.insured = self._schedule.enter(waiting, moved, promised=crossing.promised)
 
     def _give_up_at(self, crossing: Crossing, moment_s: float) -> None:
+        """Then, or when it is late."""
         self._forget_patience(crossing)
-        when_s = max(self._simulation.now_s, moment_s)
+        crossing.ends_s = moment_s
+        when_s = max(self._simulation.now_s, min(moment_s, crossing.late_s))
         late = when_s >= crossing.late_s
         crossing.patience = self._simulation.at(when_s, self._give_up, crossing, late)
 
@@ -198,11 +200,21 @@ class SiteAsking:
     def _give_up(self, crossing: Crossing, late: bool) -> None:
         """The cloud does not answer, whosever time the edge has promised: it goes on elsewhere."""
         now_s = self._simulation.now_s
+        if now_s < crossing.ends_s and self._gets_on(crossing, now_s):
+            self._give_up_at(crossing, crossing.ends_s)
+            return
         self._stop_waiting(crossing)
         self._link.watch.catch_up(now_s)
         self._cloud.gave_up(asked_replica(crossing), crossing.number, crossing.sent_s, now_s, late=late)
         self._take_back(crossing)
         self._go_on(crossing)
+
+    def _gets_on(self, crossing: Crossing, now_s: float) -> bool:
+        """Whether it is not late yet, as the link is slow but moves."""
+        got_on_s = self._link.got_on_s(crossing, now_s - crossing.patience_s, now_s)
+        if got_on_s is not None:
+            crossing.late_s = got_on_s + crossing.patience_s
+        return crossing.late_s > now_s
 
     def _take_back(self, crossing: Crossing) -> None:
         """What was sent: its replica hears of it half a round trip later."""

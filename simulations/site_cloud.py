@@ -153,7 +153,7 @@ class SiteCloud:
         under_way.alone = number if len(under_way.lost) == 1 else None
         health = self._health(replica)
         if health is not None:
-            health.started(now_s)
+            health.started(number, now_s)
 
     def was_alone(self, replica: SimulatedReplica, number: int) -> bool:
         """Whether a request that is under way was and is its stream's only one."""
@@ -174,7 +174,7 @@ class SiteCloud:
         self._left(replica, number)
         health = self._health(replica)
         if health is not None:
-            health.released()
+            health.released(number)
 
     def gave_up(self, replica: SimulatedReplica, number: int, sent_s: float, now_s: float, *, late: bool) -> None:
         """The edge waits no longer for it; see ReplicaHealth."""

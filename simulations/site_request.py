@@ -117,7 +117,7 @@ class Crossing:
     sent_s, began_s, crossed_s, there_s: when its boundary was sent, began to cross, had crossed, was there; arrived_s:
     when the replica had made a request of it, from which it counts the wait; done_s: when its suffix had ended;
     answered_s: when its answer was back. gave_up_s: when the edge went on alone. late_s: from when on its answer is
-    late, whatever the deadline.
+    late, whatever the deadline: patience_s after it last got on. ends_s: when it is waited for no longer in any case.
     """
 
     number: int
@@ -145,6 +145,8 @@ class Crossing:
     done_s: float = 0.0
     answered_s: float = 0.0
     late_s: float = 0.0
+    patience_s: float = 0.0
+    ends_s: float = math.inf
     gave_up_s: float = 0.0
     worked_s: float = 0.0
     radio_s: float = 0.0

@@ -36,7 +36,8 @@ from nodes.protocol.events import (
 from nodes.protocol.given_up import GivenUp
 from nodes.protocol.limits import DEFAULT_LIMITS, StreamLimits
 from nodes.protocol.message_values import batches_of, offer_message, timings_of
-from nodes.protocol.outbox import Outbox, announce
+from nodes.protocol.outbox import Outbox, Outgoing, announce
+from nodes.protocol.progress import Progress
 from nodes.protocol.send_window import Credit
 from nodes.protocol.version import MORE_TENSORS_MINOR, PROTOCOL_MAJOR, PROTOCOL_MINOR, check_version
 
@@ -74,12 +75,13 @@ class WireRequest:
 
 @dataclass(slots=True)
 class _Submitted:
-    """How many of its tensors were queued, and how many follow."""
+    """How many of its tensors were queued, and how many follow. message: with the last of them."""
 
     deadline_s: float | None
     priority: int
     queued: int
     to_come: int
+    message: Outgoing[pb.EdgeFrame]
 
 
 @dataclass(slots=True)
@@ -109,7 +111,7 @@ class EdgeStream:
         """started_s: now, on the clock of every other time handed in."""
         self.state = EdgeState.OPENING
         self.late_answers = 0  # to requests that were cancelled: each was discarded
-        self._started_s = started_s
+        self._started_s = self._moved_s = started_s
         self._given_up = GivenUp()
         self._limits = limits
         self._outbox = _new_outbox()
@@ -124,6 +126,18 @@ class EdgeStream:
     def takes_more_tensors(self) -> bool:
         """Whether a request may be submitted before all of its tensors are made."""
         return self.state is EdgeState.OPEN and self._peer_minor >= MORE_TENSORS_MINOR
+
+    def progress(self, request_id: int) -> Progress:
+        """How far a request has got, as long as it is in flight."""
+        submitted, moved_bytes = self._in_flight.get(request_id), 0
+        if submitted is not None:
+            end_bytes, response = submitted.message.end_bytes, self._responses.get(request_id)
+            moved_bytes = self._outbox.window.acknowledged_bytes
+            if end_bytes is not None:  # what others send later gets past a request that computes for ever, too
+                moved_bytes = min(moved_bytes, end_bytes)
+            if response is not None:
+                moved_bytes += response.assembly.received_bytes
+        return Progress(moved_bytes, self._moved_s)
 
     # ---- what the edge does ------------------------------------------------------------------------------------
 
@@ -150,11 +164,11 @@ class EdgeStream:
         if request.traceparent:
             header.trace.traceparent = request.traceparent
         announce(request.tensors, header.tensors)
-        self._in_flight[request.request_id] = _Submitted(
-            request.deadline_s, request.priority, len(request.tensors), request.more_tensors
-        )
-        self._outbox.put_message(
+        message = self._outbox.put_message(
             request.request_id, frame, header.chunks, request.tensors, request.deadline_s, request.priority
+        )
+        self._in_flight[request.request_id] = _Submitted(
+            request.deadline_s, request.priority, len(request.tensors), request.more_tensors, message
         )
 
     def add(self, request_id: int, tensors: Sequence[EncodedTensor]) -> None:
@@ -168,7 +182,7 @@ class EdgeStream:
         more = frame.more
         more.request_id = request_id
         announce(tensors, more.tensors)
-        self._outbox.put_more(
+        submitted.message = self._outbox.put_more(
             request_id, submitted.queued, frame, more.chunks, tensors, submitted.deadline_s, submitted.priority
         )
         submitted.queued += len(tensors)
@@ -264,7 +278,7 @@ class EdgeStream:
         return [PlanRejected(refused.wire_digest, refused.code, refused.message)]
 
     def _on_response(self, frame: pb.CloudFrame, now_s: float) -> list[EdgeEvent]:
-        header = frame.response
+        header, self._moved_s = frame.response, now_s
         chunks = [(chunk, self._outbox.receipts.take(chunk)) for chunk in header.chunks]
         if header.request_id not in self._in_flight:
             self.late_answers += self._given_up.forget(header.request_id)
@@ -283,6 +297,7 @@ class EdgeStream:
 
     def _on_chunk(self, frame: pb.CloudFrame, now_s: float) -> list[EdgeEvent]:
         request_id, data = frame.chunk.request_id, self._outbox.receipts.take(frame.chunk)
+        self._moved_s = now_s
         response = self._responses.get(request_id)
         if response is None:
             return []
@@ -318,6 +333,7 @@ class EdgeStream:
 
     def _on_ack(self, frame: pb.CloudFrame, now_s: float) -> list[EdgeEvent]:
         self._outbox.window.acknowledged(frame.ack.received_bytes, now_s)
+        self._moved_s = now_s
         return []
 
     def _on_draining(self, frame: pb.CloudFrame, now_s: float) -> list[EdgeEvent]:

@@ -42,6 +42,16 @@ class SendWindow:
         return Credit(self._flight.in_flight_bytes, self._path.window_bytes) if self.capped else None
 
     @property
+    def sent_bytes(self) -> int:
+        """In all."""
+        return self._flight.sent_bytes
+
+    @property
+    def acknowledged_bytes(self) -> int:
+        """What the peer has said that it has, of those."""
+        return self._flight.acknowledged_bytes
+
+    @property
     def largest_frame_bytes(self) -> int:
         """Half a window, or nothing else would be under way; at first less, to see the round trip of a small frame."""
         parts = 2 if self._path.bps else 8

@@ -32,6 +32,7 @@ from nodes.protocol.events import (
 )
 from nodes.protocol.limits import DEFAULT_LIMITS, StreamLimits
 from nodes.protocol.link_probe import MOST_PROBE_BYTES, LinkProbe
+from nodes.protocol.progress import Progress
 from nodes.protocol.send_window import Credit
 from nodes.queues import CloudQueue
 from nodes.tensor_feed import TensorFeed
@@ -143,6 +144,10 @@ class SegmentClient:
     @property
     def heard_s(self) -> float:
         return self._heard_s
+
+    def progress(self, request_id: int) -> Progress:
+        """See CloudConnection."""
+        return self._stream.progress(request_id)
 
     def stayed(self) -> None:
         """See CloudConnection."""

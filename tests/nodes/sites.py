@@ -254,10 +254,12 @@ async def edge_site(
     hedging: Hedging | None = None,
     skips: bool = False,
     limits: NodeLimits = CLOUD_LIMITS,
+    model: Model | None = None,
 ) -> AsyncIterator[Site]:
     """A site with its replicas connected. prepare: whether they have been offered the plan. skips: a plan with three
-    boundary tensors, each sent as it is made, and the gate is behind the first. limits: of each replica."""
-    model = skip_model() if skips else small_model()
+    boundary tensors, each sent as it is made, and the gate is behind the first. limits: of each replica. model: small,
+    where nothing is said; its first two ops are the edge's."""
+    model = skip_model() if skips else model or small_model()
     engine, pool, chooser = GatedEngine(), ComputePool(1), PlanChooser()
     if skips:
         engine.gated = lambda segment: getattr(segment, "inputs", ()) != model.graph.inputs

@@ -47,15 +47,15 @@ def test_after_its_wait_it_lets_one_probe_through() -> None:
     made = opened()
     assert made.state(1.0) is BreakerState.HALF_OPEN
     assert made.allows(1.0)
-    made.started(1.0)
+    made.started(1, 1.0)
     assert not made.allows(1.0)
     with pytest.raises(LocalProtocolError):
-        made.started(1.0)
+        made.started(1, 1.0)
 
 
 def test_a_probe_that_succeeds_closes_it() -> None:
     made = opened()
-    made.started(1.0)
+    made.started(1, 1.0)
     made.succeeded(1.5)
     assert made.state(1.5) is BreakerState.CLOSED
 
@@ -63,7 +63,7 @@ def test_a_probe_that_succeeds_closes_it() -> None:
 def test_every_probe_that_fails_opens_it_for_longer() -> None:
     made, now, waits = opened(), 1.0, []
     for _ in range(6):
-        made.started(now)
+        made.started(1, now)
         made.failed(now)
         began = now
         while made.state(now) is BreakerState.OPEN:
@@ -75,8 +75,20 @@ def test_every_probe_that_fails_opens_it_for_longer() -> None:
 
 def test_a_probe_taken_back_gives_its_slot_back() -> None:
     made = opened()
-    made.started(1.0)
-    made.released()
+    made.started(1, 1.0)
+    made.released(1)
+    assert made.allows(1.0)
+
+
+def test_a_request_of_before_that_is_taken_back_leaves_the_probe_its_slot() -> None:
+    made = breaker()
+    made.started(1, 0.0)
+    for _ in range(3):
+        made.failed(0.0)
+    made.started(2, 1.0)
+    made.released(1)
+    assert not made.allows(1.0)
+    made.released(2)
     assert made.allows(1.0)
 
 
@@ -89,7 +101,7 @@ def test_whatever_happens_only_a_success_closes_it_and_time_alone_lets_probes_th
             now += 0.4
             assert not (before is not BreakerState.CLOSED and made.state(now) is BreakerState.CLOSED)
         elif move == "start" and made.allows(now):
-            made.started(now)
+            made.started(1, now)
             assert made.state(now) is before
         elif move == "succeed":
             made.succeeded(now)
@@ -98,9 +110,9 @@ def test_whatever_happens_only_a_success_closes_it_and_time_alone_lets_probes_th
             made.failed(now)
             assert made.state(now) is BreakerState.OPEN or before is BreakerState.CLOSED
         elif move == "release":
-            made.released()
+            made.released(1)
             assert made.state(now) is before
     for _ in range(30):  # it never shuts a replica out for good
-        made.released()
+        made.released(1)
         now += 0.4
     assert made.allows(now)

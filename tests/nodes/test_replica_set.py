@@ -14,6 +14,7 @@ from nodes.fleet import Endpoint, FleetView, Replica
 from nodes.guarded_connection import GuardedConnection
 from nodes.protocol.edge_stream import WireRequest
 from nodes.protocol.events import MeasuredBatch, PlanDefinition, ResponseArrived
+from nodes.protocol.progress import Progress
 from nodes.protocol.send_window import Credit
 from nodes.replica_set import ReplicaSet
 from nodes.tensor_feed import TensorFeed
@@ -48,6 +49,9 @@ class Idle:
         return (MeasuredBatch(1, self.speed_s, 0.0, 0.0), MeasuredBatch(2, 2 * self.speed_s, 0.0, 0.0))
 
     async def run(self, request: WireRequest, feed: TensorFeed | None = None) -> ResponseArrived:
+        raise NotImplementedError
+
+    def progress(self, request_id: int) -> Progress:
         raise NotImplementedError
 
     def stayed(self) -> None:

@@ -100,6 +100,29 @@ def test_an_edge_is_as_patient_as_the_bytes_before_a_request_take() -> None:
     assert edge.alone_s[1] - NOW_S == pytest.approx(patience_s(0.1))  # nobody was before it
 
 
+def test_a_link_that_crawls_is_waited_for_while_it_moves() -> None:
+    edge = Edge(link=BandwidthTrace((0.0, 5.0), (8 * MBPS, 0.32 * MBPS)))  # from 1 MB a second to 40 kB
+    edge.ask(1, up_bytes=100_000)
+    edge.ask(2, up_bytes=20_000)
+    edge.simulation.run(20.0)
+    assert edge.alone_s == {}
+    assert edge.answered_s == {1: pytest.approx(7.66, abs=0.05), 2: pytest.approx(8.16, abs=0.05)}
+
+
+def test_one_that_crawls_and_then_stops_is_given_up_a_patience_later() -> None:
+    edge = Edge(link=BandwidthTrace((0.0, 5.0, 8.0), (8 * MBPS, 0.32 * MBPS, 1.0)))
+    edge.ask(1, up_bytes=500_000)
+    edge.simulation.run(20.0)
+    assert 8.0 < edge.alone_s[1] <= 8.0 + 2 * patience_s(0.1)
+
+
+def test_a_deadline_ends_the_wait_for_what_crawls() -> None:
+    edge = Edge(link=BandwidthTrace((0.0, 5.0), (8 * MBPS, 0.32 * MBPS)))
+    edge.ask(1, timeout_s=2.0, up_bytes=500_000)
+    edge.simulation.run(20.0)
+    assert edge.alone_s == {1: pytest.approx(6.95 - FINISH_MARGIN * FINISH_S)}
+
+
 def test_a_request_that_is_abandoned_leaves_nothing_behind() -> None:
     edge = Edge(link=BandwidthTrace((0.0,), (8 * MBPS,)))
     (replica,) = edge.cloud.replicas

@@ -1,0 +1,15 @@
+"""How far a request has got on its stream: a slow link moves bytes, a replica that has stalled moves none."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+__all__ = ["Progress"]
+
+
+class Progress(NamedTuple):
+    """As its edge sees it. moved_bytes: what the replica has acknowledged of the stream up to the request's own end,
+    and what is here of its answer, not what buffers on the way have taken. moved_s: when anything last moved."""
+
+    moved_bytes: int
+    moved_s: float
