@@ -9,16 +9,18 @@ from google.protobuf.message import Message
 from benchmarks.fuzz_mutation import Mutator
 from benchmarks.fuzz_targets import offered, small_model, spoilt
 from isthmus.v1 import segment_pb2 as pb
+from nodes.byte_budget import ByteBudget
 from nodes.codecs.base import EncodedTensor
 from nodes.protocol.assembly import ReceiveSpan
 from nodes.protocol.cloud_stream import CloudStream, Rejection
 from nodes.protocol.edge_stream import EdgeStream, WireRequest
 from nodes.protocol.events import CloudTimings, MeasuredBatch, PlanDefinition, RequestArrived
-from nodes.protocol.limits import StreamLimits
+from nodes.protocol.limits import MEMORY_FIELD, StreamLimits
 
 __all__ = ["CloudFrames", "EdgeFrames"]
 
 LIMITS = StreamLimits(message_bytes=1 << 22, tensors=16, open_messages=8)
+MEMORY_BYTES = 1 << 23
 TIMINGS = CloudTimings(ReceiveSpan(0.1, 10), 0.2, 0.3, 0.4, 0.5)
 
 
@@ -63,15 +65,17 @@ class CloudFrames:
 
     def run(self, mutator: Mutator) -> None:
         """See Target."""
-        stream = CloudStream("replica", {"m": "d"}, LIMITS)
+        budget = ByteBudget(MEMORY_BYTES, MEMORY_FIELD)
+        stream = CloudStream("replica", {"m": "d"}, LIMITS, budget)
         hostile = _one_spoilt(self._sound, mutator)
         for now_s, data in enumerate(hostile):
             for event in stream.receive(pb.EdgeFrame.FromString(data), float(now_s)):
                 if isinstance(event, RequestArrived) and mutator.often(0.8):
                     stream.respond(event, event.tensors, TIMINGS)
         _drained(stream)
-        assert stream.arriving_bytes <= LIMITS.message_bytes * LIMITS.open_messages
+        assert stream.arriving_bytes <= budget.held_bytes <= budget.peak_bytes <= MEMORY_BYTES
         stream.close()
+        assert budget.held_bytes == 0
 
 
 class EdgeFrames:

@@ -79,7 +79,7 @@ class CloudHost:
                     kept.write(profile)
         node = CloudNode(replica_id, models, pool, profile, settings.batching, settings.limits)
         tracing = configured_tracing("isthmus-cloud")
-        service = SegmentService(node, settings.limits, tracing)
+        service = SegmentService(node, settings.limits, tracing, settings.held_bytes)
         server = GrpcServer(
             [SERVICE], lambda server: segment_pb2_grpc.add_SegmentServiceServicer_to_server(service, server)
         )
@@ -155,6 +155,8 @@ def _serve_metrics(
             status=service.status(),
             waiting=load.queued_requests,
             waiting_limit=settings.limits.queue,
+            held_limit_bytes=settings.held_bytes,
+            arriving_bytes=service.arriving_bytes,
             queue_s=load.queued_s,
             offered_s=node.offered_s,
             stages=node.stage_counts(),

@@ -110,14 +110,12 @@ class EdgeHost:
         """
         keep_freed_memory()
         edge_id = f"{socket.gethostname()}:{settings.listen}"
-        engine = engine_for(settings.engine, device=settings.device, threads=settings.threads)
+        make_engine = partial(engine_for, settings.engine, device=settings.device, threads=settings.threads)
+        slowed = make_engine(slowdown=settings.slowdown)
         pool = ComputePool(settings.threads, name="prefix")
         pool.share_budget()
         models = await pool.run(load_models, settings.models)
-        slowed = engine_for(
-            settings.engine, device=settings.device, threads=settings.threads, slowdown=settings.slowdown
-        )
-        own = EdgeModels(settings, engine, pool)
+        own = EdgeModels(settings, make_engine, pool)
         observer = ChooserObserver(chooser)
 
         async def dial(endpoint: Endpoint) -> CloudConnection:

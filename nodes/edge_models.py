@@ -21,9 +21,10 @@ __all__ = ["EdgeModels"]
 class EdgeModels:
     """By name."""
 
-    def __init__(self, settings: EdgeSettings, engine: Engine, pool: ComputePool) -> None:
-        """engine: not slowed. pool: plans are built where they are measured."""
-        self._settings, self._engine, self._pool = settings, engine, pool
+    def __init__(self, settings: EdgeSettings, make_engine: Callable[[], Engine], pool: ComputePool) -> None:
+        """make_engine: not slowed; of each version that is loaded, so that what it makes of the weights goes with them.
+        pool: plans are built where they are measured."""
+        self._settings, self._make_engine, self._pool = settings, make_engine, pool
         self._artifacts = {artifact.name: artifact for artifact in settings.models}
 
     async def load(self, name: str, model: Model | None = None) -> LoadedModel:
@@ -31,9 +32,8 @@ class EdgeModels:
         artifact, own = self._artifacts[name], self._settings
         given = tuple(map(Plan.from_json, artifact.plans))
         model = model or (await run_apart(load_models, (artifact,)))[name]
-        builder = await self._pool.run(
-            PlanBuilder, model, self._engine, own.slowdown, given, own.batching, own.limits
-        )  # fmt: skip
+        engine = await run_apart(self._make_engine)
+        builder = await self._pool.run(PlanBuilder, model, engine, own.slowdown, given, own.batching, own.limits)
         return LoadedModel(model, builder)
 
     async def switch(self, artifact: ModelArtifact, serve: Callable[[LoadedModel], Awaitable[None]]) -> None:

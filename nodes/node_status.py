@@ -18,7 +18,8 @@ class NodeStatus:
     """Of a process that hosts one node.
 
     requests: accepted or arriving, without an answer yet. streams: connections between edge and cloud. held_bytes: of
-    boundary tensors: on an edge those that are kept until their answers are in, in the cloud those still arriving.
+    boundary tensors: on an edge those that are kept until their answers are in, in the cloud those
+    that requests have announced, and answers that have not left.
     tasks: of the event loop. resident_bytes, descriptors: None where the system has no /proc.
     """
 

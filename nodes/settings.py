@@ -11,7 +11,7 @@ from typing import Any
 from isthmus.telemetry import DEFAULT_LOGS, LogSettings
 from nodes.admission import DEFAULT_PROBABILITY
 from nodes.batching import DEFAULT_LIMITS, BatchLimits
-from nodes.byte_budget import MOST_KEPT_BYTES
+from nodes.byte_budget import MOST_HELD_BYTES, MOST_KEPT_BYTES
 from nodes.configured_policies import LATENCY_FOR_ALL, ConfiguredPolicies
 from nodes.limits import CLOUD_LIMITS, EDGE_LIMITS, NodeLimits
 from nodes.tls_files import TlsFiles
@@ -66,9 +66,9 @@ class CloudSettings:
 
     tls: None for ports in clear. require_clients: only clients with a certificate of the authority get in.
     tls_server_name: what edges shall expect in the certificate, "" for the host that they dial.
-    drain_s: how long accepted requests may take when the replica goes. metrics_listen: where Prometheus asks, "" for
-    no such port. paced_by: of the engine `paced`, the file of a device profile. id_prefix: of the id that it gives
-    itself, by which a roll-out knows its own.
+    held_bytes: the most that is held of requests and answers, encoded. drain_s: how long accepted requests may take
+    when the replica goes. metrics_listen: where Prometheus asks, "" for no such port. paced_by: of the engine `paced`,
+    the file of a device profile. id_prefix: of the id that it gives itself, by which a roll-out knows its own.
     """
 
     models: tuple[ModelArtifact, ...]
@@ -84,6 +84,7 @@ class CloudSettings:
     drain_s: float = 10.0
     batching: BatchLimits = DEFAULT_LIMITS
     limits: NodeLimits = CLOUD_LIMITS
+    held_bytes: int = MOST_HELD_BYTES
     metrics_listen: str = ""
     paced_by: str = ""
     route: Mapping[str, str] = field(default_factory=dict, hash=False)

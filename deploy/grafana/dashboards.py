@@ -322,10 +322,13 @@ CLOUD = Dashboard(
                     (Query(_gauge("isthmus_streams"), "{{instance}}"),),
                 ),
                 Panel(
-                    "Arriving",
-                    "Boundary tensors that are here in part.",
+                    "Arriving and held",
+                    "What is here in part; all that is announced, and answers that have not left: limits.memory.",
                     "bytes",
-                    (Query(_gauge("isthmus_arriving_bytes"), "{{instance}}"),),
+                    (
+                        Query(_gauge("isthmus_arriving_bytes"), "{{instance}} arriving"),
+                        Query(_gauge("isthmus_held_bytes"), "{{instance}} held"),
+                    ),
                 ),
                 Panel(
                     "Memory of the process",

@@ -130,10 +130,17 @@ def _run_compiler(folder: Path, compiler: Path, threads: int) -> str:
 def _loaded(piece: CompiledSlice, package: Path) -> CompiledRun:
     # torch._inductor.aoti_load_package does the same, but unpickles what else an archive holds.
     loader: Any = torch._C._aoti.AOTIModelPackageLoader(str(package), "model", False, 1, -1)
-    constants = {name: piece.model.weights[name] for name in loader.get_constant_fqns()}
+    constants = {name: _lent(piece.model.weights[name]) for name in loader.get_constant_fqns()}
     if constants:
         loader.load_constants(constants, False, True, True)  # all of them, by reference
     return _AotRun(loader, constants)
+
+
+def _lent(weight: torch.Tensor) -> torch.Tensor:
+    """Another tensor of the same memory, which can be taken back."""
+    own = torch.empty(0, dtype=weight.dtype)
+    own.set_(weight.untyped_storage(), weight.storage_offset(), weight.shape, weight.stride())
+    return own
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,3 +153,8 @@ class _AotRun:
     def __call__(self, tensors: list[torch.Tensor]) -> list[torch.Tensor]:
         made: list[torch.Tensor] = self.loader.boxed_run(tensors)
         return made
+
+    def __del__(self) -> None:
+        """torch's loader never lets go of a tensor that it was lent: its memory is taken back, and a shell stays."""
+        for constant in self.constants.values():
+            constant.data = constant.new_empty(0)

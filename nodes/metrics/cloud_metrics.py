@@ -19,12 +19,15 @@ __all__ = ["CloudFacts", "cloud_families"]
 
 @dataclass(frozen=True, slots=True)
 class CloudFacts:
-    """A replica at one moment. waiting: requests that wait or run. queue_s: of work. offered_s: of all work that has
-    come, see `CloudNode.offered_s`. stages: of answers, by stage."""
+    """A replica at one moment. waiting: requests that wait or run. held_limit_bytes: of what `status` says is held.
+    arriving_bytes: of requests that are not whole. queue_s: of work. offered_s: of all work that has come, see
+    `CloudNode.offered_s`. stages: of answers, by stage."""
 
     status: NodeStatus
     waiting: int
     waiting_limit: int
+    held_limit_bytes: int
+    arriving_bytes: int
     queue_s: float
     offered_s: float
     stages: Mapping[str, HistogramCount]
@@ -44,7 +47,10 @@ def cloud_families(facts: CloudFacts) -> Iterator[Metric]:
     yield gauge("isthmus_requests_waiting", "Requests accepted and not answered yet.", facts.waiting)
     yield gauge("isthmus_requests_waiting_limit", "How many may wait (limits.queue).", facts.waiting_limit)
     yield gauge("isthmus_streams", "Streams of edges.", facts.status.streams)
-    yield gauge("isthmus_arriving_bytes", "Boundary tensors that have arrived in part.", facts.status.held_bytes)
+    yield gauge("isthmus_arriving_bytes", "Boundary tensors that have arrived in part.", facts.arriving_bytes)
+    yield gauge("isthmus_held_bytes", "What requests have announced, and answers that have not left.",
+                facts.status.held_bytes)  # fmt: skip
+    yield gauge("isthmus_held_limit_bytes", "How many bytes may be held (limits.memory).", facts.held_limit_bytes)
     yield histogram(
         "isthmus_replica_stage_seconds", "Time of answered requests on this replica by stage; the stages are disjoint.",
         stages, ("stage",),

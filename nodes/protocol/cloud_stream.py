@@ -7,7 +7,8 @@
     CLOSED     refused          refused                  ignored              stays          stays
 
 A request that breaks a rule is answered with an error frame and forgotten; only a frame that breaks the stream's own
-rules raises RemoteProtocolError, which ends the stream.
+rules raises RemoteProtocolError, which ends the stream. What a request announces is held of a budget, which streams
+share, until its answer has left, it is rejected or cancelled, or the stream closes.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from isthmus.errors import (
     grpc_status_name,
 )
 from isthmus.v1 import segment_pb2 as pb
+from nodes.byte_budget import MOST_HELD_BYTES, ByteBudget
 from nodes.codecs.base import EncodedTensor, encoded_bytes
 from nodes.protocol.assembly import Assembly
 from nodes.protocol.events import (
@@ -42,7 +44,8 @@ from nodes.protocol.events import (
     RequestCancelled,
     RequestRejected,
 )
-from nodes.protocol.limits import DEFAULT_LIMITS, StreamLimits
+from nodes.protocol.held_bytes import HeldBytes
+from nodes.protocol.limits import DEFAULT_LIMITS, MEMORY_FIELD, StreamLimits
 from nodes.protocol.message_values import batch_messages, plan_of, write_timings
 from nodes.protocol.outbox import Outbox, announce
 from nodes.protocol.transit import TransitClock
@@ -99,6 +102,10 @@ def _chunk_frame() -> tuple[pb.CloudFrame, pb.Chunk]:
     return frame, frame.chunk
 
 
+def _announced_bytes(message: pb.RequestHeader | pb.MoreTensors) -> int:
+    return sum(tensor.encoded_bytes for tensor in message.tensors)
+
+
 def _new_outbox() -> Outbox[pb.CloudFrame]:
     return Outbox(_chunk_frame, lambda ack: pb.CloudFrame(ack=ack))
 
@@ -106,12 +113,20 @@ def _new_outbox() -> Outbox[pb.CloudFrame]:
 class CloudStream:
     """One stream from one edge. Not thread-safe: drive it from one event loop."""
 
-    def __init__(self, replica_id: str, models: Mapping[str, str], limits: StreamLimits = DEFAULT_LIMITS) -> None:
-        """models: the digest of each served model, by name."""
+    def __init__(
+        self,
+        replica_id: str,
+        models: Mapping[str, str],
+        limits: StreamLimits = DEFAULT_LIMITS,
+        budget: ByteBudget | None = None,
+    ) -> None:
+        """models: the digest of each served model, by name. budget: of all streams of the replica; None for one of its
+        own."""
         self.state = CloudState.WAITING
         self._drains_at_once = False
         self._limits = limits
         self._outbox = _new_outbox()
+        self._held = HeldBytes(budget or ByteBudget(MOST_HELD_BYTES, MEMORY_FIELD))
         self._incoming: dict[int, _Incoming] = {}
         self._accepted: set[int] = set()
         self._transit = TransitClock(0.0)  # set right by the hello
@@ -146,6 +161,14 @@ class CloudStream:
     def plan_refused(self, wire_digest: str, code: str, message: str) -> None:
         """Say that a plan will not be run here."""
         self._send(pb.CloudFrame(refused=pb.PlanRefused(wire_digest=wire_digest, code=code, message=message)))
+
+    def hold_answer(self, request_id: int, tensors: Sequence[EncodedTensor]) -> None:
+        """Count an answer in the place of its request, until `respond` has sent it. Ignored as `respond` is.
+
+        Raises TooLarge, Overloaded where it is more than may be held here: the request is then to be rejected.
+        """
+        if request_id in self._accepted:
+            self._held.answered(request_id, encoded_bytes(tensors))
 
     def respond(self, request: RequestArrived, tensors: Sequence[EncodedTensor], timings: CloudTimings) -> None:
         """Answer a request; with an error where the answer is larger than the limits let through. Ignored when it was
@@ -189,6 +212,7 @@ class CloudStream:
         lost = tuple(sorted(self._accepted))
         self._accepted.clear()
         self._incoming.clear()
+        self._held.let_all_go()
         self._outbox = _new_outbox()
         self.state = CloudState.CLOSED
         return lost
@@ -200,13 +224,25 @@ class CloudStream:
 
     def next_frame(self, now_s: float) -> pb.CloudFrame | None:
         """The next frame to put on the wire, None when there is nothing to send now."""
-        return self._outbox.next_frame(now_s)
+        frame = self._outbox.next_frame(now_s)
+        if frame is not None:
+            self._handed_over(frame)
+        return frame
+
+    def _handed_over(self, frame: pb.CloudFrame) -> None:
+        """An answer is held until its last frame has left."""
+        kind = frame.WhichOneof("kind")
+        if kind == "response" or kind == "chunk":
+            request_id = frame.response.request_id if kind == "response" else frame.chunk.request_id
+            if self._outbox.forget_sent(request_id):
+                self._held.let_go(request_id)
 
     def _send(self, frame: pb.CloudFrame) -> None:
         if self.state is not CloudState.CLOSED:
             self._outbox.put_control(frame)
 
     def _send_error(self, request_id: int, rejection: Rejection) -> None:
+        self._held.let_go(request_id)
         error = pb.RequestError(
             request_id=request_id, code=rejection.code, reason=rejection.reason, message=rejection.message
         )
@@ -246,7 +282,7 @@ class CloudStream:
         header = frame.request
         chunks = [(chunk, self._outbox.receipts.take(chunk)) for chunk in header.chunks]
         request_id = header.request_id
-        if request_id in self._incoming or request_id in self._accepted:
+        if request_id in self._held:
             raise RemoteProtocolError(f"request id {request_id} is in use already")
         if self.state is CloudState.DRAINING:
             return self._refuse(request_id, Rejection("UNAVAILABLE", "DRAINING", "this replica is draining"))
@@ -255,11 +291,13 @@ class CloudStream:
             return self._refuse(request_id, Rejection("RESOURCE_EXHAUSTED", "OVERLOADED", limit))
         try:
             assembly = Assembly(header.tensors, self._limits, header.more_tensors)
+            self._held.announced(request_id, _announced_bytes(header))
             for chunk, data in chunks:
                 assembly.add(chunk, data, now_s)
-        except InvalidInput as error:
+            header.ClearField("chunks")  # the assembly has the bytes
+            self._held.announced(request_id, header.ByteSize())  # names and parameters may be long too
+        except (InvalidInput, Overloaded) as error:
             return self._refuse(request_id, Rejection.of(error))
-        header.ClearField("chunks")  # the assembly has the bytes
         if header.downlink_bps > 0:
             self._outbox.window.expect(float(header.downlink_bps), header.rtt_us * 1e-6)
         self._incoming[request_id] = _Incoming(header, assembly, self._deadline_s(header, now_s))
@@ -279,9 +317,12 @@ class CloudStream:
             return []  # of a request that was rejected or cancelled
         try:
             incoming.assembly.extend(more.tensors)
+            self._held.announced(more.request_id, _announced_bytes(more))
             for chunk, data in chunks:
                 incoming.assembly.add(chunk, data, now_s)
-        except InvalidInput as error:
+            more.ClearField("chunks")
+            self._held.announced(more.request_id, more.ByteSize())
+        except (InvalidInput, Overloaded) as error:
             del self._incoming[more.request_id]
             return self._refuse(more.request_id, Rejection.of(error))
         return self._finish(more.request_id, now_s)
@@ -328,6 +369,7 @@ class CloudStream:
         self._incoming.pop(request_id, None)
         if not self._take(request_id):
             self._outbox.withdraw(request_id)
+        self._held.let_go(request_id)
         return [RequestCancelled(request_id)]
 
     def _on_echo(self, frame: pb.EdgeFrame, now_s: float) -> list[CloudEvent]:

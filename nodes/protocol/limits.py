@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from isthmus.errors import TooLarge
 from nodes.limits import check_size
 
-__all__ = ["DEFAULT_LIMITS", "StreamLimits"]
+__all__ = ["DEFAULT_LIMITS", "MEMORY_FIELD", "StreamLimits"]
+
+MEMORY_FIELD = "cloud.limits.memory"
+"""What the configuration calls the bound on all streams of a replica together."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -225,6 +225,14 @@ class Outbox(Generic[Frame]):
             self._order = [item for item in self._order if item[1] in self._messages]
             heapq.heapify(self._order)
 
+    def forget_sent(self, request_id: int) -> bool:
+        """Let go of a message that is all sent, and its tensors. Returns whether nothing of it is left to send."""
+        pending = self._messages.get(request_id)
+        if pending is not None and (pending.more or pending.part.left):
+            return False
+        self._messages.pop(request_id, None)
+        return True
+
     def next_frame(self, now_s: float) -> Frame | None:
         """The next frame to send, None when there is nothing or no room for it."""
         ack = self.receipts.due()

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import math
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -16,6 +16,7 @@ from isthmus.errors import ComputeFailed, IsthmusError, grpc_status_name
 from isthmus.telemetry import get_logger
 from isthmus.v1 import segment_pb2 as pb
 from isthmus.v1 import segment_pb2_grpc
+from nodes.byte_budget import MOST_HELD_BYTES, ByteBudget
 from nodes.cloud_connection import ReplicaDescription
 from nodes.codecs.base import EncodedTensor
 from nodes.limits import CLOUD_LIMITS, NodeLimits
@@ -29,7 +30,7 @@ from nodes.protocol.events import (
     RequestArrived,
     RequestCancelled,
 )
-from nodes.protocol.limits import StreamLimits
+from nodes.protocol.limits import MEMORY_FIELD, StreamLimits
 from nodes.tracing.base import Tracing
 from nodes.transport.description_messages import description_message
 from nodes.transport.status import abort
@@ -74,11 +75,19 @@ class SegmentNode(Protocol):
 class SegmentService(segment_pb2_grpc.SegmentServiceServicer):
     """The servicer: one `_Session` a stream."""
 
-    def __init__(self, node: SegmentNode, limits: NodeLimits = CLOUD_LIMITS, tracing: Tracing | None = None) -> None:
-        """tracing: makes spans of answered requests, None for none."""
+    def __init__(
+        self,
+        node: SegmentNode,
+        limits: NodeLimits = CLOUD_LIMITS,
+        tracing: Tracing | None = None,
+        most_held_bytes: int = MOST_HELD_BYTES,
+    ) -> None:
+        """tracing: makes spans of answered requests, None for none. most_held_bytes: of requests and answers, encoded,
+        on all streams."""
         self._tracing = tracing
         self._node = node
         self._limits = limits
+        self.held = ByteBudget(most_held_bytes, MEMORY_FIELD)
         self._sessions: set[_Session] = set()
         self._draining = False
 
@@ -88,8 +97,13 @@ class SegmentService(segment_pb2_grpc.SegmentServiceServicer):
         return node_status(
             requests=sum(stream.open_requests for stream in streams),
             streams=len(streams),
-            held_bytes=sum(stream.arriving_bytes for stream in streams),
+            held_bytes=self.held.held_bytes,
         )
+
+    @property
+    def arriving_bytes(self) -> int:
+        """What is here of requests that have not arrived whole."""
+        return sum(session.stream.arriving_bytes for session in self._sessions)
 
     async def Describe(  # noqa: N802 (the schema's name)
         self, request: pb.DescribeRequest, context: grpc.aio.ServicerContext[pb.DescribeRequest, pb.DescribeResponse]
@@ -108,14 +122,16 @@ class SegmentService(segment_pb2_grpc.SegmentServiceServicer):
         context: grpc.aio.ServicerContext[pb.EdgeFrame, pb.CloudFrame],
     ) -> AsyncIterator[pb.CloudFrame]:
         """One edge's stream, until it leaves."""
-        session = _Session(self._node, StreamLimits(self._limits.message_bytes), self._tracing)
+        session = _Session(self._node, StreamLimits(self._limits.message_bytes), self.held, self._tracing)
         if self._draining:
             session.drain()
         try:
             self._limits.check_connections(len(self._sessions))
             self._sessions.add(session)
-            async for frame in session.frames(request_iterator):
-                yield frame
+            # Closed here, whatever happens: what the stream holds is held from all others.
+            async with contextlib.aclosing(session.frames(request_iterator)) as frames:
+                async for frame in frames:
+                    yield frame
         except IsthmusError as error:
             await abort(context, error)
         finally:
@@ -134,11 +150,11 @@ class SegmentService(segment_pb2_grpc.SegmentServiceServicer):
 class _Session:
     """One stream: a CloudStream, its reader and the tasks that answer its requests."""
 
-    def __init__(self, node: SegmentNode, limits: StreamLimits, tracing: Tracing | None) -> None:
+    def __init__(self, node: SegmentNode, limits: StreamLimits, budget: ByteBudget, tracing: Tracing | None) -> None:
         self._tracing = tracing
         self._node = node
         said = node.describe()
-        self._stream = CloudStream(said.replica_id, {one.name: one.digest for one in said.versions}, limits)
+        self._stream = CloudStream(said.replica_id, {one.name: one.digest for one in said.versions}, limits, budget)
         self._wake = asyncio.Event()
         self._tasks: dict[int | str, asyncio.Task[None]] = {}
         self._idle = asyncio.Event()
@@ -153,7 +169,7 @@ class _Session:
         """The protocol's state, to look at."""
         return self._stream
 
-    async def frames(self, incoming: AsyncIterator[pb.EdgeFrame]) -> AsyncIterator[pb.CloudFrame]:
+    async def frames(self, incoming: AsyncIterator[pb.EdgeFrame]) -> AsyncGenerator[pb.CloudFrame]:
         """Frames to send, until the edge has left and all is answered. Raises what broke the stream."""
         background = [asyncio.create_task(self._read(incoming)), asyncio.create_task(self._report_load())]
         for task in background:
@@ -249,6 +265,7 @@ class _Session:
     async def _answer(self, request: RequestArrived) -> None:
         try:
             result = await self._node.run(request)
+            self._stream.hold_answer(request.request_id, result.tensors)
         except IsthmusError as error:
             self._stream.reject(request.request_id, Rejection.of(error))
         except Exception as error:

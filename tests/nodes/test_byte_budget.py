@@ -26,6 +26,14 @@ def test_what_never_fits_is_refused_for_good() -> None:
     budget.reserve(100, 1.0)
 
 
+def test_what_would_not_fit_by_itself_is_too_large_whatever_is_held() -> None:
+    budget = ByteBudget(100, "cloud.limits.memory")
+    budget.reserve(60, 1.0)
+    budget.check_alone("one request", 100)
+    with pytest.raises(TooLarge, match=r"cloud\.limits\.memory: one request may take 100 bytes \(got 101\)"):
+        budget.check_alone("one request", 101)
+
+
 @given(st.lists(st.integers(0, 60), max_size=40))
 def test_never_more_than_the_limit_is_held_and_all_comes_back(sizes: list[int]) -> None:
     budget, held = ByteBudget(100, "limit"), list[int]()

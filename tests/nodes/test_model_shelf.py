@@ -25,6 +25,7 @@ from partitioner.artifact import save_artifact
 from partitioner.front_end import model_from_module
 from partitioner.spec import ModelSpec
 from scheduler.plan_chooser import PlanChooser
+from tests.nodes.test_edge_models import gone
 
 
 def save(folder: Path, bias: float) -> None:
@@ -103,10 +104,19 @@ async def test_only_configured_names_are_known(host: EdgeHost) -> None:
 async def test_what_an_unloaded_model_held_is_let_go(host: EdgeHost) -> None:
     runtime = weakref.ref(host.node._shelf.runtimes["small"])
     builder = weakref.ref(host.node._shelf.builders["small"])
+    model = weakref.ref(host.node.runtime("small").model)
     await host.node.unload_model("small")
     gc.collect()
     assert runtime() is None
     assert builder() is None
+    await gone(model)
+
+
+async def test_what_a_replaced_version_held_is_let_go(host: EdgeHost, tmp_path: Path) -> None:
+    model = weakref.ref(host.node.runtime("small").model)
+    save(tmp_path / "next", 2.0)
+    await host.switch_models((ModelArtifact("small", str(tmp_path / "next")),))
+    await gone(model)
 
 
 async def test_a_silent_stream_does_not_hold_up_the_drain(host: EdgeHost) -> None:

@@ -244,6 +244,21 @@ async def test_what_only_the_cloud_may_finish_is_told_of_its_overload() -> None:
             await site.run(1)
 
 
+async def test_what_the_replicas_have_no_memory_for_is_finished_by_the_edge() -> None:
+    async with edge_site() as site:
+        held = site.clouds[0].service.held
+        held.reserve(held.limit_bytes, 1.0)
+        answer = await site.run(1)
+        assert site.is_right(answer, 1)
+        assert answer.replica == ""
+        site.cloud_required = True
+        with pytest.raises(Overloaded, match=r"cloud\.limits\.memory"):
+            await site.run(2)
+        held.release(held.limit_bytes)
+        assert (await site.run(3)).replica != ""
+        await eventually(lambda: held.held_bytes == 0)
+
+
 async def test_what_is_too_large_for_the_replicas_is_finished_by_the_edge() -> None:
     async with edge_site(limits=replace(CLOUD_LIMITS, message_bytes=8)) as site:
         assert (await site.run(1)).replica == ""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.multiprocessing.reductions import StorageWeakRef
 
 from isthmus import zoo
 from isthmus.errors import InvalidConfiguration, InvalidModel
@@ -72,6 +75,19 @@ def test_a_cut_agrees_with_eager_at_every_batch(tiny: TorchModel, engine_class: 
 def test_tensors_may_lie_in_memory_as_they_like(tiny: TorchModel, engine_class: Make, compiled: Path) -> None:
     engine, given = engine_class(folder=compiled), torch.randn(4, 3).t()
     check(tiny, cut(tiny, 2), (engine, engine), [(given,)])
+
+
+@BOTH
+def test_an_engine_that_goes_leaves_nothing_of_its_model(engine_class: Make, compiled: Path) -> None:
+    torch.manual_seed(0)
+    model = model_from_module(Tiny().eval(), (torch.randn(2, 4),))
+    storages = (weight.untyped_storage() for weight in model.weights.values())
+    gone, memory = weakref.ref(model), [StorageWeakRef(one) for one in storages]  # type: ignore[no-untyped-call]
+    engine_class(folder=compiled).load(model.whole)(torch.randn(3, 4))
+    del model
+    gc.collect()
+    assert gone() is None
+    assert all(one.expired() for one in memory)  # type: ignore[no-untyped-call]
 
 
 @BOTH

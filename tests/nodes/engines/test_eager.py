@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -116,3 +117,49 @@ def test_gpu_segments_leave_the_models_weights_where_they_are() -> None:
     segment = linear_segment()
     engine_for(device="cuda").load(segment)
     assert segment.get_buffer("w").device.type == "cpu"
+
+
+@needs_gpu
+def test_a_gpu_runs_any_layout_as_it_did_by_plain_copies_and_answers_in_pinned_memory() -> None:
+    dense = torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(0))
+    layouts = (dense, dense.permute(2, 0, 1), dense[:, ::2], dense[:1].expand(3, 4, 5), dense.pin_memory()[:, 1:])
+
+    def as_it_came(value: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return value, value.transpose(0, 1), value[..., ::2]
+
+    runner = engine_for(device="cuda").load(as_it_came)
+    for given in layouts:
+        for output, plain in zip(runner(given), as_it_came(given.to("cuda")), strict=True):
+            assert torch.equal(output, plain.cpu())
+            assert output.stride() == plain.cpu().stride()
+            assert output.is_pinned()
+
+
+@needs_gpu
+def test_a_gpu_run_is_complete_when_it_returns_and_waits_for_no_other_stream() -> None:
+    engine = engine_for(device="cuda")
+    runner = engine.load(lambda value: (value @ value,))
+    given = torch.ones(2048, 2048)
+    runner(given)
+    torch.cuda._sleep(2_000_000_000)  # type: ignore[no-untyped-call]  # about a second, of the default stream
+    (output,) = runner(given)
+    assert not torch.cuda.default_stream().query()
+    assert output.eq(2048.0).all()
+    torch.cuda.synchronize()
+
+
+@needs_gpu
+def test_threads_may_share_a_gpu_runner() -> None:
+    runner = engine_for(device="cuda").load(twice)
+    given = [torch.full((500_000,), float(number)) for number in range(32)]
+    with ThreadPoolExecutor(4) as pool:
+        outputs = list(pool.map(runner, given))
+    assert all(torch.equal(output, value * 2) for (output,), value in zip(outputs, given, strict=True))
+
+
+@needs_gpu
+def test_a_gpu_segment_that_raises_leaves_the_engine_usable() -> None:
+    engine = engine_for(device="cuda")
+    with pytest.raises(ComputeFailed):
+        engine.load(lambda a: (a @ a,))(torch.ones(2, 3))
+    assert engine.load(twice)(torch.ones(2))[0].tolist() == [2.0, 2.0]

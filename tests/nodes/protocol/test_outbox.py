@@ -6,9 +6,10 @@ import gc
 
 import pytest
 
+from isthmus.v1 import segment_pb2 as pb
 from nodes.codecs.base import EncodedTensor
 from nodes.protocol.edge_stream import EdgeStream, WireRequest
-from nodes.protocol.outbox import Urgency
+from nodes.protocol.outbox import Outbox, Urgency
 
 
 @pytest.mark.parametrize(("believed_bps", "frames"), [(None, 4), (20e6, 6), (1.5e9, 1)])
@@ -66,3 +67,20 @@ def of_size(request_id: int, size: int, deadline_s: float | None = None) -> Wire
 def urgencies() -> int:
     """How many messages somebody keeps a place for."""
     return sum(type(one) is Urgency for one in gc.get_objects())
+
+
+def chunk_frame() -> tuple[pb.CloudFrame, pb.Chunk]:
+    frame = pb.CloudFrame()
+    return frame, frame.chunk
+
+
+def test_a_message_is_forgotten_once_its_last_piece_has_left() -> None:
+    outbox = Outbox(chunk_frame, lambda ack: pb.CloudFrame(ack=ack))
+    opening = pb.CloudFrame(response=pb.ResponseHeader(request_id=1))
+    tensor = EncodedTensor("x", "uint8", (90_000,), (), "raw", {}, bytes(90_000))
+    outbox.put_message(1, opening, opening.response.chunks, (tensor,))
+    left = []
+    while outbox.next_frame(0.0) is not None:
+        left.append(not outbox.forget_sent(1))
+    assert left == [True] * (len(left) - 1) + [False]
+    assert len(left) > 1

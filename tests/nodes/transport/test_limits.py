@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import struct
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
@@ -17,23 +18,28 @@ from isthmus.oip import open_inference_pb2 as oip
 from isthmus.oip import open_inference_pb2_grpc
 from isthmus.v1 import segment_pb2 as pb
 from isthmus.v1 import segment_pb2_grpc
+from nodes.cloud_connection import ReplicaDescription
+from nodes.codecs.base import EncodedTensor
 from nodes.limits import CLOUD_LIMITS, EDGE_LIMITS, NodeLimits
 from nodes.model_statistics import StatisticsLedger
-from nodes.protocol.version import PROTOCOL_MAJOR
+from nodes.protocol.assembly import ReceiveSpan
+from nodes.protocol.events import CloudTimings, MeasuredBatch, PlanDefinition, RequestArrived
+from nodes.protocol.version import PROTOCOL_MAJOR, PROTOCOL_MINOR
 from nodes.sight.failures import RecentFailures
 from nodes.transport.caller import Caller
 from nodes.transport.gateway_server import MOST_CALLS, GatewayService
 from nodes.transport.grpc_server import GrpcServer
 from nodes.transport.infer_handler import InferHandler
-from nodes.transport.segment_server import SegmentService
+from nodes.transport.segment_server import Load, SegmentService, SuffixResult
 from nodes.transport.status import error_of
-from tests.nodes.sites import edge_site
+from tests.nodes.sites import edge_site, eventually
 
 if TYPE_CHECKING:
     from nodes.gateway import Gateway
 
     Stub = open_inference_pb2_grpc.GRPCInferenceServiceAsyncStub
     Call = grpc.aio.UnaryUnaryCall[oip.ModelInferRequest, oip.ModelInferResponse]
+    Stream = grpc.aio.StreamStreamCall[pb.EdgeFrame, pb.CloudFrame]
 
 LIMITS = NodeLimits("edge", message_bytes=1000, tensor_bytes=600, queue=4, connections=1)
 SETTINGS_MAX_CONCURRENT_STREAMS = 3  # RFC 9113, 6.5.2
@@ -129,7 +135,8 @@ async def test_a_client_too_many_is_refused_until_another_has_gone(limited: str,
 
 
 def hello() -> pb.EdgeFrame:
-    return pb.EdgeFrame(hello=pb.Hello(protocol_major=PROTOCOL_MAJOR, edge_id="edge"))
+    version = {"protocol_major": PROTOCOL_MAJOR, "protocol_minor": PROTOCOL_MINOR}
+    return pb.EdgeFrame(hello=pb.Hello(edge_id="edge", **version))
 
 
 async def test_an_edge_too_many_is_refused_and_the_first_is_served() -> None:
@@ -150,6 +157,89 @@ async def test_an_edge_too_many_is_refused_and_the_first_is_served() -> None:
         await server.stop(0)
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert "cloud.limits.connections: 1 are served, 1 may be" in str(caught.value.details())
+
+
+class Answering:
+    """A SegmentNode that answers whatever comes with so many bytes."""
+
+    size_bytes = 600_000
+
+    def describe(self) -> ReplicaDescription:
+        return ReplicaDescription("replica", (), "")
+
+    def load(self) -> Load:
+        return Load(0, 0.0)
+
+    async def prepare(self, offer: PlanDefinition) -> tuple[MeasuredBatch, ...]:
+        return ()
+
+    async def run(self, request: RequestArrived) -> SuffixResult:
+        tensor = EncodedTensor("y", "uint8", (self.size_bytes,), (), "raw", {}, bytes(self.size_bytes))
+        return SuffixResult((tensor,), CloudTimings(ReceiveSpan(0.0, 0), 0.0, 0.0, 0.0, 0.0))
+
+
+@contextlib.asynccontextmanager
+async def remembering(most_held_bytes: int) -> AsyncIterator[tuple[SegmentService, Callable[[], Stream]]]:
+    """A replica with so much memory for requests and answers, and what dials it."""
+    service = SegmentService(Answering(), most_held_bytes=most_held_bytes)
+    server = GrpcServer([], lambda made: segment_pb2_grpc.add_SegmentServiceServicer_to_server(service, made))
+    async with grpc.aio.insecure_channel(await server.start("127.0.0.1:0", "cloud.listen")) as channel:
+        yield service, segment_pb2_grpc.SegmentServiceStub(channel).Run
+        await server.stop(0)
+
+
+async def announce(stream: Stream, request_id: int, size_bytes: int) -> None:
+    header = pb.TensorHeader(name="x", dtype="uint8", shape=[size_bytes], encoded_bytes=size_bytes)
+    await stream.write(pb.EdgeFrame(request=pb.RequestHeader(request_id=request_id, tensors=[header])))
+
+
+async def first_error(stream: Stream) -> pb.RequestError:
+    async with asyncio.timeout(20):
+        while True:
+            frame = await stream.read()
+            assert isinstance(frame, pb.CloudFrame)
+            if frame.HasField("error"):
+                return frame.error
+
+
+async def test_what_one_edge_announces_is_no_room_for_another_until_it_goes() -> None:
+    async with remembering(1_000_000) as (service, dial):
+        one, other = dial(), dial()
+        for stream in (one, other):
+            await stream.write(hello())
+        await announce(one, 1, 900_000)
+        await eventually(lambda: service.status().held_bytes > 0)
+        await announce(other, 2, 200_000)
+        refused = await first_error(other)
+        assert (refused.request_id, refused.reason) == (2, "OVERLOADED")
+        assert refused.message.startswith("cloud.limits.memory: 900")
+        one.cancel()
+        await eventually(lambda: service.status().held_bytes == 0)
+        await announce(other, 3, 900_000)
+        await eventually(lambda: service.status().held_bytes > 0)
+
+
+async def test_answers_for_an_edge_that_does_not_read_are_held_to_the_same() -> None:
+    async with remembering(1_000_000) as (service, dial):
+        stream = dial()
+        await stream.write(hello())
+        for number in range(1, 6):
+            await announce(stream, number, 0)
+        await eventually(lambda: service.status().held_bytes == 600_000)
+        refused = await first_error(stream)
+        assert (refused.request_id, refused.reason) == (2, "OVERLOADED")
+        assert service.held.peak_bytes <= 1_000_000
+        stream.cancel()
+        await eventually(lambda: service.status().held_bytes == 0)
+
+
+async def test_an_answer_beyond_all_memory_is_too_large() -> None:
+    async with remembering(500_000) as (service, dial):
+        stream = dial()
+        await stream.write(hello())
+        await announce(stream, 1, 0)
+        refused = await first_error(stream)
+        assert (refused.reason, service.status().held_bytes) == ("TOO_LARGE", 0)
 
 
 @pytest.mark.parametrize("side", [EDGE_LIMITS, CLOUD_LIMITS], ids=["edge", "cloud"])
