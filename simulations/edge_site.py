@@ -7,6 +7,7 @@ replica, runs its suffix and comes back. The chooser hears what a live edge woul
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
@@ -69,7 +70,7 @@ class EdgeSite:
 
     def finish_s(self, entry: PlanEntry, arrival: Arrival, now_s: float) -> float:
         """When a request that comes now would be answered by that plan, all that is under way being known; those that
-        come later are not. This is what an oracle knows and no chooser can."""
+        come later are not; infinite where no replica can be asked. This is what an oracle knows and no chooser can."""
         self.link.watch.catch_up(now_s)
         crossing = Crossing.of(UNBOUNDED, arrival, entry, self._facts.factors(arrival, entry))
         ready_s = now_s
@@ -77,9 +78,12 @@ class EdgeSite:
             ready_s = self._worker.free_s(self._prefix(crossing, 0.0), now_s) + crossing.edge_s
         if entry.plan.kind == "edge-only":
             return ready_s
+        able = self._cloud.able(now_s)
+        if not able:
+            return math.inf
         half_s, link = self.link.rtt_s / 2, self.link
         there_s = link.uplink.end_s(crossing.up_bytes, max(ready_s, link.uplink.free_s)) + half_s
-        done_s = max(there_s, min(replica.free_s for replica in self._cloud.able(now_s))) + crossing.cloud_s
+        done_s = max(there_s, min(replica.free_s for replica in able)) + crossing.cloud_s
         return link.downlink.end_s(crossing.down_bytes, max(done_s, link.downlink.free_s)) + half_s
 
     # ---- let in, or not ----------------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,6 +21,7 @@ from simulations.kernel import Simulation
 from simulations.replica import Suffix
 from simulations.replica_kind import PlanSuffix, ReplicaKind
 from simulations.site import UNBATCHED, Arrival, Served, Site, SiteFacts
+from simulations.site_cloud import SiteCloud
 
 DIGEST = "d" * 64
 MBPS = 1e6
@@ -176,6 +179,13 @@ def test_an_oracle_is_right_about_a_request_that_comes_alone() -> None:
     for entry in TABLE.entries:
         (one,) = run(plan_of(entry), [arrival])
         assert site.finish_s(entry, arrival, 5.0) - 5.0 == pytest.approx(one.took_s)
+
+
+def test_an_oracle_knows_that_nothing_comes_back_where_no_replica_can_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SiteCloud, "able", lambda *_: ())
+    site = Site(SiteFacts(TABLE, STEADY, STEADY, RTT_S), PlanChooser(explore_share=0.0), Simulation())
+    ends = [entry.plan.kind for entry in TABLE.entries if site.finish_s(entry, Arrival(5.0, 1000), 5.0) < math.inf]
+    assert set(ends) == {"edge-only"}
 
 
 def test_a_request_that_no_plan_answers_in_time_is_refused() -> None:
