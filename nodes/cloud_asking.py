@@ -143,9 +143,8 @@ class CloudAsking:
         model = self._accepted.request.model
         unavailable = f"model {model!r} needs the cloud, and no replica answers; try again"
         if forgetful is None or self._tried.count(forgetful) > 1:
-            if isinstance(
-                self._refused, Overloaded | ComputeFailed | TooLarge
-            ):  # somebody answers: that it cannot be done now
+            # Somebody answers: that it cannot be done there, or not now.
+            if isinstance(self._refused, Overloaded | ComputeFailed | TooLarge):
                 raise self._refused
             raise CloudUnavailable(unavailable)
         try:

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 from nodes.batch_queue import AT_ONCE_S, BatchQueue, QueuedWork
@@ -13,7 +14,7 @@ from nodes.batch_times import BatchTimes
 from nodes.batching import DEFAULT_LIMITS, BatchLimits
 from nodes.compute_pool import ComputePool
 from nodes.engine_queue import BatchCounts
-from nodes.execution_ledger import ExecutionLedger
+from nodes.execution_ledger import ExecutionLedger, Ticket
 from nodes.halves import EdgeOutcome
 from nodes.prefix_batch import PrefixWork, prefix_group, run_prefixes
 from nodes.queues import EdgeQueue
@@ -90,15 +91,8 @@ class PrefixQueue:
     async def run_beside(self, work: PrefixWork, deadline_s: float | None) -> EdgeOutcome:
         """As `run_prefix` of a half that computes nothing, as where files cross as they came: it waits for no other."""
         ticket = self.prefixes.admit(deadline_s)
-
-        def begun() -> EdgeOutcome | Exception:
-            ticket.begin(time.monotonic())
-            ticket.runs(time.monotonic())
-            (outcome,) = run_prefixes((work,))
-            return outcome
-
         try:
-            outcome = await asyncio.to_thread(begun)
+            (outcome,) = await asyncio.to_thread(_gated, ticket, partial(run_prefixes, (work,)))
         finally:
             ticket.withdraw(time.monotonic())
         if isinstance(outcome, Exception):
@@ -118,13 +112,14 @@ class PrefixQueue:
         Raises DeadlineExceeded.
         """
         ticket = self.suffixes.admit(deadline_s)
-
-        def begun() -> T:
-            ticket.begin(time.monotonic())
-            ticket.runs(time.monotonic())
-            return work()
-
         try:
-            return await self.run(expected_s, begun)
+            return await self.run(expected_s, partial(_gated, ticket, work))
         finally:
             ticket.withdraw(time.monotonic())
+
+
+def _gated(ticket: Ticket, work: Callable[[], T]) -> T:
+    """`work()`, unless it is over. Raises DeadlineExceeded, Cancelled."""
+    ticket.begin(time.monotonic())
+    ticket.runs(time.monotonic())
+    return work()

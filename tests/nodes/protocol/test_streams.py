@@ -314,17 +314,22 @@ def test_a_request_beyond_the_replicas_limit_is_refused_in_words_and_the_stream_
     assert [e.request_id for e in pair.edge_heard if isinstance(e, ResponseArrived)] == [2]
 
 
-def test_an_answer_beyond_the_replicas_limit_is_an_error_of_its_request_only() -> None:
-    pair = Pair(StreamLimits(message_bytes=1000))
+def of_two_the_failed(pair: Pair, first: tuple[EncodedTensor, ...], second: tuple[EncodedTensor, ...]) -> RequestFailed:
+    """Two requests get these answers; what the edge hears of the one that fails."""
     pair.settle()
     for request_id in (1, 2):
         pair.edge.submit(request(request_id))
     pair.settle()
-    first, second = (e for e in pair.cloud_heard if isinstance(e, RequestArrived))
-    pair.cloud.respond(first, (tensor(1001),), TIMINGS)
-    pair.cloud.respond(second, (tensor(1000),), TIMINGS)
+    arrived = [e for e in pair.cloud_heard if isinstance(e, RequestArrived)]
+    for one, tensors in zip(arrived, (first, second), strict=True):
+        pair.cloud.respond(one, tensors, TIMINGS)
     pair.settle()
-    failed = next(e for e in pair.edge_heard if isinstance(e, RequestFailed))
+    return next(e for e in pair.edge_heard if isinstance(e, RequestFailed))
+
+
+def test_an_answer_beyond_the_replicas_limit_is_an_error_of_its_request_only() -> None:
+    pair = Pair(StreamLimits(message_bytes=1000))
+    failed = of_two_the_failed(pair, (tensor(1001),), (tensor(1000),))
     assert (failed.request_id, failed.code, failed.reason) == (1, "RESOURCE_EXHAUSTED", "TOO_LARGE")
     assert "cloud.limits.message" in failed.message
     assert [e.request_id for e in pair.edge_heard if isinstance(e, ResponseArrived)] == [2]
@@ -336,15 +341,7 @@ def test_more_tensors_than_a_message_may_have_fail_their_request_only(edges: boo
     pair = Pair(StreamLimits() if edges else StreamLimits(tensors=1))
     if edges:
         pair.edge = EdgeStream("edge-1", StreamLimits(tensors=1))
-    pair.settle()
-    for request_id in (1, 2):
-        pair.edge.submit(request(request_id))
-    pair.settle()
-    first, second = (e for e in pair.cloud_heard if isinstance(e, RequestArrived))
-    pair.cloud.respond(first, (tensor(3), tensor(3, "y")), TIMINGS)
-    pair.cloud.respond(second, (tensor(3),), TIMINGS)
-    pair.settle()
-    failed = next(e for e in pair.edge_heard if isinstance(e, RequestFailed))
+    failed = of_two_the_failed(pair, (tensor(3), tensor(3, "y")), (tensor(3),))
     assert (failed.request_id, failed.reason) == (1, "TOO_LARGE")
     assert [e.request_id for e in pair.edge_heard if isinstance(e, ResponseArrived)] == [2]
 
@@ -352,15 +349,7 @@ def test_more_tensors_than_a_message_may_have_fail_their_request_only(edges: boo
 def test_an_answer_beyond_the_edges_limit_fails_its_request_only() -> None:
     pair = Pair()
     pair.edge = EdgeStream("edge-1", StreamLimits(message_bytes=1000, field="edge.limits.message"))
-    pair.settle()
-    for request_id in (1, 2):
-        pair.edge.submit(request(request_id))
-    pair.settle()
-    first, second = (e for e in pair.cloud_heard if isinstance(e, RequestArrived))
-    pair.cloud.respond(first, (tensor(900_000),), TIMINGS)
-    pair.cloud.respond(second, (tensor(1000),), TIMINGS)
-    pair.settle()
-    failed = next(e for e in pair.edge_heard if isinstance(e, RequestFailed))
+    failed = of_two_the_failed(pair, (tensor(900_000),), (tensor(1000),))
     assert (failed.request_id, failed.code) == (1, "RESOURCE_EXHAUSTED")
     assert "edge.limits.message" in failed.message
     assert [e.request_id for e in pair.edge_heard if isinstance(e, ResponseArrived)] == [2]
