@@ -54,6 +54,8 @@ from nodes.protocol.version import PROTOCOL_MAJOR, PROTOCOL_MINOR, check_version
 __all__ = ["CloudState", "CloudStream", "Rejection"]
 
 MAX_ECHO_BYTES = 1 << 20
+# An edge that is read and does not read itself could have any number of errors and echoes made for it.
+MOST_UNREAD_FRAMES = 1024
 
 
 class CloudState(enum.Enum):
@@ -216,6 +218,11 @@ class CloudStream:
         self._outbox = _new_outbox()
         self.state = CloudState.CLOSED
         return lost
+
+    @property
+    def unread(self) -> bool:
+        """Whether so much waits for the edge to read it that nothing more of it is to be received now."""
+        return self._outbox.control_frames >= MOST_UNREAD_FRAMES
 
     @property
     def stirring(self) -> bool:

@@ -145,6 +145,11 @@ class Outbox(Generic[Frame]):
         self._sequence = 0
 
     @property
+    def control_frames(self) -> int:
+        """How many wait to be sent."""
+        return len(self._control)
+
+    @property
     def stirring(self) -> bool:
         """Whether there may be a frame to send: otherwise its writer need not wake."""
         return bool(self._control or self._order or self.receipts.owing)

@@ -155,7 +155,7 @@ class _Session:
         self._node = node
         said = node.describe()
         self._stream = CloudStream(said.replica_id, {one.name: one.digest for one in said.versions}, limits, budget)
-        self._wake = asyncio.Event()
+        self._wake, self._taken = asyncio.Event(), asyncio.Event()
         self._tasks: dict[int | str, asyncio.Task[None]] = {}
         self._idle = asyncio.Event()
         self._idle.set()
@@ -179,6 +179,7 @@ class _Session:
                 frame = self._stream.next_frame(time.monotonic())
                 if frame is not None:
                     yield frame
+                    self._taken.set()
                     continue
                 if self._failure is not None:
                     raise self._failure
@@ -220,6 +221,9 @@ class _Session:
                 for event in self._stream.receive(frame, time.monotonic()):
                     self._handle(event)
                 self._stir()
+                while self._stream.unread:
+                    self._taken.clear()
+                    await self._taken.wait()
         except IsthmusError as error:
             self._log.warning("edge broke the protocol", error=str(error))
             self._failure = error

@@ -233,6 +233,27 @@ async def test_answers_for_an_edge_that_does_not_read_are_held_to_the_same() -> 
         await eventually(lambda: service.status().held_bytes == 0)
 
 
+async def test_an_edge_that_does_not_read_is_not_read_until_it_does() -> None:
+    count, sent = 20_000, 0
+
+    async def ask() -> None:
+        nonlocal sent
+        for sent in range(1, count + 1):
+            await stream.write(pb.EdgeFrame(echo=pb.Echo(token=sent, padding=bytes(1000))))
+
+    async with remembering(1_000_000) as (_, dial), asyncio.timeout(60):
+        stream = dial()
+        await stream.write(hello())
+        asking, before = asyncio.create_task(ask()), -1
+        while before != sent:  # as long as more can be sent
+            before = sent
+            await asyncio.sleep(0.5)
+        assert 0 < sent < count / 2
+        frames = [await stream.read() for _ in range(1 + count)]
+        await asking
+    assert [frame.echo.token for frame in frames[1:] if isinstance(frame, pb.CloudFrame)] == [*range(1, count + 1)]
+
+
 async def test_an_answer_beyond_all_memory_is_too_large() -> None:
     async with remembering(500_000) as (service, dial):
         stream = dial()
