@@ -51,7 +51,7 @@ from nodes.protocol.outbox import Outbox, announce
 from nodes.protocol.transit import TransitClock
 from nodes.protocol.version import PROTOCOL_MAJOR, PROTOCOL_MINOR, check_version
 
-__all__ = ["CloudState", "CloudStream", "Rejection"]
+__all__ = ["MOST_UNREAD_FRAMES", "CloudState", "CloudStream", "Rejection"]
 
 MAX_ECHO_BYTES = 1 << 20
 # An edge that is read and does not read itself could have any number of errors and echoes made for it.

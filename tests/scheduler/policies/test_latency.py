@@ -147,11 +147,11 @@ def test_near_equals_are_drawn_at_random_by_the_seed(entry: Entries, request_of:
 def test_a_surer_plan_that_is_as_good_is_taken_and_the_reason_says_so(
     entry: Entries, request_of: Requests, link: Link
 ) -> None:
-    near = (entry(edge_s=0.100, spread=0.01), entry("a", edge_s=0.0752, spread=0.05))  # with the link 96.8 ms
+    near = (entry(edge_s=0.100, spread=0.01), entry("a", edge_s=0.0767, spread=0.05))  # with the link 98.3 ms
     choice = LATENCY.choose(request_of(table=PlanTable("net", "d" * 64, near)), link, Random(0))
     assert choice.reason == (
-        "edge-only: 100 ms against split at a (raw) 96.8 ms at 20 Mbit/s, RTT 20 ms; "
-        "equal to split at a (raw) 96.8 ms within the spreads, and surer (± 1 ms against ± 3.76 ms)"
+        "edge-only: 100 ms against split at a (raw) 98.3 ms at 20 Mbit/s, RTT 20 ms; "
+        "equal to split at a (raw) 98.3 ms within the spreads, and surer (± 1 ms against ± 3.84 ms)"
     )
 
 
