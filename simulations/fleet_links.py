@@ -94,7 +94,7 @@ def _capacity(
     field = f"links.{name}.{way}"
     try:
         if isinstance(rate, MarkovRate):
-            return read_markov_link(Path(rate.markov))
+            return read_markov_link(Path(rate.markov)).scaled(rate.scale)
         trace = _recorded(rate, way) if isinstance(rate, TraceRate) else BandwidthTrace((0.0,), (rate,))
     except InvalidInput as error:
         problem = f"{error.field} {error.problem}"

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from isthmus.errors import InvalidConfiguration, InvalidInput, NotFound
 from isthmus.policy_configuration import PolicyConfiguration
 from nodes.configured_policies import ConfiguredPolicies, ScopedPolicy
 from nodes.steering import EVERYTHING, PolicySetting, Scope
-from scheduler.policies.factory import checked_options
+from scheduler.policies.factory import checked_options, module_file
 from simulations.scenario.edges import EdgeSection
 from simulations.scenario.scenario import Scenario
 
-__all__ = ["policies_of"]
+__all__ = ["own_policy_files", "policies_of"]
 
 
 def policies_of(scenario: Scenario, edge: EdgeSection, folder: str) -> ConfiguredPolicies:
     """Of one group. folder: where the scenario lies. Raises InvalidConfiguration naming the field."""
     scoped = (ScopedPolicy(scope, _checked(policy, field, folder)) for scope, field, policy in _written(scenario, edge))
     return ConfiguredPolicies(tuple(scoped), folder)
+
+
+def own_policy_files(scenario: Scenario, folder: str) -> Mapping[str, Path]:
+    """The files of the modules of policies that are written as `module:Class`, by what is written. What is not found is
+    left out: `policies_of` says what is wrong with it. folder: where the scenario lies."""
+    names = {policy.name for edge in scenario.edges for _, _, policy in _written(scenario, edge)}
+    files = {name: module_file(name, folder) for name in names}
+    return {name: file for name, file in files.items() if file is not None}
 
 
 def _written(scenario: Scenario, edge: EdgeSection) -> Iterator[tuple[Scope, str, PolicyConfiguration]]:

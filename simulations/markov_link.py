@@ -13,7 +13,7 @@ import math
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import accumulate
 from pathlib import Path
@@ -66,6 +66,10 @@ class MarkovLink:
             bandwidths.append(self.bandwidths_bps[state])
             state = _drawn(rows[state], rng)
         return BandwidthTrace(_times_s(self.step_s, steps), tuple(bandwidths))
+
+    def scaled(self, factor: float) -> MarkovLink:
+        """With so many times the bandwidth in each state."""
+        return replace(self, bandwidths_bps=tuple(factor * bps for bps in self.bandwidths_bps))
 
     def to_json(self) -> str:
         """Readable, with sorted keys."""

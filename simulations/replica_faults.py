@@ -34,7 +34,8 @@ def break_replicas(
             began_s, times = 0.0, faults.get(replica.number, PlannedFaults()).times(Random(seed))
 
         def expect() -> None:
-            one = next(times, None)
+            # What was planned for a time before it started is over.
+            one = next((one for one in times if began_s + one.until_s > simulation.now_s), None)
             if one is not None and began_s + one.at_s < until_s:
                 simulation.at(max(simulation.now_s, began_s + one.at_s), happen, one)
 

@@ -17,6 +17,7 @@ from isthmus.errors import InvalidInput
 from isthmus.version import VERSION
 from partitioner.plain_json import canonical_json
 from simulations.fleet import Fleet
+from simulations.fleet_policies import own_policy_files
 from simulations.run_record import RunRecord
 from simulations.scenario.scenario import Scenario
 
@@ -100,12 +101,14 @@ def _is_kept(run: Run) -> bool:
 
 def run_key(scenario: Scenario, folder: Path) -> str:
     """What a run's result follows from, as 16 hex digits: the scenario but for what only answers go by, the contents of
-    its files, and this package's version. A policy's own module is not among it."""
+    its files and of the modules of its policies, and this package's version. What such a module imports, and policies
+    that packages register, are not among it."""
     data = scenario.model_dump(mode="json", by_alias=True, exclude=_BESIDE)
     files = {path: _digest(Path(path)) for path in sorted(_files(data))}
     # Names of files stand for nothing but their contents, wherever they lie.
     told = _with_digests(data, files)
-    return hashlib.sha256(canonical_json([VERSION, told]).encode()).hexdigest()[:16]
+    policies = {name: _digest(path) for name, path in own_policy_files(scenario, str(folder.resolve())).items()}
+    return hashlib.sha256(canonical_json([VERSION, told, policies]).encode()).hexdigest()[:16]
 
 
 _FILE_KEYS = frozenset({"plans", "trace", "markov", "file"})

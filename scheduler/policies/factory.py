@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import importlib
+import importlib.util
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -30,6 +32,7 @@ __all__ = [
     "configured_policy",
     "installed",
     "load_installed",
+    "module_file",
     "named_policy",
     "options_type",
 ]
@@ -88,6 +91,18 @@ def checked_options(name: str, options: Mapping[str, Any], folder: str = "") -> 
     return {} if model is None else model.model_dump(mode="json")
 
 
+def module_file(name: str, folder: str = "") -> Path | None:
+    """The file of a `module:Class`'s module, which is not imported for it, though the packages that it is in are. None
+    for a policy that is known by its name, and where no such file is found. folder: as in `configured_policy`."""
+    own = _own_class(name)
+    try:
+        with on_module_path(folder):
+            spec = None if own is None else importlib.util.find_spec(own[0])
+    except (Exception, SystemExit):  # importing a package runs the user's own code
+        return None
+    return None if spec is None or spec.origin is None or not spec.has_location else Path(spec.origin)
+
+
 def installed() -> Mapping[str, EntryPoint]:
     """What installed packages register, by name. A built-in name stays ours."""
     return {name: entry_point for name, entry_point in _entry_points().items() if name not in BUILT_IN}
@@ -126,15 +141,22 @@ def load_installed(name: str) -> object:
 
 
 def _factory(name: str, folder: str) -> object:
-    module, colon, attribute = name.partition(":")
-    if not colon or name.startswith(_FIXED):
+    own = _own_class(name)
+    if own is None:
         return _registered(name)
+    module, attribute = own
     try:
         with on_module_path(folder):
             return getattr(importlib.import_module(module), attribute)
     except (Exception, SystemExit) as error:  # importing runs the user's own code, maybe a script's
         remedy = f"name a class as module:Class, or one of {', '.join(BUILT_IN)}"
         raise InvalidConfiguration("policy", f"cannot be imported: {error}", value=name, remedy=remedy) from error
+
+
+def _own_class(name: str) -> tuple[str, str] | None:
+    """The module and the class of a `module:Class`."""
+    module, colon, attribute = name.partition(":")
+    return None if not colon or name.startswith(_FIXED) else (module, attribute)
 
 
 def _made(name: str, factory: object, options: Mapping[str, Any], folder: str = "") -> Policy:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from simulations.scenario.links import MarkovRate, TraceRate
@@ -23,24 +23,27 @@ def edge_count(scenario: Scenario) -> int:
 
 
 def with_edges(scenario: Scenario, count: int) -> tuple[Setting, ...]:
-    """So many in all, the groups in their proportions, each with one at least."""
+    """So many in all, as many as there are or more, the groups in their proportions. What whole numbers leave over goes
+    to the groups with the largest remainders (Hamilton's method), the first of equal ones."""
     now = edge_count(scenario)
-    return tuple((f"edges.{one.name}.count", max(1, round(one.count * count / now))) for one in scenario.edges)
+    shares = [divmod(one.count * count, now) for one in scenario.edges]
+    over = count - sum(whole for whole, _ in shares)
+    gaining = set(sorted(range(len(shares)), key=lambda place: -shares[place][1])[:over])
+    return tuple(
+        (f"edges.{one.name}.count", whole + (place in gaining))
+        for place, (one, (whole, _)) in enumerate(zip(scenario.edges, shares, strict=True))
+    )
 
 
 def sensitivities(scenario: Scenario) -> Iterator[Change]:
-    """What a planner asks next. A link by a fitted model has no rate to halve, and is left as it is."""
-    uplinks = tuple(setting for one in scenario.links for setting in _halved(one.name, one.uplink))
-    if uplinks:
-        yield "uplink halved", uplinks
+    """What a planner asks next."""
+    yield "uplink halved", tuple((f"links.{one.name}.uplink", _halved(one.uplink)) for one in scenario.links)
     yield "load doubled", tuple((f"clients.{one.name}.count", 2 * one.count) for one in scenario.clients)
     slower = f"replicas at {SLOWER_REPLICAS:.0%} of their speed"
     yield slower, (("cloud.speed", scenario.cloud.speed * SLOWER_REPLICAS),)
 
 
-def _halved(name: str, uplink: float | TraceRate | MarkovRate) -> Sequence[Setting]:
-    if isinstance(uplink, MarkovRate):
-        return []
-    if isinstance(uplink, TraceRate):
-        return [(f"links.{name}.uplink", {**uplink.model_dump(), "scale": uplink.scale / 2})]
-    return [(f"links.{name}.uplink", f"{uplink / 2}bps")]
+def _halved(uplink: float | TraceRate | MarkovRate) -> Any:
+    if isinstance(uplink, TraceRate | MarkovRate):
+        return {**uplink.model_dump(), "scale": uplink.scale / 2}
+    return f"{uplink / 2}bps"

@@ -22,6 +22,7 @@ from simulations.capacity.altered import Change, edge_count, sensitivities, with
 from simulations.capacity.candidate import CLOUD, FleetChoice, choices, edge_group, fleet_price
 from simulations.capacity.changes_over_time import changes_over_time
 from simulations.capacity.cheapest import Cheapest, Kind, cheapest
+from simulations.capacity.choice_counts import check_choice_counts
 from simulations.capacity.fewest import fewest
 from simulations.capacity.plan_answer import CapacityAnswer, Considered, Found, Headroom, Sensitivity, Tried
 from simulations.capacity.queue_check import queue_check
@@ -48,7 +49,8 @@ class CapacityPlanner:
     def __init__(self, file: ScenarioFile, progress: Progress = lambda said: None) -> None:
         """progress: told what is simulated.
 
-        Raises InvalidConfiguration for a scenario without a promise, choices that cannot be, prices that lack.
+        Raises InvalidConfiguration for a scenario without a promise, choices that cannot be or that would change
+        nothing, prices that lack.
         """
         scenario = file.scenario
         if scenario.slo is None:
@@ -66,7 +68,8 @@ class CapacityPlanner:
             dict.fromkeys(said for scenario in self._scenarios.values() for said in changes_over_time(scenario))
         )
         self.requests = 0
-        for choice in self._choices:
+        for choice, scenario in self._scenarios.items():
+            check_choice_counts(file, self._section, choice, scenario)
             self._price(choice, 1)
 
     def cheapest(self) -> Cheapest[FleetChoice] | None:
@@ -136,7 +139,9 @@ class CapacityPlanner:
         length_s = self._seconds(_PILOT_WINDOWS)
         run = Fleet(scenario, self._file.folder).begin()
         run.advance(scenario.warm_up + length_s)
-        busy_s = sum(one.busy_s for one in run.finish().resources if one.kind == "replica")
+        seen = run.finish()
+        self.requests += len(seen.requests)
+        busy_s = sum(one.busy_s for one in seen.resources if one.kind == "replica")
         offered = busy_s / length_s
         return max(1, math.ceil(offered + math.sqrt(offered)))
 

@@ -10,7 +10,7 @@ from isthmus.configuration_fields import Section
 from isthmus.errors import InvalidConfiguration
 from nodes.batching import DEFAULT_LIMITS, LONGEST_DELAY_S
 from nodes.limits import CLOUD_LIMITS
-from simulations.scenario.faults import ReplicaFailures
+from simulations.scenario.faults import RandomFaults, ReplicaFailures
 from simulations.scenario.fields import Duration
 
 __all__ = ["MOST_REPLICAS", "CloudAutoscaling", "CloudBatching", "CloudSection"]
@@ -39,7 +39,8 @@ class CloudSection(Section):
     start: from when one is asked for until it serves; those of the beginning are there. speed: of these replicas, where
     1 is what the plans were measured on. queue: requests without an answer that a replica takes, as cloud.limits.queue.
     report: how often an edge hears of each replica's queue. registry: how late an edge hears which replicas there are.
-    failures: a replica is gone with all that it had, and another one starts in its place when `for` is over.
+    failures: a replica is gone with all that it had, and another one starts in its place when `for` is over. A planned
+    one is of a replica that there is, or may be with autoscaling.
     """
 
     replicas: int = Field(default=1, ge=1, le=MOST_REPLICAS)
@@ -53,9 +54,22 @@ class CloudSection(Section):
     failures: ReplicaFailures = ()
 
     def model_post_init(self, context: object) -> None:
-        """Either so many replicas or as many as needed."""
+        """Either so many replicas or as many as needed, and none fails that is never there."""
         if self.autoscaling is not None and "replicas" in self.model_fields_set:
             remedy = "leave it out, or set autoscaling.min_replicas"
             raise InvalidConfiguration(
                 "cloud.replicas", "is what autoscaling decides", value=self.replicas, remedy=remedy
             )
+        self._check_failures()
+
+    def _check_failures(self) -> None:
+        if isinstance(self.failures, RandomFaults):
+            return
+        most, more = self.replicas, "cloud.replicas (capacity.replicas.least of a search)"
+        if self.autoscaling is not None:
+            most, more = self.autoscaling.max_replicas, "cloud.autoscaling.max_replicas"
+        for place, one in enumerate(self.failures):
+            if one.replica >= most:
+                field, problem = f"cloud.failures.{place}.replica", f"is never there: there are {most}, numbered from 0"
+                remedy = f"name one below {most}, or set {more} above {one.replica}"
+                raise InvalidConfiguration(field, problem, value=one.replica, remedy=remedy)

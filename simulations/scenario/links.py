@@ -17,6 +17,9 @@ def _start(value: Any) -> str:
     return "random" if value == "random" else "a time"
 
 
+_Scale = Annotated[float, Field(gt=0.0, le=1e6, allow_inf_nan=False)]
+
+
 class TraceRate(Section):
     """A recording plays over and over. trace: its file. start: where each edge begins in it, "random" for apart from
     each other. scale: times its bandwidth."""
@@ -25,13 +28,15 @@ class TraceRate(Section):
     start: Annotated[
         Annotated[Literal["random"], Tag("random")] | Annotated[Duration, Tag("a time")], Discriminator(_start)
     ] = "random"
-    scale: float = Field(default=1.0, gt=0.0, le=1e6, allow_inf_nan=False)
+    scale: _Scale = 1.0
 
 
 class MarkovRate(Section):
-    """Bandwidth that jumps between levels as a model fitted to recordings does. markov: the model's file."""
+    """Bandwidth that jumps between levels as a model fitted to recordings does. markov: the model's file. scale: times
+    its bandwidth."""
 
     markov: File
+    scale: _Scale = 1.0
 
 
 def _kind(value: Any) -> str:

@@ -40,6 +40,6 @@ def test_a_factory_on_one_wifi_uses_it_and_gets_more_replicas() -> None:
 
 
 def test_vehicles_on_5g_lose_the_network_and_finish_by_themselves() -> None:
-    answers = short("vehicles-5g.yaml", ("cloud.failures", [{"at": "10s", "for": "10s", "replica": 1}]))
+    answers = short("vehicles-5g.yaml", ("cloud.failures", [{"at": "10s", "for": "10s", "replica": 0}]))
     assert answers.all.outcomes["resumed"].value > 0.0
     assert {group.name for group in answers.groups if group.kind == "class"} == {"", "log"}

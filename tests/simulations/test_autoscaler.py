@@ -122,6 +122,16 @@ def test_planned_failures_come_when_they_are_planned() -> None:
     assert (one.faults, other.faults) == ([], [Fault(2.0, 3.0), Fault(5.0, 6.0)])
 
 
+def test_a_failure_that_was_over_before_the_replica_started_is_none_of_it() -> None:
+    simulation = Simulation()
+    cloud = SimulatedCloud(simulation, replicas=1, start_s=1.0)
+    faults = {1: PlannedFaults((Fault(5.0, 6.0), Fault(30.0, 31.0)))}
+    break_replicas(simulation, cloud, faults, seed=0, until_s=100.0)
+    simulation.at(10.0, cloud.start)
+    simulation.run()
+    assert [replica.faults for replica in cloud.replicas] == [[], [Fault(30.0, 31.0)]]
+
+
 def test_random_failures_are_each_replica_s_own_and_those_of_later_replicas_too() -> None:
     def failed(seed: int) -> list[list[Fault]]:
         simulation = Simulation()

@@ -103,6 +103,11 @@ def test_a_recording_too_short_for_its_steps_is_refused(trace: BandwidthTrace, s
         fit_markov_link(trace, step_s, states)
 
 
+def test_scaled_it_jumps_alike_between_other_bandwidths() -> None:
+    once, twice = (model.sample(Random(5), 100.0) for model in (TWO, TWO.scaled(2.0)))
+    assert twice == BandwidthTrace(once.times_s, tuple(2.0 * bps for bps in once.bandwidths_bps))
+
+
 def test_one_state_is_a_steady_link() -> None:
     model = fit_markov_link(trace_of([1e6, 3e6]), 1.0, 1)
     assert model == replace(model, bandwidths_bps=(2e6,), shares=(1.0,), transitions=((1.0,),))

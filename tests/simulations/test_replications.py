@@ -75,6 +75,23 @@ def test_a_run_is_known_by_what_its_result_follows_from(
     assert (run_key(changed.scenario, tmp_path) != run_key(read.scenario, tmp_path)) == changes
 
 
+def test_a_run_is_known_by_the_source_of_its_own_policies_which_is_not_run_for_it(tmp_path: Path) -> None:
+    source = tmp_path / "mine_alone.py"
+    read = file(tmp_path)
+    edges = [("edges.shop.request_classes", {"log": {"name": f"mine_alone:{kind}"}}) for kind in ("One", "Other")]
+    one, other = (with_settings(read, [setting]).scenario for setting in edges)
+    source.write_text("raise SystemExit\n")
+    before = run_key(one, tmp_path)
+    assert run_key(one, tmp_path) == before != run_key(other, tmp_path)
+    source.write_text("raise SystemExit  # changed\n")
+    assert run_key(one, tmp_path) != before
+
+
+def test_a_policy_whose_module_is_not_there_is_left_to_the_run_to_refuse(tmp_path: Path) -> None:
+    read = with_settings(file(tmp_path), [("models.net.policy", "nowhere.at_all:Policy")])
+    assert run_key(read.scenario, tmp_path) != run_key(file(tmp_path).scenario, tmp_path)
+
+
 def test_a_run_is_known_by_the_contents_of_its_files_and_not_by_where_they_are(tmp_path: Path) -> None:
     before = run_key(file(tmp_path).scenario, tmp_path)
     elsewhere = tmp_path / "elsewhere"

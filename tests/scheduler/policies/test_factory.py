@@ -15,7 +15,7 @@ from partitioner.link import Link
 from partitioner.measurements import Power, Price, Provenance
 from partitioner.profiles import DeviceProfile
 from scheduler.policies.base import Policy
-from scheduler.policies.factory import checked_options, configured_policy, named_policy
+from scheduler.policies.factory import checked_options, configured_policy, module_file, named_policy
 from scheduler.policies.fixed import FixedPolicy
 from scheduler.policies.latency import LatencyPolicy
 
@@ -187,3 +187,14 @@ def test_a_class_without_the_method_is_refused() -> None:
 def test_the_contract_is_one_method() -> None:
     assert isinstance(OwnPolicy(), Policy)
     assert not isinstance(NoPolicy(), Policy)
+
+
+def test_the_file_of_an_own_policy_is_found_beside_the_configuration_and_not_run(tmp_path: Path) -> None:
+    source = tmp_path / "not_run_here.py"
+    source.write_text("raise SystemExit\n")
+    assert module_file("not_run_here:Policy", str(tmp_path)) == source
+
+
+@pytest.mark.parametrize("name", ["latency", "fixed:split", "not_there_at_all:Policy", "not_there.at_all:P", ":P"])
+def test_a_policy_without_a_module_of_its_own_has_no_file(name: str) -> None:
+    assert module_file(name) is None

@@ -105,6 +105,13 @@ def test_a_peak_that_comes_later_is_planned_for(scenario_of: Make) -> None:
     assert float(np.mean(kept(run, run.counted(), SLO))) >= 0.9
 
 
+def test_the_pilots_requests_are_among_those_that_were_simulated(scenario_of: Make) -> None:
+    answer = CapacityPlanner(scenario_of(slo={"within": "50ms", "share": 0.9})).answer()
+    judged_requests = sum(one.requests for one in answer.tried)
+    pilot_s, rate_per_s = 5.0 + 3 * 5.0, 24.0  # the warm-up, then three windows
+    assert answer.requests - judged_requests == pytest.approx(pilot_s * rate_per_s, rel=0.2)
+
+
 def test_where_no_fleet_will_do_none_is_found(scenario_of: Make) -> None:
     answer = CapacityPlanner(scenario_of(slo={"within": "50ms", "share": 0.9})).answer()
     assert answer.found is None
@@ -130,6 +137,10 @@ def test_a_scenario_that_changes_is_simulated_to_the_end_and_says_so(scenario_of
         ({"capacity": {"replicas": {"least": 9, "most": 3}}}, r"replicas.most: is below least"),
         ({"capacity": {"replica_types": {**TYPES, "odd": {}}}, "prices": "prices.yaml"}, r"prices.replicas.*odd"),
         ({"cloud": {"autoscaling": {}}}, r"cloud.autoscaling: decides"),
+        (
+            {"cloud": {"replicas": 3, "failures": [{"at": 9, "for": 5, "replica": 1}]}},
+            r"cloud.failures.0.replica: is never there.* \(capacity.replicas.least",
+        ),
     ],
 )
 def test_what_cannot_be_planned_is_named(scenario_of: Make, changed: dict[str, object], fault: str) -> None:

@@ -38,6 +38,7 @@ clients:
   - {name: tills, edges: shop, model: net, arrivals: {kind: closed-loop, users: 3, think: 2s}}
 slo: {within: 300ms, share: 0.99}
 """
+FAILURES = [{"at": "1min", "for": "5s", "replica": number} for number in (1, 2)]
 
 
 def data() -> dict[str, Any]:
@@ -73,6 +74,8 @@ def test_quantities_become_numbers_and_paths_start_beside_the_file() -> None:
         ("edges.shop.speed", 2, "edges.shop.speed"),
         ("cloud.batching", {"max_delay": "long"}, "cloud.batching.max_delay"),
         ("cloud.autoscaling", {"max_replicas": 3}, "cloud.replicas"),
+        ("cloud.replicas", 2, "cloud.failures.0.replica"),
+        ("cloud", {"autoscaling": {"max_replicas": 2}, "failures": FAILURES}, "cloud.failures.1.replica"),
         ("clients.cameras.edges", "shops", "clients.cameras.edges"),
         ("clients.cameras.model", "nets", "clients.cameras.model"),
         ("clients.cameras.arrivals.kind", "random", "clients.cameras.arrivals"),
