@@ -27,12 +27,15 @@ class EdgeLink:
         delays: tuple[LinkDelay, LinkDelay],
         busy: tuple[BusyTime, BusyTime],
         phase_s: float = 0.0,
+        radio: BusyTime | None = None,
     ) -> None:
-        """lines, delays, busy: up and down. phase_s: when the edge connects, from which its echoes go."""
+        """lines, delays, busy: up and down. phase_s: when the edge connects, from which its echoes go. radio: takes
+        down how long bytes of the edge's requests cross, each way by itself: others' on a shared line are not its."""
         self._chooser = chooser
         self.uplink, self.downlink = lines
         self._up_delay, self._down_delay = delays
         self._busy_up, self._busy_down = busy
+        self._radio = radio or BusyTime()
         self.way_up = chooser.way_up()
         self.watch = LinkWatch(chooser, lines, self._up_delay.draw_s, phase_s)
         self._heard_s = 0.0
@@ -56,8 +59,8 @@ class EdgeLink:
         """The request's boundary goes up; when it is there. expected_s: until the answer is back, as predicted."""
         began_s, end_s = self.uplink.carry(crossing.up_bytes, now_s)
         self._busy_up.add(began_s, end_s)
+        self._radio.add(began_s, end_s)
         crossing.began_s, crossing.crossed_s = began_s, end_s
-        crossing.radio_s += end_s - began_s
         crossing.up = _seen("up", self.uplink, crossing.up_bytes, self.watch.uplink_bps(), (began_s, end_s))
         self.watch.under_way += 1
         self.in_flight_bytes += crossing.up_bytes
@@ -88,7 +91,7 @@ class EdgeLink:
     def _carry_down(self, crossing: Crossing, now_s: float) -> tuple[float, float]:
         began_s, end_s = self.downlink.carry(crossing.down_bytes, now_s)
         self._busy_down.add(began_s, end_s)
-        crossing.radio_s += end_s - began_s
+        self._radio.add(began_s, end_s)
         return began_s, end_s
 
     def small_answer_s(self, now_s: float) -> float:
@@ -106,7 +109,7 @@ class EdgeLink:
         self.ended(crossing, now_s)
         until_s = self.uplink.stop(crossing.began_s, crossing.crossed_s, now_s)
         self._busy_up.take_back(until_s, crossing.crossed_s)
-        crossing.radio_s -= crossing.crossed_s - until_s
+        self._radio.take_back(until_s, crossing.crossed_s)
         self._up_delay.take_back(crossing.there_s)
 
     def learn(self, crossing: Crossing, now_s: float, *, alone: bool) -> None:

@@ -121,7 +121,7 @@ class EdgeSite:
             self._start()
             return
         crossing = self._crossings[number]
-        crossing.worked_s += self._worker.withdraw(number)
+        self._worker.withdraw(number)
         self._asking.abandon(crossing)
         self._end(crossing, dropped=True)
 
@@ -198,7 +198,7 @@ class EdgeSite:
             self._prefix_ended(crossing)
             return
         prefix = self._prefix(crossing, work.prefix_s)
-        self._worker.submit_prefix(prefix, crossing.edge_s, partial(self._prefix_ran, crossing))
+        self._worker.submit_prefix(prefix, crossing.edge_s, partial(self._prefix_ended, crossing))
 
     def _prefix(self, crossing: Crossing, expected_s: float) -> WaitingRequest:
         """As it waits for its turn. expected_s: what it is predicted to take, 0 for what its plan's costs say."""
@@ -208,10 +208,6 @@ class EdgeSite:
             crossing.number, self._facts.group(entry), 1, times, self._simulation.now_s, arrival.deadline_s,
             arrival.priority,
         )  # fmt: skip
-
-    def _prefix_ran(self, crossing: Crossing) -> None:
-        crossing.worked_s += crossing.edge_s
-        self._prefix_ended(crossing)
 
     def _prefix_ended(self, crossing: Crossing) -> None:
         now_s = crossing.ready_s = self._simulation.now_s
@@ -236,7 +232,7 @@ class EdgeSite:
         work = EdgeWork(crossing.arrival.due_s, 0.0, finish_s)
         # Whether or not that breaks what others were promised: nobody else will finish it.
         self._admission.may_finish(crossing.number, work, self._simulation.now_s)
-        self._worker.submit(crossing.number, finish_s, crossing.local_s, partial(self._finished, crossing))
+        self._worker.submit(crossing.number, finish_s, crossing.local_s, partial(self._end, crossing, resumed=True))
 
     def answered(self, crossing: Crossing) -> None:
         """See OwnEdge."""
@@ -246,10 +242,6 @@ class EdgeSite:
             self._worker.submit(crossing.number, 0.0, 0.0, partial(self._end, crossing))
 
     # ---- the end -----------------------------------------------------------------------------------------------
-
-    def _finished(self, crossing: Crossing) -> None:
-        crossing.worked_s += crossing.local_s
-        self._end(crossing, resumed=True)
 
     def _end(self, crossing: Crossing, *, resumed: bool = False, dropped: bool = False) -> None:
         now_s, number = self._simulation.now_s, crossing.number

@@ -76,17 +76,15 @@ class EdgeWorker:
         self._jobs.append(number)
         self._next()
 
-    def withdraw(self, number: int) -> float:
-        """Nobody wants it any more: it is not begun, and `done` not called. What runs goes on to its end; returns how
-        many seconds that takes in all."""
+    def withdraw(self, number: int) -> None:
+        """Nobody wants it any more: it is not begun, and `done` not called. What runs goes on to its end."""
         work = self._works.pop(number, None)
         if work is None:
-            return 0.0
+            return
         if work.prefix is None:
             self._estimate.finished(number, self._simulation.now_s)
         else:
             self._prefixes.withdraw(number)
-        return work.seconds if number == self._running else 0.0
 
     # ---- the worker --------------------------------------------------------------------------------------------
 

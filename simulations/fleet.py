@@ -78,10 +78,11 @@ class Fleet:
         cloud = self._cloud(simulation)
         seed = f"{scenario.seed + replication}"
         counted_s = scenario.warm_up, scenario.duration
+        # No edge has such a name, as names hold no slash: what a shared link draws is its own.
         shared = {
-            name: kind.link.lines(f"{seed}/{name}", scenario.duration, counted_s)
-            for name, kind in self._kinds.items()
-            if kind.link.section.shared
+            name: link.lines(f"{seed}/links/{name}", scenario.duration, counted_s)
+            for name, link in self._links.items()
+            if link.section.shared
         }
         place = RunPlace(simulation, cloud, seed, counted_s, shared)
         recorder = FleetRecorder(scenario, cloud)
@@ -90,7 +91,7 @@ class Fleet:
         recorder.watch(simulation, edges)
         for edge in edges:
             self._start_clients(edge, place)
-        return FleetRun(simulation, lambda: recorder.finish(replication, edges, shared, self._tables))
+        return FleetRun(simulation, lambda: recorder.finish(replication, edges, self._tables))
 
     # ---- what all runs share -----------------------------------------------------------------------------------
 

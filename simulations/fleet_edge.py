@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -22,7 +22,7 @@ from simulations.scenario.edges import EdgeSection
 from simulations.site_cloud import SiteCloud
 from simulations.site_request import Arrival, Served
 
-__all__ = ["EdgeKind", "FleetEdge", "RunPlace", "Watcher"]
+__all__ = ["EdgeKind", "FleetEdge", "RunPlace", "Watcher", "lines_of"]
 
 
 class Watcher(Protocol):
@@ -48,7 +48,7 @@ class EdgeKind:
 @dataclass(frozen=True, slots=True)
 class RunPlace:
     """What the edges of one run share. seed: of the run, as text. counted_s: from when until when what happens counts.
-    shared: the lines of the links that several edges share, by link and group."""
+    shared: the lines of the links that edges share, by link."""
 
     simulation: Simulation
     cloud: SimulatedCloud
@@ -59,7 +59,8 @@ class RunPlace:
 
 class FleetEdge:
     """name: of its group and its number in it. site, lines, chooser: None before its first request. busy: when it
-    computed. listeners: what is called, besides, with the ended requests of a client, by its name."""
+    computed. radio: when it sent and received. listeners: what is called, besides, with the ended requests of a client,
+    by its name."""
 
     def __init__(
         self,
@@ -78,7 +79,7 @@ class FleetEdge:
         self.site: EdgeSite | None = None
         self.lines: LinkLines | None = None
         self.chooser: PlanChooser | None = None
-        self.busy = BusyTime(*place.counted_s)
+        self.busy, self.radio = BusyTime(*place.counted_s), BusyTime(*place.counted_s)
         self.listeners: dict[str, Callable[[Served], None]] = {}
 
     def arrive(self, arrival: Arrival) -> None:
@@ -97,13 +98,14 @@ class FleetEdge:
         )
         chooser.configure(self.kind.policies)
         phase = number / 2**32
-        self.lines = place.shared.get(section.name) or self.kind.link.lines(seed, place.counted_s[1], place.counted_s)
+        self.lines = place.shared.get(section.link) or self.kind.link.lines(seed, place.counted_s[1], place.counted_s)
         link = EdgeLink(
             chooser,
             (self.lines.uplink, self.lines.downlink),
             self.kind.link.delays(seed),
             (self.lines.busy_up, self.lines.busy_down),
             phase * ECHO_EVERY_S,
+            self.radio,
         )
         cloud = SiteCloud(
             place.simulation, chooser, place.cloud, link.rtt_s, lambda: link.heard_s,
@@ -113,7 +115,7 @@ class FleetEdge:
         self.site = EdgeSite(
             place.simulation, self.kind.facts, chooser, link, cloud, self._request_ended, admission, self.busy
         )
-        if section.name in place.shared:
+        if section.link in place.shared:
             link.watch.stop_s = place.counted_s[1]
             link.watch.follow(place.simulation)
         return self.site
@@ -126,3 +128,8 @@ class FleetEdge:
         if listener is not None:  # a client hears of it when it is back there
             simulation, heard_s = self._place.simulation, served.arrival.time_s + served.took_s
             simulation.at(max(simulation.now_s, heard_s), listener, served)
+
+
+def lines_of(edges: Sequence[FleetEdge]) -> list[LinkLines]:
+    """The lines of those that have had a request; one that they share once."""
+    return list({id(edge.lines): edge.lines for edge in edges if edge.lines is not None}.values())

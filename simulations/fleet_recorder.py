@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from partitioner.plan_table import PlanTable
 from scheduler.policies.reason import plan_name
 from simulations.cloud import SimulatedCloud
-from simulations.fleet_edge import FleetEdge
-from simulations.fleet_links import LinkLines
+from simulations.fleet_edge import FleetEdge, lines_of
+from simulations.fleet_resources import resources_of
 from simulations.kernel import Simulation
-from simulations.run_record import EndedRequest, Resource, RunFacts, RunRecord, RunRecorder, Series
-from simulations.scenario.edges import EdgePower
+from simulations.run_record import EndedRequest, RunFacts, RunRecord, RunRecorder, Series
 from simulations.scenario.scenario import Scenario
 from simulations.site_request import Served
 
@@ -21,8 +20,8 @@ __all__ = ["FleetRecorder"]
 _MOST_SAMPLES, _LEAST_SAMPLES = 240, 24
 # Looking at every edge and replica takes a microsecond each: a second of it in all.
 _MOST_LOOKS = 500_000
-# Fleets with more edges are told of by group: nobody reads ten thousand rows.
-_MOST_TOLD_APART = 200
+
+_Grouped = Mapping[str, Sequence[FleetEdge]]
 
 
 class FleetRecorder:
@@ -40,7 +39,6 @@ class FleetRecorder:
                 time_s=arrival.time_s,
                 took_s=served.took_s,
                 timeout_s=math.inf if arrival.timeout_s is None else arrival.timeout_s,
-                energy_j=_energy_j(section.power, served),
                 edge_queue_s=stages.edge_queue_s,
                 edge_s=stages.edge_s,
                 uplink_s=stages.uplink_s,
@@ -53,6 +51,7 @@ class FleetRecorder:
                 outcome=served.outcome,
                 reason=served.refused or ("deadline" if served.dropped else ""),
                 edge=edge.name,
+                group=section.name,
                 link=section.link if served.up_bytes else "",
                 replica=served.replica,
                 client=arrival.client.partition("#")[0],
@@ -66,45 +65,46 @@ class FleetRecorder:
     # ---- over time ---------------------------------------------------------------------------------------------
 
     def watch(self, simulation: Simulation, edges: Sequence[FleetEdge]) -> None:
-        """Look at queues, replicas and beliefs now and then until the end."""
+        """Look at queues, replicas and links now and then until the end."""
         duration_s = self._scenario.duration
         samples = _MOST_LOOKS // (len(edges) + len(self._cloud.members) + 1)
         samples = max(_LEAST_SAMPLES, min(_MOST_SAMPLES, samples))
-        groups: dict[str, list[FleetEdge]] = {}
-        for edge in edges:
-            groups.setdefault(edge.kind.section.name, []).append(edge)
+        groups = _grouped(edges, lambda edge: edge.kind.section.name)
+        links = _grouped(edges, lambda edge: edge.kind.section.link)
 
         def sample(number: int) -> None:
-            self._sample(simulation.now_s, groups)
+            self._sample(simulation.now_s, groups, links)
             if number < samples:
                 simulation.at(duration_s * (number + 1) / samples, sample, number + 1)
 
         simulation.at(0.0, sample, 0)
 
-    def _sample(self, now_s: float, groups: Mapping[str, Sequence[FleetEdge]]) -> None:
+    def _sample(self, now_s: float, groups: _Grouped, links: _Grouped) -> None:
         record, cloud = self._recorder, self._cloud
         record.sample(Series("replicas", "cloud"), now_s, sum(one.up for one in cloud.serving))
         record.sample(Series("cloud_queue_s", "cloud"), now_s, math.fsum(one.queued_s for one in cloud.serving))
         for name, edges in groups.items():
             sites = [edge.site for edge in edges if edge.site is not None]
             record.sample(Series("edge_queue_s", name), now_s, math.fsum(site.queued_s for site in sites))
-            chooser = edges[0].chooser
-            believed = None if chooser is None else chooser.link()
-            if believed is not None:
-                record.sample(Series("uplink_estimate_bps", edges[0].name), now_s, believed.uplink_bps)
+            self._sample_link(now_s, edges[0])
+        for name, edges in links.items():
+            waits_s = math.fsum(one.uplink.wait_s(now_s) for one in lines_of(edges))
+            record.sample(Series("uplink_queue_s", name), now_s, waits_s)
+
+    def _sample_link(self, now_s: float, edge: FleetEdge) -> None:
+        """What its uplink carries, and what is believed of it; nothing before it has had a request."""
+        if edge.lines is not None:
+            self._recorder.sample(Series("uplink_bps", edge.name), now_s, edge.lines.uplink.bps(now_s))
+        believed = None if edge.chooser is None else edge.chooser.link()
+        if believed is not None:
+            self._recorder.sample(Series("uplink_estimate_bps", edge.name), now_s, believed.uplink_bps)
 
     # ---- in the end --------------------------------------------------------------------------------------------
 
-    def finish(
-        self,
-        replication: int,
-        edges: Sequence[FleetEdge],
-        shared: Mapping[str, LinkLines],
-        tables: Mapping[str, PlanTable],
-    ) -> RunRecord:
+    def finish(self, replication: int, edges: Sequence[FleetEdge], tables: Mapping[str, PlanTable]) -> RunRecord:
         """The record of the run."""
         scenario = self._scenario
-        for resource in (*self._edge_resources(edges), *self._link_resources(edges, shared), *self._replicas()):
+        for resource in resources_of(scenario, edges, self._cloud):
             self._recorder.resource(resource)
         plans = [entry.plan for table in (*tables.values(), *_own_tables(edges)) for entry in table.entries]
         facts = RunFacts(
@@ -118,51 +118,17 @@ class FleetRecorder:
         )
         return self._recorder.finish(facts)
 
-    @property
-    def _counted_s(self) -> float:
-        return self._scenario.duration - self._scenario.warm_up
 
-    def _edge_resources(self, edges: Sequence[FleetEdge]) -> Iterator[Resource]:
-        if len(edges) <= _MOST_TOLD_APART:
-            for edge in edges:
-                yield Resource("edge", edge.name, edge.kind.section.name, edge.busy.seconds, self._counted_s)
-            return
-        for section in self._scenario.edges:
-            busy_s = math.fsum(edge.busy.seconds for edge in edges if edge.kind.section is section)
-            yield Resource("edge", section.name, section.name, busy_s, section.count * self._counted_s)
-
-    def _link_resources(self, edges: Sequence[FleetEdge], shared: Mapping[str, LinkLines]) -> Iterator[Resource]:
-        for section in self._scenario.edges:
-            group = [edge for edge in edges if edge.kind.section is section]
-            lines = (
-                [shared[section.name]] if section.name in shared else [e.lines for e in group if e.lines is not None]
-            )
-            links = 1 if section.name in shared else section.count
-            up_s = math.fsum(one.busy_up.seconds for one in lines)
-            down_s = math.fsum(one.busy_down.seconds for one in lines)
-            yield Resource("uplink", section.name, section.link, up_s, links * self._counted_s)
-            yield Resource("downlink", section.name, section.link, down_s, links * self._counted_s)
-
-    def _replicas(self) -> Iterator[Resource]:
-        from_s, until_s = self._scenario.warm_up, self._scenario.duration
-        for member in self._cloud.members:
-            present_s = member.present_s(from_s, until_s)
-            if present_s > 0.0:
-                yield Resource("replica", str(member.replica.number), "cloud", member.replica.busy_s, present_s)
+def _grouped(edges: Sequence[FleetEdge], name_of: Callable[[FleetEdge], str]) -> _Grouped:
+    groups: dict[str, list[FleetEdge]] = {}
+    for edge in edges:
+        groups.setdefault(name_of(edge), []).append(edge)
+    return groups
 
 
 def _own_tables(edges: Sequence[FleetEdge]) -> Iterator[PlanTable]:
     for facts in {id(edge.kind): edge.kind.facts for edge in edges}.values():
         yield from facts.tables.values()
-
-
-def _energy_j(power: EdgePower | None, served: Served) -> float:
-    """Of the edge: computing, waiting for the rest of the request, and its radio."""
-    if power is None:
-        return math.nan
-    worked_s = served.stages.worked_s
-    waited_s = max(0.0, served.took_s - worked_s)
-    return power.busy * worked_s + power.idle * waited_s + power.radio * served.stages.radio_s
 
 
 def _notes(scenario: Scenario) -> tuple[str, ...]:

@@ -28,6 +28,10 @@ class LineCapacity:
         """See BandwidthTrace."""
         return self._period_s
 
+    def bps(self, moment_s: float) -> float:
+        """Bits per second at that moment."""
+        return self._trace.at(moment_s)
+
     def end_s(self, bits: float, start_s: float) -> float:
         """When so many bits that start to cross then have crossed. Not before, whatever the rounding."""
         if math.isinf(self._period_s):

@@ -31,6 +31,7 @@ __all__ = [
     "Outcome",
     "Requests",
     "Resource",
+    "ResourceKind",
     "RunFacts",
     "RunRecord",
     "RunRecorder",
@@ -55,19 +56,17 @@ class EndedRequest(NamedTuple):
     """One request, when it has ended.
 
     time_s: its arrival, since the start of the run. took_s: until its end; of a refused one usually 0. timeout_s:
-    within how long it had to be answered, inf: whenever. energy_j: of the edge, nan where nobody knows it.
-    edge_queue_s: all waits before the prefix, admission's too. edge_s: the prefix. uplink_s: the link's queue, the
-    bytes, half a round trip. cloud_queue_s: with the wait for its batch. cloud_s: the suffix, of its whole batch.
-    downlink_s: like uplink_s. finish_s: of a resumed one, from giving up on the cloud to its end; what it waited for
-    the cloud in vain is uplink_s.
-    reason: of a refusal, drop or failure ("deadline", "shed", ...). link, replica, plan: "" where it used none. kind:
-    the plan's: "edge-only", "split", "cloud-only".
+    within how long it had to be answered, inf: whenever. edge_queue_s: all waits before the prefix, admission's too.
+    edge_s: the prefix. uplink_s: the link's queue, the bytes, half a round trip. cloud_queue_s: with the wait for its
+    batch. cloud_s: the suffix, of its whole batch. downlink_s: like uplink_s. finish_s: of a resumed one, from giving
+    up on the cloud to its end; what it waited for the cloud in vain is uplink_s.
+    reason: of a refusal, drop or failure ("deadline", "shed", ...). group: the edge's. link, replica, plan: "" where it
+    used none. kind: the plan's: "edge-only", "split", "cloud-only".
     """
 
     time_s: float
     took_s: float
     timeout_s: float = float("inf")
-    energy_j: float = float("nan")
     edge_queue_s: float = 0.0
     edge_s: float = 0.0
     uplink_s: float = 0.0
@@ -80,6 +79,7 @@ class EndedRequest(NamedTuple):
     outcome: Outcome = "answered"
     reason: str = ""
     edge: str = ""
+    group: str = ""
     link: str = ""
     replica: str = ""
     client: str = ""
@@ -97,7 +97,6 @@ class Requests:
     time_s: Floats
     took_s: Floats
     timeout_s: Floats
-    energy_j: Floats
     edge_queue_s: Floats
     edge_s: Floats
     uplink_s: Floats
@@ -110,6 +109,7 @@ class Requests:
     outcome: Ids
     reason: Ids
     edge: Ids
+    group: Ids
     link: Ids
     replica: Ids
     client: Ids
@@ -151,18 +151,24 @@ class Samples:
     series: Ids
 
 
+ResourceKind = Literal["edge", "uplink", "downlink", "replica"]
+
+
 @dataclass(frozen=True, slots=True)
 class Resource:
     """What works: busy_s of the present_s that it was there, both between the end of the warm-up and the end of the
-    run. group: what it is told with ("shop" of the edges of that name). Of very many that are alike one stands for all,
-    with the sums of their seconds."""
+    run. group: what it is told with ("shop" of the edges of that name). One may stand for many that are alike, with the
+    sums of their seconds and joules. busiest: the share of its time that it worked, of many the highest of any one.
+    energy_j: of edges, in that time; None where nobody knows it, and of what is no edge."""
 
     __pydantic_config__ = STRICT
-    kind: Literal["edge", "uplink", "downlink", "replica"]
+    kind: ResourceKind
     name: str
     group: str
     busy_s: float
     present_s: float
+    busiest: float
+    energy_j: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

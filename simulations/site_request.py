@@ -52,8 +52,7 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class StageSeconds:
-    """Where the time of a request went, as `run_record.EndedRequest` has it. worked_s: of the edge's compute. radio_s:
-    how long bytes of it were on the link."""
+    """Where the time of a request went, as `run_record.EndedRequest` has it."""
 
     edge_queue_s: float = 0.0
     edge_s: float = 0.0
@@ -62,8 +61,6 @@ class StageSeconds:
     cloud_s: float = 0.0
     downlink_s: float = 0.0
     finish_s: float = 0.0
-    worked_s: float = 0.0
-    radio_s: float = 0.0
 
 
 _NO_STAGES = StageSeconds()
@@ -148,8 +145,6 @@ class Crossing:
     patience_s: float = 0.0
     ends_s: float = math.inf
     gave_up_s: float = 0.0
-    worked_s: float = 0.0
-    radio_s: float = 0.0
     up: Transfer | None = None
     down: Transfer | None = None
     way_up: int = -1
@@ -206,21 +201,16 @@ class Crossing:
 
     def _stages(self, now_s: float, took_s: float, *, gone_on: bool) -> StageSeconds:
         """Disjoint; of an answered request they sum to `took_s`. gone_on: the cloud did not answer."""
-        worked_s, radio_s = self.worked_s, self.radio_s
         if not self.ready_s:  # dropped before its prefix was made
-            return StageSeconds(edge_queue_s=took_s, worked_s=worked_s)
+            return StageSeconds(edge_queue_s=took_s)
         after_s = now_s - self.ready_s
         before_s = took_s - after_s - self.edge_s
         if gone_on:
             finish_s = now_s - self.gave_up_s if self.gave_up_s else 0.0
-            return StageSeconds(
-                before_s, self.edge_s, after_s - finish_s, finish_s=finish_s, worked_s=worked_s, radio_s=radio_s
-            )
+            return StageSeconds(before_s, self.edge_s, after_s - finish_s, finish_s=finish_s)
         if not self.attempt:
-            return StageSeconds(before_s, self.edge_s, worked_s=worked_s)
+            return StageSeconds(before_s, self.edge_s)
         up_s, down_s = self.arrived_s - self.ready_s, self.answered_s - self.done_s
         decoded_s = now_s - self.answered_s
         queue_s = max(0.0, after_s - up_s - down_s - decoded_s - self.cloud_s)
-        return StageSeconds(
-            before_s + decoded_s, self.edge_s, up_s, queue_s, self.cloud_s, down_s, worked_s=worked_s, radio_s=radio_s
-        )
+        return StageSeconds(before_s + decoded_s, self.edge_s, up_s, queue_s, self.cloud_s, down_s)

@@ -50,6 +50,14 @@ class TracedLine:
             self.free_s = self._unused.pop(self.free_s)
         return until_s
 
+    def wait_s(self, now_s: float) -> float:
+        """Until what crosses and waits has crossed."""
+        return max(0.0, self.free_s - now_s)
+
+    def bps(self, now_s: float) -> float:
+        """Bits per second that it carries now; none during an outage."""
+        return 0.0 if self.passes_s(now_s) > now_s else self._capacity.bps(now_s + self._start_s)
+
     def passes_s(self, now_s: float) -> float:
         """When something too small to take time gets through: now, or when the outage is over."""
         outage = None if self._outages is None else self._outages.next(now_s)

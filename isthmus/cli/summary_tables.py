@@ -10,13 +10,14 @@ from rich.text import Text
 
 from isthmus.cli.plain_table import plain_table
 from isthmus.units import format_duration
+from simulations.answers.energy import without_power
 from simulations.answers.groups import QUANTILES
 from simulations.answers.interval import Estimate
 from simulations.answers.summary import Summary
 from simulations.report.bars import STAGE_PARTS, percent, used_stages
 from simulations.report.distribution_plot import group_title
 from simulations.report.plan_labels import plan_labels
-from simulations.report.tables import said
+from simulations.report.tables import joules, said, watts
 from simulations.report.verdict import verdict
 
 __all__ = ["summary_tables"]
@@ -38,6 +39,7 @@ def summary_tables(answers: Summary) -> Iterator[RenderableType]:
         yield _plans(answers)
     if answers.utilisation:
         yield _utilisation(answers)
+    yield from _energy(answers)
     yield from _cost(answers)
     yield Text(answers.method, style="dim")
 
@@ -97,9 +99,18 @@ def _utilisation(answers: Summary) -> Table:
     return made
 
 
+def _energy(answers: Summary) -> Iterator[RenderableType]:
+    known = [one for one in answers.energy if one.watts is not None]
+    if known:
+        made = plain_table("energy of edges", "one of them", "for an answer")
+        for one in known:
+            made.add_row(one.group, _with_error(one.watts, watts), _with_error(one.per_answer_j, joules))
+        yield made
+    if missing := without_power(answers.energy):
+        yield Text(missing)
+
+
 def _cost(answers: Summary) -> Iterator[RenderableType]:
-    if answers.energy_j is not None:
-        yield Text(f"energy of an edge: {_with_error(answers.energy_j, '{:.3g} J'.format)} a request")
     if answers.cost is not None:
         cost, write = answers.cost, "{:.4g}".format
         yield Text(

@@ -1,22 +1,19 @@
-"""How busy the fleet was, what energy its edges took, and what it cost."""
+"""How busy the fleet was, and what it cost."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from partitioner.plain_json import STRICT
-from simulations.answers.interval import Estimate, estimate, mean, of_values
+from simulations.answers.interval import Estimate, of_values
 from simulations.answers.prices import Prices, bill
 from simulations.answers.slo import answered
-from simulations.run_record import Resource, RunRecord
+from simulations.run_record import Resource, ResourceKind, RunRecord
 
-__all__ = ["CostAnswer", "UtilisationAnswer", "cost_answer", "energy_answer", "utilisation_answers"]
-
-ResourceKind = Literal["edge", "uplink", "downlink", "replica"]
+__all__ = ["CostAnswer", "UtilisationAnswer", "cost_answer", "utilisation_answers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +47,7 @@ def utilisation_answers(runs: Sequence[RunRecord], confidence: float) -> Iterato
     for kind, group in groups:
         present = [members for run in runs if (members := _of_group(run, kind, group))]
         shares = [sum(one.busy_s for one in members) / sum(one.present_s for one in members) for members in present]
-        busiest = max(one.busy_s / one.present_s for members in present for one in members)
+        busiest = max(one.busiest for members in present for one in members)
         counted_s = sum(run.facts.duration_s - run.facts.warm_up_s for run in runs)
         number = sum(one.present_s for members in present for one in members) / counted_s
         yield UtilisationAnswer(kind, group, number, of_values(shares, confidence).within(0.0, 1.0), busiest)
@@ -58,14 +55,6 @@ def utilisation_answers(runs: Sequence[RunRecord], confidence: float) -> Iterato
 
 def _of_group(run: RunRecord, kind: str, group: str) -> list[Resource]:
     return [one for one in run.resources if (one.kind, one.group) == (kind, group) and one.present_s > 0.0]
-
-
-def energy_answer(runs: Sequence[RunRecord], confidence: float) -> Estimate | None:
-    """Joules of the edge for one answered request; None where one of them has an energy that nobody knows."""
-    joules = [counted.energy_j[answered(run, counted)] for run in runs for counted in [run.counted()]]
-    if any(np.isnan(one).any() for one in joules):
-        return None
-    return estimate(joules, mean, confidence)
 
 
 def cost_answer(runs: Sequence[RunRecord], prices: Prices, confidence: float) -> CostAnswer:

@@ -18,15 +18,10 @@ from simulations.answers.breakdown import (
     stage_answers,
 )
 from simulations.answers.distribution import Distribution, distributions
-from simulations.answers.fleet import (
-    CostAnswer,
-    UtilisationAnswer,
-    cost_answer,
-    energy_answer,
-    utilisation_answers,
-)
+from simulations.answers.energy import EnergyAnswer, energy_answers
+from simulations.answers.fleet import CostAnswer, UtilisationAnswer, cost_answer, utilisation_answers
 from simulations.answers.groups import GroupAnswer, group_answers
-from simulations.answers.interval import CONFIDENCE, Estimate, of_values
+from simulations.answers.interval import CONFIDENCE, of_values
 from simulations.answers.over_time import OverTime, over_time
 from simulations.answers.prices import Prices
 from simulations.answers.slo import Slo, answered
@@ -40,8 +35,8 @@ _DRIFT = 0.1
 @dataclass(frozen=True, slots=True)
 class Summary:
     """method: how intervals were made, in words. notes: what a reader must know before any number. slo: None where
-    nothing was promised; requests then keep their own deadlines. groups: all requests first. energy_j: of one answered
-    request; None where it is not known. cost: None without prices."""
+    nothing was promised; requests then keep their own deadlines. groups: all requests first. energy: of each group of
+    edges. cost: None without prices."""
 
     __pydantic_config__ = STRICT
     scenario: str
@@ -57,7 +52,7 @@ class Summary:
     plans: tuple[PlanAnswer, ...]
     stages: tuple[StageAnswer, ...]
     utilisation: tuple[UtilisationAnswer, ...]
-    energy_j: Estimate | None
+    energy: tuple[EnergyAnswer, ...]
     cost: CostAnswer | None
     distributions: tuple[Distribution, ...]
     over_time: OverTime
@@ -101,7 +96,7 @@ def summary(
         plans=plans,
         stages=tuple(stage_answers(runs, confidence)),
         utilisation=tuple(utilisation_answers(runs, confidence)),
-        energy_j=energy_answer(runs, confidence),
+        energy=tuple(energy_answers(runs, confidence)),
         cost=None if prices is None else cost_answer(runs, prices, confidence),
         distributions=tuple(distributions(runs)),
         over_time=over_time(runs, [one.plan for one in plans]),

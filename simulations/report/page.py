@@ -10,7 +10,7 @@ from simulations.answers.summary import Summary
 from simulations.report.bars import drops_figure, percent, stages_figure, utilisation_figure
 from simulations.report.distribution_plot import distribution_figure
 from simulations.report.plan_labels import plan_labels
-from simulations.report.tables import cost_table, groups_tables, plans_table, said, stages_table
+from simulations.report.tables import cost_table, energy_table, groups_tables, plans_table, stages_table
 from simulations.report.time_plots import plans_figure, queues_figure, times_figure
 from simulations.report.verdict import verdict
 
@@ -32,7 +32,14 @@ def report_page(answers: Summary) -> str:
         section("Where the time goes", stages_figure(answers), stages_table(answers), level=2),
         section("Plans", plans_figure(answers, labels), plans_table(answers, labels), level=2),
         section("Requests without an answer", drops_figure(answers) or paragraph("None."), level=2),
-        section("The fleet", utilisation_figure(answers), queues_figure(answers), _energy(answers), level=2),
+        section(
+            "The fleet",
+            utilisation_figure(answers),
+            queues_figure(answers),
+            energy_table(answers),
+            cost_table(answers),
+            level=2,
+        ),
         section("How it was simulated", listing(_how(answers)), level=2),
     ]
     head = (
@@ -40,15 +47,6 @@ def report_page(answers: Summary) -> str:
         f"<title>{escaped(title)}</title><style>{STYLE_SHEET}{_PARTS}</style>"
     )
     return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head>\n<body>\n{"".join(body)}</body></html>\n'
-
-
-def _energy(answers: Summary) -> str:
-    known = (
-        ""
-        if answers.energy_j is None
-        else f"{said(answers.energy_j, '{:.3g} J'.format)} of an edge's energy a request."
-    )
-    return (paragraph(known) if known else "") + cost_table(answers)
 
 
 def _how(answers: Summary) -> list[tuple[str, str]]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from isthmus.page.html import swatch, table
+from isthmus.page.html import paragraph, swatch, table
 from isthmus.units import format_duration
+from simulations.answers.energy import without_power
 from simulations.answers.groups import QUANTILES
 from simulations.answers.interval import Estimate
 from simulations.answers.summary import Summary
@@ -14,7 +15,9 @@ from simulations.report.distribution_plot import group_title
 from simulations.report.plan_labels import PlanLabel
 from simulations.run_record import WITHOUT_ANSWER
 
-__all__ = ["cost_table", "groups_tables", "plans_table", "said", "stages_table"]
+__all__ = ["cost_table", "energy_table", "groups_tables", "joules", "plans_table", "said", "stages_table", "watts"]
+
+joules, watts = "{:.3g} J".format, "{:.3g} W".format
 
 
 def said(found: Estimate | None, write: Callable[[float], str]) -> str:
@@ -101,6 +104,17 @@ def stages_table(answers: Summary) -> str:
             for one in used_stages(answers)
         ],
     )
+
+
+def energy_table(answers: Summary) -> str:
+    """What edges took, and whose energy is not known; nothing where none is."""
+    known = [one for one in answers.energy if one.watts is not None]
+    if not known:
+        return ""
+    rows = [(one.group, said(one.watts, watts), said(one.per_answer_j, joules)) for one in known]
+    missing = without_power(answers.energy)
+    made = table("Energy of edges, busy or not", ("", "one of them", "for an answered request"), rows)
+    return made + (paragraph(missing) if missing else "")
 
 
 def cost_table(answers: Summary) -> str:

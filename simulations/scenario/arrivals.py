@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -10,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from isthmus.configuration_fields import Section
 from isthmus.errors import InvalidInput
-from simulations.scenario.fields import Duration, File, Size
+from simulations.scenario.fields import Duration, File, Size, Start
 from simulations.workload.arrival_process import ArrivalProcess
 from simulations.workload.bursty import Bursty
 from simulations.workload.closed_loop import ClosedLoop
@@ -104,14 +105,16 @@ class MmppArrivals(_OpenLoop):
 
 
 class RecordedArrivals(_OpenLoop):
-    """As they once came. file: a second a line."""
+    """As they once came, played once. file: a second a line. start: where each client begins in it, "random" for apart
+    from each other; what came before that comes after its end."""
 
     kind: Literal["recorded"]
     file: File
+    start: Start = "random"
 
     def process(self) -> ArrivalProcess:
         """See _OpenLoop."""
-        return read_arrivals(Path(self.file))
+        return replace(read_arrivals(Path(self.file)), start_s=None if self.start == "random" else self.start)
 
 
 class ClosedLoopArrivals(Section):

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema
+from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from isthmus.errors import InvalidInput
@@ -20,7 +20,7 @@ from isthmus.units import (
     parse_size_bytes,
 )
 
-__all__ = ["Bandwidth", "Duration", "File", "Name", "Power", "Share", "Size", "positive"]
+__all__ = ["Bandwidth", "Duration", "File", "Name", "Power", "Share", "Size", "Start", "positive"]
 
 
 def _quantity(parse: Callable[[str | float], float], kind: str, example: str) -> tuple[BeforeValidator, WithJsonSchema]:
@@ -57,6 +57,17 @@ Power = Annotated[float, _w, _w_schema]
 Share = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
 File = Annotated[str, Field(min_length=1), BeforeValidator(_beside_the_scenario)]
 """A path, beside the scenario where it is relative."""
+
+
+def _start(value: Any) -> str:
+    return "random" if value == "random" else "a time"
+
+
+Start = Annotated[
+    Annotated[Literal["random"], Tag("random")] | Annotated[Duration, Tag("a time")], Discriminator(_start)
+]
+"""Where in a recording who plays it begins: at a time of it, or "random", apart from each other."""
+
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 """Of a thing in the scenario. Without dots: a path names fields as edges.shop.count."""
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Discriminator, Field, Tag
 
 from isthmus.configuration_fields import Section
 from simulations.scenario.faults import Outages
-from simulations.scenario.fields import Bandwidth, Duration, File, Name
+from simulations.scenario.fields import Bandwidth, Duration, File, Name, Start
 
 __all__ = ["Capacity", "LinkSection", "MarkovRate", "TraceRate"]
-
-
-def _start(value: Any) -> str:
-    return "random" if value == "random" else "a time"
 
 
 _Scale = Annotated[float, Field(gt=0.0, le=1e6, allow_inf_nan=False)]
@@ -25,9 +21,7 @@ class TraceRate(Section):
     each other. scale: times its bandwidth."""
 
     trace: File
-    start: Annotated[
-        Annotated[Literal["random"], Tag("random")] | Annotated[Duration, Tag("a time")], Discriminator(_start)
-    ] = "random"
+    start: Start = "random"
     scale: _Scale = 1.0
 
 
@@ -59,8 +53,9 @@ Capacity = Annotated[
 class LinkSection(Section):
     """A link between edges and the cloud.
 
-    rtt: half of it each way. jitter: how far each message's delay may be off, either way. shared: all edges of a group
-    share one, as devices behind one access line do; otherwise each has its own. outages: nothing crosses meanwhile.
+    rtt: half of it each way. jitter: how far each message's delay may be off, either way. shared: all edges that
+    name it share one, whatever their group, as devices behind one access line do; otherwise each has its own. outages:
+    nothing crosses meanwhile.
     """
 
     name: Name

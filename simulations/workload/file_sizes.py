@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from isthmus.errors import InvalidQuantity
 from simulations.workload.arrival_process import at_least_zero, positive
 
-__all__ = ["ConstantSize", "FileSizes", "LogNormalSize", "RecordedSizes", "SizeRange"]
+__all__ = ["ConstantSize", "FileSizes", "LogNormalSize", "SizeRange"]
 
 
 class FileSizes(Protocol):
@@ -87,25 +87,3 @@ class LogNormalSize:
     def draw(self, random: random.Random) -> int:
         """See FileSizes."""
         return max(1, round(random.lognormvariate(math.log(self.median_bytes), self.spread)))
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedSizes:
-    """Any of these, alike."""
-
-    sizes_bytes: tuple[int, ...] = field(repr=False)
-
-    def __post_init__(self) -> None:
-        if not self.sizes_bytes:
-            raise InvalidQuantity("file sizes_bytes", "holds no size")
-        for size_bytes in self.sizes_bytes:
-            positive("file sizes_bytes", size_bytes)
-
-    @property
-    def mean_bytes(self) -> float:
-        """Of the recording."""
-        return sum(self.sizes_bytes) / len(self.sizes_bytes)
-
-    def draw(self, random: random.Random) -> int:
-        """See FileSizes."""
-        return random.choice(self.sizes_bytes)

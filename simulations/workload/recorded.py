@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import math
 import random
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import pairwise, takewhile
+from itertools import chain, islice, pairwise, takewhile
 from pathlib import Path
 
 from isthmus.errors import InvalidConfiguration, InvalidQuantity
+from simulations.workload.arrival_process import at_least_zero
 
 __all__ = ["Recorded", "read_arrivals"]
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """times_s: seconds after the start, never falling. Raises InvalidQuantity where they are not, or there is none."""
+    """times_s: seconds after the start of the recording, never falling. start_s: where in it a client begins, None for
+    anywhere, drawn: what came before that comes after the recording's end, so that clients that begin apart from each
+    other do not ask as one, and each still asks all that was recorded, once.
+
+    Raises InvalidQuantity where the times are not so, or there is none, and for a start below zero.
+    """
 
     times_s: tuple[float, ...] = field(repr=False)
+    start_s: float | None = 0.0
 
     def __post_init__(self) -> None:
+        if self.start_s is not None:
+            at_least_zero("arrivals start_s", self.start_s)
         if not self.times_s:
             raise InvalidQuantity("arrivals times_s", "holds no time")
         first_s, last_s = self.times_s[0], self.times_s[-1]
@@ -28,13 +38,25 @@ class Recorded:
             raise InvalidQuantity("arrivals times_s", "must be seconds from zero on that do not fall")
 
     @property
+    def period_s(self) -> float:
+        """How long it lasts: after the last request there is a gap like the mean one. 0 where all came at the start."""
+        first_s, last_s = self.times_s[0], self.times_s[-1]
+        return last_s + (last_s - first_s) / max(1, len(self.times_s) - 1)
+
+    @property
     def mean_rate_per_s(self) -> float:
-        """Requests a second, up to the last one; infinite where all came at the start."""
-        return len(self.times_s) / self.times_s[-1] if self.times_s[-1] else math.inf
+        """Requests a second, while it lasts; infinite where all came at the start."""
+        return len(self.times_s) / self.period_s if self.period_s else math.inf
 
     def times(self, random: random.Random, until_s: float) -> Iterator[float]:
-        """See ArrivalProcess. The recording ends where it ends; `random` has no part in it."""
-        return takewhile(lambda time_s: time_s < until_s, self.times_s)
+        """See ArrivalProcess. It is played once; `random` draws where it begins."""
+        period_s = self.period_s
+        start_s = random.random() * period_s if self.start_s is None else self.start_s
+        turned_s = start_s % period_s if period_s else 0.0
+        first = bisect_left(self.times_s, turned_s)
+        later = (time_s - turned_s for time_s in islice(self.times_s, first, None))
+        before = (time_s + period_s - turned_s for time_s in islice(self.times_s, first))
+        return takewhile(lambda time_s: time_s < until_s, chain(later, before))
 
 
 def read_arrivals(path: Path) -> Recorded:

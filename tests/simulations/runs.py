@@ -34,7 +34,6 @@ def made_run(seed: int, n: int = 600, duration_s: float = 60.0, warm_up_s: float
                 time_s,
                 queued_s + work_s + there * 0.03 + finish_s,
                 0.3,
-                0.5,
                 edge_queue_s=queued_s,
                 edge_s=work_s,
                 uplink_s=there * 0.02,
@@ -43,6 +42,7 @@ def made_run(seed: int, n: int = 600, duration_s: float = 60.0, warm_up_s: float
                 up_bytes=there * 1e4,
                 outcome="resumed" if finish_s else "answered",
                 edge=edge,
+                group="shop",
                 link="lte" if there else "",
                 replica="replica-0" if there else "",
                 client="till" if number % 2 else "cameras",
@@ -53,8 +53,8 @@ def made_run(seed: int, n: int = 600, duration_s: float = 60.0, warm_up_s: float
         )
     counted_s = duration_s - warm_up_s
     for edge in ("shop-0", "shop-1"):
-        recorder.resource(Resource("edge", edge, "shop", 0.25 * counted_s, counted_s))
-    recorder.resource(Resource("replica", "replica-0", "gpu", 0.9 * counted_s, counted_s))
+        recorder.resource(Resource("edge", edge, "shop", 0.25 * counted_s, counted_s, 0.25, 2.0 * counted_s))
+    recorder.resource(Resource("replica", "replica-0", "gpu", 0.9 * counted_s, counted_s, 0.9))
     for second in range(int(duration_s)):
         recorder.sample(Series("replicas", "cloud"), float(second), 1.0 + (second > 30))
     facts = RunFacts("shop", seed, duration_s, warm_up_s, plan_titles={"split-1": "split after <stem>"})

@@ -38,7 +38,6 @@ requests = st.fixed_dictionaries(
         "time_s": seconds,
         "took_s": seconds,
         "timeout_s": st.one_of(seconds, st.just(math.inf)),
-        "energy_j": st.one_of(seconds, st.just(math.nan)),
         "up_bytes": st.integers(0, 1 << 40).map(float),
         "outcome": st.sampled_from(OUTCOMES),
         "reason": st.text(max_size=5),
@@ -52,7 +51,7 @@ def recorded(ended: list[EndedRequest]) -> RunRecord:
     for number, one in enumerate(ended):
         recorder.add(one)
         recorder.sample(Series("cloud_queue_s", f"replica-{number % 2}"), one.time_s, one.took_s)
-    recorder.resource(Resource("edge", "shop-1", "shop", 1.0, 8.0))
+    recorder.resource(Resource("edge", "shop-1", "shop", 1.0, 8.0, 0.125, 3.0))
     return recorder.finish(FACTS)
 
 

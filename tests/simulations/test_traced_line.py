@@ -136,6 +136,12 @@ def test_a_line_may_begin_anywhere_in_its_trace() -> None:
     ]
 
 
+def test_what_a_line_carries_now_follows_its_trace_and_is_nothing_during_an_outage() -> None:
+    trace = BandwidthTrace((0.0, 10.0), (8000.0, 16000.0))
+    line = TracedLine(trace, 5.0, Absences(iter([Fault(1.0, 3.0)])))
+    assert [line.bps(now_s) for now_s in (0.0, 1.0, 2.9, 3.0, 5.0, 15.0)] == [8000, 0, 0, 8000, 16000, 8000]
+
+
 OUTAGES = st.lists(st.tuples(st.floats(0, 60), st.floats(0.1, 10)), max_size=4)
 
 

@@ -61,9 +61,9 @@ def test_a_bill_holds_the_counted_time_and_bytes() -> None:
     recorder = RunRecorder()
     recorder.add(EndedRequest(1.0, 0.1, up_bytes=1e9, down_bytes=1e9))  # before the warm-up has ended
     recorder.add(EndedRequest(20.0, 0.1, up_bytes=2e9, down_bytes=1e9))
-    recorder.resource(Resource("replica", "r1", "gpu", 10.0, 100.0))
-    recorder.resource(Resource("replica", "r2", "gpu", 10.0, 50.0))
-    recorder.resource(Resource("edge", "e1", "shop", 10.0, 100.0))
+    recorder.resource(Resource("replica", "r1", "gpu", 10.0, 100.0, 0.1))
+    recorder.resource(Resource("replica", "r2", "gpu", 10.0, 50.0, 0.2))
+    recorder.resource(Resource("edge", "e1", "shop", 10.0, 100.0, 0.1))
     run = recorder.finish(RunFacts("shop", 1, 110.0, 10.0))
     parts = bill(run, Prices("EUR", {"gpu": 0.01}, {"any": 0.001}, 1e-9, 2e-9))
     assert parts == pytest.approx({"replicas": 1.5, "edges": 0.1, "uplink": 2.0, "downlink": 2.0})

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from isthmus.errors import InvalidInput
 from simulations.answers import Prices, Slo, Summary, summary
-from simulations.run_record import OUTCOMES, EndedRequest, RunFacts, RunRecord, RunRecorder
+from simulations.run_record import OUTCOMES, EndedRequest, Resource, RunFacts, RunRecord, RunRecorder
 from tests.simulations.runs import made_run, made_runs
 
 SLO = Slo(0.3, 0.95)
@@ -88,11 +88,11 @@ def test_busy_seconds_become_utilisation_by_group() -> None:
     assert found["replica", "gpu"].busiest == pytest.approx(0.9)
 
 
-def test_energy_is_told_only_where_it_is_known() -> None:
-    known = summary(made_runs(2)).energy_j
-    assert known is not None
-    assert known.value == pytest.approx(0.5)
-    assert summary([run_of(EndedRequest(1.0, 0.1, energy_j=1.0), EndedRequest(2.0, 0.1))]).energy_j is None
+def test_the_busiest_of_many_that_are_told_as_one_is_one_of_them() -> None:
+    recorder = RunRecorder()
+    recorder.resource(Resource("uplink", "lte", "lte", 8.0, 40.0, 0.7))
+    (found,) = summary([recorder.finish(RunFacts("hand", 1, 10.0))]).utilisation
+    assert (found.n, found.share.value, found.busiest) == (4, 0.2, 0.7)
 
 
 def test_cost_is_told_an_hour_and_a_million() -> None:
@@ -152,7 +152,6 @@ anything = st.fixed_dictionaries(
         "time_s": seconds,
         "took_s": seconds,
         "timeout_s": st.one_of(seconds, st.just(math.inf)),
-        "energy_j": st.one_of(seconds, st.just(math.nan)),
         "edge_queue_s": seconds,
         "outcome": st.sampled_from(OUTCOMES),
         "reason": st.sampled_from(["", "shed"]),

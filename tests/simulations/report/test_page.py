@@ -9,6 +9,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from simulations.answers import Prices, Slo, Summary, summary
+from simulations.answers.energy import EnergyAnswer
 from simulations.report import report_page
 from simulations.run_record import RunFacts, RunRecorder
 from tests.simulations.runs import made_runs
@@ -67,6 +68,14 @@ def test_numbers_stand_beside_their_intervals(answers: Summary) -> None:
     cells = [cell.text or "" for cell in parsed(answers).iterfind(".//td")]
     assert sum(bool(re.fullmatch(r"[\d.]+ ms \[[\d.]+, [\d.]+\]", cell)) for cell in cells) >= 10
     assert "list of June" in report_page(answers)
+
+
+def test_energy_is_told_by_group_and_a_group_without_power_is_named(answers: Summary) -> None:
+    unknown = EnergyAnswer("van", None, None)
+    page = report_page(replace(answers, energy=(*answers.energy, unknown)))
+    assert "Energy of edges" in page
+    assert "The energy of van is not known" in page
+    assert "nergy of" not in report_page(replace(answers, energy=(unknown,)))
 
 
 def test_a_run_of_nothing_is_a_page_too() -> None:

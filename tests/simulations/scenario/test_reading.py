@@ -82,6 +82,11 @@ def test_quantities_become_numbers_and_paths_start_beside_the_file() -> None:
         ("clients.cameras.arrivals.rate_per_s", -1, "clients.cameras.arrivals.rate_per_s"),
         ("clients.cameras.arrivals", {"rate_per_s": 1}, "clients.cameras.arrivals.kind"),
         ("clients.cameras.arrivals", {"kind": "steady", "period": "1s", "jitter": "2s"}, "clients.cameras.arrivals"),
+        (
+            "clients.cameras.arrivals",
+            {"kind": "recorded", "file": "log", "start": "soon"},
+            "clients.cameras.arrivals.start",
+        ),
         ("clients.cameras.deadline", "0s", "clients.cameras.deadline"),
         ("clients.cameras.file", {"median": "big"}, "clients.cameras.file.median"),
         ("clients.cameras.name", "tills", "clients"),

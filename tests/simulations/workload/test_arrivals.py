@@ -31,7 +31,11 @@ processes: st.SearchStrategy[ArrivalProcess] = st.one_of(
     st.builds(Diurnal, rates, st.floats(0.0, 1.0), times, st.floats(0.0, 60.0)),
     st.builds(Bursty, rates, st.floats(1.0, 20.0), st.floats(0.0, 2.0)),
     times.flatmap(lambda period_s: st.builds(Steady, st.just(period_s), st.floats(0.0, period_s))),
-    st.lists(st.floats(0.0, 60.0), min_size=1).map(lambda some: Recorded(tuple(sorted(some)))),
+    st.builds(
+        Recorded,
+        st.lists(st.floats(0.0, 60.0), min_size=1).map(lambda some: tuple(sorted(some))),
+        st.one_of(st.none(), st.floats(0.0, 200.0)),
+    ),
 )
 seeds = st.integers(0, 2**32)
 
@@ -122,6 +126,21 @@ def test_a_recording_is_replayed_and_ends() -> None:
     assert taken(Recorded((0.0, 0.5, 0.5, 2.0)), 1, math.inf) == [0.0, 0.5, 0.5, 2.0]
 
 
+def test_a_recording_may_be_begun_anywhere_in_it_and_what_was_before_comes_last() -> None:
+    recorded = Recorded((0.0, 0.5, 3.0), start_s=0.5)
+    assert recorded.period_s == 4.5  # after the last one a gap like the mean
+    assert taken(recorded, 1, math.inf) == taken(recorded, 2, math.inf) == [0.0, 2.5, 4.0]
+    assert taken(Recorded(recorded.times_s, start_s=4.5 + 0.5), 1, math.inf) == [0.0, 2.5, 4.0]
+
+
+def test_recordings_that_begin_anywhere_do_not_come_as_one_and_leave_out_nothing() -> None:
+    recorded = Recorded((0.0, 0.5, 0.5, 3.0), start_s=None)
+    plays = [taken(recorded, seed, math.inf) for seed in range(50)]
+    assert len({play[0] for play in plays}) == 50
+    assert {len(play) for play in plays} == {4}
+    assert max(play[-1] for play in plays) < recorded.period_s
+
+
 @pytest.mark.parametrize("before", ["time_s,model\n", "", "# of a gate\ntime_s,model\n"])
 def test_moments_of_any_clock_are_read(tmp_path: Path, before: str) -> None:
     path = tmp_path / "times"
@@ -164,6 +183,7 @@ def test_garbage_is_a_recording_or_an_error_of_ours(tmp_path_factory: pytest.Tem
         lambda: Recorded((1.0, 0.5)),
         lambda: Recorded((-1.0, 0.5)),
         lambda: Recorded((0.0, math.nan)),
+        lambda: Recorded((0.0,), -1.0),
         lambda: ClosedLoop(0, 1.0),
         lambda: ClosedLoop(1, -1.0),
     ],

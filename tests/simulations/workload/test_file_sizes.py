@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isthmus.errors import InvalidQuantity
-from simulations.workload.file_sizes import ConstantSize, FileSizes, LogNormalSize, RecordedSizes, SizeRange
+from simulations.workload.file_sizes import ConstantSize, FileSizes, LogNormalSize, SizeRange
 
-SIZES = [ConstantSize(1000), SizeRange(500, 2500), LogNormalSize(60_000, 0.6), RecordedSizes((10, 20, 60))]
+SIZES = [ConstantSize(1000), SizeRange(500, 2500), LogNormalSize(60_000, 0.6)]
 
 
 @pytest.mark.parametrize("sizes", SIZES)
@@ -45,8 +45,6 @@ def test_a_range_is_not_left(least: int, more: int, seed: int) -> None:
         lambda: SizeRange(11, 10),
         lambda: LogNormalSize(0, 1.0),
         lambda: LogNormalSize(10, -1.0),
-        lambda: RecordedSizes(()),
-        lambda: RecordedSizes((5, 0)),
     ],
 )
 def test_a_size_that_no_file_has_is_refused(make: object) -> None:
