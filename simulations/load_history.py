@@ -50,6 +50,15 @@ class Report(NamedTuple):
     queued_s: float
 
 
+class _Said(NamedTuple):
+    """told: what a report at that step of the grid would say. report: the last one made by then; None where that was
+    longer ago than it says anything."""
+
+    step: int
+    told: ToldLoad
+    report: Report | None
+
+
 _NOTHING = ToldLoad(0, 0.0)
 
 
@@ -62,6 +71,7 @@ class LoadHistory:
         self._kept_steps = PHASES + 1 + int((_LONGEST_WAY_S + REPORT_LIFETIME_S) / self._step_s)
         self._notes: deque[tuple[int, Load]] = deque()  # of the steps after the one before, up to this
         self._last = -1
+        self._said: list[_Said | None] = [None] * PHASES  # by phase, worked out last: most requests ask for it again
 
     def note(self, now_s: float) -> None:
         """The load is about to change: what it was since the last change is noted."""
@@ -80,14 +90,28 @@ class LoadHistory:
         step = (math.floor(moment_s / self._step_s) - phase) // PHASES * PHASES + phase
         if step < 0:
             return None
+        said = self._said[phase]
+        if said is None or said.step != step:
+            said = self._said[phase] = self._say(step, said)
+        report = said.report
+        return report if report is not None and moment_s - report.made_s <= REPORT_LIFETIME_S else None
+
+    def _say(self, step: int, known: _Said | None) -> _Said:
+        """Of that step. known: of an earlier one of its phase."""
         told = self._told_from(step)
-        said = next(told)
-        while step >= 0 and moment_s - step * self._step_s <= REPORT_LIFETIME_S:
-            before = next(told) if step >= PHASES else _NOTHING
+        now = said = next(told)
+        made = step
+        while made >= 0 and (step - made) * self._step_s <= REPORT_LIFETIME_S:
+            if known is not None and known.step == made - PHASES:
+                return _Said(step, now, self._report(made, said) if known.told != said else known.report)
+            before = next(told) if made >= PHASES else _NOTHING
             if before != said:
-                return Report(step * self._step_s, said.queued_s)
-            step, said = step - PHASES, before
-        return None
+                return _Said(step, now, self._report(made, said))
+            made, said = made - PHASES, before
+        return _Said(step, now, None)
+
+    def _report(self, step: int, said: ToldLoad) -> Report:
+        return Report(step * self._step_s, said.queued_s)
 
     def _told_from(self, step: int) -> Iterator[ToldLoad]:
         """What reports at that step of the grid and every period before it would say."""
