@@ -1,7 +1,8 @@
 """How far a simulation is from the live system: quantiles, throughput, plan mix and stages of the same runs of both.
 
 Every run of one has its counterpart in the other with the same arrivals. Each measure is the median over the runs. Its
-error is allowed its goal or the live system's own half spread over its runs, whichever is more.
+error is allowed its goal or the live system's own half spread over its runs, whichever is more. The mix is judged plan
+by plan, so that another cut or another codec counts as another kind does.
 """
 
 from __future__ import annotations
@@ -20,18 +21,21 @@ __all__ = ["GOALS", "Compared", "Judged", "RunSummary", "compare"]
 
 GOALS: Mapping[str, float] = {"p50": 0.03, "p99": 0.08, "throughput": 0.02, "plan mix": 0.05}
 _ANSWERED = ("answered", "resumed")
+_ID_DIGITS = 4
+_LEAST_TOLD = 0.005
 
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """One run's requests after the warm-up. Times in ms, of those that were answered; rates a second. shares: of plans,
-    by kind. stages: means. ended: shares of all requests by what became of them. late_p99_ms: of the load generator."""
+    """One run's requests after the warm-up. Times in ms, of those that were answered; rates a second. plans: shares, by
+    name and the beginning of the id, for plans of one name may differ. stages: means. ended: shares of all requests by
+    what became of them. late_p99_ms: of the load generator."""
 
     requests: int
     p50: float
     p99: float
     throughput: float
-    shares: Mapping[str, float]
+    plans: Mapping[str, float]
     stages: Mapping[str, float]
     ended: Mapping[str, float]
     late_p99_ms: float = 0.0
@@ -43,14 +47,14 @@ class RunSummary:
         codes = [OUTCOMES_BY_ID[record.words[one]] for one in counted.outcome]
         answered = counted.where(np.isin(codes, [OUTCOMES.index(one) for one in _ANSWERED]))
         took_ms, n = 1e3 * answered.took_s, max(1, len(answered))
-        kinds, numbers = np.unique(answered.kind, return_counts=True)
+        plans, numbers = np.unique(answered.plan, return_counts=True)
         ended_s = float(np.max(answered.time_s + answered.took_s, initial=facts.duration_s))
         return cls(
             len(counted),
             float(np.quantile(took_ms, 0.5)),
             float(np.quantile(took_ms, 0.99)),
             len(answered) / (ended_s - facts.warm_up_s),
-            {record.words[kind]: float(number) / n for kind, number in zip(kinds, numbers, strict=True)},
+            {_title(record, plan): float(number) / n for plan, number in zip(plans, numbers, strict=True)},
             {stage: float(1e3 * np.mean(getattr(answered, stage))) for stage in STAGES},
             {one: codes.count(place) / max(1, len(counted)) for place, one in enumerate(OUTCOMES)},
             1e3 * late_p99_s,
@@ -65,15 +69,23 @@ class RunSummary:
 OUTCOMES_BY_ID = {outcome: place for place, outcome in enumerate(OUTCOMES)}
 
 
+def _title(record: RunRecord, plan: int) -> str:
+    """Of the plan with that number: the same live and simulated."""
+    plan_id = record.words[plan]
+    return f"{record.facts.plan_titles.get(plan_id, 'not in the profile')} #{plan_id[:_ID_DIGITS]}"
+
+
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One measure. error, allowed, half_spread: relative, or points for the plan mix."""
+    """One measure. error, allowed, half_spread: relative, or points for the plan mix. of: the plan that it is told of,
+    where it is of one."""
 
     live: float
     simulated: float
     error: float
     half_spread: float
     goal: float
+    of: str = ""
 
     @property
     def allowed(self) -> float:
@@ -102,13 +114,27 @@ class Compared:
         return all(one.holds for one in self.measures.values())
 
     @property
+    def fewest(self) -> int:
+        """Requests that count, of the run that has the fewest."""
+        return min(run.requests for run in (*self.live, *self.simulated))
+
+    @property
     def row(self) -> str:
         """A line of a table."""
         cells = [f"{self.name:16}"]
         for name, one in self.measures.items():
-            unit = "" if name == "plan mix" else f"{one.live:.4g}/{one.simulated:.4g} "
-            cells.append(f"{name} {unit}{one.error:.3f} of {one.allowed:.3f}{'' if one.holds else ' MISSED'}")
+            of = f" ({one.of})" if one.of else ""
+            told = f"{name}{of} {one.live:.4g}/{one.simulated:.4g} {one.error:.3f} of {one.allowed:.3f}"
+            cells.append(told if one.holds else f"{told} MISSED")
         return "  ".join(cells)
+
+    @property
+    def plans(self) -> str:
+        """Share of each plan, live and simulated; those that hardly ran are left out."""
+        titles = _plans((*self.live, *self.simulated))
+        shares = {plan: [_median_share(runs, plan) for runs in (self.live, self.simulated)] for plan in titles}
+        told = [f"{plan} {a:.3f}/{b:.3f}" for plan, (a, b) in shares.items() if max(a, b) >= _LEAST_TOLD]
+        return f"{self.name:16}  " + "  ".join(told)
 
     @property
     def stages(self) -> str:
@@ -144,11 +170,19 @@ def _judged(live: Sequence[float], simulated: Sequence[float], goal: float) -> J
 
 
 def _mix(live: Sequence[RunSummary], simulated: Sequence[RunSummary]) -> Judged:
-    """Of the kind whose share differs most."""
-    kinds = sorted({kind for run in (*live, *simulated) for kind in run.shares})
-    found = [Judged(1.0, 1.0, 0.0, 0.0, GOALS["plan mix"])]
-    for kind in kinds:
-        ours, theirs = ([run.shares.get(kind, 0.0) for run in runs] for runs in (simulated, live))
-        half = (max(theirs) - min(theirs)) / 2
-        found.append(Judged(median(theirs), median(ours), abs(median(ours) - median(theirs)), half, GOALS["plan mix"]))
-    return max(found, key=lambda one: one.error - one.allowed)
+    """Of the plan whose share differs most, beyond what it may."""
+    goal = GOALS["plan mix"]
+    found = list[Judged]()
+    for plan in _plans((*live, *simulated)):
+        theirs = [run.plans.get(plan, 0.0) for run in live]
+        middle, ours = median(theirs), _median_share(simulated, plan)
+        found.append(Judged(middle, ours, abs(ours - middle), (max(theirs) - min(theirs)) / 2, goal, plan))
+    return max(found, key=lambda one: one.error - one.allowed, default=Judged(1.0, 1.0, 0.0, 0.0, goal))
+
+
+def _plans(runs: Sequence[RunSummary]) -> Sequence[str]:
+    return sorted({plan for run in runs for plan in run.plans})
+
+
+def _median_share(runs: Sequence[RunSummary], plan: str) -> float:
+    return median(run.plans.get(plan, 0.0) for run in runs)

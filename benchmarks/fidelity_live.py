@@ -21,6 +21,7 @@ from benchmarks.node_process import NodeProcess
 from isthmus.client import Result
 from isthmus.errors import DeadlineExceeded, IsthmusError, Overloaded
 from partitioner.plan_table import PlanTable
+from scheduler.policies.reason import plan_name
 from simulations.fine_timer import FineTimer
 from simulations.run_record import EndedRequest, Outcome, RunFacts, RunRecord, RunRecorder
 from simulations.scenario.scenario import Scenario
@@ -113,7 +114,8 @@ async def live_run(
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
-    facts = RunFacts(scenario.name, scenario.seed, scenario.duration, scenario.warm_up, run, notes=("live",))
+    titles = {entry.plan.plan_id: plan_name(entry.plan) for entry in table.entries}
+    facts = RunFacts(scenario.name, scenario.seed, scenario.duration, scenario.warm_up, run, titles, ("live",))
     return LiveRun(sender.recorder.finish(facts), float(np.quantile(sender.late_s, 0.99)))
 
 

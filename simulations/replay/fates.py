@@ -10,9 +10,11 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nodes.chooser import Outcome
 from scheduler.policies.reason import plan_name
 from simulations.replay.block_bootstrap import P50, P99, Blocks, Interval, Statistic, mean
 from simulations.replay.logged_request import LoggedRequest
+from simulations.site_request import StageSeconds
 
 __all__ = ["STATISTICS", "End", "Fate", "RunTold", "mix_points", "real_fate", "taken_s", "told"]
 
@@ -22,12 +24,13 @@ STATISTICS: Mapping[str, Statistic] = {"p50_s": P50, "p99_s": P99, "mean_s": mea
 
 class Fate(NamedTuple):
     """took_s: nan where there was no answer. plan: its name, "" where none was chosen. late: it had a deadline and no
-    answer by then."""
+    answer by then. stages: where the time went; a log's edge_s holds what the edge finished, too."""
 
     took_s: float
     end: End
     plan: str
     late: bool
+    stages: StageSeconds = StageSeconds()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +50,15 @@ def real_fate(request: LoggedRequest) -> Fate:
     """Of one that ended in the log."""
     plan = "" if request.placed is None else plan_name(request.placed.entry.plan)
     if request.answered:
-        return Fate(request.took_s, "resumed" if request.resumed else "answered", plan, request.late)
+        end: End = "resumed" if request.resumed else "answered"
+        return Fate(request.took_s, end, plan, request.late, _stages(request.outcome))
     return Fate(float("nan"), "refused" if request.placed is None else "failed", plan, request.late)
+
+
+def _stages(one: Outcome | None) -> StageSeconds:
+    if one is None:
+        return StageSeconds()
+    return StageSeconds(one.edge_queue_s, one.edge_s, one.uplink_s, one.cloud_queue_s, one.cloud_s, one.downlink_s)
 
 
 def taken_s(fates: Sequence[Fate]) -> NDArray[np.float64]:

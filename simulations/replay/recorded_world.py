@@ -121,4 +121,4 @@ def _fate(served: Served, table: PlanTable) -> Fate:
     end: End = served.outcome
     plan = plan_name(table.by_id(served.plan_id).plan) if served.plan_id else ""
     late = served.arrival.timeout_s is not None and not served.in_time
-    return Fate(served.took_s if served.answered else float("nan"), end, plan, late)
+    return Fate(served.took_s if served.answered else float("nan"), end, plan, late, served.stages)
