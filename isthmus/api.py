@@ -99,10 +99,10 @@ def partition(
 ) -> Plan:
     """The best plan of `model` for two devices and a link. Profiles may be given as files.
 
-    objective: "latency", "throughput", "energy", "cost", or a weighted sum of all but throughput.
+    objective: "latency", "throughput", "energy", "cost", or a weighted sum of them.
     costing: what is allowed (codecs, input form, privacy, constraints); tensors and lossless codecs without.
-    Throughput and budgets are searched for ten seconds at most; the plan's provenance says how far it may be from the
-    best. Raises InfeasibleCut.
+    Throughput, alone or in a sum, and budgets are searched for ten seconds at most; the plan's provenance says how far
+    it may be from the best. Raises InfeasibleCut.
     """
     setting = Setting(_profile(edge), _profile(cloud), link, costing or Costing())
     return Planner(model, setting).best(objective).plan

@@ -11,6 +11,7 @@ from nodes.engines.allocator import keep_freed_memory
 from nodes.measure.accuracy_budget import AccuracyBudget
 from nodes.measure.calibration_items import CalibrationRuns
 from nodes.measure.codec_survey import DEFAULT_BUDGET, SurveyRow, input_survey, survey_of_cut
+from nodes.measure.engine_loss import engine_loss
 from partitioner.condition import Condition
 from partitioner.cost_model import Costing
 from partitioner.frontier import Frontier, frontier_of
@@ -51,7 +52,11 @@ def _usual_conditions(setting: Setting) -> Iterator[Condition]:
 
 @dataclass(frozen=True)
 class Planner:
-    """Plans of one model. accuracy_budget: the most that lossy codecs may lose, measured on calibration inputs."""
+    """Plans of one model. accuracy_budget: the most that lossy codecs may lose, measured on calibration inputs; what
+    the profiles' engines lose is taken off it first.
+
+    Whatever plans raises InfeasibleCut where the engines alone break the budget.
+    """
 
     model: Model
     given: Setting
@@ -97,6 +102,15 @@ class Planner:
         best = solve(self._within_budget(lambda setting: [solve(setting).plan]))
         return best if self._budget is None else replace(best, plan=self._with_accuracy(best.plan, self._budget))
 
+    @property
+    def codec_budget(self) -> float | None:
+        """What the engines leave of the accuracy budget; None without one."""
+        return None if self._budget is None else self._budget.left
+
+    def budget_line(self) -> str:
+        """What the planning before this call made of the accuracy budget, in words; "" without one."""
+        return "" if self._budget is None else f"{self._budget.words} {self._budget.why_unused}".rstrip()
+
     def table(self) -> PlanTable:
         """Few plans that are nearly as good as the whole frontier anywhere, and those to compare with, with their costs
         by the profiles: what a simulation of a fleet goes by."""
@@ -116,7 +130,7 @@ class Planner:
             return ()
         keep_freed_memory()
         runs, every = CalibrationRuns(self.model), len(self.model.graph.ops)
-        budget = DEFAULT_BUDGET if self.accuracy_budget is None else self.accuracy_budget
+        budget = DEFAULT_BUDGET if self.codec_budget is None else self.codec_budget
         cuts = dict.fromkeys(entry.plan.edge_ops for entry in self.frontier().plans)
         rows = [row for cut in cuts if len(cut) < every for row in survey_of_cut(runs, cut, budget)]
         return (*rows, *(input_survey(runs) if () in cuts else ()))
@@ -126,7 +140,8 @@ class Planner:
         if self.accuracy_budget is None:
             return None
         keep_freed_memory()  # a third of what the many runs of measuring an accuracy take
-        return AccuracyBudget(self.model, self.accuracy_budget)
+        engines = engine_loss(self.model, self.given.edge, self.given.cloud)
+        return AccuracyBudget(self.model, self.accuracy_budget, engines)
 
     def _within_budget(self, solve: _Solve, nominate: _Solve | None = None) -> Setting:
         given, budget = self.given, self._budget
@@ -141,7 +156,7 @@ class Planner:
     def _with_accuracy(self, plan: Plan, budget: AccuracyBudget) -> Plan:
         found = budget.accuracy(plan)
         said = "lossless" if found is None else accuracy_line(found)
-        return replace(plan, provenance={**plan.provenance, "accuracy": said})
+        return replace(plan, provenance={**plan.provenance, "accuracy": f"{said}; {self.budget_line()}"})
 
 
 def accuracy_line(found: Accuracy) -> str:

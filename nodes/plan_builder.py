@@ -221,8 +221,7 @@ def _keeps_budget(entry: PlanEntry, model: Model) -> bool:
     """Whether what the codecs lose and what the engines lose is within the budget in sum."""
     loss = _loss(entry.accuracy)
     if entry.engine_difference is not None:
-        classes = has_classes(model)
-        loss += 1.0 - (entry.engine_difference.top1_agreement if classes else entry.engine_difference.cosine)
+        loss += entry.engine_difference.loss(has_classes(model))
     return loss <= ACCURACY_BUDGET
 
 

@@ -16,6 +16,10 @@ __all__ = ["AccuracyRule", "AccuracyTable"]
 class AccuracyRule(Protocol):
     """Says which codecs of which tensors keep an accuracy budget. Lossless codecs are never asked about."""
 
+    @property
+    def words(self) -> str:
+        """The budget as a person would call it, where it stands in a plan's way."""
+
     def allows(self, tensor: str, codec: str, parameters: Mapping[str, str]) -> bool:
         """Whether `tensor` may cross with that lossy codec in those parameters."""
 
@@ -24,17 +28,21 @@ class AccuracyRule(Protocol):
 class AccuracyTable:
     """Losses measured of one tensor's codec at a time, against a budget; what nobody measured is `unmeasured`.
 
-    budget, losses: shares of the agreement with the whole model (0.02: two in a hundred differ).
+    budget, losses: shares of the agreement with the whole model (0.02: two in a hundred differ). words: see
+    `AccuracyRule`; the budget itself without.
     Raises InvalidInput for a budget outside 0 to 1.
     """
 
     budget: float
     losses: Mapping[CodecKey, float]
     unmeasured: bool = False
+    words: str = ""
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.budget <= 1.0:
             raise InvalidInput("accuracy budget", "must be between 0 and 1", value=self.budget, remedy="0.02 is common")
+        if not self.words:
+            object.__setattr__(self, "words", f"accuracy budget {self.budget:g}")
 
     def allows(self, tensor: str, codec: str, parameters: Mapping[str, str]) -> bool:
         """Whether the measured loss is within the budget."""

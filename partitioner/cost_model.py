@@ -96,6 +96,11 @@ class Costing:
             if not (math.isfinite(load) and load > 0):
                 raise InvalidInput(name, "must be above zero", value=load)
 
+    @property
+    def budget(self) -> AccuracyRule | None:
+        """What lossy codecs must keep to; None where none is allowed anyway, and where all are."""
+        return None if self.lossless else self.accuracy
+
 
 @dataclass(frozen=True, slots=True)
 class ModelCosts:

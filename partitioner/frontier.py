@@ -103,7 +103,8 @@ def frontier_of(model: ModelFacts, setting: Setting) -> Frontier:
     found.extend((choice, ()) for choice in _edge_only(parametric, found))
     plans = [FrontierPlan(_plan(model, setting, parametric, one), one.costs, region) for one, region in found]
     plans.sort(key=lambda entry: (-len(entry.plan.edge_ops), entry.plan.plan_id))
-    provenance = {**provenance_of(model, setting), "link": f"any; uplink {ratio:g} times as fast as the downlink"}
+    any_link = f"any; uplink {ratio:g} times as fast as the downlink"
+    provenance = {**provenance_of(model, setting), "link": any_link, "loads": "any"}
     return Frontier(model.name, model.digest, setting.costing.form, ratio, tuple(plans), provenance)
 
 

@@ -1,12 +1,14 @@
-"""What a plan is chosen for: latency, throughput, energy, cost, or a weighted sum of the linear ones.
+"""What a plan is chosen for: latency, throughput, energy, cost, or a weighted sum of them.
 
-Each is made of stages, linear in the cost vector; the dearest stage decides. All but throughput have one stage.
+Each is made of stages, linear in the cost vector; the dearest stage decides. What throughput is no part of has one
+stage. A sum with throughput has its four, and in each of them the whole of the linear rest: what is added to all of
+some values is added to the largest of them.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -71,7 +73,7 @@ class Objective:
 
 
 def objective_for(wanted: str | Mapping[str, float], setting: Setting) -> Objective:
-    """The objective of that name, or the sum of linear ones by weight (`{"latency": 1, "energy": 0.2}`).
+    """The objective of that name, or the sum of several by weight (`{"latency": 1, "energy": 0.2}`).
 
     "latency": seconds. "throughput": seconds a request of the slowest of edge, uplink, downlink and cloud, each busy
     with a request of its own. "energy": joules of the edge device (busy while it computes, idle while it waits, the
@@ -79,24 +81,22 @@ def objective_for(wanted: str | Mapping[str, float], setting: Setting) -> Object
     Raises InvalidInput for an unknown name, a weight below zero, a device that declares no power or price.
     """
     weights = dict(wanted) if isinstance(wanted, Mapping) else _read_sum(wanted)
-    if set(weights) == {"throughput"}:
-        condition = setting.condition
-        stages = throughput_stages(condition.link, condition.edge_load, condition.cloud_load)
-        return Objective("throughput", "s", stages)
     for name, weight in weights.items():
-        if name not in _LINEAR:
-            known = ", ".join([*_LINEAR, "throughput"])
-            remedy = "throughput is no part of a sum" if name == "throughput" else f"use one of: {known}"
-            raise InvalidInput("objective", "is not known", value=name, remedy=remedy)
+        if name not in _UNITS:
+            raise InvalidInput("objective", "is not known", value=name, remedy=f"use one of: {', '.join(_UNITS)}")
         if not (math.isfinite(weight) and weight >= 0):
             raise InvalidInput(f"objective {name}", "needs a weight of zero or more", value=weight)
     total = Stage()
     for name, weight in weights.items():
-        total = total.plus(_LINEAR[name](setting).scaled(weight))
+        if name in _LINEAR:
+            total = total.plus(_LINEAR[name](setting).scaled(weight))
+    stages = [total]
+    if "throughput" in weights:
+        stages = [total.plus(stage.scaled(weights["throughput"])) for stage in _throughput(setting)]
     if set(weights.values()) == {1.0} and len(weights) == 1:
         name = next(iter(weights))
-        return Objective(name, _UNITS[name], (total,))
-    return Objective("+".join(f"{weight:g}*{name}" for name, weight in weights.items()), "", (total,))
+        return Objective(name, _UNITS[name], tuple(stages))
+    return Objective("+".join(f"{weight:g}*{name}" for name, weight in weights.items()), "", tuple(stages))
 
 
 def _read_sum(text: str) -> dict[str, float]:
@@ -149,6 +149,11 @@ def _latency(setting: Setting) -> Stage:
     return latency_stage(condition.link, condition.edge_load, condition.cloud_load)
 
 
+def _throughput(setting: Setting) -> Iterable[Stage]:
+    condition = setting.condition
+    return throughput_stages(condition.link, condition.edge_load, condition.cloud_load)
+
+
 def _energy(setting: Setting) -> Stage:
     power = setting.edge.power
     if power is None:
@@ -171,4 +176,4 @@ def _cost(setting: Setting) -> Stage:
 
 
 _LINEAR: Mapping[str, Callable[[Setting], Stage]] = {"latency": _latency, "energy": _energy, "cost": _cost}
-_UNITS: Mapping[str, str] = {"latency": "s", "energy": "J", "cost": ""}
+_UNITS: Mapping[str, str] = {"latency": "s", "energy": "J", "cost": "", "throughput": "s"}

@@ -10,10 +10,10 @@ from isthmus.errors import InfeasibleCut, InvalidPlan
 from partitioner.bounded_search import SearchResult
 from partitioner.codec_choice import FILE_CODEC
 from partitioner.constrained_choice import ConstrainedChoice
-from partitioner.cost_model import ModelCosts, ModelFacts, model_costs
+from partitioner.cost_model import Costing, ModelCosts, ModelFacts, model_costs
 from partitioner.objectives import Objective, objective_for
 from partitioner.parametric_model import ParametricModel, parametric_model
-from partitioner.parametric_problem import CutChoice
+from partitioner.parametric_problem import CutChoice, ParametricProblem
 from partitioner.plan import Plan
 from partitioner.plan_making import chosen_crossing, make_plan, quickest_crossing
 from partitioner.refusal import Rules, refusal
@@ -24,6 +24,7 @@ __all__ = [
     "Setting",
     "best_choice",
     "best_plan",
+    "gap_words",
     "partition_graph",
     "plan_for_cut",
     "plan_of_choice",
@@ -33,12 +34,16 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class BestPlan:
-    """The plan, its value under the objective (in `unit`), and how much better the best could be (0.0: proven best)."""
+    """The plan, its value under the objective (in `unit`), and how much better the best could be (0.0: proven best).
+
+    setting: where and under which rules it is that.
+    """
 
     plan: Plan
     value: float
     unit: str
     gap: float
+    setting: Setting
 
 
 def partition_graph(model: ModelFacts, setting: Setting, objective: str | Mapping[str, float] = "latency") -> Plan:
@@ -65,8 +70,12 @@ def best_plan(
     found = best_choice(model, setting, wanted, is_over)
     assert found.choice is not None
     plan = plan_of_choice(model, setting, found.choice)
-    facts = {"objective": f"{wanted.name}: {found.value:.6g} {wanted.unit}".rstrip(), "gap": _gap_words(found.gap)}
-    return BestPlan(replace(plan, provenance={**plan.provenance, **facts}), found.value, wanted.unit, found.gap)
+    facts = {
+        "objective": f"{wanted.name}: {found.value:.6g} {wanted.unit}".rstrip(),
+        "gap": gap_words(found.gap, setting.costing.budget is not None),
+    }
+    plan = replace(plan, provenance={**plan.provenance, **facts})
+    return BestPlan(plan, found.value, wanted.unit, found.gap, setting)
 
 
 def best_choice(model: ModelFacts, setting: Setting, objective: Objective, is_over: Callable[[], bool]) -> SearchResult:
@@ -91,18 +100,32 @@ def plan_of_choice(model: ModelFacts, setting: Setting, choice: CutChoice) -> Pl
     return make_plan(model, setting, costs, choice.edge_ops, chosen_crossing(model, costs, choice))
 
 
-def _gap_words(gap: float) -> str:
-    return "0, proven best" if gap == 0.0 else f"up to {gap:.2%} better may exist"
+def gap_words(gap: float, under_budget: bool) -> str:
+    """A gap as a reader needs it: under an accuracy budget codecs that nobody measured were never looked at."""
+    said = "0, proven best" if gap == 0.0 else f"up to {gap:.2%} better may exist"
+    return f"{said} of the codecs measured" if under_budget else said
 
 
 def _rules(model: ModelFacts, setting: Setting) -> Rules:
     """The rules apart from the problem, to be tried one by one."""
-    open_costing = replace(setting.costing, private_input=False)
-    bare = parametric_model(model, setting.edge, setting.cloud, open_costing)
-    secret = _costed(model, setting).costs.private
-    problem = replace(bare.problem, cloud_required=False)
-    required = model.interface.autonomy == "cloud-required"
-    return Rules(problem, model.graph, setting.costing.constraints, setting.costing.batch, secret, required)
+    costing = setting.costing
+    budget = costing.budget
+    return Rules(
+        _bare_problem(model, setting, replace(costing, accuracy=None)),
+        model.graph,
+        costing.constraints,
+        costing.batch,
+        secret=_costed(model, setting).costs.private,
+        cloud_required=model.interface.autonomy == "cloud-required",
+        measured=None if budget is None else _bare_problem(model, setting, costing),
+        budget="" if budget is None else budget.words,
+    )
+
+
+def _bare_problem(model: ModelFacts, setting: Setting, costing: Costing) -> ParametricProblem:
+    """With the codecs that `costing` allows, and nothing else that it forbids."""
+    made = parametric_model(model, setting.edge, setting.cloud, replace(costing, private_input=False))
+    return replace(made.problem, cloud_required=False)
 
 
 def plan_for_cut(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from isthmus.errors import InvalidPlan
 from partitioner.codec_choice import CodecQuote, quickest_codec
-from partitioner.cost_model import ModelCosts, ModelFacts
+from partitioner.cost_model import Costing, ModelCosts, ModelFacts
 from partitioner.parametric_problem import CutChoice
 from partitioner.plan import Plan, Prediction, TensorCodec
 from partitioner.profiles import DeviceProfile
@@ -118,7 +118,7 @@ def provenance_of(model: ModelFacts, setting: Setting, crossing: Iterable[str] =
         "cloud": _device_line(model, setting.cloud),
         "link": str(setting.link),
         "batch": str(costing.batch),
-        "accuracy": "lossless" if costing.lossless else "lossy codecs allowed, accuracy not measured",
+        "accuracy": _accuracy_words(costing),
         **{
             " ".join(filter(None, ("codec", size.codec, size.tensor))): f"ratio {size.ratio:.4g}, {size.provenance}"
             for size in costing.codecs
@@ -127,7 +127,17 @@ def provenance_of(model: ModelFacts, setting: Setting, crossing: Iterable[str] =
     }
     if costing.form == "bytes":
         facts["file"] = f"{costing.file.size_bytes} bytes, {costing.file.pixels} pixels expected"
+    if (costing.edge_load, costing.cloud_load) != (1.0, 1.0):
+        facts["loads"] = f"edge x{costing.edge_load:g}, cloud x{costing.cloud_load:g}"
     return facts
+
+
+def _accuracy_words(costing: Costing) -> str:
+    if costing.lossless:
+        return "lossless"
+    if costing.budget is None:
+        return "lossy codecs allowed, accuracy not measured"
+    return f"each lossy codec alone keeps {costing.budget.words}"
 
 
 def _device_line(model: ModelFacts, device: DeviceProfile) -> str:

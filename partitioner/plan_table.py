@@ -90,6 +90,11 @@ class EngineDifference:
     n: int
     calibrated: bool
 
+    def loss(self, classes: bool) -> float:
+        """What an accuracy budget counts of it: the share of answers whose best class is another, else how far the
+        cosine falls short of 1. classes: whether the first output has such."""
+        return max(0.0, 1.0 - (self.top1_agreement if classes else self.cosine))
+
     def plus(self, other: EngineDifference) -> EngineDifference:
         """At most how far two engines are when each runs one part and was measured alone: what they lose adds up."""
         return EngineDifference(

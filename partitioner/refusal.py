@@ -27,7 +27,10 @@ _REMEDY = "relax one of them"
 
 @dataclass(frozen=True)
 class Rules:
-    """All that a cut must keep to. problem: without any of it. secret: the tensors of `problem` that must not cross."""
+    """All that a cut must keep to. problem: without any of it. secret: the tensors of `problem` that must not cross.
+
+    measured: `problem` with the codecs alone that an accuracy budget allows, None without one; `budget`: its words.
+    """
 
     problem: ParametricProblem
     graph: ModelGraph
@@ -35,15 +38,18 @@ class Rules:
     batch: int
     secret: frozenset[str] = field(default_factory=frozenset)
     cloud_required: bool = False
+    measured: ParametricProblem | None = None
+    budget: str = ""
 
     def parts(self) -> dict[str, Constraints]:
-        """The constraints one by one; privacy and the need of the cloud are not in `Constraints`."""
-        more = {_PRIVACY: bool(self.secret), _CLOUD: self.cloud_required}
+        """The constraints one by one; privacy, the need of the cloud and accuracy are not in `Constraints`."""
+        more = {_PRIVACY: bool(self.secret), _CLOUD: self.cloud_required, self.budget: self.measured is not None}
         return {**{name: Constraints() for name, is_set in more.items() if is_set}, **self.constraints.parts()}
 
     def choice_under(self, names: tuple[str, ...], *, budgets: bool = True) -> ConstrainedChoice:
         """The cuts that keep to these parts alone."""
-        tensors = self.problem.tensors
+        problem = self.measured if self.measured is not None and self.budget in names else self.problem
+        tensors = problem.tensors
         if _PRIVACY in names:
             tensors = tuple(replace(t, uplink=()) if t.name in self.secret else t for t in tensors)
         joined = Constraints()
@@ -51,27 +57,31 @@ class Rules:
             joined = joined.joined(self.parts()[name])
         if not budgets:
             joined = Constraints(joined.edge_ops, joined.cloud_ops, joined.private_up_to)
-        problem = replace(self.problem, tensors=tensors, cloud_required=_CLOUD in names)
+        problem = replace(problem, tensors=tensors, cloud_required=_CLOUD in names)
         return ConstrainedChoice(problem, self.graph, joined, self.batch)
 
 
 def refusal(rules: Rules, is_over: Callable[[], bool]) -> InfeasibleCut:
-    """The error that names the smallest set of constraints that no cut keeps to, and what they would need."""
+    """The error that names the smallest set of constraints that no cut keeps to, and what they would need.
+
+    Sets are tried while time is left: once it is over, all of them are blamed together.
+    """
     parts = rules.parts()
     for size in range(1, len(parts) + 1):
         for names in itertools.combinations(parts, size):
-            if is_over():
-                return InfeasibleCut("constraints", "no cut keeps to them all", remedy=_REMEDY)
-            if not _is_feasible(rules.choice_under(names), is_over):
+            if not is_over() and _is_infeasible(rules.choice_under(names), is_over):
                 return _explained(rules, names)
-    return InfeasibleCut()
+    if not parts:
+        return InfeasibleCut()
+    return InfeasibleCut("constraints", "no cut keeps to them all", remedy=_REMEDY)
 
 
-def _is_feasible(choice: ConstrainedChoice, is_over: Callable[[], bool]) -> bool:
+def _is_infeasible(choice: ConstrainedChoice, is_over: Callable[[], bool]) -> bool:
+    """Whether it is proven: a search that was stopped with nothing found has a bound yet, and proves nothing."""
     try:
-        return choice.best(_ANYTHING, is_over).choice is not None
+        return choice.best(_ANYTHING, is_over).bound == math.inf
     except InfeasibleCut:
-        return False
+        return True
 
 
 def _explained(rules: Rules, names: tuple[str, ...]) -> InfeasibleCut:

@@ -32,7 +32,8 @@ def scaled_profile(
     """`profile` as a device called `name` would have it, whose float32 peak and memory bandwidth are stated.
 
     Other dtypes keep their ratio to float32. models: those whose op times are to be carried over; times of whole
-    segments are not, since how an engine fuses there is not known. Raises InvalidInput for a rate that is none.
+    segments are not, since how an engine fuses there is not known, nor are power and price, which were declared of
+    other hardware. Raises InvalidInput for a rate that is none.
     """
     for field, rate in (("flops_per_s", flops_per_s), ("memory_bytes_per_s", memory_bytes_per_s)):
         if not (math.isfinite(rate) and rate > 0):
@@ -60,6 +61,8 @@ def scaled_profile(
         ),
         segment_times=(),
         footprints=(),
+        power=None,
+        price=None,
         provenance=replace(profile.provenance, scaled_from=f"{profile.name}, to {stated}"),
     )
 

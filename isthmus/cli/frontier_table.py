@@ -1,4 +1,4 @@
-"""A frontier as a table: each plan, the region where it wins, and its cost vector."""
+"""A frontier as a table: each plan, what crosses, its cost vector, and the region where it wins; 100 columns wide."""
 
 from __future__ import annotations
 
@@ -6,66 +6,90 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from isthmus.cli.crossing_words import crossing_words
+from isthmus.errors import InvalidInput
 from isthmus.units import format_bandwidth, format_duration, format_size
 from partitioner.bandwidth_pieces import pieces_of, value_lines
 from partitioner.condition import CostVector
 from partitioner.frontier import Frontier, FrontierPlan
 from partitioner.link import Link
-from partitioner.objectives import Objective, objective_for
+from partitioner.menu import MOST_CUTS, menu_of
+from partitioner.objectives import objective_for
 from partitioner.plan import Plan
 from partitioner.setting import Setting
 from partitioner.throughput_frontier import FASTEST_BPS, SLOWEST_BPS, ThroughputFrontier
 
-__all__ = ["bandwidths_won", "frontier_lines", "throughput_lines"]
+__all__ = ["bandwidths_won", "check_linear", "frontier_lines", "throughput_lines"]
+
+# Of what crosses. What is left of 100 columns holds the longest range of bandwidths, and beside it another column in
+# the frontier for throughput.
+_CROSSES, _CROSSES_NARROW = 20, 16
+
+
+def check_linear(objective: str, setting: Setting) -> None:
+    """Raise InvalidInput for an objective by which `frontier_lines` cannot say who wins."""
+    if len(objective_for(objective, setting).stages) > 1:
+        remedy = "ask for throughput alone, or leave --frontier out"
+        raise InvalidInput("--frontier", "goes by no sum with throughput", value=objective, remedy=remedy)
 
 
 def frontier_lines(frontier: Frontier, setting: Setting, objective: str = "latency") -> Iterator[str]:
-    """One line a plan, those with the most edge ops first; who wins is by a linear objective. Raises InvalidInput for
-    one that is not known, or needs what the profiles do not declare."""
+    """One line a plan, those with the most edge ops first, those that a fleet would be offered with a star; who wins is
+    by a linear objective, at the setting's round trip and loads. Raises InvalidInput for one that is not known, or
+    needs what the profiles do not declare."""
     won = bandwidths_won(frontier, setting, objective)
-    by = "" if objective == "latency" else f" by {objective}"
-    yield f"{_HEADING}  wins{by} (idle devices, this round trip)"
+    menu = menu_of(frontier, most_cuts=MOST_CUTS)
+    offered = {entry.plan.plan_id for cut in menu.cuts for entry in cut.plans}
+    yield f"{_heading('plan, *menu', _CROSSES)}  {_wins(setting, objective)}"
     for number, entry in enumerate(frontier.plans):
+        star = "*" if entry.plan.plan_id in offered else " "
         where = _range(*won[number]) if number in won else _elsewhere(entry, objective)
-        yield f"{_amounts(entry.plan, entry.costs)}  {where}"
+        yield f"{_amounts(entry.plan, entry.costs, star, _CROSSES)}  {where}"
 
 
 def throughput_lines(frontier: ThroughputFrontier) -> Iterator[str]:
     """One line a plan, the one for the slowest links first."""
-    yield f"{_HEADING}  {'at most':>9}  wins by throughput (every stage busy)"
+    yield f"{_heading('plan', _CROSSES_NARROW)}  {'at most':>7}  wins by throughput"
     for entry in frontier.plans:
-        most = f"{1 / entry.compute_s:.4g}/s" if entry.compute_s else "any"
+        most = f"{_three_digits(1 / entry.compute_s)}/s" if entry.compute_s else "any"
         least_bps = 0.0 if entry.from_bps <= SLOWEST_BPS else entry.from_bps
         most_bps = math.inf if entry.to_bps >= FASTEST_BPS else entry.to_bps
-        yield f"{_amounts(entry.plan, entry.costs)}  {most:>9}  {_range(least_bps, most_bps)}"
-    yield "gap 0, proven best" if frontier.gap == 0 else f"gap: up to {frontier.gap:.2%} better may exist"
+        amounts = _amounts(entry.plan, entry.costs, " ", _CROSSES_NARROW)
+        yield f"{amounts}  {most:>7}  {_range(least_bps, most_bps)}"
 
 
 def bandwidths_won(
     frontier: Frontier, setting: Setting, objective: str = "latency"
 ) -> Mapping[int, tuple[float, float]]:
-    """The bandwidths, in bits per second, from and to which each plan (by number) is the best on idle devices."""
+    """The bandwidths, in bits per second, from and to which each plan (by number) is the best, at the setting's round
+    trip and loads."""
     at_one = Link(1.0, 1.0 / frontier.downlink_ratio, setting.link.rtt_s)
-    (stage,) = _idle(setting, at_one, objective).stages
+    (stage,) = objective_for(objective, replace(setting, link=at_one)).stages
     return {piece.line: (piece.from_bps, piece.to_bps) for piece in pieces_of(value_lines(frontier, stage))}
 
 
-def _idle(setting: Setting, link: Link, objective: str) -> Objective:
-    costing = replace(setting.costing, edge_load=1.0, cloud_load=1.0)
-    return objective_for(objective, replace(setting, link=link, costing=costing))
+def _wins(setting: Setting, objective: str) -> str:
+    if objective != "latency":
+        return f"wins by {objective}"
+    edge, cloud = setting.costing.edge_load, setting.costing.cloud_load
+    return "wins on idle devices" if edge == cloud == 1 else f"wins, edge x{edge:g}, cloud x{cloud:g}"
 
 
-_HEADING = f"{'plan':10} {'edge ops':>8}  {'edge':>8} {'up':>8} {'down':>8} {'cloud':>8}"
+def _heading(first: str, crosses: int) -> str:
+    amounts = " ".join(f"{name:>7}" for name in ("edge", "up", "down", "cloud"))
+    return f"{first:11} {'ops':>4}  {'crosses':{crosses}}  {amounts}"
 
 
-def _amounts(plan: Plan, costs: CostVector) -> str:
+def _amounts(plan: Plan, costs: CostVector, star: str, crosses: int) -> str:
     amounts = (
         format_duration(costs.edge_s),
         format_size(costs.uplink_bytes),
         format_size(costs.downlink_bytes),
         format_duration(costs.cloud_s),
     )
-    return f"{plan.kind:10} {len(plan.edge_ops):8}  {' '.join(f'{amount:>8}' for amount in amounts)}"
+    what = crossing_words(plan.boundary, crosses)
+    numbers = " ".join(f"{amount:>7}" for amount in amounts)
+    return f"{plan.kind:10}{star} {len(plan.edge_ops):4}  {what:{crosses}}  {numbers}"
 
 
 def _range(least_bps: float, most_bps: float) -> str:
@@ -73,7 +97,8 @@ def _range(least_bps: float, most_bps: float) -> str:
         return "at any bandwidth"
     if least_bps == 0:
         return f"below {format_bandwidth(most_bps)}"
-    return f"from {format_bandwidth(least_bps)}" + ("" if most_bps == math.inf else f" to {format_bandwidth(most_bps)}")
+    least = format_bandwidth(least_bps)
+    return f"above {least}" if most_bps == math.inf else f"{least}–{format_bandwidth(most_bps)}"
 
 
 def _elsewhere(entry: FrontierPlan, objective: str) -> str:
@@ -84,4 +109,10 @@ def _elsewhere(entry: FrontierPlan, objective: str) -> str:
         return "with a longer round trip"
     edge, wire, cloud = (sum(column) for column in zip(*entry.region, strict=True))
     busier, idle = ("edge", cloud) if edge > cloud else ("cloud", edge)
-    return f"under load, as {busier} x{max(edge, cloud) / idle:.2g} at {format_bandwidth(8 * idle / wire)}"
+    times = _three_digits(max(edge, cloud) / idle)
+    return f"if {busier} x{times}, {format_bandwidth(8 * idle / wire)}"
+
+
+def _three_digits(value: float) -> str:
+    """Without an exponent, which takes the room of two."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"

@@ -14,8 +14,11 @@ from isthmus.cli.partition_options import (
     AccuracyBudget,
     AsJson,
     Bandwidth,
+    CloudLoad,
     CloudMemory,
     CloudProfile,
+    Downlink,
+    EdgeLoad,
     EdgeMemory,
     EdgeProfile,
     File,
@@ -41,7 +44,6 @@ from isthmus.units import format_bandwidth, format_duration
 if TYPE_CHECKING:
     from isthmus.planning import Planner
     from nodes.measure.codec_survey import SurveyRow
-    from partitioner.link import Link
     from partitioner.model import Model
     from partitioner.partition import BestPlan
     from partitioner.plan import Plan, TensorCodec
@@ -55,7 +57,10 @@ def partition(
     edge: EdgeProfile,
     cloud: CloudProfile,
     bandwidth: Bandwidth = "20mbps",
+    downlink: Downlink = "",
     rtt: RoundTrip = "30ms",
+    edge_load: EdgeLoad = 1.0,
+    cloud_load: CloudLoad = 1.0,
     file: File = None,
     objective: Objective = "latency",
     lossy: Lossy = False,
@@ -84,10 +89,12 @@ def partition(
         check_output(path, option)
     if frontier and (picture is not None or report is not None):
         raise InvalidInput("--frontier", "is a table of many plans", remedy="leave out --picture and --report")
-    link = Link.of(bandwidth=bandwidth, rtt=rtt)
+    link = Link.of(bandwidth=bandwidth, rtt=rtt, downlink=downlink or None)
     costing = Costing(
         lossless=not lossy and accuracy_budget is None,
         private_input=privacy == RAW_INPUT,
+        edge_load=edge_load,
+        cloud_load=cloud_load,
         constraints=constraints_of(privacy, (edge_memory, cloud_memory, wire_limit), (pin_edge, pin_cloud)),
     )
     loaded = load_model(model)
@@ -106,21 +113,27 @@ def partition(
     if picture is not None:
         _draw(loaded, setting, best.plan, picture)
     if report is not None:
-        _report(planner, best.plan, report)
+        _report(planner, best, objective, report)
     others = [plan for plan in planner.others() if plan.plan_id != best.plan.plan_id]
-    lines = [f"* {_line(best.plan)}", *(f"  {_line(plan)}" for plan in others), _verdict(best, link)]
+    lines = [f"* {_line(best.plan)}", *(f"  {_line(plan)}" for plan in others), _verdict(best)]
     _emit(best.plan.to_json(), lines, output, as_json)
 
 
 def _frontier(planner: Planner, objective: str) -> tuple[str, Iterable[str]]:
     """As JSON, and as lines."""
-    from isthmus.cli.frontier_table import frontier_lines, throughput_lines
+    from isthmus.cli.frontier_table import check_linear, frontier_lines, throughput_lines
+    from partitioner.partition import gap_words
 
     if objective == "throughput":
         wide = planner.throughput_frontier()
-        return wide.to_json(), throughput_lines(wide)
+        gap = f"gap {gap_words(wide.gap, planner.accuracy_budget is not None)}"
+        return wide.to_json(), [*throughput_lines(wide), *filter(None, (gap, planner.budget_line()))]
+    check_linear(objective, planner.given)
     found = planner.frontier()
-    return found.to_json(), list(frontier_lines(found, planner.given, objective))
+    lines = list(frontier_lines(found, planner.given, objective))
+    if budget := planner.budget_line():
+        lines.append(f"{budget}; every plan that wins somewhere, of the codecs measured")
+    return found.to_json(), lines
 
 
 def _draw(model: Model, setting: Setting, plan: Plan, picture: Path) -> None:
@@ -131,17 +144,18 @@ def _draw(model: Model, setting: Setting, plan: Plan, picture: Path) -> None:
     write_output(picture, cut_picture(model.graph, plan, op_seconds=seconds), "--picture")
 
 
-def _report(planner: Planner, plan: Plan, report: Path) -> None:
+def _report(planner: Planner, best: BestPlan, objective: str, report: Path) -> None:
     """Under an accuracy budget with every codec at the frontier's cuts, which takes a minute or two."""
+    from isthmus.planning import SEARCH_LIMIT_S, time_is_over
     from isthmus.report import report_of, report_page
 
-    budget, setting = planner.accuracy_budget, planner.given
+    budget, setting = planner.codec_budget, best.setting
     surveyed: tuple[SurveyRow, ...] = ()
     if budget is not None and not setting.costing.constraints.has_budget:
         setting = planner.frontier_setting
         surveyed = planner.survey()
-    page = report_page(report_of(planner.model, setting, plan, surveyed, budget))
-    write_output(report, page, "--report")
+    made = report_of(planner.model, setting, best.plan, surveyed, budget, objective, time_is_over(SEARCH_LIMIT_S))
+    write_output(report, report_page(made), "--report")
 
 
 def _emit(text: str, lines: Iterable[str], output: Path | None, as_json: bool) -> None:
@@ -153,9 +167,12 @@ def _bytes(tensor: TensorCodec) -> str:
     return f"{tensor.bytes} ± {tensor.spread_bytes} B" if tensor.spread_bytes else f"{tensor.bytes} B"
 
 
-def _verdict(best: BestPlan, link: Link) -> str:
-    provenance = best.plan.provenance
-    over = f"over {format_bandwidth(link.uplink_bps)}, round trip {format_duration(link.rtt_s)}"
+def _verdict(best: BestPlan) -> str:
+    provenance, link = best.plan.provenance, best.setting.link
+    up, down = format_bandwidth(link.uplink_bps), format_bandwidth(link.downlink_bps)
+    over = f"over {up if up == down else f'{up} up, {down} down'}, round trip {format_duration(link.rtt_s)}"
+    if "loads" in provenance:
+        over += f", {provenance['loads']}"
     return f"accuracy: {provenance['accuracy']}; {provenance['objective']} {over}; gap {provenance['gap']}"
 
 

@@ -23,8 +23,11 @@ __all__ = [
     "AccuracyBudget",
     "AsJson",
     "Bandwidth",
+    "CloudLoad",
     "CloudMemory",
     "CloudProfile",
+    "Downlink",
+    "EdgeLoad",
     "EdgeMemory",
     "EdgeProfile",
     "File",
@@ -50,8 +53,11 @@ _RULES, _SHOWN = "What the plan must keep to", "What to show and write"
 
 EdgeProfile = Annotated[Path, typer.Option(help="The edge's profile, from `isthmus profile`.")]
 CloudProfile = Annotated[Path, typer.Option(help="The cloud's profile.")]
-Bandwidth = Annotated[str, typer.Option(help="Both ways, like 20mbps.")]
+Bandwidth = Annotated[str, typer.Option(help="Both ways, like 20mbps; with --downlink of the way up alone.")]
+Downlink = Annotated[str, typer.Option(help="Bandwidth of the way down, where it is another.")]
 RoundTrip = Annotated[str, typer.Option(help="There and back, like 30ms.")]
+EdgeLoad = Annotated[float, typer.Option(help="How many times as long as when idle the edge takes.")]
+CloudLoad = Annotated[float, typer.Option(help="The same of the cloud.")]
 Objective = Annotated[
     str,
     typer.Option(

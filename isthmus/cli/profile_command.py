@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from isthmus.cli.mergeable import check_mergeable
 from isthmus.cli.model_argument import read_profile
 from isthmus.cli.output_file import check_output, write_output
 from isthmus.errors import InvalidInput, InvalidProfile
@@ -43,7 +44,8 @@ def profile(
 ) -> None:
     """Measure this device; with MODEL, merge its times into the file.
 
-    Without MODEL the file is measured anew: of what it held, only the power and price that were declared stay.
+    With MODEL a file that is there must be of this host, engine, device and threads. Without MODEL the file is measured
+    anew: of what it held, only the power and price that were declared stay.
     """
     from isthmus import api
     from isthmus.units import parse_duration_s
@@ -53,8 +55,10 @@ def profile(
     loaded = None if model is None else api.load_model(model)
     if like is not None:
         made = _scaled(read_profile(like), output.stem, (peak, memory), loaded)
+        if output.resolve() != like.resolve():
+            made = _with_declared(output, made)
     else:
-        known = _known(output, engine) if loaded is not None else None
+        known = _known(output, device, threads, engine) if loaded is not None else None
         made = _with_declared(output, _measured(known, loaded, budget_s, (device, threads, engine)))
     write_output(output, made.to_json(), "--output")
     if as_json:
@@ -64,14 +68,12 @@ def profile(
     _print_tables(made, loaded)
 
 
-def _known(output: Path, engine: str) -> DeviceProfile | None:
-    """The profile to merge into, None where there is none yet. Raises InvalidInput for one of another engine."""
+def _known(output: Path, device: str, threads: int, engine: str) -> DeviceProfile | None:
+    """The profile to merge into, None where there is none yet. Raises InvalidInput for one of anything else."""
     if not output.exists():
         return None
     known = read_profile(output)
-    if known.engine != engine:
-        remedy = f"write another file, or use --engine {known.engine}"
-        raise InvalidInput("--engine", f"{output} was measured on {known.engine}", value=engine, remedy=remedy)
+    check_mergeable(output, known, device, threads, engine)
     return known
 
 

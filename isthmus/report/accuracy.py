@@ -31,7 +31,7 @@ def accuracy_section(chapter: Chapter, op_count: int) -> str:
     """The plot and its numbers, or why there are none."""
     rows = chapter.surveyed
     if not rows:
-        return section("Accuracy", paragraph(f"No accuracy was measured; {_why_none(chapter)}."))
+        return section("Accuracy", paragraph(_why_none(chapter)))
     within = 1.0 if chapter.budget is None else 1.0 - chapter.budget
     smallest = {_cut(row): row for row in sorted(rows, key=_bytes, reverse=True) if row.accuracy.value >= within}
     places = {cut: f"cut {number + 1}" if cut else "input" for number, cut in enumerate(dict.fromkeys(map(_cut, rows)))}
@@ -83,9 +83,12 @@ def _share(found: Share | None) -> str:
 
 
 def _why_none(chapter: Chapter) -> str:
-    if chapter.setting.costing.lossless:
-        return "only codecs that keep every bit are allowed"
-    return "lossy codecs are allowed all the same"
+    costing = chapter.setting.costing
+    if costing.budget is not None:
+        return f"No codecs are compared; a lossy one is used only where it was measured to keep {costing.budget.words}."
+    if costing.lossless:
+        return "No accuracy was measured; only codecs that keep every bit are allowed."
+    return "No accuracy was measured; lossy codecs are allowed all the same."
 
 
 def _cut(row: SurveyRow) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -11,7 +12,7 @@ from partitioner.condition import Condition
 from partitioner.cost_model import ModelFacts
 from partitioner.frontier import Frontier, frontier_of
 from partitioner.menu import Menu, menu_of
-from partitioner.partition import partition_graph, plans_to_compare
+from partitioner.partition import best_plan, plans_to_compare
 from partitioner.plan import InputForm, Plan
 from partitioner.setting import Setting
 
@@ -79,15 +80,18 @@ def report_of(
     plan: Plan,
     surveyed: tuple[SurveyRow, ...] = (),
     budget: float | None = None,
+    objective: str | Mapping[str, float] = "latency",
+    is_over: Callable[[], bool] = lambda: False,
 ) -> Report:
     """The report about `plan`; where requests may bring the other input form too, with the best plan for that one.
 
-    surveyed, budget: see `Chapter`; they go to the first one.
+    surveyed, budget: see `Chapter`; they go to the first one. objective: what `plan` was chosen for, and what the other
+    one is; is_over: ends the search for it, as that of `best_plan`.
     """
     chapters = [replace(chapter_of(model, setting, plan), surveyed=surveyed, budget=budget)]
     if any(spec.preprocessing is not None for spec in model.interface.inputs):
         form: InputForm = "tensor" if plan.form == "bytes" else "bytes"
         other = replace(setting, costing=replace(setting.costing, form=form))
         with suppress(InfeasibleCut):  # what forbids every cut of that form says nothing against this one
-            chapters.append(chapter_of(model, other, partition_graph(model, other)))
+            chapters.append(chapter_of(model, other, best_plan(model, other, objective, is_over).plan))
     return Report(model, tuple(chapters))

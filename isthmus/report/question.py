@@ -15,6 +15,8 @@ from partitioner.setting import Setting
 
 __all__ = ["assumed_section", "question_section", "warnings_of"]
 
+_FORMS = {"tensor": "tensors", "bytes": "files"}
+
 
 def question_section(report: Report) -> str:
     """The model and the two devices."""
@@ -80,8 +82,11 @@ def assumed_section(chapters: Iterable[Chapter]) -> str:
     """What no measurement says."""
     lines: dict[str, str] = {}
     for chapter in chapters:
-        lines.update(_assumed(chapter.setting))
-        lines.update((key, said) for key, said in chapter.plan.provenance.items() if _is_more(key))
+        facts = dict(_assumed(chapter.setting))
+        facts |= {key: said for key, said in chapter.plan.provenance.items() if _is_more(key)}
+        for key, said in facts.items():
+            differs = lines.get(key, said) != said
+            lines[f"{key} ({_FORMS[chapter.plan.form]})" if differs else key] = said
     return section(
         "What is assumed",
         paragraph("Predictions are sums of these and the measured times; a live system corrects them as it serves."),
@@ -91,7 +96,7 @@ def assumed_section(chapters: Iterable[Chapter]) -> str:
 
 def _is_more(key: str) -> bool:
     """Whether a line of a plan's provenance says what the page does not say elsewhere, as its objective."""
-    return key not in ("edge", "cloud", "link", "batch", "file") and not key.startswith("codec ")
+    return key not in ("edge", "cloud", "link", "loads", "batch", "file") and not key.startswith("codec ")
 
 
 def _assumed(setting: Setting) -> Iterator[tuple[str, str]]:

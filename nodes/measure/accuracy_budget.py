@@ -12,12 +12,13 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from isthmus.errors import InvalidModel
+from isthmus.errors import InfeasibleCut, InvalidModel
 from nodes.codecs.factory import LOSSLESS_CODEC_NAMES, codec, encodes_images
 from nodes.codecs.lossy_image import LossyPictureCodec
 from nodes.codecs.transform import TransformCodec
 from nodes.measure.calibration_items import CalibrationItems, CalibrationRuns, Crossed, accuracy_of
 from nodes.measure.codec_sizes import MeasuredCodec, lossy_codecs, measured_codec, takes_transform
+from nodes.measure.engine_loss import NO_LOSS, EngineLoss
 from nodes.measure.picture_codecs import as_pictures, lossy_pictures, through_pictures
 from partitioner.accuracy_rule import AccuracyTable
 from partitioner.codec_choice import CodecSize
@@ -44,24 +45,33 @@ _Whole = tuple[frozenset[str], tuple[CodecKey, ...]]
 @dataclass(frozen=True, slots=True)
 class _Findings:
     """What was measured: codecs by tensor, an input's as a picture apart, the loss of each alone, and of plans as a
-    whole.
+    whole. over: losses that were too large, of codecs alone and of plans.
     """
 
     codecs: dict[str, tuple[MeasuredCodec, ...]]
     pictures: dict[str, tuple[MeasuredCodec, ...]]
     losses: dict[CodecKey, float]
     wholes: dict[_Whole, Accuracy]
+    over: list[float]
 
 
 class AccuracyBudget:
     """The most that lossy codecs may lose of a model's answers, as measured on its calibration inputs."""
 
-    def __init__(self, model: Model, budget: float) -> None:
-        """Raises InvalidInput for a budget outside 0 to 1."""
-        self._table = AccuracyTable(budget, {})
+    def __init__(self, model: Model, budget: float, engines: EngineLoss = NO_LOSS) -> None:
+        """engines: what they take of the budget before any codec does.
+
+        Raises InvalidInput for a budget outside 0 to 1, InfeasibleCut for one that the engines break alone.
+        """
+        table = AccuracyTable(budget, {})
+        self.words = f"{table.words} ({engines.words})" if engines.words else table.words
+        if engines.loss > budget:
+            raise InfeasibleCut(self.words, "is broken without any codec", remedy="allow more, or use engine eager")
+        blind = "" if model.calibration else " (no calibration inputs)"
+        self._table = replace(table, budget=budget - engines.loss, words=f"{self.words}{blind}")
         self._model = model
         self._runs = CalibrationRuns(model) if model.calibration else None
-        self._found = _Findings({}, {}, {}, {})
+        self._found = _Findings({}, {}, {}, {}, [])
         specs = model.interface.inputs
         self._preprocessing = {spec.name: spec.preprocessing for spec in specs if spec.preprocessing is not None}
         self._places = {op.name: place for place, op in enumerate(model.graph.ops)}
@@ -83,6 +93,25 @@ class AccuracyBudget:
             refused = [self._refuse(plan) for plan in solve(kept)]  # each plan by itself: all are measured in any case
             if not any(refused):
                 return kept
+
+    @property
+    def left(self) -> float:
+        """What the engines leave to the codecs."""
+        return self._table.budget
+
+    @property
+    def why_unused(self) -> str:
+        """Why no lossy codec is allowed after a search, in words; "" where one is, and where none could have won."""
+        if self._runs is None:
+            return "not used: no calibration inputs (isthmus import --calibration)"
+        budget, losses = self._table.budget, self._found.losses
+        lossy = [loss for (_, name, _), loss in losses.items() if name not in LOSSLESS_CODEC_NAMES]
+        tried = self._found.codecs or self._found.pictures
+        if not tried or any(loss <= budget for loss in lossy):
+            return ""
+        # One that breaks its share of the budget beside other tensors may be below the whole of it.
+        over = [loss for loss in self._found.over if loss > budget]
+        return "kept by no codec" + (f": the best found costs {min(over):.3g}" if over else "")
 
     def codecs_at(self, edge_ops: Sequence[str]) -> Mapping[str, tuple[MeasuredCodec, ...]]:
         """Codecs of every floating tensor that crosses there: lossless ones, and of those that alone keep the budget
@@ -132,7 +161,7 @@ class AccuracyBudget:
     def _hopeful(self, costing: Costing) -> Costing:
         """The same with what nobody measured yet allowed."""
         known = self._measured(costing)
-        table = AccuracyTable(self._table.budget, dict(self._found.losses), unmeasured=True)
+        table = replace(self._table, losses=dict(self._found.losses), unmeasured=True)
         return replace(known, codecs=(*known.codecs, *self.hopes()), accuracy=table)
 
     def hopes(self) -> Iterator[CodecSize]:
@@ -193,7 +222,10 @@ class AccuracyBudget:
         sharing = sum(takes_transform(self._model.graph.tensors[name]) for name in items.segments.boundary)
         found = [measured_codec(items, tensor, codec(name)) for name in _LOSSLESS]
         share = self._table.budget / max(1, sharing)
-        found += lossy_codecs(self._runs, items, tensor, share, smallest=smallest)
+        lossy = list(lossy_codecs(self._runs, items, tensor, share, smallest=smallest))
+        if not lossy:  # one more run of the suffix, to be able to say how far it is off
+            self._found.over.append(measured_codec(items, tensor, codec("int8")).loss)
+        found += lossy
         self._found.codecs[tensor] = tuple(found)
         self._found.losses.update({one.key: one.loss for one in found})
         cut = frozenset(edge_ops)
@@ -206,6 +238,7 @@ class AccuracyBudget:
             return False
         worst = max(_lossy(plan), key=lambda tensor: self._found.losses[tensor.key])
         self._found.losses[worst.key] = math.inf
+        self._found.over.append(1.0 - found.value)
         return True
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 from collections.abc import Callable
@@ -11,14 +12,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isthmus.errors import InfeasibleCut
+from partitioner.condition import Condition
 from partitioner.constrained_choice import ConstrainedChoice
 from partitioner.constraints import Constraints
+from partitioner.cost_model import Costing
 from partitioner.cut_problem import OpCost
 from partitioner.graph import Dimension, ModelGraph, Op, TensorInfo
+from partitioner.measurements import Power, Price, Provenance
 from partitioner.memory import MemoryModel
-from partitioner.objectives import Objective, Stage
+from partitioner.objectives import Objective, Stage, objective_for
 from partitioner.parametric_problem import CutChoice, ParametricProblem, ParametricTensor, Transfer
-from tests.partitioner.random_problems import COSTS, every_choice, problems
+from partitioner.profiles import DeviceProfile
+from partitioner.refusal import Rules, refusal
+from partitioner.setting import Setting
+from tests.partitioner.random_problems import COSTS, conditions, every_choice, problems
 
 _PRICES = st.one_of(st.just(0.0), st.floats(0.01, 100.0))
 _STAGES = st.builds(Stage, _PRICES, _PRICES, _PRICES, _PRICES, _PRICES)
@@ -92,6 +99,39 @@ def _is_best(problem: ParametricProblem, graph: ModelGraph, rules: Constraints, 
 @settings(max_examples=60, deadline=None)
 def test_the_least_of_the_dearest_stage_is_found_and_proven(problem: ParametricProblem, stages: list[Stage]) -> None:
     assert _is_best(problem, graph_of(problem, 0), Constraints(), Objective("slowest", "s", tuple(stages)))
+
+
+_WEIGHTS = st.one_of(st.just(0.0), st.floats(0.01, 10.0))
+
+
+def _device(name: str) -> DeviceProfile:
+    """With a power and a price."""
+    made = Provenance("2026-01-01T00:00:00Z", name, "2.13", 0.1, False, "glibc")
+    power, price = Power(5.0, 1.0, 2.0, "declared"), Price(0.5, "declared")
+    return DeviceProfile("cpu", name, 1, 1.0, {"float32": 1.0}, 1.0, 0.0, {}, made, power=power, price=price)
+
+
+@given(
+    problems(5),
+    st.dictionaries(st.sampled_from(["latency", "energy", "cost"]), _WEIGHTS, min_size=1),
+    _WEIGHTS,
+    conditions(),
+)
+@settings(max_examples=60, deadline=None)
+def test_any_weighted_sum_is_found_and_proven(
+    problem: ParametricProblem, weights: dict[str, float], throughput: float, condition: Condition
+) -> None:
+    """What it is worth is what its parts are, added up; and no plan is worth less than the one found."""
+    weights = {**weights, "throughput": throughput}
+    costing = Costing(edge_load=condition.edge_load, cloud_load=condition.cloud_load)
+    setting = Setting(_device("edge"), _device("cloud"), condition.link, costing)
+    objective = objective_for(weights, setting)
+    parts = {name: objective_for(name, setting) for name in weights}
+    value = _value(problem, objective)
+    for choice in every_choice(problem):
+        added_up = math.fsum(weight * _value(problem, parts[name])(choice) for name, weight in weights.items())
+        assert value(choice) == pytest.approx(added_up, rel=1e-9, abs=1e-300)
+    assert _is_best(problem, graph_of(problem, 0), Constraints(), objective)
 
 
 @given(problems(5), _STAGES, st.sets(st.integers(0, 4)), st.sets(st.integers(0, 4)))
@@ -175,6 +215,18 @@ def test_codecs_share_a_wire_budget(problem: ParametricProblem, wire: int, cross
 def test_shared_weights_share_the_memory(problem: ParametricProblem, edge: int, cloud: int, seed: int) -> None:
     rules = Constraints(edge_memory_bytes=edge, cloud_memory_bytes=cloud)
     assert _is_best(problem, graph_of(problem, seed), rules, Objective("latency", "s", (Stage(1.0, 0.1, 0.1, 1.0),)))
+
+
+@pytest.mark.parametrize("steps", range(8))
+def test_a_search_that_is_stopped_blames_no_constraints_that_a_cut_keeps_to(steps: int) -> None:
+    """One cut keeps to both, which takes the search a few steps to find."""
+    problem = _side_by_side([1, 1], [1, 1], [[(0, 6)], [(0, 2), (0, 1)]])
+    rules, graph = Constraints(edge_memory_bytes=20, cloud_memory_bytes=13), graph_of(problem, 3)
+    anything = Objective("anything", "", (Stage(),))
+    assert ConstrainedChoice(problem, graph, rules).best(anything, never).choice is not None
+    asked = itertools.count()
+    said = str(refusal(Rules(problem, graph, rules, 1), lambda: next(asked) >= steps))
+    assert said == "constraints: no cut keeps to them all; relax one of them"
 
 
 def test_edge_only_wins_by_the_round_trip_alone() -> None:

@@ -14,13 +14,15 @@ from typer.testing import CliRunner
 
 from isthmus.cli.frontier_table import bandwidths_won
 from isthmus.cli.main import app
-from partitioner.artifact import save_artifact
+from partitioner.artifact import load_artifact, save_artifact
 from partitioner.condition import Condition
 from partitioner.front_end import model_from_module
 from partitioner.frontier import Frontier
 from partitioner.link import Link
 from partitioner.measurements import CodecRate, Power, Provenance
-from partitioner.plan_table import PlanTable
+from partitioner.menu import MOST_CUTS, menu_of
+from partitioner.model import Calibration
+from partitioner.plan_table import EngineDifference, PlanTable
 from partitioner.profiles import DeviceProfile
 from partitioner.setting import Setting
 
@@ -29,11 +31,13 @@ Run = Callable[..., str]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model with a narrow middle, a slow edge and a quick cloud."""
+    """A model with a narrow middle, without calibration inputs and with some; a slow edge and a quick cloud."""
     folder = tmp_path_factory.mktemp("partition")
     torch.manual_seed(0)
     layers = nn.Sequential(nn.Linear(512, 1024), nn.Linear(1024, 8), nn.Linear(8, 1024), nn.Linear(1024, 2048))
-    save_artifact(model_from_module(layers.eval(), (torch.randn(1, 512),), "narrow"), folder / "model")
+    model = model_from_module(layers.eval(), (torch.randn(1, 512),), "narrow")
+    save_artifact(model, folder / "model")
+    save_artifact(model.calibrated(Calibration((torch.randn(8, 512),))), folder / "calibrated")
     for name, speed in (("edge", 1e9), ("cloud", 1e11)):
         rates = {codec: CodecRate(1e-9, 1e-6, 1e-9, 1e-6) for codec in ("raw", "zstd", "int8")}
         made = Provenance("2026-01-01T00:00:00Z", name, "2.13", 0.1, False, "glibc")
@@ -47,9 +51,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(folder: Path) -> Run:
     """The command on that model; returns what it prints."""
 
-    def call(*words: str, fails: bool = False) -> str:
-        files = ["--edge", str(folder / "edge.json"), "--cloud", str(folder / "cloud.json")]
-        done = CliRunner().invoke(app, ["partition", str(folder / "model"), *files, *words])
+    def call(*words: str, fails: bool = False, model: str = "model", edge: str = "edge.json") -> str:
+        files = ["--edge", str(folder / edge), "--cloud", str(folder / "cloud.json")]
+        done = CliRunner().invoke(app, ["partition", str(folder / model), *files, *words])
         assert (done.exit_code != 0) == fails, done.output
         return str(done.exception) if fails else done.stdout
 
@@ -63,7 +67,26 @@ def test_the_best_plan_comes_first_with_its_gap(run: Run) -> None:
     assert lines[-1].endswith("over 1 Mbit/s, round trip 0 s; gap 0, proven best")
 
 
-@pytest.mark.parametrize("objective", ["throughput", "energy", "latency+0.1*energy"])
+def test_the_way_down_may_have_a_bandwidth_of_its_own(run: Run) -> None:
+    lines = run("--bandwidth", "100mbps", "--downlink", "20kbps", "--rtt", "0ms").splitlines()
+    assert "over 100 Mbit/s up, 20 kbit/s down, round trip 0 s" in lines[-1]
+    quick, slow = (
+        _ops_on_edge(run, "--bandwidth", "100gbps", "--rtt", "0ms", *more) for more in ([], ["--downlink", "1kbps"])
+    )
+    assert (len(quick), len(slow)) == (0, 4)  # where the answer takes seconds on its way it is made on the edge
+
+
+def test_a_loaded_side_takes_that_many_times_as_long(run: Run) -> None:
+    def seconds(*words: str) -> tuple[float, float]:
+        found = json.loads(run("--pin-edge", "linear", "--pin-cloud", "linear_3", *words, "--json"))["predicted"]
+        return found["edge_s"], found["cloud_s"]
+
+    idle, loaded = seconds(), seconds("--edge-load", "2", "--cloud-load", "3")
+    assert loaded == pytest.approx((2 * idle[0], 3 * idle[1]))
+    assert "round trip 30 ms, edge x2, cloud x3; gap" in run("--edge-load", "2", "--cloud-load", "3")
+
+
+@pytest.mark.parametrize("objective", ["throughput", "energy", "latency+0.1*energy", "latency+2*throughput"])
 def test_objectives_are_taken(run: Run, objective: str) -> None:
     plan = json.loads(run("--objective", objective, "--json"))
     assert objective.rpartition("*")[2] in plan["provenance"]["objective"]
@@ -114,6 +137,14 @@ def test_cloud_memory_and_the_wire_limit_are_kept(run: Run) -> None:
         (("--pin-edge", "linaer"), "--pin-edge: is no op of the model (got 'linaer'); write it as the graph does"),
         (("--privacy", "input"), "--privacy: is neither raw-input nor an op of the model (got 'input')"),
         (("--bandwidth", "20"), "link.bandwidth: has no unit (got '20'); write 20mbps, 20kbps or 20bit/s"),
+        (("--downlink", "20"), "link.downlink: has no unit (got '20')"),
+        (("--edge-load", "0"), "edge_load: must be above zero (got 0.0)"),
+        (("--cloud-load", "nan"), "cloud_load: must be above zero (got nan)"),
+        (("--frontier", "--objective", "latency+throughput"), "--frontier: goes by no sum with throughput"),
+        (
+            ("--pin-cloud", "linear", "--wire-limit", "9kB", "--accuracy-budget", "0.1"),
+            "wire 9 kB: the cuts left by accuracy budget 0.1 (no calibration inputs) and pins to the cloud send",
+        ),
         (("--wire-limit", "much"), "--wire-limit: is not a quantity"),
         (("--cloud-memory", "5 stones"), "--cloud-memory: has an unknown unit"),
     ],
@@ -128,7 +159,31 @@ def test_the_frontier_is_a_table(run: Run, tmp_path: Path) -> None:
     lines = run("--frontier", "-o", str(tmp_path / "frontier.json")).splitlines()
     frontier = Frontier.from_json((tmp_path / "frontier.json").read_text())
     assert len(lines) == 1 + len(frontier.plans)
-    assert [line.split()[0] for line in lines[1:]] == [entry.plan.kind for entry in frontier.plans]
+    assert [line[:10].rstrip() for line in lines[1:]] == [entry.plan.kind for entry in frontier.plans]
+    assert max(map(len, lines)) <= 100
+
+
+def test_plans_of_one_cut_are_told_apart_by_what_crosses(run: Run) -> None:
+    """And those that a fleet would be offered have a star."""
+    lines = run("--frontier").splitlines()
+    frontier = Frontier.from_json(run("--frontier", "--json"))
+    menu = menu_of(frontier, most_cuts=MOST_CUTS)
+    offered = [entry.plan.plan_id for cut in menu.cuts for entry in cut.plans]
+    at = lines[0].index("crosses")
+    for line, entry in zip(lines[1:], frontier.plans, strict=True):
+        said = ", ".join(f"{one.tensor} {one.codec}" for one in entry.plan.boundary) or "nothing"
+        assert line[at:].startswith(f"{said} ")
+        assert (line[10] == "*") == (entry.plan.plan_id in offered)
+    assert {line[10] for line in lines[1:]} == {"*", " "}
+
+
+def test_the_table_says_who_wins_under_load(run: Run) -> None:
+    quick = ("--frontier", "--rtt", "0ms")
+    idle, loaded = (run(*quick, *more).splitlines() for more in ([], ["--cloud-load", "50"]))
+    assert idle[0].endswith("wins on idle devices")
+    assert loaded[0].endswith("wins, edge x1, cloud x50")
+    assert [line.split("  ")[0] for line in idle[1:]] == [line.split("  ")[0] for line in loaded[1:]]
+    assert idle[1:] != loaded[1:]
 
 
 def _setting(folder: Path, link: Link) -> Setting:
@@ -163,6 +218,7 @@ def test_a_frontier_for_throughput_is_a_table_too(run: Run) -> None:
     assert len(lines) == 2 + len(found["plans"])
     assert lines[-1] == "gap 0, proven best"
     assert lines[1].startswith("edge-only")
+    assert max(map(len, lines)) <= 100
 
 
 def test_a_frontier_by_an_unknown_objective_is_refused(run: Run) -> None:
@@ -173,6 +229,67 @@ def test_an_accuracy_budget_without_calibration_inputs_is_lossless(run: Run) -> 
     narrow = ("--bandwidth", "100mbps", "--rtt", "0ms", "--json")
     boundaries = [json.loads(run(*narrow, *more))["boundary"] for more in (["--lossy"], ["--accuracy-budget", "0.5"])]
     assert [any(t["codec"] == "int8" for t in boundary) for boundary in boundaries] == [True, False]
+
+
+_QUICK = ("--bandwidth", "100mbps", "--rtt", "0ms")
+_UNUSED = "accuracy budget 0.5 not used: no calibration inputs (isthmus import --calibration)"
+
+
+def test_an_accuracy_budget_that_cannot_be_used_says_so(run: Run) -> None:
+    assert f"accuracy: lossless; {_UNUSED}; latency: " in run("--accuracy-budget", "0.5").splitlines()[-1]
+    assert run("--accuracy-budget", "0.5", "--frontier").splitlines()[-1].startswith(f"{_UNUSED}; ")
+    plan = json.loads(run("--accuracy-budget", "0.5", "--json"))
+    assert plan["provenance"]["accuracy"] == f"lossless; {_UNUSED}"
+
+
+def test_an_accuracy_budget_that_no_codec_keeps_says_so(run: Run) -> None:
+    said = run(*_QUICK, "--accuracy-budget", "0", model="calibrated").splitlines()[-1]
+    assert said.startswith("accuracy: lossless; accuracy budget 0 kept by no codec: the best found costs ")
+    assert said.endswith("; gap 0, proven best of the codecs measured")
+
+
+def test_an_accuracy_budget_that_is_kept_says_by_how_much(run: Run) -> None:
+    said = run(*_QUICK, "--accuracy-budget", "0.5", model="calibrated").splitlines()[-1]
+    assert said.startswith("accuracy: cosine 1.0000 [")
+    assert " on 8 calibration items; accuracy budget 0.5; latency: " in said
+    assert said.endswith("; gap 0, proven best of the codecs measured")
+
+
+@pytest.fixture
+def inexact(folder: Path) -> str:
+    """The file of an edge whose engine loses a tenth of the answers."""
+    edge = DeviceProfile.from_json((folder / "edge.json").read_text())
+    digest = load_artifact(folder / "calibrated").digest
+    difference = EngineDifference(max_abs=0.1, cosine=0.9, top1_agreement=0.9, n=8, calibrated=True)
+    other = replace(edge, engine="onnxruntime").with_engine_difference(digest, difference)
+    (folder / "inexact.json").write_text(other.to_json())
+    return "inexact.json"
+
+
+def test_what_an_engine_loses_is_part_of_the_accuracy_budget(run: Run, inexact: str) -> None:
+    budget = (*_QUICK, "--accuracy-budget")
+    said = run(*budget, "0.5", model="calibrated", edge=inexact).splitlines()[-1]
+    assert "; accuracy budget 0.5 (0.1 lost by onnxruntime); latency: " in said
+    said = run(*budget, "0.05", model="calibrated", edge=inexact, fails=True)
+    assert said.startswith("accuracy budget 0.05 (0.1 lost by onnxruntime): is broken without any codec; allow more")
+
+
+def _page(run: Run, folder: Path, *words: str, model: str = "model") -> str:
+    run("--bandwidth", "1mbps", *words, "--report", str(folder / "report.html"), model=model)
+    return (folder / "report.html").read_text()
+
+
+def test_a_page_without_calibration_inputs_says_that_no_lossy_codec_was_used(run: Run, folder: Path) -> None:
+    page = _page(run, folder, "--accuracy-budget", "0.5")
+    assert "measured to keep accuracy budget 0.5 (no calibration inputs)." in page
+    assert "allowed all the same" not in page
+
+
+def test_what_a_page_compares_with_keeps_to_the_accuracy_budget_too(run: Run, folder: Path) -> None:
+    """A limit on memory leaves no frontier to survey; the codecs are those measured all the same."""
+    limit = ("--cloud-memory", "100MB")
+    assert "cloud-only, input as int8" in _page(run, folder, "--lossy", *limit)
+    assert "as int8" not in _page(run, folder, "--accuracy-budget", "0", *limit, model="calibrated")
 
 
 def test_plans_are_written_for_the_simulator(run: Run, folder: Path) -> None:

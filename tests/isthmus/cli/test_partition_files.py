@@ -11,7 +11,7 @@ import pytest
 
 from isthmus.cli.main import main
 from partitioner.artifact import save_artifact
-from partitioner.measurements import Measurement, OpTimes
+from partitioner.measurements import Measurement, OpTimes, Power
 from partitioner.model import Model
 from partitioner.plan import Plan
 from partitioner.setting import Setting
@@ -22,7 +22,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory, model: Model, setting: Sett
     """An artifact, two profiles, and one with the op times of another model."""
     made = tmp_path_factory.mktemp("partition")
     save_artifact(model, made / "model")
-    (made / "edge.json").write_text(setting.edge.to_json())
+    declared = replace(setting.edge, power=Power(5.0, 1.0, 2.0, "declared"))
+    (made / "edge.json").write_text(declared.to_json())
     (made / "cloud.json").write_text(setting.cloud.to_json())
     time = Measurement(1.0, 0.0, 5)
     others = replace(setting.edge, op_times=(OpTimes("0" * 64, "eager", 1, 1, {"conv2d": time}, time),))
@@ -48,6 +49,15 @@ def test_picture_report_and_plan_are_of_one_plan(monkeypatch: pytest.MonkeyPatch
     assert ET.fromstring(svg).tag.endswith("svg")
     assert svg.rstrip("\n") in page
     assert f"plan {plan.plan_id}" in svg
+
+
+def test_both_input_forms_of_a_report_are_for_the_objective_that_was_asked_for(
+    monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    assert _partition(monkeypatch, folder, "--objective", "energy", "--report", "report.html") == 0
+    page = (folder / "report.html").read_text()
+    assert page.count("<dd>energy: ") == 2
+    assert "<dd>latency: " not in page
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,13 +11,19 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from isthmus.errors import InvalidInput, InvalidPlan
-from isthmus.report import Report, report_page
+from isthmus.report import Report, report_of, report_page
 from isthmus.units import format_bandwidth, format_duration, format_size
 from nodes.measure.answer_quality import AnswerQuality, Share
 from nodes.measure.codec_survey import Family, SurveyRow
+from partitioner.accuracy_rule import AccuracyTable
 from partitioner.condition import Condition
 from partitioner.constraints import Constraints
 from partitioner.link import Link
+from partitioner.measurements import Power
+from partitioner.memory import MemoryModel
+from partitioner.model import Model
+from partitioner.partition import partition_graph
+from partitioner.setting import Setting
 
 _PARTS = ("edge_s", "uplink_s", "cloud_s", "downlink_s", "total_s")
 
@@ -172,6 +179,45 @@ def test_what_the_plans_had_to_keep_to_is_said(report: Report, page: str) -> Non
 def test_where_no_accuracy_was_measured_the_page_says_so(page: str) -> None:
     assert "No accuracy was measured; lossy codecs are allowed all the same." in _said(page)
     assert "Accuracy against bytes" not in page
+
+
+def _under_a_budget(report: Report) -> str:
+    """What the page says where a lossy codec must keep a budget."""
+    chapter = report.chapters[0]
+    costing = replace(chapter.setting.costing, accuracy=AccuracyTable(0.02, {}))
+    return _said(
+        report_page(Report(report.model, (replace(chapter, setting=replace(chapter.setting, costing=costing)),)))
+    )
+
+
+def test_under_an_accuracy_budget_no_lossy_codec_is_allowed_all_the_same(report: Report) -> None:
+    said = _under_a_budget(report)
+    assert "a lossy one is used only where it was measured to keep accuracy budget 0.02." in said
+    assert "all the same" not in said
+
+
+def test_under_an_accuracy_budget_the_frontier_is_of_the_codecs_measured(report: Report, page: str) -> None:
+    assert "no other plan of the codecs measured ever is." in _under_a_budget(report)
+    assert "no other plan ever is." in _said(page)
+
+
+def test_every_chapter_is_about_the_objective_that_was_asked_for(model: Model, setting: Setting) -> None:
+    edge = replace(setting.edge, power=Power(5.0, 1.0, 2.0, "declared"))
+    declared = replace(setting, edge=edge)
+    made = report_of(model, declared, partition_graph(model, declared, "energy"), objective="energy")
+    assert [c.plan.provenance["objective"].split(":")[0] for c in made.chapters] == ["energy", "energy"]
+    said = _said(report_page(made))
+    assert all(chapter.plan.provenance["objective"] in said for chapter in made.chapters)
+
+
+def test_the_search_for_the_other_forms_plan_ends_in_time(model: Model, setting: Setting) -> None:
+    whole = MemoryModel(model.graph).edge(frozenset(op.name for op in model.graph.ops))
+    rules = Constraints(edge_memory_bytes=whole - 1)
+    slow = Link.of("10kbps", "2ms")
+    limited = replace(setting, link=slow, costing=replace(setting.costing, constraints=rules))
+    asked = itertools.count()
+    report_of(model, limited, partition_graph(model, limited), is_over=lambda: next(asked) >= 0)
+    assert next(asked) > 0
 
 
 def surveyed(edge_ops: tuple[str, ...], codec: str, size: float, agreement: float) -> SurveyRow:

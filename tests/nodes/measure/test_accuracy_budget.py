@@ -8,10 +8,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from isthmus.errors import InvalidInput
+from isthmus.errors import InfeasibleCut, InvalidInput
 from nodes.codecs.factory import codec
 from nodes.measure.accuracy import measure_accuracy
 from nodes.measure.accuracy_budget import AccuracyBudget
+from nodes.measure.engine_loss import EngineLoss
 from nodes.plan_shapes import cut_plan
 from partitioner.codec_choice import CodecSize
 from partitioner.cost_model import Costing
@@ -73,6 +74,33 @@ def test_codecs_over_the_budget_go(model: TorchModel) -> None:
     assert loss(model, plan) <= 1e-12
 
 
+def test_what_engines_lose_is_taken_off_first(model: TorchModel) -> None:
+    budget = AccuracyBudget(model, 0.02, EngineLoss(0.015, "0.015 lost by onnxruntime"))
+    (plan,) = smallest(model)(budget.keep(Costing(), smallest(model)))
+    assert 0.0 < loss(model, plan) <= 0.005
+    assert budget.words == "accuracy budget 0.02 (0.015 lost by onnxruntime)"
+    assert budget.left == pytest.approx(0.005)
+
+
+def test_engines_that_break_the_budget_alone_are_refused(model: TorchModel) -> None:
+    with pytest.raises(InfeasibleCut, match=r"^accuracy budget 0.02 \(0.03 lost by aot\): is broken without any codec"):
+        AccuracyBudget(model, 0.02, EngineLoss(0.03, "0.03 lost by aot"))
+
+
+def test_a_budget_that_no_codec_keeps_says_what_the_best_costs(model: TorchModel) -> None:
+    budget = AccuracyBudget(model, 0.0)
+    budget.keep(Costing(), smallest(model))
+    said, _, cost = budget.why_unused.rpartition(" ")
+    assert said == "kept by no codec: the best found costs"
+    assert 0.0 < float(cost) < 0.02
+
+
+def test_a_budget_that_is_kept_has_nothing_to_say(model: TorchModel) -> None:
+    budget = AccuracyBudget(model, 0.02)
+    budget.keep(Costing(), smallest(model))
+    assert budget.why_unused == ""
+
+
 def test_the_bytes_of_a_plan_are_those_of_its_codecs(model: TorchModel) -> None:
     (plan,) = smallest(model)(AccuracyBudget(model, 0.02).keep(Costing(), smallest(model)))
     (tensor,) = plan.boundary
@@ -98,6 +126,7 @@ def test_nothing_is_lossy_without_calibration_inputs(model: TorchModel) -> None:
     kept = AccuracyBudget(blind, 1.0).keep(Costing(), smallest(blind))
     assert kept.accuracy is not None
     assert not kept.accuracy.allows(model.graph.ops[0].outputs[0], "int8", {})
+    assert kept.accuracy.words == "accuracy budget 1 (no calibration inputs)"
 
 
 def test_a_budget_that_is_none_is_refused(model: TorchModel) -> None:

@@ -94,6 +94,31 @@ def test_the_smallest_reason_is_said(
     assert "\n" not in str(refused.value)
 
 
+def test_an_accuracy_budget_is_part_of_the_reason(model: Any, setting: Setting) -> None:
+    """In eight bits what crosses would be short enough, at a loss that nobody measured."""
+    rules = _ruled(setting, cloud_ops=frozenset({"head"}), wire_bytes=6000)
+    lossy = replace(rules, costing=replace(rules.costing, lossless=False))
+    assert partition_graph(model, lossy).boundary[0].codec == "int8"
+    careful = replace(lossy, costing=replace(lossy.costing, accuracy=AccuracyTable(0.02, {})))
+    reason = "wire 6 kB: the cuts left by accuracy budget 0.02 and pins to the cloud send 10.8 kB at least"
+    with pytest.raises(InfeasibleCut, match=reason):
+        partition_graph(model, careful)
+
+
+def test_an_accuracy_budget_that_is_in_nobodys_way_is_not_blamed(model: Any, setting: Setting) -> None:
+    rules = _ruled(setting, edge_memory_bytes=1e3)
+    careful = replace(rules.costing, lossless=False, accuracy=AccuracyTable(0.02, {}))
+    with pytest.raises(InfeasibleCut, match=r"^edge memory 1 kB: even the inputs need"):
+        partition_graph(model, replace(rules, costing=careful))
+
+
+def test_what_is_proven_under_an_accuracy_budget_is_of_the_codecs_measured(model: Any, setting: Setting) -> None:
+    costing = replace(setting.costing, lossless=False, accuracy=AccuracyTable(0.02, {}))
+    facts = partition_graph(model, replace(setting, costing=costing)).provenance
+    assert facts["gap"] == "0, proven best of the codecs measured"
+    assert facts["accuracy"] == "each lossy codec alone keeps accuracy budget 0.02"
+
+
 def test_a_search_out_of_time_does_not_say_that_there_is_no_plan(model: Any, setting: Setting) -> None:
     whole = MemoryModel(model.graph).edge(frozenset(op.name for op in model.graph.ops))
     rules = _ruled(setting, bandwidth="10kbps", edge_memory_bytes=whole - 1)

@@ -62,6 +62,16 @@ def test_a_sum_lies_between_its_parts(model: Any, declared: Setting) -> None:
     assert best_plan(model, declared, "latency+0.5*energy").plan.plan_id == both.plan.plan_id
 
 
+def test_a_sum_with_throughput_adds_to_the_slowest_stage(model: Any, setting: Setting) -> None:
+    here = replace(setting, link=Link(2e7, 2e7, 0.0))
+    best = best_plan(model, here, "latency+0.5*throughput")
+    edge_s, uplink_s, cloud_s, _ = _stages(best.plan)
+    assert best.plan.predicted is not None
+    slowest_s = max(edge_s, uplink_s, cloud_s)
+    assert best.value == pytest.approx(best.plan.predicted.total_s + 0.5 * slowest_s, rel=0.01)
+    assert best.plan.provenance["objective"].startswith("1*latency+0.5*throughput: ")
+
+
 def test_provenance_says_what_was_wanted_and_how_sure_it_is(model: Any, setting: Setting) -> None:
     facts = partition_graph(model, setting, "throughput").provenance
     assert facts["objective"].startswith("throughput: ")
@@ -72,7 +82,7 @@ def test_provenance_says_what_was_wanted_and_how_sure_it_is(model: Any, setting:
     ("objective", "fault"),
     [
         ("glory", "not known"),
-        ("latency+throughput", "no part of a sum"),
+        ("latency+speed", "not known"),
         ("x*latency", "no sum"),
         ("-1*latency", "zero or more"),
         ("nan*latency", "zero or more"),

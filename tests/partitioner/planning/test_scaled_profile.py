@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from isthmus.errors import InvalidInput
-from partitioner.measurements import Measurement, OpTimes, SegmentTime
+from partitioner.measurements import Measurement, OpTimes, Power, Price, SegmentTime
 from partitioner.profiles import DeviceProfile
 from partitioner.scaled_profile import scaled_profile, slowed_profile
 from tests.partitioner.planning.conftest import PlainModel
@@ -57,6 +57,12 @@ def test_times_of_whole_segments_are_not_carried_over(edge: DeviceProfile, model
     segment = SegmentTime(model.digest, "prefix", "ops", "eager", 1, Measurement(0.01, 0.0, 5), 1)
     known = replace(measured(edge, model), segment_times=(segment,))
     assert scaled(known, 2.0, 2.0, model).segment_times == ()
+
+
+def test_power_and_price_of_other_hardware_are_left_behind(edge: DeviceProfile) -> None:
+    declared = replace(edge, power=Power(5.0, 1.0, 2.0, "declared"), price=Price(0.001, "declared"))
+    planned = scaled(declared, 2.0, 2.0)
+    assert (planned.power, planned.price) == (None, None)
 
 
 def test_an_op_bound_by_memory_gains_nothing_from_arithmetic(edge: DeviceProfile, model: PlainModel) -> None:
