@@ -66,6 +66,7 @@ __all__ = [
     "UnknownPlan",
     "Unsupported",
     "error_from_status",
+    "error_words",
     "grpc_status_name",
 ]
 
@@ -260,6 +261,11 @@ def grpc_status_name(error: BaseException) -> str:
         if isinstance(error, kind):
             return name
     return "INTERNAL"
+
+
+def error_words(error: BaseException) -> str:
+    """What is kept of `error` for people: what nobody planned by its kind, too."""
+    return str(error) if isinstance(error, IsthmusError) else f"{type(error).__name__}: {error}"
 
 
 def error_from_status(name: str, message: str) -> IsthmusError:

@@ -131,6 +131,16 @@ class BatchQueue(Generic[W, R]):
                 if self._waiting.withdraw(request_id):
                     del self._entries[request_id]
 
+    def displace(self, queued: QueuedWork[W], full: IsthmusError) -> bool:
+        """Of a full queue: end the least urgent that waits with the error, to have `queued` take its place. False where
+        `queued` is no more urgent than any."""
+        with self._lock:
+            gone = self._waiting.make_way(queued.waiting(0))
+            entry = None if gone is None else self._entries.pop(gone.request_id)
+        if entry is not None and not entry.answer.done():
+            entry.answer.set_exception(full)
+        return entry is not None
+
     def run_at_once(self, work: W, measured_s: float, deadline_s: float | None) -> R | None:
         """The answer to one request, run here on the event loop; None where it has to take its turn (`run` it): unless
         it was measured to take less than handing it over does, and nothing waits or runs.

@@ -175,6 +175,10 @@ class Batcher:
             self._remove((request,))
         return request is not None
 
+    def least_urgent(self) -> WaitingRequest | None:
+        """The one that would run last, None where none waits. O(groups)."""
+        return max((queue[-1] for queue in self._queues.values()), key=lambda one: one.urgency, default=None)
+
     def drop_expired(self, now_s: float) -> tuple[WaitingRequest, ...]:
         """Remove the requests whose deadline has passed; they must not run."""
         late = tuple(r for r in self._by_id.values() if r.deadline_s is not None and r.deadline_s <= now_s)

@@ -49,8 +49,8 @@ class ChoiceRequest(NamedTuple):  # made twice for each request, in a third of t
     corrections: by plan id, how far its requests lately were from its costs; a plan that is not there is as it says.
     previous: the id of the plan that the configured policy chose last for this model and form, "" before it did.
     request_id: the node's name for it. request_class: the client's word for what kind of request it is, "" for none.
-    now_s: when its turn began, on the node's monotonic clock. came_s: when it came: what is between is its wait for its
-    turn. priority, client: see `nodes.admission.Arriving`.
+    now_s: when its turn began, on the node's monotonic clock. came_s: when it came, None for then: what is between is
+    its wait for its turn. priority, client: see `nodes.admission.Arriving`.
     uplink_queue_s: until what was sent before it has crossed; what a prefix takes of it is no wait.
     spare_s, sureness: what it is let in by (see `nodes.admission.Outlook`); spare_s None where the edge must not finish
     it. A plan ends in time that has that probability of it, or by what the edge can spare.
@@ -72,7 +72,7 @@ class ChoiceRequest(NamedTuple):  # made twice for each request, in a third of t
     uplink_queue_s: float = 0.0
     spare_s: float | None = None
     sureness: float = EVEN
-    came_s: float = 0.0
+    came_s: float | None = None
     priority: int = 0
     client: str = ""
     policy: str = ""
@@ -80,6 +80,11 @@ class ChoiceRequest(NamedTuple):  # made twice for each request, in a third of t
     downlink_spread: float = 0.0
     corrections: Mapping[str, Correction] = MappingProxyType({})
     previous: str = ""
+
+    @property
+    def waited_s(self) -> float:
+        """For its turn."""
+        return 0.0 if self.came_s is None else self.now_s - self.came_s
 
     def believing(
         self, policy: str, uplink_spread: float, downlink_spread: float, corrections: Mapping[str, Correction],
@@ -193,10 +198,11 @@ class Asked:
 class Refused(Asked):
     """A request that ended before a plan was chosen for it: it was not let in, or no plan was good enough.
 
-    came_s: on the node's monotonic clock. failure: why, in words.
+    came_s: on the node's monotonic clock. failure: why, in words. request_id: as in ChoiceRequest.
     """
 
     failure: str
+    request_id: str = ""
 
 
 class Chooser(Protocol):
@@ -208,7 +214,7 @@ class Chooser(Protocol):
     def choose(self, request: ChoiceRequest) -> Choice:
         """A plan for this request. Raises NotFound for an unknown policy or forced plan, CloudUnavailable when only
         the cloud could answer and it is not there, DeadlineUnreachable when no plan meets the deadline as surely as it
-        has to."""
+        has to; what a policy was asked and refused is kept with all that was believed."""
         ...
 
     def choose_replica(self, count: int, finish_s: Callable[[int], float]) -> int:

@@ -159,6 +159,8 @@ def _serve_metrics(
             arriving_bytes=service.arriving_bytes,
             queue_s=load.queued_s,
             offered_s=node.offered_s,
+            rejections=dict(service.rejections),
+            wanted=node.wanted,
             stages=node.stage_counts(),
             suffixes=node.batch_counts,
             executions=replace(node.ledger.counts),

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from isthmus.errors import InvalidPlan, InvalidRequest, PlanAway, UnknownPlan
+from isthmus.errors import InvalidPlan, InvalidRequest, Overloaded, PlanAway, UnknownPlan
 from isthmus.telemetry import get_logger
 from nodes.background import run_apart
 from nodes.batch_queue import BatchQueue, QueuedWork
@@ -31,6 +31,7 @@ from nodes.protocol.events import CloudTimings, MeasuredBatch, PlanDefinition, R
 from nodes.sample_inputs import sample_inputs
 from nodes.suffix_batch import SuffixWork, run_suffixes, suffix_group
 from nodes.transport.segment_server import Load, SuffixResult
+from nodes.wanted_replicas import WantedReplicas
 from partitioner.model import Model
 from partitioner.plan import wire_digest
 from partitioner.profiles import DeviceProfile
@@ -79,6 +80,7 @@ class CloudNode:
         self._times: dict[str, tuple[MeasuredBatch, ...]] = {}  # by wire digest, also of plans whose model has gone
         self._away: dict[str, None] = {}  # plans whose model has made room for another
         self._offered_s = 0.0
+        self.wanted: WantedReplicas | None = None  # as whoever hosts it says, where their number is not fixed
         self._stages = {stage: Histogram(SECONDS_BOUNDS) for stage in ("queue", "decode", "suffix", "encode")}
         self._log = get_logger("cloud").bind(replica=replica_id)
 
@@ -196,19 +198,21 @@ class CloudNode:
     async def _run(self, request: RequestArrived, plan: _ReadyPlan) -> SuffixResult:
         self._plans[request.wire_digest] = self._plans.pop(request.wire_digest)  # the last used goes last
         self._offered_s += plan.whole.least_s(request.batch)
-        self._limits.check_queue(self._queue.requests, self._queue.wait_s)
-        work = SuffixWork(plan.half, request.tensors, request.batch, plan.suffix)
-        result = await self._queue.run(
-            QueuedWork(
-                work=_Accepted(request, work),
-                group=suffix_group(plan.half, request.tensors),
-                items=request.batch,
-                times=plan.whole,
-                arrived_s=request.arrived_s,
-                deadline_s=request.deadline_s,
-                priority=request.priority,
-            )
+        queued = QueuedWork(
+            work=_Accepted(request, SuffixWork(plan.half, request.tensors, request.batch, plan.suffix)),
+            group=suffix_group(plan.half, request.tensors),
+            items=request.batch,
+            times=plan.whole,
+            arrived_s=request.arrived_s,
+            deadline_s=request.deadline_s,
+            priority=request.priority,
         )
+        try:
+            self._limits.check_queue(self._queue.requests, self._queue.wait_s)
+        except Overloaded as full:
+            if not self._queue.displace(queued, full):
+                raise
+        result = await self._queue.run(queued)
         for stage, times in self._stages.items():
             times.observe(getattr(result.timings, f"{stage}_s"))
         return result

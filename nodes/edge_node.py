@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
-import secrets
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
-from isthmus.errors import CloudUnavailable, DeadlineExceeded, Draining, IsthmusError
+from isthmus.errors import CloudUnavailable, DeadlineExceeded, Draining
 from isthmus.telemetry import get_logger
 from nodes.accepted_request import Surroundings
 from nodes.admission import Arriving, depth_of
@@ -21,7 +20,7 @@ from nodes.chooser import Choice, ChoiceRequest, Chooser, Outcome, StageTimes
 from nodes.edge_memory import NO_MEMORY, EdgeMemory
 from nodes.edge_times import QuietTimer
 from nodes.edge_work import edge_work
-from nodes.gateway import InferRequest, InferResult, ModelDescription, ModelState
+from nodes.gateway import InferRequest, InferResult, ModelDescription, ModelState, new_request_id
 from nodes.guarded_connection import GuardedConnection
 from nodes.hedging import Hedging
 from nodes.lesson_pace import LessonPace
@@ -164,6 +163,8 @@ class EdgeNode:
         runtime = self._shelf.runtime(request.model)
         if self._draining:
             raise Draining("this edge is draining; send the request again elsewhere")
+        if not request.request_id:
+            request = request._replace(request_id=new_request_id())
         self._waiting += 1
         self._idle.clear()
         try:
@@ -202,7 +203,7 @@ class EdgeNode:
             self.want_cloud()
         try:
             asked, choice = self._chosen(runtime, request, turn, connection)
-        except IsthmusError as error:
+        except Exception as error:  # also a fault in a policy of somebody's own
             self._chooser.observe_refusal(refusal(request, came_s, error))
             raise
         admitted.placed(edge_work(choice, asked, turn.due_s))
@@ -274,7 +275,7 @@ class EdgeNode:
             cloud_reachable=connection is not None,
             policy=request.policy,
             plan_id=request.plan_id,
-            request_id=secrets.token_hex(16),
+            request_id=request.request_id,
             request_class=request.request_class,
             now_s=turn.began_s,
             spare_s=None if runtime.cloud_required else outlook.spare_s,

@@ -74,6 +74,15 @@ class EngineQueue:
         """Take back a request, cancelled. False where it does not wait (any more)."""
         return self._batcher.withdraw(request_id)
 
+    def make_way(self, request: WaitingRequest) -> WaitingRequest | None:
+        """Of a full queue: take back the least urgent, whose deadline or, where that is the same, priority comes after
+        that of `request`, which does not wait yet. None where there is no such one: then `request` has to go."""
+        last = self._batcher.least_urgent()
+        if last is None or last.urgency[:2] <= request.urgency[:2]:
+            return None
+        self._batcher.withdraw(last.request_id)
+        return last
+
     def clear(self) -> None:
         """Nothing waits any more, nor are arrivals remembered; what runs goes on."""
         self._batcher = Batcher(self._limits)

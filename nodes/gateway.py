@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import secrets
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -20,6 +21,7 @@ __all__ = [
     "ModelState",
     "StageTimings",
     "TensorDescription",
+    "new_request_id",
 ]
 
 
@@ -28,7 +30,8 @@ class InferRequest(NamedTuple):
 
     policy and plan_id: what the request asks for, "" for the configured policy. request_class: the client's word for
     what kind of request it is, "" for none. client: whose it is, for a fair share. traceparent: of its span (W3C Trace
-    Context), "" where none is made.
+    Context), "" where none is made. request_id: by which operators ask for it, see `new_request_id`; "" for one that
+    the node makes.
     """
 
     model: str
@@ -40,6 +43,12 @@ class InferRequest(NamedTuple):
     request_class: str = ""
     client: str = ""
     traceparent: str = ""
+    request_id: str = ""
+
+
+def new_request_id() -> str:
+    """A request's name, which no other one has and nobody can guess."""
+    return secrets.token_hex(16)
 
 
 class StageTimings(NamedTuple):

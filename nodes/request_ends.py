@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from isthmus.errors import error_words
 from nodes.chooser import Outcome, Refused
 from nodes.gateway import InferRequest
 from nodes.request_run import Answer
@@ -40,5 +41,6 @@ def refusal(request: InferRequest, came_s: float, error: BaseException) -> Refus
         request_class=request.request_class,
         policy=request.policy,
         plan_id=request.plan_id,
-        failure="its deadline passed, or its client left, before its turn" if waited else str(error),
+        failure="its deadline passed, or its client left, before its turn" if waited else error_words(error),
+        request_id=request.request_id,
     )

@@ -20,6 +20,7 @@ __all__ = [
     "ScalingDecision",
     "ScalingMemory",
     "decide",
+    "wanted_by",
 ]
 
 # A queue grows as 1 / (1 - busy share): at 0.8 a request waits for two others on average, and a burst finds room.
@@ -118,6 +119,12 @@ def decide(
     settled = now_s - since_s >= rule.scale_down_after_s
     replicas = most if settled or most > target else target
     return ScalingDecision(_bounded(rule, replicas), needed, ScalingMemory(since_s, kept))
+
+
+def wanted_by(rule: AutoscalingRule, load: ReplicaLoad) -> float:
+    """Of the replicas that are needed, what one replica's work asks for. The sum over all, rounded up, is what `decide`
+    goes by where their queues are alike; where some wait for less than the target it is more."""
+    return load.offered / BUSY_SHARE + max(0.0, load.queued_s - rule.target_queue_s) / CATCH_UP_S
 
 
 def _needed(rule: AutoscalingRule, loads: Sequence[ReplicaLoad]) -> int:

@@ -1,4 +1,4 @@
-"""The last decisions: what was asked, what was believed, what was chosen, and what became of it."""
+"""The last decisions and refusals: what was asked, what was believed, what was chosen, and what became of it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from isthmus.errors import NotFound
-from nodes.chooser import Choice, ChoiceRequest, Outcome
+from nodes.chooser import Choice, ChoiceRequest, Outcome, Refused
 from nodes.steering import PolicySetting
 from partitioner.link import Link
 from partitioner.plan import Prediction
 from scheduler.policies.forecast import forecast
 from scheduler.policies.reason import plan_name
 
-__all__ = ["Alternative", "Decision", "DecisionLog", "ShadowChoice"]
+__all__ = ["Alternative", "Decision", "DecisionLog", "Declined", "Kept", "ShadowChoice"]
 
 DEFAULT_CAPACITY = 1024
 
@@ -69,24 +69,51 @@ class Decision(NamedTuple):  # made for every request
     def alternatives(self) -> tuple[Alternative, ...]:
         """Every plan of the form with its prediction, quickest first. Worked out when asked: predictions are pure, and
         a request should not pay for them twice."""
-        found = forecast(self.request, self.link)
-        ordered = sorted(zip(found.total_s, range(len(found.entries)), strict=True))
-        plans = [(found.entries[number].plan, found.predicted(number)) for _, number in ordered]
-        return tuple(Alternative(plan.plan_id, plan_name(plan), predicted) for plan, predicted in plans)
+        return _alternatives(self.request, self.link)
+
+
+class Declined(NamedTuple):
+    """A request for which the policy that was asked named no plan, with all that it was asked with: see Decision.
+
+    failure: why, in words.
+    """
+
+    number: int
+    seed: int
+    policy: PolicySetting
+    because: str
+    request: ChoiceRequest
+    link: Link | None
+    failure: str
+
+    def alternatives(self) -> tuple[Alternative, ...]:
+        """See Decision; none where there is no plan for what was sent."""
+        try:
+            return _alternatives(self.request, self.link)
+        except NotFound:
+            return ()
+
+
+Kept = Decision | Declined | Refused
+"""What is known of a request: a Refused ended before any policy was asked."""
 
 
 class DecisionLog:
-    """A ring of the last `capacity` decisions and of what became of them."""
+    """A ring of the last `capacity` decisions and of what became of them, and one of as many refusals: an edge that
+    refuses most of what comes does not forget what it answers."""
 
     def __init__(self, capacity: int = DEFAULT_CAPACITY) -> None:
         self._capacity = capacity
         self._decisions: deque[Decision] = deque()
         self._by_id: dict[str, Decision] = {}
         self._outcomes: dict[str, Outcome] = {}
+        self._refused: dict[str, Declined | Refused] = {}
+        self._newest: Kept | None = None
         self._count = self._ended = 0
 
     def record(self, decision: Decision) -> None:
         """Keep a decision; the oldest goes."""
+        self._newest = decision
         self._count += 1
         self._decisions.append(decision)
         if decision.request.request_id:
@@ -95,6 +122,22 @@ class DecisionLog:
             gone = self._decisions.popleft().request.request_id
             self._by_id.pop(gone, None)
             self._outcomes.pop(gone, None)
+
+    def record_declined(self, declined: Declined) -> None:
+        """Keep what the policy in force was asked and refused; the oldest refusal goes."""
+        self._keep_refusal(declined.request.request_id, declined)
+
+    def record_refused(self, refused: Refused) -> None:
+        """Keep that a request came and went. Nothing new of one that a policy declined."""
+        if not isinstance(self._refused.get(refused.request_id), Declined):
+            self._keep_refusal(refused.request_id, refused)
+
+    def _keep_refusal(self, request_id: str, refusal: Declined | Refused) -> None:
+        self._newest = refusal
+        self._refused.pop(request_id, None)  # the last one goes last
+        self._refused[request_id] = refusal
+        if len(self._refused) > self._capacity:
+            del self._refused[next(iter(self._refused))]
 
     def record_outcome(self, outcome: Outcome) -> None:
         """Keep what became of a request, as long as its decision is kept."""
@@ -122,18 +165,22 @@ class DecisionLog:
         newest = itertools.islice(reversed(self._outcomes.values()), max(0, most))
         return tuple((self._by_id[outcome.request_id], outcome) for outcome in newest)[::-1]
 
-    def find(self, request_id: str) -> tuple[Decision, Outcome | None]:
-        """A request's decision, and its outcome once there is one; the newest decision for "".
+    def find(self, request_id: str) -> tuple[Kept, Outcome | None]:
+        """A request's decision or refusal, and its outcome once there is one; the newest for "".
 
         Raises NotFound for a request that is not known, or no longer.
         """
-        if not request_id:
-            if not self._decisions:
-                raise NotFound("request: none was decided here yet; send one first")
-            newest = self._decisions[-1]
-            return newest, self._outcomes.get(newest.request.request_id)
-        decision = self._by_id.get(request_id)
-        if decision is None:
-            kept = f"{self._count} were decided, the last {self._capacity} are kept"
+        found = (self._by_id.get(request_id) or self._refused.get(request_id)) if request_id else self._newest
+        if found is None and not request_id:
+            raise NotFound("request: none was decided here yet; send one first")
+        if found is None:
+            kept = f"{self._count} were decided, the last {self._capacity} are kept, and as many refusals"
             raise NotFound(f"request {request_id!r} is not known here, or no longer ({kept}); see the log's files")
-        return decision, self._outcomes.get(request_id)
+        return found, self._outcomes.get(found.request.request_id) if isinstance(found, Decision) else None
+
+
+def _alternatives(request: ChoiceRequest, link: Link | None) -> tuple[Alternative, ...]:
+    found = forecast(request, link)
+    ordered = sorted(zip(found.total_s, range(len(found.entries)), strict=True))
+    plans = [(found.entries[number].plan, found.predicted(number)) for _, number in ordered]
+    return tuple(Alternative(plan.plan_id, plan_name(plan), predicted) for plan, predicted in plans)

@@ -24,6 +24,7 @@ class DecisionRandom(Random):
     def begin(self, number: int) -> None:
         """The decision of that number, from 0 to 2^64 - 1."""
         self._pending = self._base | number
+        self.gauss_next = None  # the second of a pair that the decision before drew the first of
 
     def random(self) -> float:
         """See Random."""

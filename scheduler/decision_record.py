@@ -1,9 +1,10 @@
 """Decisions, outcomes and what was observed as lines of JSON, and back: what is explained, kept on disk and replayed.
 
 A file of the log starts with a line of kind "log"; "admission" says by what bounds requests are let in. A "table"
-line holds the plans that later "decision" lines choose from; "outcome" lines follow when requests end; "refused"
-lines tell of requests that ended without a decision; "observed" lines hold what was learned from, for whoever replays
-the estimators too. Floats are written so that they read back equal: a decision replays to the same choice.
+line holds the plans that later "decision" lines choose from; "outcome" lines follow when requests end; "declined"
+lines hold what a policy was asked where it named no plan; "refused" lines tell of all requests that ended without a
+decision; "observed" lines hold what was learned from, for whoever replays the estimators too. Floats are written so
+that they read back equal: a decision replays to the same choice.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from nodes.steering import PolicySetting
 from partitioner.link import Link
 from partitioner.plan import Prediction
 from partitioner.plan_table import NO_CORRECTION, Correction, PlanTable
-from scheduler.decision_log import Decision
+from scheduler.decision_log import Decision, Declined, Kept
 from scheduler.policies.reason import plan_name
 
 __all__ = [
@@ -34,9 +35,9 @@ __all__ = [
 ]
 
 # 2: decisions say when the request came, its priority and client; outcomes name the replica; refusals and the
-# admission's bounds are there.
-FORMAT_VERSION = 2
-READ_VERSIONS = (1, 2)
+# admission's bounds are there. 3: what a policy declined is there; refusals have their request's id.
+FORMAT_VERSION = 3
+READ_VERSIONS = (1, 2, 3)
 _TABLES_KNOWN = 64
 _PLAIN = (
     "request_id", "request_class", "now_s", "form", "batch", "file_bytes", "remaining_s", "edge_queue_s",
@@ -62,8 +63,9 @@ class Observed:
     now_s: float | None
 
 
-def decision_record(decision: Decision) -> dict[str, Any]:
-    """A decision and all that it was made from but the plans themselves, ready for JSON."""
+def decision_record(decision: Decision | Declined) -> dict[str, Any]:
+    """A decision and all that it was made from but the plans themselves, ready for JSON; of one that was declined the
+    words in the place of the choice."""
     request, link = decision.request, decision.link
     record: dict[str, Any] = {
         "number": decision.number,
@@ -78,8 +80,10 @@ def decision_record(decision: Decision) -> dict[str, Any]:
             if one != NO_CORRECTION
         },
         "link": None if link is None else asdict(link),
-        "choice": _choice(decision.choice),
     }
+    if isinstance(decision, Declined):
+        return {**record, "failure": decision.failure}
+    record["choice"] = _choice(decision.choice)
     if decision.explored is not None:
         record["explored"] = _choice(decision.explored)
     if (shadow := decision.shadow) is not None:
@@ -98,13 +102,18 @@ def request_from_record(record: Mapping[str, Any], table: PlanTable) -> tuple[Ch
     return ChoiceRequest(table=table, corrections=corrections, **record["request"]), link
 
 
-def explanation(decision: Decision, outcome: Outcome | None) -> dict[str, Any]:
-    """What a person wants to know of a request: its record, every plan with its prediction, and what happened."""
+def explanation(kept: Kept, outcome: Outcome | None) -> dict[str, Any]:
+    """What a person wants to know of a request: its record, every plan with its prediction, and what happened. Of one
+    that ended before a policy was asked what it asked for, and `failure`."""
+    if isinstance(kept, Refused):
+        asked = asdict(kept)
+        told = {name: asked.pop(name) for name in ("model", "failure")}
+        asked["remaining_s"] = asked.pop("timeout_s")
+        return {**told, "request": asked, "candidates": [], "outcome": None}
     candidates = [
-        {"plan_id": one.plan_id, "name": one.name, "predicted": asdict(one.predicted)}
-        for one in decision.alternatives()
+        {"plan_id": one.plan_id, "name": one.name, "predicted": asdict(one.predicted)} for one in kept.alternatives()
     ]
-    return {**decision_record(decision), "candidates": candidates, "outcome": outcome and asdict(outcome)}
+    return {**decision_record(kept), "candidates": candidates, "outcome": outcome and asdict(outcome)}
 
 
 def _policy(setting: PolicySetting) -> dict[str, Any]:
@@ -130,11 +139,12 @@ class RecordEncoder:
         return _line({"kind": "log", "version": FORMAT_VERSION}) + self._bounds
 
     def encode(self, item: object) -> bytes:
-        """The lines of a Decision, an Outcome, a Refused, an Observed or an AdmissionBounds."""
+        """The lines of a Decision, a Declined, an Outcome, a Refused, an Observed or an AdmissionBounds."""
         match item:
-            case Decision():
+            case Decision() | Declined():
+                kind = "decision" if isinstance(item, Decision) else "declined"
                 table, name = self._table(item.request.table)
-                return table + _line({"kind": "decision", "table": name, **decision_record(item)})
+                return table + _line({"kind": kind, "table": name, **decision_record(item)})
             case Outcome():
                 return _line({"kind": "outcome", **asdict(item)})
             case Refused():

@@ -11,7 +11,7 @@ from typing import Any
 
 import zstandard
 
-from isthmus.errors import InvalidRequest, IsthmusError, NotFound
+from isthmus.errors import InvalidRequest, NotFound, error_words
 from nodes.steering import PolicySetting
 from partitioner.plan_table import PlanTable
 from scheduler.decision_random import DecisionRandom
@@ -25,7 +25,8 @@ _PATTERNS = ("*.jsonl", "*.jsonl.zst")
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """A decision made again. record: its line. plan_id: what was chosen now, "" where the policy raised `failure`."""
+    """A decision made again, or declined again. record: its line. plan_id: what was chosen now, "" where the policy
+    raised `failure`."""
 
     record: Mapping[str, Any]
     plan_id: str
@@ -33,9 +34,9 @@ class Replayed:
 
     @property
     def same(self) -> bool:
-        """Whether the policy chose what it chose then."""
-        chosen: str = self.record["choice"]["plan_id"]
-        return self.plan_id == chosen
+        """Whether the policy chose what it chose then, or declined in the same words."""
+        then = ("", self.record["failure"]) if "failure" in self.record else (self.record["choice"]["plan_id"], "")
+        return (self.plan_id, self.failure) == then
 
 
 def log_files(folder: Path) -> tuple[Path, ...]:
@@ -86,7 +87,7 @@ def replayed(
     make: Callable[[PolicySetting], Policy],
     instead: PolicySetting | None = None,
 ) -> Iterator[Replayed]:
-    """Every decision of the log, made again by the policy that made it, or by another one.
+    """Every decision of the log, those declined too, made again by the policy that made it, or by another one.
 
     make: a policy of a setting. Raises what it raises, InvalidRequest for lines that are not what was written.
     """
@@ -95,7 +96,7 @@ def replayed(
     for record in lines:
         if record["kind"] == "table":
             tables[record["table"]] = PlanTable.from_json(json.dumps(record["plans"]))
-        if record["kind"] != "decision":
+        if record["kind"] not in ("decision", "declined"):
             continue
         setting = instead or PolicySetting(**record["policy"])
         key = json.dumps([setting.name, dict(setting.options)], sort_keys=True)
@@ -110,5 +111,5 @@ def _again(record: Mapping[str, Any], table: PlanTable, policy: Policy) -> Repla
     random.begin(record["number"])
     try:
         return Replayed(record, policy.choose(request, link, random).entry.plan.plan_id)
-    except IsthmusError as error:
-        return Replayed(record, "", str(error))
+    except Exception as error:  # also a fault in a policy of somebody's own, as it was logged
+        return Replayed(record, "", error_words(error))

@@ -10,7 +10,7 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from isthmus.errors import IsthmusError
+from isthmus.errors import error_words
 from nodes.admission import DEFAULT_PROBABILITY
 from nodes.chooser import Choice, ChoiceRequest, Exchange, Outcome, Refused, StageTimes, Transfer
 from nodes.configured_policies import ConfiguredPolicies
@@ -21,7 +21,7 @@ from nodes.steering import EVERYTHING, PolicySetting, ShadowReport, Steering
 from partitioner.link import Link
 from partitioner.plan_table import PlanTable
 from scheduler.admission.control import AdmissionControl
-from scheduler.decision_log import DEFAULT_CAPACITY, Decision, DecisionLog, ShadowChoice
+from scheduler.decision_log import DEFAULT_CAPACITY, Decision, DecisionLog, Declined, ShadowChoice
 from scheduler.decision_random import DecisionRandom
 from scheduler.decision_record import AdmissionBounds, Observed, explanation
 from scheduler.estimators.drift import DriftEstimator
@@ -61,8 +61,8 @@ class PlanChooser:
         journal: Callable[[object], None] | None = None,
     ) -> None:
         """policy, options: see `configured_policy`. explore_share: see `Exploration`; 0 turns it off. probability: see
-        `AdmissionControl`. journal: gets every Decision, Outcome, Refused, Observed and AdmissionBounds, at once; it
-        must not wait.
+        `AdmissionControl`. journal: gets every Decision, Declined, Outcome, Refused, Observed and AdmissionBounds, at
+        once; it must not wait.
 
         Raises NotFound for an unknown policy, InvalidConfiguration for one that cannot be made.
         """
@@ -106,7 +106,11 @@ class PlanChooser:
         self._asked = request
         seen = self._believed(request, setting, policy, estimate)
         self._rng.begin(number)
-        choice = policy.choose(seen, link, self._rng)
+        try:
+            choice = policy.choose(seen, link, self._rng)
+        except Exception as error:
+            self._decline(Declined(number, self._seed, setting, because, seen, link, error_words(error)))
+            raise
         if steered:
             self._remember(policy, request, choice)
         explored = None
@@ -206,6 +210,7 @@ class PlanChooser:
 
     def observe_refusal(self, refused: Refused) -> None:
         """See Chooser."""
+        self._log.record_refused(refused)
         if self._journal is not None:
             self._journal(refused)
 
@@ -277,6 +282,11 @@ class PlanChooser:
         spreads = estimate.uplink_spread, estimate.downlink_spread
         return request.believing(setting.name, *spreads, self._corrected(request), previous)
 
+    def _decline(self, declined: Declined) -> None:
+        self._log.record_declined(declined)
+        if self._journal is not None:
+            self._journal(declined)
+
     def _remember(self, policy: Policy, request: ChoiceRequest, choice: Choice) -> None:
         """For a policy that does not switch lightly: what it chose last for such requests."""
         self._previous[policy, request.table.model, request.form] = choice.entry.plan.plan_id
@@ -294,8 +304,7 @@ class PlanChooser:
             found = ShadowChoice(setting, choice)
             report = shadowed(report, found, chosen)
         except Exception as error:  # whatever it does, the request is another policy's
-            failure = str(error) if isinstance(error, IsthmusError) else f"{type(error).__name__}: {error}"
-            found = ShadowChoice(setting, None, failure)
+            found = ShadowChoice(setting, None, error_words(error))
             report = shadowed(report, found, chosen)
         self._shadow_report = report
         return found

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from isthmus.errors import CloudUnavailable, DeadlineExceeded, Draining, IsthmusError
+from isthmus.errors import CloudUnavailable, DeadlineExceeded, Draining, IsthmusError, Overloaded
 from nodes.batching import Hold, Start, WaitingRequest
 from nodes.engine_queue import BatchCounts, EngineQueue
 from simulations.busy_time import BusyTime
@@ -37,8 +37,8 @@ class SuffixRan(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Suffix:
     """Work for a replica. factor: the run's time over the measured one. deadline_s, priority: see WaitingRequest.
-    ran: called when it has run. refused: called where its deadline passed before its turn. Neither is called of work
-    that is lost or withdrawn."""
+    ran: called when it has run. refused: called where its deadline passed before its turn, or it had to go for what is
+    more urgent. Neither is called of work that is lost or withdrawn."""
 
     plan: PlanSuffix
     factor: float
@@ -138,7 +138,7 @@ class SimulatedReplica:
 
     def submit(self, suffix: Suffix) -> int:
         """Work came; its number. Raises CloudUnavailable where the replica is down, Draining where it takes nothing
-        new, Overloaded where it has too much."""
+        new, Overloaded where it has too much and nothing of it is less urgent."""
         if not self.up:
             raise CloudUnavailable(f"replica {self.number} is down")
         if self._drained is not None:
@@ -146,17 +146,28 @@ class SimulatedReplica:
         now_s, times = self._simulation.now_s, suffix.plan.times
         self.history.note(now_s)
         self.offered_s += times.least_s(suffix.items)
-        self.kind.limits.check_queue(self._queue.requests, lambda: self._queue.wait_s(now_s))
         number = next(self._numbers)
+        request = WaitingRequest(
+            number, suffix.plan.group, suffix.items, times, now_s, suffix.deadline_s, suffix.priority
+        )  # fmt: skip
+        self._make_room(request, now_s)
         self._suffixes[number] = suffix
         self._waiting_s += suffix.alone_s
-        self._queue.add(
-            WaitingRequest(
-                number, suffix.plan.group, suffix.items, times, now_s, suffix.deadline_s, suffix.priority
-            )
-        )  # fmt: skip
+        self._queue.add(request)
         self._next()
         return number
+
+    def _make_room(self, request: WaitingRequest, now_s: float) -> None:
+        """Where it has too much already: less urgent work goes, or this raises."""
+        try:
+            self.kind.limits.check_queue(self._queue.requests, lambda: self._queue.wait_s(now_s))
+        except Overloaded as full:
+            gone = self._queue.make_way(request)
+            if gone is None:
+                raise
+            suffix = self._suffixes.pop(gone.request_id)
+            self._left(suffix)
+            suffix.refused(full)
 
     def withdraw(self, number: int) -> None:
         """Nobody wants it any more: it does not run, if it has not begun. Nothing to do for what has ended."""

@@ -15,12 +15,13 @@ _HAPPENED = ("edge_queue_s", "edge_s", "uplink_s", "cloud_queue_s", "cloud_s", "
 
 
 def explanation_lines(record: Mapping[str, Any]) -> Iterator[str]:
-    """Who decided, from what, all plans with their predicted parts, what was chosen, what happened."""
-    request, chosen = record["request"], record.get("explored") or record["choice"]
-    yield f"request {request['request_id']}, decision {record['number']}, model {record['model']}"
-    yield f"policy: {PolicySetting(**record['policy'])} for {record['because']}"
-    yield f"asked: {_asked(request)}"
-    yield f"believed: {_believed(record)}"
+    """Who decided, from what, all plans with their predicted parts, what was chosen, what happened; or why nothing
+    was."""
+    yield from _question(record)
+    if "choice" not in record:
+        yield from _refusal(record)
+        return
+    chosen = record.get("explored") or record["choice"]
     yield f"chosen: {chosen['reason']}"
     if "explored" in record:
         yield f"  to learn the link, in place of {record['choice']['name']}"
@@ -31,6 +32,24 @@ def explanation_lines(record: Mapping[str, Any]) -> Iterator[str]:
     yield from _candidates(record["candidates"], chosen["plan_id"])
     yield ""
     yield from _happened(record["outcome"], chosen["predicted"]["total_s"])
+
+
+def _question(record: Mapping[str, Any]) -> Iterator[str]:
+    request, decided = record["request"], "policy" in record
+    number = f", decision {record['number']}" if decided else ""
+    yield f"request {request['request_id']}{number}, model {record['model']}"
+    if decided:
+        yield f"policy: {PolicySetting(**record['policy'])} for {record['because']}"
+    yield f"asked: {_asked(request)}"
+    if decided:
+        yield f"believed: {_believed(record)}"
+
+
+def _refusal(record: Mapping[str, Any]) -> Iterator[str]:
+    yield f"refused{'' if 'policy' in record else ' before any policy was asked'}: {record['failure']}"
+    if record["candidates"]:
+        yield ""
+        yield from _candidates(record["candidates"], chosen="")
 
 
 def _asked(request: Mapping[str, Any]) -> str:

@@ -13,15 +13,23 @@ from nodes.execution_ledger import ExecutionCounts
 from nodes.metrics.families import batch_families, counter, execution_families, gauge, histogram, process_families
 from nodes.metrics.histogram import HistogramCount
 from nodes.node_status import NodeStatus
+from nodes.wanted_replicas import WantedReplicas
 
 __all__ = ["CloudFacts", "cloud_families"]
+
+# By what the stream calls it. All are told from the start, as of an edge; what is late or fails is no refusal.
+_REFUSALS = {
+    "too_large": "TOO_LARGE", "invalid_request": "BAD_TENSOR", "not_found": "UNKNOWN_PLAN", "draining": "DRAINING",
+    "overloaded": "OVERLOADED",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class CloudFacts:
     """A replica at one moment. waiting: requests that wait or run. held_limit_bytes: of what `status` says is held.
     arriving_bytes: of requests that are not whole. queue_s: of work. offered_s: of all work that has come, see
-    `CloudNode.offered_s`. stages: of answers, by stage."""
+    `CloudNode.offered_s`. rejections: see SegmentService. wanted: None where the number of replicas is fixed. stages:
+    of answers, by stage."""
 
     status: NodeStatus
     waiting: int
@@ -30,6 +38,8 @@ class CloudFacts:
     arriving_bytes: int
     queue_s: float
     offered_s: float
+    rejections: Mapping[str, int]
+    wanted: WantedReplicas | None
     stages: Mapping[str, HistogramCount]
     suffixes: BatchCounts
     executions: ExecutionCounts
@@ -38,12 +48,22 @@ class CloudFacts:
 
 def cloud_families(facts: CloudFacts) -> Iterator[Metric]:
     """Every metric of a replica but the process' own."""
-    stages = {(stage,): one for stage, one in facts.stages.items()}
+    stages, wanted = {(stage,): one for stage, one in facts.stages.items()}, facts.wanted
     yield gauge("isthmus_cloud_queue_seconds", "Wait that a new request is predicted to find here.", facts.queue_s)
     yield counter(
         "isthmus_cloud_offered_seconds", "Seconds of work that requests brought, at the pace of the best batch, those "
         "refused included: what autoscaling goes by.", facts.offered_s,
     )  # fmt: skip
+    yield gauge(
+        "isthmus_replicas_wanted", "Replicas that this one's work asks for: autoscaling wants the sum over all; no "
+        "sample without it.", None if wanted is None else wanted.share,
+    )  # fmt: skip
+    yield gauge(
+        "isthmus_replicas_limit", "How many replicas there may be (cloud.autoscaling.max_replicas); no sample without "
+        "autoscaling.", None if wanted is None else wanted.most,
+    )  # fmt: skip
+    refused = {(reason,): float(facts.rejections.get(said, 0)) for reason, said in _REFUSALS.items()}
+    yield counter("isthmus_refusals", "Requests refused, by reason.", refused, ("reason",))
     yield gauge("isthmus_requests_waiting", "Requests accepted and not answered yet.", facts.waiting)
     yield gauge("isthmus_requests_waiting_limit", "How many may wait (limits.queue).", facts.waiting_limit)
     yield gauge("isthmus_streams", "Streams of edges.", facts.status.streams)

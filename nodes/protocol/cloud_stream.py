@@ -14,6 +14,7 @@ share, until its answer has left, it is rejected or cancelled, or the stream clo
 from __future__ import annotations
 
 import enum
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -121,14 +122,16 @@ class CloudStream:
         models: Mapping[str, str],
         limits: StreamLimits = DEFAULT_LIMITS,
         budget: ByteBudget | None = None,
+        rejections: Counter[str] | None = None,
     ) -> None:
         """models: the digest of each served model, by name. budget: of all streams of the replica; None for one of its
-        own."""
+        own. rejections: how often they have given each reason, likewise."""
         self.state = CloudState.WAITING
         self._drains_at_once = False
         self._limits = limits
         self._outbox = _new_outbox()
         self._held = HeldBytes(budget or ByteBudget(MOST_HELD_BYTES, MEMORY_FIELD))
+        self._rejections = Counter[str]() if rejections is None else rejections
         self._incoming: dict[int, _Incoming] = {}
         self._accepted: set[int] = set()
         self._transit = TransitClock(0.0)  # set right by the hello
@@ -250,6 +253,7 @@ class CloudStream:
 
     def _send_error(self, request_id: int, rejection: Rejection) -> None:
         self._held.let_go(request_id)
+        self._rejections[rejection.reason] += 1
         error = pb.RequestError(
             request_id=request_id, code=rejection.code, reason=rejection.reason, message=rejection.message
         )

@@ -59,7 +59,13 @@ def _document(view: EdgeView) -> dict[str, Any]:
         "plans": _plans(latest),
         "requests": [_request(one, view.now_s) for one in reversed(view.requests[-_SHOWN_REQUESTS:])],
         "failures": [
-            {"age_s": view.now_s - one.at_s, "model": one.model, "status": one.status, "message": one.message}
+            {
+                "id": one.request_id,
+                "age_s": view.now_s - one.at_s,
+                "model": one.model,
+                "status": one.status,
+                "message": one.message,
+            }
             for one in reversed(view.failures)
         ],
         "drift": _drift(view),

@@ -21,12 +21,13 @@ _MOST_CHARACTERS = 300
 @dataclass(frozen=True, slots=True)
 class Failure:
     """One of them. at_s: on the monotonic clock. model: "" where none of the name asked for is served. status:
-    gRPC's."""
+    gRPC's. request_id: as `explain` takes it."""
 
     at_s: float
     model: str
     status: str
     message: str
+    request_id: str = ""
 
 
 class RecentFailures:
@@ -51,7 +52,7 @@ class RecentFailures:
         """Oldest first."""
         return tuple(self._kept)
 
-    def record(self, model: str, error: BaseException) -> None:
+    def record(self, model: str, error: BaseException, request_id: str = "") -> None:
         """One more; a client that left has failed its request too."""
         left = isinstance(error, asyncio.CancelledError)
         status = "CANCELLED" if left else grpc_status_name(error)
@@ -60,4 +61,4 @@ class RecentFailures:
             self._mistaken += 1
         else:
             self._failed += 1
-        self._kept.append(Failure(time.monotonic(), model, status, message))
+        self._kept.append(Failure(time.monotonic(), model, status, message, request_id))

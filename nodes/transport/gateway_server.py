@@ -12,7 +12,7 @@ from isthmus.errors import Draining, InvalidRequest, IsthmusError, NotFound
 from isthmus.oip import open_inference_pb2 as oip
 from isthmus.oip import open_inference_pb2_grpc
 from isthmus.telemetry import get_logger
-from nodes.gateway import Gateway, ModelDescription
+from nodes.gateway import Gateway, ModelDescription, new_request_id
 from nodes.limits import EDGE_LIMITS, LARGEST_GRPC_MESSAGE_BYTES, NodeLimits
 from nodes.metrics.request_ledger import RequestLedger
 from nodes.model_statistics import StatisticsLedger
@@ -167,14 +167,15 @@ class GatewayService(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
     async def ModelInfer(self, request: oip.ModelInferRequest, context: Context) -> oip.ModelInferResponse:  # noqa: N802
         """One request: an answer or an error, once."""
         await compress_as_asked(context)
+        request_id = new_request_id()
         try:
-            metadata = context.invocation_metadata
-            return await self._handler.answer(request, context.time_remaining(), caller_of(context), metadata)
+            metadata, remaining_s = context.invocation_metadata, context.time_remaining()
+            return await self._handler.answer(request, remaining_s, caller_of(context), metadata, request_id)
         except IsthmusError as error:
-            await abort(context, error)
+            await abort(context, error, request_id)
         except Exception as error:
-            self._log.exception("request failed", model=request.model_name)
-            await abort(context, error)
+            self._log.exception("request failed", model=request.model_name, request_id=request_id)
+            await abort(context, error, request_id)
 
     async def ModelStreamInfer(  # type: ignore[override] # noqa: N802 (grpc.aio takes a coroutine that writes, too)
         self, request_iterator: AsyncIterator[oip.ModelInferRequest | Unreadable], context: Context
@@ -194,13 +195,14 @@ class GatewayService(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
     ) -> oip.ModelStreamInferResponse:
         if isinstance(message, Unreadable):
             return oip.ModelStreamInferResponse(error_message=str(message.error))
+        request_id = new_request_id()
         try:
-            metadata = context.invocation_metadata
-            response = await self._handler.answer(message, context.time_remaining(), caller, metadata)
+            metadata, remaining_s = context.invocation_metadata, context.time_remaining()
+            response = await self._handler.answer(message, remaining_s, caller, metadata, request_id)
         except Exception as error:
             if not isinstance(error, IsthmusError):
-                self._log.exception("request failed", model=message.model_name)
-            return _stream_error(message, error)
+                self._log.exception("request failed", model=message.model_name, request_id=request_id)
+            return _stream_error(message, error, request_id)
         response.parameters["triton_final_response"].bool_param = True  # there is one answer to a request
         return oip.ModelStreamInferResponse(infer_response=response)
 
@@ -252,11 +254,13 @@ def _most_calls(limits: NodeLimits) -> tuple[str, int]:
     return "grpc.max_concurrent_streams", min(max(MOST_CALLS, 2 * limits.queue), _LARGEST_SETTING)
 
 
-def _stream_error(message: oip.ModelInferRequest, error: Exception) -> oip.ModelStreamInferResponse:
-    """The id stands in the text, too: clients that turn the message into an exception keep nothing else of it."""
-    request_id = f"[request id: {message.id}] " if message.id else ""
+def _stream_error(message: oip.ModelInferRequest, error: Exception, request_id: str) -> oip.ModelStreamInferResponse:
+    """The client's own id stands in the text, too: clients that turn the message into an exception keep nothing else of
+    it."""
+    named = f"[request id: {message.id}] " if message.id else ""
     response = oip.ModelInferResponse(model_name=message.model_name, id=message.id)
-    return oip.ModelStreamInferResponse(error_message=request_id + status_message(error), infer_response=response)
+    response.parameters["isthmus_request_id"].string_param = request_id
+    return oip.ModelStreamInferResponse(error_message=named + status_message(error), infer_response=response)
 
 
 def _check_repository(name: str) -> None:

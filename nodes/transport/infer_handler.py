@@ -53,17 +53,18 @@ class InferHandler:
         remaining_s: float | None,
         caller: Caller,
         metadata: Metadata = no_metadata,
+        request_id: str = "",
     ) -> oip.ModelInferResponse:
         """The answer. remaining_s: until the call's deadline. caller: whose it is, unless the message says. metadata:
-        of the call, read where spans are made.
+        of the call, read where spans are made. request_id: see InferRequest.
 
         Raises the IsthmusError that there is instead of one.
         """
         if self._tracing is None:
-            return (await self._answer(message, remaining_s, caller))[0]
+            return (await self._answer(message, remaining_s, caller, request_id))[0]
         span = self._tracing.request(message.model_name, _traceparent(metadata()))
         try:
-            response, result = await self._answer(message, remaining_s, caller, span.traceparent)
+            response, result = await self._answer(message, remaining_s, caller, request_id, span.traceparent)
         except BaseException as error:
             span.failed(error)
             raise
@@ -71,16 +72,17 @@ class InferHandler:
         return response
 
     async def _answer(
-        self, message: oip.ModelInferRequest, remaining_s: float | None, caller: Caller, traceparent: str = ""
-    ) -> tuple[oip.ModelInferResponse, InferResult]:
+        self, message: oip.ModelInferRequest, remaining_s: float | None, caller: Caller, request_id: str,
+        traceparent: str = "",
+    ) -> tuple[oip.ModelInferResponse, InferResult]:  # fmt: skip
         began_s = time.perf_counter()
         try:
             described = self._gateway.describe_model(message.model_name)
         except NotFound as error:
-            self._failed("", error)
+            self._failed("", error, request_id)
             raise
         try:
-            request = read_request(described, message, remaining_s, self._limits, caller)
+            request = read_request(described, message, remaining_s, self._limits, caller, request_id)
             if traceparent:
                 request = request._replace(traceparent=traceparent)
             read_s = time.perf_counter()
@@ -90,7 +92,7 @@ class InferHandler:
             response = write_response(message, result, described)
         except BaseException as error:  # a cancelled one too: its client has left
             self._ledger.failed(described.name, time.perf_counter() - began_s, _now_ms())
-            self._failed(described.name, error)
+            self._failed(described.name, error, request_id)
             raise
         written_s = time.perf_counter()
         phases = _phases(result, read_s - began_s, written_s - inferred_s, written_s - began_s)
@@ -99,8 +101,8 @@ class InferHandler:
             self._requests.answered(described.name, result, written_s - began_s)
         return response, result
 
-    def _failed(self, model: str, error: BaseException) -> None:
-        self._failures.record(model, error)
+    def _failed(self, model: str, error: BaseException, request_id: str) -> None:
+        self._failures.record(model, error, request_id)
         if self._requests is not None:
             self._requests.failed(model, error)
 

@@ -31,8 +31,10 @@ def read_request(
     grpc_remaining_s: float | None,
     limits: NodeLimits,
     caller: Caller,
+    request_id: str = "",
 ) -> InferRequest:
     """The request for that model that a message is. grpc_remaining_s: until the call's own deadline, None without one.
+    request_id: see InferRequest.
 
     Raises NotFound, InvalidRequest and TooLarge naming the field.
     """
@@ -44,7 +46,7 @@ def read_request(
     timeout_s = _bounded_s(grpc_remaining_s)
     inputs = check_inputs(described, read_inputs(message, limits), limits)
     if not message.parameters:  # as from most clients
-        return InferRequest(described.name, inputs, timeout_s, client=caller.client(""))
+        return InferRequest(described.name, inputs, timeout_s, client=caller.client(""), request_id=request_id)
     _check_supported("parameter", message.parameters)
     parameters = parameter_values(message.parameters)
     if asked_s := _bounded_s(_integer(parameters, "timeout") * 1e-6):
@@ -58,6 +60,7 @@ def read_request(
         plan_id=_text(parameters, "isthmus_plan"),
         request_class=_text(parameters, "isthmus_class"),
         client=caller.client(_text(parameters, "isthmus_client")),
+        request_id=request_id,
     )
 
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import math
 import time
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -73,7 +74,7 @@ class SegmentNode(Protocol):
 
 
 class SegmentService(segment_pb2_grpc.SegmentServiceServicer):
-    """The servicer: one `_Session` a stream."""
+    """The servicer: one `_Session` a stream. rejections: requests that were answered with an error, by its reason."""
 
     def __init__(
         self,
@@ -88,6 +89,7 @@ class SegmentService(segment_pb2_grpc.SegmentServiceServicer):
         self._node = node
         self._limits = limits
         self.held = ByteBudget(most_held_bytes, MEMORY_FIELD)
+        self.rejections = Counter[str]()
         self._sessions: set[_Session] = set()
         self._draining = False
 
@@ -122,7 +124,8 @@ class SegmentService(segment_pb2_grpc.SegmentServiceServicer):
         context: grpc.aio.ServicerContext[pb.EdgeFrame, pb.CloudFrame],
     ) -> AsyncIterator[pb.CloudFrame]:
         """One edge's stream, until it leaves."""
-        session = _Session(self._node, StreamLimits(self._limits.message_bytes), self.held, self._tracing)
+        limits = StreamLimits(self._limits.message_bytes)
+        session = _Session(self._node, limits, self.held, self.rejections, self._tracing)
         if self._draining:
             session.drain()
         try:
@@ -150,11 +153,15 @@ class SegmentService(segment_pb2_grpc.SegmentServiceServicer):
 class _Session:
     """One stream: a CloudStream, its reader and the tasks that answer its requests."""
 
-    def __init__(self, node: SegmentNode, limits: StreamLimits, budget: ByteBudget, tracing: Tracing | None) -> None:
+    def __init__(
+        self, node: SegmentNode, limits: StreamLimits, budget: ByteBudget, rejections: Counter[str],
+        tracing: Tracing | None,
+    ) -> None:  # fmt: skip
         self._tracing = tracing
         self._node = node
         said = node.describe()
-        self._stream = CloudStream(said.replica_id, {one.name: one.digest for one in said.versions}, limits, budget)
+        models = {one.name: one.digest for one in said.versions}
+        self._stream = CloudStream(said.replica_id, models, limits, budget, rejections)
         self._wake, self._taken = asyncio.Event(), asyncio.Event()
         self._tasks: dict[int | str, asyncio.Task[None]] = {}
         self._idle = asyncio.Event()

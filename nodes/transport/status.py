@@ -33,11 +33,13 @@ Request = TypeVar("Request")
 Response = TypeVar("Response")
 
 
-async def abort(context: grpc.aio.ServicerContext[Request, Response], error: BaseException) -> NoReturn:
+async def abort(
+    context: grpc.aio.ServicerContext[Request, Response], error: BaseException, request_id: str = ""
+) -> NoReturn:
     """End the call with the status that `error` stands for, an ErrorInfo and, for a bad field, a BadRequest, for what
-    waiting would help a RetryInfo."""
-    name = grpc_status_name(error)
-    details = [_packed(error_details_pb2.ErrorInfo(reason=_reason(error), domain=DOMAIN, metadata=_metadata(error)))]
+    waiting would help a RetryInfo. request_id: what an operator can ask for, "" for a call that is no request."""
+    name, metadata = grpc_status_name(error), _metadata(error, request_id)
+    details = [_packed(error_details_pb2.ErrorInfo(reason=_reason(error), domain=DOMAIN, metadata=metadata))]
     if isinstance(error, InvalidInput):
         field, problem = _shortened(error.field), _shortened(error.problem)
         violation = error_details_pb2.BadRequest.FieldViolation(field=field, description=problem)
@@ -75,10 +77,11 @@ def _packed(
     return packed
 
 
-def _metadata(error: BaseException) -> dict[str, str]:
+def _metadata(error: BaseException, request_id: str) -> dict[str, str]:
+    found = {"request_id": request_id} if request_id else {}
     if isinstance(error, DeadlineUnreachable) and error.predicted_s is not None:
-        return {"predicted_ms": f"{error.predicted_s * 1e3:.3f}"}
-    return {}
+        found["predicted_ms"] = f"{error.predicted_s * 1e3:.3f}"
+    return found
 
 
 def _reason(error: BaseException) -> str:

@@ -10,6 +10,7 @@ from pydantic_core import PydanticUndefined
 
 from isthmus.errors import InvalidConfiguration
 from scheduler.policies.factory import BUILT_IN, installed, load_installed, options_type
+from scheduler.policies.read_options import option_fields
 
 __all__ = ["Listed", "catalogue"]
 
@@ -40,7 +41,7 @@ def catalogue() -> Iterator[Listed]:
 def _listed(name: str, origin: str, factory: object) -> Listed:
     purpose = (inspect.getdoc(factory) or "").partition("\n\n")[0]
     model = options_type(factory)
-    fields = {} if model is None else model.model_fields
+    fields = {} if model is None else option_fields(model)
     options = {
         key: ", ".join(filter(None, (field.description, _default(field.get_default(call_default_factory=True)))))
         for key, field in fields.items()

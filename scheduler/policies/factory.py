@@ -10,7 +10,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from isthmus.errors import InvalidConfiguration, InvalidInput, InvalidRequest, NotFound
 from partitioner.module_path import on_module_path
@@ -22,6 +22,7 @@ from scheduler.policies.energy import EnergyPolicy
 from scheduler.policies.fixed import FixedPolicy
 from scheduler.policies.latency import LatencyPolicy
 from scheduler.policies.random_choice import RandomPolicy
+from scheduler.policies.read_options import plain_options, read_options
 from scheduler.policies.slo import SloPolicy
 from scheduler.policies.throughput import ThroughputPolicy
 
@@ -82,13 +83,13 @@ def configured_policy(name: str, options: Mapping[str, Any] | None = None, folde
 
 
 def checked_options(name: str, options: Mapping[str, Any], folder: str = "") -> Mapping[str, Any]:
-    """The options, checked and as plain data that reads back anywhere: files that they name are read here.
+    """The options, checked and as plain data that reads back equal anywhere: files that they name are read here.
 
-    Raises as `configured_policy`.
+    Raises as `configured_policy`, and InvalidConfiguration naming an option that does not read back equal.
     """
     kind, options = _short_form(name, options)
-    model = _options(_factory(kind, folder), options, folder)
-    return {} if model is None else model.model_dump(mode="json")
+    made = _options(name, _factory(kind, folder), options, folder)
+    return {} if made is None else plain_options(made, name, folder)
 
 
 def module_file(name: str, folder: str = "") -> Path | None:
@@ -160,7 +161,7 @@ def _own_class(name: str) -> tuple[str, str] | None:
 
 
 def _made(name: str, factory: object, options: Mapping[str, Any], folder: str = "") -> Policy:
-    made_options = _options(factory, options, folder)
+    made_options = _options(name, factory, options, folder)
     try:
         policy = factory if not callable(factory) else factory() if made_options is None else factory(made_options)
     except InvalidInput:
@@ -174,31 +175,14 @@ def _made(name: str, factory: object, options: Mapping[str, Any], folder: str = 
     raise InvalidConfiguration("policy", "is not a policy", value=name, remedy=remedy)
 
 
-def _options(factory: object, options: Mapping[str, Any], folder: str) -> BaseModel | None:
+def _options(name: str, factory: object, options: Mapping[str, Any], folder: str) -> BaseModel | None:
     model = options_type(factory)
     if model is None:
         if options:
-            name = next(iter(options))
-            remedy = "the policy takes none"
-            raise InvalidConfiguration(f"policy.{name}", "is no option", value=options[name], remedy=remedy)
+            option, value = next(iter(options.items()))
+            raise InvalidConfiguration(f"policy.{option}", "is no option", value=value, remedy="the policy takes none")
         return None
-    try:
-        return model.model_validate(dict(options), context={"folder": folder})
-    except ValidationError as error:
-        raise _first_fault(error, model) from None
-
-
-def _first_fault(error: ValidationError, model: type[BaseModel]) -> InvalidConfiguration:
-    fault = error.errors(include_url=False)[0]
-    field = ".".join(["policy", *(str(part) for part in fault["loc"])])
-    known = ", ".join(model.model_fields) or "none"
-    if fault["type"] == "extra_forbidden":
-        return InvalidConfiguration(field, "is no option", value=fault.get("input"), remedy=f"there are: {known}")
-    if fault["type"] == "missing":
-        said = model.model_fields.get(str(fault["loc"][-1])) if fault["loc"] else None
-        meaning = f" ({said.description})" if said is not None and said.description else ""
-        return InvalidConfiguration(field, f"is missing{meaning}", remedy="set it beside the policy's name")
-    return InvalidConfiguration(field, str(fault["msg"]), value=fault.get("input"), remedy="see isthmus policy list")
+    return read_options(model, options, name, folder)
 
 
 def _needs_options(factory: object, options: Mapping[str, Any]) -> bool:

@@ -48,8 +48,8 @@ class SloPolicy:
         """See Policy."""
         found = forecast(request, link)
         usable = found.usable()
-        own_s = request.remaining_s
-        deadline_s = self._deadline_s if own_s is None else min(own_s, self._deadline_s)
+        own_s, ours_s = request.remaining_s, max(0.0, self._deadline_s - request.waited_s)
+        deadline_s = ours_s if own_s is None else min(own_s, ours_s)
         cloud_s = found.amounts.cloud_s
         if deadline_s == math.inf:
             return self._cheapest(found, usable, cloud_s, rng, "no deadline, ")

@@ -10,7 +10,7 @@ from ray.serve import Application
 
 from nodes.settings import CloudSettings
 from scheduler.autoscaling import AutoscalingRule
-from scheduler.serve.replica_scaling import replica_count
+from scheduler.serve.replica_scaling import replica_count, rule_arguments
 from scheduler.serve.replicas import CloudReplica
 
 __all__ = ["Application", "cloud_application"]
@@ -30,4 +30,4 @@ def cloud_application(settings: CloudSettings, rule: AutoscalingRule, cpus: floa
         health_check_period_s=_HEALTH_PERIOD_S,
         health_check_timeout_s=_HEALTH_TIMEOUT_S,
     )
-    return deployment.bind(settings.to_json())
+    return deployment.bind(settings.to_json(), rule_arguments(rule))

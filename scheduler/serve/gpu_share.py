@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 
@@ -16,6 +17,8 @@ FREED_S = 5.0
 """What Ray says is free is late by a moment after a replica has gone: that of the version before."""
 _POLL_S = 0.1
 _SLACK = 1e-6  # shares are sums of fractions
+# Ray counts in ten-thousandths, to the nearest: sixths rounded up would be more than a GPU together.
+_PARTS = 10_000
 
 
 def gpu_share(device: str, there: float, most: int, *, own: bool) -> float:
@@ -28,8 +31,11 @@ def gpu_share(device: str, there: float, most: int, *, own: bool) -> float:
         return 0.0
     if there <= 0:
         raise DeviceUnavailable("device: cuda was asked for, but Ray sees no GPU here; set device: cpu")
-    # Of several, slivers would all be placed on the first.
-    return ONLY_GPU if own and there <= 1 else min(1.0, there / most)
+    if own and there <= 1:
+        return ONLY_GPU
+    # Of several, slivers would all be placed on the first. A replica is on one GPU, and some may have one more than
+    # others.
+    return 1.0 if most <= there else _PARTS // math.ceil(most / there) / _PARTS
 
 
 def wait_free(share: float, replicas: int, there: float, free: Callable[[], float], within_s: float = FREED_S) -> None:

@@ -25,7 +25,7 @@ from scheduler.edge_settings_file import EdgeSettingsFile
 from scheduler.node_orders import models_order, policies_order, raise_refusal
 from scheduler.serve.gpu_share import gpu_share, wait_free
 from scheduler.serve.ray_authentication import check_authenticated
-from scheduler.serve.replica_scaling import replica_count
+from scheduler.serve.replica_scaling import replica_count, rule_arguments
 
 __all__ = ["RayRuntime"]
 
@@ -81,7 +81,7 @@ class RayRuntime:
         gpus = await asyncio.to_thread(self._gpus_for, settings.device, rule.max_replicas, beside)
         count, share = replica_count(rule, replicas), (self._cpus, gpus)
         try:
-            bound = settings.to_json()
+            bound = settings.to_json(), rule_arguments(rule)
             self._clouds[name] = await self._deploy(name, CloudReplica, bound, settings, count, share)
         except BaseException:  # also a Ctrl-C: on a cluster of others nobody else takes it away
             await asyncio.shield(asyncio.to_thread(_delete, name))
@@ -118,7 +118,7 @@ class RayRuntime:
 
         gpus = await asyncio.to_thread(self._gpus_for, settings.device, 1)
         self._edge_file = EdgeSettingsFile(settings)  # the edge's Ray is always of this machine
-        bound, one = str(self._edge_file.path), {"num_replicas": 1}
+        bound, one = (str(self._edge_file.path),), {"num_replicas": 1}
         self._edge = await self._deploy("edge", EdgeReplica, bound, settings, one, (REPLICA_CPUS, gpus))
         return str(await answer_of(self._edge.remote, ANSWER_TIMEOUT_S))
 
@@ -227,8 +227,8 @@ class RayRuntime:
         return share
 
     async def _deploy(
-        self, name: str, replica: type, bound: str, settings: CloudSettings | EdgeSettings, count: dict[str, Any],
-        share: tuple[float, float],
+        self, name: str, replica: type, bound: Sequence[object], settings: CloudSettings | EdgeSettings,
+        count: dict[str, Any], share: tuple[float, float],
     ) -> Any:  # fmt: skip
         """bound: what the replica is made with. share: CPUs and GPUs a replica."""
         from ray import serve
@@ -245,7 +245,7 @@ class RayRuntime:
             # A constructor that raises does so again: with three tries for each replica, by default, it takes minutes.
             max_constructor_retry_count=2,
         )
-        application = deployment.bind(bound)
+        application = deployment.bind(*bound)
         target = serve.RunTarget(application, name=name, route_prefix=None)
         # Not `serve.run`: it waits without end for an application whose constructor raises.
         handles = await to_its_end(asyncio.to_thread(serve.run_many, [target], wait_for_applications_running=False))

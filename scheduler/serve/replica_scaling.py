@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import time
 import warnings
+from dataclasses import asdict
 from typing import Any
 
 from scheduler.autoscaling import LOOK_BACK_S, PUSH_S, AutoscalingRule, ReplicaLoad, ScalingMemory, decide
 
-__all__ = ["OFFERED", "QUEUED_S", "ReplicaScaling", "autoscaling_config", "replica_count"]
+__all__ = ["OFFERED", "QUEUED_S", "ReplicaScaling", "autoscaling_config", "replica_count", "rule_arguments"]
 
 QUEUED_S, OFFERED = "queued_s", "offered"
 """The metrics that a replica reports; see `ReplicaLoad`."""
 
 
 class ReplicaScaling:
-    """A Serve autoscaling policy. Made in the controller from keyword arguments, which are those of the rule."""
+    """A Serve autoscaling policy. Made in the controller from `rule_arguments`."""
 
     def __init__(self, **rule: float) -> None:
         self._rule = AutoscalingRule(**rule)  # type: ignore[arg-type]  # JSON keeps integers
@@ -40,6 +41,11 @@ class ReplicaScaling:
         return decision.replicas, {**state, **kept}
 
 
+def rule_arguments(rule: AutoscalingRule) -> dict[str, float]:
+    """Those of the rule, for what is made elsewhere."""
+    return asdict(rule)
+
+
 def replica_count(rule: AutoscalingRule, replicas: int) -> dict[str, Any]:
     """What a deployment is told of how many there are, so many to begin with."""
     return {"num_replicas": replicas} if rule.is_fixed else {"autoscaling_config": autoscaling_config(rule, replicas)}
@@ -50,12 +56,6 @@ def autoscaling_config(rule: AutoscalingRule, replicas: int) -> Any:
     none of its own."""
     from ray.serve.config import AutoscalingConfig, AutoscalingPolicy
 
-    arguments = {
-        "min_replicas": rule.min_replicas,
-        "max_replicas": rule.max_replicas,
-        "target_queue_s": rule.target_queue_s,
-        "scale_down_after_s": rule.scale_down_after_s,
-    }
     with warnings.catch_warnings():
         # Serve names an environment variable as the successor of `metrics_interval_s`, and does not read it (2.60).
         warnings.simplefilter("ignore")
@@ -67,5 +67,5 @@ def autoscaling_config(rule: AutoscalingRule, replicas: int) -> Any:
             look_back_period_s=LOOK_BACK_S,
             upscale_delay_s=0.0,
             downscale_delay_s=0.0,
-            policy=AutoscalingPolicy(policy_function=f"{__name__}:ReplicaScaling", policy_kwargs=arguments),
+            policy=AutoscalingPolicy(policy_function=f"{__name__}:ReplicaScaling", policy_kwargs=rule_arguments(rule)),
         )

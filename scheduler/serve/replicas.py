@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from nodes.cloud_host import CloudHost
 from nodes.settings import CloudSettings, EdgeSettings
+from nodes.wanted_replicas import WantedReplicas
+from scheduler.autoscaling import AutoscalingRule, ReplicaLoad, wanted_by
 from scheduler.edge_start import start_edge
 from scheduler.node_answers import answer
 from scheduler.serve.replica_scaling import OFFERED, QUEUED_S
@@ -22,18 +25,22 @@ __all__ = ["CloudReplica", "EdgeReplica"]
 class CloudReplica:
     """One cloud replica inside a Serve actor."""
 
-    async def __init__(self, settings: str) -> None:  # type: ignore[misc]  # Serve awaits an async constructor
+    async def __init__(self, settings: str, rule: Mapping[str, float]) -> None:  # type: ignore[misc]  # Serve awaits it
+        """rule: see `rule_arguments`."""
         own = CloudSettings.from_json(settings)
         own.log.configure()
+        self._rule = AutoscalingRule(**rule)  # type: ignore[arg-type]  # whole numbers stay so
         self._host = await CloudHost.start(own)
         self._said_s, self._offered_s = time.monotonic(), 0.0
 
     async def record_autoscaling_stats(self) -> dict[str, float]:
         """See `replica_scaling`; Serve asks a few times a second where there is a policy."""
-        now_s, offered_s = time.monotonic(), self._host.node.offered_s
-        since_s, offered = max(1e-3, now_s - self._said_s), offered_s - self._offered_s
-        self._said_s, self._offered_s = now_s, offered_s
-        return {QUEUED_S: self._host.node.load().queued_s, OFFERED: offered / since_s}
+        now_s, node = time.monotonic(), self._host.node
+        since_s, offered = max(1e-3, now_s - self._said_s), node.offered_s - self._offered_s
+        self._said_s, self._offered_s = now_s, node.offered_s
+        load = ReplicaLoad(node.load().queued_s, offered / since_s)
+        node.wanted = WantedReplicas(wanted_by(self._rule, load), self._rule.max_replicas)
+        return {QUEUED_S: load.queued_s, OFFERED: load.offered}
 
     async def check_health(self) -> None:
         """Serve replaces a replica whose port does not answer three times in a row."""

@@ -130,7 +130,7 @@ def _decision(line: Mapping[str, Any], reading: _Reading) -> None:
 
 
 def _refused(line: Mapping[str, Any], reading: _Reading) -> None:
-    _came(reading, Asked(**_without(line, "kind", "failure")), None, "", line["failure"])
+    _came(reading, Asked(**_without(line, "kind", "failure", "request_id")), None, "", line["failure"])
 
 
 def _came(reading: _Reading, asked: Asked, placed: Placed | None, request_id: str, failure: str = "") -> None:

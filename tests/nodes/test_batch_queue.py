@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from isthmus.errors import Cancelled, ComputeFailed, DeadlineExceeded, Draining, Unavailable
+from isthmus.errors import Cancelled, ComputeFailed, DeadlineExceeded, Draining, Overloaded, Unavailable
 from nodes.batch_queue import AT_ONCE_S, LONGEST_TURN_S, WARY_RUNS, BatchQueue, QueuedWork
 from nodes.batch_times import BatchTimes
 from nodes.batching import Batcher, BatchGroup, BatchLimits
@@ -53,8 +53,8 @@ def queue(engine: Engine, pool: ComputePool) -> BatchQueue[int, int]:
     return BatchQueue(pool, BatchLimits(max_delay_s=0.0), engine.run)
 
 
-def queued(work: int, deadline_s: float | None = None) -> QueuedWork[int]:
-    return QueuedWork(work, GROUP, 1, FLAT, time.monotonic(), deadline_s, 0)
+def queued(work: int, deadline_s: float | None = None, priority: int = 0) -> QueuedWork[int]:
+    return QueuedWork(work, GROUP, 1, FLAT, time.monotonic(), deadline_s, priority)
 
 
 async def asked(queue: BatchQueue[int, int], *works: QueuedWork[int]) -> list[asyncio.Task[int]]:
@@ -107,6 +107,28 @@ async def test_an_expired_request_does_not_run(queue: BatchQueue[int, int], engi
         await tasks[0]
     assert [await first, await tasks[1]] == [2, 6]
     assert engine.batches == [(1,), (3,)]
+
+
+async def test_in_a_full_queue_the_least_urgent_goes_for_what_is_more_urgent(
+    queue: BatchQueue[int, int], engine: Engine
+) -> None:
+    first, full = await busy(queue, engine), Overloaded("full")
+    tasks = await asked(queue, queued(2, priority=1), queued(3, priority=2), queued(4, priority=2))
+    assert not queue.displace(queued(5, priority=2), full)  # among equals the newest goes
+    assert queue.displace(queued(5, priority=1), full)
+    with pytest.raises(Overloaded, match="full"):
+        await tasks[2]
+    assert (queue.requests, queue.ledger.counts.cancelled_unexecuted) == (3, 1)
+    engine.gate.set()
+    assert [await first, await tasks[0], await tasks[1]] == [2, 4, 6]
+    assert engine.batches == [(1,), (2, 3)]
+
+
+async def test_what_runs_makes_way_for_nothing(queue: BatchQueue[int, int], engine: Engine) -> None:
+    first = await busy(queue, engine)
+    assert not queue.displace(queued(2, priority=1), Overloaded("full"))
+    engine.gate.set()
+    assert await first == 2
 
 
 async def test_load_counts_what_runs_and_what_waits_as_batches(queue: BatchQueue[int, int], engine: Engine) -> None:

@@ -23,6 +23,7 @@ from nodes.batching import (
     Start,
     WaitingRequest,
 )
+from nodes.engine_queue import EngineQueue
 
 FLAT = BatchTimes.of({1: 0.010, 8: 0.011})  # a GPU: nearly all of it is fixed
 LINEAR = BatchTimes.of({1: 0.010, 8: 0.080})  # a CPU: nothing is
@@ -52,6 +53,32 @@ def batcher(*requests: WaitingRequest, limits: BatchLimits = DEFAULT_LIMITS) -> 
 def started(decision: Decision) -> list[int]:
     assert isinstance(decision, Start), decision
     return [member.request_id for member in decision.members]
+
+
+# ---- room --------------------------------------------------------------------------------------------------------
+
+urgencies = st.tuples(st.none() | st.floats(0.0, 2.0), st.integers(0, 3), st.sampled_from(GROUPS))
+
+
+@given(waiting=st.lists(urgencies, max_size=12), comes=urgencies)
+def test_in_a_full_queue_what_would_run_last_makes_way_for_what_is_more_urgent(
+    waiting: list[tuple[float | None, int, BatchGroup]], comes: tuple[float | None, int, BatchGroup]
+) -> None:
+    queue = EngineQueue(DEFAULT_LIMITS)
+    for number, (deadline_s, priority, group) in enumerate(waiting, start=1):
+        queue.add(request(number, number / 100, deadline_s=deadline_s, priority=priority, group=group))
+    newest = request(0, 1.0, deadline_s=comes[0], priority=comes[1], group=comes[2])
+    gone = queue.make_way(newest)
+
+    def order(one: tuple[float | None, int, BatchGroup]) -> tuple[float, float]:
+        return (math.inf if one[0] is None else one[0], one[1] or math.inf)
+
+    if not waiting or max(map(order, waiting)) <= order(comes):
+        assert (gone, queue.waiting) == (None, len(waiting))
+    else:
+        last = max(range(len(waiting)), key=lambda place: (order(waiting[place]), place))
+        assert gone is not None
+        assert (gone.request_id, queue.waiting) == (last + 1, len(waiting) - 1)
 
 
 # ---- size --------------------------------------------------------------------------------------------------------

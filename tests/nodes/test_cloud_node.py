@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from isthmus.errors import DeadlineExceeded, InvalidRequest, PlanAway, Unavailable, UnknownPlan
+from isthmus.errors import DeadlineExceeded, InvalidRequest, Overloaded, PlanAway, Unavailable, UnknownPlan
 from nodes.batch_times import BatchTimes
 from nodes.batching import BatchLimits
 from nodes.cloud_models import CloudModels
@@ -21,6 +21,7 @@ from nodes.compute_pool import ComputePool
 from nodes.engines.eager import EagerEngine
 from nodes.halves import EdgeHalf, EdgeOutcome
 from nodes.inputs import ModelInputs
+from nodes.limits import CLOUD_LIMITS
 from nodes.measure.batch_times import BatchMeasurement
 from nodes.measure.device_profile import measure_device
 from nodes.model_runtime import plan_definition, wire_codecs
@@ -35,6 +36,7 @@ from partitioner.profiles import DeviceProfile
 from tests.nodes.sites import served_model
 
 NO_DELAY = BatchLimits(max_delay_s=0.0)
+MOST_WAITING = 6
 
 
 def vectors(batch: int) -> tuple[Tensor, ...]:
@@ -75,12 +77,14 @@ class Replica:
     gate: threading.Event = field(default_factory=threading.Event)
     outcomes: dict[int, EdgeOutcome] = field(default_factory=dict)
 
-    def request(self, number: int, batch: int = 1, deadline_s: float | None = None) -> RequestArrived:
+    def request(
+        self, number: int, batch: int = 1, deadline_s: float | None = None, priority: int = 0
+    ) -> RequestArrived:
         inputs = ModelInputs({self.input: vectors(batch)[0] * number}, batch)
         self.outcomes[number] = self.half.run(inputs)
         tensors, now_s = self.outcomes[number].encoded, time.monotonic()
         return RequestArrived(
-            number, self.wire_digest, batch, deadline_s, 0, tensors, ReceiveSpan(0.0, 0), now_s, ""
+            number, self.wire_digest, batch, deadline_s, priority, tensors, ReceiveSpan(0.0, 0), now_s, ""
         )  # fmt: skip
 
     def outputs(self, number: int, result: SuffixResult) -> list[Tensor]:
@@ -109,7 +113,8 @@ async def replica(
     """Told that a batch takes as long as one item, which it does, and which a busy machine may measure otherwise."""
     told = BatchMeasurement(BatchTimes.of({1: 0.01, 8: 0.01}), 0.0)
     monkeypatch.setattr("nodes.cloud_node.measure_batches", lambda *_: told)
-    node = CloudNode("replica", CloudModels.holding({"deep": model}, EagerEngine()), pool, profile, NO_DELAY)
+    limits = replace(CLOUD_LIMITS, queue=MOST_WAITING)
+    node = CloudNode("replica", CloudModels.holding({"deep": model}, EagerEngine()), pool, profile, NO_DELAY, limits)
     plan = cut_plan(model, tuple(op.name for op in model.graph.ops[:2]), {})
     await node.prepare(plan_definition(plan))
     half = EdgeHalf(model, plan.edge_ops, wire_codecs(plan.boundary), wire_codecs(plan.downlink), EagerEngine())
@@ -204,6 +209,18 @@ async def test_load_includes_the_batch_that_is_being_formed(replica: Replica) ->
     replica.gate.set()
     await asyncio.gather(*tasks)
     assert replica.node.load().queued_requests == 0
+
+
+async def test_a_full_replica_turns_the_least_urgent_away_and_of_equals_the_newest(replica: Replica) -> None:
+    tasks = await replica.together(*(replica.request(number, priority=2) for number in range(1, MOST_WAITING + 1)))
+    with pytest.raises(Overloaded, match=r"cloud\.limits\.queue: 6 requests wait"):
+        await replica.node.run(replica.request(7, priority=2))
+    urgent = asyncio.create_task(replica.node.run(replica.request(8, priority=1)))
+    with pytest.raises(Overloaded, match=r"cloud\.limits\.queue: 6 requests wait"):
+        await asyncio.wait_for(tasks[-1], 5.0)
+    assert replica.node.load().queued_requests == MOST_WAITING
+    replica.gate.set()
+    assert len(await asyncio.gather(urgent, *tasks[:-1])) == MOST_WAITING
 
 
 async def test_a_replica_whose_compute_thread_hangs_says_so(replica: Replica, monkeypatch: pytest.MonkeyPatch) -> None:

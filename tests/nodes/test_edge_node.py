@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ from nodes.inputs import ModelInputs
 from nodes.model_shelf import LoadedModel, ModelShelf
 from nodes.plan_builder import PlanBuilder
 from nodes.prefix_queue import PrefixQueue
+from scheduler.decision_log import Decision
 from scheduler.plan_chooser import PlanChooser
 from tests.nodes.sites import eventually, inputs_of, nobody_loads, profile, small_model
 
@@ -37,6 +39,7 @@ class Pupil(PlanChooser):
 
     def observe_refusal(self, refused: Refused) -> None:
         self.refusals.append(refused)
+        super().observe_refusal(refused)
 
     def observe_stages(self, times: StageTimes) -> None:
         self.lessons.append(times)
@@ -108,9 +111,22 @@ async def test_a_request_that_no_plan_is_chosen_for_is_told_as_it_came(alone: Al
     assert len(alone.chooser.refusals) == 2
 
 
+async def test_a_request_that_its_policy_refused_is_explained_by_its_id(alone: Alone) -> None:
+    await alone.ask()
+    with pytest.raises(DeadlineUnreachable) as refused:
+        await alone.ask(timeout_s=1e-6, request_id="r1")
+    told = json.loads(alone.chooser.explain("r1"))
+    assert told["failure"] == str(refused.value) == alone.chooser.refusals[-1].failure
+    assert (told["policy"]["name"], told["request"]["remaining_s"] <= 1e-6) == ("latency", True)
+    assert [one["name"] for one in told["candidates"]] == ["edge-only"]
+    assert alone.chooser.refusals[-1].request_id == "r1"
+
+
 async def test_a_decision_knows_when_its_request_came_and_whose_it_is(alone: Alone) -> None:
     result = await alone.ask(priority=3, client="camera")
     decision, _ = alone.chooser.log.find(result.request_id)
+    assert isinstance(decision, Decision)
     request = decision.request
     assert (request.priority, request.client) == (3, "camera")
+    assert request.came_s is not None
     assert 0.0 < request.came_s <= request.now_s

@@ -242,6 +242,7 @@ async def test_what_only_the_cloud_may_finish_is_told_of_its_overload() -> None:
         site.cloud_required = True
         with pytest.raises(Overloaded, match=r"cloud\.limits\.queue"):
             await site.run(1)
+        assert site.clouds[0].service.rejections == {"OVERLOADED": 1}
 
 
 async def test_what_the_replicas_have_no_memory_for_is_finished_by_the_edge() -> None:
@@ -265,3 +266,4 @@ async def test_what_is_too_large_for_the_replicas_is_finished_by_the_edge() -> N
         site.cloud_required = True
         with pytest.raises(TooLarge, match=r"cloud\.limits\.message"):
             await site.run(1)
+        assert site.clouds[0].service.rejections == {"TOO_LARGE": 2}

@@ -11,7 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.autoscaling import BUSY_SHARE, CATCH_UP_S, AutoscalingRule, ReplicaLoad, ScalingMemory, decide
+from scheduler.autoscaling import (
+    BUSY_SHARE,
+    CATCH_UP_S,
+    AutoscalingRule,
+    ReplicaLoad,
+    ScalingMemory,
+    decide,
+    wanted_by,
+)
 
 RULE = AutoscalingRule(0, 20, target_queue_s=0.1, scale_down_after_s=10.0)
 START_S, TICK_S, REPORT_S = 4.0, 0.1, 1.0
@@ -46,6 +54,16 @@ def test_the_answer_is_within_the_bounds_and_never_below_what_is_needed(loads: l
     decision = decide(rule, target, loads, ScalingMemory(-5.0), 0.0)
     assert 2 <= decision.replicas <= 9
     assert decision.replicas >= min(9, decision.needed)
+
+
+@given(st.floats(0, 30), st.floats(0, 5), st.integers(1, 8))
+def test_what_replicas_say_that_they_want_is_what_is_decided_where_their_queues_are_alike(
+    queued_s: float, offered: float, count: int
+) -> None:
+    loads = [ReplicaLoad(queued_s, offered)] * count
+    wanted = math.fsum(wanted_by(RULE, load) for load in loads)
+    at_least = count + 1 if queued_s > RULE.target_queue_s else int(queued_s > 0 or offered > 0)
+    assert decide(RULE, 1, loads, NEW, 0.0).needed == max(at_least, math.ceil(wanted - 1e-6))
 
 
 @given(LOADS, st.data())

@@ -8,10 +8,10 @@ from random import Random
 import pytest
 
 from isthmus.errors import NotFound
-from nodes.chooser import ChoiceRequest, Outcome
+from nodes.chooser import ChoiceRequest, Outcome, Refused
 from nodes.steering import PolicySetting
 from partitioner.link import Link
-from scheduler.decision_log import Decision, DecisionLog
+from scheduler.decision_log import Decision, DecisionLog, Declined
 from scheduler.policies.latency import LatencyPolicy
 
 Requests = Callable[..., ChoiceRequest]
@@ -32,6 +32,7 @@ def test_only_the_last_decisions_and_their_outcomes_are_kept(request_of: Request
     assert log.last(0) == ()
     assert log.count == 5
     decision, outcome = log.find("r3")
+    assert isinstance(decision, Decision)
     assert (decision.number, outcome) == (3, Outcome("r3", edge_s=3))
     with pytest.raises(NotFound, match=r"'r2'.*5 were decided, the last 3"):
         log.find("r2")
@@ -45,6 +46,29 @@ def test_without_an_id_the_newest_request_is_found(request_of: Requests, link: L
     log.record(decision_of(1, request_of(request_id="first"), link))
     log.record(decision_of(2, request_of(request_id="second"), link))
     assert log.find("") == (log.last()[1], None)
+
+
+def declined_of(request: ChoiceRequest, failure: str = "no plan") -> Declined:
+    return Declined(1, 0, PolicySetting("latency"), "all requests", request, None, failure)
+
+
+def refused_of(request_id: str) -> Refused:
+    return Refused(1.0, "net", "bytes", 1, 900, None, 0, "", "", "", "", "shed", request_id)
+
+
+def test_refusals_are_kept_apart_so_that_answers_are_not_forgotten(request_of: Requests, link: Link) -> None:
+    log = DecisionLog(capacity=2)
+    log.record(decision_of(1, request_of(request_id="answered"), link))
+    for number in range(5):
+        log.record_declined(declined_of(request_of(request_id=f"d{number}")))
+        log.record_refused(refused_of(f"d{number}"))
+    log.record_refused(refused_of("shed"))
+    assert log.find("answered") == (log.last()[0], None)
+    assert log.find("d4") == (declined_of(request_of(request_id="d4")), None)
+    assert log.find("shed") == log.find("") == (refused_of("shed"), None)
+    with pytest.raises(NotFound, match=r"'d3'.*the last 2 are kept, and as many refusals"):
+        log.find("d3")
+    assert (log.count, log.ended(9)) == (1, ())
 
 
 def test_the_requests_that_ended_last_are_told_in_the_order_of_their_ends(request_of: Requests, link: Link) -> None:

@@ -12,7 +12,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isthmus.errors import InvalidRequest, NotFound
+from isthmus.errors import DeadlineUnreachable, InvalidRequest, NotFound
 from nodes.chooser import Choice, ChoiceRequest, Outcome, StageTimes, Transfer
 from nodes.steering import EVERYTHING, Canary, PolicySetting, Steering
 from partitioner.link import Link
@@ -46,35 +46,66 @@ class DrawnPolicy:
         return found.choice(rng.randrange(len(found.entries)), before="drawn: ")
 
 
-DRAWN = f"{__name__}:DrawnPolicy"
+class NormalPolicy:
+    """Any plan, by one draw, of the kind that Python makes two of and keeps the second."""
+
+    def choose(self, request: ChoiceRequest, link: Link | None, rng: Random) -> Choice:
+        found = forecast(request, link)
+        return found.choice(int(rng.gauss(0, 1000)) % len(found.entries))
+
+
+class BrokenPolicy:
+    """None, by a fault."""
+
+    def choose(self, request: ChoiceRequest, link: Link | None, rng: Random) -> Choice:
+        raise KeyError(request.request_id)
+
+
+OWN: dict[str, type[Policy]] = {
+    f"{__name__}:{kind.__name__}": kind for kind in (DrawnPolicy, NormalPolicy, BrokenPolicy)
+}
+DRAWN, NORMAL, BROKEN = OWN
 
 
 def make(setting: PolicySetting) -> Policy:
-    return DrawnPolicy() if setting.name == DRAWN else configured_policy(setting.name, setting.options)
+    return OWN[setting.name]() if setting.name in OWN else configured_policy(setting.name, setting.options)
 
 
-def lived(encoder: RecordEncoder, steps: list[tuple[float, float, int]], *steerings: Steering) -> Iterator[bytes]:
-    """The log of a chooser that saw a changing link and queues, and was steered meanwhile."""
+def lived(
+    encoder: RecordEncoder, steps: list[tuple[float, float, int]], steering: Steering, remaining_s: float | None = None
+) -> Iterator[bytes]:
+    """The log of a chooser with these policies that saw a changing link and queues. remaining_s: of each request."""
     items: list[object] = []
     chooser = PlanChooser(seed=3, journal=items.append)
-    chooser._policies = chooser._policies.changed(steerings[0], make)
+    chooser._policies = chooser._policies.changed(steering, make)
     yield encoder.begin_file()
     for number, (bps, queue_s, file_bytes) in enumerate(steps):
         chooser.observe_rtt(0.02, float(number))
         chooser.observe_transfer(Transfer("up", 100_000, 8e5 / bps), float(number))
         request = ChoiceRequest(
-            TABLE, "bytes", 1, file_bytes, edge_queue_s=queue_s, request_id=f"r{number}", now_s=float(number)
+            TABLE,
+            "bytes",
+            1,
+            file_bytes,
+            remaining_s,
+            edge_queue_s=queue_s,
+            request_id=f"r{number}",
+            now_s=float(number),
         )
-        chosen = chooser.choose(request)
+        try:
+            chosen = chooser.choose(request)
+        except (DeadlineUnreachable, KeyError):
+            continue
         chooser.observe_stages(StageTimes(chosen.entry, 1, file_bytes, 0.05, 0.01, 30_000))
         chooser.observe_outcome(Outcome(f"r{number}", edge_s=0.05))
     yield from map(encoder.encode, items)
 
 
-LATENCY, EXPLORING = PolicySetting("latency"), PolicySetting(DRAWN)
+LATENCY, EXPLORING, BELL = PolicySetting("latency"), PolicySetting(DRAWN), PolicySetting(NORMAL)
 STEERINGS = [
     Steering({EVERYTHING: LATENCY}),
     Steering({EVERYTHING: EXPLORING}),
+    Steering({EVERYTHING: BELL}),
     Steering({EVERYTHING: LATENCY}, shadow=EXPLORING, canary=Canary(EXPLORING, 0.3)),
 ]
 STEPS = st.lists(
@@ -82,7 +113,7 @@ STEPS = st.lists(
 )
 
 
-@pytest.mark.parametrize("steering", STEERINGS, ids=["latency", "drawn", "canary and shadow"])
+@pytest.mark.parametrize("steering", STEERINGS, ids=["latency", "drawn", "drawn in pairs", "canary and shadow"])
 @given(steps=STEPS)
 @settings(max_examples=30, deadline=None)
 def test_the_policy_that_ran_makes_the_same_choices_on_its_own_log(
@@ -92,6 +123,30 @@ def test_the_policy_that_ran_makes_the_same_choices_on_its_own_log(
     again = list(replayed(lines, make))
     assert len(again) == len(steps)
     assert all(one.same for one in again)
+
+
+@pytest.mark.parametrize("setting", [LATENCY, PolicySetting("slo", {"deadline": 0.05})], ids=lambda one: one.name)
+@given(steps=STEPS, remaining_s=st.floats(0.0, 0.2))
+@settings(max_examples=30, deadline=None)
+def test_what_a_policy_refused_it_refuses_again_in_the_same_words(
+    setting: PolicySetting, steps: list[tuple[float, float, int]], remaining_s: float
+) -> None:
+    text = b"".join(lived(RecordEncoder(), steps, Steering({EVERYTHING: setting}), remaining_s))
+    again = list(replayed(map(json.loads, text.splitlines()), make))
+    assert len(again) == len(steps)
+    assert all(one.same for one in again)
+    assert sum(bool(one.failure) for one in again) == text.count(b'{"kind":"declined"')
+
+
+def test_a_fault_of_a_policy_is_replayed_and_another_policy_is_not_the_same() -> None:
+    text = b"".join(lived(RecordEncoder(), [(20e6, 0.0, 250_000)] * 2, Steering({EVERYTHING: PolicySetting(BROKEN)})))
+    lines = [json.loads(line) for line in text.splitlines()]
+    assert [(one.failure, one.same) for one in replayed(lines, make)] == [
+        ("KeyError: 'r0'", True),
+        ("KeyError: 'r1'", True),
+    ]
+    for other in (LATENCY, PolicySetting("fixed:" + "0" * 16)):  # which names a plan, and which declines in other words
+        assert not any(one.same for one in replayed(lines, make, other))
 
 
 def test_another_policy_chooses_otherwise_and_is_heard_where_it_cannot(tmp_path: Path) -> None:
@@ -171,8 +226,8 @@ def test_a_decisions_randomness_depends_on_seed_and_number_alone(seed: int, numb
         used.gauss(0, 1)
     fresh.begin(number)
     used.begin(number)
-    assert [fresh.random(), fresh.gauss(0, 1), fresh.choice(range(1000))] == [
-        used.random(), used.gauss(0, 1), used.choice(range(1000))
+    assert [fresh.gauss(0, 1), fresh.random(), fresh.choice(range(1000))] == [
+        used.gauss(0, 1), used.random(), used.choice(range(1000))
     ]  # fmt: skip
 
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable
 
 import pytest
 
-from isthmus.errors import InvalidConfiguration, NotFound
-from nodes.chooser import Choice, ChoiceRequest, Chooser, Outcome, StageTimes, Transfer
+from isthmus.errors import DeadlineUnreachable, InvalidConfiguration, NotFound
+from nodes.chooser import Choice, ChoiceRequest, Chooser, Outcome, Refused, StageTimes, Transfer
 from nodes.configured_policies import ConfiguredPolicies, ScopedPolicy
 from nodes.settings import EdgeSettings
 from nodes.steering import EVERYTHING, Canary, PolicySetting, Scope, Steering
 from partitioner.link import Link
 from partitioner.plan_table import PlanTable
 from scheduler.plan_chooser import PlanChooser
+from tests.scheduler.conftest import DIGEST
 
 Requests = Callable[..., ChoiceRequest]
 
@@ -333,6 +335,41 @@ def test_requests_that_ended_are_told_from_a_known_one_on(request_of: Requests, 
     assert newest.predicted == chosen.predicted
     assert [one.outcome.request_id for one in chooser.ended(since=0, most=1).requests] == ["r2"]
     assert chooser.ended(since=3, most=10).requests == ()
+
+
+def test_what_a_policy_refused_is_explained_with_what_was_asked_and_believed(request_of: Requests, link: Link) -> None:
+    chooser = chooser_on(link)
+    with pytest.raises(DeadlineUnreachable) as refused:
+        chooser.choose(request_of(request_id="r1", remaining_s=0.01, cloud_queue_s=0.2))
+    chooser.observe_refusal(refusal_of("r1", str(refused.value)))
+    told = json.loads(chooser.explain("r1"))
+    assert told["failure"] == str(refused.value)
+    assert told["link"]["uplink_bps"] == pytest.approx(link.uplink_bps, rel=0.1)
+    assert (told["request"]["cloud_queue_s"], told["request"]["policy"]) == (0.2, "latency")
+    assert told["request"]["uplink_spread"] > 0
+    assert len(told["candidates"]) > 2
+    assert "choice" not in told
+    assert chooser.log.count == 0
+    assert json.loads(chooser.explain("")) == told
+
+
+def test_what_ended_before_a_policy_was_asked_is_explained_in_words(request_of: Requests, link: Link) -> None:
+    chooser = chooser_on(link)
+    chooser.observe_refusal(refusal_of("r1", "shed"))
+    told = json.loads(chooser.explain("r1"))
+    assert (told["failure"], told["model"], told["candidates"]) == ("shed", "net", [])
+    assert (told["request"]["request_id"], told["request"]["remaining_s"]) == ("r1", 0.3)
+
+
+def test_a_form_that_no_plan_takes_is_explained_without_any(request_of: Requests, link: Link) -> None:
+    chooser = chooser_on(link)
+    with pytest.raises(NotFound):
+        chooser.choose(request_of(table=PlanTable("net", DIGEST, ()), request_id="r1"))
+    assert json.loads(chooser.explain("r1"))["candidates"] == []
+
+
+def refusal_of(request_id: str, failure: str) -> Refused:
+    return Refused(1.0, "net", "bytes", 1, 900, 0.3, 0, "", "alarm", "", "", failure, request_id)
 
 
 def test_the_link_is_told_with_its_spread(link: Link) -> None:

@@ -52,13 +52,15 @@ class Bench:
             self.said.setdefault(name, []).append(("ran", self.simulation.now_s))
 
         def refused(error: IsthmusError) -> None:
-            assert isinstance(error, DeadlineExceeded)
+            assert isinstance(error, DeadlineExceeded | Overloaded)
             self.said.setdefault(name, []).append(("refused", self.simulation.now_s))
 
         return Suffix(plan, factor, ran, refused, deadline_s, priority)
 
-    def at(self, time_s: float, name: str, factor: float = 1.0, deadline_s: float | None = None) -> None:
-        self.simulation.at(time_s, self.replica.submit, self.suffix(name, factor, deadline_s))
+    def at(
+        self, time_s: float, name: str, factor: float = 1.0, deadline_s: float | None = None, priority: int = 0
+    ) -> None:
+        self.simulation.at(time_s, self.replica.submit, self.suffix(name, factor, deadline_s, priority=priority))
 
     def refused_at(self, time_s: float, error: type[IsthmusError]) -> None:
         def submit() -> None:
@@ -140,6 +142,20 @@ def test_the_earliest_deadline_runs_first_and_what_is_too_late_does_not_run() ->
     assert (what, round(when, 6)) == ("refused", 2.1)
     assert (ends_s["urgent"], ends_s["relaxed"]) == pytest.approx((3.2, 4.3))
     assert bench.replica.busy_s == pytest.approx(3.3)
+
+
+def test_a_full_replica_turns_the_least_urgent_away_and_of_equals_the_newest() -> None:
+    bench = Bench(BatchLimits(max_batch=1), queue=3)
+    bench.at(1.0, "runs", priority=2)
+    bench.at(1.1, "waits", priority=2)
+    bench.at(1.2, "newest", priority=2)
+    bench.refused_at(1.3, Overloaded)
+    bench.at(1.4, "urgent", priority=1)
+    free_s = list[float]()
+    bench.simulation.at(1.5, lambda: free_s.append(bench.replica.free_s))
+    assert list(bench.ends_s()) == ["runs", "urgent", "waits"]
+    assert bench.said["newest"] == [("refused", 1.4)]
+    assert free_s == [pytest.approx(1.0 + 3 * AFFINE.at(1))]
 
 
 def test_what_nobody_wants_any_more_does_not_run_and_is_not_told() -> None:

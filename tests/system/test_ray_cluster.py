@@ -53,10 +53,17 @@ print(",".join(sorted(serve.status().applications)))
 
 @dataclass(frozen=True)
 class Cluster:
-    """environment: of all that talks to it."""
+    """environment: of all that talks to it. head: its first process."""
 
     address: str
     environment: Mapping[str, str]
+    head: psutil.Process
+
+    def controller(self) -> psutil.Process:
+        """Serve's, which decides on all replicas."""
+        names = {one: " ".join(one.cmdline()) for one in self.head.children(recursive=True)}
+        (found,) = (one for one, name in names.items() if name.startswith("ray::ServeController"))
+        return found
 
     def applications(self, what: str = "list") -> str:
         command = [sys.executable, "-c", OTHERS, self.address, what]
@@ -91,7 +98,7 @@ def cluster() -> Iterator[Cluster]:
     }
     process = psutil.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
     try:
-        made, over_s = Cluster(f"127.0.0.1:{port}", environment), time.monotonic() + WAIT_S
+        made, over_s = Cluster(f"127.0.0.1:{port}", environment, process), time.monotonic() + WAIT_S
         while True:
             try:
                 socket.create_connection(("127.0.0.1", port)).close()
@@ -224,6 +231,25 @@ def test_a_cloud_that_is_interrupted_while_it_starts_leaves_nothing_there(cluste
             assert time.monotonic() < over_s, file.with_suffix(".log").read_text()
         process.send_signal(signal.SIGINT)
         assert process.wait(WAIT_S) == 0
+    assert cluster.applications() == "theirs"
+
+
+@pytest.mark.slow
+async def test_no_request_notices_that_serves_controller_dies_and_comes_back(cluster: Cluster, tmp_path: Path) -> None:
+    with running(tmp_path, cluster) as cloud:
+        async with edge_of(cloud) as edge, AsyncClient(edge.address) as client:
+            await until(edge, 1)
+            replica, controller, ends = edge.node.replicas.states()[0].replica_id, cluster.controller(), list[str]()
+            controller.kill()
+            back = asyncio.create_task(asyncio.to_thread(cluster.applications))  # which a controller answers
+            while not back.done() or len(ends) < 20:
+                ends.append(await finished(client))
+                await asyncio.sleep(0.02)
+            assert await back == "isthmus-cloud,theirs"
+            assert cluster.controller().pid != controller.pid
+            assert set(ends) == {"cloud"}
+            assert edge.node.replicas.states()[0].replica_id == replica
+    assert cloud.process.returncode == 0
     assert cluster.applications() == "theirs"
 
 

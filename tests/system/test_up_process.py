@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -22,6 +23,7 @@ import yaml
 from isthmus.client import Client
 from isthmus.errors import DeadlineExceeded, InvalidRequest, NotFound
 from isthmus.zoo import demo_photos, imagenet_classes
+from nodes.settings import EdgeSettings, ModelArtifact
 from partitioner.artifact import load_artifact
 from tests.system.launched import ending
 
@@ -139,13 +141,32 @@ def test_ctrl_c_leaves_no_process_behind(run_up: RunUp) -> None:
     assert psutil.wait_procs(children, timeout=10)[1] == []
 
 
+def engine_start_s(artifact: Path) -> float:
+    """What an edge that looks for no cloud takes until it serves: to import, to load its model and to measure it."""
+    settings, began_s = EdgeSettings((ModelArtifact(MODEL, str(artifact)),), "127.0.0.1:0", ""), time.monotonic()
+    command = [sys.executable, "-m", "scheduler.process_node", "edge"]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    orders = process.stdin
+    assert orders is not None
+    with ending(process) as first_line, orders:
+        orders.write(settings.to_json() + "\n")
+        orders.flush()
+        assert json.loads(first_line())["ready"]
+        return time.monotonic() - began_s
+
+
 @pytest.mark.slow
-def test_an_edge_without_its_cloud_serves_alone(run_up: RunUp) -> None:
+def test_an_edge_without_its_cloud_serves_alone(
+    run_up: RunUp, artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))  # so that neither start knows anything
+    most_s, began_s = 10 + engine_start_s(artifact), time.monotonic()
     with (
         run_up("edge", edge={"runtime": "process", "listen": "127.0.0.1:0", "registry": "127.0.0.1:1"}) as running,
         Client(running.address) as client,
     ):
         result = client.infer(MODEL, {"image": FLOWER}, timeout_s=60)
+        assert time.monotonic() - began_s < most_s
         assert result.parameters["isthmus_finished_by"] == "edge"
         assert best_class(result.outputs["logits"]) == "daisy"
         (edge,) = (p for p in psutil.Process(running.process.pid).children() if "edge" in p.cmdline())

@@ -7,7 +7,7 @@ export function requests(found, styleOf) {
   const mostS = Math.max(1e-9, ...found.map((one) => one.measured_s));
   const rows = found.map((one) => [
     age(one.age_s),
-    make("button", { type: "button", class: "mono link", "data-key": one.id, onclick: () => explain(one.id) }, one.id.slice(0, 8)),
+    opens(one.id),
     make("span", {}, one.model, one.class ? make("small", {}, ` class ${one.class}`) : null),
     make("span", {}, make("i", { class: `k-${styleOf(one.plan)}`, "aria-hidden": "true" }), one.plan, one.explored ? make("small", {}, " to learn the link") : null),
     one.failure ? make("span", { class: "bad" }, `failed: ${one.failure}`) : bar(one.stages, mostS, "small", "measured"),
@@ -20,9 +20,13 @@ export function requests(found, styleOf) {
 }
 
 export function failures(found) {
-  const rows = found.map((one) => [age(one.age_s), make("span", { class: "mono" }, one.status), one.model || "–", one.message]);
-  put("failures", found.length ? table("Newest first; also those that were refused before anything was decided.", ["", "status", "model", "reason"], rows)
+  const rows = found.map((one) => [age(one.age_s), opens(one.id), make("span", { class: "mono" }, one.status), one.model || "–", one.message]);
+  put("failures", found.length ? table("Newest first; also those that were refused before anything was decided.", ["", "request", "status", "model", "reason"], rows)
     : make("p", { class: "empty" }, "None is remembered."));
+}
+
+function opens(id) {
+  return make("button", { type: "button", class: "mono link", "data-key": id, onclick: () => explain(id) }, id.slice(0, 8));
 }
 
 export async function explain(id) {
@@ -40,7 +44,7 @@ export async function explain(id) {
 }
 
 function record(told) {
-  const chosen = told.explored || told.choice;
+  const chosen = told.explored || told.choice || null; // null for one that was refused
   const { request, link, outcome } = told;
   const happened = outcome && !outcome.failure ? outcome : null;
   const parts = [...told.candidates.map((one) => total(one.predicted)), happened ? total(happened) : 0];
@@ -50,18 +54,20 @@ function record(told) {
     make("td", {}, mark), make("td", {}, name), took(stages, kind, word), make("td", { class: "n" }, duration(total(stages))));
   return [
     make("dl", { class: "facts" },
-      make("dt", {}, "decided by"), make("dd", {}, `${told.policy.name}, for ${told.because}`),
-      make("dt", {}, "because"), make("dd", {}, chosen.reason),
+      told.policy ? [make("dt", {}, "decided by"), make("dd", {}, `${told.policy.name}, for ${told.because}`)] : null,
+      chosen ? [make("dt", {}, "because"), make("dd", {}, chosen.reason)] : [make("dt", {}, "refused"), make("dd", { class: "bad" }, told.failure)],
       told.explored ? [make("dt", {}, "to learn the link"), make("dd", {}, `in place of ${told.choice.name}`)] : null,
       make("dt", {}, "asked"), make("dd", {}, asked(request)),
-      make("dt", {}, "believed"), make("dd", {}, believed(request, link)),
-      make("dt", {}, "happened"), make("dd", { class: outcome?.failure ? "bad" : "" }, said(outcome, chosen.predicted.total_s))),
-    make("div", { class: "legend" }, legend()),
-    make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Plans" }, make("table", { class: "candidates" },
-      make("caption", {}, "What happened, and every plan with its prediction then, quickest first."),
-      make("tbody", {},
-        happened ? row("=", "measured", happened, "measured", "measured", "happened") : null,
-        told.candidates.map((one) => row(one.plan_id === chosen.plan_id ? "▶ chosen" : "", one.name, one.predicted, "predicted", "predicted", one.plan_id === chosen.plan_id ? "chosen" : ""))))),
+      told.policy ? [make("dt", {}, "believed"), make("dd", {}, believed(request, link))] : null,
+      chosen ? [make("dt", {}, "happened"), make("dd", { class: outcome?.failure ? "bad" : "" }, said(outcome, chosen.predicted.total_s))] : null),
+    ...(told.candidates.length ? [
+      make("div", { class: "legend" }, legend()),
+      make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Plans" }, make("table", { class: "candidates" },
+        make("caption", {}, "What happened, and every plan with its prediction then, quickest first."),
+        make("tbody", {},
+          happened ? row("=", "measured", happened, "measured", "measured", "happened") : null,
+          told.candidates.map((one) => row(one.plan_id === chosen?.plan_id ? "▶ chosen" : "", one.name, one.predicted, "predicted", "predicted", one.plan_id === chosen?.plan_id ? "chosen" : ""))))),
+    ] : []),
     make("p", { class: "note mono" }, `isthmus explain ${request.request_id}`),
   ];
 }

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from isthmus.cli.explanation import explanation_lines
-from nodes.chooser import ChoiceRequest, Outcome
+from isthmus.errors import DeadlineUnreachable
+from nodes.chooser import ChoiceRequest, Outcome, Refused
 from nodes.steering import PolicySetting, Steering
 from partitioner.link import Link
 from partitioner.plan_table import PlanTable
@@ -55,6 +56,28 @@ def test_a_failed_a_resent_and_an_unanswered_request_are_told_apart() -> None:
     assert lines(Outcome("r1", edge_s=0.2, wire_bytes=80_000, finished_by="edge", sendings=2))[-1] == (
         "  80 kB crossed, sent 2 times"
     )
+
+
+def test_a_request_that_its_policy_refused_is_told_with_every_plan() -> None:
+    chooser = PlanChooser()
+    teach(chooser, Link.of("20mbps", "20ms"), 0.0)
+    with pytest.raises(DeadlineUnreachable) as refused:
+        chooser.choose(ChoiceRequest(TABLE, "bytes", 1, 250_000, 0.01, request_id="r1"))
+    said = list(explanation_lines(explanation(*chooser.log.find("r1"))))
+    assert said[:3] == [
+        "request r1, decision 1, model net", "policy: latency for all requests",
+        "asked: a file of 250 kB, batch 1, 10 ms until the deadline",
+    ]  # fmt: skip
+    assert said[3].startswith("believed: 20 Mbit/s up")
+    assert said[4:6] == [f"refused: {refused.value}", ""]
+    assert [line[:11] for line in said[8:]] == ["  split at ", "  edge-only"]
+
+
+def test_a_request_that_no_policy_was_asked_for_is_told_in_words() -> None:
+    refused = Refused(1.0, "net", "tensor", 2, 0, None, 0, "", "", "", "", "shed", "r1")
+    assert list(explanation_lines(explanation(refused, None))) == [
+        "request r1, model net", "asked: tensors, batch 2, no deadline", "refused before any policy was asked: shed",
+    ]  # fmt: skip
 
 
 def test_a_link_that_nobody_measured_is_said_to_be_so() -> None:

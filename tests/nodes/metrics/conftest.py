@@ -17,6 +17,7 @@ from nodes.cloud_host import CloudHost
 from nodes.edge_host import EdgeHost
 from nodes.settings import CloudSettings, EdgeSettings, ModelArtifact
 from nodes.transport.registry_server import RegistryServer
+from nodes.wanted_replicas import WantedReplicas
 from partitioner.artifact import save_artifact
 from partitioner.front_end import model_from_module
 from scheduler.fleet_registry import FleetRegistry
@@ -47,6 +48,7 @@ async def _scraped(artifact: Path) -> Scrapes:
             await edge.node.planned.wait()
             await _ask(edge.address)
             await _until_the_link_is_known(edge)
+        cloud.node.wanted = WantedReplicas(0.5, 4)  # as Serve's replicas are told
         return Scrapes(await _scrape(edge.metrics_address), await _scrape(cloud.metrics_address))
     finally:
         await edge.drain()

@@ -70,7 +70,7 @@ def test_an_expression_is_promql_and_compares(rule: dict[str, Any]) -> None:
 def test_an_alert_says_what_is_wrong_where_and_what_to_do(rule: dict[str, Any]) -> None:
     said = rule["annotations"]
     assert said.keys() == {"summary", "action"}
-    assert "$labels.instance" in said["summary"]
+    assert re.search(r"\$labels\.(instance|job)", said["summary"])
     assert len(said["action"].split()) >= 15
 
 

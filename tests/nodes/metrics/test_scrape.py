@@ -100,6 +100,17 @@ def test_a_replica_counts_its_batches_and_stages(scrapes: Scrapes) -> None:
     assert cloud.value("isthmus_requests_waiting_limit") == 256
 
 
+def test_a_replica_tells_from_the_start_why_it_may_refuse_and_how_many_its_work_asks_for(scrapes: Scrapes) -> None:
+    refusals = [
+        one for family in scrapes.cloud.families for one in family.samples if one.name == "isthmus_refusals_total"
+    ]
+    assert {(one.labels["reason"], one.value) for one in refusals} == {
+        (reason, 0) for reason in ("too_large", "invalid_request", "not_found", "draining", "overloaded")
+    }
+    assert scrapes.cloud.value("isthmus_replicas_wanted") == 0.5
+    assert scrapes.cloud.value("isthmus_replicas_limit") == 4
+
+
 @pytest.mark.parametrize("side", ["edge", "cloud"])
 def test_work_is_accounted_for_and_none_was_late(scrapes: Scrapes, side: str) -> None:
     scrape = getattr(scrapes, side)

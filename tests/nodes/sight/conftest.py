@@ -42,7 +42,8 @@ class LiveSite:
 
 @pytest.fixture(scope="session")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveSite]:
-    """After three requests in the cloud and one on the edge, of the class HOSTILE, and one for a model HOSTILE."""
+    """After three requests in the cloud and one on the edge, of the class HOSTILE, one for a plan that is not there and
+    one for a model HOSTILE."""
     folder = tmp_path_factory.mktemp("site")
     layers = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 4)).eval()
     save_artifact(model_from_module(layers, (torch.zeros(2, 16),), "small"), folder / "small")
@@ -94,6 +95,7 @@ async def _ask(address: str) -> str:
         (name,) = await client.input_names("small")
         for policy in ("cloud-only", "cloud-only", "cloud-only", "edge-only"):
             answer = await client.infer("small", {name: inputs}, policy=policy, request_class=HOSTILE)
-        with contextlib.suppress(IsthmusError):
-            await client.infer(HOSTILE, {name: inputs})
+        for model, plan_id in (("small", "0" * 16), (HOSTILE, None)):
+            with contextlib.suppress(IsthmusError):
+                await client.infer(model, {name: inputs}, plan_id=plan_id)
     return answer.request_id

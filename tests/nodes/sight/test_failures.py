@@ -11,9 +11,10 @@ from nodes.sight.failures import KEPT_FAILURES, RecentFailures
 def test_what_clients_do_wrong_is_counted_apart() -> None:
     failures = RecentFailures()
     for error in (Overloaded("full"), NotFound("nothing"), InvalidRequest("x", "is none"), asyncio.CancelledError()):
-        failures.record("net", error)
+        failures.record("net", error, "r1")
     assert (failures.failed, failures.mistaken) == (1, 3)
     assert [one.status for one in failures.kept] == ["RESOURCE_EXHAUSTED", "NOT_FOUND", "INVALID_ARGUMENT", "CANCELLED"]
+    assert {one.request_id for one in failures.kept} == {"r1"}
 
 
 def test_the_newest_are_kept_in_one_short_line_each() -> None:

@@ -52,6 +52,18 @@ def test_a_request_opens_with_every_plan_that_it_could_have_taken(page: Browser,
     page.value("document.getElementById('explain').close()")
 
 
+def test_a_failure_opens_with_what_was_believed_when_it_was_refused(page: Browser) -> None:
+    page.value("[...document.querySelectorAll('#failures button')].at(-1).click()")
+    page.until("document.querySelector('#explain[open] .candidates')")
+    said = text(page, "#explained")
+    assert "has none such" in said
+    assert "RTT" in said
+    assert page.value("document.querySelectorAll('#explained .candidates tr').length") > 2
+    assert page.value("document.querySelector('#explained .chosen')") is None
+    page.value("document.getElementById('explain').close()")
+    assert page.complaints == []
+
+
 def test_charts_are_read_with_the_keyboard(page: Browser) -> None:
     page.value("document.querySelector('#c-link svg').focus()")
     before = text(page, "#c-link .readout")

@@ -51,10 +51,10 @@ def test_the_document_says_what_the_edge_did(live: LiveSite) -> None:
     assert [plan.partition(" (")[0] for plan in plans] == ["edge-only", *["cloud-only"] * 3]  # whatever the codec
     assert {one["class"] for one in told["requests"]} == {HOSTILE}
     assert told["requests"][0]["id"] == live.request_id
-    assert (told["totals"]["answered"], told["totals"]["failed"], told["totals"]["mistaken"]) == (4, 0, 1)
+    assert (told["totals"]["answered"], told["totals"]["failed"], told["totals"]["mistaken"]) == (4, 0, 2)
     assert {one["name"]: one["count"] for one in told["plans"]} == {plan: plans.count(plan) for plan in plans}
     assert sum(one["ended"] for one in told["history"]["moments"]) == 4
-    assert told["failures"][0]["status"] == "NOT_FOUND"
+    assert [one["status"] for one in told["failures"]] == ["NOT_FOUND"] * 2
     assert told["link"]["uplink_bps"] > 0
 
 
@@ -85,6 +85,15 @@ def test_one_request_is_explained_as_to_an_operator(live: LiveSite) -> None:
     assert record["request"]["request_id"] == live.request_id
     assert record["choice"]["name"] == "edge-only"
     assert len(record["candidates"]) > 1
+
+
+def test_a_request_that_a_policy_refused_is_explained_by_the_id_of_its_failure(live: LiveSite) -> None:
+    unknown_model, unknown_plan = seen(live)["failures"]
+    told = json.loads(get(live, f"/request.json?id={unknown_plan['id']}")[2])
+    assert told["failure"] == unknown_plan["message"]
+    assert told["request"]["plan_id"] == "0" * 16
+    assert len(told["candidates"]) > 2
+    assert get(live, f"/request.json?id={unknown_model['id']}")[0] == 404
 
 
 def test_the_cut_in_use_is_drawn_with_its_latest_prediction(live: LiveSite) -> None:

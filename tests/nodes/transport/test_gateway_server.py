@@ -116,6 +116,15 @@ class TestStream:
             "worse": "[request id: worse] internal error: ZeroDivisionError",
         }
 
+    async def test_an_error_has_the_edges_own_id_beside_the_clients(
+        self, stub: Stub, ask: Ask, node: DoublingNode
+    ) -> None:
+        (one,) = await answers(stub, ask("bad", -1))
+        assert one.infer_response.id == "bad"
+        named = one.infer_response.parameters["isthmus_request_id"].string_param
+        assert named == node.requests[0].request_id
+        assert len(named) == 32
+
     async def test_a_slow_request_does_not_hold_up_the_next(self, stub: Stub, ask: Ask, node: DoublingNode) -> None:
         call = stub.ModelStreamInfer()
         await call.write(ask("slow", -3))

@@ -12,7 +12,9 @@ from grpc_status import rpc_status
 
 from isthmus.errors import Unsupported
 from isthmus.oip import open_inference_pb2 as oip
+from nodes.transport.gateway_server import GatewayService
 from nodes.transport.status import MOST_TOLD_BYTES, error_of
+from tests.nodes.transport.conftest import DoublingNode
 
 if TYPE_CHECKING:
     from isthmus.oip.open_inference_pb2_grpc import GRPCInferenceServiceAsyncStub as Stub
@@ -25,6 +27,12 @@ async def refused(call: object) -> grpc.aio.AioRpcError:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await call  # type: ignore[misc]
     return caught.value
+
+
+def info_of(error: grpc.aio.AioRpcError) -> error_details_pb2.ErrorInfo:
+    info = error_details_pb2.ErrorInfo()
+    rpc_status.from_call(error).details[0].Unpack(info)  # type: ignore[arg-type]
+    return info
 
 
 @LONG
@@ -51,6 +59,18 @@ async def test_an_input_with_a_long_name_is_refused_with_the_remedy(stub: Stub, 
     assert len(details.encode()) <= MOST_TOLD_BYTES + len("…".encode())
 
 
+@pytest.mark.parametrize(("model", "first"), [("double", -1.0), ("double", -2.0), ("other", 1.0)])
+async def test_every_error_of_a_request_names_it_as_its_node_and_its_operator_do(
+    stub: Stub, ask: Ask, node: DoublingNode, service: GatewayService, model: str, first: float
+) -> None:
+    request = ask(first=first)
+    request.model_name = model
+    info = info_of(await refused(stub.ModelInfer(request)))
+    assert len(info.metadata["request_id"]) == 32
+    assert info.metadata["request_id"] == service.failures.kept[-1].request_id
+    assert [one.request_id for one in node.requests] == [info.metadata["request_id"]] * (model == "double")
+
+
 async def test_what_is_short_is_told_as_it_is(stub: Stub, ask: Ask) -> None:
     request = ask()
     request.model_name = 400 * "a"
@@ -63,7 +83,6 @@ async def test_a_method_that_is_not_there_has_its_reason_in_the_details(channel:
     )
     error = await refused(method(b"anything"))
     assert error.code() is grpc.StatusCode.UNIMPLEMENTED
-    info = error_details_pb2.ErrorInfo()
-    rpc_status.from_call(error).details[0].Unpack(info)  # type: ignore[arg-type]
-    assert (info.reason, info.domain) == ("UNSUPPORTED", "isthmus")
+    info = info_of(error)
+    assert (info.reason, info.domain, dict(info.metadata)) == ("UNSUPPORTED", "isthmus", {})
     assert isinstance(error_of(error, "edge"), Unsupported)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import zlib
 from pathlib import Path
 from random import Random
 
@@ -32,6 +33,31 @@ class Patient:
     def choose(self, request, link, rng):
         raise NotImplementedError
 """
+
+
+TAKING = """
+from pathlib import Path
+from typing import Annotated, Any
+from pydantic import AfterValidator, BaseModel, Field, PlainSerializer
+
+class Options(BaseModel, extra="forbid"):
+    within: {kind}
+
+class Taking:
+    Options = Options
+    def __init__(self, options):
+        self.within = options.within
+    def choose(self, request, link, rng):
+        raise NotImplementedError
+"""
+IN_SECONDS = "AfterValidator(lambda ms: ms / 1000)"
+
+
+def taking(folder: Path, kind: str) -> str:
+    """A policy in that folder whose only option is of that kind: its name."""
+    module = f"taking_{zlib.crc32(kind.encode())}"
+    (folder / f"{module}.py").write_text(TAKING.format(kind=kind))
+    return f"{module}:Taking"
 
 
 def declared(**facts: object) -> DeviceProfile:
@@ -163,6 +189,57 @@ def test_a_class_beside_the_configuration_is_found_and_takes_its_own_options(tmp
     with pytest.raises(InvalidConfiguration, match=r"policy.patience: .*\(got 'long'\)"):
         configured_policy(name, {"patience": "long"}, str(tmp_path))
     assert str(tmp_path) not in sys.path
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        (f"Annotated[float, {IN_SECONDS}]", r"policy.within: is 0.0002 where .* reads it again, and was 0.2; have it"),
+        ("float = Field(1.0, exclude=True)", r"policy.within: is 1.0 where .* and was 200.0"),
+        ("Annotated[Any, AfterValidator(lambda given: object())]", r"policy: has options that are no plain data: "),
+        (
+            "Annotated[float, Field(lt=300), AfterValidator(lambda ms: ms * 2)]",
+            "policy.within: cannot be read again on",
+        ),
+    ],
+)
+def test_an_option_that_would_be_another_one_on_the_edge_is_refused_by_name(
+    tmp_path: Path, kind: str, said: str
+) -> None:
+    with pytest.raises(InvalidConfiguration, match=said) as caught:
+        checked_options(taking(tmp_path, kind), {"within": 200}, str(tmp_path))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value"),
+    [
+        (f"Annotated[float, {IN_SECONDS}, PlainSerializer(lambda s: s * 1000)]", "within", 0.2),
+        ("float = Field(alias='most')", "most", 200.0),
+        ("Path = Path()", "within", Path("200")),
+    ],
+)
+def test_options_that_read_back_equal_are_the_same_in_the_file_and_over_the_wire(
+    tmp_path: Path, kind: str, name: str, value: object
+) -> None:
+    policy, given = taking(tmp_path, kind), {name: "200"}
+    plain = json.loads(json.dumps(checked_options(policy, given, str(tmp_path))))
+    for options in (plain, given):
+        assert configured_policy(policy, options, str(tmp_path)).within == value  # type: ignore[attr-defined]
+
+
+def test_a_missing_option_is_named_as_it_is_given(tmp_path: Path) -> None:
+    policy = taking(tmp_path, "float = Field(alias='most', description='how much')")
+    with pytest.raises(InvalidConfiguration, match=r"policy.most: is missing \(how much\)"):
+        checked_options(policy, {}, str(tmp_path))
+    with pytest.raises(InvalidConfiguration, match=r"policy.least: is no option .* there are: most"):
+        checked_options(policy, {"most": 1, "least": 2}, str(tmp_path))
+
+
+def test_a_validator_that_breaks_is_an_error_of_one_line(tmp_path: Path) -> None:
+    policy = taking(tmp_path, "Annotated[str, AfterValidator(lambda name: {'fast': 1}[name])]")
+    with pytest.raises(InvalidConfiguration, match=r"policy: cannot read its options: KeyError: 'slow' \(got 'taking_"):
+        configured_policy(policy, {"within": "slow"}, str(tmp_path))
 
 
 def test_a_class_that_cannot_be_made_is_a_configuration_error(tmp_path: Path) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +46,28 @@ def test_its_test_passes_and_fails_for_a_policy_that_is_wrong(folder: Path) -> N
     wrong = (folder / "my_policies.py").read_text().replace("best = min(", "best = max(")
     (folder / "my_policies.py").write_text(wrong)
     assert subprocess.run(command, cwd=folder, capture_output=True, timeout=120, check=False).returncode == 1
+
+
+def uplink_busy(answers: Path) -> float:
+    found = json.loads(answers.read_text())["utilisation"]
+    return next(float(one["share"]["value"]) for one in found if one["kind"] == "uplink")
+
+
+def test_its_fleet_is_simulated_as_the_page_says(folder: Path) -> None:
+    shutil.copy(PAGE.parents[1] / "examples/plans/efficientnet-lite0.json", folder / "plans.json")
+    (folder / "shop.yaml").write_text(blocks("yaml")[2])
+    assert len(blocks("yaml")[2].splitlines()) == 5
+    for command in blocks("sh")[0].splitlines():
+        program, *words = shlex.split(command)
+        assert program == "isthmus"
+        python = [sys.executable, "-m", program, *words, "--workers", "1"]
+        done = subprocess.run(
+            python, cwd=folder, capture_output=True, text=True, timeout=120, check=False,
+            env={**os.environ, "PYTHONPATH": str(PAGE.parents[1])},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    assert (folder / "greedy/report.html").exists()
+    assert 0 < uplink_busy(folder / "greedy/answers.json") < uplink_busy(folder / "latency/answers.json")
 
 
 def test_every_configuration_on_the_page_is_accepted(folder: Path) -> None:

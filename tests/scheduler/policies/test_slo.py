@@ -51,14 +51,16 @@ def rounding_decides(mean_s: float, spread_s: float, deadline_s: float, asked: f
 
 
 @settings(deadline=None, max_examples=200)
-@given(case=cases(), asked=st.floats(0.05, 0.999), deadline_s=st.floats(0.01, 20))
+@given(
+    case=cases(), asked=st.floats(0.05, 0.999), deadline_s=st.floats(0.01, 20), waited_s=st.just(0.0) | st.floats(0, 5)
+)
 def test_takes_the_cheapest_of_those_that_are_sure_enough_and_else_the_likeliest(
-    case: Case, asked: float, deadline_s: float
+    case: Case, asked: float, deadline_s: float, waited_s: float
 ) -> None:
-    request, link = case
+    request, link = case[0]._replace(now_s=waited_s, came_s=0.0), case[1]
     policy = SloPolicy(SloOptions(probability=asked, deadline=deadline_s))
     chosen = policy.choose(request, link, Random(0)).entry
-    deadline_s = min(deadline_s, request.remaining_s or math.inf)
+    deadline_s = min(max(0.0, deadline_s - waited_s), request.remaining_s or math.inf)
     usable = usable_of(request, link)
     times = {id(entry): moments(entry, request, link) for entry in usable}
     if any(rounding_decides(mean, spread, deadline_s, asked) for mean, spread in times.values()):
@@ -110,6 +112,22 @@ def test_a_reason_says_how_likely_the_best_of_too_few_is(entry, request_of, link
 def test_without_any_deadline_the_cheapest_is_taken(request_of, link) -> None:  # type: ignore[no-untyped-def]
     choice = SloPolicy().choose(request_of(), link, Random(0))
     assert choice.reason.startswith("no deadline, edge-only")
+
+
+def test_the_policys_own_deadline_runs_from_the_arrival(entry, request_of, link) -> None:  # type: ignore[no-untyped-def]
+    plans = (entry("a", edge_s=0.010, cloud_s=0.02), entry(edge_s=0.180))
+    request, policy = request_of(table=PlanTable("net", "d" * 64, plans)), SloPolicy(SloOptions(deadline=0.2))
+    kinds = [
+        policy.choose(request._replace(**moments), link, Random(0)).entry.plan.kind
+        for moments in ({"now_s": 5.0, "came_s": 5.0}, {"now_s": 5.0}, {"now_s": 5.1, "came_s": 5.0})
+    ]
+    assert kinds == ["edge-only", "edge-only", "split"]
+
+
+def test_a_request_that_waited_longer_than_the_policys_deadline_takes_the_likeliest(request_of, link) -> None:  # type: ignore[no-untyped-def]
+    request = request_of(now_s=5.0, came_s=4.0)
+    reason = SloPolicy(SloOptions(deadline=0.2)).choose(request, link, Random(0)).reason
+    assert reason.endswith("and no plan reaches 0.95 within 0 s")
 
 
 def test_an_unsure_link_moves_requests_off_it(entry, request_of, link) -> None:  # type: ignore[no-untyped-def]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from isthmus.autoscaling_configuration import MOST_REPLICAS
 from isthmus.errors import DeviceUnavailable
@@ -11,11 +13,25 @@ from scheduler.serve.gpu_share import gpu_share, wait_free
 
 @pytest.mark.parametrize(
     ("device", "there", "most", "share"),
-    [("cpu", 2, 1, 0.0), ("auto", 0, 1, 0.0), ("auto", 2, 1, 1.0), ("cuda", 2, 1, 1.0), ("cuda", 2, 4, 0.5)],
+    [
+        ("cpu", 2, 1, 0.0),
+        ("auto", 0, 1, 0.0),
+        ("auto", 2, 1, 1.0),
+        ("cuda", 2, 1, 1.0),
+        ("cuda", 2, 4, 0.5),
+        ("cuda", 3, 4, 0.5),
+    ],
 )
 @pytest.mark.parametrize("own", [True, False])
 def test_several_gpus_are_shared_by_a_version(device: str, there: int, most: int, share: float, own: bool) -> None:
     assert gpu_share(device, there, most, own=own) == share
+
+
+@given(there=st.integers(2, 16), most=st.integers(1, MOST_REPLICAS), own=st.booleans())
+def test_as_many_as_there_may_be_have_a_place_where_each_is_on_one_gpu(there: int, most: int, own: bool) -> None:
+    parts = round(gpu_share("cuda", there, most, own=own) * 10_000)  # as Ray counts, which rounds to the nearest
+    on_one = 10_000 // parts
+    assert there * on_one >= most > there * (on_one - 1)
 
 
 @pytest.mark.parametrize("device", ["cuda", "auto"])

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from isthmus.errors import InvalidRequest
 from nodes.chooser import Choice, ChoiceRequest, Exchange, Outcome, Refused, Transfer
+from nodes.steering import PolicySetting
 from partitioner.plan import Prediction
+from scheduler.decision_log import Declined
 from scheduler.decision_record import AdmissionBounds, Observed
 from simulations.replay.logged_run import LoggedRun, logged_run
 from tests.simulations.replay.logs import EDGE, SPLIT, TABLE, decided, lines_of
@@ -58,6 +61,13 @@ def test_who_was_refused_came_too_and_all_stand_in_the_order_of_their_arrival() 
     refused = run.requests[1]
     assert (refused.placed, refused.failure, refused.asked.timeout_s, refused.ended) == (None, "shed", 0.3, True)
     assert not run.requests[0].ended  # the log stops before
+
+
+def test_a_request_that_a_policy_declined_came_once_and_was_refused() -> None:
+    facts = asked("declined", 102.4)
+    declined = Declined(1, 7, PolicySetting("latency"), "all requests", facts, None, "shed")
+    run = read(decided(asked("a", 101.0), SPLIT), declined, replace(REFUSED, request_id="declined"))
+    assert [(one.asked.came_s, one.failure) for one in run.requests] == [(0.0, ""), (1.5, "shed")]
 
 
 def test_what_showed_the_link_is_kept_with_its_moment() -> None:
