@@ -15,6 +15,7 @@ from isthmus.errors import InvalidConfiguration, InvalidModel, NotFound, Overloa
 from isthmus.telemetry import get_logger
 from nodes.background import run_apart
 from nodes.engines.base import Engine
+from nodes.engines.held_weights import engines_bytes
 from nodes.fleet import ModelVersion
 from nodes.model_loading import load_model
 from nodes.settings import CloudSettings, ModelArtifact
@@ -48,10 +49,12 @@ class ServedModel:
 
 @dataclass(frozen=True, slots=True)
 class ModelCounts:
-    """held, held_bytes: now. loads, evictions: since the start."""
+    """held, held_bytes, engine_bytes: now; the last are the copies that engines hold besides. loads, evictions: since
+    the start."""
 
     held: int
     held_bytes: int
+    engine_bytes: int
     loads: int
     evictions: int
 
@@ -95,7 +98,8 @@ class CloudModels:
 
     def counts(self) -> ModelCounts:
         """What is held, and what came and went."""
-        return ModelCounts(len(self._held), self._taken_bytes, self._loads, self._evictions)
+        copies = engines_bytes(held.engine for held in self._held.values())
+        return ModelCounts(len(self._held), self._taken_bytes, copies, self._loads, self._evictions)
 
     async def fill(self) -> None:
         """Load what fits, in the order of the configuration. Raises InvalidModel."""

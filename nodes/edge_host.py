@@ -277,6 +277,7 @@ def _facts(
         status=_status(node),
         waiting_limit=settings.limits.queue,
         kept_limit_bytes=settings.kept_bytes,
+        engine_bytes=node.engine_bytes,
         usable_replicas=node.replicas.usable,
         registry_connected=None if watch is None else watch.away_s is None,
         credits={one.replica_id: one.credit for one in node.replicas.connections if one.credit is not None},

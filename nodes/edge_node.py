@@ -20,6 +20,7 @@ from nodes.chooser import Choice, ChoiceRequest, Chooser, Outcome, StageTimes
 from nodes.edge_memory import NO_MEMORY, EdgeMemory
 from nodes.edge_times import QuietTimer
 from nodes.edge_work import edge_work
+from nodes.engines.held_weights import engines_bytes
 from nodes.gateway import InferRequest, InferResult, ModelDescription, ModelState, new_request_id
 from nodes.guarded_connection import GuardedConnection
 from nodes.hedging import Hedging
@@ -122,6 +123,11 @@ class EdgeNode:
     def plans(self) -> tuple[ReadyPlan, ...]:
         """On offer, of all loaded models."""
         return tuple(plan for runtime in self._shelf.runtimes.values() for plan in runtime.plans)
+
+    @property
+    def engine_bytes(self) -> int:
+        """Copies of weights that the engines of loaded models hold."""
+        return engines_bytes(builder.engine for builder in self._shelf.builders.values())
 
     @property
     def waiting(self) -> int:

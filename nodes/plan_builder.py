@@ -89,6 +89,11 @@ class PlanBuilder:
         return self._model
 
     @property
+    def engine(self) -> Engine:
+        """What runs its plans here."""
+        return self._engine
+
+    @property
     def identity(self) -> ModelIdentity:
         """What the plans that it finds are of."""
         return ModelIdentity(self._model.name, self._model.digest, tuple(plan.plan_id for plan in self._given))

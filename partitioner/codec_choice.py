@@ -5,6 +5,7 @@ Sizes are data: a ratio for each codec, with its provenance ("assumed" until som
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -14,7 +15,17 @@ from partitioner.graph import TensorInfo
 from partitioner.measurements import CodecRate
 from partitioner.plan import TensorCodec
 
-__all__ = ["DEFAULT_CODECS", "FILE_CODEC", "CodecQuote", "CodecSize", "quickest_codec", "quotes_for", "sizes_allowed"]
+__all__ = [
+    "AS_RATED",
+    "DEFAULT_CODECS",
+    "FILE_CODEC",
+    "CodecEffort",
+    "CodecQuote",
+    "CodecSize",
+    "quickest_codec",
+    "quotes_for",
+    "sizes_allowed",
+]
 
 FILE_CODEC = "file"
 """An input's file crosses as it arrived."""
@@ -24,13 +35,35 @@ _FREE = CodecRate(0.0, 0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
+class CodecEffort:
+    """How many times as long coding a tensor takes as a device's rates say, each way.
+
+    Rates are of samples and of one setting of a codec; what its parameters and a tensor's contents make of that is
+    about the same on every device.
+    """
+
+    encode: float = 1.0
+    decode: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("encode", "decode"):
+            factor = getattr(self, name)
+            if not (math.isfinite(factor) and factor > 0):
+                raise InvalidInput(f"effort to {name}", "must be above zero", value=factor)
+
+
+AS_RATED = CodecEffort()
+"""Of what nobody timed."""
+
+
+@dataclass(frozen=True, slots=True)
 class CodecSize:
     """What a codec makes of a tensor: ratio * bytes + fixed_bytes on the wire.
 
     applies_to: every tensor, floating point ones, or pictures (an input that declares preprocessing, sent as a file).
     parameters: what both sides must agree on. provenance: where the ratio comes from. tensor: the only one that this is
     about, "" for any; what was measured on a tensor stands before what holds for any. spread: the standard deviation of
-    one item's bytes, as a share of the mean.
+    one item's bytes, as a share of the mean. effort: to code it.
     """
 
     codec: str
@@ -42,6 +75,7 @@ class CodecSize:
     parameters: Mapping[str, str] = field(default_factory=dict, hash=False)
     tensor: str = ""
     spread: float = 0.0
+    effort: CodecEffort = AS_RATED
 
     def __post_init__(self) -> None:
         if not (0.0 <= self.ratio < 1e6 and 0.0 <= self.spread < 1e6) or self.fixed_bytes < 0:
@@ -111,10 +145,9 @@ def quotes_for(
         encoder, decoder = (device.get(size.codec, _FREE if size.codec == "raw" else None) for device in rates)
         if encoder is not None and decoder is not None and _takes(size, tensor, picture):
             wire = size.wire_bytes(size_bytes)
-            transfer_s = wire * 8.0 / bandwidth_bps
-            quotes.append(
-                CodecQuote(size, wire, encoder.encode_s(size_bytes), transfer_s, decoder.decode_s(size_bytes))
-            )
+            encode_s = encoder.encode_s(size_bytes) * size.effort.encode
+            decode_s = decoder.decode_s(size_bytes) * size.effort.decode
+            quotes.append(CodecQuote(size, wire, encode_s, wire * 8.0 / bandwidth_bps, decode_s))
     return tuple(quotes)
 
 

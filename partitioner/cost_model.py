@@ -8,6 +8,7 @@ codec, png included. Pseudo-ops are taken out of every result (`ModelCosts.model
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -162,6 +163,14 @@ class _Builder:
     cloud: DeviceProfile
     link: Link
     costing: Costing
+    sizes: Mapping[str, list[CodecSize]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        # By tensor: hundreds of them may each have some of their own, and all are looked at for every tensor.
+        sizes: defaultdict[str, list[CodecSize]] = defaultdict(list)
+        for size in self.costing.codecs:
+            sizes[size.tensor].append(size)
+        object.__setattr__(self, "sizes", sizes)
 
     def build(self) -> ModelCosts:
         """The costs of everything, by the rules of `model_costs`."""
@@ -214,7 +223,7 @@ class _Builder:
 
     def _uplink_quotes(self, tensor: TensorInfo) -> tuple[CodecQuote, ...]:
         picture = tensor.name in self._file_inputs()
-        sizes = sizes_allowed(self.costing.codecs, lossless=self.costing.lossless)
+        sizes = self._sizes(tensor, lossless=self.costing.lossless)
         rates = (self.edge.codec_rates, self.cloud.codec_rates)
         accuracy = self.costing.accuracy
         if accuracy is not None:
@@ -222,8 +231,12 @@ class _Builder:
         quotes = quotes_for(tensor, sizes, rates, self.link.uplink_bps, picture=picture, batch=self.costing.batch)
         return tuple(quote.loaded(self.costing.edge_load, self.costing.cloud_load) for quote in quotes)
 
+    def _sizes(self, tensor: TensorInfo, *, lossless: bool) -> tuple[CodecSize, ...]:
+        """The allowed ones that are about any tensor or about this one."""
+        return sizes_allowed((*self.sizes.get("", ()), *self.sizes.get(tensor.name, ())), lossless=lossless)
+
     def _downlink_quotes(self, tensor: TensorInfo) -> tuple[CodecQuote, ...]:
-        sizes = sizes_allowed(self.costing.codecs, lossless=True)
+        sizes = self._sizes(tensor, lossless=True)
         rates = (self.cloud.codec_rates, self.edge.codec_rates)
         quotes = quotes_for(tensor, sizes, rates, self.link.downlink_bps, batch=self.costing.batch)
         return tuple(quote.loaded(self.costing.cloud_load, self.costing.edge_load) for quote in quotes)

@@ -11,6 +11,9 @@ from partitioner.program import GETITEM, Call, Program, Ref, values
 
 __all__ = ["derive_graph", "op_calls"]
 
+# Where ATen's convolutions take their groups: the general one, and those by the number of dimensions.
+_GENERAL_CONVOLUTIONS, _GENERAL_GROUPS_AT, _GROUPS_AT = frozenset({"convolution", "_convolution"}), 8, 6
+
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
@@ -97,7 +100,18 @@ def _op(program: Program, call: Call, walk: _Derivation, flops: tuple[int, int])
         flops_per_item=per_item,
         flops_fixed=fixed,
         weights=tuple(sorted(found.weights)),
+        groups=_groups(call),
     )
+
+
+def _groups(call: Call) -> int:
+    """Of a convolution; 1 for any other call."""
+    kind = call.target.split(".")[1]
+    if "conv" not in kind:
+        return 1
+    at = _GENERAL_GROUPS_AT if kind in _GENERAL_CONVOLUTIONS else _GROUPS_AT
+    given = dict(call.kwargs).get("groups", call.args[at] if at < len(call.args) else 1)
+    return given if isinstance(given, int) else 1
 
 
 def _weight_bytes(program: Program, name: str) -> int:

@@ -46,7 +46,8 @@ class Op:
     """One operator: `kind` is its ATen name, `inputs` and `outputs` are tensor names (activations, never parameters).
 
     flops: for a batch of one; for any other it is flops_per_item * batch + flops_fixed (see `flops_at`).
-    parameter_bytes: what its weights and constants weigh. weights: their names; others may read them too.
+    parameter_bytes: what its weights and constants weigh. weights: their names; others may read them too. groups: of a
+    convolution, into how many parts its channels are split.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Op:
     flops_per_item: int
     flops_fixed: int
     weights: tuple[str, ...] = ()
+    groups: int = 1
 
     def flops_at(self, batch: int) -> int:
         """Floating point operations (a multiply-add counts two) for `batch` items."""

@@ -81,7 +81,10 @@ class _Derivation:
         per_item = (high - low) // (_BATCHES[1] - _BATCHES[0])
         fixed = low - per_item * _BATCHES[0]
         weight = sum(self.sizes[name] for name in found.constants)
-        self.ops.append(Op(node.name, node.op_type, per_item + fixed, found.tensors, made, weight, per_item, fixed))
+        groups = next((a.i for a in node.attribute if a.name == "group"), 1)
+        self.ops.append(
+            Op(node.name, node.op_type, per_item + fixed, found.tensors, made, weight, per_item, fixed, groups=groups)
+        )
         if found.reads_batch:
             self.batch_readers.add(node.name)
 

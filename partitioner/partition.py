@@ -165,7 +165,7 @@ def plans_to_compare(model: ModelFacts, setting: Setting) -> tuple[Plan, ...]:
 def _cloud_only(model: ModelFacts, setting: Setting) -> Iterator[Plan]:
     files = {s.name for s in model.interface.inputs if s.preprocessing is not None}
     crossing = [name for name in model.graph.boundary(()) if name in files and setting.costing.form == "bytes"]
-    pictures = [size.codec for size in setting.costing.codecs if size.applies_to == "picture"]
+    pictures = dict.fromkeys(size.codec for size in setting.costing.codecs if size.applies_to == "picture")
     yield plan_for_cut(model, _without_pictures(setting), ())
     encodings = [codec for codec in (FILE_CODEC, *pictures) if crossing and _has_rates(setting, codec)]
     yield from (plan_for_cut(model, setting, (), dict.fromkeys(crossing, codec)) for codec in encodings)

@@ -1,4 +1,4 @@
-"""The options of every command that talks to a running edge: where it listens, and its certificates."""
+"""The options of every command that talks to a running edge or cloud: where an edge listens, and the certificates."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ __all__ = ["DEFAULT_SERVER", "Authority", "Certificate", "Key", "Server", "tls_f
 DEFAULT_SERVER = "127.0.0.1:8001"
 Server = Annotated[str, typer.Option(help="HOST:PORT of the edge.")]
 Authority = Annotated[str, typer.Option("--tls-authority", help="PEM file; ask over TLS, trusting what it signed.")]
-Certificate = Annotated[str, typer.Option("--tls-certificate", help="PEM file to show, where the edge asks for one.")]
+Certificate = Annotated[
+    str, typer.Option("--tls-certificate", help="PEM file to show, where the other side asks for one.")
+]
 Key = Annotated[str, typer.Option("--tls-key", help="PEM file, the key of --tls-certificate.")]
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from isthmus.cli.model_argument import ModelArgument
+from isthmus.cli.model_argument import Examples, ModelArgument, loaded_model
 from isthmus.cli.output_file import check_folder, write_folder
 
 __all__ = ["import_model"]
@@ -18,10 +18,7 @@ __all__ = ["import_model"]
 def import_model(
     model: ModelArgument,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write the artifact to.")],
-    example: Annotated[
-        list[str] | None,
-        typer.Option(help="Each input that the file does not tell: 1x3x224x224, 1x64:int64, or pinned: =16000:int64."),
-    ] = None,
+    example: Examples = None,
     calibration: Annotated[
         Path | None,
         typer.Option(
@@ -33,12 +30,10 @@ def import_model(
 ) -> None:
     """Make an artifact (graph, weights and spec: data only) of a model."""
     from isthmus.cli.calibration_file import read_calibration
-    from isthmus.cli.example_tensor import example_tensor
     from partitioner.artifact import save_artifact
-    from partitioner.model_source import resolve_model
 
     check_folder(output, "--output")
-    made = resolve_model(model, example_inputs=tuple(map(example_tensor, example or ())))
+    made = loaded_model(model, example)
     if calibration is not None:
         made = made.calibrated(read_calibration(calibration, made))
     write_folder(output, "--output", partial(save_artifact, made))

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from isthmus.cli.model_argument import ModelArgument, read_profile_of
+from isthmus.cli.model_argument import Examples, ModelArgument, loaded_model, read_profile_of
 from isthmus.cli.output_file import check_output, write_output
 from isthmus.cli.partition_options import (
     RAW_INPUT,
@@ -56,6 +56,7 @@ def partition(
     model: ModelArgument,
     edge: EdgeProfile,
     cloud: CloudProfile,
+    example: Examples = None,
     bandwidth: Bandwidth = "20mbps",
     downlink: Downlink = "",
     rtt: RoundTrip = "30ms",
@@ -79,8 +80,8 @@ def partition(
     as_json: AsJson = False,
 ) -> None:
     """Choose the best plan of MODEL for two devices and a link, and say what it beats."""
-    from isthmus.api import load_model
     from isthmus.planning import Planner
+    from nodes.measure.lossless_sizes import with_lossless_sizes
     from partitioner.cost_model import Costing
     from partitioner.link import Link
     from partitioner.setting import Setting
@@ -97,9 +98,10 @@ def partition(
         cloud_load=cloud_load,
         constraints=constraints_of(privacy, (edge_memory, cloud_memory, wire_limit), (pin_edge, pin_cloud)),
     )
-    loaded = load_model(model)
+    loaded = loaded_model(model, example)
     if file is not None:
         costing = replace(costing, form="bytes", file=file_facts(file, loaded))
+    costing = with_lossless_sizes(costing, loaded)
     named = {"--privacy": [privacy] if privacy else [], "--pin-edge": pin_edge, "--pin-cloud": pin_cloud}
     check_ops(loaded.graph, named)
     setting = Setting(read_profile_of(edge, loaded), read_profile_of(cloud, loaded), link, costing)

@@ -1,4 +1,5 @@
-"""`isthmus profile`: measure this device and a model on it, or plan for hardware that one does not have."""
+"""`isthmus profile`: measure this device and a model on it, ask a cloud what it measured, or plan for hardware that one
+does not have."""
 
 from __future__ import annotations
 
@@ -9,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from isthmus.cli.connection_options import Authority, Certificate, Key, tls_files
 from isthmus.cli.mergeable import check_mergeable
-from isthmus.cli.model_argument import read_profile
+from isthmus.cli.model_argument import Examples, loaded_model, read_profile
 from isthmus.cli.output_file import check_output, write_output
 from isthmus.errors import InvalidInput, InvalidProfile
 
@@ -23,9 +25,19 @@ __all__ = ["profile"]
 # With a model, this much of the budget goes to the device itself, at most the default budget.
 DEVICE_SHARE, DEVICE_S = 0.3, 5.0
 
+Source = Annotated[
+    str,
+    typer.Option(
+        "--from",
+        metavar="HOST:PORT",
+        help="Measure nothing: ask a running cloud, at its registry or a replica, what it measured of itself.",
+    ),
+]
+
 
 def profile(
     model: Annotated[str | None, typer.Argument(metavar="MODEL", help="Measure this model too.")] = None,
+    example: Examples = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="File to write, or to merge into.")] = Path(
         "device.json"
     ),
@@ -40,6 +52,10 @@ def profile(
     ] = None,
     peak: Annotated[str, typer.Option(help="With --like: its float32 arithmetic, like 500gflops.")] = "",
     memory: Annotated[str, typer.Option(help="With --like: its memory bandwidth, like 50GB/s.")] = "",
+    source: Source = "",
+    tls_authority: Authority = "",
+    tls_certificate: Certificate = "",
+    tls_key: Key = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the profile as JSON.")] = False,
 ) -> None:
     """Measure this device; with MODEL, merge its times into the file.
@@ -47,13 +63,18 @@ def profile(
     With MODEL a file that is there must be of this host, engine, device and threads. Without MODEL the file is measured
     anew: of what it held, only the power and price that were declared stay.
     """
-    from isthmus import api
+    from isthmus.cli.cloud_profile import cloud_profile
     from isthmus.units import parse_duration_s
 
     budget_s = parse_duration_s(budget, "--budget")
     check_output(output, "--output")
-    loaded = None if model is None else api.load_model(model)
-    if like is not None:
+    if source and like is not None:
+        raise InvalidInput("--from", "is another profile than --like's", remedy="give one of them")
+    loaded = None if model is None else loaded_model(model, example)
+    if source:
+        tls = tls_files(tls_authority, tls_certificate, tls_key)
+        made = _with_declared(output, cloud_profile(source, tls, loaded))
+    elif like is not None:
         made = _scaled(read_profile(like), output.stem, (peak, memory), loaded)
         if output.resolve() != like.resolve():
             made = _with_declared(output, made)
@@ -115,12 +136,12 @@ def _scaled(profile: DeviceProfile, name: str, stated: tuple[str, str], model: M
 
 
 def _print_summary(output: Path, made: DeviceProfile) -> None:
+    from isthmus.cli.top_lines import plain
+
     noisy = ", noisy: measure again on a quiet machine" if made.provenance.noisy else ""
     scaled = f", not measured: scaled from {made.provenance.scaled_from}" if made.provenance.scaled_from else ""
-    flops = made.flops_per_s.get("float32", 0.0) / 1e9
-    print(
-        f"{output}: {made.name}, {flops:.1f} GFLOP/s float32, {made.memory_bytes_per_s / 1e9:.1f} GB/s{noisy}{scaled}"
-    )
+    flops, memory = made.flops_per_s.get("float32", 0.0) / 1e9, made.memory_bytes_per_s / 1e9
+    print(f"{output}: {plain(made.name)}, {flops:.1f} GFLOP/s float32, {memory:.1f} GB/s{noisy}{scaled}")
     for line in _compiling(made):
         print(line)
 

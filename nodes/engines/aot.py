@@ -53,6 +53,11 @@ class AotEngine:
         self._runs: dict[CompiledSlice, CompiledRun] = {}
         self._lock = threading.Lock()  # one compiler at a time: it takes all the memory and threads that it may
 
+    @property
+    def held_bytes(self) -> int:
+        """See `Engine`: its code reads the model's own weights."""
+        return 0
+
     def prepare(self, segments: Iterable[Runnable]) -> float:
         """See `Engine`. Raises InvalidConfiguration where something is to be compiled and no C++ compiler is there."""
         pieces = [slice_of(segment, self.name) for segment in segments]

@@ -43,6 +43,10 @@ class Engine(Protocol):
     def slowdown(self) -> float:
         """1 for real; above, an emulated slower device (demos and tests): see `nodes.engines.slowdown`."""
 
+    @property
+    def held_bytes(self) -> int:
+        """Copies of weights that it holds besides the models' own: on a GPU, or laid out for its kernels."""
+
     def prepare(self, segments: Iterable[Runnable]) -> float:
         """Compile what `load` would compile first; blocking, on whatever thread, without a `ComputePool`'s budget.
 

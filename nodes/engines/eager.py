@@ -34,6 +34,12 @@ class EagerEngine:
         self._weights: DeviceWeights = {}
         self._stream = torch.cuda.Stream() if device == "cuda" else None  # type: ignore[no-untyped-call]
 
+    @property
+    def held_bytes(self) -> int:
+        """See `Engine`: the copies on a GPU."""
+        copies = list(self._weights.values())  # at once: a thread that loads a segment adds to them
+        return sum(copy.nbytes for _, copy in copies)
+
     def prepare(self, segments: Iterable[Runnable]) -> float:
         """See `Engine`: nothing to do."""
         return 0.0

@@ -25,7 +25,8 @@ def engine_for(
 
     paced_by: of the engine `paced`, the file of a device profile; see `nodes.engines.paced`.
     Raises NotFound for an unknown engine, InvalidConfiguration for an unknown device or one that the engine cannot use,
-    and for a compiling engine without a C++ compiler, DeviceUnavailable for "cuda" without a GPU.
+    and for a compiling engine without a C++ compiler, DeviceUnavailable for "cuda" without a GPU, or with an
+    onnxruntime that was not built for one.
     """
     if name == "paced":
         return PacedEngine.reading(paced_by, threads)
@@ -33,18 +34,27 @@ def engine_for(
         raise NotFound(f"engine: there is no {name!r}; use one of {', '.join(ENGINE_NAMES)}")
     if name == "eager":
         return EagerEngine(_checked_device(device), threads, slowdown)
+    if name == "onnxruntime":
+        return _onnxruntime(device, threads, slowdown)
     if device != "auto" and _checked_device(device) != "cpu":
         remedy = "use device: cpu, or engine: eager"
         raise InvalidConfiguration("device", f"is none that {name} runs on here", value=device, remedy=remedy)
     return _on_cpu(name)(threads, slowdown)
 
 
-def _on_cpu(name: str) -> Callable[[int, float], Engine]:
+def _onnxruntime(device: str, threads: int, slowdown: float) -> Engine:
     """Imported when asked for: onnxruntime is 0.3 s and 60 MB that other nodes need not spend."""
-    if name == "onnxruntime":
-        from nodes.engines.onnxruntime import OnnxRuntimeEngine
+    from nodes.engines.onnxruntime import OnnxRuntimeEngine
+    from partitioner.onnx_providers import best_device
+    from partitioner.onnx_session import offered_providers
 
-        return OnnxRuntimeEngine
+    found = _checked_device(device)
+    if device == "auto" and found == "cuda":  # torch sees a GPU; most builds of onnxruntime know of none
+        found = best_device(offered_providers())
+    return OnnxRuntimeEngine(threads, slowdown, device=found)
+
+
+def _on_cpu(name: str) -> Callable[[int, float], Engine]:
     if name == "inductor":
         from nodes.engines.inductor import InductorEngine
 

@@ -47,6 +47,11 @@ class InductorEngine:
         self._folder = compiler_folder(folder)
         self._compiled: dict[CompiledSlice, tuple[CompiledRun, float]] = {}
 
+    @property
+    def held_bytes(self) -> int:
+        """See `Engine`: its code reads the model's own weights."""
+        return 0
+
     def prepare(self, segments: Iterable[Runnable]) -> float:
         """See `Engine`."""
         pieces = dict.fromkeys(slice_of(segment, self.name) for segment in segments)

@@ -50,6 +50,11 @@ class PacedEngine:
             raise InvalidConfiguration("cloud.paced_by", problem, value=profile or None, remedy=remedy) from None
         return cls(DeviceProfile.from_json(text), threads)
 
+    @property
+    def held_bytes(self) -> int:
+        """See `Engine`."""
+        return self._exact.held_bytes
+
     def prepare(self, segments: Iterable[Runnable]) -> float:
         """See `Engine`: nothing to do."""
         return 0.0

@@ -17,6 +17,7 @@ from nodes.codecs.factory import LOSSLESS_CODEC_NAMES, codec, encodes_images
 from nodes.codecs.lossy_image import LossyPictureCodec
 from nodes.codecs.transform import TransformCodec
 from nodes.measure.calibration_items import CalibrationItems, CalibrationRuns, Crossed, accuracy_of
+from nodes.measure.codec_effort import size_with_effort
 from nodes.measure.codec_sizes import MeasuredCodec, lossy_codecs, measured_codec, takes_transform
 from nodes.measure.engine_loss import NO_LOSS, EngineLoss
 from nodes.measure.picture_codecs import as_pictures, lossy_pictures, through_pictures
@@ -152,11 +153,14 @@ class AccuracyBudget:
     # ---- what the solver is told -------------------------------------------------------------------------------
 
     def _measured(self, costing: Costing) -> Costing:
-        sizes = [one.size for codecs in self._found.codecs.values() for one in codecs]
+        found = [one for codecs in self._found.codecs.values() for one in codecs]
         if costing.form == "bytes":
-            sizes += [one.size for codecs in self._found.pictures.values() for one in codecs]
+            found += [one for codecs in self._found.pictures.values() for one in codecs]
+        sizes = [size_with_effort(one, self._preprocessing.get(one.tensor)) for one in found]
+        again = {(size.tensor, size.codec) for size in sizes}
+        others = (size for size in costing.codecs if (size.tensor, size.codec) not in again)
         table = replace(self._table, losses=dict(self._found.losses))
-        return replace(costing, codecs=(*costing.codecs, *sizes), lossless=False, accuracy=table)
+        return replace(costing, codecs=(*others, *sizes), lossless=False, accuracy=table)
 
     def _hopeful(self, costing: Costing) -> Costing:
         """The same with what nobody measured yet allowed."""

@@ -1,4 +1,5 @@
-"""A model's calibration inputs at a cut: what crosses there, the whole model's answers, and what codecs do to them.
+"""A model's calibration inputs at a cut: what crosses there, the whole model's answers, and what codecs do to them and
+take.
 
 What cuts and codecs share is run once: the whole model for all of them (`CalibrationRuns`), a prefix for the codecs of
 its cut (`CalibrationItems`). Each codec then costs one run of the suffix.
@@ -6,18 +7,22 @@ its cut (`CalibrationItems`). Each codec then costs one run of the suffix.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from typing import Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from isthmus.errors import InvalidModel
-from nodes.codecs.base import Codec
+from nodes.codecs.base import Codec, Decoder, EncodedTensor
 from nodes.measure.answer_quality import AnswerQuality, Share, answer_quality, grouped_share
+from nodes.measure.one_thread import one_thread
 from nodes.measure.sensitivity import Boundary, boundary_tensors
+from nodes.measure.timing import summary
 from nodes.sample_inputs import calibration_batches
 from partitioner.model import Model, has_classes
 from partitioner.plan_table import Accuracy
@@ -28,15 +33,35 @@ __all__ = ["CalibrationItems", "CalibrationRuns", "Crossed", "accuracy_of"]
 _BATCH = 8
 _KEPT_BYTES = 256 << 20
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Crossed:
     """A boundary tensor of every item after a codec: bytes of each item's message (sent alone, as most requests are),
-    and the decoded values.
+    the decoded values, and what one item took either way: the 10th percentile over the items.
     """
 
     sizes: npt.NDArray[np.int64]
     values: torch.Tensor
+    encode_s: float
+    decode_s: float
+
+    @classmethod
+    def of(cls, items: Sequence[T], encode: Callable[[T], EncodedTensor], codec: Decoder) -> Self:
+        """Each of `items` there and back, on one thread. encode: by `codec`."""
+        sizes, values, there, back = list[int](), list[torch.Tensor](), list[float](), list[float]()
+        with one_thread():
+            codec.decode(encode(items[0]))  # the first call of a codec makes what the others find there
+            for item in items:
+                began_s = time.perf_counter()
+                sent = encode(item)
+                sent_s = time.perf_counter()
+                values.append(codec.decode(sent))
+                back.append(time.perf_counter() - sent_s)
+                there.append(sent_s - began_s)
+                sizes.append(len(sent.data))
+        return cls(np.array(sizes), torch.cat(values), summary(there).seconds, summary(back).seconds)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,8 +97,8 @@ class CalibrationItems:
     def crossed(self, tensor: str, codec: Codec) -> Crossed:
         """`tensor` of every item through `codec`."""
         values = self.values(tensor)
-        sent = [codec.encode(tensor, values[item : item + 1]) for item in range(len(values))]
-        return Crossed(np.array([len(one.data) for one in sent]), torch.cat([codec.decode(one) for one in sent]))
+        items = [values[item : item + 1] for item in range(len(values))]
+        return Crossed.of(items, partial(codec.encode, tensor), codec)
 
     def quality(self, changed: Mapping[str, torch.Tensor]) -> AnswerQuality:
         """How close the answers with those boundary tensors are to the whole model's, and to the truth."""

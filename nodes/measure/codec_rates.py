@@ -1,9 +1,14 @@
-"""How fast this machine encodes and decodes, and how fast it turns image files into model inputs."""
+"""How fast this machine encodes and decodes, and how fast it turns image files into model inputs.
+
+Samples stand for what crosses, each codec at one setting. `nodes.measure.codec_effort` says how far a real tensor, and
+the setting that a plan takes, are from that.
+"""
 
 from __future__ import annotations
 
 import functools
 import io
+import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -31,7 +36,14 @@ from partitioner.affine_fit import affine_time
 from partitioner.measurements import AffineTime, CodecRate
 from partitioner.spec import ImagePreprocessing
 
-__all__ = ["RATED_CODEC_NAMES", "measure_codec_rates", "measure_preprocessing", "sample_activation"]
+__all__ = [
+    "RATED_CODEC_NAMES",
+    "CodecSample",
+    "codec_sample",
+    "measure_codec_rates",
+    "measure_preprocessing",
+    "sample_activation",
+]
 
 _SIDES = {"small": (24, 14), "large": (48, 56)}  # channels, height and width: 19 kB and 602 kB of float32
 _PREPROCESSING = ImagePreprocessing(224, 224, 256)
@@ -48,12 +60,19 @@ RATED_CODEC_NAMES = (
 
 
 @dataclass(frozen=True, slots=True)
-class _Sample:
+class CodecSample:
     """A tensor of `size_bytes`, how to encode it, and who decodes it."""
 
     size_bytes: int
     encode: Callable[[], EncodedTensor]
     decoder: Decoder
+
+    def seconds(self, budget_s: float) -> tuple[float, float]:
+        """To encode it and to decode it, on the calling thread, for about so long each."""
+        encoded = self.encode()
+        there = measure(self.encode, budget_s=budget_s, min_repeats=3)
+        back = measure(partial(self.decoder.decode, encoded), budget_s=budget_s, min_repeats=3)
+        return there.seconds, back.seconds
 
 
 def sample_activation(channels: int, size: int) -> torch.Tensor:
@@ -99,20 +118,30 @@ def _scaled_sample(scale: int) -> tuple[bytes, int]:
     return buffer.getvalue(), image.width * image.height * scale**2
 
 
-def _samples(name: str) -> tuple[_Sample, ...]:
+def codec_sample(name: str, size_bytes: int, how: ImagePreprocessing | None = None) -> CodecSample:
+    """What the rate of that codec is of, at one size: as near to `size_bytes` as its shape allows. how: of the
+    pictures, for a codec of such.
+    """
     if encodes_images(name):
-        return _image_samples(image_codec(name, _PREPROCESSING, _PICTURE_PARAMETERS.get(name)))
-    return _tensor_samples(_sample_transform if name == TransformCodec.name else partial(_plain, name))
+        return _image_sample(_sample_image_codec(name, how or _PREPROCESSING), how or _PREPROCESSING, 1)
+    channels, _ = _SIDES["large"]
+    return _tensor_sample(name, sample_activation(channels, max(1, round(math.sqrt(size_bytes / 4 / channels)))))
 
 
-def _tensor_samples(made: Callable[[torch.Tensor], Codec]) -> tuple[_Sample, ...]:
-    """made: the codec for a sample tensor."""
-    pairs = ((tensor, made(tensor)) for tensor in (sample_activation(*side) for side in _SIDES.values()))
-    return tuple(_Sample(tensor.nbytes, partial(one.encode, "sample", tensor), one) for tensor, one in pairs)
+def _samples(name: str) -> tuple[CodecSample, ...]:
+    if encodes_images(name):
+        made = _sample_image_codec(name, _PREPROCESSING)
+        return tuple(_image_sample(made, _PREPROCESSING, batch) for batch in (1, 2))
+    return tuple(_tensor_sample(name, sample_activation(*side)) for side in _SIDES.values())
 
 
-def _plain(name: str, _tensor: torch.Tensor) -> Codec:
-    return codec(name)
+def _tensor_sample(name: str, tensor: torch.Tensor) -> CodecSample:
+    made = _sample_transform(tensor) if name == TransformCodec.name else codec(name)
+    return CodecSample(tensor.nbytes, partial(made.encode, "sample", tensor), made)
+
+
+def _sample_image_codec(name: str, how: ImagePreprocessing) -> ImageCodec:
+    return image_codec(name, how, _PICTURE_PARAMETERS.get(name))
 
 
 def _sample_transform(tensor: torch.Tensor) -> Codec:
@@ -121,25 +150,17 @@ def _sample_transform(tensor: torch.Tensor) -> Codec:
     return TransformCodec({"table": fit_transform(tensor, torch.zeros_like(tensor)).table(step).to_text()})
 
 
-def _image_samples(made: ImageCodec) -> tuple[_Sample, ...]:
-    size = 4 * 3 * _PREPROCESSING.height * _PREPROCESSING.width
-    batches = {batch: ImageBatch((_photo(),) * batch) for batch in (1, 2)}
-    return tuple(_Sample(batch * size, _encoder(made, images), made) for batch, images in batches.items())
-
-
-def _encoder(made: ImageCodec, images: ImageBatch) -> Callable[[], EncodedTensor]:
+def _image_sample(made: ImageCodec, how: ImagePreprocessing, batch: int) -> CodecSample:
+    images, size_bytes = ImageBatch((_photo(),) * batch), 4 * 3 * how.height * how.width * batch
     if isinstance(made, PictureCodec):
-        return partial(made.encode_pictures, "sample", pictures(images, _PREPROCESSING))
-    return partial(made.encode_images, "sample", images)
+        return CodecSample(size_bytes, partial(made.encode_pictures, "sample", pictures(images, how)), made)
+    return CodecSample(size_bytes, partial(made.encode_images, "sample", images), made)
 
 
-def _rate(samples: tuple[_Sample, ...], budget_s: float) -> CodecRate:
+def _rate(samples: tuple[CodecSample, ...], budget_s: float) -> CodecRate:
     encode, decode = dict[float, float](), dict[float, float]()
     for sample in samples:
-        encoded, decoder = sample.encode(), sample.decoder
-        encode[float(sample.size_bytes)] = measure(sample.encode, budget_s=budget_s, min_repeats=3).seconds
-        decode[float(sample.size_bytes)] = measure(
-            partial(decoder.decode, encoded), budget_s=budget_s, min_repeats=3
-        ).seconds
+        size = float(sample.size_bytes)
+        encode[size], decode[size] = sample.seconds(budget_s)
     out, back = affine_time(encode), affine_time(decode)
     return CodecRate(out.per_item_s, out.fixed_s, back.per_item_s, back.fixed_s)

@@ -18,7 +18,7 @@ from isthmus.errors import InvalidInput
 from nodes.codecs.base import Codec
 from nodes.codecs.factory import codec
 from nodes.codecs.image import PictureCodec
-from nodes.codecs.linear import LINEAR_BITS
+from nodes.codecs.linear import LINEAR_BITS, ranges_parameter
 from nodes.codecs.transform import TransformCodec
 from nodes.codecs.transform_table import channel_grid
 from nodes.measure.answer_quality import AnswerQuality
@@ -34,6 +34,7 @@ from partitioner.plan import CodecKey, TensorCodec, codec_key
 __all__ = [
     "CalibratedTransform",
     "MeasuredCodec",
+    "calibrated_linear",
     "calibrated_transform",
     "lossy_codecs",
     "measured_codec",
@@ -47,8 +48,8 @@ _DRAWS = 2
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MeasuredCodec:
-    """A codec of one tensor: bytes of every calibration item's message, and the answers' quality when it alone is
-    coded (None for a lossless one).
+    """A codec of one tensor: bytes of every calibration item's message, the answers' quality when it alone is coded
+    (None for a lossless one), and seconds to encode and decode one item here.
     """
 
     tensor: str
@@ -56,6 +57,8 @@ class MeasuredCodec:
     sizes: npt.NDArray[np.int64]
     quality: AnswerQuality | None
     item_bytes: int
+    encode_s: float
+    decode_s: float
 
     @classmethod
     def of(
@@ -63,7 +66,8 @@ class MeasuredCodec:
         quality: AnswerQuality | None,
     ) -> Self:  # fmt: skip
         """From what became of `tensor` and of the answers."""
-        return cls(tensor, made, crossed.sizes, quality, items.values(tensor)[:1].nbytes)
+        item_bytes = items.values(tensor)[:1].nbytes
+        return cls(tensor, made, crossed.sizes, quality, item_bytes, crossed.encode_s, crossed.decode_s)
 
     @property
     def key(self) -> CodecKey:
@@ -122,7 +126,7 @@ def lossy_codecs(
     runs: CalibrationRuns, items: CalibrationItems, tensor: str, budget: float, *, smallest: bool = False
 ) -> Iterator[MeasuredCodec]:
     """The lossy codecs of a floating tensor that keep its answers within `budget`: the transform, if it takes one, int8
-    and the narrowest of its kind, each loss as measured.
+    and the narrowest of its kind, that one also calibrated, each loss as measured.
 
     smallest: whether only int8 and the smallest are wanted. A transform is smaller than the narrowest, which then costs
     no runs to find.
@@ -133,13 +137,31 @@ def lossy_codecs(
         made = calibrated_transform(runs.model, items, tensor, budget)
     if made is not None:
         yield made.measured
-    within = []
-    for bits in LINEAR_BITS[:1] if smallest and made is not None else LINEAR_BITS:
+    within = list[MeasuredCodec]()
+    few = smallest and made is not None
+    for bits in LINEAR_BITS[:1] if few else LINEAR_BITS:
         one = measured_codec(items, tensor, codec(f"int{bits}"))
         if one.loss > budget:
             break
         within.append(one)
     yield from {one.codec.name: one for one in (*within[:1], *within[-1:])}.values()
+    # One width only: each costs a run of the suffix, and what calibration saves does not make up for a bit.
+    if within and not few and (tuned := calibrated_linear(within[-1].codec.name, values)) is not None:
+        found = measured_codec(items, tensor, tuned)
+        if found.loss <= budget:
+            yield found
+
+
+def calibrated_linear(name: str, values: torch.Tensor) -> Codec | None:
+    """The linear codec of that name with the ends of `values` (calibration items) in its parameters instead of in each
+    message, and its levels range coded; None for values that have no ends.
+
+    As without calibration, ends are a channel's where there are three dimensions or more, else the whole tensor's.
+    """
+    if values.dim() < 2 or not bool(torch.isfinite(values).all()):
+        return None
+    ranges = ranges_parameter(values, scope="channel" if values.dim() > 2 else "tensor")
+    return codec(name, {"ranges": ranges, "coder": "range"})
 
 
 def takes_transform(tensor: torch.Tensor | TensorInfo) -> bool:

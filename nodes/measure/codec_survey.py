@@ -6,9 +6,8 @@ others, `benchmarks/codec_tournament.py` measures.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -22,9 +21,8 @@ from nodes.codecs.linear import LINEAR_BITS
 from nodes.codecs.transform import TransformCodec
 from nodes.measure.answer_quality import AnswerQuality, Share
 from nodes.measure.calibration_items import CalibrationItems, CalibrationRuns, accuracy_of
-from nodes.measure.codec_sizes import calibrated_transform, takes_transform
+from nodes.measure.codec_sizes import calibrated_linear, calibrated_transform, takes_transform
 from nodes.measure.picture_codecs import as_pictures, through_pictures
-from nodes.measure.timing import measure
 from nodes.preprocessing import Pictures
 from partitioner.plan_table import Accuracy
 from partitioner.spec import ImagePreprocessing
@@ -38,7 +36,6 @@ FACTORS = (0.5, 1.0, 2.0, 4.0)
 """On the calibrated step."""
 
 PICTURES = (("png", ""), ("webp", ""), *((name, q) for name in ("jpeg", "webp-lossy", "avif") for q in ("90", "100")))
-_TIMING_BUDGET_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +70,28 @@ def survey_of_cut(runs: CalibrationRuns, edge_ops: Sequence[str], budget: float 
     rest = {name: codec("zstd") for name in items.segments.boundary if name not in floats}
     if not floats:
         return []
-    contestants = _contestants(runs, items, floats, budget)
-    return [_row(items, ops, name, family, {**rest, **codecs}) for name, family, codecs in contestants]
+
+    def row(name: str, family: Family, codecs: Mapping[str, Codec]) -> SurveyRow:
+        return _row(items, ops, name, family, {**rest, **codecs})
+
+    lossless = [row(name, "lossless", dict.fromkeys(floats, codec(name))) for name in ("raw", "zstd", "lz4")]
+    widths = [f"int{bits}" for bits in LINEAR_BITS]
+    linear = [row(name, "linear", dict.fromkeys(floats, codec(name))) for name in widths]
+    narrowest = [one.codec for one in linear if one.accuracy.value >= 1.0 - budget][-1:]
+    tuned = [row(f"{name}, calibrated", "linear", _calibrated(items, floats, name)) for name in narrowest]
+    transforms = [row(name, "transform", codecs) for name, codecs in _transforms(runs, items, floats, budget)]
+    return [*lossless, *linear, *tuned, *transforms]
 
 
-def _contestants(
+def _calibrated(items: CalibrationItems, floats: Sequence[str], name: str) -> dict[str, Codec]:
+    """That width for each of `floats`, with calibrated ends and range coded where it has such."""
+    return {tensor: calibrated_linear(name, items.values(tensor)) or codec(name) for tensor in floats}
+
+
+def _transforms(
     runs: CalibrationRuns, items: CalibrationItems, floats: Sequence[str], budget: float
-) -> Iterator[tuple[str, Family, dict[str, Codec]]]:
-    for name in ("raw", "zstd", "lz4"):
-        yield name, "lossless", dict.fromkeys(floats, codec(name))
-    for bits in LINEAR_BITS:
-        yield f"int{bits}", "linear", dict.fromkeys(floats, codec(f"int{bits}"))
+) -> Iterator[tuple[str, dict[str, Codec]]]:
+    """At each factor on the calibrated steps."""
     able = [name for name in floats if takes_transform(items.values(name))]
     tried = {name: calibrated_transform(runs.model, items, name, budget / len(able)) for name in able if budget > 0}
     made = {name: one for name, one in tried.items() if one is not None}
@@ -91,7 +99,7 @@ def _contestants(
     for factor in FACTORS if made else ():
         tables = {name: one.fit.table(factor * one.step).to_text() for name, one in made.items()}
         transforms = {name: TransformCodec({"table": text}) for name, text in tables.items()}
-        yield f"transform, step x{factor:g}", "transform", {**others, **transforms}
+        yield f"transform, step x{factor:g}", {**others, **transforms}
 
 
 def _row(
@@ -100,14 +108,9 @@ def _row(
     crossed = {tensor: items.crossed(tensor, one) for tensor, one in codecs.items()}
     quality = items.quality({tensor: one.values for tensor, one in crossed.items()})
     sizes = np.sum([one.sizes for one in crossed.values()], axis=0)
-    encode_s = decode_s = 0.0
-    for tensor, one in codecs.items():
-        value = items.values(tensor)[:1]
-        sent = one.encode(tensor, value)
-        encode_s += measure(partial(one.encode, tensor, value), budget_s=_TIMING_BUDGET_S).seconds
-        decode_s += measure(partial(one.decode, sent), budget_s=_TIMING_BUDGET_S).seconds
+    seconds = sum(one.encode_s for one in crossed.values()), sum(one.decode_s for one in crossed.values())
     tables = {text for one in codecs.values() for text in one.parameters.values()}
-    return _made(items, ops, (name, family), (sizes, quality), (encode_s, decode_s), sum(map(len, tables)))
+    return _made(items, ops, (name, family), (sizes, quality), seconds, sum(map(len, tables)))
 
 
 def _made(
@@ -145,7 +148,5 @@ def _picture_row(
 ) -> SurveyRow:
     crossed = through_pictures(tensor, batch, made)
     found = items.quality({tensor: crossed.values})
-    encode = measure(partial(made.encode_pictures, tensor, batch[:1]), budget_s=_TIMING_BUDGET_S)
-    decode = measure(partial(made.decode, made.encode_pictures(tensor, batch[:1])), budget_s=_TIMING_BUDGET_S)
-    label = f"{name} q{quality}" if quality else name
-    return _made(items, (), (label, "picture"), (crossed.sizes, found), (encode.seconds, decode.seconds), 0)
+    label, seconds = f"{name} q{quality}" if quality else name, (crossed.encode_s, crossed.decode_s)
+    return _made(items, (), (label, "picture"), (crossed.sizes, found), seconds, 0)

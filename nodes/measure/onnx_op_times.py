@@ -22,16 +22,20 @@ _KERNEL = "_kernel_time"
 
 
 def onnx_op_times(
-    model: Model, inputs: tuple[torch.Tensor, ...], threads: int, budget_s: float
+    model: Model, inputs: tuple[torch.Tensor, ...], where: tuple[int, str], budget_s: float
 ) -> Mapping[str, list[float]]:
-    """Seconds of each run of every op of `model.graph`, by name; the warm-up is left out."""
+    """Seconds of each run of every op of `model.graph`, by name; the warm-up is left out. where: threads and device.
+
+    On a GPU they are what giving it the kernels takes: shares at best.
+    """
+    threads, device = where
     form = model.onnx_form
     piece = slice_form(form, model.graph.inputs, tuple(dict.fromkeys(model.graph.outputs)))
     fed = {value: inputs[at].numpy() for value, at in piece.fed.items()}
     with tempfile.TemporaryDirectory() as folder:
         options = session_options(threads, exact=True)
         options.enable_profiling, options.profile_file_prefix = True, str(Path(folder) / "profile")
-        session = open_session(form, piece, options)
+        session = open_session(form, piece, options, device)
         started, runs = time.perf_counter(), 0
         while runs <= LEAST_RUNS or (runs <= MOST_RUNS and time.perf_counter() - started < budget_s):
             session.run(None, fed)

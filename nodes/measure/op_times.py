@@ -44,4 +44,6 @@ def _op_times(
         return torch_op_times(model.whole.module, inputs, engine.device, budget_s)
     from nodes.measure.onnx_op_times import onnx_op_times  # imports onnxruntime: not for eager nodes
 
-    return onnx_op_times(model, inputs, engine.threads, budget_s)
+    # An ONNX model on eager runs on the CPU wherever the engine is.
+    device = engine.device if engine.name == "onnxruntime" else "cpu"
+    return onnx_op_times(model, inputs, (engine.threads, device), budget_s)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import torch
@@ -52,8 +53,7 @@ def lossless_picture(values: torch.Tensor, tensor: str, made: PictureCodec, how:
 
 def through_pictures(tensor: str, batch: Pictures, made: PictureCodec) -> Crossed:
     """The input `tensor` of every item, as pictures of the model's size, through `made`."""
-    sent = [made.encode_pictures(tensor, one[None]) for one in batch]
-    return Crossed(np.array([len(one.data) for one in sent]), torch.cat([made.decode(one) for one in sent]))
+    return Crossed.of([one[None] for one in batch], partial(made.encode_pictures, tensor), made)
 
 
 def as_pictures(values: torch.Tensor, how: ImagePreprocessing) -> Pictures:

@@ -24,8 +24,8 @@ _OPS_IN_A_ROW = 100
 
 @dataclass(frozen=True, slots=True)
 class RooflineTimes:
-    """flops_per_s: the better of a matmul and a convolution, by dtype; kind_flops_per_s: each of them, by
-    "matmul float32". noisy: some repeats disagreed too much."""
+    """flops_per_s: the better of a matmul and a convolution, by dtype; kind_flops_per_s: each of them and a depthwise
+    convolution, by "matmul float32". noisy: some repeats disagreed too much."""
 
     flops_per_s: dict[str, float]
     kind_flops_per_s: dict[str, float]
@@ -37,12 +37,12 @@ class RooflineTimes:
 def measure_roofline(device: str, budget_s: float = 1.0) -> RooflineTimes:
     """Measure `device` ("cpu" or "cuda") on the calling thread, for about `budget_s` seconds."""
     dtypes = _DTYPES[device]
-    share_s = budget_s / (2 * len(dtypes) + 2)
+    share_s = budget_s / (len(_KINDS) * len(dtypes) + 2)
     with torch.inference_mode():
         arithmetic = {
             f"{kind} {name}": run(device, getattr(torch, name), share_s)
             for name in dtypes
-            for kind, run in (("matmul", _matmul), ("convolution", _convolution))
+            for kind, run in _KINDS.items()
         }
         copied, copy = _copying(device, share_s)
         chain = _op_chain(device, share_s)
@@ -80,6 +80,17 @@ def _convolution(device: str, dtype: torch.dtype, budget_s: float) -> tuple[int,
     weight = torch.randn(channels, channels, 3, 3, device=device).to(dtype)
     flops = 2 * batch * size * size * 9 * channels**2
     return flops, _timed(device, lambda: torch.conv2d(values, weight, padding=1), budget_s)
+
+
+def _depthwise(device: str, dtype: torch.dtype, budget_s: float) -> tuple[int, Measurement]:
+    batch, channels, size = _CONVOLUTION_SIZE[device]
+    values = torch.randn(batch, channels, size, size, device=device).to(dtype)
+    weight = torch.randn(channels, 1, 3, 3, device=device).to(dtype)
+    flops = 2 * batch * size * size * 9 * channels
+    return flops, _timed(device, lambda: torch.conv2d(values, weight, padding=1, groups=channels), budget_s)
+
+
+_KINDS = {"matmul": _matmul, "convolution": _convolution, "depthwise": _depthwise}
 
 
 def _copying(device: str, budget_s: float) -> tuple[int, Measurement]:

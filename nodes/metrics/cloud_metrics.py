@@ -10,7 +10,15 @@ from prometheus_client.core import Metric
 from nodes.cloud_models import ModelCounts
 from nodes.engine_queue import BatchCounts
 from nodes.execution_ledger import ExecutionCounts
-from nodes.metrics.families import batch_families, counter, execution_families, gauge, histogram, process_families
+from nodes.metrics.families import (
+    batch_families,
+    counter,
+    engine_family,
+    execution_families,
+    gauge,
+    histogram,
+    process_families,
+)
 from nodes.metrics.histogram import HistogramCount
 from nodes.node_status import NodeStatus
 from nodes.wanted_replicas import WantedReplicas
@@ -78,6 +86,7 @@ def cloud_families(facts: CloudFacts) -> Iterator[Metric]:
     yield gauge("isthmus_models_held", "Models, each version apart, that are in memory.", facts.models.held)
     yield gauge("isthmus_models_held_bytes", "Weights of the models in memory, as their artifacts have them.",
                 facts.models.held_bytes)  # fmt: skip
+    yield engine_family(facts.models.engine_bytes)
     yield counter("isthmus_model_loads", "Models that were loaded.", facts.models.loads)
     yield counter("isthmus_model_evictions", "Models that made room for others (cloud.model_memory).",
                   facts.models.evictions)  # fmt: skip

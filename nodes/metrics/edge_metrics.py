@@ -13,6 +13,7 @@ from nodes.metrics.families import (
     batch_families,
     counter,
     credit_families,
+    engine_family,
     execution_families,
     gauge,
     histogram,
@@ -31,15 +32,16 @@ __all__ = ["EdgeFacts", "edge_families"]
 class EdgeFacts:
     """An edge at one moment.
 
-    usable_replicas: may be asked now. registry_connected: None without a registry. credits: by replica id, the oldest
-    connection first. link: None before anything was measured. queue_s: wait before a new prefix. decisions: by policy
-    and plan kind. executions: by stage. lost_records: of the decision log. drifts: alarms that stand, by stage.
-    remeasured: how often plans were measured again.
+    engine_bytes: copies of weights that engines hold. usable_replicas: may be asked now. registry_connected: None
+    without a registry. credits: by replica id, the oldest connection first. link: None before anything was measured.
+    queue_s: wait before a new prefix. decisions: by policy and plan kind. executions: by stage. lost_records: of the
+    decision log. drifts: alarms that stand, by stage. remeasured: how often plans were measured again.
     """
 
     status: NodeStatus
     waiting_limit: int
     kept_limit_bytes: int
+    engine_bytes: int
     usable_replicas: int
     registry_connected: bool | None
     credits: Mapping[str, Credit]
@@ -117,6 +119,7 @@ def _holding_families(facts: EdgeFacts) -> Iterator[Metric]:
     yield gauge("isthmus_requests_waiting_limit", "How many may wait (limits.queue).", facts.waiting_limit)
     yield gauge("isthmus_kept_bytes", "Boundary tensors kept until their answers are in.", status.held_bytes)
     yield gauge("isthmus_kept_limit_bytes", "How many bytes may be kept (edge.kept_memory).", facts.kept_limit_bytes)
+    yield engine_family(facts.engine_bytes)
     yield gauge("isthmus_replicas_connected", "Cloud replicas that plans are prepared on.", status.streams)
     usable = "Connected replicas that may be asked: not draining or silent, circuit breaker closed or due a probe."
     yield gauge("isthmus_replicas_usable", usable, facts.usable_replicas)

@@ -21,8 +21,8 @@ from nodes.node_status import NodeStatus
 from nodes.protocol.send_window import Credit
 
 __all__ = [
-    "MOST_REPLICAS", "batch_families", "counter", "credit_families", "execution_families", "gauge", "histogram",
-    "process_families",
+    "MOST_REPLICAS", "batch_families", "counter", "credit_families", "engine_family", "execution_families", "gauge",
+    "histogram", "process_families",
 ]  # fmt: skip
 
 Labels = tuple[str, ...]
@@ -52,6 +52,14 @@ def counter(name: str, said: str, values: float | Mapping[K, float], labels: Lab
     else:
         family.add_metric((), values)
     return family
+
+
+def engine_family(held_bytes: int) -> Metric:
+    """What engines hold of weights: the same on both sides."""
+    said = (
+        "Copies of weights that engines hold besides the models' own: on a GPU, or laid out for onnxruntime's kernels."
+    )
+    return gauge("isthmus_engine_held_bytes", said, held_bytes)
 
 
 def histogram(name: str, said: str, counts: Mapping[K, HistogramCount], labels: Labels) -> Metric:

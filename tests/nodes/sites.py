@@ -106,6 +106,10 @@ class GatedEngine:
     def __post_init__(self) -> None:
         self._engine: Engine = EagerEngine(threads=1)
 
+    @property
+    def held_bytes(self) -> int:
+        return self._engine.held_bytes
+
     def prepare(self, segments: Iterable[Runnable]) -> float:
         return self._engine.prepare(segments)
 

@@ -13,8 +13,10 @@ from isthmus.errors import ComputeFailed, DeviceUnavailable, InvalidConfiguratio
 from nodes.engines.base import Engine
 from nodes.engines.eager import EagerEngine
 from nodes.engines.factory import engine_for
+from nodes.engines.held_weights import engines_bytes
 from nodes.engines.onnxruntime import OnnxRuntimeEngine
 from partitioner.front_end import model_from_module
+from partitioner.onnx_session import offered_providers
 from partitioner.torch_model import TorchModel
 from tests.nodes.engines.networks import Pictures, Sentences, pictures, sentences
 
@@ -106,7 +108,18 @@ def test_bad_settings_are_refused() -> None:
         engine_for("onnxruntime", slowdown=0.5)
 
 
-def test_it_runs_on_the_cpu_only() -> None:
+def test_it_runs_on_what_is_there() -> None:
+    if "CUDAExecutionProvider" in offered_providers():
+        pytest.skip("this onnxruntime knows of GPUs")
     assert engine_for("onnxruntime", device="auto").device == "cpu"
-    with pytest.raises((InvalidConfiguration, DeviceUnavailable), match="device"):
+    with pytest.raises(DeviceUnavailable, match="device: cuda"):
         engine_for("onnxruntime", device="cuda")
+    with pytest.raises(DeviceUnavailable, match=r"is not among .*CPUExecutionProvider"):
+        OnnxRuntimeEngine(device="cuda")
+
+
+def test_engines_of_several_models_hold_what_each_holds_once(small: dict[str, tuple[TorchModel, Inputs]]) -> None:
+    engines = [OnnxRuntimeEngine(), OnnxRuntimeEngine()]
+    for engine, (model, _) in zip(engines, small.values(), strict=True):
+        engine.load(model.whole)
+    assert engines_bytes([*engines, engines[0]]) == sum(engine.held_bytes for engine in engines) > engines[0].held_bytes

@@ -14,7 +14,7 @@ from nodes.measure.accuracy import measure_accuracy
 from nodes.measure.accuracy_budget import AccuracyBudget
 from nodes.measure.engine_loss import EngineLoss
 from nodes.plan_shapes import cut_plan
-from partitioner.codec_choice import CodecSize
+from partitioner.codec_choice import AS_RATED, DEFAULT_CODECS, CodecSize
 from partitioner.cost_model import Costing
 from partitioner.plan import Plan, TensorCodec
 from partitioner.torch_model import TorchModel
@@ -107,6 +107,22 @@ def test_the_bytes_of_a_plan_are_those_of_its_codecs(model: TorchModel) -> None:
     values = model.split(plan.edge_ops).prefix(*(part[:1] for part in model.calibration))[0]
     sent = codec(tensor.codec, tensor.parameters).encode(tensor.tensor, values)
     assert len(sent.data) == pytest.approx(tensor.bytes, rel=0.1)
+
+
+def test_what_is_measured_says_what_coding_it_takes(model: TorchModel) -> None:
+    kept = AccuracyBudget(model, 0.02).keep(Costing(), smallest(model))
+    measured = [size for size in kept.codecs if size.tensor]
+    assert {"zstd", "lz4", "int8", "transform"} <= {size.codec for size in measured}
+    assert all(size.effort != AS_RATED and "of a sample's time" in size.provenance for size in measured)
+    assert all(size.effort == AS_RATED for size in kept.codecs if not size.tensor)
+
+
+def test_a_size_that_was_known_before_is_there_once(model: TorchModel) -> None:
+    (tensor,) = model.graph.boundary((model.graph.ops[0].name,))
+    known = CodecSize("zstd", 0.5, True, "measured before", tensor=tensor)
+    kept = AccuracyBudget(model, 0.02).keep(Costing(codecs=(*DEFAULT_CODECS, known)), smallest(model))
+    (found,) = (size for size in kept.codecs if (size.codec, size.tensor) == ("zstd", tensor))
+    assert found.provenance != "measured before"
 
 
 def test_only_what_could_win_is_calibrated(model: TorchModel) -> None:

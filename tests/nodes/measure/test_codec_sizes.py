@@ -8,9 +8,16 @@ import pytest
 import torch
 
 from nodes.codecs.factory import codec
+from nodes.codecs.linear import read_ranges
 from nodes.measure.accuracy import measure_accuracy
 from nodes.measure.calibration_items import CalibrationItems, CalibrationRuns
-from nodes.measure.codec_sizes import MeasuredCodec, lossy_codecs, measured_codec, takes_transform
+from nodes.measure.codec_sizes import (
+    MeasuredCodec,
+    calibrated_linear,
+    lossy_codecs,
+    measured_codec,
+    takes_transform,
+)
 from partitioner.torch_model import TorchModel
 
 
@@ -47,6 +54,34 @@ def test_int8_and_the_narrowest_within_the_budget_are_found(runs: CalibrationRun
     bits = int(narrowest.removeprefix("int"))
     narrower = {8: 6, 6: 5, 5: 4, 4: 3}.get(bits)
     assert narrower is None or measured_codec(items, items.segments.boundary[0], codec(f"int{narrower}")).loss > 0.05
+
+
+def test_the_narrowest_is_smaller_with_calibrated_ends_and_a_range_coder(
+    runs: CalibrationRuns, items: CalibrationItems
+) -> None:
+    found = [
+        one for one in lossy_codecs(runs, items, items.segments.boundary[0], 0.05) if one.codec.name != "transform"
+    ]
+    *_, narrowest, tuned = found
+    assert tuned.codec.name == narrowest.codec.name
+    assert dict(tuned.codec.parameters).keys() == {"ranges", "coder"}
+    assert tuned.size.ratio < narrowest.size.ratio
+    assert tuned.loss <= 0.05
+
+
+def test_ends_are_a_channels_or_the_whole_tensors(items: CalibrationItems) -> None:
+    values = items.values(items.segments.boundary[0])
+    each, one = (calibrated_linear("int4", v) for v in (values, values.flatten(1)))
+    assert each is not None
+    assert one is not None
+    assert [len(read_ranges(made.parameters["ranges"])) for made in (each, one)] == [values.shape[1], 1]
+
+
+def test_values_without_ends_are_not_calibrated(items: CalibrationItems) -> None:
+    values = items.values(items.segments.boundary[0]).clone()
+    values[0, 0, 0, 0] = torch.inf
+    assert calibrated_linear("int8", values) is None
+    assert calibrated_linear("int8", torch.zeros(4)) is None
 
 
 def test_for_the_smallest_alone_no_width_below_eight_is_measured(

@@ -35,7 +35,21 @@ def rows(runs: CalibrationRuns) -> dict[str, SurveyRow]:
 
 def test_all_codecs_are_there(rows: dict[str, SurveyRow]) -> None:
     linear, steps = {f"int{bits}" for bits in LINEAR_BITS}, {f"transform, step x{factor:g}" for factor in FACTORS}
-    assert set(rows) == {"raw", "zstd", "lz4"} | linear | steps
+    (tuned,) = (name for name in rows if name.endswith(", calibrated"))
+    assert set(rows) == {"raw", "zstd", "lz4", tuned} | linear | steps
+
+
+def test_the_narrowest_width_within_the_budget_is_there_calibrated_too(rows: dict[str, SurveyRow]) -> None:
+    (tuned,) = (row for name, row in rows.items() if name.endswith(", calibrated"))
+    plain = [row for row in rows.values() if row.family == "linear" and row is not tuned]
+    *_, narrowest = (row for row in plain if row.accuracy.value >= 0.95)
+    assert tuned.codec == f"{narrowest.codec}, calibrated"
+    assert tuned.bytes.value < narrowest.bytes.value
+    assert tuned.parameter_bytes > narrowest.parameter_bytes == 0
+
+
+def test_every_codec_takes_time_either_way(rows: dict[str, SurveyRow]) -> None:
+    assert all(0 < row.encode_s < 1 and 0 < row.decode_s < 1 for row in rows.values())
 
 
 def test_coarser_steps_take_fewer_bytes(rows: dict[str, SurveyRow]) -> None:

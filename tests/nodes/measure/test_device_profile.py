@@ -21,6 +21,11 @@ def test_the_numbers_are_those_of_a_computer(profile: DeviceProfile) -> None:
     assert 1e-8 < profile.op_overhead_s < 1e-3
 
 
+def test_every_kind_of_arithmetic_has_a_peak_in_every_dtype(profile: DeviceProfile) -> None:
+    kinds = ("matmul", "convolution", "depthwise")
+    assert set(profile.kind_flops_per_s) == {f"{kind} {dtype}" for kind in kinds for dtype in profile.flops_per_s}
+
+
 def test_it_survives_json(profile: DeviceProfile) -> None:
     assert DeviceProfile.from_json(profile.to_json()) == profile
 

@@ -112,6 +112,11 @@ def test_a_replica_tells_from_the_start_why_it_may_refuse_and_how_many_its_work_
 
 
 @pytest.mark.parametrize("side", ["edge", "cloud"])
+def test_an_engine_that_copies_no_weights_says_so(scrapes: Scrapes, side: str) -> None:
+    assert "isthmus_engine_held_bytes 0.0" in getattr(scrapes, side).text
+
+
+@pytest.mark.parametrize("side", ["edge", "cloud"])
 def test_work_is_accounted_for_and_none_was_late(scrapes: Scrapes, side: str) -> None:
     scrape = getattr(scrapes, side)
     assert scrape.value("isthmus_executions_total", result="executed") >= 3

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from isthmus.errors import InvalidInput
-from partitioner.codec_choice import DEFAULT_CODECS, CodecSize, quickest_codec, quotes_for, sizes_allowed
+from partitioner.codec_choice import (
+    DEFAULT_CODECS,
+    CodecEffort,
+    CodecSize,
+    quickest_codec,
+    quotes_for,
+    sizes_allowed,
+)
 from partitioner.graph import Dimension, TensorInfo
 from partitioner.measurements import CodecRate
 
@@ -56,6 +65,19 @@ def test_a_quote_is_the_sum_of_its_stages() -> None:
     (quote,) = quotes_for(TENSOR, [CodecSize("half", 0.5, True, "test", fixed_bytes=8)], (rate, rate), 8e6)
     assert quote.wire_bytes == 500_008
     assert quote.total_s == pytest.approx(2.0 + 0.500008 + 4.0)
+
+
+def test_a_quote_counts_what_coding_the_tensor_takes_over_a_sample() -> None:
+    rate = {"half": CodecRate(1e-6, 1.0, 2e-6, 2.0)}
+    size = CodecSize("half", 0.5, True, "test", effort=CodecEffort(encode=3.0, decode=0.5))
+    (quote,) = quotes_for(TENSOR, [size], (rate, rate), 8e6)
+    assert (quote.encode_s, quote.decode_s) == pytest.approx((6.0, 2.0))
+
+
+@pytest.mark.parametrize("factor", [0.0, -1.0, math.nan, math.inf])
+def test_an_effort_that_is_none_is_refused(factor: float) -> None:
+    with pytest.raises(InvalidInput, match="effort to decode"):
+        CodecEffort(decode=factor)
 
 
 def test_no_codec_at_all_is_an_error_that_names_the_tensor() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from isthmus.errors import InfeasibleCut, InvalidInput, InvalidPlan
+from partitioner.codec_choice import CodecSize
 from partitioner.cost_model import Costing, FileFacts, model_costs
 from partitioner.link import Link
 from partitioner.min_cut import solve
@@ -66,6 +67,13 @@ def test_comparisons_cover_edge_tensor_file_and_picture(model: Any, setting: Set
         ("cloud-only", "file"),
         ("cloud-only", "png"),
     ]
+
+
+def test_a_picture_codec_with_several_sizes_is_compared_once(model: Any, setting: Setting) -> None:
+    measured = CodecSize("png", 0.2, True, "measured", applies_to="picture", tensor="image")
+    plans = plans_to_compare(model, replace(setting, costing=replace(BYTES, codecs=(*BYTES.codecs, measured))))
+    (png,) = (plan for plan in plans if plan.boundary and plan.boundary[0].codec == "png")
+    assert png.boundary[0].bytes == round(0.2 * 4 * 150_528)
 
 
 def test_comparisons_leave_out_what_privacy_forbids(model: Any, setting: Setting) -> None:

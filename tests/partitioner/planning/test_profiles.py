@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from isthmus.errors import InvalidProfile
 from partitioner.measurements import AffineTime, CodecRate, Measurement, OpTimes, SegmentTime, digest_of_ops
 from partitioner.profiles import DeviceProfile
+from tests.partitioner.planning.conftest import FLOATS
 
 _SECONDS = st.floats(0, 1e3)
 _MEASUREMENTS = st.builds(Measurement, _SECONDS, _SECONDS, st.integers(1, 99))
@@ -85,6 +86,23 @@ def test_without_measurements_the_roofline_answers(edge: DeviceProfile, model: A
 def test_the_roofline_is_bound_by_memory_where_arithmetic_is_cheap(edge: DeviceProfile, model: Any) -> None:
     slow_memory = _profile(edge, memory_bytes_per_s=1e6)
     assert slow_memory.op_seconds(model.graph, model.digest, 1)["grow"] == pytest.approx(25_000 / 1e6 + 1e-6)
+
+
+@pytest.mark.parametrize(
+    ("peaks", "stem_s"),
+    [
+        ({"convolution float32": 1e10, "depthwise float32": 1e9}, 10e6 / 1e9),
+        ({"convolution float32": 5e9}, 10e6 / 5e9),  # as profiles were before depthwise convolutions were told apart
+    ],
+)
+def test_a_depthwise_convolution_has_a_peak_of_its_own(
+    edge: DeviceProfile, model: Any, peaks: dict[str, float], stem_s: float
+) -> None:
+    stem, *others = model.graph.ops
+    graph = replace(model.graph, ops=(replace(stem, groups=FLOATS["image"]), *others))
+    seconds = _profile(edge, kind_flops_per_s=peaks).op_seconds(graph, model.digest, 1)
+    assert seconds["stem"] == pytest.approx(stem_s + 1e-6)
+    assert seconds["body"] == pytest.approx(40e6 / peaks["convolution float32"] + 1e-6)
 
 
 def test_measured_op_times_are_scaled_to_the_whole_run(edge: DeviceProfile, model: Any, op_times: OpTimes) -> None:

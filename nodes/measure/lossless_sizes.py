@@ -1,0 +1,88 @@
+"""What the lossless codecs make of every tensor of a model, measured on a few of its calibration inputs: in place of
+what is assumed of any tensor. All tensors of an item are made in one run.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from nodes.codecs.base import Codec
+from nodes.codecs.factory import codec, image_codec
+from nodes.codecs.image import PictureCodec
+from nodes.measure.picture_codecs import lossless_picture
+from partitioner.codec_choice import CodecSize
+from partitioner.cost_model import Costing
+from partitioner.model import Model
+
+__all__ = ["with_lossless_sizes"]
+
+MOST_ITEMS = 3
+_PICTURES = ("png", "webp")
+
+
+def with_lossless_sizes(costing: Costing, model: Model) -> Costing:
+    """`costing` with the measured sizes; itself for a model without calibration inputs."""
+    if not model.calibration or len(model.calibration[0]) == 0:
+        return costing
+    chosen = _spread(len(model.calibration[0]))
+    inputs = tuple(values[chosen] for values in model.calibration)
+    sizes = list(_tensor_sizes(model, inputs))
+    if costing.form == "bytes":
+        sizes += _picture_sizes(model, inputs)
+    measured = {size.codec for size in sizes}
+    assumed = (size for size in costing.codecs if size.tensor or size.codec not in measured)
+    return replace(costing, codecs=(*assumed, *sizes))
+
+
+def _spread(count: int) -> list[int]:
+    """The items to take: those of one source stand together."""
+    return [round(place) for place in np.linspace(0, count - 1, min(count, MOST_ITEMS))]
+
+
+def _tensor_sizes(model: Model, inputs: tuple[torch.Tensor, ...]) -> Iterator[CodecSize]:
+    """zstd of every tensor, and lz4 where it makes any smaller."""
+    graph, codecs = model.graph, (codec("zstd"), codec("lz4"))
+    names = tuple(one.name for one in graph.tensors.values() if _crosses(one.producer, one.name, graph.inputs))
+    made, bytes_of = model.segment(graph.inputs, names), dict[str, int]()
+    lengths: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+    for item in range(len(inputs[0])):
+        with torch.inference_mode():
+            values = made(*(part[item : item + 1] for part in inputs))
+        for name, value in zip(names, values, strict=True):
+            bytes_of[name] = value.nbytes
+            for one in codecs:
+                lengths[name, one.name].append(_length(one, name, value))
+    for (name, codec_name), found in lengths.items():
+        if bytes_of[name] and (codec_name == "zstd" or np.mean(found) < bytes_of[name]):
+            yield _size(codec_name, name, found, bytes_of[name])
+
+
+def _crosses(producer: str | None, name: str, inputs: Sequence[str]) -> bool:
+    return producer is not None or name in inputs
+
+
+def _length(made: Codec, name: str, value: torch.Tensor) -> int:
+    return len(made.encode(name, value).data)
+
+
+def _size(codec_name: str, tensor: str, lengths: Sequence[int], tensor_bytes: int) -> CodecSize:
+    mean, said = float(np.mean(lengths)), f"measured on {len(lengths)} calibration items"
+    return CodecSize(codec_name, mean / tensor_bytes, True, said, tensor=tensor, spread=float(np.std(lengths)) / mean)
+
+
+def _picture_sizes(model: Model, inputs: tuple[torch.Tensor, ...]) -> Iterator[CodecSize]:
+    """PNG and WebP of the inputs that files make."""
+    for spec, values in zip(model.interface.inputs, inputs, strict=True):
+        how = spec.preprocessing
+        for name in _PICTURES if how is not None else ():
+            assert how is not None
+            made = image_codec(name, how)
+            assert isinstance(made, PictureCodec)
+            found, said = lossless_picture(values, spec.name, made, how), f"measured on {len(values)} calibration items"
+            ratio, spread = found.bytes / values[:1].nbytes, found.spread_bytes / max(1, found.bytes)
+            yield CodecSize(name, ratio, True, said, "picture", tensor=spec.name, spread=spread)
