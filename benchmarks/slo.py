@@ -6,7 +6,8 @@ is computed or slept: plans' costs are those of `regret`, each request differs f
 link's peak is the highest goodput (answers in time a second) over rates of Poisson arrivals. Value: the share of the
 requests let in that end in time at 70 % of the peak; its interval is Wilson's. Details: how many are let in, over
 those of an oracle that knows the recording, every draw and every queue, and takes the request whenever some plan will
-end in time, by the better of two rules for which; and the goodput at twice the peak over the peak.
+end in time, by the better of two rules for which; the goodput at twice the peak over the peak; and what a client gets
+that asks for a tenth of the peak, beside one that asks for twice of it.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from simulations.site import Arrival, Served, Site, SiteFacts
 from simulations.trace_files.reading import read_link_trace
 
 GOAL, GOAL_ADMITTED, GOAL_OVERLOAD = 0.999, 0.95, 0.95
-TIMEOUT_S, LOAD, OVERLOAD = 1.2, 0.7, 2.0
+TIMEOUT_S, LOAD, OVERLOAD, MODEST = 1.2, 0.7, 2.0, 0.1
 # As a live edge's by default.
 QUEUE, DEPTH = 128, 16
 TABLE = plan_table()
@@ -40,7 +41,7 @@ RATES = (2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 8.0)
 class _NoPromises(AdmissionControl):
     """The oracle needs no insurance."""
 
-    def outlook(self, deadline_s: float | None, now_s: float, *, idle: bool) -> Outlook:
+    def outlook(self, number: int, due_s: float | None, now_s: float, *, idle: bool) -> Outlook:
         return Outlook(None, 0.5)
 
     def may_finish(self, number: int, work: EdgeWork, now_s: float) -> bool:
@@ -90,6 +91,16 @@ def run(trace: BandwidthTrace, coming: Sequence[Arrival], chooser: PlanChooser) 
 
 
 @dataclass(frozen=True, slots=True)
+class Beside:
+    """What a modest client gets beside a greedy one: the shares of their requests that end in time, and the answers in
+    time of both a second."""
+
+    modest: float
+    greedy: float
+    per_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class LinkOutcome:
     """What one link says. admitted, in_time: of the requests at 70 % of its peak; oracle: let in by the better rule."""
 
@@ -100,6 +111,7 @@ class LinkOutcome:
     in_time: int
     oracle: int
     overload_per_s: float
+    beside: Beside
     told: str
 
 
@@ -113,6 +125,20 @@ def goodput_per_s(trace: BandwidthTrace, rate_per_s: float, until_s: float, seed
     return sum(one.in_time for one in served) / until_s
 
 
+def beside(trace: BandwidthTrace, peak_per_s: float, until_s: float, seed: int) -> Beside:
+    """Two clients of one edge."""
+    loads = {"greedy": OVERLOAD, "modest": MODEST}
+    coming = [
+        replace(one, client=client)
+        for number, (client, load) in enumerate(loads.items())
+        for one in _coming(load * peak_per_s, until_s, seed + number)
+    ]
+    served = run(trace, sorted(coming, key=lambda one: one.time_s), PlanChooser(seed=seed))
+    of = {client: [one.in_time for one in served if one.arrival.client == client] for client in loads}
+    shares = {client: sum(ended) / len(ended) for client, ended in of.items()}
+    return Beside(**shares, per_s=sum(one.in_time for one in served) / until_s)
+
+
 def outcome(name: str, trace: BandwidthTrace, sweep_s: float, length_s: float, seed: int) -> LinkOutcome:
     """The peak, the share at 70 % of it, and twice of it."""
     rates = {rate: goodput_per_s(trace, rate, sweep_s, seed) for rate in RATES}
@@ -122,14 +148,17 @@ def outcome(name: str, trace: BandwidthTrace, sweep_s: float, length_s: float, s
     admitted = [one for one in ours if not one.refused]
     known = [sum(not one.refused for one in run(trace, coming, Oracle(rule))) for rule in RULES]
     overload_per_s = goodput_per_s(trace, OVERLOAD * peak_per_s, sweep_s, seed + 2)
+    both = beside(trace, peak_per_s, sweep_s, seed + 3)
     in_time = sum(one.in_time for one in admitted)
     told = (
         f"{name}: peak {peak_per_s:.2f} a second; at 70 % of it {in_time / len(admitted):.5f} of {len(admitted)} in "
         f"time, {len(admitted) / len(coming):.4f} of {len(coming)} let in, {len(admitted) / max(known):.4f} of the "
         f"oracle's {max(known)}; {sum(one.resumed for one in ours)} finished by the edge instead of the cloud; at "
-        f"twice the peak {overload_per_s:.2f} a second, {overload_per_s / peak_per_s:.3f} of it"
+        f"twice the peak {overload_per_s:.2f} a second, {overload_per_s / peak_per_s:.3f} of it; with a client that "
+        f"asks for a tenth of it beside {both.per_s:.2f} a second: {both.modest:.3f} of that one's in time, "
+        f"{both.greedy:.3f} of the other's"
     )
-    return LinkOutcome(name, peak_per_s, len(coming), len(admitted), in_time, max(known), overload_per_s, told)
+    return LinkOutcome(name, peak_per_s, len(coming), len(admitted), in_time, max(known), overload_per_s, both, told)
 
 
 def wilson(successes: int, n: int, z: float = 1.96) -> Interval:
@@ -153,6 +182,10 @@ def figure(options: Options) -> Figure:
     details = {
         "let in, over the oracle's": f"{of_oracle:.4f} of {GOAL_ADMITTED}",
         "goodput at twice the peak, over the peak": f"{overload:.4f} of {GOAL_OVERLOAD}",
+        "in time of a client's that asks for a tenth of the peak beside one that asks for twice of it": (
+            f"{sum(one.beside.modest for one in found) / len(found):.3f}, of the other's "
+            f"{sum(one.beside.greedy for one in found) / len(found):.3f}"
+        ),
         "links": [one.told for one in found],
         "what ran": "simulated: the live chooser and admission, on measured costs; nothing is computed or slept",
     }

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from isthmus.errors import DeadlineUnreachable
+
 __all__ = [
     "DEFAULT_PROBABILITY",
     "LEAST_DEPTH",
@@ -19,6 +21,7 @@ __all__ = [
     "Arriving",
     "EdgeWork",
     "Outlook",
+    "because_of_others",
     "depth_of",
 ]
 
@@ -35,18 +38,26 @@ def depth_of(max_batch: int) -> int:
     return max(LEAST_DEPTH, 2 * max_batch)
 
 
+def because_of_others(error: Exception) -> bool:
+    """Whether a request that was refused like that would end in time if nobody else was under way."""
+    return isinstance(error, DeadlineUnreachable) and error.retry_after_s is not None
+
+
 @dataclass(frozen=True, slots=True)
 class Arriving:
     """A request that asks to be let in.
 
     client: whose it is; clients share what there is. priority: 1 first, 0 last. deadline_s: a moment, None without one.
-    cost_s: what the edge would take to compute all of it, as measured.
+    cost_s: what the edge would take to compute all of it, as measured. model: by name. forced: the request names its
+    plan, which is run whatever is predicted.
     """
 
     client: str
     priority: int
     deadline_s: float | None
     cost_s: float
+    model: str = ""
+    forced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +72,8 @@ class Outlook(NamedTuple):  # made at each request
     """How a request stands whose turn it is.
 
     spare_s: edge seconds that it may take, so that it and all that were let in before it end by their deadlines even if
-    the cloud falls silent; None without a deadline. sureness: the probability of ending in time that it has to have.
+    the cloud falls silent, and that who has more right finds room; None without a deadline. sureness: the probability
+    of ending in time that it has to have.
     """
 
     spare_s: float | None
@@ -82,10 +94,12 @@ class EdgeWork:
 
 @dataclass(frozen=True, slots=True)
 class AdmissionCounts:
-    """At one moment. waiting: for their turn. running: whose turn it was, without an answer yet."""
+    """At one moment. waiting: for their turn. running: whose turn it was, without an answer yet. wait_s: until all that
+    wait will have had their turns, at the pace of late."""
 
     waiting: int
     running: int
+    wait_s: float = 0.0
 
 
 class Admission(Protocol):
@@ -108,12 +122,17 @@ class Admission(Protocol):
         """Whose turn it is now, in order. To be asked after every other call."""
         ...
 
-    def outlook(self, deadline_s: float | None, now_s: float, *, idle: bool) -> Outlook:
-        """How a request stands that is to be placed now. idle: nothing it could wait for was found anywhere."""
+    def outlook(self, number: int, due_s: float | None, now_s: float, *, idle: bool) -> Outlook:
+        """How one stands whose turn it is. due_s: see EdgeWork. idle: nothing it could wait for was found anywhere."""
         ...
 
     def placed(self, number: int, work: EdgeWork, now_s: float) -> None:
         """A plan was chosen for one whose turn it is."""
+        ...
+
+    def crowded_out(self, number: int, now_s: float) -> None:
+        """No plan ends one in time whose turn it is, because of others: it is to be `ended`. Where it has more right to
+        the edge than some of them, such requests leave room for its client from now on."""
         ...
 
     def prefix_ended(self, number: int, now_s: float) -> None:

@@ -52,9 +52,13 @@ class AdmissionGate:
             if not turn.done():  # else its client has left, and it leaves too
                 turn.set_result(None)
 
-    def outlook(self, deadline_s: float | None, *, idle: bool) -> Outlook:
+    def outlook(self, number: int, due_s: float | None, *, idle: bool) -> Outlook:
         """See Admission."""
-        return self._admission.outlook(deadline_s, time.monotonic(), idle=idle)
+        return self._admission.outlook(number, due_s, time.monotonic(), idle=idle)
+
+    def crowded_out(self, number: int) -> None:
+        """See Admission."""
+        self._admission.crowded_out(number, time.monotonic())
 
     def placed(self, number: int, work: EdgeWork) -> None:
         """See Admission."""
@@ -83,6 +87,14 @@ class Admitted:
     gate: AdmissionGate
     number: int
     promised: bool = False
+
+    def outlook(self, due_s: float | None, *, idle: bool) -> Outlook:
+        """How it stands, as its turn has come."""
+        return self.gate.outlook(self.number, due_s, idle=idle)
+
+    def crowded_out(self) -> None:
+        """No plan ends it in time, because of others."""
+        self.gate.crowded_out(self.number)
 
     def placed(self, work: EdgeWork) -> None:
         """Its plan was chosen."""

@@ -86,7 +86,7 @@ class CloudConnection(Protocol):
         """How far a request has got, as long as it is in flight."""
 
     def stayed(self) -> None:
-        """A request was answered without this replica, whose link then is looked at now and then."""
+        """A request was answered or refused without this replica, whose link then is looked at now and then."""
 
     @property
     def late_answers(self) -> int:

@@ -283,6 +283,7 @@ def _facts(
         credits={one.replica_id: one.credit for one in node.replicas.connections if one.credit is not None},
         link=node.link,
         queue_s=node.queue.wait_s(),
+        admission=node.gate.counts,
         decisions=dict(node.decisions),
         executions={"prefix": replace(node.queue.prefixes.counts), "suffix": replace(node.queue.suffixes.counts)},
         resumes=node.resumes,

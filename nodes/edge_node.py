@@ -13,7 +13,7 @@ from typing import NamedTuple
 from isthmus.errors import CloudUnavailable, DeadlineExceeded, Draining
 from isthmus.telemetry import get_logger
 from nodes.accepted_request import Surroundings
-from nodes.admission import Arriving, depth_of
+from nodes.admission import Arriving, because_of_others, depth_of
 from nodes.admission_gate import AdmissionGate, Admitted
 from nodes.byte_budget import MOST_KEPT_BYTES, ByteBudget
 from nodes.chooser import Choice, ChoiceRequest, Chooser, Outcome, StageTimes
@@ -45,9 +45,10 @@ __all__ = ["EdgeNode"]
 
 
 class _Turn(NamedTuple):
-    """A request's moments, on the monotonic clock: when it came, and when its turn began. timeout_s: from when it came,
-    None without a deadline."""
+    """A request that was let in, with its moments on the monotonic clock: when it came, and when its turn began.
+    timeout_s: from when it came, None without a deadline."""
 
+    admitted: Admitted
     came_s: float
     began_s: float
     timeout_s: float | None
@@ -61,6 +62,11 @@ class _Turn(NamedTuple):
     def remaining_s(self) -> float | None:
         """Until its deadline, when its turn began."""
         return None if self.timeout_s is None else self.came_s + self.timeout_s - self.began_s
+
+    @property
+    def waited_s(self) -> float:
+        """Until its turn began."""
+        return self.began_s - self.came_s
 
 
 class EdgeNode:
@@ -188,7 +194,9 @@ class EdgeNode:
         came_s, timeout_s = time.monotonic(), request.timeout_s
         deadline_s = None if timeout_s is None else came_s + timeout_s
         cost_s = runtime.alone_s(request.inputs.batch)
-        arriving = Arriving(request.client, request.priority, deadline_s, cost_s)
+        arriving = Arriving(
+            request.client, request.priority, deadline_s, cost_s, request.model, forced=bool(request.plan_id)
+        )
         try:
             admitted = await self.gate.enter(arriving)
         except BaseException as error:
@@ -202,7 +210,7 @@ class EdgeNode:
     async def _answer(
         self, runtime: ModelRuntime, request: InferRequest, came_s: float, admitted: Admitted
     ) -> InferResult:
-        turn, alone = _Turn(came_s, time.monotonic(), request.timeout_s), self._waiting == 1
+        turn, alone = _Turn(admitted, came_s, time.monotonic(), request.timeout_s), self._waiting == 1
         batch, choose_replica = request.inputs.batch, self._chooser.choose_replica
         connection = self.replicas.pick(runtime.wire_digests, choose_replica, batch)
         if connection is None and not self.replicas.seen:
@@ -210,7 +218,7 @@ class EdgeNode:
         try:
             asked, choice = self._chosen(runtime, request, turn, connection)
         except Exception as error:  # also a fault in a policy of somebody's own
-            self._chooser.observe_refusal(refusal(request, came_s, error))
+            self._turned_away(request, turn, connection, error)
             raise
         admitted.placed(edge_work(choice, asked, turn.due_s))
         chose_s = time.monotonic() - turn.began_s
@@ -227,7 +235,7 @@ class EdgeNode:
         ready = runtime.ready_plan(plan.plan_id)
         run = RequestRun(
             request, choice, ready, self._around, cloud_required=runtime.cloud_required,
-            waited_s=turn.began_s - came_s, admitted=admitted,
+            waited_s=turn.waited_s, admitted=admitted,
         )  # fmt: skip
         try:
             answer = await run.run(connection)
@@ -248,6 +256,7 @@ class EdgeNode:
             predicted=choice.predicted,
             plan_kind=plan.kind,
             policy=decided_by,
+            waited_s=turn.waited_s,
         )
 
     def _chosen(
@@ -259,6 +268,17 @@ class EdgeNode:
         asked = self._asked(runtime, request, turn, connection)
         return asked, self._chooser.choose(asked)
 
+    def _turned_away(
+        self, request: InferRequest, turn: _Turn, connection: GuardedConnection | None, error: Exception
+    ) -> None:
+        """No plan was chosen for it: others leave room for its client where that is fair, and its link is looked at
+        all the same, as it may be better by now than what kept the request out."""
+        if because_of_others(error):
+            turn.admitted.crowded_out()
+        if connection is not None:
+            connection.stayed()
+        self._chooser.observe_refusal(refusal(request, turn.came_s, error))
+
     def _asked(
         self, runtime: ModelRuntime, request: InferRequest, turn: _Turn, connection: GuardedConnection | None
     ) -> ChoiceRequest:
@@ -267,7 +287,7 @@ class EdgeNode:
         file_bytes = request.inputs.file_bytes
         edge_queue_s, uplink_queue_s = self._queue.wait_s(), self._around.way_up.wait_s(turn.began_s)
         cloud_queue_s = 0.0 if connection is None else connection.cloud_queue_s
-        outlook = self.gate.outlook(turn.due_s, idle=not (edge_queue_s or uplink_queue_s or cloud_queue_s))
+        outlook = turn.admitted.outlook(turn.due_s, idle=not (edge_queue_s or uplink_queue_s or cloud_queue_s))
         return ChoiceRequest(
             table=runtime.table if connection is None else runtime.runnable(self.replicas.prepared()),
             form="bytes" if file_bytes else "tensor",

@@ -73,7 +73,7 @@ class InferResult:
 
     predicted: by stage, waits included. plan_kind: "edge-only", "cloud-only" or "split". policy: who chose the plan.
     finished_by: "cloud", or "edge" when the edge computed everything (by plan, or
-    because the cloud did not answer).
+    because the cloud did not answer). waited_s: for its turn, before anything was predicted; a part of edge_queue_s.
     """
 
     request_id: str
@@ -86,6 +86,7 @@ class InferResult:
     predicted: Prediction
     plan_kind: str
     policy: str
+    waited_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

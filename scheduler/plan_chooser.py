@@ -333,4 +333,5 @@ def _ended(decision: Decision, outcome: Outcome) -> Ended:
         form=request.form,
         predicted=acted.predicted,
         outcome=outcome,
+        waited_s=request.waited_s,
     )

@@ -13,7 +13,7 @@ from functools import partial
 from typing import NamedTuple
 
 from isthmus.errors import DeadlineExceeded, IsthmusError, Overloaded
-from nodes.admission import Admission, Arriving, EdgeWork
+from nodes.admission import Admission, Arriving, EdgeWork, because_of_others
 from nodes.batch_times import BatchTimes
 from nodes.batching import WaitingRequest
 from nodes.chooser import Choice, ChoiceRequest, Chooser
@@ -92,7 +92,9 @@ class EdgeSite:
         """A request comes, now."""
         now_s = self._simulation.now_s
         cost_s = self._facts.alone_s(arrival.model)
-        arriving = Arriving(arrival.client, arrival.priority, arrival.deadline_s, cost_s)
+        arriving = Arriving(
+            arrival.client, arrival.priority, arrival.deadline_s, cost_s, arrival.model, bool(arrival.plan_id)
+        )
         try:
             arrived = self._admission.arrive(arriving, now_s)
         except IsthmusError as error:
@@ -137,12 +139,11 @@ class EdgeSite:
                 self._place(number, self._waiting.pop(number))
 
     def _place(self, number: int, arrival: Arrival) -> None:
-        asked = self._ask_for(arrival)
+        asked = self._ask_for(number, arrival)
         try:
             choice = self._chooser.choose(asked.request)
         except IsthmusError as error:
-            self._admission.ended(number, self._simulation.now_s)
-            self._forget_deadline(number)
+            self._turned_away(number, asked.replica, error)
             self._refuse(arrival, error)
             return
         crossing = Crossing.of(number, arrival, choice.entry, self._facts.factors(arrival, choice.entry))
@@ -150,14 +151,24 @@ class EdgeSite:
         self._crossings[number] = crossing
         self._begin(crossing, choice, asked)
 
-    def _ask_for(self, arrival: Arrival) -> _Asked:
+    def _turned_away(self, number: int, replica: SimulatedReplica | None, error: IsthmusError) -> None:
+        """No plan was chosen for one whose turn it was. replica: that would have got it."""
+        now_s = self._simulation.now_s
+        if because_of_others(error):
+            self._admission.crowded_out(number, now_s)
+        if replica is not None:
+            self.link.watch.probe.stayed(now_s)
+        self._admission.ended(number, now_s)
+        self._forget_deadline(number)
+
+    def _ask_for(self, number: int, arrival: Arrival) -> _Asked:
         now_s, link = self._simulation.now_s, self.link
         link.watch.catch_up(now_s)
         replica = self._cloud.pick(now_s) if arrival.cloud_reachable else None
         edge_queue_s, uplink_queue_s = self.queued_s, link.way_up.wait_s(now_s)
         cloud_queue_s = 0.0 if replica is None else self._cloud.wait_s(replica, now_s) + arrival.cloud_wait_s
         idle = not (edge_queue_s or uplink_queue_s or cloud_queue_s)
-        outlook = self._admission.outlook(arrival.due_s, now_s, idle=idle)
+        outlook = self._admission.outlook(number, arrival.due_s, now_s, idle=idle)
         request = ChoiceRequest(
             table=self._facts.table(arrival),
             form=arrival.form,

@@ -204,9 +204,12 @@ EDGE = Dashboard(
             (
                 Panel(
                     "Wait for this device",
-                    "What a new request is predicted to find.",
+                    "What a request is predicted to find: for its turn, and from then on for the compute.",
                     "s",
-                    (Query(_gauge("isthmus_edge_queue_seconds"), "{{instance}}"),),
+                    (
+                        Query(_gauge("isthmus_turn_wait_seconds"), "{{instance}} turn"),
+                        Query(_gauge("isthmus_edge_queue_seconds"), "{{instance}} compute"),
+                    ),
                     width=6,
                 ),
                 Panel(

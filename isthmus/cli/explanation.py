@@ -11,6 +11,7 @@ from nodes.steering import PolicySetting
 __all__ = ["explanation_lines"]
 
 _PREDICTED = ("edge_s", "uplink_s", "cloud_s", "downlink_s", "overhead_s", "total_s")
+_WORTH_TELLING_S = 1e-3
 _HAPPENED = ("edge_queue_s", "edge_s", "uplink_s", "cloud_queue_s", "cloud_s", "downlink_s")
 
 
@@ -31,7 +32,7 @@ def explanation_lines(record: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield from _candidates(record["candidates"], chosen["plan_id"])
     yield ""
-    yield from _happened(record["outcome"], chosen["predicted"]["total_s"])
+    yield from _happened(record["outcome"], chosen["predicted"]["total_s"], _waited_s(record["request"]))
 
 
 def _question(record: Mapping[str, Any]) -> Iterator[str]:
@@ -43,6 +44,11 @@ def _question(record: Mapping[str, Any]) -> Iterator[str]:
     yield f"asked: {_asked(request)}"
     if decided:
         yield f"believed: {_believed(record)}"
+
+
+def _waited_s(request: Mapping[str, Any]) -> float:
+    waited_s: float = 0.0 if request["came_s"] is None else request["now_s"] - request["came_s"]
+    return waited_s
 
 
 def _refusal(record: Mapping[str, Any]) -> Iterator[str]:
@@ -84,7 +90,8 @@ def _candidates(candidates: list[Mapping[str, Any]], chosen: str) -> Iterator[st
         yield f"{mark} {one['name']:<{width}}{parts}  {one['plan_id']}"
 
 
-def _happened(outcome: Mapping[str, Any] | None, predicted_s: float) -> Iterator[str]:
+def _happened(outcome: Mapping[str, Any] | None, predicted_s: float, waited_s: float) -> Iterator[str]:
+    """waited_s: for its turn, before anything was predicted."""
     if outcome is None:
         yield "happened: no answer yet"
         return
@@ -92,8 +99,10 @@ def _happened(outcome: Mapping[str, Any] | None, predicted_s: float) -> Iterator
         yield f"happened: failed: {outcome['failure']}"
         return
     total_s = sum(outcome[part] for part in _HAPPENED)
-    off = f", {total_s / predicted_s - 1:+.0%} of the predicted {format_duration(predicted_s)}" if predicted_s else ""
-    yield f"happened: {format_duration(total_s)}{off}, finished by the {outcome['finished_by']}"
+    own_s = total_s - waited_s
+    off = f", {own_s / predicted_s - 1:+.0%} of the predicted {format_duration(predicted_s)}" if predicted_s else ""
+    before = f", {format_duration(waited_s)} of it before its turn" if waited_s >= _WORTH_TELLING_S else ""
+    yield f"happened: {format_duration(total_s)}{before}{off}, finished by the {outcome['finished_by']}"
     yield "  " + ", ".join(
         f"{part.removesuffix('_s').replace('_', ' ')} {outcome[part] * 1e3:.1f} ms" for part in _HAPPENED
     )

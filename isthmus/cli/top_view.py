@@ -106,6 +106,8 @@ def _now(sight: Sight, spark: int) -> Table:
         table, "waiting", f"{now['waiting']} of {now['waiting_limit']}", [one["waiting"] for one in moments],
         f"edge {format_duration(now['edge_queue_s'])}, cloud {'-' if cloud_s is None else format_duration(cloud_s)}",
     )  # fmt: skip
+    if now.get("before_turn"):  # an edge of before does not say it
+        _add(table, "before turn", f"{now['before_turn']}", [], f"the last in {format_duration(now['turn_wait_s'])}")
     _add(
         table, "prediction", f"off by {error['median']:.1%}" if error else "-",
         [one["error"] and one["error"]["median"] for one in moments],

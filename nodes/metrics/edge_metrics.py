@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from prometheus_client.core import Metric
 
+from nodes.admission import AdmissionCounts
 from nodes.engine_queue import BatchCounts
 from nodes.execution_ledger import ExecutionCounts
 from nodes.metrics.families import (
@@ -34,8 +35,9 @@ class EdgeFacts:
 
     engine_bytes: copies of weights that engines hold. usable_replicas: may be asked now. registry_connected: None
     without a registry. credits: by replica id, the oldest connection first. link: None before anything was measured.
-    queue_s: wait before a new prefix. decisions: by policy and plan kind. executions: by stage. lost_records: of the
-    decision log. drifts: alarms that stand, by stage. remeasured: how often plans were measured again.
+    queue_s: wait before a new prefix. admission: who waits for a turn. decisions: by policy and plan kind. executions:
+    by stage. lost_records: of the decision log. drifts: alarms that stand, by stage. remeasured: how often plans were
+    measured again.
     """
 
     status: NodeStatus
@@ -47,6 +49,7 @@ class EdgeFacts:
     credits: Mapping[str, Credit]
     link: Link | None
     queue_s: float
+    admission: AdmissionCounts
     decisions: Mapping[tuple[str, str], int]
     executions: Mapping[str, ExecutionCounts]
     resumes: ResumeCounts
@@ -99,7 +102,8 @@ def _request_families(counts: RequestCounts) -> Iterator[Metric]:
     errors = {(kind,): one for kind, one in counts.errors.items()}
     yield histogram(
         "isthmus_prediction_error_ratio",
-        "Predicted less measured time over measured time, without sign, of requests that ended where they were to.",
+        "Predicted less measured time over measured time, without sign, of requests that ended where they were to; "
+        "from their turn on.",
         errors, ("plan_kind",),
     )  # fmt: skip
 
@@ -114,7 +118,12 @@ def _link_families(link: Link | None) -> Iterator[Metric]:
 
 def _holding_families(facts: EdgeFacts) -> Iterator[Metric]:
     status = facts.status
-    yield gauge("isthmus_edge_queue_seconds", "Wait that a new request is predicted to find here.", facts.queue_s)
+    found = "Wait for this device's compute that a request is predicted to find at its turn."
+    yield gauge("isthmus_edge_queue_seconds", found, facts.queue_s)
+    before = "Of the requests waiting, those whose turn has not come."
+    yield gauge("isthmus_requests_before_turn", before, facts.admission.waiting)
+    until = "Until all requests before their turn will have had it, at the pace of late."
+    yield gauge("isthmus_turn_wait_seconds", until, facts.admission.wait_s)
     yield gauge("isthmus_requests_waiting", "Requests accepted and not answered yet.", status.requests)
     yield gauge("isthmus_requests_waiting_limit", "How many may wait (limits.queue).", facts.waiting_limit)
     yield gauge("isthmus_kept_bytes", "Boundary tensors kept until their answers are in.", status.held_bytes)

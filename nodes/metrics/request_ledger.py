@@ -86,7 +86,7 @@ class RequestLedger:
         for stage, took_s in zip(STAGES, _stages(timings), strict=True):
             self._stages[stage].observe(took_s)
         _of(self._seconds, (model, result.policy), SECONDS_BOUNDS).observe(elapsed_s)
-        measured_s = timings.total_s
+        measured_s = timings.total_s - result.waited_s
         # One that went on elsewhere was not predicted to; what such requests come to has counters of its own.
         if measured_s > 0 and (result.plan_kind == "edge-only") == (result.finished_by == "edge"):
             error = abs(result.predicted.total_s - measured_s) / measured_s

@@ -38,7 +38,7 @@ class LinkProbe:
         self._next_bytes = 0
 
     def stayed(self, now_s: float) -> None:
-        """A request was answered without the link."""
+        """A request was answered or refused without the link."""
         self._stayed_s = now_s
 
     def crossed(self, now_s: float) -> None:

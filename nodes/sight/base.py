@@ -17,7 +17,7 @@ class Ended:
 
     came_s: on the node's monotonic clock. policy: who decided. explored: another plan than the policy's was taken, to
     learn the link. plan_name: for people. form: of the inputs, "tensor" or "bytes". predicted: of the plan that was
-    taken.
+    taken. waited_s: for its turn, before anything was predicted.
     """
 
     came_s: float
@@ -31,6 +31,7 @@ class Ended:
     form: str
     predicted: Prediction
     outcome: Outcome
+    waited_s: float = 0.0
 
     @property
     def measured_s(self) -> float:
@@ -45,12 +46,10 @@ class Ended:
 
     @property
     def error(self) -> float | None:
-        """Predicted less measured over measured: below 0 it took longer. None of a request that failed, or that went on
-        elsewhere than planned: it was not predicted to."""
-        measured_s, as_planned = (
-            self.measured_s,
-            (self.plan_kind == "edge-only") == (self.outcome.finished_by == "edge"),
-        )
+        """Predicted less measured over measured, from its turn on: below 0 it took longer. None of a request that
+        failed, or that went on elsewhere than planned: it was not predicted to."""
+        measured_s = self.measured_s - self.waited_s
+        as_planned = (self.plan_kind == "edge-only") == (self.outcome.finished_by == "edge")
         if self.failed or measured_s <= 0 or not as_planned:
             return None
         return (self.predicted.total_s - measured_s) / measured_s

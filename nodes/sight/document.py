@@ -144,6 +144,8 @@ def _now(view: EdgeView) -> dict[str, Any]:
         "error": _error(prediction_error(latest)),
         "waiting": view.waiting,
         "waiting_limit": view.facts.waiting_limit,
+        "before_turn": view.admission.waiting,
+        "turn_wait_s": view.admission.wait_s,
         "edge_queue_s": view.edge_queue_s,
         "cloud_queue_s": min((o.cloud_queue_s for o in view.replicas if o.cloud_queue_s is not None), default=None),
         "kept_bytes": view.kept_bytes,

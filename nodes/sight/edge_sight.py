@@ -80,6 +80,7 @@ class EdgeSight:
             replicas=node.replicas.states(),
             link=self._chooser.link_belief(),
             waiting=node.waiting,
+            admission=node.gate.counts,
             edge_queue_s=node.queue.wait_s(),
             kept_bytes=node.kept.held_bytes,
             answered=self._service.answered,

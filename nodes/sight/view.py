@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from nodes.admission import AdmissionCounts
 from nodes.drift import Drift, RemeasureState
 from nodes.gateway import ModelState
 from nodes.replica_state import ReplicaState
@@ -70,6 +71,7 @@ class EdgeView:
     replicas: tuple[ReplicaState, ...]
     link: LinkBelief | None
     waiting: int
+    admission: AdmissionCounts
     edge_queue_s: float
     kept_bytes: int
     answered: int

@@ -85,6 +85,11 @@ class EdgeCommitments:
             least_s = due_s - now_s - demand_s
         return least_s / WORK_MARGIN
 
+    def certain_s(self, now_s: float) -> float:
+        """How many seconds of work the edge will do whatever the cloud does."""
+        waits_s = sum(one.prefix_s for one in self._ordered if one.number != self._running)
+        return self._left_s(now_s) + waits_s
+
     def _left_s(self, now_s: float) -> float:
         """Of what runs."""
         if self._running is None:

@@ -27,13 +27,15 @@ _MOST_KNOWN = 1024
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A request that waits. deadline_s: a moment, infinite without one. cost_s: above 0. priority: 1 first, 0 last."""
+    """A request that waits. deadline_s: a moment, infinite without one. cost_s: above 0. priority: 1 first, 0 last.
+    model: the order does not go by it."""
 
     number: int
     client: str
     priority: int
     deadline_s: float
     cost_s: float
+    model: str = ""
 
     @property
     def urgency(self) -> tuple[float, int]:
@@ -135,17 +137,17 @@ class FairQueue:
             self._alone = request
         self._by_number[request.number] = request
 
-    def pop(self) -> int:
-        """The number of the one that goes next; it waits no longer. There must be one."""
+    def pop(self) -> Waiting:
+        """The one that goes next; it waits no longer. There must be one."""
         if self._alone is not None:
-            number = self._alone.number
-            self.remove(number)
-            return number
+            alone = self._alone
+            self.remove(alone.number)
+            return alone
         level = self._levels[min(self._levels)]
         request = level.pop()
         del self._by_number[request.number]
         self._forget_empty(request.level)
-        return request.number
+        return request
 
     def remove(self, number: int) -> None:
         """Take one back."""
@@ -165,18 +167,17 @@ class FairQueue:
             self._add(self._alone)
             self._alone = None
 
-    def ahead(self, client: str, priority: int) -> int:
-        """How many go before a request of that client that comes now without a deadline, were all of equal cost and
-        nobody else to come."""
+    def ahead(self, request: Waiting) -> int:
+        """How many go before that one, which comes now, were all of equal cost and nobody else to come."""
         self._order()
-        level_of = priority or math.inf
-        before = sum(level.count for key, level in self._levels.items() if key < level_of)
-        level = self._levels.get(level_of)
+        before = sum(level.count for key, level in self._levels.items() if key < request.level)
+        level = self._levels.get(request.level)
         if level is None:
             return before
-        own = level.clients.get(client)
-        place = (0 if own is None else len(own.waiting)) + 1
-        return before + sum(min(len(one.waiting), place - (one is own)) for one in level.clients.values())
+        own = level.clients.get(request.client)
+        sooner = 0 if own is None else bisect.bisect(own.waiting, request.urgency, key=lambda one: one.urgency)
+        others = sum(min(len(one.waiting), sooner + 1) for one in level.clients.values() if one is not own)
+        return before + sooner + others
 
     def least_valuable(self, now_s: float, gap_s: float) -> int:
         """Who has to go where one has to: of the last priority, of the client that has most waiting there (by cost; the

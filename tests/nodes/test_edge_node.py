@@ -130,3 +130,4 @@ async def test_a_decision_knows_when_its_request_came_and_whose_it_is(alone: Alo
     assert (request.priority, request.client) == (3, "camera")
     assert request.came_s is not None
     assert 0.0 < request.came_s <= request.now_s
+    assert result.waited_s == request.waited_s

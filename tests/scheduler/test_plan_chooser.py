@@ -325,12 +325,14 @@ def test_the_log_keeps_the_corrections_that_a_choice_was_made_with(request_of: R
 def test_requests_that_ended_are_told_from_a_known_one_on(request_of: Requests, link: Link) -> None:
     chooser = chooser_on(link)
     for number in range(3):
-        chosen = chooser.choose(request_of(request_id=f"r{number}", request_class="alarm", now_s=float(number)))
+        told = {"request_id": f"r{number}", "request_class": "alarm", "now_s": float(number), "came_s": number - 0.5}
+        chosen = chooser.choose(request_of(**told))
         chooser.observe_outcome(Outcome(f"r{number}", edge_s=0.5, finished_by="cloud"))
     found = chooser.ended(since=1, most=10)
     assert (found.count, [one.outcome.request_id for one in found.requests]) == (3, ["r1", "r2"])
     newest = found.requests[-1]
     assert (newest.came_s, newest.model, newest.request_class, newest.form) == (2.0, "net", "alarm", "bytes")
+    assert newest.waited_s == 0.5
     assert (newest.policy, newest.plan_kind, newest.plan_name) == ("latency", "split", "split at blocks.4 (zstd)")
     assert newest.predicted == chosen.predicted
     assert [one.outcome.request_id for one in chooser.ended(since=0, most=1).requests] == ["r2"]

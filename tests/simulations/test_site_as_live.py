@@ -186,3 +186,10 @@ def test_a_link_is_looked_at_for_requests_that_stay_only_where_there_is_a_replic
     simulation.run()
     looks = len(learned(heard, Transfer)) - 1  # one when it connects
     assert (looks > 0) == (replicas > 0)
+
+
+def test_a_link_is_looked_at_for_requests_that_are_refused() -> None:
+    heard: list[object] = []
+    served = run("latency", [Arrival(5.0 + number, 1, timeout_s=0.01) for number in range(10)], heard=heard)
+    assert all(one.refused for one in served)
+    assert len(learned(heard, Transfer)) > 1

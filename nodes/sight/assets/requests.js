@@ -59,7 +59,7 @@ function record(told) {
       told.explored ? [make("dt", {}, "to learn the link"), make("dd", {}, `in place of ${told.choice.name}`)] : null,
       make("dt", {}, "asked"), make("dd", {}, asked(request)),
       told.policy ? [make("dt", {}, "believed"), make("dd", {}, believed(request, link))] : null,
-      chosen ? [make("dt", {}, "happened"), make("dd", { class: outcome?.failure ? "bad" : "" }, said(outcome, chosen.predicted.total_s))] : null),
+      chosen ? [make("dt", {}, "happened"), make("dd", { class: outcome?.failure ? "bad" : "" }, said(outcome, chosen.predicted.total_s, request.now_s - (request.came_s ?? request.now_s)))] : null),
     ...(told.candidates.length ? [
       make("div", { class: "legend" }, legend()),
       make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Plans" }, make("table", { class: "candidates" },
@@ -85,11 +85,12 @@ function believed(request, link) {
   return `${bandwidth(link.uplink_bps)} up ± ${share(request.uplink_spread)}, ${bandwidth(link.downlink_bps)} down, RTT ${duration(link.rtt_s)}, ${waits}`;
 }
 
-function said(outcome, predictedS) {
+function said(outcome, predictedS, waitedS) {
   if (!outcome) return "no answer yet";
   if (outcome.failure) return `failed: ${outcome.failure}`;
-  const tookS = total(outcome);
+  const tookS = total(outcome), ownS = tookS - waitedS;
+  const before = waitedS >= 0.001 ? `, ${duration(waitedS)} of it before its turn` : "";
   const parts = STAGES.filter(([name]) => outcome[name] > 0).map(([name, word]) => `${word} ${duration(outcome[name])}`).join(", ");
   const crossed = outcome.wire_bytes ? `; ${size(outcome.wire_bytes)} crossed${outcome.sendings > 1 ? `, sent ${outcome.sendings} times` : ""}` : "";
-  return `${duration(tookS)}, ${signed(tookS / predictedS - 1)} of the predicted ${duration(predictedS)}, finished by the ${outcome.finished_by}: ${parts}${crossed}`;
+  return `${duration(tookS)}${before}, ${signed(ownS / predictedS - 1)} of the predicted ${duration(predictedS)}, finished by the ${outcome.finished_by}: ${parts}${crossed}`;
 }

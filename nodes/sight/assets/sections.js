@@ -29,7 +29,7 @@ export function tiles(sight) {
     tile("Failed, 5 min", count(now.failed_in_window), `${asked ? `of ${count(asked)}, ${share(now.failed_in_window / asked)}` : "no requests"}${now.mistaken_in_window ? `; + ${count(now.mistaken_in_window)} by clients` : ""}`, now.failed_in_window ? (now.failed_in_window >= 3 && now.failed_in_window / asked >= 0.01 ? "alarm" : "warning") : ""),
     tile("Median latency", duration(latency?.p50_s), latency ? `95 % within ${duration(latency.p95_s)}` : "no requests"),
     tile("Uplink", link ? bandwidth(link.uplink_bps) : "unknown", link ? `± ${share(link.uplink_spread)}, RTT ${duration(link.rtt_s)}` : "nothing crossed yet"),
-    tile("Waiting", count(now.waiting), `of ${count(now.waiting_limit)}; edge ${duration(now.edge_queue_s)}, cloud ${duration(now.cloud_queue_s)}`, full >= 0.8 ? "alarm" : ""),
+    tile("Waiting", count(now.waiting), `of ${count(now.waiting_limit)}${now.before_turn ? `, ${count(now.before_turn)} before their turn: ${duration(now.turn_wait_s)}` : ""}; edge ${duration(now.edge_queue_s)}, cloud ${duration(now.cloud_queue_s)}`, full >= 0.8 ? "alarm" : ""),
     tile("Prediction off by", error ? share(error.median) : "–", error ? (error.bias < 0 ? `takes ${share(-error.bias)} longer` : `takes ${share(error.bias)} less`) : "no requests", error && error.median > 0.3 ? "warning" : ""),
     tile("Replicas usable", `${now.replicas_usable} of ${named}`, fleet.registry ? `registry ${heard(fleet)}` : "no registry", fleet.registry && (!fleet.heard || now.replicas_usable < named || (!named && fleet.missed)) ? "alarm" : fleet.heard && fleet.away_s >= 30 ? "warning" : ""));
 }

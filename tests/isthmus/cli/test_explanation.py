@@ -24,14 +24,19 @@ TABLE = PlanTable(
 
 
 def lines(
-    outcome: Outcome | None, *, linked: bool = True, steer: Callable[[Steering], Steering] | None = None
-) -> list[str]:
+    outcome: Outcome | None, *, linked: bool = True, steer: Callable[[Steering], Steering] | None = None,
+    waited_s: float = 0.0,
+) -> list[str]:  # fmt: skip
     chooser = PlanChooser(explore_share=0.0)
     if linked:
         teach(chooser, Link.of("20mbps", "20ms"), 0.0)
     if steer is not None:
         chooser.steer(steer(chooser.steering))
-    chooser.choose(ChoiceRequest(TABLE, "bytes", 1, 250_000, 1.5, request_id="r1", request_class="alarm"))
+    chooser.choose(
+        ChoiceRequest(
+            TABLE, "bytes", 1, 250_000, 1.5, request_id="r1", request_class="alarm", now_s=waited_s, came_s=0.0
+        )
+    )
     return list(explanation_lines(explanation(chooser.log.last(1)[0], outcome)))
 
 
@@ -78,6 +83,13 @@ def test_a_request_that_no_policy_was_asked_for_is_told_in_words() -> None:
     assert list(explanation_lines(explanation(refused, None))) == [
         "request r1, model net", "asked: tensors, batch 2, no deadline", "refused before any policy was asked: shed",
     ]  # fmt: skip
+
+
+def test_the_wait_for_a_turn_is_told_apart_and_was_not_predicted() -> None:
+    said = lines(Outcome("r1", 0.501, 0.03, 0.02, 0.0, 0.006, 0.012, 44_000, "cloud", 1), waited_s=0.5)
+    assert said[-3] == (
+        "happened: 569 ms, 500 ms of it before its turn, -5% of the predicted 72.6 ms, finished by the cloud"
+    )
 
 
 def test_a_link_that_nobody_measured_is_said_to_be_so() -> None:

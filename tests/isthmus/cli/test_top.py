@@ -13,6 +13,7 @@ from isthmus.cli.top_command import _sights
 from isthmus.cli.top_lines import plain, sparkline, stacked
 from isthmus.cli.top_view import top_view
 from isthmus.errors import DeadlineExceeded, IsthmusError, Unavailable
+from nodes.admission import AdmissionCounts
 from nodes.sight.document import sight_json
 from nodes.sight.view import EdgeView
 from nodes.transport.operator_client import OperatorClient
@@ -46,6 +47,12 @@ def test_an_edge_that_served_nothing_yet_is_drawn_too() -> None:
     assert "Nothing needs attention." in said
     assert "No request in the last 5 minutes." in said
     assert "No registry is configured" in said
+
+
+def test_requests_that_wait_for_their_turn_are_said() -> None:
+    assert "before turn" not in drawn(view())
+    (line,) = [one for one in drawn(view(admission=AdmissionCounts(12, 4, 0.3))).splitlines() if "before turn" in one]
+    assert line.split()[2:] == ["12", "the", "last", "in", "300", "ms"]
 
 
 def test_a_registry_that_went_away_is_said() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -44,6 +45,12 @@ def test_the_error_of_a_prediction_is_a_share_of_what_happened() -> None:
     ledger.answered("m", answer(predicted_s=0.05), 0.1)
     ledger.answered("m", answer(predicted_s=0.15), 0.1)
     assert ledger.counts().errors["split"].sum == pytest.approx(0.5 + 0.5)
+
+
+def test_the_wait_for_a_turn_was_not_predicted_and_is_no_error() -> None:
+    ledger = RequestLedger()
+    ledger.answered("m", replace(answer(predicted_s=0.02), waited_s=0.08), 0.1)
+    assert ledger.counts().errors["split"].sum == pytest.approx(0.0)
 
 
 def test_a_request_that_went_on_elsewhere_was_not_predicted_to() -> None:

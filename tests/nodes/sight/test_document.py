@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from nodes.admission import AdmissionCounts
 from nodes.chooser import Outcome
 from nodes.replica_state import ReplicaState
 from nodes.sight.document import sight_json
@@ -44,6 +45,11 @@ def test_times_are_ages() -> None:
     assert told["fleet"]["replicas"][0]["heard_age_s"] == 3.0
     assert told["failures"][0]["age_s"] == 3.0
     assert told["history"]["moments"][0]["age_s"] == 2.0
+
+
+def test_requests_that_wait_for_their_turn_stand_with_those_that_wait() -> None:
+    now = document(view(waiting=16, admission=AdmissionCounts(12, 4, 0.3)))["now"]
+    assert (now["waiting"], now["before_turn"], now["turn_wait_s"]) == (16, 12, 0.3)
 
 
 def test_what_is_emulated_is_said_once() -> None:

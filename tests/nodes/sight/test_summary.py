@@ -18,6 +18,10 @@ def test_latency_is_of_what_was_answered() -> None:
     assert latency([failed()]) is None
 
 
+def test_the_wait_for_a_turn_was_not_predicted_and_is_no_error() -> None:
+    assert ended(took_s=0.5, predicted_s=0.1, waited_s=0.3).error == pytest.approx(-0.5)
+
+
 def test_the_error_has_a_sign_and_leaves_out_what_went_another_way() -> None:
     elsewhere = ended("cloud-only", outcome=Outcome("r", edge_s=9.0, finished_by="edge"))
     found = prediction_error([ended(took_s=0.2, predicted_s=0.1), elsewhere, failed()])

@@ -6,6 +6,7 @@ import itertools
 from dataclasses import replace
 from typing import Any
 
+from nodes.admission import AdmissionCounts
 from nodes.chooser import Outcome
 from nodes.drift import NEVER_REMEASURED
 from nodes.gateway import ModelState
@@ -61,7 +62,7 @@ def view(*readings: Reading, **facts: Any) -> EdgeView:
         steering=Steering({EVERYTHING: PolicySetting("latency")}), shadow_report=ShadowReport(),
         models=(ModelState("net", "v1", "READY"),), paced=False, registry_heard=False,
         registry_away_s=None, replicas=(),
-        link=LINK, waiting=0,
+        link=LINK, waiting=0, admission=AdmissionCounts(0, 0),
         edge_queue_s=0.0, kept_bytes=0, answered=0, failed=0, mistaken=0, resumes=ResumeCounts(), log_lost=0,
         moments=history.since(0), lately=history.lately(300.0), requests=history.requests, failures=(),
         drifts=(), remeasured=NEVER_REMEASURED,

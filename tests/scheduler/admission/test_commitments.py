@@ -70,3 +70,14 @@ def test_whom_nothing_was_promised_is_finished_only_where_no_promise_breaks() ->
     assert promises.may_finish(1, EdgeWork(1.0, 0.0, 0.6), 0.0)
     promises.left(1, 0.0)
     assert promises.may_finish(2, EdgeWork(1.0, 0.0, 0.5), 0.0)
+
+
+def test_certain_is_what_no_answer_of_the_cloud_spares_the_edge() -> None:
+    promises = EdgeCommitments()
+    promises.add(1, EdgeWork(1.0, 0.2, 0.5), 0.0)
+    promises.add(2, EdgeWork(2.0, 0.1, 0.5), 0.0)
+    assert promises.certain_s(0.1) == pytest.approx(WORK_MARGIN * 0.3 - 0.1)
+    promises.prefix_ended(1, 0.2)
+    assert promises.certain_s(0.2) == pytest.approx(WORK_MARGIN * 0.1)
+    promises.may_finish(1, EdgeWork(1.0, 0.0, 0.5), 0.2)
+    assert promises.certain_s(0.2) == pytest.approx(WORK_MARGIN * 0.6)

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from isthmus.errors import DeadlineUnreachable, Overloaded, Shed
-from nodes.admission import Arriving, EdgeWork
+from nodes.admission import AdmissionCounts, Arriving, EdgeWork
 from scheduler.admission.control import HOPELESS, AdmissionControl
 
 
-def asks(client: str = "a", priority: int = 0, deadline_s: float | None = None) -> Arriving:
-    return Arriving(client, priority, deadline_s, 1.0)
+def asks(client: str = "a", priority: int = 0, deadline_s: float | None = None, **facts: Any) -> Arriving:
+    return replace(Arriving(client, priority, deadline_s, 1.0), **facts)
 
 
 steps = st.lists(
     st.one_of(
         st.tuples(st.just("arrive"), st.sampled_from("abc"), st.integers(0, 2), st.sampled_from([None, 0.5, 3.0])),
-        st.tuples(st.sampled_from(["prefix", "end", "leave"]), st.integers(0, 40)),
+        st.tuples(st.sampled_from(["place", "crowd out", "prefix", "end", "leave"]), st.integers(0, 40)),
     ),
     max_size=60,
 )
@@ -30,6 +32,7 @@ steps = st.lists(
 def test_each_ends_once_and_the_bounds_are_kept(made: list[tuple[object, ...]], queue: int, depth: int) -> None:
     admission = AdmissionControl(queue, depth)
     inside, started, on_edge, ended, now_s = set[int](), list[int](), set[int](), Counter[int](), 0.0
+    placed = set[int]()
 
     def turns() -> None:
         for number in admission.start(now_s):
@@ -57,7 +60,14 @@ def test_each_ends_once_and_the_bounds_are_kept(made: list[tuple[object, ...]], 
             among = sorted(inside) if step[0] == "leave" else running
             if among:
                 number = among[step[1] % len(among)]  # type: ignore[operator]
+                if step[0] == "place":
+                    if number not in placed:
+                        admission.placed(number, EdgeWork(now_s + 3.0, 0.5, 0.0), now_s)
+                        placed.add(number)
+                    continue
                 on_edge.discard(number)
+                if step[0] == "crowd out":
+                    admission.crowded_out(number, now_s)
                 if step[0] == "prefix":
                     admission.prefix_ended(number, now_s)
                 else:
@@ -77,7 +87,7 @@ def test_an_idle_edge_lets_anybody_in_at_once(deadline_s: float | None, priority
     admission = AdmissionControl(2, 1)
     arrived = admission.arrive(asks("a", priority, deadline_s), 0.0)
     assert list(admission.start(0.0)) == [arrived.number]
-    assert admission.outlook(deadline_s, 0.0, idle=True).sureness == HOPELESS
+    assert admission.outlook(arrived.number, deadline_s, 0.0, idle=True).sureness == HOPELESS
 
 
 def test_a_full_queue_sheds_who_has_most_for_who_has_least() -> None:
@@ -117,28 +127,126 @@ def test_shares_are_equal_under_saturation_whatever_each_sends() -> None:
     assert max(served.values()) - min(served.values()) <= 3
 
 
-def test_a_request_whose_time_is_over_before_its_turn_is_refused_with_when_to_try_again() -> None:
+def at_a_turn_a_second(priority: int = 0, deadline_s: float | None = None, **facts: Any) -> AdmissionControl:
+    """At 5 s, after five requests of client "a" that took a second each, one after the other; four more wait, and one
+    runs."""
     admission, running, now_s = AdmissionControl(32, 1), list[int](), 0.0
     for _ in range(10):
-        admission.arrive(asks(), now_s)
+        admission.arrive(asks("a", priority, deadline_s, **facts), now_s)
     for _ in range(5):
         running += admission.start(now_s)
+        admission.placed(running[-1], EdgeWork(None, 1.0, 0.0), now_s)
         now_s += 1.0
         admission.ended(running.pop(0), now_s)
-    running += admission.start(now_s)
+    admission.start(now_s)
+    return admission
+
+
+def test_a_request_whose_time_is_over_before_its_turn_is_refused_with_when_to_try_again() -> None:
+    admission = at_a_turn_a_second(priority=1)
     with pytest.raises(DeadlineUnreachable, match="try again in") as caught:
-        admission.arrive(asks(deadline_s=now_s + 2.0), now_s)
+        admission.arrive(asks("b", 2, 5.0 + 2.0), 5.0)
     assert caught.value.predicted_s == pytest.approx(5.0, rel=0.3)
     assert caught.value.retry_after_s == pytest.approx(3.0, rel=0.5)
-    assert admission.arrive(asks("b", deadline_s=now_s + 5.0), now_s).shed is None
+    assert admission.arrive(asks("b", 1, 5.0 + 5.0), 5.0).shed is None
+
+
+def test_a_clients_own_requests_that_are_due_later_keep_none_of_its_out() -> None:
+    assert at_a_turn_a_second().arrive(asks("a", 0, 5.0 + 2.0), 5.0).shed is None
+    with pytest.raises(DeadlineUnreachable):
+        at_a_turn_a_second(deadline_s=5.5).arrive(asks("a", 0, 5.0 + 2.0), 5.0)
+
+
+def test_a_forced_plan_is_not_refused_before_its_turn() -> None:
+    assert at_a_turn_a_second(priority=1).arrive(asks("b", 2, 5.0 + 0.1, forced=True), 5.0).shed is None
+
+
+def test_what_a_slow_model_takes_keeps_no_request_of_a_quick_one_out() -> None:
+    assert at_a_turn_a_second(model="slow").arrive(asks("b", 1, 5.0 + 0.5, model="quick", cost_s=0.02), 5.0)
+    with pytest.raises(DeadlineUnreachable):
+        at_a_turn_a_second(model="slow").arrive(asks("b", 1, 5.0 + 0.5, model="slow"), 5.0)
+
+
+def test_a_small_request_is_taken_to_take_the_smaller_part_and_a_large_one_no_more_than_is_known() -> None:
+    assert at_a_turn_a_second().arrive(asks("b", 1, 5.0 + 0.5, cost_s=0.4), 5.0)
+    assert at_a_turn_a_second().arrive(asks("b", 1, 5.0 + 1.5, cost_s=4.0), 5.0)
+
+
+def test_one_that_was_refused_at_its_turn_does_not_make_others_seem_quick() -> None:
+    admission = AdmissionControl(32, 1)
+    admission.ended(started(admission, asks(), EdgeWork(None, 1.0, 0.0)), 1.0)
+    for _ in range(20):
+        admission.ended(started(admission, asks()), 0.0)
+    started(admission, asks())
+    with pytest.raises(DeadlineUnreachable):
+        admission.arrive(asks("b", deadline_s=0.5), 0.0)
+
+
+def test_says_who_waits_for_a_turn_and_for_how_long() -> None:
+    counts = at_a_turn_a_second().counts
+    assert (counts.waiting, counts.running) == (4, 1)
+    assert counts.wait_s == pytest.approx(4.0)
+    assert AdmissionControl(8, 1).counts == AdmissionCounts(0, 0)
+
+
+def started(admission: AdmissionControl, asking: Arriving, work: EdgeWork | None = None) -> int:
+    """One that has its turn at 0 s, and what is placed for it."""
+    number = admission.arrive(asking, 0.0).number
+    assert list(admission.start(0.0)) == [number]
+    if work is not None:
+        admission.placed(number, work, 0.0)
+    return number
 
 
 def test_beside_others_a_request_must_be_as_sure_as_was_asked_and_knows_what_the_edge_can_spare() -> None:
     admission = AdmissionControl(8, 8, probability=0.95)
-    number = admission.arrive(asks(), 0.0).number
-    admission.start(0.0)
-    admission.placed(number, EdgeWork(1.0, 0.0, 0.5, promised=True), 0.0)
-    outlook = admission.outlook(1.2, 0.0, idle=False)
+    number = started(admission, asks(), EdgeWork(1.0, 0.0, 0.5, promised=True))
+    outlook = admission.outlook(number, 1.2, 0.0, idle=False)
     assert outlook.sureness == 0.95
     assert outlook.spare_s == pytest.approx((1.2 - 0.55) / 1.1)
-    assert admission.outlook(None, 0.0, idle=False).spare_s is None
+    assert admission.outlook(number, None, 0.0, idle=False).spare_s is None
+
+
+WORK = EdgeWork(1.0, 0.2, 0.1)
+"""Certain, and to be finished where the cloud does not answer."""
+
+
+def spare_s(admission: AdmissionControl, client: str, priority: int = 0) -> float | None:
+    """Of a request that is due at 1 s and whose turn comes now."""
+    number = started(admission, asks(client, priority))
+    outlook = admission.outlook(number, 1.0, 0.0, idle=False)
+    admission.ended(number, 0.0)
+    return outlook.spare_s
+
+
+@pytest.mark.parametrize(("greedy", "modest"), [(0, 0), (2, 1)], ids=["a client", "a priority"])
+def test_who_has_less_right_leaves_half_of_its_time_once_another_was_kept_out(greedy: int, modest: int) -> None:
+    admission = AdmissionControl(32, 32)
+    for _ in range(2):
+        started(admission, asks("greedy", greedy), WORK)
+    promised, certain = pytest.approx((1.0 - 2 * 0.33) / 1.1), pytest.approx((0.5 - 2 * 0.22) / 1.1)
+    assert spare_s(admission, "greedy", greedy) == promised
+    out = started(admission, asks("modest", modest))
+    admission.crowded_out(out, 0.0)
+    admission.ended(out, 0.0)
+    assert spare_s(admission, "greedy", greedy) == certain
+    assert spare_s(admission, "modest", modest) == promised
+    assert spare_s(admission, "another", modest) == promised
+
+
+def test_an_edge_that_has_nothing_certain_to_do_waits_for_nobody() -> None:
+    admission = AdmissionControl(32, 32)
+    for _ in range(2):
+        started(admission, asks("greedy"), EdgeWork(1.0, 0.0, 0.1))
+    admission.crowded_out(started(admission, asks("modest")), 0.0)
+    number = started(admission, asks("greedy"))
+    assert admission.outlook(number, 1.0, 0.0, idle=False).spare_s == pytest.approx((1.0 - 0.22) / 1.1)
+
+
+def test_room_is_never_more_than_keeps_what_was_promised() -> None:
+    admission = AdmissionControl(32, 32)
+    for _ in range(2):
+        started(admission, asks("greedy"), EdgeWork(1.0, 0.05, 0.4))
+    admission.crowded_out(started(admission, asks("modest")), 0.0)
+    number = started(admission, asks("greedy"))
+    assert admission.outlook(number, 1.0, 0.0, idle=False).spare_s == pytest.approx((1.0 - 2 * 0.495) / 1.1)

@@ -38,7 +38,7 @@ def filled(made: list[tuple[str, int, float, float]]) -> tuple[FairQueue, dict[i
 @given(requests)
 def test_each_goes_once_by_priority_and_a_clients_own_by_deadline(made: list[tuple[str, int, float, float]]) -> None:
     queue, known = filled(made)
-    order = [known[queue.pop()] for _ in made]
+    order = [known[queue.pop().number] for _ in made]
     assert sorted(one.number for one in order) == list(range(len(made)))
     assert [one.level for one in order] == sorted(one.level for one in order)
     for client in CLIENTS:
@@ -61,7 +61,7 @@ def test_while_clients_wait_their_shares_differ_by_at_most_the_costs_of_two_requ
                 costs_of[number] = client, cost_s
                 queue.add(waiting(number, client, cost_s=cost_s))
                 backlog[client] += 1
-        client, cost_s = costs_of[queue.pop()]
+        client, cost_s = costs_of[queue.pop().number]
         given_s[client] += cost_s
         backlog[client] -= 1
         assert abs(given_s["a"] - given_s["b"]) <= 2 * max(costs) + 1e-9
@@ -75,7 +75,7 @@ def test_nobody_starves_however_many_another_one_sends(before: int, after: int) 
     queue.add(waiting(1000, "modest"))
     for number in range(after):
         queue.add(waiting(2000 + number, "greedy"))
-    assert 1000 in (queue.pop(), queue.pop())
+    assert 1000 in (queue.pop().number, queue.pop().number)
 
 
 def test_what_is_taken_back_is_never_charged_for() -> None:
@@ -86,7 +86,7 @@ def test_what_is_taken_back_is_never_charged_for() -> None:
         queue.remove(number)
     queue.add(waiting(20, "b"))
     queue.add(waiting(21, "b"))
-    assert [queue.pop() for _ in range(3)] == [9, 20, 21]
+    assert [queue.pop().number for _ in range(3)] == [9, 20, 21]
 
 
 @given(requests)
@@ -111,12 +111,18 @@ def test_of_equals_the_newest_goes() -> None:
     assert queue.least_valuable(0.0, 0.5) == 3
 
 
-@given(requests, st.sampled_from(CLIENTS), st.integers(0, 2))
+@given(requests, st.sampled_from(CLIENTS), st.integers(0, 2), st.sampled_from([4.0, 5.0, 8.0, math.inf]))
 def test_says_how_many_go_before_one_that_comes(
-    made: list[tuple[str, int, float, float]], client: str, priority: int
+    made: list[tuple[str, int, float, float]], client: str, priority: int, deadline_s: float
 ) -> None:
-    queue, _ = filled([(one, level, math.inf, 1.0) for one, level, _, _ in made])
-    said = queue.ahead(client, priority)
-    queue.add(waiting(1000, client, priority))
-    place = next(place for place in range(len(made) + 1) if queue.pop() == 1000)
+    queue, _ = filled([(one, level, due_s, 1.0) for one, level, due_s, _ in made])
+    comes = waiting(1000, client, priority, deadline_s)
+    said = queue.ahead(comes)
+    queue.add(comes)
+    place = next(place for place in range(len(made) + 1) if queue.pop() == comes)
     assert place <= said <= place + len(CLIENTS)
+
+
+def test_of_a_clients_own_only_those_that_are_due_sooner_go_before() -> None:
+    queue, _ = filled([("a", 0, math.inf, 1.0)] * 9 + [("a", 0, 5.0, 1.0)] * 2 + [("b", 0, math.inf, 1.0)] * 9)
+    assert [queue.ahead(waiting(1000, "a", deadline_s=due_s)) for due_s in (4.0, 6.0)] == [1, 2 + 3]
