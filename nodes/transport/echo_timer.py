@@ -29,10 +29,11 @@ class _Echo:
 
 
 class EchoTimer:
-    """Echoes under way on one stream, and what they teach the observer."""
+    """Echoes under way on one stream, and what they teach the observer. untold: the last padded one came back as
+    quickly as small ones do, which says nothing."""
 
     def __init__(self, observer: LinkObserver, clock: Callable[[], float] = time.monotonic) -> None:
-        self.surprised = asyncio.Event()
+        self.surprised, self.untold = asyncio.Event(), False
         self._observer = observer
         self._clock = clock
         self._under_way: dict[int, _Echo] = {}
@@ -48,6 +49,7 @@ class EchoTimer:
         """An echo leaves now. Returns its token."""
         token = next(self._tokens)
         self._under_way[token] = _Echo(self._clock(), padding_bytes)
+        self.untold = self.untold and not padding_bytes
         return token
 
     def returned(self, token: int) -> float | None:
@@ -63,6 +65,7 @@ class EchoTimer:
         # The padding went up only: what it took beyond a small echo is its time on the wire.
         span_s = elapsed_s - min(self._recent_s, default=math.inf)
         if span_s <= 0:
+            self.untold = True
             return math.inf
         self._observer.transfer_measured("up", echo.padding_bytes, span_s)
         return 8 * echo.padding_bytes / span_s

@@ -342,6 +342,15 @@ class SegmentClient:
         self._stream.echo(self._echoes.sent(padding_bytes), bytes(padding_bytes), time.monotonic())
         self._wake.set()
 
+    def _look(self) -> None:
+        """At the idle link."""
+        believed_bps = self._observer.uplink_bps()
+        if believed_bps is None and self._echoes.untold:  # the first look again: no request crosses an unknown link
+            self._send_echo()
+            self._send_echo(MOST_PROBE_BYTES)
+        else:
+            self._send_echo(self._probe.padding_bytes(believed_bps, time.monotonic()))
+
     async def _echo_periodically(self) -> None:
         with contextlib.suppress(IsthmusError):  # the welcome failed, or the stream closed: nothing to time
             await asyncio.shield(self._welcome)
@@ -353,5 +362,5 @@ class SegmentClient:
                 surprised = await self._echoes.surprise_within(ECHO_PERIOD_S)
                 for _ in range(FOLLOW_UP_ECHOES if surprised else 1):
                     if not self._requests:  # behind a request's chunks an echo would time the queue
-                        self._send_echo(self._probe.padding_bytes(self._observer.uplink_bps(), time.monotonic()))
+                        self._look()
                     await asyncio.sleep(FIRST_ECHO_GAP_S if surprised else 0)

@@ -57,7 +57,7 @@ def test_a_failure_opens_with_what_was_believed_when_it_was_refused(page: Browse
     page.until("document.querySelector('#explain[open] .candidates')")
     said = text(page, "#explained")
     assert "has none such" in said
-    assert "RTT" in said
+    assert "believed" in said
     assert page.value("document.querySelectorAll('#explained .candidates tr').length") > 2
     assert page.value("document.querySelector('#explained .chosen')") is None
     page.value("document.getElementById('explain').close()")

@@ -50,6 +50,23 @@ async def test_a_small_echo_gives_the_round_trip() -> None:
     assert heard.rtts_s == [pytest.approx(0.03)]
 
 
+async def test_a_padded_echo_that_is_as_quick_as_a_small_one_tells_nothing_until_the_next_is_on_its_way() -> None:
+    heard, clock = Heard(), Clock()
+    timer = EchoTimer(heard, clock)
+    echo(timer, clock, 0.03)
+    assert not timer.untold
+    echo(timer, clock, 0.03, padding_bytes=32_000)
+    assert (timer.untold, heard.transfers) == (True, [])
+    timer.sent(0)
+    assert timer.untold
+    token = timer.sent(32_000)
+    assert not timer.untold
+    clock.now_s += 0.04
+    timer.returned(token)
+    assert not timer.untold
+    assert len(heard.transfers) == 1
+
+
 async def test_a_padded_echo_gives_a_bandwidth() -> None:
     heard, clock = Heard(), Clock()
     timer = EchoTimer(heard, clock)

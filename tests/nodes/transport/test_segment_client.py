@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -20,6 +21,7 @@ from nodes.fleet import Endpoint
 from nodes.model_runtime import plan_definition
 from nodes.protocol.edge_stream import EdgeStream, WireRequest
 from nodes.protocol.events import MeasuredBatch, PlanDefinition
+from nodes.transport.echo_timer import EchoTimer
 from nodes.transport.segment_client import SegmentClient
 from nodes.transport.segment_server import Load
 from scheduler.estimators.load import CloudQueueEstimator
@@ -71,6 +73,24 @@ async def test_a_stream_whose_writer_fails_is_over_for_all_who_wait(monkeypatch:
         with pytest.raises(CloudUnavailable, match="the stream failed: ZeroDivisionError"):
             await client.run(WireRequest(1, "digest", 1, ()))
         await client.wait_until_unusable()
+    await client.close()
+    await cloud.stop()
+
+
+async def test_a_first_look_at_the_link_that_told_nothing_is_taken_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    told, untold = EchoTimer.returned, list[int]()
+
+    def returned(timer: EchoTimer, token: int) -> float | None:
+        if not untold and timer._under_way[token].padding_bytes:
+            untold.append(token)
+            timer._recent_s = deque([1e9], maxlen=1)  # so that it took no longer than a small one
+        return told(timer, token)
+
+    monkeypatch.setattr(EchoTimer, "returned", returned)
+    cloud, observer = await Cloud.start([small_model()], "replica"), ChooserObserver(PlanChooser())
+    client = await SegmentClient.connect(Endpoint(cloud.target), "edge", observer, CloudQueueEstimator())
+    await eventually(lambda: observer.uplink_bps() is not None)
+    assert len(untold) == 1
     await client.close()
     await cloud.stop()
 
