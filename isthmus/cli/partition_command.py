@@ -108,17 +108,20 @@ def partition(
     planner = Planner(loaded, setting, accuracy_budget)
     if plans is not None:
         write_output(plans, planner.table().to_json(), "--plans")
-    if frontier:
-        _emit(*_frontier(planner, objective), output, as_json)
-        return
+    shown = _frontier(planner, objective) if frontier else _best(planner, objective, picture, report)
+    _emit(*shown, output, as_json)
+
+
+def _best(planner: Planner, objective: str, picture: Path | None, report: Path | None) -> tuple[str, Iterable[str]]:
+    """As JSON, and as lines with what it beats; drawn and reported on where that was asked for."""
     best = planner.best(objective)
     if picture is not None:
-        _draw(loaded, setting, best.plan, picture)
+        _draw(planner.model, planner.given, best.plan, picture)
     if report is not None:
         _report(planner, best, objective, report)
     others = [plan for plan in planner.others() if plan.plan_id != best.plan.plan_id]
     lines = [f"* {_line(best.plan)}", *(f"  {_line(plan)}" for plan in others), _verdict(best)]
-    _emit(best.plan.to_json(), lines, output, as_json)
+    return best.plan.to_json(), lines
 
 
 def _frontier(planner: Planner, objective: str) -> tuple[str, Iterable[str]]:
