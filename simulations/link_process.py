@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import threading
 import time
 from multiprocessing.connection import Connection
 from typing import Any
@@ -19,12 +20,13 @@ _METHODS = ("relay", "set_shape", "stall", "cut", "restore")
 class LinkEmulatorProcess:
     """`LinkEmulatorThread` in a child process: the same methods, and the child's CPU seconds. A context manager.
 
-    The child ends with its parent, whatever ends that.
+    The child ends with its parent, whatever ends that. Several threads may ask at once.
     """
 
     def __init__(self, shape: LinkShape, *, seed: int = 0) -> None:
         context = multiprocessing.get_context("spawn")
         self._commands, theirs = context.Pipe()
+        self._turn = threading.Lock()  # an answer is that of the one question that is under way
         self._process = context.Process(target=_serve, args=(theirs, shape, seed), name="link-emulator", daemon=True)
         self._process.start()
         theirs.close()
@@ -66,8 +68,9 @@ class LinkEmulatorProcess:
         self._process.join()
 
     def _ask(self, command: str, *arguments: Any) -> Any:
-        self._commands.send((command, arguments))
-        answer = self._commands.recv()
+        with self._turn:
+            self._commands.send((command, arguments))
+            answer = self._commands.recv()
         if isinstance(answer, Exception):
             raise answer
         return answer

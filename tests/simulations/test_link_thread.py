@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -69,3 +70,16 @@ def test_a_process_relays_and_tells_its_cpu_time() -> None:
     with LinkEmulatorProcess(SHAPE) as link:
         assert exchange(link) == b"ping"
         assert link.cpu_s() > 0
+
+
+def test_several_threads_may_ask_a_process_at_once() -> None:
+    together = threading.Barrier(8)
+
+    def asked(_: int) -> tuple[str, int]:
+        together.wait(10)
+        return link.relay("127.0.0.1", 0, "127.0.0.1", 9)
+
+    with LinkEmulatorProcess(SHAPE) as link, ThreadPoolExecutor(8) as pool:
+        for _ in range(5):
+            addresses = list(pool.map(asked, range(8), timeout=20))
+            assert len({port for _, port in addresses}) == 8
