@@ -234,19 +234,18 @@ def test_who_has_less_right_leaves_half_of_its_time_once_another_was_kept_out(gr
     assert spare_s(admission, "another", modest) == promised
 
 
-def test_an_edge_that_has_nothing_certain_to_do_waits_for_nobody() -> None:
+def spare_beside_one_kept_out(work: EdgeWork) -> float | None:
+    """Of a third request of a client that has two of such work under way, and kept another client out."""
     admission = AdmissionControl(32, 32)
     for _ in range(2):
-        started(admission, asks("greedy"), EdgeWork(1.0, 0.0, 0.1))
+        started(admission, asks("greedy"), work)
     admission.crowded_out(started(admission, asks("modest")), 0.0)
-    number = started(admission, asks("greedy"))
-    assert admission.outlook(number, 1.0, 0.0, idle=False).spare_s == pytest.approx((1.0 - 0.22) / 1.1)
+    return spare_s(admission, "greedy")
+
+
+def test_an_edge_that_has_nothing_certain_to_do_waits_for_nobody() -> None:
+    assert spare_beside_one_kept_out(EdgeWork(1.0, 0.0, 0.1)) == pytest.approx((1.0 - 0.22) / 1.1)
 
 
 def test_room_is_never_more_than_keeps_what_was_promised() -> None:
-    admission = AdmissionControl(32, 32)
-    for _ in range(2):
-        started(admission, asks("greedy"), EdgeWork(1.0, 0.05, 0.4))
-    admission.crowded_out(started(admission, asks("modest")), 0.0)
-    number = started(admission, asks("greedy"))
-    assert admission.outlook(number, 1.0, 0.0, idle=False).spare_s == pytest.approx((1.0 - 2 * 0.495) / 1.1)
+    assert spare_beside_one_kept_out(EdgeWork(1.0, 0.05, 0.4)) == pytest.approx((1.0 - 2 * 0.495) / 1.1)
