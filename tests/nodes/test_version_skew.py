@@ -131,10 +131,12 @@ async def test_edges_of_two_versions_share_a_replica_that_holds_one_at_a_time(
                 result = await ask(edge, seed, "cloud-only")
                 assert torch.equal(result.outputs[0][1], answer_of(version, seed))
                 finished.append(result.finished_by)
-        assert cloud.node.models.counts().held == 1
-        assert cloud.node.models.counts().evictions >= 2
+                assert cloud.node.models.counts().held_bytes <= 1
         if autonomy == "cloud-required":  # each waited until its version was back
             assert set(finished) == {"cloud"}
+            assert cloud.node.models.counts().evictions >= 2
+        await eventually(lambda: cloud.node.models.counts().held == 1)  # an edge that did not wait: it may load still
+        assert cloud.node.models.counts().evictions >= 1
 
 
 async def test_a_version_that_needs_the_cloud_and_is_on_no_replica_is_refused(measured: DeviceProfile) -> None:
