@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import settings
 from hypothesis.internal.conjecture import providers
 
@@ -12,13 +13,17 @@ from hypothesis.internal.conjecture import providers
 _ALONE = ("system", "benchmarks")
 
 
-def pytest_configure() -> None:
-    """CI's examples depend on the tests alone: what fails there fails here, and what passed here passes there.
+def pytest_configure(config: pytest.Config) -> None:
+    """A worker computes on the core that is its own: two that take both wait for each other at every op's end.
+
+    CI's examples depend on the tests alone: what fails there fails here, and what passed here passes there.
 
     hypothesis also draws the constants it finds in whatever modules are imported by then, so that the examples of a
     test would change with the tests its worker ran before and with any line of the code. New examples are drawn by
     everybody else's runs. The name is private to hypothesis, whose version is therefore pinned.
     """
+    if hasattr(config, "workerinput"):
+        torch.set_num_threads(1)
     if settings.default is not None and settings.default.derandomize:
         providers._get_local_constants = lambda: providers._local_constants
 
