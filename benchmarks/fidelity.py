@@ -4,7 +4,7 @@ Live: an edge, its replicas and the link emulator as processes of their own, req
 latency from that moment), five runs of 2,000 requests and more that count. In six scenarios the cloud is paced (real
 outputs, asleep instead of busy), in two it computes. Simulated: the same file, arrivals and moments, with a profile
 that other processes measured at rest before the runs; nothing of the runs goes into it. Judged, by the median over the
-runs: p50 within 3 %, p99 within 8 %, throughput within 2 %, the share of any plan within 5 points, or each within the
+runs: p50 within 3 %, p99 within 8 %, throughput within 2 %, the share of any cut within 5 points, or each within the
 live system's own half spread over its runs, if that is more. Value: the worst p50 error, with the bootstrap interval
 over its scenario's runs; floor: the live half spread there. A run of fewer requests than 2,000 holds nothing.
 

@@ -70,6 +70,14 @@ def test_the_mix_is_judged_by_the_plan_that_differs_most() -> None:
     assert "plan mix (split at a) 1/0.9 0.100 of 0.050 MISSED" in found.row
 
 
+def test_codecs_of_one_cut_count_as_one() -> None:
+    runs = [
+        replace(RUN, plans={f"split at a ({codec}) #1234": 0.5, f"split at b ({codec}) #5678": 0.5})
+        for codec in ("raw", "zstd")
+    ]
+    assert compare("codec", runs[:1], runs[1:], 0).measures["plan mix"].error == pytest.approx(0.0)
+
+
 def test_another_cut_of_the_same_kind_is_another_plan() -> None:
     recorders = {plan: RunRecorder() for plan in ("aaaa1", "bbbb2")}
     for plan, recorder in recorders.items():
