@@ -80,13 +80,19 @@ def measure_device(
         return pool.run_blocking(_measure_device, budget_s, engine_for(engine, device, threads=threads))
 
 
-def measure_model(model: Model, profile: DeviceProfile, budget_s: float = 5.0) -> DeviceProfile:
+def measure_model(
+    model: Model, profile: DeviceProfile, budget_s: float = 5.0, against: DeviceProfile | None = None
+) -> DeviceProfile:
     """`profile` with what the budget allows of this model, measured now on this device and the profile's engine: op
-    times, memory, whole halves at a few cuts, larger batches. `profile.provenance.left_out` names the rest."""
+    times, memory, whole halves at a few cuts, larger batches. `profile.provenance.left_out` names the rest.
+
+    against: a profile of the other side; what is left of the budget goes to both halves at each cut of the exact
+    frontier between the two, whichever is the edge.
+    """
     keep_freed_memory()
     with ComputePool(profile.threads) as pool:
         engine = engine_for(profile.engine, profile.device, threads=profile.threads)
-        return pool.run_blocking(measure_model_within, model, profile, engine, budget_s)
+        return pool.run_blocking(measure_model_within, model, profile, engine, budget_s, against)
 
 
 def partition(

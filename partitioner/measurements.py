@@ -18,16 +18,21 @@ __all__ = [
     "AffineTime",
     "CodecRate",
     "Footprint",
+    "Half",
     "Measurement",
     "OpTimes",
     "Power",
     "Price",
     "Provenance",
     "SegmentTime",
+    "Taken",
     "check",
     "check_times",
     "digest_of_ops",
 ]
+
+Half = Literal["prefix", "suffix"]
+"""Of a cut: what the edge runs, and what the cloud does."""
 
 
 def digest_of_ops(edge_ops: Iterable[str]) -> str:
@@ -137,12 +142,13 @@ class OpTimes:
 class SegmentTime:
     """The real time of one prefix or suffix; the cut is named by `digest_of_ops` of its edge ops.
 
-    leading_ops: how many, where the edge ops are the first ones of the graph's order; None for any other cut.
+    leading_ops: of an anchor, to which op times are scaled (`op_calibration`): how many ops, the first of the graph's
+    order, are on the edge. None of a cut that was timed for its own sake.
     """
 
     __pydantic_config__ = STRICT
     model_digest: str
-    segment: Literal["prefix", "suffix"]
+    segment: Half
     edge_ops_digest: str
     engine: str
     batch: int
@@ -188,8 +194,23 @@ class Footprint:
 
 
 @dataclass(frozen=True, slots=True)
+class Taken:
+    """When (ISO 8601) and on which host something was measured."""
+
+    __pydantic_config__ = STRICT
+    measured_at: str
+    host: str
+
+    def is_like(self, other: Taken) -> bool:
+        """Whether both are of one day and host."""
+        days = {one.measured_at.partition("T")[0] for one in (self, other)}
+        return len(days) == 1 and self.host == other.host
+
+
+@dataclass(frozen=True, slots=True)
 class Provenance:
-    """When and where a profile was taken. load: the 1-minute load average then. noisy: repeats disagreed too much.
+    """When and where a device was measured, its models apart (`DeviceProfile.taken`). load: the 1-minute
+    load average then. noisy: repeats disagreed too much.
 
     scaled_from: what a profile of hardware that nobody measured was made of; "" for a real one. left_out: what the
     budget did not allow to measure.
@@ -204,6 +225,11 @@ class Provenance:
     allocator: str
     scaled_from: str = ""
     left_out: tuple[str, ...] = ()
+
+    @property
+    def taken(self) -> Taken:
+        """When and where, without the rest."""
+        return Taken(self.measured_at, self.host)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from isthmus.errors import InvalidPlan
 from partitioner.codec_choice import CodecQuote, quickest_codec
 from partitioner.cost_model import Costing, ModelCosts, ModelFacts
+from partitioner.measured_halves import measured_halves_s
+from partitioner.measurements import Half
 from partitioner.parametric_problem import CutChoice
 from partitioner.plan import Plan, Prediction, TensorCodec
 from partitioner.profiles import DeviceProfile
@@ -61,6 +63,7 @@ def make_plan(
 ) -> Plan:
     """The plan of a solution of `costs.problem` (pseudo-ops included), with its prediction."""
     graph, real = model.graph, costs.model_ops(edge_ops)
+    halves_s = measured_halves_s(model, setting, real)
     return Plan(
         model=model.name,
         model_digest=model.digest,
@@ -71,8 +74,8 @@ def make_plan(
         kept=graph.kept(real),
         edge_engine=setting.edge.engine,
         cloud_engine=setting.cloud.engine,
-        predicted=_predict(costs, edge_ops, crossing),
-        provenance=provenance_of(model, setting, crossing.boundary),
+        predicted=_predict(costs, edge_ops, crossing, halves_s),
+        provenance={**provenance_of(model, setting, crossing.boundary), **_halves_line(halves_s)},
     )
 
 
@@ -95,17 +98,37 @@ def _quote(quotes: Mapping[str, tuple[CodecQuote, ...]], name: str, forced: Mapp
     raise InvalidPlan("codecs", f"{forced[name]!r} cannot carry {name!r} here", remedy=f"use one of: {known}")
 
 
-def _predict(costs: ModelCosts, edge_ops: frozenset[str], crossing: Crossing) -> Prediction:
+def _predict(
+    costs: ModelCosts, edge_ops: frozenset[str], crossing: Crossing, halves_s: Mapping[Half, float]
+) -> Prediction:
+    """halves_s: of those that were measured whole; the others are the sums of their ops."""
     up, down = tuple(crossing.boundary.values()), tuple(crossing.downlink.values())
     half_trip_s = costs.problem.fixed_s / 2 if len(edge_ops) < len(costs.problem.ops) else 0.0
-    edge_s = [seconds for name, seconds in costs.edge_s.items() if name in edge_ops]
-    cloud_s = [seconds for name, seconds in costs.cloud_s.items() if name not in edge_ops]
+    edge_s = _side_s(costs, {name: s for name, s in costs.edge_s.items() if name in edge_ops}, halves_s.get("prefix"))
+    cloud_s = _side_s(
+        costs, {name: s for name, s in costs.cloud_s.items() if name not in edge_ops}, halves_s.get("suffix")
+    )
     return Prediction.of(
         math.fsum((*edge_s, *(quote.encode_s for quote in up))),
         math.fsum((half_trip_s, *(quote.transfer_s for quote in up))),
         math.fsum((*cloud_s, *(quote.decode_s for quote in up), *(quote.encode_s for quote in down))),
         math.fsum((half_trip_s, *(quote.transfer_s + quote.decode_s for quote in down))),
     )
+
+
+def _side_s(costs: ModelCosts, seconds: Mapping[str, float], measured_s: float | None) -> list[float]:
+    """What sums to the time of a side: of each op, or of all the model's at once and of preprocessing."""
+    if measured_s is None:
+        return list(seconds.values())
+    beside = seconds.keys() - costs.model_ops(seconds)
+    return [measured_s, *(seconds[name] for name in beside)]
+
+
+def _halves_line(halves_s: Mapping[Half, float]) -> Mapping[str, str]:
+    """Where the times of the halves come from, if not from those of their ops."""
+    if not halves_s:
+        return {}
+    return {"halves": f"{' and '.join(halves_s)} predicted as measured whole, the plan chosen by op times"}
 
 
 def provenance_of(model: ModelFacts, setting: Setting, crossing: Iterable[str] = ()) -> Mapping[str, str]:
@@ -143,5 +166,7 @@ def _accuracy_words(costing: Costing) -> str:
 def _device_line(model: ModelFacts, device: DeviceProfile) -> str:
     slowed = f", emulated slowdown {device.slowdown:g}x" if device.slowdown != 1.0 else ""
     noisy = ", noisy" if device.provenance.noisy else ""
-    ran = f"{device.ran_on}, {device.provenance.measured_at}"
+    apart = device.taken_apart(model.digest)
+    rates = "" if apart is None else f", device {device.provenance.measured_at}"
+    ran = f"{device.ran_on}, {device.taken(model.digest).measured_at}{rates}"
     return f"{device.name}: {device.op_times_are(model.digest)}, {ran}{slowed}{noisy}"

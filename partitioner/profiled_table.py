@@ -10,14 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
-from isthmus.errors import InvalidProfile
 from partitioner.affine_fit import affine_time
 from partitioner.batch_law import batch_law
 from partitioner.codec_choice import FILE_CODEC, CodecQuote
 from partitioner.cost_model import ModelCosts, ModelFacts, model_costs
-from partitioner.measurements import AffineTime
+from partitioner.measured_halves import measured_half_s
+from partitioner.measurements import AffineTime, Half
 from partitioner.plan import Plan, TensorCodec
 from partitioner.plan_table import Accuracy, PlanCosts, PlanEntry, PlanTable
 from partitioner.profiles import DeviceProfile
@@ -104,17 +103,15 @@ class _Entries:
             return costs.file_quote(tensor.tensor)
         return _matching(costs.uplink[tensor.tensor], tensor)
 
-    def _half_s(self, device: DeviceProfile, half: Literal["prefix", "suffix"], plan: Plan, batch: int) -> float:
+    def _half_s(self, device: DeviceProfile, half: Half, plan: Plan, batch: int) -> float:
         """Of the whole segment as measured, else the sum of its ops."""
         graph, digest = self.model.graph, self.model.digest
         edge_ops = set(plan.edge_ops)
         ops = [op.name for op in graph.ops if (op.name in edge_ops) == (half == "prefix")]
         if not ops:
             return 0.0
-        try:
-            one_s = device.segment_time(digest, half, plan.edge_ops, 1).seconds
-        except InvalidProfile:
-            one_s = self._sum_s(device, ops, 1)
+        measured_s = measured_half_s(device, digest, half, plan.edge_ops, 1)
+        one_s = self._sum_s(device, ops, 1) if measured_s is None else measured_s
         return one_s if batch == 1 else one_s * self._growth(device, ops, batch)
 
     def _growth(self, device: DeviceProfile, ops: Sequence[str], batch: int) -> float:

@@ -15,12 +15,14 @@ from partitioner.graph import ModelGraph
 from partitioner.measurements import (
     CodecRate,
     Footprint,
+    Half,
     Measurement,
     OpTimes,
     Power,
     Price,
     Provenance,
     SegmentTime,
+    Taken,
     check,
     check_times,
     digest_of_ops,
@@ -42,6 +44,8 @@ class DeviceProfile:
     kind_flops_per_s: the peak of one kind of op where it was measured apart, as "convolution float32".
     preprocessing_s_per_pixel, preprocessing_fixed_s: file to model input, per pixel of the file's picture.
     engine_differences: how far the engine's answers for a whole model are from eager's, by model digest.
+    sessions: when and where each model was measured, by its digest: all that is known of it but what was declared
+    (op times, segments, footprints, the engine's difference). One that is not there was measured with the device.
     power, price: declared, or None; what the objectives energy (of the edge) and cost (of the cloud) need.
     """
 
@@ -65,6 +69,7 @@ class DeviceProfile:
     power: Power | None = None
     price: Price | None = None
     engine_differences: Mapping[str, EngineDifference] = field(default_factory=dict)
+    sessions: Mapping[str, Taken] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check(self.device in ("cpu", "cuda"), "device", self.device)
@@ -107,17 +112,29 @@ class DeviceProfile:
 
     def without_session(self, model_digest: str) -> DeviceProfile:
         """The profile without what `isthmus profile MODEL` measured of that model on the profile's engine: op times,
-        footprints, the difference from eager, halves of cuts along the graph's order (whole runs among them)."""
+        footprints, the difference from eager, halves of cuts (whole runs among them), and when that was."""
         gone = (model_digest, self.engine)
         return replace(
             self,
             op_times=tuple(one for one in self.op_times if (one.model_digest, one.engine) != gone),
             footprints=tuple(one for one in self.footprints if (one.model_digest, one.engine) != gone),
-            segment_times=tuple(
-                one for one in self.segment_times if (one.model_digest, one.engine) != gone or one.leading_ops is None
-            ),
+            segment_times=tuple(one for one in self.segment_times if (one.model_digest, one.engine) != gone),
             engine_differences={key: one for key, one in self.engine_differences.items() if key != model_digest},
+            sessions={key: one for key, one in self.sessions.items() if key != model_digest},
         )
+
+    def with_session(self, model_digest: str, taken: Taken) -> DeviceProfile:
+        """The profile with when and where that model was measured, which the other `with_` methods do not say."""
+        return replace(self, sessions={**self.sessions, model_digest: taken})
+
+    def taken(self, model_digest: str) -> Taken:
+        """When and where that model was measured; where nobody says so, when and where the device was."""
+        return self.sessions.get(model_digest, self.provenance.taken)
+
+    def taken_apart(self, model_digest: str) -> Taken | None:
+        """The same where it was another day or host than the device's; None where it was not."""
+        taken = self.taken(model_digest)
+        return None if taken.is_like(self.provenance.taken) else taken
 
     def with_engine_difference(self, model_digest: str, difference: EngineDifference) -> DeviceProfile:
         """The profile with how far its engine is from eager on that model."""
@@ -150,9 +167,7 @@ class DeviceProfile:
             for name, estimate in estimated.items()
         }
 
-    def segment_time(
-        self, model_digest: str, segment: Literal["prefix", "suffix"], edge_ops: Iterable[str], batch: int
-    ) -> Measurement:
+    def segment_time(self, model_digest: str, segment: Half, edge_ops: Iterable[str], batch: int) -> Measurement:
         """The measured time of one half of a cut at that batch. Raises InvalidProfile where it was not measured."""
         wanted = (model_digest, segment, digest_of_ops(edge_ops), self.engine, batch)
         for time in self.segment_times:

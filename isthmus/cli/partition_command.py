@@ -178,7 +178,8 @@ def _verdict(best: BestPlan) -> str:
     over = f"over {up if up == down else f'{up} up, {down} down'}, round trip {format_duration(link.rtt_s)}"
     if "loads" in provenance:
         over += f", {provenance['loads']}"
-    return f"accuracy: {provenance['accuracy']}; {provenance['objective']} {over}; gap {provenance['gap']}"
+    halves = f"; {provenance['halves']}" if "halves" in provenance else ""
+    return f"accuracy: {provenance['accuracy']}; {provenance['objective']} {over}; gap {provenance['gap']}{halves}"
 
 
 def _line(plan: Plan) -> str:

@@ -12,7 +12,7 @@ import typer
 
 from isthmus.cli.connection_options import Authority, Certificate, Key, tls_files
 from isthmus.cli.mergeable import check_mergeable
-from isthmus.cli.model_argument import Examples, loaded_model, read_profile
+from isthmus.cli.model_argument import Examples, loaded_model, read_profile, read_profile_of
 from isthmus.cli.output_file import check_output, write_output
 from isthmus.errors import InvalidInput, InvalidProfile
 
@@ -35,6 +35,15 @@ Source = Annotated[
 ]
 
 
+Against = Annotated[
+    Path | None,
+    typer.Option(
+        help="The other side's profile, edge or cloud. With MODEL: what is left of --budget times both halves of each "
+        "cut that may be the best between the two."
+    ),
+]
+
+
 def profile(
     model: Annotated[str | None, typer.Argument(metavar="MODEL", help="Measure this model too.")] = None,
     example: Examples = None,
@@ -47,6 +56,7 @@ def profile(
     engine: Annotated[
         str, typer.Option(help="eager, onnxruntime, inductor or aot; a file is of one engine.")
     ] = "eager",
+    against: Against = None,
     like: Annotated[
         Path | None, typer.Option(help="Measure nothing: scale this profile to hardware of --peak and --memory.")
     ] = None,
@@ -70,7 +80,10 @@ def profile(
     check_output(output, "--output")
     if source and like is not None:
         raise InvalidInput("--from", "is another profile than --like's", remedy="give one of them")
+    if against is not None and (model is None or source or like is not None):
+        raise InvalidInput("--against", "is for measuring a MODEL", remedy="give MODEL, without --from and --like")
     loaded = None if model is None else loaded_model(model, example)
+    other = None if against is None or loaded is None else read_profile_of(against, loaded)
     if source:
         tls = tls_files(tls_authority, tls_certificate, tls_key)
         made = _with_declared(output, cloud_profile(source, tls, loaded))
@@ -80,7 +93,7 @@ def profile(
             made = _with_declared(output, made)
     else:
         known = _known(output, device, threads, engine) if loaded is not None else None
-        made = _with_declared(output, _measured(known, loaded, budget_s, (device, threads, engine)))
+        made = _with_declared(output, _measured(known, loaded, other, budget_s, (device, threads, engine)))
     write_output(output, made.to_json(), "--output")
     if as_json:
         print(made.to_json())
@@ -99,7 +112,11 @@ def _known(output: Path, device: str, threads: int, engine: str) -> DeviceProfil
 
 
 def _measured(
-    known: DeviceProfile | None, model: Model | None, budget_s: float, where: tuple[str, int, str]
+    known: DeviceProfile | None,
+    model: Model | None,
+    against: DeviceProfile | None,
+    budget_s: float,
+    where: tuple[str, int, str],
 ) -> DeviceProfile:
     from isthmus import api
 
@@ -107,7 +124,7 @@ def _measured(
     measured = known or api.measure_device(device_s, *where)
     if model is None:
         return measured
-    return api.measure_model(model, measured, budget_s if known is not None else budget_s - device_s)
+    return api.measure_model(model, measured, budget_s if known is not None else budget_s - device_s, against)
 
 
 def _with_declared(output: Path, measured: DeviceProfile) -> DeviceProfile:

@@ -57,7 +57,9 @@ def model_tables(profile: DeviceProfile, model: ModelFacts) -> Iterator[Renderab
     times = _times(profile, model)
     if times is None:
         return
-    yield Text(f"{model.name}: {format_duration(times.whole.seconds)} for a batch of {times.batch}")
+    apart = profile.taken_apart(model.digest)
+    taken = "" if apart is None else f"; {apart.measured_at} on {apart.host}, apart from the device"
+    yield Text(f"{model.name}: {format_duration(times.whole.seconds)} for a batch of {times.batch}{taken}")
     costs = _op_costs(profile, model.graph, times)
     kinds = sorted(costs, key=lambda cost: cost.kind)
     by_kind = [_sum(kind, list(of_kind)) for kind, of_kind in groupby(kinds, key=lambda cost: cost.kind)]

@@ -48,7 +48,7 @@ def _parameter_bytes(model: ModelFacts) -> int:
 
 
 def _device(device: DeviceProfile, model: ModelFacts) -> list[tuple[str, str]]:
-    taken = device.provenance
+    taken, apart = device.provenance, device.taken_apart(model.digest)
     noisy = "noisy: repeats disagreed or the machine was busy" if taken.noisy else "quiet"
     slowed = f"× {device.slowdown:g}, inside all its times" if device.slowdown != 1.0 else "none"
     return [
@@ -59,6 +59,7 @@ def _device(device: DeviceProfile, model: ModelFacts) -> list[tuple[str, str]]:
         ("peak", ", ".join(f"{format_flops(rate)}/s {dtype}" for dtype, rate in device.flops_per_s.items())),
         ("memory", f"{format_size(device.memory_bytes_per_s)}/s"),
         ("measured", f"{taken.measured_at} on {taken.host}"),
+        *([] if apart is None else [("the model measured", f"{apart.measured_at} on {apart.host}")]),
         ("load then", f"{taken.load:.2f}; {noisy}"),
         ("software", f"torch {taken.torch_version}, allocator {taken.allocator}"),
     ]

@@ -1,8 +1,10 @@
-"""Times whole halves at a few cuts of a model: what the times of its ops are then scaled to (`op_calibration`)."""
+"""Times whole halves at cuts of a model. Of a few along it: what the times of its ops are then scaled to
+(`op_calibration`). Of any other cut: what plans of that very cut take."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import accumulate
 
 from nodes.engines.base import Engine
@@ -13,7 +15,7 @@ from partitioner.measurements import SegmentTime, digest_of_ops
 from partitioner.model import Model
 from partitioner.roofline import kind_group
 
-__all__ = ["anchor_positions", "measure_anchors"]
+__all__ = ["anchor_positions", "measure_anchors", "measure_halves"]
 
 
 def anchor_positions(seconds: Mapping[str, float], graph: ModelGraph, count: int) -> tuple[int, ...]:
@@ -33,22 +35,30 @@ def anchor_positions(seconds: Mapping[str, float], graph: ModelGraph, count: int
 def measure_anchors(
     model: Model, engine: Engine, positions: Sequence[int], whole_s: float, *, budget_s: float = 2.0
 ) -> tuple[SegmentTime, ...]:
-    """Both halves of the cut after each of `positions` ops at batch 1, on the calling thread.
-
-    Each pair is interleaved with the whole model and told in its terms: times are those of a moment at which the whole
-    takes `whole_s`. They include the engine's emulated slowdown.
-    """
-    inputs = sample_tensors(model, 1)
-    whole = engine.load(model.whole)
+    """Both halves of the cut after each of `positions` ops, as `measure_halves` times them."""
     found: list[SegmentTime] = []
     for position in positions:
         edge_ops = [op.name for op in model.graph.ops[:position]]
-        segments = model.split(edge_ops)
-        prefix, suffix = engine.load(segments.prefix), engine.load(segments.cloud)
-        boundary = prefix(*inputs)[: len(segments.boundary)]
-        thunks = (lambda: prefix(*inputs), lambda: suffix(*boundary), lambda: whole(*inputs))  # noqa: B023 (run at once)
-        first, second, both = measure_interleaved(thunks, budget_s=budget_s / len(positions))
-        key = (digest_of_ops(edge_ops), engine.name, 1)
-        found.append(SegmentTime(model.digest, "prefix", *key, first.scaled(whole_s / both.seconds), position))
-        found.append(SegmentTime(model.digest, "suffix", *key, second.scaled(whole_s / both.seconds), position))
+        halves = measure_halves(model, engine, edge_ops, whole_s, budget_s=budget_s / len(positions))
+        found.extend(replace(half, leading_ops=position) for half in halves)
     return tuple(found)
+
+
+def measure_halves(
+    model: Model, engine: Engine, edge_ops: Iterable[str], whole_s: float, *, budget_s: float
+) -> tuple[SegmentTime, SegmentTime]:
+    """Prefix and suffix of one cut at batch 1, each with an op at least, on the calling thread.
+
+    The pair is interleaved with the whole model and told in its terms: times are those of a moment at which the whole
+    takes `whole_s`. They include the engine's emulated slowdown. Raises InvalidPlan when `edge_ops` is not a cut.
+    """
+    inputs, segments = sample_tensors(model, 1), model.split(edge_ops)
+    whole, prefix, suffix = (engine.load(one) for one in (model.whole, segments.prefix, segments.cloud))
+    boundary = prefix(*inputs)[: len(segments.boundary)]
+    thunks = (lambda: prefix(*inputs), lambda: suffix(*boundary), lambda: whole(*inputs))
+    first, second, both = measure_interleaved(thunks, budget_s=budget_s)
+    key, factor = (digest_of_ops(segments.edge_ops), engine.name, 1), whole_s / both.seconds
+    return (
+        SegmentTime(model.digest, "prefix", *key, first.scaled(factor)),
+        SegmentTime(model.digest, "suffix", *key, second.scaled(factor)),
+    )

@@ -19,7 +19,7 @@ from nodes.measure.codec_rates import RATED_CODEC_NAMES, measure_codec_rates, me
 from nodes.measure.op_times import measure_op_times
 from nodes.measure.roofline import measure_roofline
 from nodes.measure.timing import is_noisy
-from partitioner.measurements import Provenance
+from partitioner.measurements import Provenance, Taken
 from partitioner.model import Model
 from partitioner.profiles import DeviceProfile
 from partitioner.scaled_profile import slowed_profile
@@ -59,23 +59,28 @@ def measure_device(budget_s: float, engine: Engine, codecs: Collection[str] = RA
 def measure_model(
     model: Model, profile: DeviceProfile, engine: Engine, *, batch: int = 1, budget_s: float = 2.0
 ) -> DeviceProfile:
-    """`profile` with the op times of `model` on this machine merged in, flagged noisy when the whole run's repeats
-    disagree. Runs on the calling thread, as `measure_device` does.
+    """`profile` with the op times of `model` on this machine merged in, with when that was, and flagged noisy when the
+    whole run's repeats disagree. Runs on the calling thread, as `measure_device` does.
     """
     times = measure_op_times(model, engine, batch=batch, budget_s=budget_s)
     noisy = profile.provenance.noisy or is_noisy(times.whole)
-    return replace(profile.with_op_times(times), provenance=replace(profile.provenance, noisy=noisy))
+    known = profile.with_op_times(times).with_session(model.digest, Taken(_now(), platform.node()))
+    return replace(known, provenance=replace(profile.provenance, noisy=noisy))
 
 
 def _provenance(load: float, noisy: bool) -> Provenance:
     return Provenance(
-        measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        measured_at=_now(),
         host=platform.node(),
         torch_version=str(torch.__version__),
         load=load,
         noisy=noisy or load > (os.cpu_count() or 1),
         allocator=allocator_state(),
     )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def device_name(device: str) -> str:

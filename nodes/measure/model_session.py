@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from tempfile import TemporaryDirectory
 
 import torch
@@ -12,9 +13,10 @@ import torch
 from nodes.engines.base import Engine
 from nodes.engines.factory import engine_for
 from nodes.measure.activation_memory import peak_activation_bytes
-from nodes.measure.anchors import anchor_positions, measure_anchors
+from nodes.measure.anchors import anchor_positions, measure_anchors, measure_halves
 from nodes.measure.device_profile import measure_model
 from nodes.measure.engine_difference import measure_whole_difference
+from nodes.measure.frontier_cuts import finding_s, untimed_cuts
 from nodes.measure.timing import measure
 from nodes.sample_inputs import sample_tensors
 from partitioner.artifact import load_artifact, save_artifact
@@ -30,6 +32,7 @@ FEW_ANCHORS, MANY_ANCHORS = 3, 9
 # Calls of the whole model (of one batch) that a step makes at least: warm-up and five repeats.
 LEAST_CALLS = 6
 STEP_BUDGET_S = 2.0
+CUT_BUDGET_S = 0.5
 # Writing an artifact, then reading and checking it: about half a gigabyte a second.
 ARTIFACT_S_PER_BYTE = 2e-9
 
@@ -44,9 +47,12 @@ class _Step:
     always: bool = False
 
 
-def measure_model_within(model: Model, profile: DeviceProfile, engine: Engine, budget_s: float) -> DeviceProfile:
+def measure_model_within(
+    model: Model, profile: DeviceProfile, engine: Engine, budget_s: float, against: DeviceProfile | None = None
+) -> DeviceProfile:
     """`profile` with what the budget allows of `model`: what must be compiled and op times always, then memory, how far
-    the engine is from eager, the halves at a few cuts, larger batches, the halves at more cuts. `provenance.left_out`
+    the engine is from eager, the halves at a few cuts, larger batches, the halves at more cuts; then, with a profile of
+    the other side (`against`), the halves at each cut of the exact frontier between the two. `provenance.left_out`
     names the rest. An earlier session of this model is forgotten with all that it left out, so that what is compared is
     of one moment. Blocking, on the calling thread.
     """
@@ -58,7 +64,10 @@ def measure_model_within(model: Model, profile: DeviceProfile, engine: Engine, b
     profile = measure_model(
         model, profile.without_session(model.digest), engine, budget_s=min(MOST_OPS_S, OPS_SHARE * budget_s)
     )
-    steps = _steps(model, profile, engine, (loading_s, compile_s))
+    steps = chain(
+        _steps(model, profile, engine, (loading_s, compile_s)),
+        () if against is None else _frontier_steps(model, profile, engine, against, compile_s),
+    )
     about, left_out = f"{model.name}: ", list[str]()
     for step in steps:
         if not step.always and time.perf_counter() - started + step.least_s > budget_s:
@@ -116,8 +125,35 @@ def _anchors_step(model: Model, engine: Engine, times: OpTimes, count: int, comp
         positions = anchor_positions(times.shares_of_whole(), model.graph, count)
         return known.with_segment_times(*measure_anchors(model, engine, positions, whole_s, budget_s=STEP_BUDGET_S))
 
-    # Two halves take a compiler about as long as the whole.
-    return _Step(f"both halves at {count} cuts", count * (2 * LEAST_CALLS * whole_s + compile_s), run)
+    return _Step(f"both halves at {count} cuts", count * _halves_s(whole_s, compile_s), run)
+
+
+def _halves_s(whole_s: float, compile_s: float) -> float:
+    """The least that the two halves of a cut take: a compiler about as long as the whole."""
+    return 2 * LEAST_CALLS * whole_s + compile_s
+
+
+def _frontier_steps(
+    model: Model, profile: DeviceProfile, engine: Engine, against: DeviceProfile, compile_s: float
+) -> Iterator[_Step]:
+    """The cuts are known once the first step was taken: no steps follow where the budget forbids it."""
+    whole_s = profile.op_times_of(model.digest, engine.name)[0].whole.seconds
+    least_s, cuts = _halves_s(whole_s, compile_s), list[tuple[str, ...]]()
+
+    def find(known: DeviceProfile) -> DeviceProfile:
+        cuts.extend(untimed_cuts(model, known, against))
+        return known
+
+    yield _Step("both halves at the frontier's cuts", finding_s(model, profile, whole_s) + least_s, find)
+    for cut in cuts:
+        yield _frontier_step(model, engine, cut, whole_s, least_s)
+
+
+def _frontier_step(model: Model, engine: Engine, cut: tuple[str, ...], whole_s: float, least_s: float) -> _Step:
+    def run(known: DeviceProfile) -> DeviceProfile:
+        return known.with_segment_times(*measure_halves(model, engine, cut, whole_s, budget_s=CUT_BUDGET_S))
+
+    return _Step(f"both halves of the frontier's cut at {len(cut)} ops, {cut[-1]} the last", least_s, run)
 
 
 def _batch_step(model: Model, engine: Engine, batch: int, call_s: float) -> _Step:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal
 
 import torch
 
@@ -11,13 +10,11 @@ from nodes.engines.base import Engine
 from nodes.measure.timing import measure
 from nodes.sample_inputs import sample_tensors
 from partitioner.affine_fit import affine_time
-from partitioner.measurements import AffineTime, SegmentTime, digest_of_ops
+from partitioner.measurements import AffineTime, Half, SegmentTime, digest_of_ops
 from partitioner.model import Model
 from partitioner.segments import Segments
 
 __all__ = ["measure_segments", "segment_time"]
-
-Half = Literal["prefix", "suffix"]
 
 
 def measure_segments(

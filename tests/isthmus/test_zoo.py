@@ -67,7 +67,7 @@ def check_cuts(
 
 
 def every_fourth(model: Model, first: int) -> range:
-    """Cuts, counted in ops before them. Neighbours take another batch each: all of them at all batches takes 5 minutes."""
+    """Cuts, counted in ops before them. Neighbours take another batch each: all at all batches takes 5 minutes."""
     return range(first, len(model.graph.ops) + 1, len(BATCHES))
 
 

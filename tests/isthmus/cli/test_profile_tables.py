@@ -10,7 +10,7 @@ from rich.console import Console, RenderableType
 
 from isthmus.cli.profile_tables import device_tables, left_out, model_tables
 from isthmus.cli.whole_model_tables import whole_model_tables
-from partitioner.measurements import Footprint, Measurement, OpTimes, SegmentTime
+from partitioner.measurements import Footprint, Measurement, OpTimes, SegmentTime, Taken
 from partitioner.model import Model
 from partitioner.profiles import DeviceProfile
 from partitioner.setting import Setting
@@ -85,6 +85,13 @@ def test_the_whole_model_shows_loading_memory_and_the_law_of_the_batch(profile: 
     assert not lines[1].endswith(" is 0.0% off")  # the three times are on no one line
     assert [line.split()[-1] for line in lines[3:]] == ["1.00x", "1.33x", "1.33x"]
     assert list(whole_model_tables(profile, model)) == []
+
+
+def test_a_model_measured_on_another_day_than_the_device_says_so(profile: DeviceProfile, model: Model) -> None:
+    later = profile.with_session(model.digest, Taken("2026-02-03T10:00:00Z", "somewhere"))
+    said = " ".join(_printed(list(model_tables(later, model)))[0])
+    assert said.endswith("; 2026-02-03T10:00:00Z on somewhere, apart from the device")
+    assert "somewhere" not in " ".join(_printed(list(model_tables(profile, model)))[0])
 
 
 def test_memory_that_an_engine_hides_is_said_to_be_left_out(profile: DeviceProfile, model: Model) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from nodes.engines.eager import EagerEngine
@@ -42,6 +44,16 @@ def test_a_models_times_are_merged_in(profile: DeviceProfile, small_model: Model
     assert not profile.has_op_times(small_model.digest)
     assert set(merged.op_seconds(small_model.graph, small_model.digest, 1)) == {op.name for op in small_model.graph.ops}
     assert merged.has_op_times(small_model.digest)
+
+
+def test_a_model_says_when_it_was_measured_itself(profile: DeviceProfile, small_model: Model) -> None:
+    old = replace(profile, provenance=replace(profile.provenance, measured_at="2020-01-01T00:00:00+00:00"))
+    merged = measure_model(small_model, old, EagerEngine(), budget_s=0.05)
+    apart = merged.taken_apart(small_model.digest)
+    assert apart is not None
+    assert apart.measured_at >= profile.provenance.measured_at
+    assert apart.host == profile.provenance.host
+    assert merged.provenance.measured_at == old.provenance.measured_at  # its rates are of that day still
 
 
 def test_an_emulated_slowdown_is_in_every_rate(profile: DeviceProfile) -> None:

@@ -7,18 +7,24 @@ from pathlib import Path
 
 import onnx
 import pytest
+import torch
+from torch import nn
 
 from nodes.engines.eager import EagerEngine
 from nodes.engines.factory import engine_for
-from nodes.measure.anchors import anchor_positions, measure_anchors
+from nodes.measure.anchors import anchor_positions, measure_anchors, measure_halves
 from nodes.measure.device_profile import measure_device
 from nodes.measure.model_session import measure_model_within
 from partitioner.batch_law import batch_law
-from partitioner.measurements import Footprint, Measurement, SegmentTime
+from partitioner.candidate_cuts import candidate_cuts
+from partitioner.cost_model import Costing
+from partitioner.front_end import model_from_module
+from partitioner.measurements import Footprint, Measurement, SegmentTime, digest_of_ops
 from partitioner.onnx_model import OnnxModel
 from partitioner.profiles import DeviceProfile
 from partitioner.program import TensorType
-from partitioner.spec import InputSpec, Interface, OutputSpec
+from partitioner.scaled_profile import scaled_profile
+from partitioner.spec import InputSpec, Interface, ModelSpec, OutputSpec
 from partitioner.torch_model import TorchModel
 
 
@@ -64,10 +70,56 @@ def test_a_model_measured_again_keeps_no_time_that_is_now_left_out(
     old = Measurement(1.0, 0.0, 5)
     whole = SegmentTime(digest, "prefix", "0" * 16, "eager", 64, old, count)
     cut = SegmentTime(digest, "prefix", "1" * 16, "eager", 1, old)
-    known = device.with_segment_times(whole, cut).with_footprints(Footprint(digest, "eager", 1, 1.0, 1, 1))
+    another = replace(cut, model_digest="another")
+    known = device.with_segment_times(whole, cut, another).with_footprints(Footprint(digest, "eager", 1, 1.0, 1, 1))
     again = measure_model_within(small_model, known, EagerEngine(), budget_s=0.0)
-    assert again.segment_times == (cut,)  # of a plan's cut: no part of a session
+    assert again.segment_times == (another,)
     assert again.footprints == ()
+
+
+@pytest.fixture(scope="module")
+def narrowing() -> TorchModel:
+    """Each convolution makes less of its input, so that cuts pay."""
+    layers = [layer for width in (3, 8, 8) for layer in (nn.Conv2d(width, 8, 3, 2, 1), nn.ReLU())]
+    module = nn.Sequential(*layers, nn.Flatten(), nn.Linear(8 * 4 * 4, 5)).eval()
+    model = model_from_module(ModelSpec(module, (torch.zeros(2, 3, 32, 32),), name="narrowing"))
+    return replace(model, interface=replace(model.interface, max_batch=2))
+
+
+def _cuts(known: DeviceProfile) -> set[str]:
+    """Of those timed for their own sake, whose two halves are there."""
+    halves = [one for one in known.segment_times if one.leading_ops is None]
+    return {one.edge_ops_digest for one in halves if one.segment == "suffix"} & {
+        one.edge_ops_digest for one in halves if one.segment == "prefix"
+    }
+
+
+def test_the_frontier_with_the_other_side_is_timed_too(device: DeviceProfile, narrowing: TorchModel) -> None:
+    other = scaled_profile(device, name="cloud", flops_per_s=1e15, memory_bytes_per_s=1e15)
+    known = measure_model_within(narrowing, device, EagerEngine(), 60.0, other)
+    anchors = {one.edge_ops_digest for one in known.segment_times if one.leading_ops is not None}
+    cuts = candidate_cuts(narrowing, known, other, Costing())
+    assert cuts
+    assert _cuts(known) == {digest_of_ops(cut) for cut in cuts} - anchors
+    assert all(known.segment_time(narrowing.digest, "suffix", cut, 1).seconds > 0 for cut in cuts)
+    assert known.provenance.left_out == ()
+
+
+def test_cuts_of_the_frontier_that_the_budget_leaves_out_are_named(
+    device: DeviceProfile, small_model: TorchModel
+) -> None:
+    other = scaled_profile(device, name="cloud", flops_per_s=1e15, memory_bytes_per_s=1e15)
+    known = measure_model_within(small_model, device, EagerEngine(), 0.0, other)
+    assert _cuts(known) == set()
+    assert known.provenance.left_out[-1].startswith("small: both halves at the frontier's cuts (takes ")
+
+
+def test_times_at_the_frontier_leave_those_of_the_ops_alone(device: DeviceProfile, small_model: TorchModel) -> None:
+    known = measure_model_within(small_model, device, EagerEngine(), budget_s=0.0)
+    cut = [op.name for op in small_model.graph.ops[:2]]
+    more = known.with_segment_times(*measure_halves(small_model, EagerEngine(), cut, 1.0, budget_s=0.0))
+    ops = (small_model.graph, small_model.digest, 1)
+    assert more.op_seconds(*ops) == known.op_seconds(*ops)
 
 
 def test_the_largest_batch_is_measured_whatever_it_is(device: DeviceProfile, small_model: TorchModel) -> None:

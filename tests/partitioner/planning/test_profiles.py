@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isthmus.errors import InvalidProfile
-from partitioner.measurements import AffineTime, CodecRate, Measurement, OpTimes, SegmentTime, digest_of_ops
+from partitioner.measurements import AffineTime, CodecRate, Measurement, OpTimes, SegmentTime, Taken, digest_of_ops
 from partitioner.profiles import DeviceProfile
 from tests.partitioner.planning.conftest import FLOATS
 
@@ -140,3 +140,23 @@ def test_affine_times_and_rates() -> None:
 
 def test_a_set_of_ops_has_one_digest_in_any_order() -> None:
     assert digest_of_ops(["a", "b"]) == digest_of_ops(["b", "a"]) != digest_of_ops(["ab"])
+
+
+def test_a_model_is_of_the_day_it_was_measured(edge: DeviceProfile) -> None:
+    later = Taken("2026-02-03T10:00:00Z", "elsewhere")
+    known = edge.with_session("a", later)
+    assert (known.taken("a"), known.taken("b")) == (later, edge.provenance.taken)  # b: as files were before
+    assert (known.taken_apart("a"), known.taken_apart("b")) == (later, None)
+    assert DeviceProfile.from_json(known.to_json()) == known
+
+
+def test_a_model_of_the_devices_day_and_host_was_not_measured_apart(edge: DeviceProfile) -> None:
+    same = replace(edge.provenance.taken, measured_at="2026-01-01T23:00:00Z")
+    assert edge.with_session("a", same).taken_apart("a") is None
+    assert edge.with_session("a", replace(same, host="elsewhere")).taken_apart("a") is not None
+
+
+def test_a_session_that_is_forgotten_takes_its_day_along(edge: DeviceProfile) -> None:
+    later = Taken("2026-02-03T10:00:00Z", "elsewhere")
+    known = edge.with_session("a", later).with_session("b", later)
+    assert dict(known.without_session("a").sessions) == {"b": later}

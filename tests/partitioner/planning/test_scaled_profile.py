@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from isthmus.errors import InvalidInput
-from partitioner.measurements import Measurement, OpTimes, Power, Price, SegmentTime
+from partitioner.measurements import Measurement, OpTimes, Power, Price, SegmentTime, Taken
 from partitioner.profiles import DeviceProfile
 from partitioner.scaled_profile import scaled_profile, slowed_profile
 from tests.partitioner.planning.conftest import PlainModel
@@ -36,6 +36,13 @@ def test_it_says_what_it_is(edge: DeviceProfile) -> None:
     assert planned.name == "planned"
     assert edge.name in planned.provenance.scaled_from
     assert DeviceProfile.from_json(planned.to_json()) == planned
+
+
+def test_it_says_when_what_it_was_scaled_from_was_measured(edge: DeviceProfile, model: PlainModel) -> None:
+    later = Taken("2026-02-03T10:00:00Z", "elsewhere")
+    planned = scaled(measured(edge, model).with_session(model.digest, later), 2.0, 2.0, model)
+    assert planned.taken(model.digest) == later
+    assert planned.op_times_are(model.digest).startswith("op times scaled from")
 
 
 def test_twice_as_fast_in_everything_is_half_the_time(edge: DeviceProfile, model: PlainModel) -> None:
