@@ -217,6 +217,11 @@ class Chooser(Protocol):
         has to; what a policy was asked and refused is kept with all that was believed."""
         ...
 
+    def may_cross(self, request: ChoiceRequest) -> bool:
+        """Whether a request for which no replica is there might use one, as far as who decides for it can tell: those
+        that would not wake no cloud. False also where it names a policy that there is not."""
+        ...
+
     def choose_replica(self, count: int, finish_s: Callable[[int], float]) -> int:
         """Which of `count` replicas (at least one) gets a request. finish_s: in how many seconds the one of that number
         would have finished it."""

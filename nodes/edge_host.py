@@ -173,8 +173,13 @@ class EdgeHost:
         return _status(self.node)
 
     def configure(self, policies: ConfiguredPolicies) -> None:
-        """See SteeredChooser."""
-        self._front.chooser.configure(policies)
+        """See SteeredChooser. What an operator had set is told where it goes."""
+        chooser = self._front.chooser
+        before = chooser.steering
+        chooser.configure(policies)
+        gone = before.replaced_by(policies.by_scope)
+        if gone:
+            get_logger("edge").warning("the configuration file replaces what `isthmus policy` set", replaced=gone)
 
     async def switch_models(self, artifacts: Sequence[ModelArtifact]) -> None:
         """Serve these versions of configured models, one after the other, each as `EdgeNode.switch_model` does it.

@@ -90,7 +90,7 @@ class EdgeNode:
         self._started = False
         self._idle = asyncio.Event()
         self._idle.set()
-        self.want_cloud: Callable[[], None] = lambda: None  # called for a request that finds no replica in the view
+        self.want_cloud: Callable[[], None] = lambda: None  # called where a replica is of use and none is in the view
         self.overhead: RequestOverhead = NOT_MEASURED  # until whoever hosts the node has asked it something
         self.kept = ByteBudget(most_kept_bytes, "edge.kept_memory")
         self.decisions: dict[tuple[str, str], int] = {}  # by policy and plan kind
@@ -213,8 +213,6 @@ class EdgeNode:
         turn, alone = _Turn(admitted, came_s, time.monotonic(), request.timeout_s), self._waiting == 1
         batch, choose_replica = request.inputs.batch, self._chooser.choose_replica
         connection = self.replicas.pick(runtime.wire_digests, choose_replica, batch)
-        if connection is None and not self.replicas.seen:
-            self.want_cloud()
         try:
             asked, choice = self._chosen(runtime, request, turn, connection)
         except Exception as error:  # also a fault in a policy of somebody's own
@@ -226,6 +224,7 @@ class EdgeNode:
         decided_by = "fixed" if request.plan_id else choice.policy  # whose name would hold the plan's
         decided = decided_by, plan.kind
         self.decisions[decided] = self.decisions.get(decided, 0) + 1
+        request.chosen(plan.kind)
         if plan.kind == "edge-only":
             if connection is not None:
                 connection.stayed()
@@ -263,9 +262,11 @@ class EdgeNode:
         self, runtime: ModelRuntime, request: InferRequest, turn: _Turn, connection: GuardedConnection | None
     ) -> tuple[ChoiceRequest, Choice]:
         """What the chooser was asked, and its choice. Raises as it does; CloudUnavailable for a model that needs it."""
+        asked = self._asked(runtime, request, turn, connection)
+        if connection is None and not self.replicas.seen and self._chooser.may_cross(asked):
+            self.want_cloud()
         if connection is None and runtime.cloud_required:
             raise CloudUnavailable(f"model {request.model!r} needs the cloud, and no replica is reachable; try again")
-        asked = self._asked(runtime, request, turn, connection)
         return asked, self._chooser.choose(asked)
 
     def _turned_away(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -25,13 +26,17 @@ __all__ = [
 ]
 
 
+def _untold(kind: str) -> None:
+    """Nobody counts."""
+
+
 class InferRequest(NamedTuple):
     """One request, checked. timeout_s: time left on arrival, None without a deadline; priority: 1 first, 0 default.
 
     policy and plan_id: what the request asks for, "" for the configured policy. request_class: the client's word for
     what kind of request it is, "" for none. client: whose it is, for a fair share. traceparent: of its span (W3C Trace
     Context), "" where none is made. request_id: by which operators ask for it, see `new_request_id`; "" for one that
-    the node makes.
+    the node makes. chosen: told the plan's kind once there is a plan, so that who counts a failure knows of what.
     """
 
     model: str
@@ -44,6 +49,7 @@ class InferRequest(NamedTuple):
     client: str = ""
     traceparent: str = ""
     request_id: str = ""
+    chosen: Callable[[str], None] = _untold
 
 
 def new_request_id() -> str:

@@ -57,16 +57,32 @@ class Canary:
 
 @dataclass(frozen=True)
 class Steering:
-    """The whole of it. policies: by scope, `EVERYTHING` among them. shadow: decides and is logged, without effect."""
+    """The whole of it. policies: by scope, `EVERYTHING` among them. shadow: decides and is logged, without effect.
+    configured: what the configuration file last said, empty where that is not known."""
 
     policies: Mapping[Scope, PolicySetting]
     shadow: PolicySetting | None = None
     canary: Canary | None = None
+    configured: Mapping[Scope, PolicySetting] = field(default_factory=dict, compare=False)
 
     def scope_of(self, model: str, request_class: str) -> Scope:
         """The narrowest scope that holds such a request: a class weighs more than a model."""
         wanted = (Scope(model, request_class), Scope("", request_class), Scope(model, ""))
         return next((scope for scope in wanted if scope in self.policies), EVERYTHING)
+
+    @property
+    def by_operator(self) -> Mapping[Scope, PolicySetting | None]:
+        """What an operator set in place of what is configured, None where they took a policy back; lasts until the
+        file is read again."""
+        if not self.configured:
+            return {}
+        scopes = dict.fromkeys((*self.policies, *self.configured))
+        return {one: self.policies.get(one) for one in scopes if self.policies.get(one) != self.configured.get(one)}
+
+    def replaced_by(self, configured: Mapping[Scope, PolicySetting]) -> str:
+        """What an operator did that goes when the file that says this is read, in words; "" for nothing."""
+        went = {scope: policy for scope, policy in self.by_operator.items() if configured.get(scope) != policy}
+        return "; ".join(f"{scope}: {policy or 'taken back'}" for scope, policy in went.items())
 
     def settings(self) -> set[PolicySetting]:
         """Every policy that there is in it, once."""

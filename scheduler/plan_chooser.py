@@ -10,7 +10,7 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from isthmus.errors import error_words
+from isthmus.errors import IsthmusError, error_words
 from nodes.admission import DEFAULT_PROBABILITY
 from nodes.chooser import Choice, ChoiceRequest, Exchange, Outcome, Refused, StageTimes, Transfer
 from nodes.configured_policies import ConfiguredPolicies
@@ -97,11 +97,7 @@ class PlanChooser:
         """See Chooser."""
         self._number = number = self._number + 1
         steered = not (request.plan_id or request.policy)
-        setting, because, policy = (
-            self._policies.for_request(request.table.model, request.request_class, number)
-            if steered
-            else _asked_for(request)
-        )
+        setting, because, policy = self._deciding(request, number)
         estimate, link = self._estimate or self.estimate(), self._link or self.link()
         self._asked = request
         seen = self._believed(request, setting, policy, estimate)
@@ -122,6 +118,21 @@ class PlanChooser:
         if self._journal is not None:
             self._journal(decision)
         return explored or choice
+
+    def may_cross(self, request: ChoiceRequest) -> bool:
+        """See Chooser."""
+        try:
+            _, _, policy = self._deciding(request, self._number + 1)
+        except IsthmusError:
+            return False
+        asked = getattr(policy, "may_cross", None)
+        return asked is None or bool(asked(request))
+
+    def _deciding(self, request: ChoiceRequest, number: int) -> Deciding:
+        """number: of the decision."""
+        if request.plan_id or request.policy:
+            return _asked_for(request)
+        return self._policies.for_request(request.table.model, request.request_class, number)
 
     # ---- steering ----------------------------------------------------------------------------------------------
 
@@ -144,7 +155,7 @@ class PlanChooser:
 
     def configure(self, policies: ConfiguredPolicies) -> None:
         """See `nodes.edge_host.SteeredChooser`. Unlike for `steer`, a `module:Class` is imported."""
-        steering = replace(self.steering, policies=policies.by_scope)
+        steering = replace(self.steering, policies=policies.by_scope, configured=policies.by_scope)
         self._change(steering, lambda setting: configured_policy(setting.name, setting.options, policies.folder))
 
     def explain(self, request_id: str) -> str:

@@ -140,6 +140,8 @@ class EdgeSite:
 
     def _place(self, number: int, arrival: Arrival) -> None:
         asked = self._ask_for(number, arrival)
+        if asked.replica is None and arrival.cloud_reachable and self._chooser.may_cross(asked.request):
+            self._cloud.want(self._simulation.now_s)
         try:
             choice = self._chooser.choose(asked.request)
         except IsthmusError as error:

@@ -77,14 +77,17 @@ class SiteCloud:
     # ---- whom to ask -----------------------------------------------------------------------------------------------
 
     def pick(self, now_s: float) -> SimulatedReplica | None:
-        """The replica to ask, None without any. An edge that knows of none says that it wants one."""
+        """The replica to ask, None without any."""
         able = self.able(now_s)
         if able:
             return able[self._chooser.choose_replica(len(able), lambda place: self.wait_s(able[place], now_s))]
+        return None
+
+    def want(self, now_s: float) -> None:
+        """Say, now and then, that there are requests here that might use a replica, where none is known."""
         if not self._known() and now_s - self._wanted_s >= WANT_EVERY_S:
             self._wanted_s = now_s
             self._simulation.after(self._half_s, self._cloud.want)
-        return None
 
     def able(self, now_s: float, without: Collection[SimulatedReplica] = ()) -> Sequence[SimulatedReplica]:
         """Those that can be asked now, but for some."""

@@ -179,12 +179,20 @@ def _print(steering: Steering, report: ShadowReport | None, as_json: bool) -> No
     if as_json:
         print(json.dumps(_plain(steering, report)))
         return
+    by_operator = steering.by_operator
     for scope, policy in steering.policies.items():
-        print(f"{scope}: {policy}")
+        print(f"{scope}: {policy}{_instead(steering, scope) if scope in by_operator else ''}")
+    for scope in (one for one in by_operator if one not in steering.policies):
+        print(f"{scope}: no policy of its own{_instead(steering, scope)}")
     if steering.canary is not None:
         print(f"canary, {steering.canary.share:.3g} of the requests: {steering.canary.policy}")
     if steering.shadow is not None:
         print(f"shadow: {steering.shadow}" + (f"; {_compared(report)}" if report is not None else ""))
+
+
+def _instead(steering: Steering, scope: Scope) -> str:
+    configured = steering.configured.get(scope)
+    return f" (set by an operator; the configuration file says {configured or 'nothing'}, and counts when it is saved)"
 
 
 def _compared(report: ShadowReport) -> str:
@@ -206,10 +214,22 @@ def _plain(steering: Steering, report: ShadowReport | None) -> Mapping[str, Any]
             {"model": scope.model, "class": scope.request_class, **_policy(policy)}
             for scope, policy in steering.policies.items()
         ],
+        "by_operator": _by_operator(steering),
         "canary": steering.canary and {**_policy(steering.canary.policy), "share": steering.canary.share},
         "shadow": steering.shadow and _policy(steering.shadow),
         "shadow_report": asdict(report) if report is not None and steering.shadow is not None else None,
     }
+
+
+def _by_operator(steering: Steering) -> list[dict[str, Any]] | None:
+    """Beside each what the configuration file says, null for nothing; None where an edge of before does not tell."""
+    if not steering.configured:
+        return None
+    configured = {scope: steering.configured.get(scope) for scope in steering.by_operator}
+    return [
+        {"model": scope.model, "class": scope.request_class, "configured": said and _policy(said)}
+        for scope, said in configured.items()
+    ]
 
 
 def _policy(policy: PolicySetting) -> dict[str, Any]:

@@ -56,6 +56,8 @@ def _head(sight: Sight, server: str, silent_s: float) -> Iterator[Text]:
     if silent_s > _SILENT_S:
         state = Text(f" no answer for {format_duration(silent_s)} ", "bold white on red")
     policies = ", ".join(f"{one['policy']} for {one['scope']}" for one in sight["policy"]["in_force"])
+    if sight["policy"].get("by_operator"):  # an edge of before does not tell
+        policies += f" (not as the configuration file says: {', '.join(sight['policy']['by_operator'])})"
     about = f"  {plain(edge['id'])} at {server}, up for {format_duration(edge['up_s'])}, {plain(policies)}"
     yield Text.assemble(("isthmus ", "bold"), state, about)
     if sight["emulated"]:

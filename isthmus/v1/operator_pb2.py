@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19isthmus/v1/operator.proto\x12\nisthmus.v1\"$\n\x0e\x45xplainRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\"&\n\x0f\x45xplainResponse\x12\x13\n\x0brecord_json\x18\x01 \x01(\t\"\x14\n\x12GetSteeringRequest\"3\n\rPolicySetting\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0coptions_json\x18\x02 \x01(\t\"-\n\x05Scope\x12\r\n\x05model\x18\x01 \x01(\t\x12\x15\n\rrequest_class\x18\x02 \x01(\t\"[\n\x0cScopedPolicy\x12 \n\x05scope\x18\x01 \x01(\x0b\x32\x11.isthmus.v1.Scope\x12)\n\x06policy\x18\x02 \x01(\x0b\x32\x19.isthmus.v1.PolicySetting\"B\n\x06\x43\x61nary\x12)\n\x06policy\x18\x01 \x01(\x0b\x32\x19.isthmus.v1.PolicySetting\x12\r\n\x05share\x18\x02 \x01(\x01\"\xfe\x01\n\x0cSteerRequest\x12.\n\nset_policy\x18\x01 \x01(\x0b\x32\x18.isthmus.v1.ScopedPolicyH\x00\x12)\n\x0cunset_policy\x18\x02 \x01(\x0b\x32\x11.isthmus.v1.ScopeH\x00\x12/\n\nset_shadow\x18\x03 \x01(\x0b\x32\x19.isthmus.v1.PolicySettingH\x00\x12\x16\n\x0cunset_shadow\x18\x04 \x01(\x08H\x00\x12(\n\nset_canary\x18\x05 \x01(\x0b\x32\x12.isthmus.v1.CanaryH\x00\x12\x16\n\x0cunset_canary\x18\x06 \x01(\x08H\x00\x42\x08\n\x06\x63hange\"R\n\x0cShadowReport\x12\x11\n\tdecisions\x18\x01 \x01(\x04\x12\x0e\n\x06\x61greed\x18\x02 \x01(\x04\x12\x0e\n\x06\x66\x61iled\x18\x03 \x01(\x04\x12\x0f\n\x07saved_s\x18\x04 \x01(\x01\"\xb6\x01\n\x08Steering\x12*\n\x08policies\x18\x01 \x03(\x0b\x32\x18.isthmus.v1.ScopedPolicy\x12)\n\x06shadow\x18\x02 \x01(\x0b\x32\x19.isthmus.v1.PolicySetting\x12\"\n\x06\x63\x61nary\x18\x03 \x01(\x0b\x32\x12.isthmus.v1.Canary\x12/\n\rshadow_report\x18\x04 \x01(\x0b\x32\x18.isthmus.v1.ShadowReport\"\x12\n\x10RemeasureRequest\"&\n\x11RemeasureResponse\x12\x11\n\tunder_way\x18\x01 \x01(\x08\" \n\x0fGetSightRequest\x12\r\n\x05since\x18\x01 \x01(\x04\"&\n\x10GetSightResponse\x12\x12\n\nsight_json\x18\x01 \x01(\t2\xee\x02\n\x0fOperatorService\x12\x44\n\x07\x45xplain\x12\x1a.isthmus.v1.ExplainRequest\x1a\x1b.isthmus.v1.ExplainResponse\"\x00\x12\x45\n\x0bGetSteering\x12\x1e.isthmus.v1.GetSteeringRequest\x1a\x14.isthmus.v1.Steering\"\x00\x12\x39\n\x05Steer\x12\x18.isthmus.v1.SteerRequest\x1a\x14.isthmus.v1.Steering\"\x00\x12J\n\tRemeasure\x12\x1c.isthmus.v1.RemeasureRequest\x1a\x1d.isthmus.v1.RemeasureResponse\"\x00\x12G\n\x08GetSight\x12\x1b.isthmus.v1.GetSightRequest\x1a\x1c.isthmus.v1.GetSightResponse\"\x00\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19isthmus/v1/operator.proto\x12\nisthmus.v1\"$\n\x0e\x45xplainRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\"&\n\x0f\x45xplainResponse\x12\x13\n\x0brecord_json\x18\x01 \x01(\t\"\x14\n\x12GetSteeringRequest\"3\n\rPolicySetting\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0coptions_json\x18\x02 \x01(\t\"-\n\x05Scope\x12\r\n\x05model\x18\x01 \x01(\t\x12\x15\n\rrequest_class\x18\x02 \x01(\t\"[\n\x0cScopedPolicy\x12 \n\x05scope\x18\x01 \x01(\x0b\x32\x11.isthmus.v1.Scope\x12)\n\x06policy\x18\x02 \x01(\x0b\x32\x19.isthmus.v1.PolicySetting\"B\n\x06\x43\x61nary\x12)\n\x06policy\x18\x01 \x01(\x0b\x32\x19.isthmus.v1.PolicySetting\x12\r\n\x05share\x18\x02 \x01(\x01\"\xfe\x01\n\x0cSteerRequest\x12.\n\nset_policy\x18\x01 \x01(\x0b\x32\x18.isthmus.v1.ScopedPolicyH\x00\x12)\n\x0cunset_policy\x18\x02 \x01(\x0b\x32\x11.isthmus.v1.ScopeH\x00\x12/\n\nset_shadow\x18\x03 \x01(\x0b\x32\x19.isthmus.v1.PolicySettingH\x00\x12\x16\n\x0cunset_shadow\x18\x04 \x01(\x08H\x00\x12(\n\nset_canary\x18\x05 \x01(\x0b\x32\x12.isthmus.v1.CanaryH\x00\x12\x16\n\x0cunset_canary\x18\x06 \x01(\x08H\x00\x42\x08\n\x06\x63hange\"R\n\x0cShadowReport\x12\x11\n\tdecisions\x18\x01 \x01(\x04\x12\x0e\n\x06\x61greed\x18\x02 \x01(\x04\x12\x0e\n\x06\x66\x61iled\x18\x03 \x01(\x04\x12\x0f\n\x07saved_s\x18\x04 \x01(\x01\"\xe4\x01\n\x08Steering\x12*\n\x08policies\x18\x01 \x03(\x0b\x32\x18.isthmus.v1.ScopedPolicy\x12)\n\x06shadow\x18\x02 \x01(\x0b\x32\x19.isthmus.v1.PolicySetting\x12\"\n\x06\x63\x61nary\x18\x03 \x01(\x0b\x32\x12.isthmus.v1.Canary\x12/\n\rshadow_report\x18\x04 \x01(\x0b\x32\x18.isthmus.v1.ShadowReport\x12,\n\nconfigured\x18\x05 \x03(\x0b\x32\x18.isthmus.v1.ScopedPolicy\"\x12\n\x10RemeasureRequest\"&\n\x11RemeasureResponse\x12\x11\n\tunder_way\x18\x01 \x01(\x08\" \n\x0fGetSightRequest\x12\r\n\x05since\x18\x01 \x01(\x04\"&\n\x10GetSightResponse\x12\x12\n\nsight_json\x18\x01 \x01(\t2\xee\x02\n\x0fOperatorService\x12\x44\n\x07\x45xplain\x12\x1a.isthmus.v1.ExplainRequest\x1a\x1b.isthmus.v1.ExplainResponse\"\x00\x12\x45\n\x0bGetSteering\x12\x1e.isthmus.v1.GetSteeringRequest\x1a\x14.isthmus.v1.Steering\"\x00\x12\x39\n\x05Steer\x12\x18.isthmus.v1.SteerRequest\x1a\x14.isthmus.v1.Steering\"\x00\x12J\n\tRemeasure\x12\x1c.isthmus.v1.RemeasureRequest\x1a\x1d.isthmus.v1.RemeasureResponse\"\x00\x12G\n\x08GetSight\x12\x1b.isthmus.v1.GetSightRequest\x1a\x1c.isthmus.v1.GetSightResponse\"\x00\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -50,15 +50,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SHADOWREPORT']._serialized_start=659
   _globals['_SHADOWREPORT']._serialized_end=741
   _globals['_STEERING']._serialized_start=744
-  _globals['_STEERING']._serialized_end=926
-  _globals['_REMEASUREREQUEST']._serialized_start=928
-  _globals['_REMEASUREREQUEST']._serialized_end=946
-  _globals['_REMEASURERESPONSE']._serialized_start=948
-  _globals['_REMEASURERESPONSE']._serialized_end=986
-  _globals['_GETSIGHTREQUEST']._serialized_start=988
-  _globals['_GETSIGHTREQUEST']._serialized_end=1020
-  _globals['_GETSIGHTRESPONSE']._serialized_start=1022
-  _globals['_GETSIGHTRESPONSE']._serialized_end=1060
-  _globals['_OPERATORSERVICE']._serialized_start=1063
-  _globals['_OPERATORSERVICE']._serialized_end=1429
+  _globals['_STEERING']._serialized_end=972
+  _globals['_REMEASUREREQUEST']._serialized_start=974
+  _globals['_REMEASUREREQUEST']._serialized_end=992
+  _globals['_REMEASURERESPONSE']._serialized_start=994
+  _globals['_REMEASURERESPONSE']._serialized_end=1032
+  _globals['_GETSIGHTREQUEST']._serialized_start=1034
+  _globals['_GETSIGHTREQUEST']._serialized_end=1066
+  _globals['_GETSIGHTRESPONSE']._serialized_start=1068
+  _globals['_GETSIGHTRESPONSE']._serialized_end=1106
+  _globals['_OPERATORSERVICE']._serialized_start=1109
+  _globals['_OPERATORSERVICE']._serialized_end=1475
 # @@protoc_insertion_point(module_scope)

@@ -249,6 +249,7 @@ class Steering(_message.Message):
     SHADOW_FIELD_NUMBER: _builtins.int
     CANARY_FIELD_NUMBER: _builtins.int
     SHADOW_REPORT_FIELD_NUMBER: _builtins.int
+    CONFIGURED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def policies(self) -> _containers.RepeatedCompositeFieldContainer[Global___ScopedPolicy]: ...
     @_builtins.property
@@ -257,6 +258,10 @@ class Steering(_message.Message):
     def canary(self) -> Global___Canary: ...
     @_builtins.property
     def shadow_report(self) -> Global___ShadowReport: ...
+    @_builtins.property
+    def configured(self) -> _containers.RepeatedCompositeFieldContainer[Global___ScopedPolicy]:
+        """What the configuration file said when it was last read; empty where that is not told. What differs in `policies` is an operator's."""
+
     def __init__(
         self,
         *,
@@ -264,10 +269,11 @@ class Steering(_message.Message):
         shadow: Global___PolicySetting | None = ...,
         canary: Global___Canary | None = ...,
         shadow_report: Global___ShadowReport | None = ...,
+        configured: _abc.Iterable[Global___ScopedPolicy] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["canary", b"canary", "shadow", b"shadow", "shadow_report", b"shadow_report"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["canary", b"canary", "policies", b"policies", "shadow", b"shadow", "shadow_report", b"shadow_report"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["canary", b"canary", "configured", b"configured", "policies", b"policies", "shadow", b"shadow", "shadow_report", b"shadow_report"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

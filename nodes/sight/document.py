@@ -114,6 +114,7 @@ def _policy(view: EdgeView) -> dict[str, Any]:
     canary, shadow = steering.canary, steering.shadow
     return {
         "in_force": [{"scope": str(scope), "policy": str(policy)} for scope, policy in steering.policies.items()],
+        "by_operator": [str(scope) for scope in steering.by_operator],
         "canary": canary and {"policy": str(canary.policy), "share": canary.share},
         "shadow": shadow and {"policy": str(shadow), **asdict(view.shadow_report)},
     }

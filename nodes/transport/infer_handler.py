@@ -9,7 +9,7 @@ from isthmus.errors import NotFound
 from isthmus.oip import open_inference_pb2 as oip
 from nodes.gateway import Gateway, InferResult
 from nodes.limits import NodeLimits
-from nodes.metrics.request_ledger import RequestLedger
+from nodes.metrics.request_ledger import NO_PLAN, RequestLedger
 from nodes.model_statistics import RequestPhases, StatisticsLedger
 from nodes.sight.failures import RecentFailures
 from nodes.tracing.base import Tracing
@@ -75,7 +75,7 @@ class InferHandler:
         self, message: oip.ModelInferRequest, remaining_s: float | None, caller: Caller, request_id: str,
         traceparent: str = "",
     ) -> tuple[oip.ModelInferResponse, InferResult]:  # fmt: skip
-        began_s = time.perf_counter()
+        began_s, kinds = time.perf_counter(), list[str]()
         try:
             described = self._gateway.describe_model(message.model_name)
         except NotFound as error:
@@ -83,8 +83,7 @@ class InferHandler:
             raise
         try:
             request = read_request(described, message, remaining_s, self._limits, caller, request_id)
-            if traceparent:
-                request = request._replace(traceparent=traceparent)
+            request = request._replace(traceparent=traceparent, chosen=kinds.append)
             read_s = time.perf_counter()
             result = await self._gateway.infer(request)
             inferred_s = time.perf_counter()
@@ -92,7 +91,7 @@ class InferHandler:
             response = write_response(message, result, described)
         except BaseException as error:  # a cancelled one too: its client has left
             self._ledger.failed(described.name, time.perf_counter() - began_s, _now_ms())
-            self._failed(described.name, error, request_id)
+            self._failed(described.name, error, request_id, *kinds)
             raise
         written_s = time.perf_counter()
         phases = _phases(result, read_s - began_s, written_s - inferred_s, written_s - began_s)
@@ -101,10 +100,10 @@ class InferHandler:
             self._requests.answered(described.name, result, written_s - began_s)
         return response, result
 
-    def _failed(self, model: str, error: BaseException, request_id: str) -> None:
+    def _failed(self, model: str, error: BaseException, request_id: str, plan_kind: str = NO_PLAN) -> None:
         self._failures.record(model, error, request_id)
         if self._requests is not None:
-            self._requests.failed(model, error)
+            self._requests.failed(model, error, plan_kind)
 
 
 def _traceparent(metadata: Iterable[tuple[str, str | bytes]] | None) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 
 from isthmus.errors import InvalidRequest
 from isthmus.v1 import operator_pb2 as pb
@@ -13,12 +15,7 @@ __all__ = ["canary_message", "changed", "policy_message", "scope_message", "stee
 
 def steering_message(steering: Steering, report: ShadowReport) -> pb.Steering:
     """All of it."""
-    message = pb.Steering(
-        policies=[
-            pb.ScopedPolicy(scope=scope_message(scope), policy=policy_message(policy))
-            for scope, policy in steering.policies.items()
-        ]
-    )
+    message = pb.Steering(policies=_scoped(steering.policies), configured=_scoped(steering.configured))
     if steering.canary is not None:
         message.canary.CopyFrom(canary_message(steering.canary))
     if steering.shadow is not None:
@@ -38,6 +35,7 @@ def steering_from_message(message: pb.Steering) -> tuple[Steering, ShadowReport]
         {_scope(one.scope): _policy(one.policy) for one in message.policies},
         _policy(message.shadow) if message.HasField("shadow") else None,
         _canary(message.canary) if message.HasField("canary") else None,
+        {_scope(one.scope): _policy(one.policy) for one in message.configured},
     )
     return steering, ShadowReport(report.decisions, report.agreed, report.failed, report.saved_s)
 
@@ -50,13 +48,13 @@ def changed(steering: Steering, request: pb.SteerRequest) -> Steering:
         case "unset_policy":
             return steering.without_policy(_scope(request.unset_policy))
         case "set_shadow":
-            return Steering(steering.policies, _policy(request.set_shadow), steering.canary)
+            return replace(steering, shadow=_policy(request.set_shadow))
         case "unset_shadow":
-            return Steering(steering.policies, None, steering.canary)
+            return replace(steering, shadow=None)
         case "set_canary":
-            return Steering(steering.policies, steering.shadow, _canary(request.set_canary))
+            return replace(steering, canary=_canary(request.set_canary))
         case "unset_canary":
-            return Steering(steering.policies, steering.shadow, None)
+            return replace(steering, canary=None)
     raise InvalidRequest("change", "is missing", remedy="say what to set or to unset")
 
 
@@ -75,6 +73,12 @@ def scope_message(scope: Scope) -> pb.Scope:
 def canary_message(canary: Canary) -> pb.Canary:
     """A canary."""
     return pb.Canary(policy=policy_message(canary.policy), share=canary.share)
+
+
+def _scoped(policies: Mapping[Scope, PolicySetting]) -> list[pb.ScopedPolicy]:
+    return [
+        pb.ScopedPolicy(scope=scope_message(scope), policy=policy_message(policy)) for scope, policy in policies.items()
+    ]
 
 
 def _policy(message: pb.PolicySetting) -> PolicySetting:

@@ -13,7 +13,7 @@ from partitioner.objectives import cost_stage
 from partitioner.profiles import DeviceProfile
 from scheduler.policies.forecast import forecast
 from scheduler.policies.options import PricePerS, SwitchingOptions, declared_in_profile
-from scheduler.policies.selection import kept_before, least_then_quickest
+from scheduler.policies.selection import kept_before, least_then_quickest, runs_alone
 
 __all__ = ["CostOptions", "CostPolicy"]
 
@@ -54,6 +54,10 @@ class CostPolicy:
         best = least_then_quickest(found, usable, costs, rng)
         chosen, kept = kept_before(found, usable, costs, best, self._switch_cost, _money)
         return found.choice(chosen, f"costs {_money(costs[chosen])}, ", kept)
+
+    def may_cross(self, request: ChoiceRequest) -> bool:
+        """See Policy."""
+        return request.remaining_s is not None or not runs_alone(request)
 
 
 def _price_in(profile: DeviceProfile) -> dict[str, float] | None:

@@ -23,3 +23,7 @@ class EdgeOnlyPolicy:
     def choose(self, request: ChoiceRequest, link: Link | None, rng: Random) -> Choice:
         """See Policy."""
         return self._fixed.choose(request, link, rng)
+
+    def may_cross(self, request: ChoiceRequest) -> bool:
+        """See Policy."""
+        return self._fixed.may_cross(request)

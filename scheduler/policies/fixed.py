@@ -54,6 +54,13 @@ class FixedPolicy:
         chosen = draw_least(found.in_time(fit) if of_kind else fit, found.total_s, rng)
         return found.choice(chosen, "fixed, ")
 
+    def may_cross(self, request: ChoiceRequest) -> bool:
+        """See Policy. A plan that is not on offer may be one that needs the cloud."""
+        if self._plan in _KINDS:
+            return self._plan != "edge-only"
+        meant = (one.plan for one in request.table.for_form(request.form) if one.plan.plan_id == self._plan)
+        return all(plan.kind != "edge-only" for plan in meant)
+
     def _not_there(self, found: Forecast) -> str:
         there, request = ", ".join(sorted({entry.plan.kind for entry in found.entries})), found.request
         return (

@@ -12,10 +12,11 @@ from collections.abc import Callable, Sequence
 from random import Random
 
 from isthmus.units import format_duration
+from nodes.chooser import ChoiceRequest
 from scheduler.policies.forecast import Forecast
 from scheduler.policies.reason import plan_name
 
-__all__ = ["NEAR_EQUAL", "Kept", "draw_least", "kept_before", "least_then_quickest"]
+__all__ = ["NEAR_EQUAL", "Kept", "draw_least", "kept_before", "least_then_quickest", "runs_alone"]
 
 # Plans within 1 % of the best are as good, and below what a prediction can tell apart.
 NEAR_EQUAL = 0.01
@@ -34,6 +35,11 @@ def least_then_quickest(forecast: Forecast, among: Sequence[int], values: Sequen
     most = min([values[number] for number in among]) * (1 + NEAR_EQUAL)
     near = [number for number in among if values[number] <= most]
     return near[0] if len(near) == 1 else draw_least(near, forecast.total_s, rng)
+
+
+def runs_alone(request: ChoiceRequest) -> bool:
+    """Whether the edge can do all of the request by itself: where the cloud's seconds are what counts, it does."""
+    return any(entry.plan.kind == "edge-only" for entry in request.table.for_form(request.form))
 
 
 class Kept:

@@ -15,7 +15,7 @@ from partitioner.link import Link
 from scheduler.policies.arrival import Arrival
 from scheduler.policies.forecast import Forecast, forecast
 from scheduler.policies.options import Duration, SwitchingOptions
-from scheduler.policies.selection import kept_before, least_then_quickest
+from scheduler.policies.selection import kept_before, least_then_quickest, runs_alone
 
 __all__ = ["SloOptions", "SloPolicy"]
 
@@ -61,6 +61,11 @@ class SloPolicy:
             said = partial(_said, arrival, best, deadline_s, self._probability)
             return found.choice(best, "the likeliest in time, ", said)
         return self._cheapest(found, sure, cloud_s, rng, f"in time with {self._probability:g} or more, ")
+
+    def may_cross(self, request: ChoiceRequest) -> bool:
+        """See Policy."""
+        has_deadline = request.remaining_s is not None or self._deadline_s < math.inf
+        return has_deadline or not runs_alone(request)
 
     def _cheapest(self, found: Forecast, among: Sequence[int], cloud_s: list[float], rng: Random, why: str) -> Choice:
         best = least_then_quickest(found, among, cloud_s, rng)

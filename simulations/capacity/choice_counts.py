@@ -4,6 +4,7 @@ alike would be compared as if they differed."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from isthmus.errors import InvalidConfiguration
 from simulations.capacity.candidate import FleetChoice
@@ -11,16 +12,48 @@ from simulations.scenario.capacity import CapacitySection
 from simulations.scenario.reading import ScenarioFile
 from simulations.scenario.scenario import Scenario
 
-__all__ = ["check_choice_counts"]
+__all__ = ["check_choice_counts", "policies_replaced"]
 
 
 def check_choice_counts(file: ScenarioFile, section: CapacitySection, choice: FleetChoice, scenario: Scenario) -> None:
     """section: what may be chosen. scenario: as the choice makes it. Raises InvalidConfiguration naming the field that
     has the last word."""
     if choice.policy:
+        _check_types(section)
         _check_policy(scenario)
     if choice.replica_type:
         _check_plans(file, section, choice, scenario)
+
+
+def policies_replaced(scenario: Scenario, section: CapacitySection) -> tuple[str, ...]:
+    """The fields of the scenario in whose place `capacity.policies` decide, each with what it says; those left out say
+    nothing."""
+    if not section.policies:
+        return ()
+    said = [one for one in scenario.edges if "policy" in one.model_fields_set]
+    return tuple(f"edges.{one.name}.policy ({one.policy.name})" for one in said)
+
+
+def _check_types(section: CapacitySection) -> None:
+    """A type's policy is part of what is chosen, and so is each of `policies`: the second would take its place."""
+    for kind, types in (("replica_types", section.replica_types), ("edge_types", section.edge_types)):
+        for name, settings in types.items():
+            for path, value in settings.items():
+                if _sets_policy(path, value):
+                    field, problem = f"capacity.{kind}.{name}.{path}", "sets a policy that capacity.policies replaces"
+                    remedy = "leave it out, and the type is tried with each of them; or leave out capacity.policies"
+                    raise InvalidConfiguration(field, problem, value=value, remedy=remedy)
+
+
+def _sets_policy(path: str, value: Any) -> bool:
+    """Of edges: by its own path, or inside a group or all groups that are set as a whole."""
+    first, *rest = path.split(".")
+    if first != "edges":
+        return False
+    if len(rest) > 1:
+        return rest[1] == "policy"
+    groups = value if not rest and isinstance(value, list) else [value]
+    return any(isinstance(one, Mapping) and "policy" in one for one in groups)
 
 
 def _check_policy(scenario: Scenario) -> None:

@@ -22,7 +22,7 @@ from simulations.capacity.altered import Change, edge_count, sensitivities, with
 from simulations.capacity.candidate import CLOUD, FleetChoice, choices, edge_group, fleet_price
 from simulations.capacity.changes_over_time import changes_over_time
 from simulations.capacity.cheapest import Cheapest, Kind, cheapest
-from simulations.capacity.choice_counts import check_choice_counts
+from simulations.capacity.choice_counts import check_choice_counts, policies_replaced
 from simulations.capacity.fewest import fewest
 from simulations.capacity.plan_answer import CapacityAnswer, Considered, Found, Headroom, Sensitivity, Tried
 from simulations.capacity.queue_check import queue_check
@@ -218,8 +218,10 @@ class CapacityPlanner:
         if self._changes:
             why = ", ".join(self._changes)
             seen = f"not alike over its time ({why}): each fleet is judged by whole runs of {whole}"
+        replaced = policies_replaced(scenario, self._section)
         return (
             f"a fleet is good enough where {enough}",
+            *([f"capacity.policies decide in place of {', '.join(replaced)}"] if replaced else []),
             "more replicas never keep the promise worse",
             f"requests, links and faults are those of the scenario, which is {seen}",
             "replicas are there from the start",

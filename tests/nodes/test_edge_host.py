@@ -19,6 +19,8 @@ from isthmus.errors import PortInUse
 from nodes.edge_host import EdgeHost
 from nodes.node_status import NodeStatus
 from nodes.settings import EdgeSettings, ModelArtifact
+from nodes.steering import EVERYTHING, PolicySetting, Steering
+from nodes.transport.operator_client import OperatorClient
 from nodes.transport.registry_server import RegistryServer
 from partitioner.artifact import save_artifact
 from partitioner.front_end import model_from_module
@@ -122,3 +124,30 @@ def test_an_edge_that_is_idle_says_that_it_holds_nothing(tmp_path: Path) -> None
     status = asyncio.run(looked_at())
     assert (status.requests, status.streams, status.held_bytes) == (0, 0, 0)
     assert min(status.tasks, status.threads) >= 1
+
+
+def test_a_configuration_that_replaces_what_an_operator_set_is_told_in_the_log(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_artifact(model_from_module(nn.Linear(4, 2).eval(), (torch.zeros(2, 4),), "small"), tmp_path / "small")
+    settings = EdgeSettings((ModelArtifact("small", str(tmp_path / "small")),), "127.0.0.1:0", registry="")
+
+    async def steered() -> Steering:
+        host = await EdgeHost.start(settings, PlanChooser.of_edge(settings))
+        client = OperatorClient(host.address)
+        try:
+            host.configure(settings.policies)
+            assert "replaces what" not in "".join(capsys.readouterr())
+            await client.set_policy(EVERYTHING, PolicySetting("edge-only"))
+            host.configure(settings.policies)
+            return (await client.steering())[0]
+        finally:
+            await client.close()
+            await host.drain()
+
+    now = asyncio.run(steered())
+    assert now.by_operator == {}
+    assert now.configured == now.policies == settings.policies.by_scope
+    said = "".join(capsys.readouterr())
+    assert "the configuration file replaces what `isthmus policy` set" in said
+    assert "all requests: edge-only" in said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -9,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from isthmus.errors import DeadlineUnreachable, NotFound
+from isthmus.errors import DeadlineUnreachable, NotFound, Shed
+from nodes.admission import Arriving
 from nodes.chooser import Refused, StageTimes
 from nodes.cloud_connection import CloudConnection
 from nodes.compute_pool import ComputePool
@@ -18,6 +20,7 @@ from nodes.engines.eager import EagerEngine
 from nodes.fleet import Endpoint
 from nodes.gateway import InferRequest, InferResult
 from nodes.inputs import ModelInputs
+from nodes.limits import EDGE_LIMITS
 from nodes.model_shelf import LoadedModel, ModelShelf
 from nodes.plan_builder import PlanBuilder
 from nodes.prefix_queue import PrefixQueue
@@ -131,3 +134,30 @@ async def test_a_decision_knows_when_its_request_came_and_whose_it_is(alone: Alo
     assert request.came_s is not None
     assert 0.0 < request.came_s <= request.now_s
     assert result.waited_s == request.waited_s
+
+
+async def test_only_what_might_use_a_replica_wants_one(alone: Alone) -> None:
+    wanted = list[str]()
+    alone.node.want_cloud = lambda: wanted.append("one")
+    await alone.ask(policy="edge-only")
+    with pytest.raises(NotFound):
+        await alone.ask(policy="no-such-policy")
+    assert wanted == []
+    await alone.ask()
+    with pytest.raises(DeadlineUnreachable):  # a replica may be quick enough for the next
+        await alone.ask(timeout_s=1e-6)
+    assert wanted == ["one", "one"]
+
+
+async def test_what_is_not_let_in_wants_no_replica(alone: Alone) -> None:
+    wanted = list[str]()
+    alone.node.want_cloud = lambda: wanted.append("one")
+    room = [alone.node.gate.enter(Arriving("", 0, None, 0.0, "small")) for _ in range(EDGE_LIMITS.queue)]
+    held = [asyncio.ensure_future(one) for one in room]
+    await asyncio.sleep(0)
+    with pytest.raises(Shed):
+        await alone.ask()
+    for one in held:
+        one.cancel()
+    await asyncio.gather(*held, return_exceptions=True)
+    assert wanted == []

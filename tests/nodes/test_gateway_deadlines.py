@@ -21,6 +21,7 @@ from nodes.edge_node import EdgeNode
 from nodes.execution_ledger import ExecutionCounts
 from nodes.fleet import Endpoint
 from nodes.limits import EDGE_LIMITS
+from nodes.metrics.request_ledger import RequestLedger
 from nodes.model_shelf import LoadedModel, ModelShelf
 from nodes.plan_builder import PlanBuilder
 from nodes.prefix_queue import PrefixQueue
@@ -39,10 +40,11 @@ async def nobody(endpoint: Endpoint) -> CloudConnection:
 
 @dataclass
 class Served:
-    """An edge that serves the small model without a cloud, and a stub to ask it."""
+    """An edge that serves the small model without a cloud, what it counts, and a stub to ask it."""
 
     node: EdgeNode
     engine: GatedEngine
+    requests: RequestLedger
     stub: open_inference_pb2_grpc.GRPCInferenceServiceAsyncStub
 
     def ask(self, timeout_s: float | None = None, timeout_us: int = 0) -> Call:
@@ -74,13 +76,14 @@ async def served() -> AsyncIterator[Served]:
     shelf = ModelShelf({"small": LoadedModel(builder.model, builder)}, nobody_loads)
     node = EdgeNode(shelf, profile(), chooser, PrefixQueue(pool, chooser.edge_queue(), at_once_s=0.0), nobody)
     await node.start()
-    service = GatewayService(node, "0")
+    requests = RequestLedger()
+    service = GatewayService(node, "0", requests=requests)
     server = GrpcServer(
         ["inference.GRPCInferenceService"],
         lambda server: open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(service, server),
     )
     async with grpc.aio.insecure_channel(await server.start("127.0.0.1:0", "edge.listen")) as channel:
-        yield Served(node, engine, open_inference_pb2_grpc.GRPCInferenceServiceStub(channel))
+        yield Served(node, engine, requests, open_inference_pb2_grpc.GRPCInferenceServiceStub(channel))
     engine.gate.open()
     await server.stop(0)
     pool.close()
@@ -113,6 +116,18 @@ async def test_a_request_that_waits_past_its_deadline_is_answered_then_and_never
     counts = served.counts()
     assert (counts.executed, counts.executed_after_deadline) == (1, 0)
     assert counts.expired_unexecuted + counts.cancelled_unexecuted == 1
+
+
+async def test_a_failed_request_is_counted_by_the_kind_of_its_plan_where_one_was_chosen(served: Served) -> None:
+    first = await served.busy()
+    for limit_us in (1, 150_000):  # too little for any plan, and enough for one while nobody knows how long it waits
+        with pytest.raises(grpc.aio.AioRpcError):
+            await served.ask(timeout_us=limit_us)
+    served.engine.gate.open()
+    await first
+    counted = served.requests.counts().requests
+    kinds = {kind.plan_kind: count for kind, count in counted.items() if kind.outcome == "DEADLINE_EXCEEDED"}
+    assert kinds == {"none": 1, "edge-only": 1}
 
 
 async def test_a_full_queue_is_resource_exhausted_at_once_and_says_when_to_come_back(served: Served) -> None:

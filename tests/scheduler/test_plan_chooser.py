@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pytest
 
@@ -380,3 +380,46 @@ def test_the_link_is_told_with_its_spread(link: Link) -> None:
     assert belief is not None
     assert (belief.uplink_bps, belief.rtt_s) == pytest.approx((link.uplink_bps, link.rtt_s), rel=0.1)
     assert 0 < belief.uplink_spread < 1
+
+
+@pytest.mark.parametrize(
+    ("policy", "options", "wishes", "may"),
+    [
+        ("latency", {}, {}, True),
+        ("edge-only", {}, {"remaining_s": 0.5}, False),
+        ("edge-only", {}, {"policy": "cloud-only"}, True),
+        ("latency", {}, {"policy": "edge-only"}, False),
+        ("latency", {}, {"policy": "no-such-policy"}, False),
+        ("fixed:edge-only", {}, {}, False),
+        ("fixed:split", {}, {}, True),
+        ("latency", {}, {"plan_id": "0" * 16}, True),  # maybe a plan that is on offer once a replica is there
+        ("cost", {"price": 1.0}, {}, False),
+        ("cost", {"price": 1.0}, {"remaining_s": 0.5}, True),
+        ("slo", {}, {}, False),
+        ("slo", {"deadline": 0.2}, {}, True),
+        ("slo", {}, {"remaining_s": 0.0}, True),
+    ],
+)
+def test_tells_which_requests_stay_on_the_edge_whatever_the_cloud_has(
+    request_of: Requests, policy: str, options: Mapping[str, float], wishes: Mapping[str, object], may: bool
+) -> None:
+    assert PlanChooser(policy, options).may_cross(request_of(cloud_reachable=False, **wishes)) is may
+
+
+def test_a_forced_plan_tells_by_where_it_runs(table: PlanTable, request_of: Requests) -> None:
+    for entry in table.for_form("bytes"):
+        told = PlanChooser().may_cross(request_of(plan_id=entry.plan.plan_id))
+        assert told is (entry.plan.kind != "edge-only")
+
+
+def test_what_the_edge_cannot_run_alone_may_cross_at_any_price(table: PlanTable, request_of: Requests) -> None:
+    cloud = PlanTable("net", DIGEST, tuple(one for one in table.entries if one.plan.kind != "edge-only"))
+    assert PlanChooser("cost", {"price": 1.0}).may_cross(request_of(table=cloud))
+    assert PlanChooser("slo").may_cross(request_of(table=cloud))
+
+
+def test_asking_whether_a_request_may_cross_changes_no_choice(request_of: Requests) -> None:
+    asked, unasked = (PlanChooser("random", seed=3) for _ in range(2))
+    for _ in range(20):
+        asked.may_cross(request_of())
+        assert asked.choose(request_of()).entry is unasked.choose(request_of()).entry

@@ -203,6 +203,17 @@ def test_replicas_follow_the_load(tmp_path: Path) -> None:
     assert 3 <= replicas[-1] <= 6  # 60 requests of 50 ms a second, at a busy share of 0.8
 
 
+@pytest.mark.parametrize(("policy", "woken"), [("edge-only", False), ("latency", True)])
+def test_requests_that_stay_on_the_edge_wake_no_replica(tmp_path: Path, policy: str, woken: bool) -> None:
+    rule = {"min_replicas": 0, "max_replicas": 2, "scale_down_after": "5s"}
+    edges = [{"name": "shop", "link": "lan", "policy": policy}]
+    clients = [{**CAMERA, "arrivals": {"kind": "steady", "period": "10s"}}]  # it has gone before the next
+    run = run_scenario(tmp_path, edges=edges, cloud={"autoscaling": rule, "start": "2s"}, clients=clients)
+    (series,) = (number for number, one in enumerate(run.series) if one.measure == "replicas")
+    later = (run.samples.series == series) & (run.samples.time_s > 12.0)
+    assert bool(run.samples.value[later].any()) is woken
+
+
 def test_a_faster_cloud_and_a_slower_edge_take_as_much_less_and_more(tmp_path: Path) -> None:
     quick: dict[str, Any] = {"spread": 0.0, "cloud": {"replicas": 10, "speed": 2}}
     cloud = run_scenario(tmp_path, edges=[{"name": "shop", "link": "lan", "policy": "cloud-only"}], **quick)

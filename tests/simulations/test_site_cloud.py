@@ -216,5 +216,6 @@ def test_an_edge_without_replicas_says_now_and_then_that_it_wants_one() -> None:
     for tenth in range(1, 50):
         edge.until(tenth / 10)
         assert edge.site.pick(edge.now_s) is None
+        edge.site.want(edge.now_s)
     edge.until(5.0)
     assert wanted_s == pytest.approx([0.1 + RTT_S / 2 + turn * WANT_EVERY_S for turn in range(3)], abs=0.15)

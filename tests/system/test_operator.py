@@ -167,6 +167,7 @@ def test_a_running_edge_follows_its_file_and_keeps_its_policies_where_the_file_i
         lines = saved(yaml.safe_dump(changed), "restart")
         assert any("all requests: edge-only, was latency" in one and "class alarm: cloud-only" in one for one in lines)
         assert any("in force after a restart only: edge.threads" in one for one in lines)
+        assert any("replaces what" in one and "class set by hand: cloud-only" in one for one in lines)
         assert scopes(up) == {"": "edge-only", "alarm": "cloud-only"}
         assert "edge-only" in kind(client)
         assert finished_by(client, "alarm") == "cloud"

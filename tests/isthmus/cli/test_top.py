@@ -16,6 +16,7 @@ from isthmus.errors import DeadlineExceeded, IsthmusError, Unavailable
 from nodes.admission import AdmissionCounts
 from nodes.sight.document import sight_json
 from nodes.sight.view import EdgeView
+from nodes.steering import EVERYTHING, PolicySetting, Scope, Steering
 from nodes.transport.operator_client import OperatorClient
 from tests.nodes.sight.test_document import full_view
 from tests.nodes.sight.views import HOSTILE, ended, reading, view
@@ -40,6 +41,14 @@ def test_everything_an_operator_looks_for_is_there() -> None:
         "cloud-only", "33%", "ready", "queue 10 ms", "1 under way",
     ):  # fmt: skip
         assert words in said, words
+
+
+def test_a_policy_that_an_operator_set_is_said() -> None:
+    latency = {EVERYTHING: PolicySetting("latency")}
+    steering = Steering(latency, configured=latency)
+    assert "configuration file" not in drawn(view(steering=steering), width=200)
+    said = drawn(view(steering=steering.with_policy(Scope("net"), PolicySetting("cost"))), width=200)
+    assert "cost for model net (not as the configuration file says: model net)" in said
 
 
 def test_an_edge_that_served_nothing_yet_is_drawn_too() -> None:

@@ -82,5 +82,11 @@ def test_an_error_is_counted_by_its_status_and_a_refusal_by_its_reason(
     ledger = RequestLedger()
     ledger.failed("m", error)
     counts = ledger.counts()
-    assert counts.requests == {RequestKind("m", "", "", "", outcome): 1}
+    assert counts.requests == {RequestKind("m", "", "none", "", outcome): 1}
     assert {one for one, count in counts.refusals.items() if count} == ({reason} if reason else set())
+
+
+def test_one_that_fails_on_a_plan_is_counted_under_its_kind() -> None:
+    ledger = RequestLedger()
+    ledger.failed("m", DeadlineExceeded("late"), "split")
+    assert ledger.counts().requests == {RequestKind("m", "", "split", "", "DEADLINE_EXCEEDED"): 1}

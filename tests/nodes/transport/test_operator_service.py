@@ -113,6 +113,16 @@ async def test_shadow_and_canary_are_set_apart(served: Served) -> None:
     assert (await client.set_canary(None)) == Steering({EVERYTHING: PolicySetting("latency")})
 
 
+async def test_what_the_configuration_says_is_told_beside_what_an_operator_set(served: Served) -> None:
+    client, latency, alarm = served.client, PolicySetting("latency"), Scope("", "alarm")
+    served.edge.steering = Steering({EVERYTHING: latency}, configured={EVERYTHING: latency})
+    await client.set_shadow(PolicySetting("cost"))
+    await client.set_canary(Canary(latency, 0.1))
+    now = await client.set_policy(alarm, PolicySetting("edge-only"))
+    assert now.configured == {EVERYTHING: latency}
+    assert now.by_operator == {alarm: PolicySetting("edge-only")}
+
+
 async def test_plans_are_ordered_to_be_measured_again_once(served: Served) -> None:
     assert [await served.client.remeasure(), await served.client.remeasure()] == [True, False]
 

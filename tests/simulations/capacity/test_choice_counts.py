@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from isthmus.errors import InvalidConfiguration
+from simulations.capacity.choice_counts import policies_replaced
 from simulations.capacity.planner import CapacityPlanner
+from simulations.scenario.capacity import CapacitySection
 from tests.simulations.capacity.conftest import Make
 
 LAN: Mapping[str, Any] = {"name": "cell", "count": 4, "link": "lan"}
@@ -34,6 +36,34 @@ def test_a_policy_for_some_requests_only_is_refused_where_policies_are_compared(
     CapacityPlanner(scenario_of(**changed))
     with pytest.raises(InvalidConfiguration, match=rf"{field}: decides before capacity\.policies .*leave it out"):
         CapacityPlanner(scenario_of(**changed, capacity={"policies": ["latency", "edge-only"]}))
+
+
+@pytest.mark.parametrize(
+    ("capacity", "field"),
+    [
+        (types({"cloud.speed": 2}, {"edges.cell.policy": "edge-only"}), r"edge_types\.box\.edges\.cell\.policy"),
+        (types({"edges.cell.policy.name": "cost"}), r"replica_types\.large\.edges\.cell\.policy\.name"),
+        (types({"cloud.speed": 2}, {"edges.cell": {**LAN, "policy": "cost"}}), r"edge_types\.box\.edges\.cell"),
+        (types({"cloud.speed": 2}, {"edges": [{**LAN, "policy": "cost"}]}), r"edge_types\.box\.edges"),
+    ],
+)
+def test_a_types_own_policy_is_refused_where_policies_are_compared(
+    scenario_of: Make, capacity: Mapping[str, Any], field: str
+) -> None:
+    CapacityPlanner(scenario_of(capacity=capacity, prices="prices.yaml"))
+    with pytest.raises(InvalidConfiguration, match=rf"capacity\.{field}: sets a policy .*leave it out"):
+        CapacityPlanner(scenario_of(capacity={**capacity, "policies": ["latency"]}, prices="prices.yaml"))
+
+
+def test_only_an_edges_policy_that_is_written_counts_as_replaced(scenario_of: Make) -> None:
+    compared, written = {"policies": ["cost"]}, [{**LAN, "policy": "edge-only"}]
+    for changed, replaced in (
+        ({"capacity": compared}, ()),
+        ({"edges": written}, ()),
+        ({"edges": written, "capacity": compared}, ("edges.cell.policy (edge-only)",)),
+    ):
+        scenario = scenario_of(**changed).scenario
+        assert policies_replaced(scenario, scenario.capacity or CapacitySection()) == replaced
 
 
 @pytest.mark.parametrize(

@@ -119,6 +119,13 @@ def test_where_no_fleet_will_do_none_is_found(scenario_of: Make) -> None:
     assert any("alike over its time: a fleet is simulated until it is clear" in one for one in answer.assumptions)
 
 
+def test_policies_that_decide_in_place_of_an_edges_own_are_told(scenario_of: Make) -> None:
+    edges = [{"name": "cell", "count": 4, "link": "lan", "policy": "edge-only"}]
+    capacity = {"replicas": {"most": 1}, "policies": ["cloud-only"]}
+    answer = CapacityPlanner(scenario_of(edges=edges, capacity=capacity, replications=1)).answer()
+    assert "capacity.policies decide in place of edges.cell.policy (edge-only)" in answer.assumptions
+
+
 def test_a_scenario_that_changes_is_simulated_to_the_end_and_says_so(scenario_of: Make) -> None:
     capacity = {"replicas": {"most": 1}, "replica_types": {"frail": {"cloud.failures": {"every": "1h", "for": "30s"}}}}
     file = scenario_of(slo={"within": "50ms", "share": 0.9}, capacity=capacity, replications=1)
