@@ -14,6 +14,7 @@ from nodes.compute_pool import ComputePool
 from nodes.engines.allocator import keep_freed_memory
 from nodes.engines.factory import engine_for
 from nodes.measure.device_profile import measure_device as _measure_device
+from nodes.measure.lossless_sizes import with_lossless_sizes
 from nodes.measure.model_session import measure_model_within
 from nodes.tls_files import TlsFiles
 from partitioner.condition import Condition
@@ -106,12 +107,13 @@ def partition(
     """The best plan of `model` for two devices and a link. Profiles may be given as files.
 
     objective: "latency", "throughput", "energy", "cost", or a weighted sum of them.
-    costing: what is allowed (codecs, input form, privacy, constraints); tensors and lossless codecs without.
+    costing: what is allowed (codecs, input form, privacy, constraints); tensors and lossless codecs without. What
+    lossless codecs make of its tensors is measured on the model's calibration inputs, where it has any and `costing`
+    states no codecs: a second or two for an image model, once for a model.
     Throughput, alone or in a sum, and budgets are searched for ten seconds at most; the plan's provenance says how far
     it may be from the best. Raises InfeasibleCut.
     """
-    setting = Setting(_profile(edge), _profile(cloud), link, costing or Costing())
-    return Planner(model, setting).best(objective).plan
+    return Planner(model, _setting(model, (edge, cloud), link, costing)).best(objective).plan
 
 
 def frontier(
@@ -126,7 +128,7 @@ def frontier(
     link: only the ratio of its two bandwidths counts; equal without one. costing: as for `partition`, its loads left
     out. Raises InfeasibleCut.
     """
-    return frontier_of(model, Setting(_profile(edge), _profile(cloud), link or _EQUAL_LINK, costing or Costing()))
+    return frontier_of(model, _setting(model, (edge, cloud), link, costing))
 
 
 def throughput_frontier(
@@ -139,11 +141,20 @@ def throughput_frontier(
     """At every bandwidth, the plan of `model` whose slowest stage is the quickest, each stage busy with a request of
     its own. Profiles may be given as files.
 
-    link: only the ratio of its two bandwidths counts; equal without one. Searched for ten seconds at most; `gap` says
-    how far it may be from the best. Raises InfeasibleCut.
+    link: only the ratio of its two bandwidths counts; equal without one. costing: as for `partition`. Searched for ten
+    seconds at most; `gap` says how far it may be from the best. Raises InfeasibleCut.
     """
-    setting = Setting(_profile(edge), _profile(cloud), link or _EQUAL_LINK, costing or Costing())
-    return Planner(model, setting).throughput_frontier()
+    return Planner(model, _setting(model, (edge, cloud), link, costing)).throughput_frontier()
+
+
+def _setting(
+    model: Model,
+    devices: tuple[DeviceProfile | str | Path, DeviceProfile | str | Path],
+    link: Link | None,
+    costing: Costing | None,
+) -> Setting:
+    edge, cloud = map(_profile, devices)
+    return Setting(edge, cloud, link or _EQUAL_LINK, with_lossless_sizes(costing or Costing(), model))
 
 
 def _profile(given: DeviceProfile | str | Path) -> DeviceProfile:

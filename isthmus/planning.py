@@ -62,6 +62,7 @@ class Planner:
     given: Setting
     accuracy_budget: float | None = None
 
+    @cached_property
     def frontier(self) -> Frontier:
         """The frontier, all of whose plans keep to the budget."""
         return frontier_of(self.model, self.frontier_setting)
@@ -114,7 +115,7 @@ class Planner:
     def table(self) -> PlanTable:
         """Few plans that are nearly as good as the whole frontier anywhere, and those to compare with, with their costs
         by the profiles: what a simulation of a fleet goes by."""
-        frontier, setting = self.frontier(), self.frontier_setting
+        frontier, setting = self.frontier, self.frontier_setting
         cuts = menu_of(frontier, most_cuts=MOST_CUTS).cuts
         menu = (entry.plan for cut in cuts for entry in cut.plans)
         plans = {plan.plan_id: plan for plan in (*self.others(), *menu)}
@@ -131,7 +132,7 @@ class Planner:
         keep_freed_memory()
         runs, every = CalibrationRuns(self.model), len(self.model.graph.ops)
         budget = DEFAULT_BUDGET if self.codec_budget is None else self.codec_budget
-        cuts = dict.fromkeys(entry.plan.edge_ops for entry in self.frontier().plans)
+        cuts = dict.fromkeys(entry.plan.edge_ops for entry in self.frontier.plans)
         rows = [row for cut in cuts if len(cut) < every for row in survey_of_cut(runs, cut, budget)]
         return (*rows, *(input_survey(runs) if () in cuts else ()))
 

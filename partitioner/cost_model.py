@@ -95,7 +95,9 @@ class Costing:
         for name in ("edge_load", "cloud_load"):
             load = getattr(self, name)
             if not (math.isfinite(load) and load > 0):
-                raise InvalidInput(name, "must be above zero", value=load)
+                raise InvalidInput(
+                    name, "must be above zero", value=load, remedy="1 is an idle device, 2 one half as quick"
+                )
 
     @property
     def budget(self) -> AccuracyRule | None:

@@ -103,8 +103,8 @@ def request_from_record(record: Mapping[str, Any], table: PlanTable) -> tuple[Ch
 
 
 def explanation(kept: Kept, outcome: Outcome | None) -> dict[str, Any]:
-    """What a person wants to know of a request: its record, every plan with its prediction, and what happened. Of one
-    that ended before a policy was asked what it asked for, and `failure`."""
+    """What a person wants to know of a request: its record, how long it waited for its turn, every plan with its
+    prediction, and what happened. Of one that ended before a policy was asked what it asked for, and `failure`."""
     if isinstance(kept, Refused):
         asked = asdict(kept)
         told = {name: asked.pop(name) for name in ("model", "failure")}
@@ -113,7 +113,8 @@ def explanation(kept: Kept, outcome: Outcome | None) -> dict[str, Any]:
     candidates = [
         {"plan_id": one.plan_id, "name": one.name, "predicted": asdict(one.predicted)} for one in kept.alternatives()
     ]
-    return {**decision_record(kept), "candidates": candidates, "outcome": outcome and asdict(outcome)}
+    record, waited_s = decision_record(kept), kept.request.waited_s
+    return {**record, "waited_s": waited_s, "candidates": candidates, "outcome": outcome and asdict(outcome)}
 
 
 def _policy(setting: PolicySetting) -> dict[str, Any]:

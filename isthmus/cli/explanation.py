@@ -32,7 +32,7 @@ def explanation_lines(record: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield from _candidates(record["candidates"], chosen["plan_id"])
     yield ""
-    yield from _happened(record["outcome"], chosen["predicted"]["total_s"], _waited_s(record["request"]))
+    yield from _happened(record["outcome"], chosen["predicted"]["total_s"], record["waited_s"])
 
 
 def _question(record: Mapping[str, Any]) -> Iterator[str]:
@@ -44,11 +44,6 @@ def _question(record: Mapping[str, Any]) -> Iterator[str]:
     yield f"asked: {_asked(request)}"
     if decided:
         yield f"believed: {_believed(record)}"
-
-
-def _waited_s(request: Mapping[str, Any]) -> float:
-    waited_s: float = 0.0 if request["came_s"] is None else request["now_s"] - request["came_s"]
-    return waited_s
 
 
 def _refusal(record: Mapping[str, Any]) -> Iterator[str]:

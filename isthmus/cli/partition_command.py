@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from isthmus.cli.model_argument import Examples, ModelArgument, loaded_model, read_profile_of
+from isthmus.cli.option_names import option_names
 from isthmus.cli.output_file import check_output, write_output
 from isthmus.cli.partition_options import (
     RAW_INPUT,
@@ -51,7 +52,19 @@ if TYPE_CHECKING:
 
 __all__ = ["partition"]
 
+_OPTIONS = {
+    "edge_load": "--edge-load",
+    "cloud_load": "--cloud-load",
+    "link.bandwidth": "--bandwidth",
+    "link.downlink": "--downlink",
+    "link.rtt": "--rtt",
+    "objective": "--objective",
+    "objective ": "--objective",
+    "accuracy budget": "--accuracy-budget",
+}
 
+
+@option_names(_OPTIONS)
 def partition(
     model: ModelArgument,
     edge: EdgeProfile,
@@ -134,7 +147,7 @@ def _frontier(planner: Planner, objective: str) -> tuple[str, Iterable[str]]:
         gap = f"gap {gap_words(wide.gap, planner.accuracy_budget is not None)}"
         return wide.to_json(), [*throughput_lines(wide), *filter(None, (gap, planner.budget_line()))]
     check_linear(objective, planner.given)
-    found = planner.frontier()
+    found = planner.frontier
     lines = list(frontier_lines(found, planner.given, objective))
     if budget := planner.budget_line():
         lines.append(f"{budget}; every plan that wins somewhere, of the codecs measured")

@@ -13,6 +13,7 @@ import typer
 from isthmus.cli.connection_options import Authority, Certificate, Key, tls_files
 from isthmus.cli.mergeable import check_mergeable
 from isthmus.cli.model_argument import Examples, loaded_model, read_profile, read_profile_of
+from isthmus.cli.option_names import option_names
 from isthmus.cli.output_file import check_output, write_output
 from isthmus.errors import InvalidInput, InvalidProfile
 
@@ -44,6 +45,7 @@ Against = Annotated[
 ]
 
 
+@option_names({"device": "--device", "engine": "--engine"})
 def profile(
     model: Annotated[str | None, typer.Argument(metavar="MODEL", help="Measure this model too.")] = None,
     example: Examples = None,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from isthmus.cli.option_names import option_names
 from isthmus.cli.policy_setting import policy_options
 from isthmus.errors import InvalidRequest, NotFound
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["replay"]
 
 
+@option_names({"policy": "--policy", "policy.": "--options"})
 def replay(
     log: Annotated[
         Path, typer.Argument(metavar="LOG", help="Folder of a decision log (edge.decision_log), or a file.")
@@ -34,7 +36,7 @@ def replay(
             "--options", metavar="KEY=VALUE", help="An option of the policy, or of the one that ran; repeatable."
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the error bars' resampling.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the error bars' resampling.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Run a decision log again: under the policy that ran, to see how near that comes to what really happened, and

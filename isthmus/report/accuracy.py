@@ -20,9 +20,10 @@ _LEFT, _TOP, _RIGHT, _BOTTOM = 80, 50, 960, 350
 _LEAST = 0.5  # below, nobody wants an answer
 
 _FAMILIES: Mapping[Family, tuple[str, str]] = {
-    "transform": ("#3f9461", "transform, by factor on the calibrated step"),
+    "transform": ("#3f9461", "transform, by factor on its step"),
     "linear": ("#cf6142", "int8 to int3"),
     "lossless": ("#7a5cc4", "lossless"),
+    "tiled": ("#94802a", "channels tiled into a picture"),
     "picture": ("#4376cc", "the input as a picture"),
 }
 
@@ -41,7 +42,7 @@ def accuracy_section(chapter: Chapter, op_count: int) -> str:
             _plot(rows, within, places),
             f"How far the answers agree with the whole model's ({rows[0].accuracy.metric.replace('_', ' ')}), over the "
             f"bytes of one item, with 95 % intervals by source, on {rows[0].accuracy.n} calibration items. The "
-            "transform was calibrated on these very items; on others it loses a little more.",
+            "transform and the tiles' ends were calibrated on these very items; on others they lose a little more.",
         ),
         table(
             "Accuracy and bytes as numbers; in bold the smallest that keeps the budget at its cut",

@@ -29,9 +29,10 @@ from nodes.codecs.linear import read_ranges
 from nodes.codecs.lossy_image import LOSSY_FORMATS, save_options
 from nodes.image_files import open_image
 
-__all__ = ["TiledCodec"]
+__all__ = ["TiledCodec", "takes_tiles"]
 
 _TOP = 255
+_LONGEST_SIDE = 16383  # of WebP, which holds the smallest pictures of the three
 _PARAMETERS = {"format", "quality", "ranges"}
 Bytes = npt.NDArray[np.uint8]
 
@@ -108,6 +109,14 @@ class TiledCodec:
             raise InvalidRequest(field, f"is a broken {self._format} picture: {error}") from error
         tiles = picture.reshape(rows, height, columns, width).swapaxes(1, 2).reshape(rows * columns, height, width)
         return tiles[:channels]
+
+
+def takes_tiles(shape: tuple[int, ...]) -> bool:
+    """Whether items x channels x height x width of that shape make a picture that every format holds."""
+    if len(shape) != 4 or 0 in shape[1:]:
+        return False
+    rows, columns = _tiling(*shape[1:])
+    return max(rows * shape[2], columns * shape[3]) <= _LONGEST_SIDE
 
 
 def _tiling(channels: int, height: int, width: int) -> tuple[int, int]:

@@ -1,7 +1,7 @@
 """Every codec at a cut, measured: bytes, answers, and the time to encode and decode. What a report draws.
 
-The transform is calibrated on the very inputs that it is judged on here, as the one in a plan is; how it does on
-others, `benchmarks/codec_tournament.py` measures.
+The transform and the ends of tiles are calibrated on the very inputs that they are judged on here, as the transform in
+a plan is; how they do on others, `benchmarks/codec_tournament.py` measures.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from isthmus.errors import InvalidModel
 from nodes.codecs.base import Codec
 from nodes.codecs.factory import codec, image_codec
 from nodes.codecs.image import PictureCodec
-from nodes.codecs.linear import LINEAR_BITS
+from nodes.codecs.linear import LINEAR_BITS, ranges_parameter
+from nodes.codecs.tiled import takes_tiles
 from nodes.codecs.transform import TransformCodec
 from nodes.measure.answer_quality import AnswerQuality, Share
 from nodes.measure.calibration_items import CalibrationItems, CalibrationRuns, accuracy_of
@@ -29,13 +31,16 @@ from partitioner.spec import ImagePreprocessing
 
 __all__ = ["DEFAULT_BUDGET", "Family", "SurveyRow", "input_survey", "survey_of_cut"]
 
-Family = Literal["lossless", "linear", "transform", "picture"]
+Family = Literal["lossless", "linear", "transform", "tiled", "picture"]
 
 DEFAULT_BUDGET = 0.02
 FACTORS = (0.5, 1.0, 2.0, 4.0)
 """On the calibrated step."""
 
-PICTURES = (("png", ""), ("webp", ""), *((name, q) for name in ("jpeg", "webp-lossy", "avif") for q in ("90", "100")))
+_LOSSY = tuple((name, quality) for name in ("jpeg", "webp-lossy", "avif") for quality in ("90", "100"))
+PICTURES = (("png", ""), ("webp", ""), *_LOSSY)
+TILED = _LOSSY
+"""Formats and qualities of channels tiled into a picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +67,8 @@ class SurveyRow:
 
 
 def survey_of_cut(runs: CalibrationRuns, edge_ops: Sequence[str], budget: float = DEFAULT_BUDGET) -> list[SurveyRow]:
-    """The lossless, the linear and the transform codecs at that cut, calibrated to `budget`; none where no floating
-    tensor crosses. Takes seconds.
+    """The lossless, the linear, the transform and the tiled codecs at that cut, calibrated to `budget`; none where no
+    floating tensor crosses. Takes seconds.
     """
     items, ops = runs.at(edge_ops), tuple(edge_ops)
     floats = [name for name in items.segments.boundary if items.values(name).is_floating_point()]
@@ -80,7 +85,8 @@ def survey_of_cut(runs: CalibrationRuns, edge_ops: Sequence[str], budget: float 
     narrowest = [one.codec for one in linear if one.accuracy.value >= 1.0 - budget][-1:]
     tuned = [row(f"{name}, calibrated", "linear", _calibrated(items, floats, name)) for name in narrowest]
     transforms = [row(name, "transform", codecs) for name, codecs in _transforms(runs, items, floats, budget)]
-    return [*lossless, *linear, *tuned, *transforms]
+    tiled = [row(name, "tiled", codecs) for name, codecs in _tiled(items, floats)]
+    return [*lossless, *linear, *tuned, *transforms, *tiled]
 
 
 def _calibrated(items: CalibrationItems, floats: Sequence[str], name: str) -> dict[str, Codec]:
@@ -100,6 +106,21 @@ def _transforms(
         tables = {name: one.fit.table(factor * one.step).to_text() for name, one in made.items()}
         transforms = {name: TransformCodec({"table": text}) for name, text in tables.items()}
         yield f"transform, step x{factor:g}", {**others, **transforms}
+
+
+def _tiled(items: CalibrationItems, floats: Sequence[str]) -> Iterator[tuple[str, dict[str, Codec]]]:
+    """Each of `TILED` for the tensors that make a picture; nothing where none does."""
+    able = [name for name in floats if _makes_tiles(items.values(name))]
+    ranges = {name: ranges_parameter(items.values(name)) for name in able}
+    others: dict[str, Codec] = {name: codec("zstd") for name in floats if name not in ranges}
+    for form, quality in TILED if able else ():
+        parameters = {"format": form, "quality": quality}
+        tiles = {name: codec("tiled", {**parameters, "ranges": ends}) for name, ends in ranges.items()}
+        yield f"tiled {form} q{quality}", {**others, **tiles}
+
+
+def _makes_tiles(values: torch.Tensor) -> bool:
+    return takes_tiles(tuple(values.shape)) and bool(torch.isfinite(values).all())
 
 
 def _row(

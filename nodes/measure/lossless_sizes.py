@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -15,28 +16,39 @@ from nodes.codecs.base import Codec
 from nodes.codecs.factory import codec, image_codec
 from nodes.codecs.image import PictureCodec
 from nodes.measure.picture_codecs import lossless_picture
-from partitioner.codec_choice import CodecSize
+from partitioner.codec_choice import DEFAULT_CODECS, CodecSize
 from partitioner.cost_model import Costing
 from partitioner.model import Model
+from partitioner.plan import InputForm
 
 __all__ = ["with_lossless_sizes"]
 
 MOST_ITEMS = 3
 _PICTURES = ("png", "webp")
+# A model never changes, and who goes through many links plans for the same one again and again.
+_measured: WeakKeyDictionary[Model, dict[InputForm, tuple[CodecSize, ...]]] = WeakKeyDictionary()
 
 
 def with_lossless_sizes(costing: Costing, model: Model) -> Costing:
-    """`costing` with the measured sizes; itself for a model without calibration inputs."""
-    if not model.calibration or len(model.calibration[0]) == 0:
+    """`costing` with the measured sizes; itself for a model without calibration inputs, and where codecs were stated:
+    they say what is allowed, too. What was measured of a model is remembered as long as the model is."""
+    if costing.codecs != DEFAULT_CODECS or not model.calibration or len(model.calibration[0]) == 0:
         return costing
+    known = _measured.setdefault(model, {})
+    if costing.form not in known:
+        known[costing.form] = tuple(_sizes(model, costing.form))
+    sizes = known[costing.form]
+    measured = {size.codec for size in sizes}
+    assumed = (size for size in costing.codecs if size.codec not in measured)
+    return replace(costing, codecs=(*assumed, *sizes))
+
+
+def _sizes(model: Model, form: InputForm) -> Iterator[CodecSize]:
     chosen = _spread(len(model.calibration[0]))
     inputs = tuple(values[chosen] for values in model.calibration)
-    sizes = list(_tensor_sizes(model, inputs))
-    if costing.form == "bytes":
-        sizes += _picture_sizes(model, inputs)
-    measured = {size.codec for size in sizes}
-    assumed = (size for size in costing.codecs if size.tensor or size.codec not in measured)
-    return replace(costing, codecs=(*assumed, *sizes))
+    yield from _tensor_sizes(model, inputs)
+    if form == "bytes":
+        yield from _picture_sizes(model, inputs)
 
 
 def _spread(count: int) -> list[int]:

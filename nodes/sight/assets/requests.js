@@ -59,7 +59,7 @@ function record(told) {
       told.explored ? [make("dt", {}, "to learn the link"), make("dd", {}, `in place of ${told.choice.name}`)] : null,
       make("dt", {}, "asked"), make("dd", {}, asked(request)),
       told.policy ? [make("dt", {}, "believed"), make("dd", {}, believed(request, link))] : null,
-      chosen ? [make("dt", {}, "happened"), make("dd", { class: outcome?.failure ? "bad" : "" }, said(outcome, chosen.predicted.total_s, request.now_s - (request.came_s ?? request.now_s)))] : null),
+      chosen ? [make("dt", {}, "happened"), make("dd", { class: outcome?.failure ? "bad" : "" }, said(outcome, chosen.predicted.total_s, told.waited_s))] : null),
     ...(told.candidates.length ? [
       make("div", { class: "legend" }, legend()),
       make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Plans" }, make("table", { class: "candidates" },

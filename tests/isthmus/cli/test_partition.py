@@ -136,10 +136,13 @@ def test_cloud_memory_and_the_wire_limit_are_kept(run: Run) -> None:
         (("--pin-cloud", "linear_2", "--cloud-memory", "1kB"), "cloud memory 1 kB: the ops kept in the cloud by"),
         (("--pin-edge", "linaer"), "--pin-edge: is no op of the model (got 'linaer'); write it as the graph does"),
         (("--privacy", "input"), "--privacy: is neither raw-input nor an op of the model (got 'input')"),
-        (("--bandwidth", "20"), "link.bandwidth: has no unit (got '20'); write 20mbps, 20kbps or 20bit/s"),
-        (("--downlink", "20"), "link.downlink: has no unit (got '20')"),
-        (("--edge-load", "0"), "edge_load: must be above zero (got 0.0)"),
-        (("--cloud-load", "nan"), "cloud_load: must be above zero (got nan)"),
+        (("--bandwidth", "20"), "--bandwidth: has no unit (got '20'); write 20mbps, 20kbps or 20bit/s"),
+        (("--downlink", "20"), "--downlink: has no unit (got '20')"),
+        (("--rtt", "soon"), "--rtt: is not a quantity (got 'soon')"),
+        (("--accuracy-budget", "7"), "--accuracy-budget: must be between 0 and 1 (got 7.0)"),
+        (("--objective", "-1*latency"), "--objective latency: needs a weight"),
+        (("--edge-load", "0"), "--edge-load: must be above zero (got 0.0)"),
+        (("--cloud-load", "nan"), "--cloud-load: must be above zero (got nan)"),
         (("--frontier", "--objective", "latency+throughput"), "--frontier: goes by no sum with throughput"),
         (
             ("--pin-cloud", "linear", "--wire-limit", "9kB", "--accuracy-budget", "0.1"),
@@ -222,7 +225,7 @@ def test_a_frontier_for_throughput_is_a_table_too(run: Run) -> None:
 
 
 def test_a_frontier_by_an_unknown_objective_is_refused(run: Run) -> None:
-    assert run("--frontier", "--objective", "speed", fails=True).startswith("objective: is not known (got 'speed')")
+    assert run("--frontier", "--objective", "speed", fails=True).startswith("--objective: is not known (got 'speed')")
 
 
 def test_an_accuracy_budget_without_calibration_inputs_is_lossless(run: Run) -> None:

@@ -72,8 +72,8 @@ def test_a_log_of_less_than_five_blocks_has_no_intervals(tmp_path: Path) -> None
         (["nowhere"], NotFound, "LOG: there is no nowhere"),
         (["--policy", "a", "--policy", "b", "--options", "x=1"], InvalidRequest, "--options: go with one policy"),
         (["--policy", "slo", "--options", "probability"], InvalidRequest, "--options: is not KEY=VALUE"),
-        (["--policy", "slo", "--options", "probability=7"], InvalidInput, "policy.probability"),
-        (["--policy", "nothing"], NotFound, "'nothing'"),
+        (["--policy", "slo", "--options", "probability=7"], InvalidInput, "--options probability: "),
+        (["--policy", "nothing"], NotFound, "--policy: there is no 'nothing'"),
     ],
 )
 def test_what_cannot_be_replayed_is_named(log: Path, words: list[str], error: type[Exception], fault: str) -> None:

@@ -14,6 +14,7 @@ from isthmus.errors import InvalidPlan, InvalidRequest
 from nodes.codecs.factory import codec
 from nodes.codecs.linear import ranges_parameter
 from nodes.codecs.lossy_image import LOSSY_FORMATS
+from nodes.codecs.tiled import takes_tiles
 
 VALUES = torch.nn.functional.avg_pool2d(torch.randn(3, 10, 18, 16, generator=torch.Generator().manual_seed(0)), 5, 1)
 RANGES = ranges_parameter(VALUES)
@@ -59,3 +60,11 @@ def test_a_damaged_message_decodes_or_is_refused(position: int, value: int, cut:
     damaged = encoded.data[:at] if cut else encoded.data[:at] + bytes([value]) + encoded.data[at + 1 :]
     with suppress(InvalidRequest):
         assert made.decode(replace(encoded, data=damaged)).shape == VALUES.shape
+
+
+@pytest.mark.parametrize(
+    ("shape", "able"),
+    [((7, 8, 5, 5), True), ((7, 8, 25), False), ((7, 8, 0, 5), False), ((7, 8, 1, 16384), False), ((0, 1, 1, 9), True)],
+)
+def test_a_tensor_that_makes_no_picture_is_known_by_its_shape(shape: tuple[int, ...], able: bool) -> None:
+    assert takes_tiles(shape) == able

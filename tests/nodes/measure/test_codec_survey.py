@@ -9,7 +9,7 @@ import torch
 
 from nodes.codecs.linear import LINEAR_BITS
 from nodes.measure.calibration_items import CalibrationRuns
-from nodes.measure.codec_survey import FACTORS, PICTURES, SurveyRow, input_survey, survey_of_cut
+from nodes.measure.codec_survey import FACTORS, PICTURES, TILED, SurveyRow, input_survey, survey_of_cut
 from partitioner.spec import ImagePreprocessing
 from partitioner.torch_model import TorchModel
 
@@ -36,7 +36,22 @@ def rows(runs: CalibrationRuns) -> dict[str, SurveyRow]:
 def test_all_codecs_are_there(rows: dict[str, SurveyRow]) -> None:
     linear, steps = {f"int{bits}" for bits in LINEAR_BITS}, {f"transform, step x{factor:g}" for factor in FACTORS}
     (tuned,) = (name for name in rows if name.endswith(", calibrated"))
-    assert set(rows) == {"raw", "zstd", "lz4", tuned} | linear | steps
+    tiled = {f"tiled {form} q{quality}" for form, quality in TILED}
+    assert set(rows) == {"raw", "zstd", "lz4", tuned} | linear | steps | tiled
+
+
+def test_channels_are_tiled_at_several_qualities(rows: dict[str, SurveyRow]) -> None:
+    rough, fine = rows["tiled jpeg q90"], rows["tiled jpeg q100"]
+    assert rough.family == fine.family == "tiled"
+    assert rough.bytes.value < fine.bytes.value < rows["raw"].bytes.value
+    assert fine.accuracy.value >= 0.95
+    assert fine.parameter_bytes > 0
+
+
+def test_what_is_no_picture_is_not_tiled(runs: CalibrationRuns) -> None:
+    names = [op.name for op in runs.model.graph.ops]
+    flat = next(n for n in range(1, len(names)) if runs.at(names[:n]).boundary[0].dim() == 2)
+    assert not [row for row in survey_of_cut(runs, names[:flat], 0.05) if row.family == "tiled"]
 
 
 def test_the_narrowest_width_within_the_budget_is_there_calibrated_too(rows: dict[str, SurveyRow]) -> None:

@@ -80,6 +80,17 @@ def test_without_calibration_inputs_nothing_changes(model: TorchModel) -> None:
     assert with_lossless_sizes(Costing(), replace(model, calibration=())) == Costing()
 
 
+def test_codecs_that_were_stated_stay_as_they_are(model: TorchModel) -> None:
+    stated = Costing(codecs=(CodecSize("raw", 1.0, True, "exact"), CodecSize("zstd", 0.5, True, "stated")))
+    assert with_lossless_sizes(stated, model) is stated
+
+
+def test_a_model_is_measured_once(model: TorchModel) -> None:
+    first, again = found(model), found(model)
+    assert all(again[key] is size for key, size in first.items())
+    assert found(model, "bytes").keys() != first.keys()
+
+
 def test_a_tensor_crosses_in_what_is_quickest_by_what_was_measured(model: TorchModel) -> None:
     (relu,) = (op.outputs[0] for op in model.graph.ops if op.kind == "relu")
     rates = {"lz4": CodecRate(1e-10, 0.0, 1e-10, 0.0), "zstd": CodecRate(1e-8, 0.0, 1e-8, 0.0)}
