@@ -129,8 +129,8 @@ def edge(simulation: Simulation) -> Submit:
     def submit(seconds: float, waited: Callable[[float], None]) -> None:
         came_s = simulation.now_s
 
-        def done() -> None:
-            waited(simulation.now_s - came_s - seconds)
+        def done(own_s: float) -> None:
+            waited(simulation.now_s - came_s - own_s)
 
         worker.submit_prefix(WaitingRequest(next(numbers), PLAN.group, 1, PLAN.times, came_s), seconds, done)
 

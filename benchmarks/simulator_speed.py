@@ -6,9 +6,10 @@ Value: seconds for a million requests on this core, scaled up from rounds of fou
 waits for a million; the floor is the ratio of every second round to the others. It holds only where the cost of a
 request is nearly flat, too: at most 1.25 times as much in a fleet of 1,000 edges (A) as in one of 10 (B) that meets as
 many requests in all, with a replica more for every 25 edges; and where processes with other hash seeds trace the same
-bytes. Details: those, and the kernel. SimPy keeps the time unless a kernel of one's own is five times as fast: A is
-SimPy with processes that wait, B a bare heap of times and functions, as little as a kernel can be, interleaved; each
-event schedules the next one, 100 of them at a time.
+bytes. Details: those; one run of 100,000 requests of a fleet of 10,000 edges and 1,000 replicas, with its seconds and
+the peak of its process's memory (a tenth of each with --quick); and the kernel. SimPy keeps the time unless a kernel of
+one's own is five times as fast: A is SimPy with processes that wait, B a bare heap of times and functions, as little as
+a kernel can be, interleaved; each event schedules the next one, 100 of them at a time.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ import simpy
 
 from benchmarks.decision_time import plan_table
 from benchmarks.figure import Figure, Options, bootstrap, machine, measure_pairs, parse_options, ratio_figure, report
+from benchmarks.fleet_scale import fleet_scale
 from simulations.fleet import Fleet
 from simulations.kernel import Simulation
 from simulations.run_record import RunRecord
@@ -45,16 +47,19 @@ SMALL, LARGE, OTHER_FLEETS, HASH_SEEDS = 10, 1000, (1, 100), ("0", "1", "77")
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How much is measured: events and pairs of the kernels, rounds and their requests, pairs of fleets."""
+    """How much is measured: events and pairs of the kernels, rounds and their requests, pairs of fleets,
+    and edges, replicas and requests of the largest fleet."""
 
     events: int
     pairs: int
     rounds: int
     requests: int
     fleet_pairs: int
+    largest: tuple[int, int, int]
 
 
-FULL, QUICK = Scale(200_000, 30, 30, 8_000, 10), Scale(50_000, 10, 10, 4_000, 3)
+FULL = Scale(200_000, 30, 30, 8_000, 10, (10_000, 1_000, 100_000))
+QUICK = Scale(50_000, 10, 10, 4_000, 3, (1_000, 100, 10_000))
 
 
 def bare_s(events: int) -> float:
@@ -113,8 +118,9 @@ def simpy_s(events: int) -> float:
     return time.perf_counter() - started
 
 
-def run(edges: int, requests: int, seed: int) -> tuple[RunRecord, float]:
-    """So many requests, in the mean, of a fleet; and the seconds that it took."""
+def run(edges: int, requests: int, seed: int, replicas: int | None = None) -> tuple[RunRecord, float]:
+    """So many requests, in the mean, of a fleet; and the seconds that it took. replicas: None for as many as edges
+    need."""
     data = {
         "name": "speed",
         "seed": seed,
@@ -123,7 +129,7 @@ def run(edges: int, requests: int, seed: int) -> tuple[RunRecord, float]:
         "links": [{"name": "line", "uplink": "20mbps", "downlink": "20mbps", "rtt": "30ms"}],
         "edges": [{"name": "site", "count": edges, "link": "line", "policy": "latency"}],
         "cloud": {
-            "replicas": max(LEAST_REPLICAS, edges // EDGES_A_REPLICA),
+            "replicas": replicas or max(LEAST_REPLICAS, edges // EDGES_A_REPLICA),
             "batching": {"max_batch": 8, "max_delay": "2ms"},
         },
         "clients": [
@@ -250,7 +256,8 @@ def figure(options: Options) -> Figure:
     rounds = [timed(EDGES, scale.requests, options.seed) for _ in range(scale.rounds)]
     grown = growth(scale, options)
     made = judged(rounds, event_us, grown, traces_equal(options.seed), options)
-    return replace(made, details={**made.details, **kernels(scale, options, event_us)})
+    largest = fleet_scale(*scale.largest, options.seed).said()
+    return replace(made, details={**made.details, **largest, **kernels(scale, options, event_us)})
 
 
 if __name__ == "__main__":

@@ -51,9 +51,27 @@ class BatchTimes:
         """With so much more for every item, which no batch saves."""
         return self._derived([(size, took + per_item_s * size) for size, took in self.seconds])
 
+    def with_rest(self, alone_s: float) -> BatchTimes:
+        """Of all that requests take, where one item by itself takes `alone_s` in all: what is beside is done one by
+        one. Where nothing is left beside, every time shrinks with the one."""
+        rest_s = alone_s - self.at(1)
+        return self.plus_each(rest_s) if rest_s >= 0 else self.scaled(alone_s / self.at(1))
+
+    def up_to(self, most: int) -> BatchTimes:
+        """As far as batches are made of at most so many items; of one only where two at once do not save enough."""
+        if most < 2 or not saves_enough(self.at(1), self.at(2)):
+            return BatchTimes.of({1: self.at(1)})
+        sizes = {size: took for size, took in self.seconds if size <= most}
+        return BatchTimes.of({1: self.at(1), **sizes, min(most, self.largest): self.at(min(most, self.largest))})
+
     def scaled(self, factor: float) -> BatchTimes:
         """Every time `factor` times as long."""
         return self._derived([(size, took * factor) for size, took in self.seconds])
+
+    def paced(self, items: int, expected_s: float) -> BatchTimes:
+        """Of the same shape, where so many items are now expected to take `expected_s`; 0 for as measured."""
+        measured_s = self.at(items)
+        return self.scaled(expected_s / measured_s) if expected_s > 0 and measured_s > 0 else self
 
     @staticmethod
     def _derived(seconds: list[tuple[int, float]]) -> BatchTimes:

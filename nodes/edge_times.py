@@ -67,8 +67,15 @@ class EdgeTimes:
         costs = ready.entry.costs
         before_s = costs.edge.at(1)
         factor = self.edge.at(1) / before_s if before_s > 0 else 1.0
-        fresh = replace(costs, edge=self.edge, edge_spread=self.edge_spread, local_finish=self.local_finish)
-        return ReadyPlan(replace(ready.entry, costs=fresh), ready.half, ready.prefix_times.scaled(factor))
+        prefix = ready.prefix_times.scaled(factor)
+        fresh = replace(
+            costs,
+            edge=self.edge,
+            edge_spread=self.edge_spread,
+            local_finish=self.local_finish,
+            prefix_s=prefix.seconds if costs.prefix_s else (),
+        )
+        return ReadyPlan(replace(ready.entry, costs=fresh), ready.half, prefix)
 
 
 def with_edge_times(plans: Sequence[ReadyPlan], times: Mapping[str, EdgeTimes]) -> tuple[ReadyPlan, ...]:

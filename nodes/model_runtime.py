@@ -30,10 +30,7 @@ class ReadyPlan:
 
         What is not the prefix (preprocessing, codecs) is done one by one.
         """
-        rest_s = max(0.0, self.entry.costs.edge.at(1) - self.prefix_times.at(1))
-        whole = self.prefix_times.plus_each(rest_s)
-        measured_s = whole.at(items)
-        return whole.scaled(expected_s / measured_s) if expected_s > 0 and measured_s > 0 else whole
+        return self.prefix_times.with_rest(self.entry.costs.edge.at(1)).paced(items, expected_s)
 
 
 class ModelRuntime:
@@ -67,8 +64,7 @@ class ModelRuntime:
     def runnable(self, prepared: frozenset[str]) -> PlanTable:
         """The plans that can run where replicas have prepared these wire digests: those, and what needs no cloud."""
         if self._runnable is None or self._runnable[0] != prepared:
-            able = (e for e in self.table.entries if e.plan.kind == "edge-only" or e.plan.wire_digest in prepared)
-            self._runnable = prepared, PlanTable(self.model.name, self.model.digest, tuple(able))
+            self._runnable = prepared, self.table.able(prepared)
         return self._runnable[1]
 
     def ready_plan(self, plan_id: str) -> ReadyPlan:

@@ -66,6 +66,7 @@ class PlanMeter:
             for t, e in zip(plan.boundary, outcomes[small].encoded, strict=True)
         )
         down = {batch: sum(self._model.graph.tensors[t.tensor].bytes_at(batch) for t in plan.downlink) for batch in up}
+        prefix = self._batches(half).scaled(self._slowdown)
         costs = PlanCosts(
             edge=affine_time({batch: time.seconds * self._slowdown for batch, time in times.items()}),
             cloud=_NO_TIME,
@@ -75,10 +76,11 @@ class PlanMeter:
             downlink_bytes_per_item=max(0.0, float(down[large] - down[small])),
             local_finish=AffineTime(0.0, finish_s * self._slowdown),
             edge_spread=max(time.spread_share for time in times.values()),
+            prefix_s=() if half.axes is None else prefix.seconds,
         )
         entry = PlanEntry(replace(plan, boundary=counted), costs, file_crosses)
         early = self._early(plan, half, inputs[small])
-        return ReadyPlan(entry, self.half(plan, early), self._batches(half).scaled(self._slowdown))
+        return ReadyPlan(entry, self.half(plan, early), prefix)
 
     def _batches(self, half: EdgeHalf) -> BatchTimes:
         """t(B) of the half's prefix at full speed; no more than one item where there is nothing to join."""

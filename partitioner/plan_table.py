@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +16,19 @@ from partitioner.measurements import AffineTime
 from partitioner.plain_json import STRICT, read_json, write_json
 from partitioner.plan import InputForm, Plan, Prediction
 
-__all__ = ["NO_CORRECTION", "Accuracy", "Correction", "EngineDifference", "PlanCosts", "PlanEntry", "PlanTable"]
+__all__ = [
+    "NO_CORRECTION",
+    "Accuracy",
+    "Correction",
+    "Curve",
+    "EngineDifference",
+    "PlanCosts",
+    "PlanEntry",
+    "PlanTable",
+]
+
+Curve = tuple[tuple[int, float], ...]
+"""Seconds by items that run as one; sizes rise. Nodes make `BatchTimes` of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +38,8 @@ class PlanCosts:
     edge: preprocessing, prefix and encoding. cloud: decoding, suffix and encoding. local_finish: the suffix on the
     edge, for when the cloud is gone. The bytes are those on the wire, files not counted (see `PlanEntry.file_crosses`).
     edge_spread, cloud_spread: by how much repeats of that side differed, as a share of its time; 0 where nobody said.
+    prefix_s, suffix_s: seconds of the prefix on the edge and of the suffix in the cloud by items that run as one, as
+    measured, without preprocessing and codecs, which are done one by one; empty where nobody measured.
     """
 
     __pydantic_config__ = STRICT
@@ -37,6 +52,8 @@ class PlanCosts:
     local_finish: AffineTime
     edge_spread: float = 0.0
     cloud_spread: float = 0.0
+    prefix_s: Curve = ()
+    suffix_s: Curve = ()
 
     def __post_init__(self) -> None:
         sizes = ("uplink_bytes_fixed", "uplink_bytes_per_item", "downlink_bytes_fixed", "downlink_bytes_per_item")
@@ -44,6 +61,11 @@ class PlanCosts:
             size = getattr(self, name)
             if not (math.isfinite(size) and size >= 0):
                 raise InvalidPlan(f"costs.{name}", "is no size" if name in sizes else "is no share", value=size)
+        for name, curve in (("prefix_s", self.prefix_s), ("suffix_s", self.suffix_s)):
+            if any(one[0] >= other[0] for one, other in itertools.pairwise(((0, 0.0), *curve))):
+                raise InvalidPlan(f"costs.{name}", "has sizes that do not rise from 1 or more", value=curve)
+            if not all(math.isfinite(took_s) and took_s >= 0 for _, took_s in curve):
+                raise InvalidPlan(f"costs.{name}", "holds what is no time", value=curve)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +223,11 @@ class PlanTable:
     @functools.cached_property
     def _arrays_by_form(self) -> Mapping[InputForm, CostArrays]:
         return {form: CostArrays.of(entries) for form, entries in self._by_form.items()}
+
+    def able(self, prepared: frozenset[str]) -> PlanTable:
+        """The plans that can run where replicas have prepared these wire digests: those, and what needs no cloud."""
+        able = (one for one in self.entries if one.plan.kind == "edge-only" or one.plan.wire_digest in prepared)
+        return PlanTable(self.model, self.model_digest, tuple(able))
 
     def by_id(self, plan_id: str) -> PlanEntry:
         """The entry of that plan. Raises NotFound."""

@@ -3,6 +3,7 @@
 A live edge times its half of every plan and each replica the other. Here the times are those of the profiles: whole
 segments where they were measured, else sums of op times scaled to measured segments (`op_calibration`); how they grow
 with the batch is what the whole model was measured to do on that device (`batch_law`), the roofline where it was not.
+Where more sizes were measured than a line needs, all of them go along: batches need not follow a line.
 """
 
 from __future__ import annotations
@@ -18,13 +19,15 @@ from partitioner.cost_model import ModelCosts, ModelFacts, model_costs
 from partitioner.measured_halves import measured_half_s
 from partitioner.measurements import AffineTime, Half
 from partitioner.plan import Plan, TensorCodec
-from partitioner.plan_table import Accuracy, PlanCosts, PlanEntry, PlanTable
+from partitioner.plan_table import Accuracy, Curve, PlanCosts, PlanEntry, PlanTable
 from partitioner.profiles import DeviceProfile
 from partitioner.setting import Setting
 
 __all__ = ["profiled_table"]
 
 _BATCHES = (1, 2)
+# Two sizes are a line, which the costs hold already.
+_LEAST_SIZES = 3
 
 
 def profiled_table(model: ModelFacts, setting: Setting, plans: Iterable[tuple[Plan, Accuracy | None]]) -> PlanTable:
@@ -73,6 +76,8 @@ class _Entries:
             local_finish=_line({batch: each.finish_s for batch, each in stages.items()}),
             edge_spread=_spread(self.model, edge),
             cloud_spread=_spread(self.model, cloud),
+            prefix_s=self._curve(edge, "prefix", plan),
+            suffix_s=self._curve(cloud, "suffix", plan),
         )
         file_crosses = any(tensor.codec == FILE_CODEC for tensor in plan.boundary)
         return PlanEntry(replace(plan, predicted=None, provenance={}), costs, file_crosses, accuracy)
@@ -103,11 +108,21 @@ class _Entries:
             return costs.file_quote(tensor.tensor)
         return _matching(costs.uplink[tensor.tensor], tensor)
 
+    def _ops(self, half: Half, plan: Plan) -> Sequence[str]:
+        edge_ops = set(plan.edge_ops)
+        return [op.name for op in self.model.graph.ops if (op.name in edge_ops) == (half == "prefix")]
+
+    def _curve(self, device: DeviceProfile, half: Half, plan: Plan) -> Curve:
+        """Seconds by size of a batch, as the whole model's grow; nothing where too few sizes were measured."""
+        law = batch_law(device, self.model.digest, len(self.model.graph.ops))
+        if law is None or 1 not in law.seconds or len(law.seconds) < _LEAST_SIZES or not self._ops(half, plan):
+            return ()
+        one_s, whole_s = self._half_s(device, half, plan, 1), law.seconds[1]
+        return tuple((size, one_s * took_s / whole_s) for size, took_s in law.seconds.items())
+
     def _half_s(self, device: DeviceProfile, half: Half, plan: Plan, batch: int) -> float:
         """Of the whole segment as measured, else the sum of its ops."""
-        graph, digest = self.model.graph, self.model.digest
-        edge_ops = set(plan.edge_ops)
-        ops = [op.name for op in graph.ops if (op.name in edge_ops) == (half == "prefix")]
+        digest, ops = self.model.digest, self._ops(half, plan)
         if not ops:
             return 0.0
         measured_s = measured_half_s(device, digest, half, plan.edge_ops, 1)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from nodes.batching import BatchGroup
+from nodes.batch_times import BatchTimes
+from nodes.batching import BatchGroup, BatchLimits
 from partitioner.measurements import digest_of_ops
 from partitioner.plan_table import PlanEntry, PlanTable
+from simulations.edge_worker import UNBATCHED
 from simulations.request_spread import RequestFactors, RequestSpread, Spread
 from simulations.site_request import Arrival
 
@@ -15,7 +17,7 @@ __all__ = ["EdgeFacts"]
 
 class EdgeFacts:
     """tables: the plans by model. overhead_s: what a request takes besides its stages; cloud_overhead_s: what one that
-    goes to the cloud takes on top, on its way there."""
+    goes to the cloud takes on top, on its way there. batching: of prefixes that wait."""
 
     def __init__(
         self,
@@ -23,11 +25,14 @@ class EdgeFacts:
         spread: Spread = 0.0,
         overhead_s: float = 0.0,
         cloud_overhead_s: float = 0.0,
+        batching: BatchLimits = UNBATCHED,
     ) -> None:
+        self.batching = batching
         self.tables, self.overhead_s, self.cloud_overhead_s = tables, overhead_s, cloud_overhead_s
         self._spread = spread
         self._spreads: dict[str, RequestSpread] = {}
         self._groups: dict[str, BatchGroup] = {}
+        self._times: dict[str, BatchTimes] = {}
         self._alone_s = {
             model: min(one.costs.edge.at(1) + one.costs.local_finish.at(1) for one in table.entries)
             for model, table in tables.items()
@@ -55,8 +60,20 @@ class EdgeFacts:
         known = self._groups.get(plan.plan_id)
         if known is None:
             cut = digest_of_ops(plan.edge_ops)
-            known = self._groups[plan.plan_id] = BatchGroup(plan.model_digest, cut, plan.edge_engine, ())
+            known = self._groups[plan.plan_id] = BatchGroup(plan.model_digest, cut, plan.edge_engine, (plan.form,))
         return known
+
+    def edge_times(self, entry: PlanEntry, expected_s: float) -> BatchTimes:
+        """t(B) of all that an edge does for that plan up to the wire, where one request is now expected to take
+        `expected_s`, 0 for what the costs say. Of one only where nobody measured more."""
+        known = self._times.get(entry.plan.plan_id)
+        if known is None:
+            alone_s, curve = entry.costs.edge.at(1), entry.costs.prefix_s
+            known = BatchTimes.of({1: alone_s})
+            if curve:
+                known = BatchTimes(curve).up_to(self.batching.max_batch).with_rest(alone_s)
+            self._times[entry.plan.plan_id] = known
+        return known.paced(1, expected_s)
 
     def besides_s(self, entry: PlanEntry) -> float:
         """What a request by that plan takes besides its stages."""

@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 from isthmus.errors import DeadlineExceeded, IsthmusError, Overloaded
 from nodes.admission import Admission, Arriving, EdgeWork, because_of_others
-from nodes.batch_times import BatchTimes
 from nodes.batching import WaitingRequest
 from nodes.chooser import Choice, ChoiceRequest, Chooser
 from nodes.edge_work import DECODED_AT_ONCE_BYTES, edge_work
@@ -61,7 +60,7 @@ class EdgeSite:
         self._simulation, self._facts, self._chooser = simulation, facts, chooser
         self.link, self._cloud, self._ended_with = link, cloud, ended
         self._admission = admission or AdmissionControl(UNBOUNDED, UNBOUNDED, 0.5)
-        self._worker = EdgeWorker(simulation, chooser.edge_queue(), busy)
+        self._worker = EdgeWorker(simulation, chooser.edge_queue(), busy, facts.batching)
         self._asking = SiteAsking(simulation, facts, chooser, link, cloud, self)
         self._lessons = SiteLessons(chooser, facts)
         self._waiting: dict[int, Arrival] = {}  # for their turn
@@ -207,8 +206,7 @@ class EdgeSite:
         elif asked.replica is not None:
             self.link.watch.probe.stayed(now_s)
         if not choice.entry.edge_works:
-            crossing.edge_s = 0.0
-            self._prefix_ended(crossing)
+            self._prefix_ended(crossing, 0.0)
             return
         prefix = self._prefix(crossing, work.prefix_s)
         self._worker.submit_prefix(prefix, crossing.edge_s, partial(self._prefix_ended, crossing))
@@ -216,13 +214,15 @@ class EdgeSite:
     def _prefix(self, crossing: Crossing, expected_s: float) -> WaitingRequest:
         """As it waits for its turn. expected_s: what it is predicted to take, 0 for what its plan's costs say."""
         entry, arrival = crossing.entry, crossing.arrival
-        times = BatchTimes.of({1: expected_s or entry.costs.edge.at(1)})
+        times = self._facts.edge_times(entry, expected_s)
         return WaitingRequest(
             crossing.number, self._facts.group(entry), 1, times, self._simulation.now_s, arrival.deadline_s,
             arrival.priority,
         )  # fmt: skip
 
-    def _prefix_ended(self, crossing: Crossing) -> None:
+    def _prefix_ended(self, crossing: Crossing, own_s: float) -> None:
+        """own_s: what it took, its companions' part aside."""
+        crossing.edge_s = own_s
         now_s = crossing.ready_s = self._simulation.now_s
         self.link.watch.catch_up(now_s)
         self._admission.prefix_ended(crossing.number, now_s)

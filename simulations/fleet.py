@@ -21,7 +21,7 @@ from simulations.edge_facts import EdgeFacts
 from simulations.fleet_clients import ClosedLoopClient, OpenLoopClient, RequestMaker
 from simulations.fleet_edge import EdgeKind, FleetEdge, RunPlace, Watcher
 from simulations.fleet_links import LinkMaker
-from simulations.fleet_plans import read_plans, scaled_table
+from simulations.fleet_plans import offered_table, read_plans, scaled_table
 from simulations.fleet_policies import policies_of
 from simulations.fleet_recorder import FleetRecorder
 from simulations.kernel import Simulation
@@ -64,6 +64,7 @@ class Fleet:
         self._tables = {one.name: read_plans(Path(one.plans), f"models.{one.name}.plans") for one in scenario.models}
         self._links = {one.name: LinkMaker(one) for one in scenario.links}
         self._kinds = {one.name: self._kind(one, str(folder.resolve())) for one in scenario.edges}
+        self._check_plans()
         self._processes = {one.name: one.arrivals.process() for one in scenario.clients}
         for client in scenario.clients:
             self._check_form(client)
@@ -97,14 +98,25 @@ class Fleet:
 
     def _kind(self, section: EdgeSection, folder: str) -> EdgeKind:
         scenario = self.scenario
-        tables = {
-            model: scaled_table(
-                replace(self._table(section, model), model=model), section.slowdown, scenario.cloud.speed
-            )
-            for model in self._tables
-        }
-        facts = EdgeFacts(tables, scenario.spread, section.overhead, section.cloud_overhead)
+        tables = {model: self._offered(section, model) for model in self._tables}
+        facts = EdgeFacts(tables, scenario.spread, section.overhead, section.cloud_overhead, section.batching.limits)
         return EdgeKind(section, facts, policies_of(scenario, section, folder), self._links[section.link])
+
+    def _offered(self, section: EdgeSection, model: str) -> PlanTable:
+        """What edges of that group may use, with its times."""
+        cloud = self.scenario.cloud
+        table = offered_table(replace(self._table(section, model), model=model), cloud.plans)
+        return scaled_table(table, section.slowdown, cloud.speed)
+
+    def _check_plans(self) -> None:
+        """Each that `cloud.plans` names is in some file."""
+        tables = [table for kind in self._kinds.values() for table in kind.facts.tables.values()]
+        offered = [one.plan for table in tables for one in table.entries if one.plan.kind != "edge-only"]
+        known = {name for plan in offered for name in (plan.plan_id, plan.kind)}
+        for name in self.scenario.cloud.plans or ():
+            if name not in known:
+                remedy = "name split, cloud-only or the id of one in models.NAME.plans; edges have edge-only anyway"
+                raise InvalidConfiguration("cloud.plans", "is no plan of a replica", value=name, remedy=remedy)
 
     def _table(self, section: EdgeSection, model: str) -> PlanTable:
         own = section.plans.get(model)
@@ -115,6 +127,8 @@ class Fleet:
         if not table.for_form("tensor" if client.file is None else "bytes"):
             brought = "tensors" if client.file is None else "files"
             remedy = "leave out file" if client.file is not None else "set file, the size of what it brings"
+            if self.scenario.cloud.plans is not None:
+                remedy += ", or let cloud.plans name one that does"
             problem = f"brings {brought}, and no plan of {client.model} takes them"
             raise InvalidConfiguration(f"clients.{client.name}.file", problem, remedy=remedy)
 

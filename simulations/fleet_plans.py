@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
 from isthmus.errors import InvalidConfiguration, InvalidInput
 from partitioner.measurements import AffineTime
-from partitioner.plan_table import PlanEntry, PlanTable
+from partitioner.plan_table import Curve, PlanEntry, PlanTable
 
-__all__ = ["read_plans", "scaled_table"]
+__all__ = ["offered_table", "read_plans", "scaled_table"]
 
 
 def read_plans(path: Path, field: str) -> PlanTable:
@@ -29,6 +30,20 @@ def read_plans(path: Path, field: str) -> PlanTable:
     return table
 
 
+def offered_table(table: PlanTable, plans: Collection[str] | None) -> PlanTable:
+    """What edges may use where replicas offer these plans, by id or kind, and no other; None: all of them. Raises
+    InvalidConfiguration where nothing is left."""
+    if plans is None:
+        return table
+    named = (one.plan for one in table.entries if one.plan.plan_id in plans or one.plan.kind in plans)
+    able = table.able(frozenset(plan.wire_digest for plan in named))
+    if not able.entries:
+        known = ", ".join(one.plan.plan_id for one in table.entries)
+        problem, remedy = f"leaves no plan of {table.model}", f"name split, cloud-only or one of: {known}"
+        raise InvalidConfiguration("cloud.plans", problem, value=list(plans), remedy=remedy)
+    return able
+
+
 def scaled_table(table: PlanTable, slowdown: float, speed: float) -> PlanTable:
     """On an edge that takes `slowdown` times as long, and replicas that are `speed` times as fast."""
     if slowdown == speed == 1.0:
@@ -43,8 +58,14 @@ def _scaled(entry: PlanEntry, edge: float, cloud: float) -> PlanEntry:
         edge=_times(costs.edge, edge),
         cloud=_times(costs.cloud, cloud),
         local_finish=_times(costs.local_finish, edge),
+        prefix_s=_curve(costs.prefix_s, edge),
+        suffix_s=_curve(costs.suffix_s, cloud),
     )
     return replace(entry, costs=scaled)
+
+
+def _curve(seconds: Curve, factor: float) -> Curve:
+    return tuple((size, took_s * factor) for size, took_s in seconds)
 
 
 def _times(time: AffineTime, factor: float) -> AffineTime:

@@ -13,7 +13,7 @@ from isthmus.errors import InvalidConfiguration, InvalidInput
 from isthmus.units import parse_price_per_byte, parse_price_per_s
 from simulations.run_record import RunRecord
 
-__all__ = ["Prices", "bill", "read_prices"]
+__all__ = ["Prices", "bill", "read_prices", "traffic"]
 
 _ANY = "any"
 _REMEDY = "write it like 0.9/h, or {GROUP: 0.9/h, any: 0.5/h}"
@@ -57,10 +57,16 @@ def bill(run: RunRecord, prices: Prices) -> dict[str, float]:
             by_part["replicas"] += one.present_s * prices.of_replica(one.group)
         elif one.kind == "edge":
             by_part["edges"] += one.present_s * prices.of_edge(one.group)
+    return by_part | traffic(run, prices)
+
+
+def traffic(run: RunRecord, prices: Prices) -> dict[str, float]:
+    """What the bytes of the counted requests cost, by their way."""
     counted = run.counted()
-    by_part["uplink"] = float(counted.up_bytes.sum()) * prices.uplink_per_byte
-    by_part["downlink"] = float(counted.down_bytes.sum()) * prices.downlink_per_byte
-    return by_part
+    return {
+        "uplink": float(counted.up_bytes.sum()) * prices.uplink_per_byte,
+        "downlink": float(counted.down_bytes.sum()) * prices.downlink_per_byte,
+    }
 
 
 def read_prices(path: Path) -> Prices:

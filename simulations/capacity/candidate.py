@@ -14,9 +14,9 @@ from simulations.scenario.reading import ScenarioFile
 from simulations.scenario.scenario import Scenario
 from simulations.scenario.sweep import with_settings
 
-__all__ = ["CLOUD", "FleetChoice", "choices", "edge_group", "fleet_price"]
+__all__ = ["CLOUD", "HOUR_S", "FleetChoice", "choices", "edge_group", "fleet_price"]
 
-_HOUR_S = 3600.0
+HOUR_S = 3600.0
 CLOUD = "cloud"  # the group of replicas that have no type
 Setting = tuple[str, Any]
 
@@ -74,7 +74,7 @@ def _policies(scenario: Scenario, section: CapacitySection) -> Iterator[tuple[st
 def fleet_price(choice: FleetChoice, scenario: Scenario, replicas: int, prices: Prices) -> float:
     """An hour of its machines, traffic aside. Raises InvalidConfiguration where a price lacks."""
     edges = sum(section.count * prices.of_edge(edge_group(choice, section.name)) for section in scenario.edges)
-    return _HOUR_S * (replicas * prices.of_replica(choice.replica_type or CLOUD) + edges)
+    return HOUR_S * (replicas * prices.of_replica(choice.replica_type or CLOUD) + edges)
 
 
 def edge_group(choice: FleetChoice, name: str) -> str:

@@ -28,7 +28,8 @@ class Tried:
 @dataclass(frozen=True, slots=True)
 class Considered:
     """A kind of fleet. replicas: the fewest that keep the promise; None where none do, or none that would be cheaper
-    than what was found. per_hour: of the machines; None without prices."""
+    than what was found. per_hour: by which kinds are compared: of the machines, and of the
+    traffic that the kind has with plenty of replicas; None without prices."""
 
     choice: str
     replicas: int | None

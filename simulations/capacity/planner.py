@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from isthmus.errors import InvalidConfiguration
-from simulations.answers.prices import Prices, read_prices
+from simulations.answers.prices import Prices, read_prices, traffic
 from simulations.answers.slo import Slo
 from simulations.answers.summary import summary
 from simulations.capacity.altered import Change, edge_count, sensitivities, with_edges
-from simulations.capacity.candidate import CLOUD, FleetChoice, choices, edge_group, fleet_price
+from simulations.capacity.candidate import CLOUD, HOUR_S, FleetChoice, choices, edge_group, fleet_price
 from simulations.capacity.changes_over_time import changes_over_time
 from simulations.capacity.cheapest import Cheapest, Kind, cheapest
 from simulations.capacity.choice_counts import check_choice_counts, policies_replaced
@@ -62,6 +62,7 @@ class CapacityPlanner:
         self._prices = None if scenario.prices is None else read_prices(Path(scenario.prices))
         if self._prices is None and len({(one.replica_type, one.edge_type) for one in self._choices}) > 1:
             raise InvalidConfiguration("prices", "is missing", remedy="types are compared by price: name a file")
+        self._traffic: dict[FleetChoice, float] = {}  # an hour of it, by kind, as its pilot had it
         self._verdicts: dict[tuple[FleetChoice, int, tuple[Setting, ...]], Verdict] = {}
         self._scenarios = {one: one.scenario(file, self._section.replicas.least) for one in self._choices}
         self._changes = tuple(
@@ -93,7 +94,7 @@ class CapacityPlanner:
             currency="" if self._prices is None else self._prices.currency,
             prices_source="" if self._prices is None else self._prices.source,
             found=found,
-            considered=tuple(Considered(one.name, n, self._per_hour(one, n)) for one, n in considered),
+            considered=tuple(self._considered(one, n) for one, n in considered),
             tried=tuple(
                 _tried(choice, replicas, verdict)
                 for (choice, replicas, changed), verdict in self._verdicts.items()
@@ -106,12 +107,18 @@ class CapacityPlanner:
     # ---- a fleet -----------------------------------------------------------------------------------------------
 
     def _price(self, choice: FleetChoice, replicas: int) -> float:
-        """By which fleets are compared: without prices the number of replicas."""
+        """By which fleets are compared: machines and traffic, without prices the number of replicas."""
         per_hour = self._per_hour(choice, replicas)
-        return float(replicas) if per_hour is None else per_hour
+        return float(replicas) if per_hour is None else per_hour + self._traffic.get(choice, 0.0)
 
-    def _per_hour(self, choice: FleetChoice, replicas: int | None) -> float | None:
+    def _considered(self, choice: FleetChoice, replicas: int | None) -> Considered:
         if self._prices is None or replicas is None:
+            return Considered(choice.name, replicas, None)
+        return Considered(choice.name, replicas, self._price(choice, replicas))
+
+    def _per_hour(self, choice: FleetChoice, replicas: int) -> float | None:
+        """Of its machines."""
+        if self._prices is None:
             return None
         return fleet_price(choice, self._scenarios[choice], replicas, self._prices)
 
@@ -133,7 +140,8 @@ class CapacityPlanner:
 
     def _pilot(self, choice: FleetChoice) -> int:
         """How many replicas it may need: of work that is offered where there are plenty, with as many to spare as its
-        root (square-root staffing: Halfin and Whitt, Operations Research 29, 1981)."""
+        root (square-root staffing: Halfin and Whitt, Operations Research 29, 1981). And what its traffic costs there:
+        fewer replicas have less, as more stays on the edges, so that a fleet's price still rises with its replicas."""
         self._progress(f"{choice.name}, a pilot")
         scenario = self._scenario(choice, self._section.replicas.most)
         length_s = self._seconds(_PILOT_WINDOWS)
@@ -141,6 +149,8 @@ class CapacityPlanner:
         run.advance(scenario.warm_up + length_s)
         seen = run.finish()
         self.requests += len(seen.requests)
+        if self._prices is not None:
+            self._traffic[choice] = sum(traffic(seen, self._prices).values()) / length_s * HOUR_S
         busy_s = sum(one.busy_s for one in seen.resources if one.kind == "replica")
         offered = busy_s / length_s
         return max(1, math.ceil(offered + math.sqrt(offered)))
@@ -206,7 +216,7 @@ class CapacityPlanner:
         prices = "no prices: fleets are compared by their number of replicas"
         if self._prices is not None:
             source = self._prices.source or scenario.prices
-            prices = f"prices: {source}; machines are compared, traffic is told of the fleet that was found"
+            prices = f"prices: {source}; machines are compared, and each kind's traffic with plenty of replicas"
         enough = (
             f"the share of requests within {slo.within_s * 1e3:g} ms is above {slo.share:g} with a confidence of "
             f"{self._section.confidence:g}; where that stays open it does not"

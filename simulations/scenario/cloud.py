@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from isthmus.autoscaling_configuration import AutoscalingConfiguration
-from isthmus.configuration import BatchingConfiguration
 from isthmus.configuration_fields import Section
 from isthmus.errors import InvalidConfiguration
-from nodes.batching import DEFAULT_LIMITS, LONGEST_DELAY_S
 from nodes.limits import CLOUD_LIMITS
+from simulations.scenario.batching import Batching
 from simulations.scenario.faults import RandomFaults, ReplicaFailures
 from simulations.scenario.fields import Duration
 
-__all__ = ["MOST_REPLICAS", "CloudAutoscaling", "CloudBatching", "CloudSection"]
+__all__ = ["MOST_REPLICAS", "CloudAutoscaling", "CloudSection"]
 
 MOST_REPLICAS = 100_000
-
-
-class CloudBatching(BatchingConfiguration):
-    """As in isthmus.yaml."""
-
-    max_delay: Duration = Field(default=DEFAULT_LIMITS.max_delay_s, le=LONGEST_DELAY_S)
+PlanName = Annotated[str, Field(min_length=1)]
 
 
 class CloudAutoscaling(AutoscalingConfiguration):
@@ -38,16 +34,18 @@ class CloudSection(Section):
 
     start: from when one is asked for until it serves; those of the beginning are there. speed: of these replicas, where
     1 is what the plans were measured on. queue: requests without an answer that a replica takes, as cloud.limits.queue.
-    report: how often an edge hears of each replica's queue. registry: how late an edge hears which replicas there are.
-    failures: a replica is gone with all that it had, and another one starts in its place when `for` is over. A planned
-    one is of a replica that there is, or may be with autoscaling.
+    plans: those that replicas offer, by id or kind ("split", "cloud-only"), besides what edges run alone; None: all
+    that there are. report: how often an edge hears of each replica's queue. registry: how late an edge hears which
+    replicas there are. failures: a replica is gone with all that it had, and another one starts in its place when `for`
+    is over. A planned one is of a replica that there is, or may be with autoscaling.
     """
 
     replicas: int = Field(default=1, ge=1, le=MOST_REPLICAS)
     start: Duration = 15.0
     speed: float = Field(default=1.0, gt=0.0, le=1e6, allow_inf_nan=False)
     queue: int = Field(default=CLOUD_LIMITS.queue, ge=1)
-    batching: CloudBatching = CloudBatching()
+    plans: tuple[PlanName, ...] | None = None
+    batching: Batching = Batching()
     autoscaling: CloudAutoscaling | None = None
     report: Duration = Field(default=0.5, gt=0.0)
     registry: Duration = 0.5

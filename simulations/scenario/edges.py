@@ -10,12 +10,12 @@ from pydantic import Field
 from isthmus.configuration import AdmissionConfiguration
 from isthmus.configuration_fields import Section
 from isthmus.policy_configuration import NamedPolicy, PolicyConfiguration
-from nodes.batching import DEFAULT_LIMITS, LARGEST_BATCH
 from nodes.limits import EDGE_LIMITS
 from scheduler.exploration import DEFAULT_SHARE
+from simulations.scenario.batching import Batching
 from simulations.scenario.fields import Duration, File, Name, Power, Share
 
-__all__ = ["MOST_EDGES", "EdgeBatching", "EdgePower", "EdgeSection", "ModelSection"]
+__all__ = ["MOST_EDGES", "EdgePower", "EdgeSection", "ModelSection"]
 
 MOST_EDGES = 1_000_000
 
@@ -37,20 +37,15 @@ class EdgePower(Section):
     radio: Power = 0.0
 
 
-class EdgeBatching(Section):
-    """max_batch: as in isthmus.yaml. Simulated edges run prefixes one by one all the same: it says how many requests
-    may be on an edge's compute or before it."""
-
-    max_batch: int = Field(default=DEFAULT_LIMITS.max_batch, ge=1, le=LARGEST_BATCH)
-
-
 class EdgeSection(Section):
     """`count` devices that are alike, each with a queue, an engine that does one thing at a time, and a chooser.
 
     plans: of another device type, by model, instead of the models' own. slowdown: times the plans' edge times.
     overhead: what a request takes besides its stages: the client's hop, messages, hand-overs; cloud_overhead: what one
     that goes to the cloud takes on top, on its way there. queue, admission: as in isthmus.yaml (limits.queue).
-    batching: see EdgeBatching. explore: the share of requests that may look at a stale uplink, as live.
+    batching: as in isthmus.yaml; prefixes run as one where the plans' file has the t(B) of theirs, and max_batch says
+    besides how many requests may be on an edge's compute or before it. explore: the share of requests that may look at
+    a stale uplink, as live.
     """
 
     name: Name
@@ -63,7 +58,7 @@ class EdgeSection(Section):
     overhead: Duration = 0.0
     cloud_overhead: Duration = 0.0
     queue: int = Field(default=EDGE_LIMITS.queue, ge=1)
-    batching: EdgeBatching = EdgeBatching()
+    batching: Batching = Batching()
     admission: AdmissionConfiguration = AdmissionConfiguration()
     explore: Share = DEFAULT_SHARE
     power: EdgePower | None = None

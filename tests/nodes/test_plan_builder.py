@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from nodes.edge_times import EdgeTimes
 from nodes.engines.factory import engine_for
 from nodes.model_runtime import ReadyPlan
 from nodes.plan_builder import PlanBuilder, with_cloud_times
 from nodes.protocol.events import MeasuredBatch
+from partitioner.measurements import AffineTime
 from tests.nodes.sites import small_model
 
 
@@ -22,6 +24,19 @@ def split() -> ReadyPlan:
 def test_the_edges_side_has_a_spread_and_the_clouds_none_before_it_says(split: ReadyPlan) -> None:
     assert split.entry.costs.edge_spread > 0.0
     assert split.entry.costs.cloud_spread == 0.0
+
+
+def test_the_costs_carry_what_batches_of_the_prefix_take(split: ReadyPlan) -> None:
+    assert split.entry.costs.prefix_s == split.prefix_times.seconds
+    assert split.entry.costs.suffix_s == ()
+
+
+def test_measured_again_the_batches_go_with_the_one(split: ReadyPlan) -> None:
+    costs = split.entry.costs
+    twice = AffineTime(2 * costs.edge.fixed_s, 2 * costs.edge.per_item_s)
+    again = EdgeTimes(twice, costs.edge_spread, costs.local_finish).applied_to(split)
+    assert again.entry.costs.prefix_s == again.prefix_times.seconds
+    assert dict(again.entry.costs.prefix_s)[1] == pytest.approx(2 * split.prefix_times.at(1))
 
 
 def test_the_clouds_side_has_the_widest_spread_of_its_batches(split: ReadyPlan) -> None:

@@ -14,9 +14,12 @@ from isthmus.errors import InvalidPlan, NotFound
 from partitioner.link import Link
 from partitioner.measurements import AffineTime
 from partitioner.plan import InputForm, Plan, TensorCodec
-from partitioner.plan_table import Accuracy, Correction, EngineDifference, PlanCosts, PlanEntry, PlanTable
+from partitioner.plan_table import Accuracy, Correction, Curve, EngineDifference, PlanCosts, PlanEntry, PlanTable
 
 _TIMES = st.builds(AffineTime, st.floats(0, 10), st.floats(0, 10))
+_CURVE = st.dictionaries(st.integers(1, 1024), st.floats(0, 1e6), max_size=4).map(
+    lambda one: tuple(sorted(one.items()))
+)
 _COSTS = st.builds(
     PlanCosts,
     _TIMES,
@@ -28,6 +31,8 @@ _COSTS = st.builds(
     _TIMES,
     st.floats(0, 1),
     st.floats(0, 1),
+    _CURVE,
+    _CURVE,
 )
 _ACCURACY = st.none() | st.builds(Accuracy, st.just("cosine"), st.floats(0, 1), st.integers(1, 99))
 
@@ -99,6 +104,29 @@ def test_a_table_without_spreads_is_read_as_one_that_does_not_say() -> None:
     for name in ("edge_spread", "cloud_spread"):
         del data["entries"][0]["costs"][name]
     assert PlanTable.from_json(json.dumps(data)) == table
+
+
+def test_a_table_without_curves_is_read_as_one_that_measured_none() -> None:
+    table = PlanTable("m", "d", (_entry(_plan(("a",))),))
+    data = json.loads(table.to_json())
+    for name in ("prefix_s", "suffix_s"):
+        del data["entries"][0]["costs"][name]
+    assert PlanTable.from_json(json.dumps(data)) == table
+
+
+@pytest.mark.parametrize(
+    ("curve", "fault"),
+    [
+        (((0, 1.0),), "sizes that do not rise"),
+        (((2, 1.0), (1, 1.0)), "sizes that do not rise"),
+        (((1, 1.0), (1, 1.0)), "sizes that do not rise"),
+        (((1, -1.0),), "no time"),
+        (((1, math.nan),), "no time"),
+    ],
+)
+def test_a_curve_that_cannot_be_is_refused(curve: Curve, fault: str) -> None:
+    with pytest.raises(InvalidPlan, match=f"suffix_s: .*{fault}"):
+        replace(_entry(_plan(("a",))).costs, suffix_s=curve)
 
 
 @pytest.mark.parametrize("spread", [-0.1, math.nan, math.inf])

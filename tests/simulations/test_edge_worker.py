@@ -10,10 +10,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nodes.batch_times import BatchTimes
-from nodes.batching import BatchGroup, WaitingRequest
+from nodes.batching import BatchGroup, BatchLimits, WaitingRequest
 from scheduler.estimators.load import EdgeQueueEstimator
 from simulations.busy_time import BusyTime
-from simulations.edge_worker import EdgeWorker
+from simulations.edge_worker import UNBATCHED, EdgeWorker
 from simulations.kernel import Simulation
 
 GROUP = BatchGroup("net", "cut", "eager", ())
@@ -25,10 +25,12 @@ class Bench:
 
     simulation: Simulation = field(default_factory=Simulation)
     busy: BusyTime = field(default_factory=BusyTime)
+    batching: BatchLimits = UNBATCHED
     ended: dict[int, float] = field(default_factory=dict)
+    own_s: dict[int, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.worker = EdgeWorker(self.simulation, EdgeQueueEstimator(), self.busy)
+        self.worker = EdgeWorker(self.simulation, EdgeQueueEstimator(), self.busy, self.batching)
 
     def waiting(
         self, number: int, deadline_s: float | None = None, priority: int = 0, expected_s: float = 1.0
@@ -38,13 +40,19 @@ class Bench:
 
     def prefix(self, number: int, seconds: float = 1.0, deadline_s: float | None = None, priority: int = 0) -> None:
         waiting = self.waiting(number, deadline_s, priority)
-        self.worker.submit_prefix(waiting, seconds, lambda: self.end(number))
+        self.worker.submit_prefix(waiting, seconds, lambda own_s: self.end(number, own_s))
+
+    def batched(self, number: int, seconds: float, times: BatchTimes, deadline_s: float | None = None) -> None:
+        """A prefix that may run with others, and takes so many seconds by itself."""
+        waiting = WaitingRequest(number, GROUP, 1, times, self.simulation.now_s, deadline_s)
+        self.worker.submit_prefix(waiting, seconds, lambda own_s: self.end(number, own_s))
 
     def job(self, number: int, seconds: float = 1.0, expected_s: float = 1.0) -> None:
         self.worker.submit(number, expected_s, seconds, lambda: self.end(number))
 
-    def end(self, number: int) -> None:
+    def end(self, number: int, own_s: float = 0.0) -> None:
         assert number not in self.ended
+        self.own_s[number] = own_s
         self.ended[number] = self.simulation.now_s
 
     def order(self) -> list[int]:
@@ -76,8 +84,8 @@ def test_between_two_prefixes_jobs_have_their_turn_first_come_first_served() -> 
 def test_the_next_piece_has_begun_when_somebody_hears_of_the_end_of_the_last() -> None:
     bench = Bench()
 
-    def more() -> None:
-        bench.end(1)
+    def more(own_s: float) -> None:
+        bench.end(1, own_s)
         bench.prefix(3, deadline_s=10.0)
 
     bench.worker.submit_prefix(bench.waiting(1), 1.0, more)
@@ -109,6 +117,44 @@ def test_the_wait_is_that_of_prefixes_by_their_pace_and_of_jobs_as_predicted() -
     bench.simulation.run(3.0 + 1e-9)
     pace = 1.0 + 0.2 * (3.0 / 1.0 - 1.0)
     assert bench.worker.wait_s(3.0) == pytest.approx(pace + 2.0)
+
+
+CURVE = BatchTimes.of({1: 1.0, 2: 1.1, 4: 1.3})
+
+
+def test_prefixes_that_wait_run_as_one_in_the_measured_time_of_their_batch() -> None:
+    bench = Bench(batching=BatchLimits(max_batch=4, max_delay_s=0.0))
+    bench.batched(1, 1.0, CURVE)
+    for number in (2, 3, 4):
+        bench.batched(number, 2.0, CURVE)  # twice what was measured
+    bench.job(11, 0.5)
+    bench.simulation.run()
+    assert bench.ended == pytest.approx({1: 1.0, 11: 1.5, 2: 1.5 + 2.4, 3: 1.5 + 2.4, 4: 1.5 + 2.4})
+    assert bench.own_s == pytest.approx({1: 1.0, 11: 0.0, 2: 2.0, 3: 2.0, 4: 2.0})
+    assert bench.busy.seconds == pytest.approx(1.0 + 0.5 + 2.4)
+
+
+def test_of_a_batch_that_runs_one_may_be_withdrawn_and_the_others_end() -> None:
+    bench = Bench(batching=BatchLimits(max_batch=4, max_delay_s=0.0))
+    for number in (1, 2, 3):
+        bench.batched(number, 1.0, CURVE)
+    bench.simulation.at(1.5, bench.worker.withdraw, 2)
+    bench.simulation.run()
+    assert bench.ended == pytest.approx({1: 1.0, 3: 2.1})
+
+
+@pytest.mark.parametrize(("comes_s", "ends_s"), [(1.002, 2.102), (1.006, 2.004)], ids=["it comes", "in vain"])
+def test_an_idle_edge_is_held_for_a_prefix_that_is_about_to_come(comes_s: float, ends_s: float) -> None:
+    """Free at 1.0, with one that came at 0.999 after gaps that were short: another may come until 1.004."""
+    bench = Bench(batching=BatchLimits(max_batch=4, max_delay_s=0.005))
+    bench.batched(1, 1.0, CURVE)
+    bench.simulation.at(0.2, bench.batched, 2, 1.0, CURVE)
+    bench.simulation.at(0.3, bench.worker.withdraw, 2)
+    bench.simulation.at(0.999, bench.batched, 3, 1.0, CURVE)
+    bench.simulation.at(comes_s, bench.batched, 4, 1.0, CURVE)
+    bench.simulation.run()
+    assert bench.ended[3] == pytest.approx(ends_s)
+    assert (bench.ended[4] == bench.ended[3]) == (comes_s < ends_s - 1.0)
 
 
 pieces = st.lists(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,14 @@ import numpy as np
 import pytest
 
 from isthmus.errors import InvalidConfiguration
+from simulations.edge_facts import EdgeFacts
 from simulations.fleet import Fleet
+from simulations.fleet_plans import read_plans, scaled_table
+from simulations.replica_kind import ReplicaKind
 from simulations.run_record import STAGES, RunRecord
 from simulations.scenario.reading import read_scenario
 from tests.simulations.fleet_files import run_scenario, scenario_file
-from tests.simulations.test_site import EDGE, FILE, SPLIT
+from tests.simulations.test_site import EDGE, FILE, SPLIT, TABLE
 
 CAMERA = {"name": "camera", "edges": "shop", "model": "net", "file": "20kB",
           "arrivals": {"kind": "poisson", "rate_per_s": 1.0}}  # fmt: skip
@@ -223,6 +227,81 @@ def test_a_faster_cloud_and_a_slower_edge_take_as_much_less_and_more(tmp_path: P
     )  # fmt: skip
     assert np.median(cloud.requests.cloud_s) == pytest.approx(0.025)
     assert np.median(edge.requests.took_s) == pytest.approx(0.45)
+
+
+def curved(folder: Path, name: str = "curved.json", two_s: float = 0.29) -> list[dict[str, str]]:
+    """The model, its edge-only and cloud-only plans in batches that cost nothing but 10 ms a request of codecs."""
+    edge = replace(EDGE, costs=replace(EDGE.costs, prefix_s=((1, 0.29), (2, two_s), (8, two_s))))
+    file = replace(FILE, costs=replace(FILE.costs, suffix_s=((1, 0.04), (8, 0.04))))
+    (folder / name).write_text(replace(TABLE, entries=(edge, file)).to_json())
+    return [{"name": "net", "plans": name}]
+
+
+def test_prefixes_that_wait_for_an_edge_run_as_one_in_their_measured_time(tmp_path: Path) -> None:
+    path = tmp_path / "many.txt"
+    path.write_text("0\n" * 5)
+    client = {**CAMERA, "arrivals": {"kind": "recorded", "file": path.name, "start": "0s"}}
+
+    def run(**edge: Any) -> RunRecord:
+        edges = [{"name": "shop", "link": "lan", "policy": "edge-only", **edge}]
+        return run_scenario(tmp_path, models=curved(tmp_path), edges=edges, clients=[client], spread=0.0)
+
+    joined = run()
+    assert joined.requests.took_s == pytest.approx([0.3] + [0.3 + 0.29 + 4 * 0.01] * 4)
+    assert joined.requests.edge_s == pytest.approx(0.3)  # a request's own; the rest of its batch was its wait
+    assert run(batching={"max_batch": 1}).requests.took_s == pytest.approx([0.3 * n for n in range(1, 6)])
+    slowed = run(slowdown=2)
+    assert slowed.requests.took_s == pytest.approx(2 * joined.requests.took_s)
+
+
+def test_prefixes_of_which_two_at_once_save_nothing_run_one_by_one(tmp_path: Path) -> None:
+    path = tmp_path / "many.txt"
+    path.write_text("0\n" * 5)
+    client = {**CAMERA, "arrivals": {"kind": "recorded", "file": path.name, "start": "0s"}}
+    edges = [{"name": "shop", "link": "lan", "policy": "edge-only"}]
+    models = curved(tmp_path, two_s=0.57)
+    run = run_scenario(tmp_path, models=models, edges=edges, clients=[client], spread=0.0)
+    assert run.requests.took_s == pytest.approx([0.3 * n for n in range(1, 6)])
+
+
+def test_files_and_tensors_share_no_batch_on_an_edge() -> None:
+    facts = EdgeFacts({"net": TABLE})
+    tensor = replace(EDGE, plan=replace(EDGE.plan, form="tensor"))
+    assert facts.group(EDGE) != facts.group(tensor)
+
+
+def test_a_faster_cloud_takes_as_much_less_for_a_batch(tmp_path: Path) -> None:
+    def busy_s(speed: float) -> float:
+        table = scaled_table(read_plans(tmp_path / curved(tmp_path)[0]["plans"], "models.net.plans"), 1.0, speed)
+        return ReplicaKind().suffix(table.by_id(FILE.plan.plan_id)).times.at(8)
+
+    assert (busy_s(1.0), busy_s(2.0)) == pytest.approx((0.04 + 8 * 0.01, 0.02 + 8 * 0.005))
+
+
+@pytest.mark.parametrize(
+    ("plans", "kind"),
+    [(None, "cloud-only"), (["split"], "split"), (["split", FILE.plan.plan_id], "cloud-only"), ([], "edge-only")],
+)
+def test_edges_use_what_replicas_offer_and_what_needs_none(tmp_path: Path, plans: list[str] | None, kind: str) -> None:
+    """The link carries the file soonest, then the cut."""
+    run = run_scenario(tmp_path, cloud={"replicas": 1, "plans": plans})
+    used = shares(run, "kind")
+    assert max(used, key=used.__getitem__) == kind
+    assert ("cloud-only" in used) == (kind == "cloud-only")
+    assert used.get(kind, 0.0) > 0.8
+
+
+@pytest.mark.parametrize("name", ["splits", "edge-only"])
+def test_a_plan_that_no_replica_could_offer_is_named(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InvalidConfiguration, match=rf"cloud\.plans: is no plan of a replica.*{name}"):
+        run_scenario(tmp_path, cloud={"replicas": 1, "plans": ["split", name]})
+
+
+def test_replicas_must_offer_something_where_edges_have_nothing_of_their_own(tmp_path: Path) -> None:
+    (tmp_path / "file.json").write_text(replace(TABLE, entries=(FILE,)).to_json())
+    models = [{"name": "net", "plans": "file.json"}]
+    with pytest.raises(InvalidConfiguration, match=r"cloud\.plans: leaves no plan of net"):
+        run_scenario(tmp_path, models=models, cloud={"replicas": 1, "plans": []})
 
 
 def test_overhead_is_in_what_a_request_took(tmp_path: Path) -> None:

@@ -231,6 +231,23 @@ def test_a_plan_is_batched_where_two_at_once_save_enough(per_item_s: float, *, b
     assert times.at(3) == pytest.approx(0.1 + 3 * per_item_s if batched else 3 * (0.1 + per_item_s))
 
 
+def test_a_batch_takes_what_was_measured_of_its_suffix_and_the_codecs_of_each() -> None:
+    """Two for free and no more, of which no line knows; decoding and encoding take 10 ms each."""
+    measured = ((1, 0.10), (2, 0.10), (4, 0.20), (8, 0.40))
+    entry = cloud_entry(AffineTime(0.05, 0.06), measured)
+    times = ReplicaKind(BatchLimits(max_batch=4)).suffix(entry).times
+    assert dict(times.seconds) == pytest.approx({1: 0.11, 2: 0.12, 4: 0.24})
+    bench = Bench(BatchLimits(max_batch=4, max_delay_s=0.0))
+    for name in "abc":
+        bench.simulation.at(1.0, bench.replica.submit, bench.suffix(name, plan=PlanSuffix(GROUP, times)))
+    assert bench.ends_s() == pytest.approx({"a": 1.11, "b": 1.23, "c": 1.23})
+
+
+def test_a_suffix_of_which_two_at_once_were_measured_to_save_nothing_is_not_batched() -> None:
+    entry = cloud_entry(AffineTime(0.09, 0.01), ((1, 0.10), (2, 0.20), (4, 0.20)))
+    assert dict(ReplicaKind().suffix(entry).times.seconds) == pytest.approx({1: 0.10})
+
+
 def test_a_replica_twice_as_fast_takes_half_as_long() -> None:
     entry = cloud_entry(AffineTime(0.1, 0.01))
     slow, fast = (ReplicaKind(speed=speed).suffix(entry) for speed in (1.0, 2.0))

@@ -79,6 +79,30 @@ def test_batches_take_what_the_whole_model_was_measured_to_take(model: PlainMode
     assert entry.costs.cloud_spread == pytest.approx(0.2)
 
 
+def test_batches_that_follow_no_line_go_along_size_by_size(model: PlainModel, setting: Setting) -> None:
+    seconds = {1: 0.010, 2: 0.010, 4: 0.030, 8: 0.035}
+    both = replace(
+        setting, edge=measured(setting.edge, model, {size: 3 * took_s for size, took_s in seconds.items()}),
+        cloud=measured(setting.cloud, model, seconds),
+    )  # fmt: skip
+    split, none = table_of(model, both, CUT, ()).entries
+    assert [size for size, _ in split.costs.suffix_s] == [1, 2, 4, 8]
+    assert dict(none.costs.suffix_s) == pytest.approx(seconds)
+    for curve, device, ops in (
+        (split.costs.prefix_s, both.edge, CUT),
+        (split.costs.suffix_s, both.cloud, [name for name in every(model) if name not in CUT]),
+    ):
+        one_s = sum(device.op_seconds(model.graph, model.digest, 1)[name] for name in ops)
+        assert dict(curve) == pytest.approx({size: one_s * took_s / 0.010 for size, took_s in seconds.items()})
+    assert none.costs.prefix_s == ()
+
+
+def test_two_sizes_are_a_line_and_no_curve(model: PlainModel, setting: Setting) -> None:
+    both = replace(setting, cloud=measured(setting.cloud, model, {1: 0.010, 2: 0.012}))
+    (entry,) = table_of(model, both, CUT).entries
+    assert (entry.costs.prefix_s, entry.costs.suffix_s) == ((), ())
+
+
 def test_accuracy_and_form_are_the_plans_own(model: PlainModel, setting: Setting) -> None:
     accuracy = Accuracy("cosine", 0.99, 8)
     lossy = replace(setting, costing=Costing(lossless=False))

@@ -20,7 +20,9 @@ def scenario_file(folder: Path, **changed: Any) -> ScenarioFile:
     """In that folder, with these top-level keys set; None leaves one out."""
     table = PlanTable("net", DIGEST, (make_entry(edge_s=2.0), make_entry("input", "file", cloud_s=0.1)))
     (folder / "plans.json").write_text(table.to_json())
-    (folder / "prices.yaml").write_text("currency: EUR\nreplicas: {cloud: 1/h, small: 1/h, large: 1.4/h}\n")
+    (folder / "prices.yaml").write_text(
+        "currency: EUR\nreplicas: {cloud: 1/h, small: 1/h, large: 1.4/h}\nuplink: 0.1/GB\n"
+    )
     data: dict[str, Any] = {
         "name": "small", "seed": 3, "duration": "65s", "warm_up": "5s", "replications": 2,
         "models": [{"name": "net", "plans": "plans.json"}],

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from isthmus.errors import InvalidConfiguration
+from partitioner.plan_table import PlanTable
 from simulations.answers.prices import Prices
 from simulations.answers.slo import Slo, kept
 from simulations.capacity.candidate import choices, fleet_price
@@ -14,6 +15,7 @@ from simulations.capacity.planner import CapacityPlanner
 from simulations.capacity.verdict import judged
 from simulations.fleet import Fleet
 from simulations.scenario.sweep import with_settings
+from tests.scheduler.conftest import DIGEST, make_entry
 from tests.simulations.capacity.conftest import Make, scenario_file
 
 TYPES = {"small": {"cloud.speed": 1.0}, "large": {"cloud.speed": 2.0}}
@@ -53,6 +55,15 @@ def test_the_fleet_that_is_found_is_the_cheapest_that_keeps_the_promise(
     assert found.less is not None
     assert found.less.side == "below"
     assert found.less.share.value < 0.9
+
+
+def test_kinds_are_told_with_the_traffic_that_they_were_compared_by(answer: CapacityAnswer) -> None:
+    found = answer.found
+    assert found is not None
+    assert found.per_hour is not None
+    (told,) = (one for one in answer.considered if one.choice == found.choice)
+    sent_gb = 24.0 * 20e3 * 3600 / 1e9  # an hour, at 0.1 each
+    assert told.per_hour == pytest.approx(found.per_hour + 0.1 * sent_gb, rel=0.05)
 
 
 def test_what_limits_it_how_far_it_goes_and_what_if_are_told(answer: CapacityAnswer) -> None:
@@ -153,6 +164,24 @@ def test_a_scenario_that_changes_is_simulated_to_the_end_and_says_so(scenario_of
 def test_what_cannot_be_planned_is_named(scenario_of: Make, changed: dict[str, object], fault: str) -> None:
     with pytest.raises(InvalidConfiguration, match=fault):
         CapacityPlanner(scenario_of(**changed))
+
+
+@pytest.mark.parametrize(("traffic", "edge_type", "per_hour"), [("0/GB", "plain", 0.04), ("1/GB", "zipped", 0.59)])
+def test_what_crosses_counts_among_what_a_fleet_costs(
+    scenario_of: Make, traffic: str, edge_type: str, per_hour: float
+) -> None:
+    """Edges that send 4 kB are dearer by 0.2 an hour than such that send files of 20 kB, 24 a second in all."""
+    files = {"plain": "plans.json", "zipped": "zipped.json"}
+    types = {name: {"edges.cell.plans.net": file} for name, file in files.items()}
+    file = scenario_of(prices="prices.yaml", capacity={"replicas": {"least": 3, "most": 3}, "edge_types": types})
+    table = PlanTable("net", DIGEST, (make_entry("input", "zstd", size=4_000, cloud_s=0.1),))
+    (file.folder / "zipped.json").write_text(table.to_json())
+    prices = f"replicas: 1/h\nedges: {{plain: 0.01/h, zipped: 0.06/h}}\nuplink: {traffic}\n"
+    (file.folder / "prices.yaml").write_text(prices)
+    found = CapacityPlanner(file).cheapest()
+    assert found is not None
+    assert (found.of.edge_type, found.replicas) == (edge_type, 3)
+    assert found.price == pytest.approx(3 + per_hour, abs=0.05)
 
 
 def test_a_price_goes_by_type_and_by_group(scenario_of: Make) -> None:
