@@ -21,7 +21,6 @@ from isthmus.checked_policies import checked_policies
 from isthmus.client import AsyncClient
 from isthmus.configuration import Configuration, ModelConfiguration
 from isthmus.errors import InvalidConfiguration
-from nodes.batching import BatchLimits
 from nodes.configured_policies import ConfiguredPolicies
 from nodes.limits import CLOUD_LIMITS, EDGE_LIMITS
 from nodes.settings import CloudSettings, EdgeSettings, JournalSettings
@@ -77,7 +76,6 @@ def check_runnable(scenario: Scenario) -> None:
         "models": len(scenario.models) > 1,
         "clients": any(client.count > 1 or client.arrivals.kind == "closed-loop" for client in scenario.clients),
         "edges.slowdown": edge.slowdown != 1.0,
-        "edges.batching.max_batch": edge.batching.max_batch > 1,  # simulated edges run prefixes one by one
         "edges.explore": edge.explore != DEFAULT_SHARE,
         "cloud.speed": cloud.speed != 1.0,
         "cloud.autoscaling": cloud.autoscaling is not None,
@@ -216,7 +214,7 @@ def _edge_settings(
         engine=installed.subject.engine,
         slowdown=installed.subject.slowdown,
         drain_s=2.0,
-        batching=BatchLimits(max_batch=edge.batching.max_batch),
+        batching=edge.batching.limits,
         limits=replace(EDGE_LIMITS, queue=edge.queue),
         decision_log=None if journal is None else JournalSettings(str(journal), JOURNAL_BYTES),
         admission_probability=edge.admission.probability,

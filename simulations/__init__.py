@@ -1,1 +1,1 @@
-"""The link emulator, and later the simulation of fleets with the scheduler's own policy objects."""
+"""The link emulator, and the simulation of fleets with the scheduler's own policy objects."""
