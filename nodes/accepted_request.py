@@ -19,7 +19,7 @@ from nodes.prefix_queue import PrefixQueue
 from nodes.queues import WayUp
 from nodes.replica_set import ReplicaSet
 from nodes.resume_schedule import ResumeSchedule
-from nodes.resumption import FINISH_MARGIN, ResumeCounts, due_after_s
+from nodes.resumption import FINISH_MARGIN, ResumeCounts, due_after_s, waits_until_s
 
 __all__ = ["AcceptedRequest", "Surroundings"]
 
@@ -81,4 +81,5 @@ class AcceptedRequest(NamedTuple):
         """Whether waiting for anybody would leave too little time to finish here."""
         if self.deadline_s is None or self.cloud_required:
             return False
-        return time.monotonic() >= self.due_s - FINISH_MARGIN * self.finish_s
+        now_s = time.monotonic()
+        return now_s >= waits_until_s(now_s, self.deadline_s, self.due_s, self.finish_s, FINISH_MARGIN)

@@ -23,7 +23,7 @@ from nodes.moving_end import MovingEnd
 from nodes.protocol.edge_stream import WireRequest
 from nodes.protocol.events import ResponseArrived
 from nodes.resume_schedule import Waiting
-from nodes.resumption import FINISH_MARGIN, WORK_MARGIN, Remote, patience_s, remote_s, soonest
+from nodes.resumption import FINISH_MARGIN, WORK_MARGIN, Remote, patience_s, remote_s, soonest, waits_until_s
 from nodes.stall_watch import StallWatch
 from nodes.tensor_feed import TensorFeed
 
@@ -226,7 +226,8 @@ class CloudAsking:
             return math.inf, False
         if accepted.cloud_required:
             return accepted.deadline_s, False
-        return accepted.due_s - self._kept_back_s, True
+        ends_s = waits_until_s(time.monotonic(), accepted.deadline_s, accepted.due_s, accepted.finish_s, self._margin)
+        return ends_s, ends_s < accepted.deadline_s
 
     @property
     def _promised(self) -> bool:
@@ -234,13 +235,14 @@ class CloudAsking:
         return admitted is not None and admitted.promised
 
     @property
-    def _kept_back_s(self) -> float:
-        """What the edge keeps for finishing: less where the admission has kept the time already."""
-        return (WORK_MARGIN if self._promised else FINISH_MARGIN) * self._accepted.finish_s
+    def _margin(self) -> float:
+        """On what the edge keeps for finishing: less where the admission has kept the time already."""
+        return WORK_MARGIN if self._promised else FINISH_MARGIN
 
     def _insure(self, end: MovingEnd, expected_s: float) -> int | None:
         """Have the end moved while other requests come and go."""
-        waiting = Waiting(self._accepted.due_s - self._around.queue.wait_s(), self._kept_back_s, expected_s)
+        kept_back_s = self._margin * self._accepted.finish_s
+        waiting = Waiting(self._accepted.due_s - self._around.queue.wait_s(), kept_back_s, expected_s)
         return self._around.schedule.enter(waiting, end.end_by, promised=self._promised)
 
     def _remote_s(self, replica: GuardedConnection) -> float:

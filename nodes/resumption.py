@@ -9,7 +9,17 @@ from typing import Generic, TypeVar
 
 from partitioner.link import Link
 
-__all__ = ["FINISH_MARGIN", "WORK_MARGIN", "Remote", "ResumeCounts", "due_after_s", "patience_s", "remote_s", "soonest"]
+__all__ = [
+    "FINISH_MARGIN",
+    "WORK_MARGIN",
+    "Remote",
+    "ResumeCounts",
+    "due_after_s",
+    "patience_s",
+    "remote_s",
+    "soonest",
+    "waits_until_s",
+]
 
 # How long past its prediction a cloud answer may be before the request goes on elsewhere: generous enough that a slow
 # link is not mistaken for a dead replica, short enough that a client with an ordinary timeout still gets its answer.
@@ -79,6 +89,12 @@ def remote_s(link: Link | None, waiting_bytes: int, down_bytes: int, cloud_s: fl
 def due_after_s(timeout_s: float) -> float:
     """In how many seconds the edge shall have made an answer that is due in `timeout_s`."""
     return timeout_s - min(ANSWER_S, ANSWER_SHARE * timeout_s)
+
+
+def waits_until_s(now_s: float, deadline_s: float, due_s: float, finish_s: float, margin: float) -> float:
+    """Until when to wait for others, so that the edge can still make by `due_s` what takes it `finish_s`, give or take
+    `margin`. Until the deadline where the edge would be too late anyhow: then the cloud is what chance there is."""
+    return deadline_s if now_s + finish_s > deadline_s else due_s - margin * finish_s
 
 
 def patience_s(predicted_s: float) -> float:

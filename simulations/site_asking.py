@@ -11,7 +11,7 @@ from typing import Protocol
 from isthmus.errors import IsthmusError
 from nodes.chooser import Chooser
 from nodes.resume_schedule import ResumeSchedule, Waiting
-from nodes.resumption import FINISH_MARGIN, WORK_MARGIN, Remote, patience_s, remote_s, soonest
+from nodes.resumption import FINISH_MARGIN, WORK_MARGIN, Remote, patience_s, remote_s, soonest, waits_until_s
 from simulations.edge_facts import EdgeFacts
 from simulations.edge_link import EdgeLink
 from simulations.kernel import Simulation
@@ -93,17 +93,16 @@ class SiteAsking:
 
     def _wait(self, crossing: Crossing, expected_s: float) -> None:
         """Until the answer, which is expected then, is late, or the edge must begin to finish it."""
-        if crossing.arrival.timeout_s is None:
-            self._give_up_at(crossing, math.inf)
-            return
-        margin = WORK_MARGIN if crossing.promised else FINISH_MARGIN
-        kept_back_s = margin * crossing.entry.costs.local_finish.at(1)
-        ends_s = crossing.due_s - kept_back_s
+        deadline_s, margin = crossing.arrival.deadline_s, WORK_MARGIN if crossing.promised else FINISH_MARGIN
+        ends_s = math.inf if deadline_s is None else _waits_until_s(crossing, self._simulation.now_s, margin)
         self._give_up_at(crossing, ends_s)
+        if deadline_s is None or ends_s >= deadline_s:
+            return
 
         def moved(moment_s: float) -> None:
             self._give_up_at(crossing, min(ends_s, moment_s))
 
+        kept_back_s = margin * crossing.entry.costs.local_finish.at(1)
         waiting = Waiting(crossing.due_s - self._edge.queued_s, kept_back_s, expected_s)
         crossing.insured = self._schedule.enter(waiting, moved, promised=crossing.promised)
 
@@ -257,8 +256,14 @@ class SiteAsking:
 
 def _edge_must_begin(crossing: Crossing, now_s: float) -> bool:
     """Whether waiting for anybody would leave too little time to finish here."""
-    due_s = crossing.arrival.due_s
-    return due_s is not None and now_s >= due_s - FINISH_MARGIN * crossing.entry.costs.local_finish.at(1)
+    return crossing.arrival.deadline_s is not None and now_s >= _waits_until_s(crossing, now_s, FINISH_MARGIN)
+
+
+def _waits_until_s(crossing: Crossing, now_s: float, margin: float) -> float:
+    """Of a request with a deadline."""
+    deadline_s, finish_s = crossing.arrival.deadline_s, crossing.entry.costs.local_finish.at(1)
+    assert deadline_s is not None
+    return waits_until_s(now_s, deadline_s, crossing.due_s, finish_s, margin)
 
 
 def asked_replica(crossing: Crossing) -> SimulatedReplica:

@@ -87,6 +87,13 @@ async def test_the_last_replica_gone_the_edge_finishes_however_slow_it_is() -> N
         assert (answer.finished_by, prefixes(site)) == ("edge", 1)
 
 
+async def test_a_deadline_before_which_the_edge_could_not_finish_leaves_the_request_with_the_cloud() -> None:
+    async with edge_site(finish_s=60.0) as site:
+        answer = await site.run(1, timeout_s=5.0)
+        assert site.is_right(answer, 1)
+        assert (answer.finished_by, answer.sendings) == ("cloud", 1)
+
+
 async def test_when_a_replica_stalls_the_edge_finishes_inside_the_deadline() -> None:
     async with edge_site(finish_s=0.02) as site:
         began = time.monotonic()

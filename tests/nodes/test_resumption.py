@@ -7,7 +7,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodes.resumption import EDGE_ADVANTAGE, Remote, patience_s, remote_s, soonest
+from nodes.resumption import EDGE_ADVANTAGE, Remote, patience_s, remote_s, soonest, waits_until_s
 from partitioner.link import Link
 
 times = st.floats(0.0, 100.0)
@@ -52,3 +52,9 @@ def test_nobody_can_say_that_a_replica_is_sooner_on_an_unknown_link() -> None:
 def test_patience_is_a_multiple_of_the_prediction_and_a_second_at_least() -> None:
     assert patience_s(0.01) == 1.01
     assert patience_s(2.0) == 8.0
+
+
+def test_an_edge_waits_so_long_that_it_can_still_finish_and_to_the_deadline_where_it_could_not_anyhow() -> None:
+    assert waits_until_s(0.0, 1.0, 0.95, 0.2, 1.5) == 0.95 - 1.5 * 0.2
+    assert waits_until_s(0.8, 1.0, 0.95, 0.2, 1.5) == 0.95 - 1.5 * 0.2  # at once
+    assert waits_until_s(0.81, 1.0, 0.95, 0.2, 1.5) == 1.0

@@ -123,6 +123,18 @@ def test_a_deadline_ends_the_wait_for_what_crawls() -> None:
     assert edge.alone_s == {1: pytest.approx(6.95 - FINISH_MARGIN * FINISH_S)}
 
 
+def test_what_the_edge_could_not_finish_in_time_stays_with_the_cloud_until_its_deadline() -> None:
+    edge = Edge(link=BandwidthTrace((0.0,), (8 * MBPS,)))
+    edge.ask(1, timeout_s=0.15)
+    edge.simulation.run(20.0)
+    assert edge.alone_s == {}
+    assert edge.answered_s[1] < NOW_S + 0.15
+    silent = Edge()
+    silent.ask(1, timeout_s=0.15)
+    silent.simulation.run(20.0)
+    assert silent.alone_s == {1: pytest.approx(NOW_S + 0.15)}
+
+
 def test_a_request_that_is_abandoned_leaves_nothing_behind() -> None:
     edge = Edge(link=BandwidthTrace((0.0,), (8 * MBPS,)))
     (replica,) = edge.cloud.replicas
