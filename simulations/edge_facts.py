@@ -33,14 +33,16 @@ class EdgeFacts:
         self._spreads: dict[str, RequestSpread] = {}
         self._groups: dict[str, BatchGroup] = {}
         self._times: dict[str, BatchTimes] = {}
-        self._alone_s = {
-            model: min(one.costs.edge.at(1) + one.costs.local_finish.at(1) for one in table.entries)
-            for model, table in tables.items()
-        }
+        self._alone_s: dict[tuple[str, int], float] = {}
 
-    def alone_s(self, model: str) -> float:
-        """What the edge takes to compute all of a request, by the quickest plan."""
-        return self._alone_s[model]
+    def alone_s(self, model: str, items: int = 1) -> float:
+        """What the edge takes to compute all of a request of so many items, by the quickest plan."""
+        known = self._alone_s.get((model, items))
+        if known is None:
+            costs = [one.costs for one in self.tables[model].entries]
+            known = min(one.edge.at(items) + one.local_finish.at(items) for one in costs)
+            self._alone_s[model, items] = known
+        return known
 
     def table(self, arrival: Arrival) -> PlanTable:
         """The plans that a request may take."""

@@ -90,7 +90,7 @@ class EdgeSite:
     def arrive(self, arrival: Arrival) -> None:
         """A request comes, now."""
         now_s = self._simulation.now_s
-        cost_s = self._facts.alone_s(arrival.model)
+        cost_s = self._facts.alone_s(arrival.model, arrival.items)
         arriving = Arriving(
             arrival.client, arrival.priority, arrival.deadline_s, cost_s, arrival.model, bool(arrival.plan_id)
         )
@@ -173,7 +173,7 @@ class EdgeSite:
         request = ChoiceRequest(
             table=self._facts.table(arrival),
             form=arrival.form,
-            batch=1,
+            batch=arrival.items,
             file_bytes=arrival.file_bytes,
             remaining_s=None if arrival.deadline_s is None else arrival.deadline_s - now_s,
             edge_queue_s=edge_queue_s,
@@ -241,7 +241,7 @@ class EdgeSite:
 
     def finish(self, crossing: Crossing) -> None:
         """See OwnEdge."""
-        finish_s = crossing.entry.costs.local_finish.at(1)
+        finish_s = crossing.finish_s
         work = EdgeWork(crossing.arrival.due_s, 0.0, finish_s)
         # Whether or not that breaks what others were promised: nobody else will finish it.
         self._admission.may_finish(crossing.number, work, self._simulation.now_s)

@@ -84,7 +84,7 @@ class SiteAsking:
         attempt = crossing.attempt
         crossing.there_s = self._link.send(crossing, expected_s, now_s)
         lost = partial(self._lost, crossing, attempt)
-        self._cloud.sent(replica, crossing.number, crossing.entry.costs.cloud.at(1), now_s, lost)
+        self._cloud.sent(replica, crossing.number, crossing.suffix_s, now_s, lost)
         crossing.arrived_s = crossing.there_s + self._facts.cloud_overhead_s
         self._simulation.at(crossing.arrived_s + crossing.arrival.cloud_wait_s, self._arrived, crossing, attempt)
         self._wait(crossing, now_s + expected_s)
@@ -102,7 +102,7 @@ class SiteAsking:
         def moved(moment_s: float) -> None:
             self._give_up_at(crossing, min(ends_s, moment_s))
 
-        kept_back_s = margin * crossing.entry.costs.local_finish.at(1)
+        kept_back_s = margin * crossing.finish_s
         waiting = Waiting(crossing.due_s - self._edge.queued_s, kept_back_s, expected_s)
         crossing.insured = self._schedule.enter(waiting, moved, promised=crossing.promised)
 
@@ -240,13 +240,13 @@ class SiteAsking:
             return None
         able = self._cloud.able(now_s, crossing.tried)
         remotes = [Remote(replica, self._remote_s(crossing, replica)) for replica in able]
-        return soonest(self._edge.queued_s + crossing.entry.costs.local_finish.at(1), remotes)
+        return soonest(self._edge.queued_s + crossing.finish_s, remotes)
 
     def _remote_s(self, crossing: Crossing, replica: SimulatedReplica) -> float:
         """Until that replica would have answered, sent now behind what is on the link; infinite for an unknown link."""
         up_bytes = crossing.said_bytes + self._link.in_flight_bytes
         waits_s = self._cloud.wait_s(replica, self._simulation.now_s) + crossing.arrival.cloud_wait_s
-        cloud_s = waits_s + crossing.entry.costs.cloud.at(1)
+        cloud_s = waits_s + crossing.suffix_s
         return remote_s(self._chooser.link(), up_bytes, crossing.down_bytes, cloud_s)
 
     def _expected_s(self, crossing: Crossing, replica: SimulatedReplica) -> float:
@@ -261,7 +261,7 @@ def _edge_must_begin(crossing: Crossing, now_s: float) -> bool:
 
 def _waits_until_s(crossing: Crossing, now_s: float, margin: float) -> float:
     """Of a request with a deadline."""
-    deadline_s, finish_s = crossing.arrival.deadline_s, crossing.entry.costs.local_finish.at(1)
+    deadline_s, finish_s = crossing.arrival.deadline_s, crossing.finish_s
     assert deadline_s is not None
     return waits_until_s(now_s, deadline_s, crossing.due_s, finish_s, margin)
 

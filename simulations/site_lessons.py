@@ -27,7 +27,7 @@ class SiteLessons:
             self._chooser.observe_stages(
                 StageTimes(
                     entry=entry,
-                    batch=1,
+                    batch=crossing.arrival.items,
                     file_bytes=crossing.arrival.file_bytes,
                     edge_s=crossing.edge_s,
                     cloud_s=None if edge_only else crossing.cloud_s,

@@ -23,7 +23,7 @@ class Arrival:
     draws that make its edge time, its bytes and its cloud time differ from the costs: the same request is the same
     under every chooser. model: "" for the only one. policy, plan_id: that the request itself asks for, "" for none.
     cloud_reachable: False where a recording says that no replica was. cloud_wait_s: what others' work makes it wait
-    there, beside what is simulated."""
+    there, beside what is simulated. items: that it holds."""
 
     time_s: float
     file_bytes: int
@@ -38,6 +38,7 @@ class Arrival:
     plan_id: str = ""
     cloud_reachable: bool = True
     cloud_wait_s: float = 0.0
+    items: int = 1
 
     @property
     def deadline_s(self) -> float | None:
@@ -133,7 +134,7 @@ class Crossing:
     tried: tuple[SimulatedReplica, ...] = ()
     attempt: int = 0
     suffix: int = 0
-    ready_s: float = 0.0
+    ready_s: float = -math.inf
     sent_s: float = 0.0
     began_s: float = 0.0
     crossed_s: float = 0.0
@@ -144,7 +145,7 @@ class Crossing:
     late_s: float = 0.0
     patience_s: float = 0.0
     ends_s: float = math.inf
-    gave_up_s: float = 0.0
+    gave_up_s: float = -math.inf
     up: Transfer | None = None
     down: Transfer | None = None
     way_up: int = -1
@@ -157,14 +158,16 @@ class Crossing:
     def of(cls, number: int, arrival: Arrival, entry: PlanEntry, factors: RequestFactors) -> Crossing:
         """By that plan."""
         costs, file_bytes = entry.costs, arrival.file_bytes if entry.file_crosses else 0
+        items, alone_s = arrival.items, entry.costs.cloud.at(1)
+        cloud_s = costs.cloud.at(items) * factors.cloud
         return cls(
             number, arrival, entry,
-            edge_s=costs.edge.at(1) * factors.edge,
-            cloud_s=costs.cloud.at(1) * factors.cloud,
-            local_s=costs.local_finish.at(1) * factors.finish,
-            up_bytes=round(entry.uplink_bytes(1, 0) * factors.size) + file_bytes,
-            down_bytes=entry.downlink_bytes(1),
-            cloud_factor=factors.cloud,
+            edge_s=costs.edge.at(items) * factors.edge,
+            cloud_s=cloud_s,
+            local_s=costs.local_finish.at(items) * factors.finish,
+            up_bytes=round(entry.uplink_bytes(items, 0) * factors.size) + file_bytes,
+            down_bytes=entry.downlink_bytes(items),
+            cloud_factor=cloud_s / alone_s if alone_s and items > 1 else factors.cloud,
         )  # fmt: skip
 
     @property
@@ -173,6 +176,16 @@ class Crossing:
         due_s = self.arrival.due_s
         return math.inf if due_s is None else due_s
 
+    @property
+    def suffix_s(self) -> float:
+        """What its suffix takes in the cloud, as the costs say."""
+        return self.entry.costs.cloud.at(self.arrival.items)
+
+    @property
+    def finish_s(self) -> float:
+        """What the edge takes to finish it, as the costs say."""
+        return self.entry.costs.local_finish.at(self.arrival.items)
+
     def waits_for(self, attempt: int) -> bool:
         """Whether what comes of that sending is still wanted."""
         return not self.ended and attempt == self.attempt
@@ -180,7 +193,7 @@ class Crossing:
     @property
     def said_bytes(self) -> int:
         """What crosses to the cloud, as predicted."""
-        return self.entry.uplink_bytes(1, self.arrival.file_bytes)
+        return self.entry.uplink_bytes(self.arrival.items, self.arrival.file_bytes)
 
     def served(self, now_s: float, overhead_s: float, *, resumed: bool, dropped: bool) -> Served:
         """What became of it, now that it has ended. overhead_s: what it took besides."""
@@ -201,12 +214,12 @@ class Crossing:
 
     def _stages(self, now_s: float, took_s: float, *, gone_on: bool) -> StageSeconds:
         """Disjoint; of an answered request they sum to `took_s`. gone_on: the cloud did not answer."""
-        if not self.ready_s:  # dropped before its prefix was made
+        if self.ready_s < 0.0:  # dropped before its prefix was made
             return StageSeconds(edge_queue_s=took_s)
         after_s = now_s - self.ready_s
         before_s = took_s - after_s - self.edge_s
         if gone_on:
-            finish_s = now_s - self.gave_up_s if self.gave_up_s else 0.0
+            finish_s = now_s - self.gave_up_s if self.gave_up_s >= 0.0 else 0.0
             return StageSeconds(before_s, self.edge_s, after_s - finish_s, finish_s=finish_s)
         if not self.attempt:
             return StageSeconds(before_s, self.edge_s)

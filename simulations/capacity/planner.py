@@ -233,6 +233,7 @@ class CapacityPlanner:
             f"a fleet is good enough where {enough}",
             *([f"capacity.policies decide in place of {', '.join(replaced)}"] if replaced else []),
             "more replicas never keep the promise worse",
+            "every fleet meets the same requests, of the same sizes, and the same links (common random numbers)",
             f"requests, links and faults are those of the scenario, which is {seen}",
             "replicas are there from the start",
             "times are the plans', measured on single devices and drawn with their spread",

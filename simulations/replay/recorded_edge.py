@@ -40,13 +40,14 @@ class RecordedFacts(EdgeFacts):
     def factors(self, arrival: Arrival, entry: PlanEntry) -> RequestFactors:
         """See EdgeFacts."""
         request, costs, device = _recorded(arrival).request, entry.costs, self._device
-        crosses = entry.uplink_bytes(1, 0)
+        items = arrival.items
+        crosses = entry.uplink_bytes(items, 0)
         file_bytes = arrival.file_bytes if entry.file_crosses else 0
         return RequestFactors(
-            edge=_over(device.edge_s(request, entry), costs.edge.at(1)),
+            edge=_over(device.edge_s(request, entry), costs.edge.at(items)),
             size=_over(device.uplink_bytes(request, entry) - file_bytes, crosses),
-            cloud=_over(device.cloud_s(request, entry), costs.cloud.at(1)),
-            finish=_over(device.finish_s(request, entry), costs.local_finish.at(1)),
+            cloud=_over(device.cloud_s(request, entry), costs.cloud.at(items)),
+            finish=_over(device.finish_s(request, entry), costs.local_finish.at(items)),
         )
 
     def besides_s(self, entry: PlanEntry) -> float:
@@ -70,7 +71,7 @@ def recorded_arrivals(requests: Sequence[LoggedRequest], cloud: CloudHistory) ->
                 asked.came_s, asked.file_bytes, asked.timeout_s, client=asked.client, priority=asked.priority,
                 model=asked.model, request_class=asked.request_class, form=asked.form, policy=asked.policy,
                 plan_id=asked.plan_id, cloud_reachable=found.cloud_reachable, cloud_wait_s=cloud.wait_s(asked.came_s),
-                number=number, request=request, table=found.table,
+                items=asked.batch, number=number, request=request, table=found.table,
             )
         )  # fmt: skip
     return arrivals

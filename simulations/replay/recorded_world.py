@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from isthmus.errors import InvalidRequest
 from nodes.configured_policies import ConfiguredPolicies, ScopedPolicy
 from partitioner.plan_table import PlanTable
 from scheduler.admission.control import AdmissionControl
@@ -50,12 +49,6 @@ class RecordedWorld:
     @classmethod
     def of(cls, logged: LoggedRun) -> RecordedWorld:
         """Raises InvalidRequest for a log that does not show what is needed."""
-        if any(one.asked.batch > 1 for one in logged.requests):
-            most = max(one.asked.batch for one in logged.requests)
-            remedy = "give a log of requests with one item each"
-            raise InvalidRequest(
-                "log", "has requests of several items, which no replay follows yet", value=most, remedy=remedy
-            )
         tables = {one.asked.model: one.placed.table for one in logged.requests if one.placed is not None}
         link, device, cloud = link_history(logged), device_history(logged.requests), cloud_history(logged.requests)
         return cls(logged, link, device, cloud, tables)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from simulations.fleet_links import LinkMaker
+from simulations.fleet_links import LinkLines, LinkMaker
 from simulations.markov_link import MarkovLink
 from simulations.scenario.links import LinkSection
 
@@ -22,3 +22,38 @@ def test_a_fitted_link_carries_so_many_times_what_its_model_does(tmp_path: Path)
         return lines.uplink.end_s(1e4, 0.0)
 
     assert carried_s(0.5) == pytest.approx(2.0 * carried_s(1.0))  # within the first second, in one state
+
+
+def recorded(folder: Path, seed: str = "1", **rate: object) -> LinkLines:
+    """A link that carries what was recorded: 1, 2 and 4 Mbit/s, ten seconds each."""
+    (folder / "bus.txt").write_text("0 1\n10 2\n20 4\n")
+    said = {"trace": str(folder / "bus.txt"), **rate}
+    section = LinkSection.model_validate({"name": "lte", "uplink": said, "downlink": said})
+    return LinkMaker(section).lines(seed, 60.0, (0.0, 60.0))
+
+
+@pytest.mark.parametrize(("scale", "wanted_mbps"), [(1.0, [1.0, 2.0, 4.0]), (0.5, [0.5, 1.0, 2.0])])
+def test_a_recorded_link_carries_so_many_times_what_was_recorded(
+    tmp_path: Path, scale: float, wanted_mbps: list[float]
+) -> None:
+    lines = recorded(tmp_path, start="0s", scale=scale)
+    for line in (lines.uplink, lines.downlink):
+        assert [line.bps(moment_s) / 1e6 for moment_s in (5.0, 15.0, 25.0)] == wanted_mbps
+        assert line.end_s(1e6 / 8, 0.0) == pytest.approx(1.0 / scale)
+
+
+@pytest.mark.parametrize(("start", "wanted_mbps"), [("0s", [1.0, 2.0]), ("12s", [2.0, 4.0])])
+def test_a_recording_is_played_from_where_it_is_said_to(tmp_path: Path, start: str, wanted_mbps: list[float]) -> None:
+    lines = recorded(tmp_path, start=start)
+    assert [lines.uplink.bps(moment_s) / 1e6 for moment_s in (0.0, 10.0)] == wanted_mbps
+
+
+def test_a_recording_that_begins_at_random_does_so_anywhere_and_at_one_place_for_both_ways(tmp_path: Path) -> None:
+    moments_s = [number / 2 for number in range(60)]
+    played = [recorded(tmp_path, str(seed), start="random") for seed in range(30)]
+    ways = [[[line.bps(at_s) for at_s in moments_s] for line in (one.uplink, one.downlink)] for one in played]
+    assert all(up == down for up, down in ways)
+    assert len({tuple(up) for up, _ in ways}) > 15
+    assert all(set(up) == {1e6, 2e6, 4e6} for up, _ in ways)  # a whole period of it, from wherever
+    again = recorded(tmp_path, "0", start="random").uplink
+    assert [again.bps(at_s) for at_s in moments_s] == ways[0][0]

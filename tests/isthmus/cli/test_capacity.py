@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from pathlib import Path
 from xml.etree.ElementTree import fromstring
 
@@ -13,31 +15,90 @@ from isthmus.cli.capacity_tables import capacity_lines
 from isthmus.cli.main import app
 from simulations.answers.interval import Estimate
 from simulations.answers.slo import Slo
-from simulations.capacity.plan_answer import CapacityAnswer, Tried
+from simulations.capacity.plan_answer import CapacityAnswer, Found, Headroom, QueueCheck, Sensitivity, Tried
+from simulations.capacity.queueing import QueueTheory
 from simulations.capacity.verdict import Blame
-from tests.simulations.capacity.conftest import Make, scenario_of
+from tests.simulations.capacity.conftest import Make, scenario_file, scenario_of
 
 __all__ = ["scenario_of"]
+
+
+SHORT = {"duration": "40s", "warm_up": "5s", "replications": 1, "prices": "prices.yaml"}
 
 
 @pytest.fixture
 def scenario(scenario_of: Make, tmp_path: Path) -> Path:
     """Its file."""
-    scenario_of(duration="40s", warm_up="5s", replications=1, prices="prices.yaml")
+    scenario_of(**SHORT)
     return tmp_path / "scenario.yaml"
 
 
-def test_the_fleet_its_price_and_what_limits_it_are_told_and_drawn(scenario: Path, tmp_path: Path) -> None:
-    picture = tmp_path / "fleets.svg"
-    done = CliRunner().invoke(app, ["capacity", str(scenario), "--picture", str(picture)])
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], str]:
+    """What a search prints, and its picture."""
+    folder = tmp_path_factory.mktemp("told")
+    scenario_file(folder, **SHORT)
+    picture = folder / "fleets.svg"
+    done = CliRunner().invoke(app, ["capacity", str(folder / "scenario.yaml"), "--picture", str(picture)])
     assert done.exit_code == 0, done.exception
-    said = done.stdout
+    return done.stdout.splitlines(), picture.read_text()
+
+
+def test_the_fleet_its_price_and_what_limits_it_are_told_and_drawn(told: tuple[list[str], str]) -> None:
+    said, picture = "\n".join(told[0]), told[1]
     assert "the cheapest fleet: " in said
     assert "EUR an hour" in said
     assert "what binds: the replicas" in said
     assert "how many more edges until it breaks: " in said
     assert "waiting for a replica, mean: " in said
-    assert fromstring(picture.read_text()).tag.endswith("svg")
+    assert re.search(r"^  at most \d\S* m?s \(Kingman\)$", said, re.MULTILINE)
+    assert fromstring(picture).tag.endswith("svg")
+
+
+def test_other_worlds_are_rows_of_a_table(told: tuple[list[str], str]) -> None:
+    lines = told[0]
+    first = next(number for number, line in enumerate(lines) if line.startswith("what if"))
+    rows = [re.split(r"  +", line) for line in lines[first : first + 4]]
+    assert rows[0] == ["what if", "in time", "keeps it", "replicas needed", "what is late"]
+    assert [row[0] for row in rows[1:]] == ["uplink halved", "load doubled", "replicas at 75% of their speed"]
+    assert all(re.match(r"\d+\.\d\d%", row[1]) for row in rows[1:])
+    assert lines[first + 4] == ""
+
+
+def test_what_is_taken_for_granted_stands_at_the_end(told: tuple[list[str], str]) -> None:
+    lines = told[0]
+    first = next(number for number, line in enumerate(lines) if line.startswith("taken for granted ("))
+    assert re.fullmatch(r"taken for granted \([\d,]+ requests were simulated\):", lines[first])
+    granted = lines[first + 1 :]
+    assert all(line.startswith("- ") for line in granted)
+    assert "- more replicas never keep the promise worse" in granted
+    wanted = "- every fleet meets the same requests, of the same sizes, and the same links (common random numbers)"
+    assert wanted in granted
+    assert any(line.startswith("- prices: ") for line in granted)
+
+
+def test_another_world_is_told_with_what_it_needs_and_a_wait_with_its_bounds() -> None:
+    late, none = Blame("cloud_queue", 0.5), Blame("", 0.0)
+    tried = Tried("as the scenario says", 2, "above", Estimate(0.99, 0.98, 1.0, 900, "exact"), none, 900)
+    worlds = (
+        Sensitivity("uplink halved", "above", Estimate(0.95, 0.93, 0.97, 900, "exact"), none, 2),
+        Sensitivity("load doubled", "below", Estimate(0.2), late, None),
+    )
+    theory = QueueTheory(24.0, 0.05, 0.0, 2, 0.6, 0.01, 0.02, math.inf)
+    check = QueueCheck(theory, Estimate(0.012), batched=False, plausible=True)
+    headroom = Headroom(4, 5, 6, late)
+    found = Found("as the scenario says", 2, None, tried, None, None, (), None, check, headroom, worlds)
+    answer = CapacityAnswer("small", Slo(0.4, 0.9), 0.95, "", "", found, (), (tried,), ("prices: none",), 900)
+    said = list(capacity_lines(answer))
+    rows = [re.split(r"  +", line) for line in said if line.startswith(("uplink", "load"))]
+    assert rows == [
+        ["uplink halved", "95.00% [93.00%, 97.00%]", "yes", "2", "-"],
+        ["load doubled", "20.00%", "no", "more than may be",
+         "the replicas: requests wait for them (500 ms more than others)"],
+    ]  # fmt: skip
+    assert "  with one queue for all (M/G/2, Lee and Longton), without end with queues apart," in said
+    assert "  at most 20 ms (Kingman)" in said
+    assert said[-2:] == ["taken for granted (900 requests were simulated):", "- prices: none"]
 
 
 def test_no_fleet_that_will_do_is_a_failure_and_json_holds_no_infinity(scenario: Path) -> None:

@@ -6,13 +6,17 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from rich.progress import Progress, ProgressColumn, TaskID
 from typer.testing import CliRunner
 
 from isthmus.cli.main import app, main
+from isthmus.cli.simulate_command import _with_progress
 from simulations.answers.summary import Summary
-from simulations.scenario.reading import scenario_schema
+from simulations.replications import Runs
+from simulations.scenario.reading import read_scenario, scenario_schema
 from tests.simulations.fleet_files import scenario_file
 
 Run = Callable[..., str]
@@ -96,3 +100,35 @@ def test_bad_input_is_one_line_and_exit_2(
 def test_the_schema_is_printed_without_a_scenario() -> None:
     done = CliRunner().invoke(app, ["simulate", "--schema"])
     assert json.loads(done.stdout) == scenario_schema()
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_bar_on_a_terminal_advances_with_every_run_that_was_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, terminal: bool
+) -> None:
+    bars: list[Bar] = []
+
+    class Bar(Progress):
+        """Counts."""
+
+        def __init__(self, *columns: ProgressColumn, **given: Any) -> None:
+            super().__init__(*columns, **given)
+            self.advances, self.shown = 0, not given["disable"]
+            bars.append(self)
+
+        def advance(self, task_id: TaskID, advance: float = 1) -> None:
+            """See Progress."""
+            self.advances += 1
+            super().advance(task_id, advance)
+
+    monkeypatch.setattr("rich.progress.Progress", Bar)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    file = read_scenario(scenario_file(tmp_path, duration="2s", warm_up="0s", replications=3))
+    runs = Runs(tmp_path / "runs", workers=1)
+    wanted = runs.of(file.scenario, file.folder)
+    runs.simulate(wanted[:1], lambda _: None)
+    _with_progress(runs, runs.missing(wanted), len(wanted))
+    (bar,) = bars
+    (task,) = bar.tasks
+    assert (bar.shown, bar.advances) == (terminal, 2)
+    assert (task.total, task.completed) == (3, 3)

@@ -49,6 +49,13 @@ def test_a_fitted_or_recorded_uplink_is_halved_by_its_scale(
     assert with_settings(file, halved).scenario.links[0].uplink == half
 
 
+@pytest.mark.parametrize(("speed", "slower"), [(1.0, 0.75), (2.0, 1.5)])
+def test_slower_replicas_have_three_quarters_of_their_speed(scenario_of: Make, speed: float, slower: float) -> None:
+    file = with_settings(scenario_of(), [("cloud.speed", speed)])
+    changed = dict(sensitivities(file.scenario))["replicas at 75% of their speed"]
+    assert with_settings(file, changed).scenario.cloud.speed == slower
+
+
 @given(counts=st.lists(st.integers(1, 50), min_size=1, max_size=12), more=st.integers(0, 200))
 def test_as_many_edges_as_are_said_are_simulated_in_their_proportions(counts: list[int], more: int) -> None:
     edges = tuple(EdgeSection(name=f"group{n}", count=count, link="lan") for n, count in enumerate(counts))

@@ -79,6 +79,17 @@ def test_what_limits_it_how_far_it_goes_and_what_if_are_told(answer: CapacityAns
     assert changes["uplink halved"].replicas == found.replicas  # 20 kB at 25 Mbit/s are nothing
 
 
+def test_slower_replicas_are_told_as_whole_runs_have_them(scenario_of: Make, answer: CapacityAnswer) -> None:
+    """The large type at three quarters of its twice the speed."""
+    found = answer.found
+    assert found is not None
+    (told,) = (one for one in found.sensitivities if one.change == "replicas at 75% of their speed")
+    shares = {replicas: share_in_time(scenario_of, replicas, 1.5) for replicas in range(1, 5)}
+    assert told.side == ("above" if shares[found.replicas] >= 0.9 else "below")
+    assert told.share.value == pytest.approx(shares[found.replicas], abs=0.05)
+    assert told.replicas == min(replicas for replicas, share in shares.items() if share >= 0.9)
+
+
 def test_theory_stands_beside_what_was_simulated(answer: CapacityAnswer) -> None:
     assert answer.found is not None
     check = answer.found.queue
@@ -128,6 +139,7 @@ def test_where_no_fleet_will_do_none_is_found(scenario_of: Make) -> None:
     assert answer.found is None
     assert {one.side for one in answer.tried} == {"below"}
     assert any("alike over its time: a fleet is simulated until it is clear" in one for one in answer.assumptions)
+    assert any("the same links (common random numbers)" in one for one in answer.assumptions)
 
 
 def test_policies_that_decide_in_place_of_an_edges_own_are_told(scenario_of: Make) -> None:

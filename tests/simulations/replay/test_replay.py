@@ -13,12 +13,14 @@ import pytest
 from isthmus.errors import InvalidRequest, NotFound
 from nodes.chooser import Choice, ChoiceRequest, Outcome
 from nodes.steering import EVERYTHING, PolicySetting, Steering
+from partitioner.measurements import AffineTime
+from partitioner.plan_table import PlanEntry, PlanTable
 from scheduler.plan_chooser import PlanChooser
 from simulations.bandwidth_trace import BandwidthTrace
 from simulations.kernel import Simulation
 from simulations.replay.answer import ReplayAnswer, replay
 from simulations.replay.link_history import Gaps, LinkHistory, Sighting
-from simulations.replay.logged_run import LoggedRun, logged_run
+from simulations.replay.logged_run import logged_run
 from simulations.replay.policy_history import InForce
 from simulations.replay.recorded_world import RecordedWorld
 from simulations.site import Arrival, Served, Site, SiteFacts
@@ -36,11 +38,13 @@ class LoggedChooser(PlanChooser):
         return super().choose(request._replace(request_id=f"{request.came_s:.9f}"))
 
 
-def log_of(arrivals: list[Arrival], policy: str = "latency", spread: float = 0.2) -> list[Mapping[str, Any]]:
+def log_of(
+    arrivals: list[Arrival], policy: str = "latency", spread: float = 0.2, table: PlanTable = TABLE
+) -> list[Mapping[str, Any]]:
     """What a live edge would have written."""
     items: list[object] = []
     chooser, simulation = LoggedChooser(policy, journal=items.append), Simulation()
-    site = Site(SiteFacts(TABLE, STEPS, STEPS, RTT_S, spread), chooser, simulation)
+    site = Site(SiteFacts(table, STEPS, STEPS, RTT_S, spread), chooser, simulation)
     site.expect(arrivals)
     simulation.run()
     items += [outcome_of(one) for one in site.served if one.answered]
@@ -161,8 +165,44 @@ def test_a_policy_that_is_not_there_is_named() -> None:
         replay(run, [PolicySetting("nothing")])
 
 
-def test_requests_of_several_items_are_refused() -> None:
-    run = logged_run(log_of(poisson(1.0, 30.0)))
-    several = replace(run.requests[0], asked=replace(run.requests[0].asked, batch=4))
-    with pytest.raises(InvalidRequest, match=r"several items.*4"):
-        replay(LoggedRun((several, *run.requests[1:]), run.seen, run.bounds), [])
+def per_item(entry: PlanEntry) -> PlanEntry:
+    """Half of each side's time and all that crosses is for every item."""
+    costs = entry.costs
+    edge, cloud, finish = (
+        AffineTime(one.fixed_s / 2, one.fixed_s / 2) for one in (costs.edge, costs.cloud, costs.local_finish)
+    )
+    changed = replace(
+        costs, edge=edge, cloud=cloud, local_finish=finish,
+        uplink_bytes_fixed=0, uplink_bytes_per_item=float(costs.uplink_bytes_fixed),
+    )  # fmt: skip
+    return replace(entry, costs=changed)
+
+
+ITEMS = replace(TABLE, entries=tuple(per_item(one) for one in TABLE.entries))
+
+
+@pytest.mark.parametrize("policy", ["edge-only", "cloud-only", "fixed:split"])
+def test_requests_of_several_items_take_what_so_many_do(policy: str) -> None:
+    """Each comes alone, under a policy that did not run: what its plan costs for one item, or for four."""
+    arrivals = [Arrival(5.0 + 5.0 * number, 100_000, items=1 + 3 * (number % 2)) for number in range(12)]
+    run = logged_run(log_of(arrivals, "latency", spread=0.0, table=ITEMS))
+    world = RecordedWorld.of(run)
+    fates = world.run((InForce(0.0, Steering({EVERYTHING: PolicySetting(policy)})),))
+    kind = policy.removeprefix("fixed:")
+    (entry,) = (one for one in ITEMS.entries if one.plan.kind == kind)
+    for arrival, fate in list(zip(arrivals, fates, strict=True))[2:]:
+        stages, items = fate.stages, arrival.items
+        assert fate.end == "answered"
+        assert stages.edge_s == pytest.approx(entry.costs.edge.at(items), rel=0.02)
+        assert stages.cloud_s == pytest.approx(entry.costs.cloud.at(items), rel=0.02)
+
+
+def test_a_log_of_requests_of_several_items_is_replayed_as_near() -> None:
+    rng = random.Random(7)
+    arrivals = [replace(one, items=rng.choice([1, 1, 2, 4])) for one in poisson(2.0)]
+    run = logged_run(log_of(arrivals, table=ITEMS))
+    error = replay(run, []).error
+    assert {one.asked.batch for one in run.requests} == {1, 2, 4}
+    assert abs(error.changes["p50_s"].value) < 0.03
+    assert abs(error.changes["mean_s"].value) < 0.03
+    assert error.mix_points < 5

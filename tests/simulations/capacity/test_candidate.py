@@ -1,0 +1,67 @@
+"""Fleets to choose from meet the same world."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from simulations.capacity.candidate import choices
+from simulations.fleet import Fleet
+from simulations.markov_link import MarkovLink
+from simulations.run_record import RunRecord
+from simulations.scenario.reading import ScenarioFile
+from simulations.site_request import Arrival, Served
+from tests.simulations.capacity.conftest import Make
+
+
+class Arrivals:
+    """A watcher that keeps what came."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[Any, ...]] = []
+
+    def arrived(self, arrival: Arrival) -> None:
+        """See Watcher."""
+        self.seen.append((arrival.time_s, arrival.client, arrival.file_bytes, arrival.noise))
+
+    def ended(self, served: Served) -> None:
+        """See Watcher."""
+
+
+@pytest.fixture
+def file(scenario_of: Make) -> ScenarioFile:
+    """All that can be drawn is: arrivals, sizes, each request's own pace, links that jump and are gone now and then."""
+    rate = {"markov": "lte.json"}
+    made = scenario_of(
+        spread=0.3,
+        links=[{"name": "lan", "uplink": rate, "downlink": rate, "outages": {"every": "20s", "for": "2s"}}],
+        clients=[{"name": "camera", "edges": "cell", "model": "net", "file": {"median": "20kB"},
+                  "arrivals": {"kind": "poisson", "rate_per_s": 6.0}}],
+    )  # fmt: skip
+    model = MarkovLink(1.0, (10e6, 50e6), (0.5, 0.5), ((0.7, 0.3), (0.3, 0.7)))
+    (made.folder / "lte.json").write_text(model.to_json())
+    return made
+
+
+def candidate(file: ScenarioFile, replicas: int) -> tuple[Arrivals, RunRecord]:
+    """What comes to a fleet of so many replicas, and its run."""
+    (choice,), arrivals = choices(file), Arrivals()
+    return arrivals, Fleet(choice.scenario(file, replicas), file.folder).begin(watcher=arrivals).record()
+
+
+def carried(run: RunRecord) -> list[list[float]]:
+    """What the first edge's uplink carried over the run, moment by moment."""
+    (series,) = (number for number, one in enumerate(run.series) if one.measure == "uplink_bps")
+    mine = run.samples.series == series
+    return [run.samples.time_s[mine].tolist(), run.samples.value[mine].tolist()]
+
+
+def test_one_replica_and_three_meet_the_same_requests_and_links(file: ScenarioFile) -> None:
+    (few_came, few), (many_came, many) = candidate(file, 1), candidate(file, 3)
+    assert few_came.seen == many_came.seen
+    assert carried(few) == carried(many)
+    assert len({size for _, _, size, _ in few_came.seen}) > 100
+    assert len({noise for *_, noise in few_came.seen}) == len(few_came.seen) > 1000
+    assert set(carried(few)[1]) == {0.0, 10e6, 50e6}
+    assert few.requests.took_s.mean() > many.requests.took_s.mean()  # what they make of it is their own
