@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from isthmus.errors import InvalidProfile
 from partitioner.cost_model import ModelFacts
-from partitioner.measurements import Half, digest_of_ops
+from partitioner.measurements import Half, SegmentTime, digest_of_ops
 from partitioner.profiles import DeviceProfile
 from partitioner.setting import Setting
 
-__all__ = ["measured_half_s", "measured_halves_s"]
+__all__ = ["has_measured_halves", "measured_half_s", "measured_halves_s"]
 
 
 def measured_half_s(
@@ -31,14 +31,22 @@ def measured_halves_s(model: ModelFacts, setting: Setting, edge_ops: Iterable[st
 
     Anchors were not: op times are scaled to them already, and the plans that a prediction is compared with are sums.
     """
-    costing, digest = setting.costing, digest_of_ops(edge_ops)
-    sides: tuple[tuple[Half, DeviceProfile, float], ...] = (
-        ("prefix", setting.edge, costing.edge_load),
-        ("suffix", setting.cloud, costing.cloud_load),
-    )
-    return {
-        half: time.time.seconds * load
-        for half, device, load in sides
-        for time in device.segment_times
-        if time.leading_ops is None and time.key == (model.digest, half, digest, device.engine, costing.batch)
-    }
+    digest = digest_of_ops(edge_ops)
+    loads = {"prefix": setting.costing.edge_load, "suffix": setting.costing.cloud_load}
+    timed = (one for one in _timed(model, setting) if one.edge_ops_digest == digest)
+    return {one.segment: one.time.seconds * loads[one.segment] for one in timed}
+
+
+def has_measured_halves(model: ModelFacts, setting: Setting) -> bool:
+    """Whether `measured_halves_s` knows a half of any cut."""
+    return any(True for _ in _timed(model, setting))
+
+
+def _timed(model: ModelFacts, setting: Setting) -> Iterator[SegmentTime]:
+    """The halves that were timed for their own sake where they run, at the setting's batch; prefixes first."""
+    sides: tuple[tuple[Half, DeviceProfile], ...] = (("prefix", setting.edge), ("suffix", setting.cloud))
+    for half, device in sides:
+        wanted = (model.digest, half, device.engine, setting.costing.batch, None)
+        for one in device.segment_times:
+            if (one.model_digest, one.segment, one.engine, one.batch, one.leading_ops) == wanted:
+                yield one

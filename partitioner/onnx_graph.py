@@ -80,11 +80,19 @@ class _Derivation:
         low, high = (node_flops(node, shapes) for shapes in self.shapes)
         per_item = (high - low) // (_BATCHES[1] - _BATCHES[0])
         fixed = low - per_item * _BATCHES[0]
-        weight = sum(self.sizes[name] for name in found.constants)
-        groups = next((a.i for a in node.attribute if a.name == "group"), 1)
-        self.ops.append(
-            Op(node.name, node.op_type, per_item + fixed, found.tensors, made, weight, per_item, fixed, groups=groups)
+        op = Op(
+            name=node.name,
+            kind=node.op_type,
+            flops=per_item + fixed,
+            inputs=found.tensors,
+            outputs=made,
+            parameter_bytes=sum(self.sizes[name] for name in found.constants),
+            flops_per_item=per_item,
+            flops_fixed=fixed,
+            weights=tuple(sorted(found.constants)),
+            groups=next((a.i for a in node.attribute if a.name == "group"), 1),
         )
+        self.ops.append(op)
         if found.reads_batch:
             self.batch_readers.add(node.name)
 
@@ -102,7 +110,12 @@ def onnx_graph(
     inputs, outputs = (tuple(v.name for v in values) for values in (proto.graph.input, proto.graph.output))
     types = {**_constant_types(proto, weights, outputs), **types}
     return ModelGraph(
-        tuple(walk.ops), _tensors(inputs, outputs, walk.ops, types), inputs, outputs, frozenset(walk.batch_readers)
+        ops=tuple(walk.ops),
+        tensors=_tensors(inputs, outputs, walk.ops, types),
+        inputs=inputs,
+        outputs=outputs,
+        batch_readers=frozenset(walk.batch_readers),
+        weight_bytes={name: walk.sizes[name] for op in walk.ops for name in op.weights},
     )
 
 

@@ -11,6 +11,8 @@ from partitioner.bounded_search import SearchResult
 from partitioner.codec_choice import FILE_CODEC
 from partitioner.constrained_choice import ConstrainedChoice
 from partitioner.cost_model import Costing, ModelCosts, ModelFacts, model_costs
+from partitioner.measured_choice import best_by_halves
+from partitioner.measured_halves import has_measured_halves
 from partitioner.objectives import Objective, objective_for
 from partitioner.parametric_model import ParametricModel, parametric_model
 from partitioner.parametric_problem import CutChoice, ParametricProblem
@@ -36,7 +38,9 @@ __all__ = [
 class BestPlan:
     """The plan, its value under the objective (in `unit`), and how much better the best could be (0.0: proven best).
 
-    setting: where and under which rules it is that.
+    Where halves of the model's cuts were measured, the value of a linear objective is by them, and the plan the best of
+    some candidates (`measured_choice`); the gap is of the best by op times in any case. setting: where and under which
+    rules it is that.
     """
 
     plan: Plan
@@ -69,17 +73,22 @@ def best_plan(
     wanted = objective_for(objective, setting)
     found = best_choice(model, setting, wanted, is_over)
     assert found.choice is not None
-    plan = plan_of_choice(model, setting, found.choice)
-    facts = {
-        "objective": f"{wanted.name}: {found.value:.6g} {wanted.unit}".rstrip(),
-        "gap": gap_words(found.gap, setting.costing.budget is not None),
-    }
+    choice, value = found.choice, found.value
+    gap = gap_words(found.gap, setting.costing.budget is not None)
+    if has_measured_halves(model, setting):
+        if len(wanted.stages) == 1:
+            measured = best_by_halves(model, setting, wanted, choice, is_over)
+            choice, value, gap = measured.choice, measured.value, measured.gap_words(gap)
+        else:
+            gap = f"{gap} by op times"
+    plan = plan_of_choice(model, setting, choice)
+    facts = {"objective": f"{wanted.name}: {value:.6g} {wanted.unit}".rstrip(), "gap": gap}
     plan = replace(plan, provenance={**plan.provenance, **facts})
-    return BestPlan(plan, found.value, wanted.unit, found.gap, setting)
+    return BestPlan(plan, value, wanted.unit, found.gap, setting)
 
 
 def best_choice(model: ModelFacts, setting: Setting, objective: Objective, is_over: Callable[[], bool]) -> SearchResult:
-    """The choice that `best_plan` makes a plan of. There is one: raises InfeasibleCut as it does."""
+    """The best choice by op times. There is one: raises InfeasibleCut as `best_plan` does."""
     parametric = _costed(model, setting)
     cuts = ConstrainedChoice(parametric.problem, model.graph, setting.costing.constraints, setting.costing.batch)
     try:

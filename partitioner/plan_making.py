@@ -128,7 +128,7 @@ def _halves_line(halves_s: Mapping[Half, float]) -> Mapping[str, str]:
     """Where the times of the halves come from, if not from those of their ops."""
     if not halves_s:
         return {}
-    return {"halves": f"{' and '.join(halves_s)} predicted as measured whole, the plan chosen by op times"}
+    return {"halves": f"{' and '.join(halves_s)} predicted as measured whole"}
 
 
 def provenance_of(model: ModelFacts, setting: Setting, crossing: Iterable[str] = ()) -> Mapping[str, str]:

@@ -177,10 +177,10 @@ class DeviceProfile:
         raise InvalidProfile("segment_times", f"hold no {segment} of that cut", value=wanted[2], remedy=remedy)
 
     def op_times_are(self, model_digest: str) -> str:
-        """Where the times of that model's ops come from, in words: measured, scaled from what was, or the roofline."""
-        if not self.has_op_times(model_digest):
-            return "roofline"
+        """Where the times of that model's ops come from, in words: measured or the roofline, or scaled from either."""
         scaled_from = self.provenance.scaled_from
+        if not self.has_op_times(model_digest):
+            return f"roofline scaled from {scaled_from}" if scaled_from else "roofline"
         return f"op times scaled from {scaled_from}" if scaled_from else "measured op times"
 
     def has_op_times(self, model_digest: str) -> bool:

@@ -128,7 +128,7 @@ def left_out(profile: DeviceProfile, model: ModelFacts | None) -> Iterator[str]:
         return
     times = _times(profile, model)
     if times is None:
-        yield f"op times of {model.name}: plans are made from the roofline"
+        yield f"op times of {model.name}: plans are made from the {profile.op_times_are(model.digest)}"
         return
     missing = [op.name for op in model.graph.ops if op.name not in times.seconds]
     if missing:

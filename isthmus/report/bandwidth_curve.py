@@ -20,6 +20,10 @@ __all__ = ["bandwidth_axis", "bandwidth_section", "said_range"]
 
 _WIDTH, _HEIGHT = 1000, 430
 _LEFT, _TOP, _RIGHT, _BOTTOM = 80, 40, 950, 370
+_SUMS = (
+    " This curve, the map, the frontier and the menu go by sums of op times; the plans above by the halves that were "
+    "measured whole, so what is best there may not be here."
+)
 
 
 def bandwidth_axis(asked_bps: float, start: float, stop: float) -> LogAxis:
@@ -41,7 +45,8 @@ def bandwidth_section(chapter: Chapter, frontier: Frontier, names: Mapping[str, 
         figure(
             _curve(chapter, lines, pieces, codes),
             f"The best plan at each bandwidth, in its colour, for a round trip of {rtt} and {loads}; where the colour "
-            "changes is exact. Dashed: edge-only, and the cloud-only plan that is best at the bandwidth asked about.",
+            "changes is exact. Dashed: edge-only, and the cloud-only plan that is best at the bandwidth asked about."
+            f"{_SUMS if chapter.has_halves else ''}",
         ),
         table(
             "The pieces of the curve, slowest bandwidth first, with the time of a request at either end",

@@ -11,6 +11,7 @@ from nodes.measure.codec_survey import SurveyRow
 from partitioner.condition import Condition
 from partitioner.cost_model import ModelFacts
 from partitioner.frontier import Frontier, frontier_of
+from partitioner.measured_halves import has_measured_halves
 from partitioner.menu import Menu, menu_of
 from partitioner.partition import best_plan, plans_to_compare
 from partitioner.plan import InputForm, Plan
@@ -25,7 +26,8 @@ class Chapter:
 
     plan: the chosen one. others: what it is compared with. frontier, menu: None where `why_none` says why.
     surveyed: the codecs that were measured at the frontier's cuts, none where nobody did. budget: what the plan's
-    codecs may lose; None where nobody set one.
+    codecs may lose; None where nobody set one. has_halves: whether halves of cuts were measured whole, by which plans
+    are predicted then, and the frontier is not.
     """
 
     setting: Setting
@@ -36,6 +38,7 @@ class Chapter:
     why_none: str = ""
     surveyed: tuple[SurveyRow, ...] = ()
     budget: float | None = None
+    has_halves: bool = False
 
     @property
     def condition(self) -> Condition:
@@ -66,12 +69,12 @@ def chapter_of(model: ModelFacts, setting: Setting, plan: Plan) -> Chapter:
 
     Where no frontier can be made (limits that it cannot keep), the chapter says why.
     """
-    others = plans_to_compare(model, setting)
+    others, halves = plans_to_compare(model, setting), has_measured_halves(model, setting)
     try:
         frontier = frontier_of(model, setting)
     except InvalidInput as error:
-        return Chapter(setting, plan, others, None, None, str(error))
-    return Chapter(setting, plan, others, frontier, menu_of(frontier))
+        return Chapter(setting, plan, others, None, None, str(error), has_halves=halves)
+    return Chapter(setting, plan, others, frontier, menu_of(frontier), has_halves=halves)
 
 
 def report_of(

@@ -10,6 +10,7 @@ from isthmus.report.facts import Chapter, Report
 from isthmus.units import format_bandwidth, format_duration, format_flops, format_size
 from partitioner.codec_choice import sizes_allowed
 from partitioner.cost_model import Costing, ModelFacts
+from partitioner.memory import MemoryModel
 from partitioner.profiles import DeviceProfile
 from partitioner.setting import Setting
 
@@ -44,7 +45,7 @@ def _model(model: ModelFacts) -> Iterator[tuple[str, str]]:
 
 
 def _parameter_bytes(model: ModelFacts) -> int:
-    return sum(op.parameter_bytes for op in model.graph.ops)
+    return MemoryModel(model.graph).parameters(op.name for op in model.graph.ops)
 
 
 def _device(device: DeviceProfile, model: ModelFacts) -> list[tuple[str, str]]:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from onnx import helper
 
 from partitioner.graph import Dimension, ModelGraph, Op, TensorInfo
 from partitioner.memory import MemoryModel
+from partitioner.onnx_front_end import model_from_onnx
 from partitioner.parametric_problem import ParametricProblem
 from tests.partitioner.random_problems import every_choice, problems
 from tests.partitioner.test_constrained_choice import graph_of
+from tests.partitioner.test_onnx_front_end import proto, saved, weight
 
 
 def _op(name: str, reads: tuple[str, ...], makes: str, *weights: str) -> Op:
@@ -39,6 +43,18 @@ def memory() -> MemoryModel:
 
 def test_a_shared_weight_counts_once(memory: MemoryModel) -> None:
     assert memory.parameters(["a", "b", "c"]) == 12
+
+
+def test_a_weight_that_two_onnx_nodes_read_counts_once(tmp_path: Path) -> None:
+    """y = relu(x @ w) @ w, with a w of 64 bytes."""
+    steps = [("MatMul", ["x", "w"], "once"), ("Relu", ["once"], "again"), ("MatMul", ["again", "w"], "y")]
+    nodes = [helper.make_node(kind, reads, [makes]) for kind, reads, makes in steps]
+    model = model_from_onnx(saved(tmp_path / "a.onnx", proto(nodes, [weight("w", 4, 4)])))
+    first, relu, last = (op.name for op in model.graph.ops)
+    memory = MemoryModel(model.graph)
+    assert memory.parameters([first, relu, last]) == memory.parameters([last]) == 64
+    assert memory.parameters([relu]) == 0
+    assert model.graph.op(first).weights == model.graph.op(last).weights
 
 
 def test_the_peak_is_where_most_is_alive(memory: MemoryModel) -> None:

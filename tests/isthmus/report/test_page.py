@@ -9,6 +9,8 @@ from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 import pytest
+import torch
+from torch import nn
 
 from isthmus.errors import InvalidInput, InvalidPlan
 from isthmus.report import Report, report_of, report_page
@@ -18,12 +20,14 @@ from nodes.measure.codec_survey import Family, SurveyRow
 from partitioner.accuracy_rule import AccuracyTable
 from partitioner.condition import Condition
 from partitioner.constraints import Constraints
+from partitioner.front_end import model_from_module
 from partitioner.link import Link
-from partitioner.measurements import Power
+from partitioner.measurements import Measurement, Power, SegmentTime, digest_of_ops
 from partitioner.memory import MemoryModel
 from partitioner.model import Model
 from partitioner.partition import partition_graph
 from partitioner.setting import Setting
+from partitioner.spec import ModelSpec
 
 _PARTS = ("edge_s", "uplink_s", "cloud_s", "downlink_s", "total_s")
 
@@ -208,6 +212,25 @@ def test_every_chapter_is_about_the_objective_that_was_asked_for(model: Model, s
     assert [c.plan.provenance["objective"].split(":")[0] for c in made.chapters] == ["energy", "energy"]
     said = _said(report_page(made))
     assert all(chapter.plan.provenance["objective"] in said for chapter in made.chapters)
+
+
+def test_the_curve_says_that_it_goes_by_op_times_where_halves_were_measured(
+    model: Model, setting: Setting, page: str
+) -> None:
+    half = SegmentTime(model.digest, "prefix", digest_of_ops(["conv2d"]), "eager", 1, Measurement(0.001, 0.0, 5))
+    known = replace(setting, edge=setting.edge.with_segment_times(half))
+    said = _said(report_page(report_of(model, known, partition_graph(model, known))))
+    assert "by sums of op times; the plans above by the halves that were measured whole" in said
+    assert "the halves that were measured" not in _said(page)
+
+
+def test_parameters_that_two_layers_share_are_counted_once(setting: Setting) -> None:
+    """A layer of 64 * 64 + 64 floats, twice."""
+    layer = nn.Linear(64, 64)
+    spec = ModelSpec(module=nn.Sequential(layer, nn.ReLU(), layer).eval(), example_inputs=(torch.zeros(2, 64),))
+    tied = model_from_module(spec)
+    said = _said(report_page(report_of(tied, setting, partition_graph(tied, setting))))
+    assert f"{format_size(4 * (64 * 64 + 64))} of parameters" in said
 
 
 def test_the_search_for_the_other_forms_plan_ends_in_time(model: Model, setting: Setting) -> None:

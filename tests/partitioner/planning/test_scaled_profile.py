@@ -9,8 +9,10 @@ import pytest
 
 from isthmus.errors import InvalidInput
 from partitioner.measurements import Measurement, OpTimes, Power, Price, SegmentTime, Taken
+from partitioner.partition import partition_graph
 from partitioner.profiles import DeviceProfile
 from partitioner.scaled_profile import scaled_profile, slowed_profile
+from partitioner.setting import Setting
 from tests.partitioner.planning.conftest import PlainModel
 
 
@@ -89,7 +91,15 @@ def test_a_model_that_was_not_given_falls_back_to_the_roofline(edge: DeviceProfi
 def test_plans_say_that_its_times_are_scaled(edge: DeviceProfile, model: PlainModel) -> None:
     planned = scaled(measured(edge, model), 2.0, 2.0, model)
     assert edge.name in planned.op_times_are(model.digest)
-    assert scaled(edge).op_times_are(model.digest) == "roofline"
+    guessed = scaled(edge)
+    assert guessed.op_times_are(model.digest) == f"roofline scaled from {guessed.provenance.scaled_from}"
+    assert edge.op_times_are(model.digest) == "roofline"
+
+
+def test_plans_say_that_its_roofline_is_scaled(model: PlainModel, setting: Setting) -> None:
+    planned = scaled(setting.edge, 2.0)
+    said = partition_graph(model, replace(setting, edge=planned)).provenance["edge"]
+    assert said.startswith(f"planned: roofline scaled from {setting.edge.name}, to ")
 
 
 @pytest.mark.parametrize("rate", [0.0, -1.0, math.nan, math.inf])
