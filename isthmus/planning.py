@@ -7,11 +7,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from nodes.codecs.factory import LOSSLESS_CODEC_NAMES, encodes_images
 from nodes.engines.allocator import keep_freed_memory
 from nodes.measure.accuracy_budget import AccuracyBudget
 from nodes.measure.calibration_items import CalibrationRuns
+from nodes.measure.codec_rates import RATED_CODEC_NAMES
 from nodes.measure.codec_survey import DEFAULT_BUDGET, SurveyRow, input_survey, survey_of_cut
+from nodes.measure.engine_difference import difference_here
 from nodes.measure.engine_loss import engine_loss
+from partitioner.codec_choice import sizes_allowed
 from partitioner.condition import Condition
 from partitioner.cost_model import Costing
 from partitioner.frontier import Frontier, frontier_of
@@ -24,6 +28,7 @@ from partitioner.plan_table import Accuracy, PlanTable
 from partitioner.profiled_table import profiled_table
 from partitioner.setting import Setting
 from partitioner.throughput_frontier import ThroughputFrontier, throughput_frontier
+from partitioner.unrated_codecs import without_rates
 
 __all__ = ["SEARCH_LIMIT_S", "Planner", "accuracy_line", "time_is_over"]
 
@@ -52,10 +57,11 @@ def _usual_conditions(setting: Setting) -> Iterator[Condition]:
 
 @dataclass(frozen=True)
 class Planner:
-    """Plans of one model. accuracy_budget: the most that lossy codecs may lose, measured on calibration inputs; what
-    the profiles' engines lose is taken off it first.
+    """Plans of one model. accuracy_budget: the most that lossy codecs may lose, measured on calibration inputs. What
+    the profiles' engines lose is taken off it first, measured here where they do not say it and the engine runs here;
+    where both sides' break it together, one side runs it all.
 
-    Whatever plans raises InfeasibleCut where the engines alone break the budget.
+    Whatever plans raises InfeasibleCut where each side's engine alone breaks the budget.
     """
 
     model: Model
@@ -90,9 +96,11 @@ class Planner:
         return self._within_budget(all_plans, usual_plans)
 
     def others(self) -> tuple[Plan, ...]:
-        """Edge-only and cloud-only, to compare with; lossless under a budget."""
-        lossless = self.given.costing.lossless or self.accuracy_budget is not None
-        return plans_to_compare(self.model, replace(self.given, costing=replace(self.given.costing, lossless=lossless)))
+        """Edge-only and cloud-only, to compare with; lossless under a budget, which their engines keep."""
+        costing = self.given.costing
+        if self._budget is not None:
+            costing = replace(self._budget.constrained(costing), lossless=True)
+        return plans_to_compare(self.model, replace(self.given, costing=costing))
 
     def best(self, objective: str | Mapping[str, float], limit_s: float = SEARCH_LIMIT_S) -> BestPlan:
         """The best plan, after so many seconds of search at most. Under a budget its provenance says what it loses."""
@@ -101,12 +109,25 @@ class Planner:
             return best_plan(self.model, setting, objective, time_is_over(limit_s))
 
         best = solve(self._within_budget(lambda setting: [solve(setting).plan]))
-        return best if self._budget is None else replace(best, plan=self._with_accuracy(best.plan, self._budget))
+        plan = best.plan if self._budget is None else self._with_accuracy(best.plan, self._budget)
+        unrated = {"codecs left out": self.unrated_codecs()} if self.unrated_codecs() else {}
+        return replace(best, plan=replace(plan, provenance={**plan.provenance, **unrated}))
 
     @property
     def codec_budget(self) -> float | None:
         """What the engines leave of the accuracy budget; None without one."""
         return None if self._budget is None else self._budget.left
+
+    def unrated_codecs(self) -> str:
+        """The codecs that plans go without because a side has no rate of them, in words; "" where it is none."""
+        costing, has_files = self.given.costing, self.given.costing.form == "bytes"
+        sizes = sizes_allowed(costing.codecs, lossless=costing.lossless or self.accuracy_budget is not None)
+        names = {size.codec for size in sizes if has_files or size.applies_to != "picture"}
+        if self.accuracy_budget is not None and self.model.calibration:
+            lossy = set(RATED_CODEC_NAMES) - set(LOSSLESS_CODEC_NAMES)
+            names |= {name for name in lossy if has_files or not encodes_images(name)}
+        ordered = [name for name in RATED_CODEC_NAMES if name in names]
+        return without_rates(ordered, self.given.edge, self.given.cloud)
 
     def budget_line(self) -> str:
         """What the planning before this call made of the accuracy budget, in words; "" without one."""
@@ -141,7 +162,7 @@ class Planner:
         if self.accuracy_budget is None:
             return None
         keep_freed_memory()  # a third of what the many runs of measuring an accuracy take
-        engines = engine_loss(self.model, self.given.edge, self.given.cloud)
+        engines = engine_loss(self.model, self.given.edge, self.given.cloud, difference_here)
         return AccuracyBudget(self.model, self.accuracy_budget, engines)
 
     def _within_budget(self, solve: _Solve, nominate: _Solve | None = None) -> Setting:

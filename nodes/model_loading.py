@@ -8,6 +8,7 @@ from isthmus.errors import InvalidConfiguration
 from nodes.codecs.transform import TransformCodec
 from nodes.compute_pool import ComputePool
 from nodes.engines.base import Engine
+from nodes.engines.factory import EXACT_ENGINES
 from nodes.measure.device_profile import measure_device, measure_model
 from nodes.measure.engine_difference import measure_whole_difference
 from nodes.settings import COMPILING_ENGINES, ModelArtifact
@@ -19,6 +20,7 @@ from partitioner.profiles import DeviceProfile
 __all__ = ["MODEL_BUDGET_S", "load_model", "load_models", "measured_profile", "with_differences"]
 
 DEVICE_BUDGET_S, MODEL_BUDGET_S = 1.0, 1.0
+FEW_ITEMS = 16  # efficientnet-lite0 takes two seconds of one core for them
 # A node's rates decide which cuts are worth measuring (`PlanBuilder.candidates`): no pictures; of learned codecs, one.
 RATED_CODECS = (*(size.codec for size in DEFAULT_CODECS if size.applies_to != "picture"), TransformCodec.name)
 
@@ -50,9 +52,14 @@ async def measured_profile(models: Mapping[str, Model], engine: Engine, pool: Co
 async def with_differences(
     profile: DeviceProfile, models: Mapping[str, Model], engine: Engine, pool: ComputePool
 ) -> DeviceProfile:
-    """`profile` with how far `engine` is from eager on every model, where edges cannot measure it themselves."""
-    if engine.name in COMPILING_ENGINES:
+    """`profile` with how far `engine` is from eager on every model, unless it is exact.
+
+    On a few calibration inputs; what is compiled here on all of them: edges go by it, who measure other engines
+    themselves.
+    """
+    if engine.name not in EXACT_ENGINES:
+        most_items = None if engine.name in COMPILING_ENGINES else FEW_ITEMS
         for model in models.values():
-            difference = await pool.run(measure_whole_difference, model, engine)
+            difference = await pool.run(measure_whole_difference, model, engine, most_items)
             profile = profile.with_engine_difference(model.digest, difference)
     return profile

@@ -15,6 +15,7 @@ from nodes.halves import EdgeHalf
 from nodes.model_runtime import ReadyPlan
 from nodes.plan_builder import PlanBuilder, PlanDraft
 from nodes.sample_inputs import sample_inputs
+from nodes.settings import COMPILING_ENGINES
 from partitioner.plan import CodecKey, Plan
 from partitioner.profiles import DeviceProfile
 
@@ -57,7 +58,9 @@ class PlanSource:
 
     async def with_cloud(self, builder: PlanBuilder, cloud: DeviceProfile) -> tuple[ReadyPlan, ...]:
         """The plans for clouds of that profile, with this side measured; kept for the next replica."""
-        kind = CloudKind(cloud.name, cloud.engine, cloud.threads, cloud.engine_differences.get(builder.model.digest))
+        # Of other engines what the cloud tells decides nothing, and is a little different on each replica.
+        told = cloud.engine_differences.get(builder.model.digest) if cloud.engine in COMPILING_ENGINES else None
+        kind = CloudKind(cloud.name, cloud.engine, cloud.threads, told)
         key = builder.model.name, builder.model.digest, cloud.name, cloud.engine
         if key not in self._measured:
             remembered = await self._remembered(builder, kind)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
 import networkx as nx
@@ -25,7 +25,8 @@ class Constraints:
 
     edge_ops, cloud_ops: pinned to that side. private_up_to: an op; it and all before it stay on the edge, and of all
     that only what it makes may cross. edge_memory_bytes, cloud_memory_bytes: parameters and peak activations
-    (`memory`). wire_bytes: up and down together. Raises InvalidInput for a budget below zero.
+    (`memory`). wire_bytes: up and down together. whole_on: "edge", "cloud" or both: the sides of which one runs every
+    op, where a split is not allowed; whole_words: why. Raises InvalidInput for a budget below zero.
     """
 
     edge_ops: frozenset[str] = frozenset()
@@ -34,6 +35,8 @@ class Constraints:
     edge_memory_bytes: float = math.inf
     cloud_memory_bytes: float = math.inf
     wire_bytes: float = math.inf
+    whole_on: tuple[str, ...] = field(default=(), kw_only=True)
+    whole_words: str = field(default="", kw_only=True)
 
     def __post_init__(self) -> None:
         for name in BUDGETS:
@@ -59,6 +62,9 @@ class Constraints:
             parts["pins to the cloud"] = replace(nothing, cloud_ops=self.cloud_ops)
         if self.private_up_to:
             parts[f"privacy up to {self.private_up_to!r}"] = replace(nothing, private_up_to=self.private_up_to)
+        if self.whole_on:
+            words = self.whole_words or " or ".join(f"{side}-only" for side in self.whole_on)
+            parts[words] = replace(nothing, whole_on=self.whole_on, whole_words=self.whole_words)
         for name in BUDGETS:
             limit = getattr(self, name)
             if limit < math.inf:
@@ -75,7 +81,13 @@ class Constraints:
             min(self.edge_memory_bytes, other.edge_memory_bytes),
             min(self.cloud_memory_bytes, other.cloud_memory_bytes),
             min(self.wire_bytes, other.wire_bytes),
+            whole_on=self.whole_on or other.whole_on,
+            whole_words=self.whole_words or other.whole_words,
         )
+
+    def without_budgets(self) -> Constraints:
+        """What a minimum cut can see of them."""
+        return replace(self, edge_memory_bytes=math.inf, cloud_memory_bytes=math.inf, wire_bytes=math.inf)
 
 
 def names_like(graph: ModelGraph, name: str) -> str:
@@ -93,12 +105,16 @@ def pinned(problem: ParametricProblem, graph: ModelGraph, constraints: Constrain
     if unknown:
         remedy = f"write it as the graph does, like {names_like(graph, unknown[0])}"
         raise InvalidInput("constraints", "name an op that the model lacks", value=unknown[0], remedy=remedy)
-    on_edge, secret = constraints.edge_ops, frozenset[str]()
+    every = frozenset(op.name for op in graph.ops)
+    on_edge = every if constraints.whole_on == ("edge",) else constraints.edge_ops
+    in_cloud = every if constraints.whole_on == ("cloud",) else constraints.cloud_ops
+    # Where no op may hand another one anything over the link, ops that depend on each other are on one side.
+    secret = frozenset(name for op in graph.ops for name in op.outputs if len(constraints.whole_on) > 1)
     if constraints.private_up_to:
         before = frozenset(nx.ancestors(graph.networkx(), constraints.private_up_to))
         on_edge = on_edge | before | {constraints.private_up_to}
-        secret = _read_or_made_by(graph, before, constraints.private_up_to)
-    ops = tuple(_pinned_op(op, on_edge, constraints.cloud_ops) for op in problem.ops)
+        secret |= _read_or_made_by(graph, before, constraints.private_up_to)
+    ops = tuple(_pinned_op(op, on_edge, in_cloud) for op in problem.ops)
     return replace(problem, ops=ops, tensors=tuple(_kept_secret(tensor, secret) for tensor in problem.tensors))
 
 

@@ -56,7 +56,7 @@ class Rules:
         for name in names:
             joined = joined.joined(self.parts()[name])
         if not budgets:
-            joined = Constraints(joined.edge_ops, joined.cloud_ops, joined.private_up_to)
+            joined = joined.without_budgets()
         problem = replace(problem, tensors=tensors, cloud_required=_CLOUD in names)
         return ConstrainedChoice(problem, self.graph, joined, self.batch)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -133,8 +133,14 @@ def _best(planner: Planner, objective: str, picture: Path | None, report: Path |
     if report is not None:
         _report(planner, best, objective, report)
     others = [plan for plan in planner.others() if plan.plan_id != best.plan.plan_id]
-    lines = [f"* {_line(best.plan)}", *(f"  {_line(plan)}" for plan in others), _verdict(best)]
+    lines = [f"* {_line(best.plan)}", *(f"  {_line(plan)}" for plan in others), *_left_out(planner), _verdict(best)]
     return best.plan.to_json(), lines
+
+
+def _left_out(planner: Planner) -> Iterator[str]:
+    """The codecs that could not be looked at."""
+    if unrated := planner.unrated_codecs():
+        yield f"codecs left out for want of a rate: {unrated}"
 
 
 def _frontier(planner: Planner, objective: str) -> tuple[str, Iterable[str]]:
@@ -145,10 +151,11 @@ def _frontier(planner: Planner, objective: str) -> tuple[str, Iterable[str]]:
     if objective == "throughput":
         wide = planner.throughput_frontier()
         gap = f"gap {gap_words(wide.gap, planner.accuracy_budget is not None)}"
-        return wide.to_json(), [*throughput_lines(wide), *filter(None, (gap, planner.budget_line()))]
+        said = filter(None, (gap, planner.budget_line()))
+        return wide.to_json(), [*throughput_lines(wide), *_left_out(planner), *said]
     check_linear(objective, planner.given)
     found = planner.frontier
-    lines = list(frontier_lines(found, planner.given, objective))
+    lines = [*frontier_lines(found, planner.given, objective), *_left_out(planner)]
     if budget := planner.budget_line():
         lines.append(f"{budget}; every plan that wins somewhere, of the codecs measured")
     return found.to_json(), lines

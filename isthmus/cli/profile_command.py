@@ -101,7 +101,7 @@ def profile(
         print(made.to_json())
         return
     _print_summary(output, made)
-    _print_tables(made, loaded)
+    _print_tables(made, loaded, against=against is not None or bool(source) or like is not None)
 
 
 def _known(output: Path, device: str, threads: int, engine: str) -> DeviceProfile | None:
@@ -177,7 +177,7 @@ def _compiling(made: DeviceProfile) -> Iterator[str]:
         )
 
 
-def _print_tables(measured: DeviceProfile, model: Model | None) -> None:
+def _print_tables(measured: DeviceProfile, model: Model | None, *, against: bool) -> None:
     from rich.console import Console
 
     from isthmus.cli.profile_tables import device_tables, left_out, model_tables
@@ -191,5 +191,5 @@ def _print_tables(measured: DeviceProfile, model: Model | None) -> None:
         console.print()
         console.print(part)
     console.print("\nnot measured:")
-    for line in left_out(measured, model):
+    for line in left_out(measured, model, against=against):
         console.print(f"  {line}")

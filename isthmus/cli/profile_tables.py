@@ -17,6 +17,7 @@ from partitioner.graph import ModelGraph, Op
 from partitioner.measurements import OpTimes
 from partitioner.picture_stages import plain_kind
 from partitioner.profiles import DeviceProfile
+from partitioner.unrated_codecs import FREE_CODECS
 
 __all__ = ["device_tables", "left_out", "model_tables"]
 
@@ -121,8 +122,24 @@ def _cost_row(cost: _Cost, whole_s: float) -> tuple[str, ...]:
     return (cost.name, str(cost.count), format_duration(cost.seconds), f"{share:.1%}", work, achieved, reached, moved)
 
 
-def left_out(profile: DeviceProfile, model: ModelFacts | None) -> Iterator[str]:
-    """What the file does not know, and what stands in for it."""
+def left_out(profile: DeviceProfile, model: ModelFacts | None, *, against: bool = True) -> Iterator[str]:
+    """What the file does not know, and what stands in for it. against: whether the halves at the frontier's cuts were
+    asked for, or cannot be measured from here."""
+    said = [*_left_out_of_model(profile, model), *_left_out_of_device(profile)]
+    if model is not None and not against:
+        said.append(f"{model.name}: halves at the frontier's cuts: --against")
+    yield from said or ("nothing that this command measures; nodes time whole plans when they offer them",)
+
+
+def _left_out_of_device(profile: DeviceProfile) -> Iterator[str]:
+    from nodes.measure.codec_rates import RATED_CODEC_NAMES
+
+    unrated = [name for name in RATED_CODEC_NAMES if name not in FREE_CODECS.union(profile.codec_rates)]
+    if unrated:
+        yield f"rates of {', '.join(unrated)}: plans leave these codecs out"
+
+
+def _left_out_of_model(profile: DeviceProfile, model: ModelFacts | None) -> Iterator[str]:
     if model is None:
         yield "op times: no MODEL was given; plans are made from the roofline"
         return
@@ -139,8 +156,26 @@ def left_out(profile: DeviceProfile, model: ModelFacts | None) -> Iterator[str]:
     if any(one.model_digest == model.digest and one.peak_activation_bytes is None for one in profile.footprints):
         yield f"{model.name}: memory of activations (only torch models on eager, on a CPU, show it)"
     yield from profile.provenance.left_out
-    if not profile.provenance.left_out:
-        yield "nothing that this command measures; nodes time whole plans when they offer them"
+    yield from _never_tried(profile, model)
+
+
+def _never_tried(profile: DeviceProfile, model: ModelFacts) -> Iterator[str]:
+    """What nobody tried to measure: of what a budget did not allow the profile says so itself."""
+    from nodes.engines.factory import EXACT_ENGINES
+
+    of_model = (model.digest, profile.engine)
+    segments = [one for one in profile.segment_times if (one.model_digest, one.engine) == of_model]
+    inexact = profile.engine not in EXACT_ENGINES
+    missing = {
+        ("memory", " and load time"): all((one.model_digest, one.engine) != of_model for one in profile.footprints),
+        ("its answers", " against eager's"): inexact and model.digest not in profile.engine_differences,
+        ("both halves", " of any cut"): all(one.segment != "suffix" for one in segments),
+        ("batch", "es above 1"): model.interface.max_batch > 1 and all(one.batch == 1 for one in segments),
+    }
+    for (title, rest), is_missing in missing.items():
+        line = f"{model.name}: {title}"
+        if is_missing and not any(told.startswith(line) for told in profile.provenance.left_out):
+            yield line + rest
 
 
 def _times(profile: DeviceProfile, model: ModelFacts) -> OpTimes | None:

@@ -23,6 +23,7 @@ from nodes.measure.engine_loss import NO_LOSS, EngineLoss
 from nodes.measure.picture_codecs import as_pictures, lossy_pictures, through_pictures
 from partitioner.accuracy_rule import AccuracyTable
 from partitioner.codec_choice import CodecSize
+from partitioner.constraints import Constraints
 from partitioner.cost_model import Costing
 from partitioner.graph import TensorInfo
 from partitioner.model import Model
@@ -60,16 +61,18 @@ class AccuracyBudget:
     """The most that lossy codecs may lose of a model's answers, as measured on its calibration inputs."""
 
     def __init__(self, model: Model, budget: float, engines: EngineLoss = NO_LOSS) -> None:
-        """engines: what they take of the budget before any codec does.
+        """engines: what they take of the budget before any codec does. Where both sides' together break it, one side
+        runs the whole model.
 
-        Raises InvalidInput for a budget outside 0 to 1, InfeasibleCut for one that the engines break alone.
+        Raises InvalidInput for a budget outside 0 to 1, InfeasibleCut for one that each side's engine breaks alone.
         """
-        table = AccuracyTable(budget, {})
-        self.words = f"{table.words} ({engines.words})" if engines.words else table.words
-        if engines.loss > budget:
+        table, charged, said = AccuracyTable(budget, {}), engines.charged(budget), engines.said(budget)
+        self.words = f"{table.words} ({said})" if said else table.words
+        if charged > budget:
             raise InfeasibleCut(self.words, "is broken without any codec", remedy="allow more, or use engine eager")
         blind = "" if model.calibration else " (no calibration inputs)"
-        self._table = replace(table, budget=budget - engines.loss, words=f"{self.words}{blind}")
+        self._table = replace(table, budget=budget - charged, words=f"{self.words}{blind}")
+        self._sides = Constraints(whole_on=engines.whole_on(budget), whole_words=self._table.words)
         self._model = model
         self._runs = CalibrationRuns(model) if model.calibration else None
         self._found = _Findings({}, {}, {}, {}, [])
@@ -83,6 +86,7 @@ class AccuracyBudget:
         nominate: says what is worth measuring, where that is less than all plans of `solve`. Without calibration inputs
         no lossy codec is allowed.
         """
+        costing = self.constrained(costing)
         if self._runs is None:
             return replace(costing, accuracy=self._table)
         if costing.form == "bytes":
@@ -94,6 +98,12 @@ class AccuracyBudget:
             refused = [self._refuse(plan) for plan in solve(kept)]  # each plan by itself: all are measured in any case
             if not any(refused):
                 return kept
+
+    def constrained(self, costing: Costing) -> Costing:
+        """`costing` without the plans whose engines break the budget."""
+        if not self._sides.whole_on:
+            return costing
+        return replace(costing, constraints=costing.constraints.joined(self._sides))
 
     @property
     def left(self) -> float:

@@ -6,15 +6,19 @@ from collections.abc import Iterable, Iterator
 
 import torch
 
+from isthmus.errors import IsthmusError
 from nodes.engines.base import Engine, Runner
 from nodes.engines.eager import EagerEngine
+from nodes.engines.factory import engine_for
 from nodes.measure.accuracy import Metric, agreement
 from nodes.sample_inputs import calibration_batches, sample_tensors
+from nodes.settings import COMPILING_ENGINES
 from partitioner.model import Model
 from partitioner.plan_table import EngineDifference
+from partitioner.profiles import DeviceProfile
 from partitioner.segments import Segments
 
-__all__ = ["measure_engine_difference", "measure_whole_difference"]
+__all__ = ["difference_here", "measure_engine_difference", "measure_whole_difference"]
 
 _BATCH = 8
 _METRICS: tuple[Metric, Metric] = ("cosine", "top1_agreement")
@@ -22,16 +26,19 @@ _METRICS: tuple[Metric, Metric] = ("cosine", "top1_agreement")
 Tensors = tuple[torch.Tensor, ...]
 
 
-def measure_engine_difference(model: Model, edge_ops: Iterable[str], edge: Engine, cloud: Engine) -> EngineDifference:
+def measure_engine_difference(
+    model: Model, edge_ops: Iterable[str], edge: Engine, cloud: Engine, most_items: int | None = None
+) -> EngineDifference:
     """prefix on `edge`, suffix on `cloud`, against the whole model on eager; runs on the calling thread.
 
-    On the model's calibration inputs, on made-up ones where it has none. Raises InvalidPlan when `edge_ops` is not a
+    On the first `most_items` of the model's calibration inputs, or all of them; on made-up ones where it has none.
+    Raises InvalidPlan when `edge_ops` is not a
     cut, InvalidModel naming an op that an engine cannot run.
     """
     segments = model.split(edge_ops)
     exact = EagerEngine(threads=edge.threads).load(model.whole)
     prefix, suffix = edge.load(segments.prefix), cloud.load(segments.cloud)
-    pairs = [(exact(*batch), _through(segments, prefix, suffix, batch)) for batch in _batches(model)]
+    pairs = [(exact(*batch), _through(segments, prefix, suffix, batch)) for batch in _batches(model, most_items)]
     first = [(whole[0], cut[0]) for whole, cut in pairs]
     cosine, top1 = (torch.cat([agreement(metric, *pair) for pair in first]) for metric in _METRICS)
     return EngineDifference(
@@ -43,18 +50,29 @@ def measure_engine_difference(model: Model, edge_ops: Iterable[str], edge: Engin
     )
 
 
-def measure_whole_difference(model: Model, engine: Engine) -> EngineDifference:
+def measure_whole_difference(model: Model, engine: Engine, most_items: int | None = None) -> EngineDifference:
     """The whole model on `engine` against it on eager."""
     every_op = [op.name for op in model.graph.ops]
-    return measure_engine_difference(model, every_op, engine, EagerEngine(threads=engine.threads))
+    return measure_engine_difference(model, every_op, engine, EagerEngine(threads=engine.threads), most_items)
 
 
-def _batches(model: Model) -> Iterator[Tensors]:
+def difference_here(model: Model, device: DeviceProfile) -> EngineDifference | None:
+    """How far the engine of `device` is from eager on this machine; None where it does not run here, and for one that
+    would compile for minutes first."""
+    if device.engine in COMPILING_ENGINES:
+        return None
+    try:
+        return measure_whole_difference(model, engine_for(device.engine, device.device))
+    except IsthmusError:
+        return None
+
+
+def _batches(model: Model, most_items: int | None) -> Iterator[Tensors]:
     """Calibration inputs in batches; without them one batch of samples."""
     if not model.calibration:
         yield sample_tensors(model, _BATCH)
         return
-    yield from calibration_batches(model.calibration, _BATCH)
+    yield from calibration_batches(tuple(one[:most_items] for one in model.calibration), _BATCH)
 
 
 def _through(segments: Segments, prefix: Runner, suffix: Runner, inputs: Tensors) -> Tensors:

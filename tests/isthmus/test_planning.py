@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import torch
+
 from isthmus.planning import Planner
-from partitioner.model import Model
+from partitioner.cost_model import Costing
+from partitioner.model import Calibration, Model
 from partitioner.setting import Setting
 
 
@@ -11,3 +16,19 @@ def test_the_frontier_is_worked_out_once_for_a_table_and_a_list(model: Model, se
     planner = Planner(model, setting)
     planner.table()
     assert planner.frontier is planner.frontier
+
+
+def test_codecs_that_one_profile_has_no_rate_of_are_named_in_the_plan(model: Model, setting: Setting) -> None:
+    files = replace(setting, costing=Costing(form="bytes"))
+    best = Planner(model, files).best("latency")
+    assert best.plan.provenance["codecs left out"] == "webp (edge and cloud)"
+    assert "codecs left out" not in Planner(model, replace(setting, costing=Costing())).best("latency").plan.provenance
+
+
+def test_the_lossy_codecs_of_a_budget_are_missed_where_they_could_be_measured(model: Model, setting: Setting) -> None:
+    given = replace(setting, costing=Costing(lossless=False))
+    assert Planner(model, given, 0.02).unrated_codecs() == ""
+    calibrated = model.calibrated(Calibration((torch.zeros(4, 3, 32, 32),)))
+    assert Planner(calibrated, given, 0.02).unrated_codecs() == "int6, int5, int4, int3, transform (edge and cloud)"
+    files = replace(given, costing=replace(given.costing, form="bytes"))
+    assert "jpeg" in Planner(calibrated, files, 0.02).unrated_codecs()

@@ -51,8 +51,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(folder: Path) -> Run:
     """The command on that model; returns what it prints."""
 
-    def call(*words: str, fails: bool = False, model: str = "model", edge: str = "edge.json") -> str:
-        files = ["--edge", str(folder / edge), "--cloud", str(folder / "cloud.json")]
+    def call(
+        *words: str, fails: bool = False, model: str = "model", edge: str = "edge.json", cloud: str = "cloud.json"
+    ) -> str:
+        files = ["--edge", str(folder / edge), "--cloud", str(folder / cloud)]
         done = CliRunner().invoke(app, ["partition", str(folder / model), *files, *words])
         assert (done.exit_code != 0) == fails, done.output
         return str(done.exception) if fails else done.stdout
@@ -259,22 +261,74 @@ def test_an_accuracy_budget_that_is_kept_says_by_how_much(run: Run) -> None:
 
 
 @pytest.fixture
-def inexact(folder: Path) -> str:
-    """The file of an edge whose engine loses a tenth of the answers."""
-    edge = DeviceProfile.from_json((folder / "edge.json").read_text())
-    digest = load_artifact(folder / "calibrated").digest
-    difference = EngineDifference(max_abs=0.1, cosine=0.9, top1_agreement=0.9, n=8, calibrated=True)
-    other = replace(edge, engine="onnxruntime").with_engine_difference(digest, difference)
-    (folder / "inexact.json").write_text(other.to_json())
-    return "inexact.json"
+def inexact(folder: Path) -> Callable[[str, float], str]:
+    """The file of such a side on another engine, which loses that share of the answers."""
+
+    def write(side: str, loss: float) -> str:
+        device = DeviceProfile.from_json((folder / f"{side}.json").read_text())
+        digest = load_artifact(folder / "calibrated").digest
+        difference = EngineDifference(0.1, cosine=1 - loss, top1_agreement=1 - loss, n=8, calibrated=True)
+        engine = {"edge": "onnxruntime", "cloud": "aot"}[side]
+        other = replace(device, engine=engine).with_engine_difference(digest, difference)
+        (folder / f"inexact-{side}.json").write_text(other.to_json())
+        return f"inexact-{side}.json"
+
+    return write
 
 
-def test_what_an_engine_loses_is_part_of_the_accuracy_budget(run: Run, inexact: str) -> None:
-    budget = (*_QUICK, "--accuracy-budget")
-    said = run(*budget, "0.5", model="calibrated", edge=inexact).splitlines()[-1]
+def test_what_an_engine_loses_is_part_of_the_accuracy_budget(run: Run, inexact: Callable[[str, float], str]) -> None:
+    edge = inexact("edge", 0.1)
+    said = run(*_QUICK, "--accuracy-budget", "0.5", model="calibrated", edge=edge).splitlines()[-1]
     assert "; accuracy budget 0.5 (0.1 lost by onnxruntime); latency: " in said
-    said = run(*budget, "0.05", model="calibrated", edge=inexact, fails=True)
-    assert said.startswith("accuracy budget 0.05 (0.1 lost by onnxruntime): is broken without any codec; allow more")
+
+
+def test_what_no_profile_says_of_an_engine_is_measured_here(run: Run, folder: Path) -> None:
+    edge = DeviceProfile.from_json((folder / "edge.json").read_text())
+    (folder / "silent.json").write_text(replace(edge, engine="onnxruntime").to_json())
+    said = run(*_QUICK, "--accuracy-budget", "0.5", model="calibrated", edge="silent.json").splitlines()[-1]
+    assert "lost by onnxruntime as measured here); latency: " in said
+
+
+@pytest.mark.parametrize(
+    ("side", "engine", "kind"), [("edge", "onnxruntime", "cloud-only"), ("cloud", "aot", "edge-only")]
+)
+@pytest.mark.parametrize("shown", [(), ("--frontier",), ("--objective", "throughput")])
+def test_a_budget_that_one_sides_engine_breaks_leaves_the_other_side(
+    run: Run, inexact: Callable[[str, float], str], side: str, engine: str, kind: str, shown: tuple[str, ...]
+) -> None:
+    words = (*_QUICK, "--accuracy-budget", "0.05", *shown)
+    said = run(*words, model="calibrated", **{side: inexact(side, 0.1)})
+    assert f"accuracy budget 0.05 (0.1 lost by {engine}: {kind} alone keeps to it)" in said
+    assert kind in said.splitlines()[1 if "--frontier" in shown else 0]
+    others = {"edge-only", "cloud-only", "split"} - {kind}
+    assert not any(other in said.replace("edge-only alone", "").replace("cloud-only alone", "") for other in others)
+
+
+def test_a_budget_that_both_engines_break_is_refused(run: Run, inexact: Callable[[str, float], str]) -> None:
+    files = {side: inexact(side, 0.1) for side in ("edge", "cloud")}
+    said = run(*_QUICK, "--accuracy-budget", "0.05", model="calibrated", fails=True, **files)
+    assert said.startswith(
+        "accuracy budget 0.05 (0.1 lost by onnxruntime, 0.1 lost by aot): is broken without any codec"
+    )
+
+
+def test_a_budget_that_leaves_one_side_and_a_pin_to_the_other_are_refused_together(
+    run: Run, folder: Path, inexact: Callable[[str, float], str]
+) -> None:
+    op = load_artifact(folder / "calibrated").graph.ops[0].name
+    said = run("--accuracy-budget", "0.05", "--pin-edge", op, model="calibrated", edge=inexact("edge", 0.1), fails=True)
+    assert said.startswith(
+        "accuracy budget 0.05 (0.1 lost by onnxruntime: cloud-only alone keeps to it) and pins to the "
+    )
+
+
+def test_codecs_that_nobody_timed_are_named(run: Run) -> None:
+    words = (*_QUICK, "--accuracy-budget", "0.5")
+    said = "codecs left out for want of a rate: int6, int5, int4, int3, transform (edge and cloud)"
+    assert said in run(*words, model="calibrated").splitlines()
+    assert said in run(*words, "--frontier", model="calibrated").splitlines()
+    assert said in run(*words, "--frontier", "--objective", "throughput", model="calibrated").splitlines()
+    assert "left out" not in run(*words)
 
 
 def _page(run: Run, folder: Path, *words: str, model: str = "model") -> str:

@@ -106,6 +106,10 @@ async def test_what_the_cloud_measured_is_planned_with(tmp_path: Path) -> None:
     finally:
         await cloud.stop()
     assert said.startswith(f"{file}: test, 10.0 GFLOP/s float32")
+    _, _, missing = said.partition("not measured:")
+    assert all(f"small: {what}" in missing for what in ("memory", "both halves of any cut", "batches above 1"))
+    assert "nothing that this command measures" not in missing
+    assert "--against" not in missing
     await called("partition", str(tmp_path / "model"), "--edge", edge, "--cloud", file, "-o", str(tmp_path / "p.json"))
     plan = Plan.from_json((tmp_path / "p.json").read_text())
     assert "measured op times" in plan.provenance["cloud"]

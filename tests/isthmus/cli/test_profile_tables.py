@@ -10,7 +10,8 @@ from rich.console import Console, RenderableType
 
 from isthmus.cli.profile_tables import device_tables, left_out, model_tables
 from isthmus.cli.whole_model_tables import whole_model_tables
-from partitioner.measurements import Footprint, Measurement, OpTimes, SegmentTime, Taken
+from nodes.measure.codec_rates import RATED_CODEC_NAMES
+from partitioner.measurements import CodecRate, Footprint, Half, Measurement, OpTimes, SegmentTime, Taken, digest_of_ops
 from partitioner.model import Model
 from partitioner.profiles import DeviceProfile
 from partitioner.setting import Setting
@@ -97,6 +98,47 @@ def test_a_model_measured_on_another_day_than_the_device_says_so(profile: Device
 def test_memory_that_an_engine_hides_is_said_to_be_left_out(profile: DeviceProfile, model: Model) -> None:
     hidden = profile.with_footprints(Footprint(model.digest, "eager", 1, 0.25, 1000, None))
     assert any("memory of activations" in line for line in left_out(hidden, model))
+
+
+@pytest.fixture
+def known(profile: DeviceProfile, model: Model) -> DeviceProfile:
+    """All is measured that `isthmus profile` measures."""
+    names, time = [op.name for op in model.graph.ops], Measurement(0.01, 0.0, 9)
+    sides: tuple[Half, Half] = ("prefix", "suffix")
+    halves = [SegmentTime(model.digest, side, digest_of_ops(names[:1]), "eager", 1, time, 1) for side in sides]
+    batch = SegmentTime(model.digest, "prefix", digest_of_ops(names), "eager", 2, time, len(names))
+    rated = replace(profile, codec_rates=dict.fromkeys(RATED_CODEC_NAMES, CodecRate(1e-9, 1e-6, 1e-9, 1e-6)))
+    footprint = Footprint(model.digest, "eager", 1, 0.25, 1000, 2000)
+    return rated.with_segment_times(*halves, batch).with_footprints(footprint)
+
+
+def test_nothing_is_left_out_only_where_nothing_is(known: DeviceProfile, model: Model) -> None:
+    (line,) = left_out(known, model)
+    assert line.startswith("nothing that this command measures")
+    assert list(left_out(known, model, against=False)) == [f"{model.name}: halves at the frontier's cuts: --against"]
+    hidden = replace(known, footprints=()).with_footprints(Footprint(model.digest, "eager", 1, 0.25, 1000, None))
+    assert "nothing" not in " ".join(left_out(hidden, model))
+
+
+def test_what_nobody_tried_to_measure_is_listed(known: DeviceProfile, profile: DeviceProfile, model: Model) -> None:
+    assert [line.removeprefix(f"{model.name}: ") for line in left_out(profile, model)] == [
+        "memory and load time",
+        "both halves of any cut",
+        "batches above 1",
+        "rates of lz4, int6, int5, int4, int3, transform, webp, jpeg, webp-lossy, avif: plans leave these codecs out",
+    ]
+    times = tuple(replace(one, engine="onnxruntime") for one in profile.op_times)
+    other = replace(profile, engine="onnxruntime", op_times=times)
+    assert f"{model.name}: its answers against eager's" in list(left_out(other, model))
+
+
+def test_what_a_budget_left_out_is_said_once(profile: DeviceProfile, model: Model) -> None:
+    told = tuple(
+        f"{model.name}: {what} (takes 9 s or more)" for what in ("memory and load time", "both halves at 3 cuts")
+    )
+    short = replace(profile, provenance=replace(profile.provenance, left_out=told))
+    said = [line.removeprefix(f"{model.name}: ") for line in left_out(short, model)]
+    assert [line.split()[0] for line in said] == ["memory", "both", "batches", "rates"]
 
 
 def test_the_device_says_that_it_is_emulated_and_noisy(setting: Setting) -> None:

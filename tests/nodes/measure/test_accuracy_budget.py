@@ -75,7 +75,7 @@ def test_codecs_over_the_budget_go(model: TorchModel) -> None:
 
 
 def test_what_engines_lose_is_taken_off_first(model: TorchModel) -> None:
-    budget = AccuracyBudget(model, 0.02, EngineLoss(0.015, "0.015 lost by onnxruntime"))
+    budget = AccuracyBudget(model, 0.02, EngineLoss(0.015, 0.0, 0.015, "0.015 lost by onnxruntime"))
     (plan,) = smallest(model)(budget.keep(Costing(), smallest(model)))
     assert 0.0 < loss(model, plan) <= 0.005
     assert budget.words == "accuracy budget 0.02 (0.015 lost by onnxruntime)"
@@ -84,7 +84,14 @@ def test_what_engines_lose_is_taken_off_first(model: TorchModel) -> None:
 
 def test_engines_that_break_the_budget_alone_are_refused(model: TorchModel) -> None:
     with pytest.raises(InfeasibleCut, match=r"^accuracy budget 0.02 \(0.03 lost by aot\): is broken without any codec"):
-        AccuracyBudget(model, 0.02, EngineLoss(0.03, "0.03 lost by aot"))
+        AccuracyBudget(model, 0.02, EngineLoss(0.03, 0.03, 0.03, "0.03 lost by aot"))
+
+
+def test_a_side_whose_engine_keeps_the_budget_runs_it_all(model: TorchModel) -> None:
+    budget = AccuracyBudget(model, 0.02, EngineLoss(0.03, 0.005, 0.035, "0.03 lost by aot"))
+    rules = budget.constrained(Costing()).constraints
+    assert (rules.whole_on, rules.whole_words) == (("cloud",), budget.words)
+    assert budget.left == pytest.approx(0.015)
 
 
 def test_a_budget_that_no_codec_keeps_says_what_the_best_costs(model: TorchModel) -> None:

@@ -11,10 +11,12 @@ from isthmus.errors import InvalidModel
 from nodes.engines.base import Runnable, Runner
 from nodes.engines.eager import EagerEngine
 from nodes.engines.factory import engine_for
-from nodes.measure.engine_difference import measure_engine_difference
+from nodes.measure.engine_difference import difference_here, measure_engine_difference, measure_whole_difference
 from nodes.model_runtime import ReadyPlan
 from nodes.plan_builder import PlanBuilder, PlanDraft
+from partitioner.measurements import Provenance
 from partitioner.plan_table import EngineDifference
+from partitioner.profiles import DeviceProfile
 from partitioner.torch_model import TorchModel
 
 
@@ -59,6 +61,22 @@ def test_without_calibration_inputs_it_is_measured_on_samples(small_model: Torch
     bare, engine = dataclasses.replace(small_model, calibration=()), engine_for("onnxruntime")
     found = measure_engine_difference(bare, (), engine, engine)
     assert (found.n, found.calibrated) == (8, False)
+
+
+def test_few_items_are_measured_where_few_are_asked_for(small_model: TorchModel) -> None:
+    found = measure_whole_difference(small_model, engine_for("onnxruntime"), 4)
+    assert (found.n, found.calibrated) == (4, True)
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "aot", "none"])
+def test_the_engine_of_a_profile_is_measured_where_it_runs_without_compiling(
+    small_model: TorchModel, engine: str
+) -> None:
+    made = Provenance("2026-01-01T00:00:00Z", "there", "2.13", 0.1, False, "glibc")
+    profile = DeviceProfile("cpu", "there", 64, 1.0, {"float32": 1e9}, 1e9, 1e-6, {}, made, engine=engine)
+    found = difference_here(small_model, profile)
+    assert (found is None) == (engine != "onnxruntime")
+    assert found is None or (found.n, found.calibrated) == (6, True)
 
 
 def test_plans_name_both_engines_and_say_what_they_do_to_answers(small_model: TorchModel) -> None:

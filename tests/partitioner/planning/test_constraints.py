@@ -16,6 +16,8 @@ from partitioner.memory import MemoryModel
 from partitioner.partition import Setting, best_plan, partition_graph, plans_to_compare
 from partitioner.plan import codec_key
 
+_LINKS = ("10kbps", "20mbps", "100gbps")
+
 
 def _ruled(setting: Setting, private: bool = False, bandwidth: str = "20mbps", **rules: Any) -> Setting:
     costing = replace(setting.costing, private_input=private, constraints=Constraints(**rules))
@@ -40,6 +42,35 @@ def test_a_small_edge_gets_a_small_prefix(model: Any, setting: Setting) -> None:
     small = _ruled(setting, bandwidth="10kbps", edge_memory_bytes=whole - 1)
     assert partition_graph(model, free).kind == "edge-only"
     assert MemoryModel(model.graph).edge(frozenset(partition_graph(model, small).edge_ops)) < whole
+
+
+@pytest.mark.parametrize(
+    ("bandwidth", "side", "kind"),
+    [("100gbps", "edge", "edge-only"), ("10kbps", "cloud", "cloud-only")],
+)
+def test_one_side_runs_it_all_where_no_split_is_allowed(
+    model: Any, setting: Setting, bandwidth: str, side: str, kind: str
+) -> None:
+    rules = _ruled(setting, bandwidth=bandwidth, whole_on=(side,))
+    assert partition_graph(model, rules).kind == kind
+    assert {plan.kind for plan in plans_to_compare(model, rules)} == {kind}
+    assert {entry.plan.kind for entry in frontier_of(model, rules).plans} == {kind}
+
+
+def test_either_side_may_run_it_all_where_only_splits_are_not_allowed(model: Any, setting: Setting) -> None:
+    rules = {bandwidth: _ruled(setting, bandwidth=bandwidth, whole_on=("edge", "cloud")) for bandwidth in _LINKS}
+    kinds = {bandwidth: partition_graph(model, given).kind for bandwidth, given in rules.items()}
+    assert kinds == {"10kbps": "edge-only", "20mbps": "edge-only", "100gbps": "cloud-only"}
+    assert partition_graph(model, _ruled(setting)).kind == "split"
+    plans = frontier_of(model, rules["20mbps"]).plans
+    assert {entry.plan.kind for entry in plans} == {"edge-only", "cloud-only"}
+    assert {plan.kind for plan in plans_to_compare(model, rules["20mbps"])} == {"edge-only", "cloud-only"}
+
+
+def test_what_leaves_no_side_for_the_whole_is_said(model: Any, setting: Setting) -> None:
+    rules = _ruled(setting, edge_ops=frozenset({"stem"}), whole_on=("cloud",), whole_words="a budget for cloud-only")
+    with pytest.raises(InfeasibleCut, match=r"^pins to the edge and a budget for cloud-only: no cut keeps to both"):
+        partition_graph(model, rules)
 
 
 def test_a_wire_budget_keeps_the_narrow_cut(model: Any, setting: Setting) -> None:
