@@ -13,7 +13,7 @@ from partitioner.bandwidth_pieces import pieces_of, value_lines
 from partitioner.condition import CostVector
 from partitioner.frontier import Frontier, FrontierPlan
 from partitioner.link import Link
-from partitioner.menu import MOST_CUTS, menu_of
+from partitioner.menu import MOST_CUTS, Menu, menu_of
 from partitioner.objectives import objective_for
 from partitioner.plan import Plan
 from partitioner.setting import Setting
@@ -34,9 +34,9 @@ def check_linear(objective: str, setting: Setting) -> None:
 
 
 def frontier_lines(frontier: Frontier, setting: Setting, objective: str = "latency") -> Iterator[str]:
-    """One line a plan, those with the most edge ops first, those that a fleet would be offered with a star; who wins is
-    by a linear objective, at the setting's round trip and loads. Raises InvalidInput for one that is not known, or
-    needs what the profiles do not declare."""
+    """One line a plan, those with the most edge ops first, those that a fleet would be offered with a star; what that
+    menu costs, last. Who wins is by a linear objective, at the setting's round trip and loads. Raises InvalidInput for
+    one that is not known, or needs what the profiles do not declare."""
     won = bandwidths_won(frontier, setting, objective)
     menu = menu_of(frontier, most_cuts=MOST_CUTS)
     offered = {entry.plan.plan_id for cut in menu.cuts for entry in cut.plans}
@@ -45,6 +45,7 @@ def frontier_lines(frontier: Frontier, setting: Setting, objective: str = "laten
         star = "*" if entry.plan.plan_id in offered else " "
         where = _range(*won[number]) if number in won else _elsewhere(entry, objective)
         yield f"{_amounts(entry.plan, entry.costs, star, _CROSSES)}  {where}"
+    yield _menu_line(menu)
 
 
 def throughput_lines(frontier: ThroughputFrontier) -> Iterator[str]:
@@ -66,6 +67,14 @@ def bandwidths_won(
     at_one = Link(1.0, 1.0 / frontier.downlink_ratio, setting.link.rtt_s)
     (stage,) = objective_for(objective, replace(setting, link=at_one)).stages
     return {piece.line: (piece.from_bps, piece.to_bps) for piece in pieces_of(value_lines(frontier, stage))}
+
+
+def _menu_line(menu: Menu) -> str:
+    """How far from the frontier a fleet that offers no more would ever be."""
+    cuts = f"{len(menu.cuts)} cut{'' if len(menu.cuts) == 1 else 's'}"
+    (edge, more_edge), (cloud, more_cloud) = menu.domain.edge_loads, menu.domain.cloud_loads
+    where = f"{_range(*menu.domain.bandwidths_bps)}, edge x{edge:g}–{more_edge:g}, cloud x{cloud:g}–{more_cloud:g}"
+    return f"*menu: {cuts}, at most {menu.excess:.2%} slower than the frontier at {where}"
 
 
 def _wins(setting: Setting, objective: str) -> str:

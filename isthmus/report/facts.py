@@ -12,7 +12,7 @@ from partitioner.condition import Condition
 from partitioner.cost_model import ModelFacts
 from partitioner.frontier import Frontier, frontier_of
 from partitioner.measured_halves import has_measured_halves
-from partitioner.menu import Menu, menu_of
+from partitioner.menu import MOST_CUTS, Menu, menu_of
 from partitioner.partition import best_plan, plans_to_compare
 from partitioner.plan import InputForm, Plan
 from partitioner.setting import Setting
@@ -65,7 +65,7 @@ class Report:
 
 
 def chapter_of(model: ModelFacts, setting: Setting, plan: Plan) -> Chapter:
-    """The chapter about `plan`, with the plans it is compared with, the frontier of `setting` and its menu.
+    """The chapter about `plan`, with the plans it is compared with, the frontier of `setting` and a fleet's menu.
 
     Where no frontier can be made (limits that it cannot keep), the chapter says why.
     """
@@ -74,7 +74,8 @@ def chapter_of(model: ModelFacts, setting: Setting, plan: Plan) -> Chapter:
         frontier = frontier_of(model, setting)
     except InvalidInput as error:
         return Chapter(setting, plan, others, None, None, str(error), has_halves=halves)
-    return Chapter(setting, plan, others, frontier, menu_of(frontier), has_halves=halves)
+    menu = menu_of(frontier, most_cuts=MOST_CUTS)
+    return Chapter(setting, plan, others, frontier, menu, has_halves=halves)
 
 
 def report_of(

@@ -74,7 +74,7 @@ def menu_section(menu: Menu, names: Mapping[str, PlanName]) -> str:
         f"The menu: {len(rows)} cut{'' if len(rows) == 1 else 's'} to offer",
         paragraph(
             f"With these cuts alone, the best of them is at most {menu.excess:.2%} slower than the whole frontier, "
-            f"anywhere in {_said_domain(menu.domain)}, over any round trip (asked for: {menu.tolerance:.2%}). {fewest}"
+            f"anywhere in {_said_domain(menu.domain)}, over any round trip (granted: {menu.tolerance:.2%}). {fewest}"
         ),
         table("The cuts", ("", "cut", "going up", "plans"), rows, numbers_from=3),
     )

@@ -163,8 +163,8 @@ def test_what_cannot_be_kept_is_said_in_one_line(run: Run, words: tuple[str, ...
 def test_the_frontier_is_a_table(run: Run, tmp_path: Path) -> None:
     lines = run("--frontier", "-o", str(tmp_path / "frontier.json")).splitlines()
     frontier = Frontier.from_json((tmp_path / "frontier.json").read_text())
-    assert len(lines) == 1 + len(frontier.plans)
-    assert [line[:10].rstrip() for line in lines[1:]] == [entry.plan.kind for entry in frontier.plans]
+    assert len(lines) == 2 + len(frontier.plans)
+    assert [line[:10].rstrip() for line in lines[1:-1]] == [entry.plan.kind for entry in frontier.plans]
     assert max(map(len, lines)) <= 100
 
 
@@ -175,11 +175,18 @@ def test_plans_of_one_cut_are_told_apart_by_what_crosses(run: Run) -> None:
     menu = menu_of(frontier, most_cuts=MOST_CUTS)
     offered = [entry.plan.plan_id for cut in menu.cuts for entry in cut.plans]
     at = lines[0].index("crosses")
-    for line, entry in zip(lines[1:], frontier.plans, strict=True):
+    for line, entry in zip(lines[1:-1], frontier.plans, strict=True):
         said = ", ".join(f"{one.tensor} {one.codec}" for one in entry.plan.boundary) or "nothing"
         assert line[at:].startswith(f"{said} ")
         assert (line[10] == "*") == (entry.plan.plan_id in offered)
-    assert {line[10] for line in lines[1:]} == {"*", " "}
+    assert {line[10] for line in lines[1:-1]} == {"*", " "}
+
+
+def test_the_table_ends_with_what_the_menu_costs(run: Run) -> None:
+    menu = menu_of(Frontier.from_json(run("--frontier", "--json")), most_cuts=MOST_CUTS)
+    last = run("--frontier").splitlines()[-1]
+    assert last.startswith(f"*menu: {len(menu.cuts)} cuts, at most {menu.excess:.2%} slower than the frontier at ")
+    assert last.endswith(" 500 kbit/s–1 Gbit/s, edge x1–2, cloud x1–4")
 
 
 def test_the_table_says_who_wins_under_load(run: Run) -> None:
@@ -188,7 +195,7 @@ def test_the_table_says_who_wins_under_load(run: Run) -> None:
     assert idle[0].endswith("wins on idle devices")
     assert loaded[0].endswith("wins, edge x1, cloud x50")
     assert [line.split("  ")[0] for line in idle[1:]] == [line.split("  ")[0] for line in loaded[1:]]
-    assert idle[1:] != loaded[1:]
+    assert idle[1:-1] != loaded[1:-1]
 
 
 def _setting(folder: Path, link: Link) -> Setting:

@@ -152,6 +152,8 @@ def test_the_device_says_that_it_is_emulated_and_noisy(setting: Setting) -> None
 def test_what_was_not_measured_is_said(profile: DeviceProfile, model: Model, setting: Setting) -> None:
     assert "no MODEL was given" in next(left_out(setting.edge, None))
     assert "plans are made from the roofline" in next(left_out(setting.edge, model))
+    planned = replace(setting.edge, provenance=replace(setting.edge.provenance, scaled_from="edge, to 1e+10 FLOP/s"))
+    assert next(left_out(planned, model)).endswith("from the roofline scaled from edge, to 1e+10 FLOP/s")
     (times,) = profile.op_times
     few = {name: replace(time, repeats=3) for name, time in list(times.seconds.items())[1:]}
     short = profile.with_op_times(replace(times, seconds=few))

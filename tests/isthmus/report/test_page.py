@@ -14,6 +14,7 @@ from torch import nn
 
 from isthmus.errors import InvalidInput, InvalidPlan
 from isthmus.report import Report, report_of, report_page
+from isthmus.report.facts import chapter_of
 from isthmus.units import format_bandwidth, format_duration, format_size
 from nodes.measure.answer_quality import AnswerQuality, Share
 from nodes.measure.codec_survey import Family, SurveyRow
@@ -24,6 +25,7 @@ from partitioner.front_end import model_from_module
 from partitioner.link import Link
 from partitioner.measurements import Measurement, Power, SegmentTime, digest_of_ops
 from partitioner.memory import MemoryModel
+from partitioner.menu import MOST_CUTS, menu_of
 from partitioner.model import Model
 from partitioner.partition import partition_graph
 from partitioner.setting import Setting
@@ -154,7 +156,19 @@ def test_the_menu_says_what_it_guarantees(page: str, report: Report) -> None:
     menu = report.chapters[0].menu
     assert menu is not None
     assert f"at most {menu.excess:.2%} slower" in _said(page)
+    assert f"(granted: {menu.tolerance:.2%})" in _said(page)
     assert f"The menu: {len(menu.cuts)} cut" in _said(page)
+
+
+def test_the_menu_is_what_a_fleet_would_be_offered(setting: Setting) -> None:
+    """Of a model whose tensors halve from op to op, so that many cuts win somewhere."""
+    halving = nn.Sequential(*(nn.AvgPool1d(2) for _ in range(14))).eval()
+    spec = ModelSpec(module=halving, example_inputs=(torch.zeros(2, 1, 2**16),))
+    model = model_from_module(spec)
+    chapter = chapter_of(model, setting, partition_graph(model, setting))
+    assert chapter.frontier is not None
+    assert len(menu_of(chapter.frontier).cuts) > MOST_CUTS
+    assert chapter.menu == menu_of(chapter.frontier, most_cuts=MOST_CUTS)
 
 
 def test_emulation_guesses_and_noise_come_before_the_numbers(model: object, report: Report) -> None:
