@@ -51,7 +51,7 @@ class BestPlan:
 
 
 def partition_graph(model: ModelFacts, setting: Setting, objective: str | Mapping[str, float] = "latency") -> Plan:
-    """The best plan, proven. `model` is a `Model` or anything with its name, digest, graph and interface.
+    """The plan of `best_plan`. `model` is a `Model` or anything with its name, digest, graph and interface.
 
     objective: see `objective_for`. Raises InfeasibleCut when the rules forbid every cut, InvalidInput for an unknown
     objective.
