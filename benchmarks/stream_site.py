@@ -42,6 +42,9 @@ class _Answering:
     def describe(self) -> ReplicaDescription:
         return ReplicaDescription("replica", (), "")
 
+    async def rate_codecs(self) -> None:
+        pass
+
     def load(self) -> Load:
         return Load(0, 0.0)
 

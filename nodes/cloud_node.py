@@ -16,6 +16,7 @@ from nodes.batch_times import BatchTimes
 from nodes.batching import DEFAULT_LIMITS, BatchLimits
 from nodes.cloud_connection import ReplicaDescription
 from nodes.cloud_models import CloudModels, HeldModel
+from nodes.codec_rating import CodecRating
 from nodes.codecs.base import EncodedTensor
 from nodes.codecs.factory import encodes_images
 from nodes.compute_pool import ComputePool
@@ -75,6 +76,7 @@ class CloudNode:
         self._batching = batching
         self._limits = limits
         self._queue: BatchQueue[_Accepted, SuffixResult] = BatchQueue(pool, batching, _compute)
+        self._rating = CodecRating(pool, lambda: not self._queue.requests)
         self._plans: dict[str, _ReadyPlan] = {}
         self._suffixes: dict[tuple[str, str], BatchMeasurement] = {}  # by model and cut: whatever the codecs
         self._times: dict[str, tuple[MeasuredBatch, ...]] = {}  # by wire digest, also of plans whose model has gone
@@ -88,6 +90,14 @@ class CloudNode:
         """See SegmentNode."""
         counts = self.ledger.counts.to_dict()
         return ReplicaDescription(self._replica_id, self.models.versions, self._profile.to_json(), counts)
+
+    async def rate_codecs(self) -> None:
+        """See SegmentNode. While requests wait none is timed."""
+
+        def keep(profile: DeviceProfile) -> None:
+            self._profile = profile
+
+        await self._rating.completed(lambda: self._profile, keep)
 
     def load(self) -> Load:
         """See SegmentNode."""

@@ -22,8 +22,8 @@ _REMEDY = "give the HOST:PORT of the fleet registry or of a replica that runs"
 
 
 def cloud_profile(address: str, tls: TlsFiles | None, model: Model | None = None) -> DeviceProfile:
-    """What a replica measured of its device and its models at its start. address: of the fleet registry, whose first
-    replica that answers is asked, or of one replica.
+    """What a replica measured of its device and its models at its start, and of the codecs by now. address: of the
+    fleet registry, whose first replica that answers is asked, or of one replica.
 
     model: must be among those that were measured there. Raises InvalidInput naming the option where nobody answers, no
     replica is there, or what it says is no such profile.
@@ -45,11 +45,11 @@ async def _description(address: str, tls: TlsFiles | None) -> ReplicaDescription
     try:
         replicas = (await look_at_registry(address, tls, TIMEOUT_S)).serving
     except Unsupported:  # no registry: a replica, perhaps
-        return await look_at_replica(Endpoint(address), tls, TIMEOUT_S)
+        return await look_at_replica(Endpoint(address), tls, TIMEOUT_S, every_codec=True)
     failure: IsthmusError = CloudUnavailable("no replica is registered")
     for replica in replicas:
         try:
-            return await look_at_replica(replica.endpoint, tls, TIMEOUT_S)
+            return await look_at_replica(replica.endpoint, tls, TIMEOUT_S, every_codec=True)
         except IsthmusError as error:
             failure = error
     raise failure

@@ -806,12 +806,17 @@ Global___TraceContext: _TypeAlias = TraceContext  # noqa: Y015
 class DescribeRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    EVERY_CODEC_FIELD_NUMBER: _builtins.int
+    every_codec: _builtins.bool
+    """time the codecs first that the profile has no rate of; may take seconds"""
     def __init__(
         self,
+        *,
+        every_codec: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["every_codec", b"every_codec"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

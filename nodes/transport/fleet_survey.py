@@ -53,22 +53,25 @@ async def look_at_registry(target: str, tls: TlsFiles | None, timeout_s: float) 
 
 
 async def look_at_replica(
-    endpoint: Endpoint, tls: TlsFiles | None, timeout_s: float, replica_id: str = ""
+    endpoint: Endpoint, tls: TlsFiles | None, timeout_s: float, replica_id: str = "", *, every_codec: bool = False
 ) -> ReplicaDescription:
     """What it says of itself. replica_id: which one has to answer, "" for any: a balancer is asked until it picks that
-    one. Raises as `look_at_registry` does, CloudUnavailable also where another one answers."""
+    one. every_codec: it first times the codecs that its profile lacks, which takes some seconds once. Raises as
+    `look_at_registry` does, CloudUnavailable also where another one answers."""
     for _ in range(MOST_PICKS if endpoint.blind else 1):
-        said = await _look_once(endpoint, tls, timeout_s)
+        said = await _look_once(endpoint, tls, timeout_s, every_codec)
         if replica_id in ("", said.replica_id):
             return said
     raise CloudUnavailable(f"{endpoint.target}: {said.replica_id} answers in place of {replica_id}")
 
 
-async def _look_once(endpoint: Endpoint, tls: TlsFiles | None, timeout_s: float) -> ReplicaDescription:
+async def _look_once(
+    endpoint: Endpoint, tls: TlsFiles | None, timeout_s: float, every_codec: bool
+) -> ReplicaDescription:
 
     async def ask(channel: grpc.aio.Channel) -> ReplicaDescription:
         stub = segment_pb2_grpc.SegmentServiceStub(channel)
-        request = segment.DescribeRequest()
+        request = segment.DescribeRequest(every_codec=every_codec)
         return description_from_message(await stub.Describe(request, timeout=timeout_s, metadata=endpoint.metadata))
 
     return await _asked(endpoint, tls, ask)

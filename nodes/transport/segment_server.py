@@ -63,6 +63,9 @@ class SegmentNode(Protocol):
     def describe(self) -> ReplicaDescription:
         """What this replica serves."""
 
+    async def rate_codecs(self) -> None:
+        """Time the codecs that the described profile lacks, as far as that is done in seconds."""
+
     def load(self) -> Load:
         """The work that waits now."""
 
@@ -111,6 +114,8 @@ class SegmentService(segment_pb2_grpc.SegmentServiceServicer):
         self, request: pb.DescribeRequest, context: grpc.aio.ServicerContext[pb.DescribeRequest, pb.DescribeResponse]
     ) -> pb.DescribeResponse:
         """What this replica serves and how fast it is."""
+        if request.every_codec:
+            await self._node.rate_codecs()
         return description_message(self._node.describe(), self._use())
 
     def _use(self) -> dict[str, int]:

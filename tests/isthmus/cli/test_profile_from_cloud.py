@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -20,12 +21,13 @@ from isthmus.v1 import segment_pb2_grpc
 from nodes.cloud_connection import ReplicaDescription
 from nodes.cloud_node import CloudNode
 from nodes.fleet import Endpoint, Replica
+from nodes.measure.codec_rates import RATED_CODEC_NAMES
 from nodes.tls_files import TlsFiles
 from nodes.transport.grpc_server import GrpcServer
 from nodes.transport.registry_server import RegistryServer
 from nodes.transport.segment_server import SegmentService
 from partitioner.artifact import save_artifact
-from partitioner.measurements import Measurement, OpTimes, Power
+from partitioner.measurements import CodecRate, Measurement, OpTimes, Power
 from partitioner.model import Model
 from partitioner.plan import Plan
 from partitioner.profiles import DeviceProfile
@@ -35,14 +37,32 @@ from tests.nodes.sites import Cloud, profile, small_model
 served = functools.cache(small_model)
 
 
-class Silent(CloudNode):
+RATED = dict.fromkeys(set(RATED_CODEC_NAMES) - {"raw", "zstd"}, CodecRate(1.0, 0.0, 1.0, 0.0))
+
+
+class Rated(CloudNode):
+    """Has timed all codecs but two that are quickly timed."""
+
+    def __init__(self, *parts: Any, **limits: Any) -> None:
+        super().__init__(*parts, **limits)
+        self._profile = replace(self._profile, codec_rates=RATED)
+
+
+class Untimed(CloudNode):
+    """Times no codecs, which takes seconds."""
+
+    async def rate_codecs(self) -> None:
+        pass
+
+
+class Silent(Untimed):
     """Says of itself what is no profile."""
 
     def describe(self) -> ReplicaDescription:
         return replace(super().describe(), device_profile_json="")
 
 
-class Measured(CloudNode):
+class Measured(Untimed):
     """Has measured what it serves."""
 
     def describe(self) -> ReplicaDescription:
@@ -76,6 +96,17 @@ async def test_a_replica_tells_its_profile() -> None:
     cloud = await started()
     try:
         assert await asked(cloud.target, model=served()) == measured()
+    finally:
+        await cloud.stop()
+
+
+async def test_a_replica_that_is_asked_times_the_codecs_that_it_has_not_timed_yet_once() -> None:
+    cloud = await started(Rated)
+    try:
+        rates = (await asked(cloud.target)).codec_rates
+        assert set(rates) == set(RATED_CODEC_NAMES)
+        assert {name for name, rate in rates.items() if rate != RATED.get(name)} == {"raw", "zstd"}
+        assert (await asked(cloud.target)).codec_rates == rates
     finally:
         await cloud.stop()
 

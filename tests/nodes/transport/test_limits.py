@@ -168,6 +168,9 @@ class Answering:
     def describe(self) -> ReplicaDescription:
         return ReplicaDescription("replica", (), "")
 
+    async def rate_codecs(self) -> None:
+        pass
+
     def load(self) -> Load:
         return Load(0, 0.0)
 
