@@ -1,4 +1,4 @@
-"""The only way from a call's text to something that runs: functional ATen operators and size arithmetic."""
+"""The only way from a call's text to something that runs: listed functional ATen operators and size arithmetic."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from typing import Any
 import torch
 
 from isthmus.errors import InvalidModel
+from partitioner.allowed_operators import ALLOWED
 from partitioner.graph import Dimension
 from partitioner.program import GETITEM, Call, Program, Ref, Value
 
-__all__ = ["DENIED", "SIZE_FUNCTIONS", "check_operators", "resolve"]
+__all__ = ["SIZE_FUNCTIONS", "check_operators", "resolve"]
 
 SIZE_FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "sym.add": operator.add,
@@ -43,19 +44,6 @@ SIZE_FUNCTIONS: Mapping[str, Callable[..., Any]] = {
 }
 """What a model may compute from sizes (those that are not affine in the batch; affine ones are `Dimension` values)."""
 
-# from_file opens files, _print prints; as_strided reads memory layout, which a trip over the wire does not keep;
-# the unchecked index ops read memory out of bounds when an index is wrong.
-DENIED = frozenset(
-    {
-        "from_file",
-        "_print",
-        "as_strided",
-        "as_strided_copy",
-        "_unsafe_index",
-        "_unsafe_masked_index",
-        "_test_warn_in_autograd",
-    }
-)
 _TARGET = re.compile(r"aten\.([A-Za-z0-9_]+)\.([A-Za-z0-9_]+)\Z")
 
 
@@ -100,8 +88,9 @@ def _refusal(overload: torch._ops.OpOverload) -> tuple[str, str] | None:
         return "changes a tensor in place", "write the model without in-place state"
     if torch.Tag.data_dependent_output in overload.tags:
         return "makes sizes or numbers that depend on the data", "use a form with a fixed size, such as torch.where"
-    if overload._schema.name.removeprefix("aten::") in DENIED:
-        return "is not allowed in a model", "rewrite the model without it"
+    if overload._schema.name.removeprefix("aten::") not in ALLOWED:
+        remedy = "rewrite the model without it, or show that it is safe and add it to partitioner/allowed_operators.py"
+        return "is not among the operators that a model may use", remedy
     return None
 
 
@@ -116,13 +105,28 @@ def _check_arguments(call: Call, function: torch._ops.OpOverload) -> None:
     if torch.Tag.nondeterministic_seeded in function.tags and not _is_quiet(call, arguments):
         remedy = "call .eval() on the module, or take the random op out"
         raise InvalidModel(f"op {call.name!r} ({call.target})", "is random", remedy=remedy)
+    if _keeps_statistics(call, function):
+        remedy = "call .eval() on the module, so that its norms only read their statistics"
+        raise InvalidModel(f"op {call.name!r} ({call.target})", "changes the statistics that it reads", remedy=remedy)
 
 
 def _is_quiet(call: Call, arguments: Sequence[torch.Argument]) -> bool:
     """Whether an operator that may be random (attention, a recurrent layer) has its randomness switched off."""
-    given = dict(zip((a.name for a in arguments), call.args, strict=False)) | dict(call.kwargs)
+    given = _given(call, arguments)
     switches = [a for a in arguments if a.name in ("dropout_p", "train", "training")]
     return bool(switches) and all(given.get(a.name, a.default_value) in (0, False) for a in switches)
+
+
+def _keeps_statistics(call: Call, function: torch._ops.OpOverload) -> bool:
+    """Whether a norm writes into the running mean that it is given, of which its schema says nothing."""
+    switch = {"aten::batch_norm": "training", "aten::instance_norm": "use_input_stats"}.get(function._schema.name)
+    given = _given(call, function._schema.arguments)
+    return switch is not None and given.get("running_mean") is not None and given.get(switch) is not False
+
+
+def _given(call: Call, arguments: Sequence[torch.Argument]) -> dict[str, Value]:
+    """The call's arguments by name."""
+    return dict(zip((a.name for a in arguments), call.args, strict=False)) | dict(call.kwargs)
 
 
 def _check_getitem(call: Call) -> None:

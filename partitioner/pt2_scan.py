@@ -1,6 +1,6 @@
 """What a .pt2 archive holds, looked at before torch opens it: `torch.export.load` runs code in several ways.
 
-Refused: pickled constants, sample inputs that only an unsafe load could read, operators from outside ATen, custom
+Refused: pickled constants, sample inputs that only an unsafe load could read, operators that no model may use, custom
 objects and classes, and size expressions or guards that are more than arithmetic (torch evaluates both as Python). What
 passes is written into a new archive: torch reads exactly the entries that were scanned; two zip readers may disagree.
 """
@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 from isthmus.errors import InvalidModel
-from partitioner.operators import DENIED
+from partitioner.allowed_operators import ALLOWED
 from partitioner.size_grammar import is_size_text
 from partitioner.zip_entries import archive_of, check_names, read_entries
 
@@ -106,7 +106,7 @@ def _problem(key: str, value: Any) -> str:
     if key == "custom_obj_values" and value:
         return "holds custom objects"
     if key == "target" and isinstance(value, str) and ("." in value and _is_foreign(value)):
-        return "calls an operator that is not ATen's"
+        return "calls an operator that is not among those that a model may use (partitioner/allowed_operators.py)"
     if key in ("in_spec", "out_spec") and not _is_plain_tree(value):
         return "takes or returns a class that is no tuple, list or dict"
     return ""
@@ -116,7 +116,11 @@ def _is_foreign(target: str) -> bool:
     """Whether an operator's name is none that is allowed; names of weights are targets too."""
     if not target.startswith(("torch.", "_operator.", "math.", "builtins.", "operator.")):
         return ":" in target or target.startswith(("sys.", "os."))
-    return not _OPERATORS.match(target) or target.split(".")[-2] in DENIED
+    if not target.startswith("torch.ops."):
+        return not _OPERATORS.match(target)
+    # In-place forms become functional when the file is read.
+    name = target.split(".")[-2]
+    return not _OPERATORS.match(target) or not (name in ALLOWED or name.removesuffix("_") in ALLOWED)
 
 
 def _is_plain_tree(text: Any) -> bool:

@@ -1,10 +1,11 @@
 """What a TorchScript archive holds, looked at before torch opens it: loading runs `__setstate__`, exporting `forward`.
 
 The code in it is source of TorchScript's own language, run by an interpreter that knows torch's operators and nothing
-else: no import, no attribute of a Python object. So it is data, with the exception of the operators that reach outside
-the model (they write files, map files, read memory unchecked), which are refused, as are operators and classes from
-outside torch. Its pickles may name the archive's own classes, tensors and storages only. What passes is written into a
-new archive without debug information, so that torch reads exactly what was scanned.
+else: no import, no attribute of a Python object. So it is data, as long as the operators that it names only compute:
+those that a model may use and those of the language; others (they write files, map files, read memory unchecked) are
+refused however they are spelled, as are operators and classes from outside torch. Its pickles may name the archive's
+own classes, tensors and storages only. What passes is written into a new archive without debug information, so that
+torch reads exactly what was scanned.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pathlib import Path
 import torch
 
 from isthmus.errors import InvalidModel
-from partitioner.operators import DENIED
+from partitioner.script_names import PRIMITIVES, may_stand_in_source
 from partitioner.zip_entries import archive_of, check_names, read_entries
 
 __all__ = ["is_torchscript", "scanned_torchscript"]
@@ -38,7 +39,8 @@ _GLOBALS = re.compile(
 )
 # Other ways to name a class or an object; torch's own writer uses none of them.
 _REFUSED_OPCODES = frozenset({"STACK_GLOBAL", "INST", "OBJ", "NEWOBJ_EX", "EXT1", "EXT2", "EXT4", "PERSID"})
-_REACHING_OUT = DENIED | {"save", "seed", "manual_seed"}
+# Not to be had but as the beginning of a longer name: as a value they would hide which operator is meant.
+_NAMESPACES = (["torch"], ["ops"], ["ops", "aten"], ["ops", "prim"], ["__torch__"], ["__torch__", "torch"])
 _REMEDY = "save it again with torch.jit.save, or load it in Python yourself if you trust it"
 
 
@@ -97,15 +99,36 @@ def _check_source(path: Path, name: str, content: bytes) -> None:
 
 def _problems(tree: ast.AST) -> Iterator[str]:
     """What the source does beyond computing."""
+    begun = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
             yield "imports something"
+        if isinstance(node, ast.Name | ast.Attribute) and id(node) not in begun and _chain(node) in _NAMESPACES:
+            yield f"uses {'.'.join(_chain(node))} as a value"
         if isinstance(node, ast.Attribute):
             match _chain(node):
                 case ["torch" | "ops", *_] as chain if not _is_allowed(chain):
                     yield f"uses {'.'.join(chain)}, which a model may not"
                 case ["__torch__", "torch", "classes", *rest]:
                     yield f"uses the foreign class {'.'.join(rest)}"
+        if _is_forbidden(_attribute(node)):
+            yield f"uses the operator {_attribute(node)}, which a model may not"
+
+
+def _attribute(node: ast.AST) -> str:
+    """The name that is looked up in something: "relu" in `x.relu` and in `getattr(x, "relu")`."""
+    match node:
+        case ast.Attribute(attr=name):
+            return name
+        case ast.Call(func=ast.Name(id="getattr"), args=[_, ast.Constant(value=str(name)), *_]):
+            return name
+        case _:
+            return ""
+
+
+def _is_forbidden(name: str) -> bool:
+    """Whether a tensor would take that name for an operator that may not stand in source."""
+    return name in _torch_operators() and not may_stand_in_source(name)
 
 
 def _chain(node: ast.AST) -> list[str]:
@@ -120,8 +143,10 @@ def _chain(node: ast.AST) -> list[str]:
 def _is_allowed(chain: list[str]) -> bool:
     match chain:
         case ["torch", operator] | ["ops", "aten", operator]:
-            return operator in _torch_operators() and operator not in _REACHING_OUT
-        case ["ops", "prim"] | ["ops", "aten"] | ["ops", "prim", _]:
+            return operator in _torch_operators() and may_stand_in_source(operator)
+        case ["ops", "prim", operator]:
+            return operator in PRIMITIVES
+        case ["ops", "prim"] | ["ops", "aten"]:
             return True
         case _:
             return False

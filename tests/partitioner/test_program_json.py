@@ -74,6 +74,30 @@ def test_not_a_number_survives_json() -> None:
         "aten.from_file.default",
         "aten.as_strided.default",
         "aten._unsafe_index.Tensor",
+        "aten._unsafe_masked_index.default",
+        "aten._unsafe_masked_index_put_accumulate.default",
+        "aten._unsafe_index_put.default",
+        "aten._sparse_coo_tensor_unsafe.default",
+        "aten._to_dense.default",
+        "aten._sparse_compressed_tensor_unsafe.default",
+        "aten._sparse_csr_tensor_unsafe.default",
+        "aten._sparse_csc_tensor_unsafe.default",
+        "aten._sparse_bsr_tensor_unsafe.default",
+        "aten._sparse_bsc_tensor_unsafe.default",
+        "aten._nested_view_from_buffer.default",
+        "aten._nested_view_from_buffer_copy.default",
+        "aten.as_strided_copy.default",
+        "aten.as_strided_scatter.default",
+        "aten._reshape_alias.default",
+        "aten.empty.memory_format",
+        "aten.new_empty.default",
+        "aten.new_empty_strided.default",
+        "aten.empty_like.default",
+        "aten.empty_strided.default",
+        "aten.empty_permuted.default",
+        "aten.pin_memory.default",
+        "aten.mkldnn_rnn_layer.default",
+        "aten._scaled_dot_product_flash_attention_for_cpu.default",
         "aten.item.default",
         "aten.nonsense.default",
         "aten.relu.nonsense",
@@ -115,6 +139,14 @@ def test_a_target_that_is_no_functional_operator_is_refused(target: str) -> None
         {"kwargs": {"out=print()": 1}},
         {"args": [{"ref": "x"}, 1, 2, 3]},
         {"extra": 1},
+        {
+            "target": "aten.batch_norm.default",
+            "args": [{"ref": "x"}, None, None, {"ref": "x"}, {"ref": "x"}, True, 0.1, 1e-5, False],
+        },
+        {
+            "target": "aten.instance_norm.default",
+            "args": [{"ref": "x"}, None, None, {"ref": "x"}, {"ref": "x"}, True, 0.1, 1e-5, False],
+        },
         {"target": "getitem", "args": [{"ref": "x"}, "a"]},
         {"target": "sym.mul", "args": ["a", 1000000]},
     ],
@@ -145,6 +177,12 @@ def test_what_is_no_program_is_refused(data: Any) -> None:
 def test_an_inconsistent_program_is_refused(key: str, value: Any) -> None:
     with pytest.raises(InvalidModel):
         program_from_data({**copy.deepcopy(data_of_one_call()), key: value})
+
+
+def test_an_operator_that_is_not_listed_is_named_with_the_remedy() -> None:
+    with pytest.raises(InvalidModel, match=r"aten\.as_strided_scatter\.default.*allowed_operators\.py") as caught:
+        load(data_of_one_call(target="aten.as_strided_scatter.default"))
+    assert "\n" not in str(caught.value)
 
 
 def test_a_functional_operator_is_found() -> None:

@@ -82,6 +82,34 @@ def test_anything_executable_is_refused(plain: Path, tmp_path: Path, entry: str,
         model_from_pt2(bad)
 
 
+@pytest.mark.parametrize(
+    "target",
+    [
+        "torch.ops.aten._sparse_coo_tensor_unsafe.default",
+        "torch.ops.aten._sparse_csr_tensor_unsafe.default",
+        "torch.ops.aten._to_dense.default",
+        "torch.ops.aten._nested_view_from_buffer.default",
+        "torch.ops.aten._unsafe_index_put.default",
+        "torch.ops.aten._unsafe_masked_index_put_accumulate.default",
+        "torch.ops.aten.as_strided_scatter.default",
+        "torch.ops.aten.as_strided_.default",
+        "torch.ops.aten.new_empty.default",
+        "torch.ops.aten.empty_strided.default",
+        "torch.ops.aten.set_.source_Tensor",
+        "torch.ops.aten.resize_.default",
+    ],
+)
+def test_an_operator_that_no_model_may_use_is_named(plain: Path, tmp_path: Path, target: str) -> None:
+    bad = doctored(plain, tmp_path / "bad.pt2", "model.json", with_key("target", target))
+    with pytest.raises(InvalidModel, match=rf"allowed_operators\.py.*{target}"):
+        scanned_pt2(bad)
+
+
+@pytest.mark.parametrize("target", ["torch.ops.aten.relu_.default", "torch.ops.aten.dropout.default"])
+def test_in_place_and_quiet_forms_of_listed_operators_pass(plain: Path, tmp_path: Path, target: str) -> None:
+    scanned_pt2(doctored(plain, tmp_path / "good.pt2", "model.json", with_key("target", target)))
+
+
 def test_sample_inputs_that_hold_code_are_refused_unrun(plain: Path, tmp_path: Path) -> None:
     mark = tmp_path / "ran"
     code = pickle.dumps(Executes(mark))

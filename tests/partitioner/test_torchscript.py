@@ -232,6 +232,43 @@ def test_pickles_that_name_python_objects_are_refused_unrun(
         ("def f(x: Tensor) -> Tensor:\n  return ops.image.read_file(x)\n", "ops.image"),
         ("def f(x: Tensor) -> Tensor:\n  return torch.from_file('a', False, 3)\n", "torch.from_file"),
         ("def f(x: Tensor) -> Tensor:\n  return torch.as_strided(x, [9], [9])\n", "torch.as_strided"),
+        (
+            "def f(x: Tensor) -> Tensor:\n  return torch._sparse_coo_tensor_unsafe(x, x, [9])\n",
+            "torch._sparse_coo_tensor_unsafe",
+        ),
+        (
+            "def f(x: Tensor) -> Tensor:\n  return torch._sparse_csr_tensor_unsafe(x, x, x, [9])\n",
+            "torch._sparse_csr_tensor_unsafe",
+        ),
+        ("def f(x: Tensor) -> Tensor:\n  return torch._to_dense(x)\n", "torch._to_dense"),
+        (
+            "def f(x: Tensor) -> Tensor:\n  return torch._nested_view_from_buffer(x, x, x, x)\n",
+            "torch._nested_view_from_buffer",
+        ),
+        ("def f(x: Tensor) -> Tensor:\n  return torch._unsafe_index_put(x, [x], x)\n", "torch._unsafe_index_put"),
+        (
+            "def f(x: Tensor) -> Tensor:\n  return ops.aten._unsafe_masked_index_put_accumulate(x, x, [x], x)\n",
+            "ops.aten._unsafe_masked",
+        ),
+        (
+            "def f(x: Tensor) -> Tensor:\n  return torch.as_strided_scatter(x, x, [9], [9])\n",
+            "torch.as_strided_scatter",
+        ),
+        ("def f(x: Tensor) -> Tensor:\n  return torch.as_strided_(x, [9], [9])\n", "torch.as_strided_"),
+        ("def f(x: Tensor) -> Tensor:\n  return torch.empty_strided([9], [9])\n", "torch.empty_strided"),
+        ("def f(x: Tensor) -> Tensor:\n  return torch.resize_(x, [9])\n", "torch.resize_"),
+        ("def f(x: Tensor) -> Tensor:\n  return x.as_strided([9], [9])\n", "operator as_strided"),
+        ("def f(x: Tensor) -> Tensor:\n  return [x][0].as_strided([9], [9])\n", "operator as_strided"),
+        ('def f(x: Tensor) -> Tensor:\n  return getattr(x, "as_strided")([9], [9])\n', "operator as_strided"),
+        (
+            'def f(x: Tensor) -> Tensor:\n  return getattr(torch, "as_strided")(x, [9], [9])\n',
+            "torch as a value|operator as_strided",
+        ),
+        ("def f(x: Tensor) -> Tensor:\n  return x.set_(x)\n", "operator set_"),
+        ("def f(x: Tensor) -> Tensor:\n  return ops.prim.rpc_sync(x)\n", "ops.prim.rpc_sync"),
+        ("def f(x: Tensor) -> Tensor:\n  t = torch\n  return t.relu(x)\n", "as a value"),
+        ("def f(x: Tensor) -> Tensor:\n  o = ops\n  return o.aten.relu(x)\n", "as a value"),
+        ("def f(x: Tensor) -> Tensor:\n  o = ops.aten\n  return o.relu(x)\n", "as a value"),
         ("def f(x: Tensor) -> Tensor:\n  return torch.os.system(x)\n", "torch.os"),
         ("def f(x: __torch__.torch.classes.a.B) -> int:\n  return 1\n", "foreign class"),
         ("def f(:\n", "not TorchScript"),
@@ -242,6 +279,21 @@ def test_source_that_does_more_than_compute_is_refused(line: Path, code: str, re
     bad = doctored(line, ".py", lambda content: content + code.encode())
     with pytest.raises(InvalidModel, match=reason):
         scanned_torchscript(bad)
+
+
+class Drops(nn.Module):
+    """Drops whole items while training, as residual networks do."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            noise = torch.empty([x.shape[0], 1], dtype=x.dtype, device=x.device)
+            return x * noise.bernoulli_(0.5)
+        return x + 1
+
+
+def test_a_branch_for_training_does_not_stand_in_the_way(tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.pt", torch.jit.script(Drops().eval()))
+    check_every_prefix(path, lambda batch: torch.randn(batch, 6), (torch.randn(1, 6),))
 
 
 def test_entries_that_are_no_data_are_refused(line: Path) -> None:
