@@ -1,4 +1,4 @@
-"""One model by two formats: the same outputs, and the same best cuts for given costs of compute and link."""
+"""One model by several formats: the same outputs, and the same best cuts for given costs of compute and link."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from isthmus import zoo
 from partitioner.condition import Condition
 from partitioner.cost_model import Costing
-from partitioner.front_end import model_from_module
+from partitioner.front_end import model_from_module, model_from_pt2
 from partitioner.frontier import frontier_of
 from partitioner.link import Link
 from partitioner.measurements import CodecRate, Provenance
@@ -18,22 +18,45 @@ from partitioner.model import Model
 from partitioner.onnx_front_end import model_from_onnx
 from partitioner.partition import Setting, partition_graph
 from partitioner.profiles import DeviceProfile
+from partitioner.torchscript import model_from_torchscript
 
+_BATCHED = ({0: torch.export.Dim("batch", min=1)},)
 _BANDWIDTHS = ("1mbps", "3mbps", "10mbps", "20mbps", "40mbps", "100mbps", "1gbps")
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Model, Model]:
-    """efficientnet-lite0 from torch, and from the ONNX file that torch's own exporter writes of it."""
+def network() -> Model:
+    """efficientnet-lite0 as the module that it is."""
+    return model_from_module(zoo.efficientnet_lite0())
+
+
+@pytest.fixture(scope="module")
+def onnx(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    """The same from the ONNX file that torch's own exporter writes of it."""
     spec, path = zoo.efficientnet_lite0(), tmp_path_factory.mktemp("onnx") / "efficientnet.onnx"
-    shapes = ({0: torch.export.Dim("batch", min=1)},)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's exporter uses what torch has deprecated
         torch.onnx.export(
-            spec.module, spec.example_inputs, path, dynamo=True, verbose=False, dynamic_shapes=shapes,
+            spec.module, spec.example_inputs, path, dynamo=True, verbose=False, dynamic_shapes=_BATCHED,
             input_names=["image"], output_names=["logits"],
         )  # fmt: skip
-    return model_from_module(spec), model_from_onnx(path)
+    return model_from_onnx(path)
+
+
+@pytest.fixture(scope="module", params=["onnx", "pt2", "torchscript"])
+def other(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Model:
+    """The same from a file of each kind."""
+    if request.param == "onnx":
+        found: Model = request.getfixturevalue("onnx")
+        return found
+    spec, path = zoo.efficientnet_lite0(), tmp_path_factory.mktemp("file") / f"efficientnet.{request.param}"
+    if request.param == "pt2":
+        torch.export.save(torch.export.export(spec.module, spec.example_inputs, dynamic_shapes=_BATCHED), path)
+        return model_from_pt2(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch has deprecated TorchScript
+        torch.jit.trace(spec.module, spec.example_inputs).save(path)
+    return model_from_torchscript(path, spec.example_inputs)
 
 
 def device(flops_per_s: float) -> DeviceProfile:
@@ -50,26 +73,29 @@ def best_boundary(model: Model, bandwidth: str) -> list[tuple[str, tuple[int, ..
     return sorted((t.dtype, t.shape_at(1)) for t in tensors)
 
 
-def test_they_compute_the_same(both: tuple[Model, Model]) -> None:
+def test_they_compute_the_same(network: Model, other: Model) -> None:
     picture = torch.randn(3, 3, 224, 224, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        torch.testing.assert_close(both[0](picture), both[1](picture), rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(network(picture), other(picture), rtol=1e-4, atol=1e-4)
 
 
-def test_they_weigh_the_same(both: tuple[Model, Model]) -> None:
-    flops = [sum(op.flops for op in m.graph.ops if op.kind in ("conv2d", "linear", "Conv", "Gemm")) for m in both]
-    assert flops[0] == pytest.approx(flops[1], rel=1e-2)
+def test_they_weigh_the_same(network: Model, other: Model) -> None:
+    first, second = (
+        sum(op.flops for op in model.graph.ops if op.kind in ("conv2d", "_convolution", "linear", "Conv", "Gemm"))
+        for model in (network, other)
+    )
+    assert first == pytest.approx(second, rel=1e-2)
 
 
-def test_their_best_cuts_are_at_the_same_tensors(both: tuple[Model, Model]) -> None:
-    found = {bandwidth: [best_boundary(m, bandwidth) for m in both] for bandwidth in _BANDWIDTHS}
-    assert all(torch_cut == onnx_cut for torch_cut, onnx_cut in found.values())
+def test_their_best_cuts_are_at_the_same_tensors(network: Model, other: Model) -> None:
+    found = {bandwidth: [best_boundary(m, bandwidth) for m in (network, other)] for bandwidth in _BANDWIDTHS}
+    assert all(first == second for first, second in found.values())
     assert len({tuple(cut[0]) for cut in found.values()}) > 2  # the links do call for different cuts
 
 
-def test_their_frontiers_cost_the_same_everywhere(both: tuple[Model, Model]) -> None:
+def test_their_frontiers_cost_the_same_everywhere(network: Model, other: Model) -> None:
     setting = Setting(device(2e9), device(2e11), Link.of("1mbps", "0ms"), Costing())
-    frontiers = [frontier_of(model, setting) for model in both]
+    frontiers = [frontier_of(model, setting) for model in (network, other)]
     for bps in (1e5 * 2**step for step in range(16)):
         for load in (0.1, 1.0, 10.0):
             condition = Condition(Link(bps, bps, 0.01), 1.0, load)
@@ -77,9 +103,9 @@ def test_their_frontiers_cost_the_same_everywhere(both: tuple[Model, Model]) -> 
             assert first == pytest.approx(second, rel=0.02), (bps, load)
 
 
-def test_cuts_of_the_onnx_file_give_its_own_bits(both: tuple[Model, Model]) -> None:
-    model, picture = both[1], torch.randn(3, 3, 224, 224, generator=torch.Generator().manual_seed(0))
-    ops, whole = [op.name for op in model.graph.ops], model(picture)
+def test_cuts_of_the_onnx_file_give_its_own_bits(onnx: Model) -> None:
+    picture = torch.randn(3, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+    ops, whole = [op.name for op in onnx.graph.ops], onnx(picture)
     for count in (0, 1, 20, len(ops) // 2, len(ops) - 5, len(ops)):
-        segments = model.split(ops[:count])
+        segments = onnx.split(ops[:count])
         assert torch.equal(segments.suffix(*segments.prefix(picture))[0], whole[0]), count

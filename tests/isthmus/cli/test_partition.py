@@ -7,8 +7,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 from typer.testing import CliRunner
 
@@ -25,6 +27,7 @@ from partitioner.model import Calibration
 from partitioner.plan_table import EngineDifference, PlanTable
 from partitioner.profiles import DeviceProfile
 from partitioner.setting import Setting
+from partitioner.spec import ImagePreprocessing, ModelSpec
 
 Run = Callable[..., str]
 
@@ -361,3 +364,38 @@ def test_plans_are_written_for_the_simulator(run: Run, folder: Path) -> None:
     table = PlanTable.from_json((folder / "plans.json").read_text())
     assert {"edge-only", "cloud-only"} <= {entry.plan.kind for entry in table.entries}
     assert all(entry.costs.edge.at(1) > 0 for entry in table.entries if entry.plan.kind != "cloud-only")
+
+
+@pytest.fixture
+def pictures(folder: Path) -> Path:
+    """A model of pictures, and devices that code them; a small JPEG, and a large PNG of noise."""
+    layers = nn.Sequential(nn.Conv2d(3, 8, 3, 2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4))
+    preprocessing = {"image": ImagePreprocessing(64, 64, 64)}
+    spec = ModelSpec(
+        layers.eval(), (torch.randn(2, 3, 64, 64),), "pictures", input_names=("image",), preprocessing=preprocessing
+    )
+    save_artifact(model_from_module(spec), folder / "pictures")
+    for name in ("edge", "cloud"):
+        known = DeviceProfile.from_json((folder / f"{name}.json").read_text())
+        rates = {**known.codec_rates, "png": CodecRate(1e-8, 1e-5, 1e-8, 1e-5), "file": CodecRate(0.0, 0.0, 0.0, 0.0)}
+        coding = replace(known, codec_rates=rates, preprocessing_s_per_pixel=1e-8)
+        (folder / f"coding-{name}.json").write_text(coding.to_json())
+    Image.new("RGB", (64, 64), "red").save(folder / "small.jpg")
+    noise = np.random.default_rng(0).integers(0, 256, (1200, 1600, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(folder / "large.png")
+    return folder
+
+
+@pytest.mark.parametrize(("file", "codecs"), [("small.jpg", {"file"}), ("large.png", {"png", "zstd"})])
+def test_a_small_file_crosses_as_it_arrived_and_a_large_one_does_not(
+    run: Run, pictures: Path, file: str, codecs: set[str]
+) -> None:
+    words = ("--bandwidth", "5mbps", "--rtt", "0ms", "--file", str(pictures / file), "--pin-cloud", "conv2d", "--json")
+    plan = json.loads(run(*words, model="pictures", edge="coding-edge.json", cloud="coding-cloud.json"))
+    assert {tensor["codec"] for tensor in plan["boundary"]} <= codecs
+    assert plan["form"] == "bytes"
+
+
+def test_a_file_that_is_no_picture_is_refused_by_its_option(run: Run, pictures: Path) -> None:
+    said = run("--file", str(pictures / "edge.json"), model="pictures", fails=True)
+    assert said.startswith("--file")
