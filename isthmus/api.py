@@ -87,8 +87,8 @@ def measure_model(
     """`profile` with what the budget allows of this model, measured now on this device and the profile's engine: op
     times, memory, whole halves at a few cuts, larger batches. `profile.provenance.left_out` names the rest.
 
-    against: a profile of the other side; what is left of the budget goes to both halves at each cut of the exact
-    frontier between the two, whichever is the edge.
+    against: a profile of the other side; after the halves at a few cuts the budget goes to both halves at each cut of
+    the exact frontier between the two, whichever is the edge.
     """
     keep_freed_memory()
     with ComputePool(profile.threads) as pool:

@@ -39,8 +39,8 @@ Source = Annotated[
 Against = Annotated[
     Path | None,
     typer.Option(
-        help="The other side's profile, edge or cloud. With MODEL: what is left of --budget times both halves of each "
-        "cut that may be the best between the two."
+        help="The other side's profile, edge or cloud. With MODEL: also time both halves of each cut that may be the "
+        "best between the two."
     ),
 ]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from itertools import chain
 from tempfile import TemporaryDirectory
 
 import torch
@@ -51,9 +50,9 @@ def measure_model_within(
     model: Model, profile: DeviceProfile, engine: Engine, budget_s: float, against: DeviceProfile | None = None
 ) -> DeviceProfile:
     """`profile` with what the budget allows of `model`: what must be compiled and op times always, then memory, how far
-    the engine is from eager, the halves at a few cuts, larger batches, the halves at more cuts; then, with a profile of
-    the other side (`against`), the halves at each cut of the exact frontier between the two. `provenance.left_out`
-    names the rest. An earlier session of this model is forgotten with all that it left out, so that what is compared is
+    the engine is from eager, the halves at a few cuts; with a profile of the other side (`against`) the halves at each
+    cut of the exact frontier between the two; larger batches, the halves at more cuts. `provenance.left_out` names the
+    rest. An earlier session of this model is forgotten with all that it left out, so that what is compared is
     of one moment. Blocking, on the calling thread.
     """
     started = time.perf_counter()
@@ -64,10 +63,7 @@ def measure_model_within(
     profile = measure_model(
         model, profile.without_session(model.digest), engine, budget_s=min(MOST_OPS_S, OPS_SHARE * budget_s)
     )
-    steps = chain(
-        _steps(model, profile, engine, (loading_s, compile_s)),
-        () if against is None else _frontier_steps(model, profile, engine, against, compile_s),
-    )
+    steps = _steps(model, profile, engine, against, (loading_s, compile_s))
     about, left_out = f"{model.name}: ", list[str]()
     for step in steps:
         if not step.always and time.perf_counter() - started + step.least_s > budget_s:
@@ -78,7 +74,9 @@ def measure_model_within(
     return replace(profile, provenance=replace(profile.provenance, left_out=told))
 
 
-def _steps(model: Model, profile: DeviceProfile, engine: Engine, prepared: tuple[float, float]) -> Iterator[_Step]:
+def _steps(
+    model: Model, profile: DeviceProfile, engine: Engine, against: DeviceProfile | None, prepared: tuple[float, float]
+) -> Iterator[_Step]:
     """prepared: the seconds that loading and compiling took."""
     loading_s, compile_s = prepared
     times = profile.op_times_of(model.digest, engine.name)[0]
@@ -94,6 +92,8 @@ def _steps(model: Model, profile: DeviceProfile, engine: Engine, prepared: tuple
     if engine.name != "eager":
         yield _difference_step(model, engine, call_s, compiled)
     yield _anchors_step(model, engine, times, FEW_ANCHORS, compile_s)
+    if against is not None:
+        yield from _frontier_steps(model, profile, engine, against, compile_s)
     for batch in _batches(model.interface.max_batch):
         yield _batch_step(model, engine, batch, call_s)
     yield _anchors_step(model, engine, times, MANY_ANCHORS, compile_s)
