@@ -103,6 +103,10 @@ class Model(Protocol):
     def calibrated(self, calibration: Calibration) -> Model:
         """The same model with other calibration inputs; they are no part of the digest. Raises InvalidModel."""
 
+    def with_interface(self, interface: Interface) -> Model:
+        """The same model with another public face, which is part of the digest. Raises InvalidModel unless it names
+        the model's inputs and as many outputs."""
+
     def __call__(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """The whole model: one tensor for each output, in order."""
 

@@ -71,6 +71,10 @@ class OnnxModel:
         inputs, groups, truth = calibration
         return replace(self, calibration=inputs, calibration_groups=groups, calibration_truth=truth)
 
+    def with_interface(self, interface: Interface) -> OnnxModel:
+        """See `Model`."""
+        return replace(self, interface=interface)
+
     def structure(self) -> dict[str, Any]:
         """Graph and types as JSON takes them: all but the interface and the weights."""
         return {

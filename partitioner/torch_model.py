@@ -70,6 +70,10 @@ class TorchModel:
         inputs, groups, truth = calibration
         return replace(self, calibration=inputs, calibration_groups=groups, calibration_truth=truth)
 
+    def with_interface(self, interface: Interface) -> TorchModel:
+        """See `Model`."""
+        return replace(self, interface=interface)
+
     def structure(self) -> dict[str, Any]:
         """See `Model`."""
         return program_to_data(self.program)

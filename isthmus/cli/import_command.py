@@ -26,14 +26,24 @@ def import_model(
             "of each item) and truth (its right class). Codecs are calibrated and judged on them."
         ),
     ] = None,
+    interface: Annotated[
+        Path | None,
+        typer.Option(
+            help="What a file of a model does not say, as YAML: the preprocessing of inputs that come as pictures, the "
+            "labels of outputs, max_batch."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Make an artifact (graph, weights and spec: data only) of a model."""
     from isthmus.cli.calibration_file import read_calibration
+    from isthmus.cli.interface_file import read_interface
     from partitioner.artifact import save_artifact
 
     check_folder(output, "--output")
     made = loaded_model(model, example)
+    if interface is not None:
+        made = made.with_interface(read_interface(interface, made))
     if calibration is not None:
         made = made.calibrated(read_calibration(calibration, made))
     write_folder(output, "--output", partial(save_artifact, made))

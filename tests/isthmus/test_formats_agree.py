@@ -55,7 +55,7 @@ def other(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         return model_from_pt2(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch has deprecated TorchScript
-        torch.jit.trace(spec.module, spec.example_inputs).save(path)
+        torch.jit.trace(spec.module, spec.example_inputs).save(path)  # type: ignore[no-untyped-call]
     return model_from_torchscript(path, spec.example_inputs)
 
 
