@@ -24,7 +24,7 @@ from isthmus.client import AsyncClient
 from nodes.measure.timing import percentile
 from partitioner.measurements import AffineTime
 from partitioner.plan import InputForm
-from partitioner.plan_table import PlanEntry, PlanTable
+from partitioner.plan_table import Curve, PlanEntry, PlanTable
 from simulations.link_emulator import LinkShape
 from simulations.scenario.scenario import Scenario
 
@@ -110,15 +110,27 @@ async def _ask(client: AsyncClient, installed: Installed, entry: PlanEntry, shap
 
 
 def measured_entry(entry: PlanEntry, samples: Sequence[Sample]) -> PlanEntry:
-    """The plan's costs as these requests had them."""
+    """The plan's costs as these requests had them; batches grow or shrink as one item did."""
     costs = entry.costs
     edge, edge_spread = _measured(costs.edge, [one.edge_s for one in samples])
     cloud, cloud_spread = costs.cloud, 0.0
     if entry.plan.kind != "edge-only":
         cloud, cloud_spread = _measured(costs.cloud, [one.cloud_s for one in samples])
-    return replace(
-        entry, costs=replace(costs, edge=edge, cloud=cloud, edge_spread=edge_spread, cloud_spread=cloud_spread)
+    measured = replace(
+        costs,
+        edge=edge,
+        cloud=cloud,
+        edge_spread=edge_spread,
+        cloud_spread=cloud_spread,
+        prefix_s=_paced(costs.prefix_s, costs.edge, edge),
+        suffix_s=_paced(costs.suffix_s, costs.cloud, cloud),
     )
+    return replace(entry, costs=measured)
+
+
+def _paced(curve: Curve, before: AffineTime, now: AffineTime) -> Curve:
+    factor = now.at(1) / before.at(1) if before.at(1) > 0 else 1.0
+    return tuple((size, took_s * factor) for size, took_s in curve)
 
 
 def _measured(law: AffineTime, seconds: Sequence[float]) -> tuple[AffineTime, float]:

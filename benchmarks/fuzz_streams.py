@@ -14,7 +14,7 @@ from nodes.codecs.base import EncodedTensor
 from nodes.protocol.assembly import ReceiveSpan
 from nodes.protocol.cloud_stream import CloudStream, Rejection
 from nodes.protocol.edge_stream import EdgeStream, WireRequest
-from nodes.protocol.events import CloudTimings, MeasuredBatch, PlanDefinition, RequestArrived
+from nodes.protocol.events import CloudTimings, MeasuredBatch, PlanDefinition, PlanTimes, RequestArrived
 from nodes.protocol.limits import MEMORY_FIELD, StreamLimits
 
 __all__ = ["CloudFrames", "EdgeFrames"]
@@ -89,7 +89,7 @@ class EdgeFrames:
         for data in _frames(_edge(self._plan)):
             heard = cloud.receive(pb.EdgeFrame.FromString(data), 0.0)
             arrived += [event for event in heard if isinstance(event, RequestArrived)]
-        cloud.plan_ready("digest", [MeasuredBatch(1, 0.1, 0.2, 0.3)])
+        cloud.plan_ready("digest", PlanTimes((MeasuredBatch(1, 0.1, 0.2, 0.3),), ((1, 0.1), (8, 0.2))))
         cloud.plan_refused("other", "NOT_FOUND", "is not here")
         for request in arrived[:2]:
             cloud.respond(request, request.tensors, TIMINGS)

@@ -19,7 +19,7 @@ from nodes.cloud_connection import ReplicaDescription
 from nodes.codecs.base import EncodedTensor
 from nodes.fleet import Endpoint
 from nodes.protocol.edge_stream import WireRequest
-from nodes.protocol.events import CloudTimings, MeasuredBatch, PlanDefinition, RequestArrived
+from nodes.protocol.events import CloudTimings, PlanDefinition, PlanTimes, RequestArrived
 from nodes.transport.grpc_server import GrpcServer
 from nodes.transport.segment_client import SegmentClient
 from nodes.transport.segment_server import Load, SegmentService, SuffixResult
@@ -48,8 +48,8 @@ class _Answering:
     def load(self) -> Load:
         return Load(0, 0.0)
 
-    async def prepare(self, offer: PlanDefinition) -> tuple[MeasuredBatch, ...]:
-        return ()
+    async def prepare(self, offer: PlanDefinition) -> PlanTimes:
+        return PlanTimes(())
 
     async def run(self, request: RequestArrived) -> SuffixResult:
         timings = CloudTimings(receive=request.receive, queue_s=0.0, decode_s=0.0, suffix_s=0.0, encode_s=0.0)

@@ -15,6 +15,7 @@ from nodes.measure.codec_rates import RATED_CODEC_NAMES
 from nodes.measure.codec_survey import DEFAULT_BUDGET, SurveyRow, input_survey, survey_of_cut
 from nodes.measure.engine_difference import difference_here
 from nodes.measure.engine_loss import engine_loss
+from nodes.measure.joined_halves import JoinedHalves
 from partitioner.codec_choice import sizes_allowed
 from partitioner.condition import Condition
 from partitioner.cost_model import Costing
@@ -135,13 +136,14 @@ class Planner:
 
     def table(self) -> PlanTable:
         """Few plans that are nearly as good as the whole frontier anywhere, and those to compare with, with their costs
-        by the profiles: what a simulation of a fleet goes by."""
+        by the profiles: what a simulation of a fleet goes by. The model runs a few times, for whether its items mix."""
         frontier, setting = self.frontier, self.frontier_setting
         cuts = menu_of(frontier, most_cuts=MOST_CUTS).cuts
         menu = (entry.plan for cut in cuts for entry in cut.plans)
         plans = {plan.plan_id: plan for plan in (*self.others(), *menu)}
         accuracies = (None if self._budget is None else self._budget.accuracy(plan) for plan in plans.values())
-        return profiled_table(self.model, setting, zip(plans.values(), accuracies, strict=True))
+        joins = JoinedHalves(self.model).joins
+        return profiled_table(self.model, setting, zip(plans.values(), accuracies, strict=True), joins)
 
     def survey(self) -> tuple[SurveyRow, ...]:
         """Every codec at every cut of the frontier, and the input as pictures; nothing without calibration inputs.

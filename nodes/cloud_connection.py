@@ -8,7 +8,7 @@ from typing import Protocol
 
 from nodes.fleet import ModelVersion
 from nodes.protocol.edge_stream import WireRequest
-from nodes.protocol.events import MeasuredBatch, PlanDefinition, ResponseArrived
+from nodes.protocol.events import PlanDefinition, PlanTimes, ResponseArrived
 from nodes.protocol.progress import Progress
 from nodes.protocol.send_window import Credit
 from nodes.tensor_feed import TensorFeed
@@ -99,7 +99,7 @@ class CloudConnection(Protocol):
     async def describe(self) -> ReplicaDescription:
         """Ask the replica what it serves. Raises CloudUnavailable."""
 
-    async def prepare(self, plan: PlanDefinition) -> tuple[MeasuredBatch, ...]:
+    async def prepare(self, plan: PlanDefinition) -> PlanTimes:
         """Have the replica split, warm up and measure a plan. Raises InvalidPlan, NotFound, CloudUnavailable."""
 
     @property

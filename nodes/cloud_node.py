@@ -28,7 +28,7 @@ from nodes.limits import CLOUD_LIMITS, NodeLimits
 from nodes.measure.batch_times import BatchMeasurement, boundary_sample, measure_batches
 from nodes.measure.timing import measure
 from nodes.metrics.histogram import SECONDS_BOUNDS, Histogram, HistogramCount
-from nodes.protocol.events import CloudTimings, MeasuredBatch, PlanDefinition, RequestArrived
+from nodes.protocol.events import CloudTimings, MeasuredBatch, PlanDefinition, PlanTimes, RequestArrived
 from nodes.sample_inputs import sample_inputs
 from nodes.suffix_batch import SuffixWork, run_suffixes, suffix_group
 from nodes.transport.segment_server import Load, SuffixResult
@@ -53,7 +53,7 @@ class _ReadyPlan:
     max_batch: int
     suffix: BatchTimes
     whole: BatchTimes
-    reported: tuple[MeasuredBatch, ...]
+    reported: PlanTimes
 
 
 class _Accepted(NamedTuple):
@@ -128,7 +128,7 @@ class CloudNode:
         """How long the stages of answered requests took: queue, decode, suffix, encode."""
         return {stage: times.count() for stage, times in self._stages.items()}
 
-    async def prepare(self, offer: PlanDefinition) -> tuple[MeasuredBatch, ...]:
+    async def prepare(self, offer: PlanDefinition) -> PlanTimes:
         """See SegmentNode. A plan that is ready already answers at once. Its model is loaded where it is not there."""
         ready = self._plans.get(offer.wire_digest)
         if ready is not None:
@@ -137,7 +137,7 @@ class CloudNode:
             _check_digest(held.model, offer)
             return await self._prepare(held, offer)
 
-    async def _prepare(self, held: HeldModel, offer: PlanDefinition) -> tuple[MeasuredBatch, ...]:
+    async def _prepare(self, held: HeldModel, offer: PlanDefinition) -> PlanTimes:
         model, engine = held.model, held.engine
         await run_apart(engine.prepare, (model.split(offer.edge_ops).cloud,))
         half = await self._pool.run(
@@ -149,12 +149,13 @@ class CloudNode:
             self.forget(next(iter(self._plans)))
         self._away.pop(offer.wire_digest, None)
         whole, most = _whole(batches.times, times[0]), model.interface.max_batch
-        self._plans[offer.wire_digest] = _ReadyPlan(half, most, batches.times, whole, times)
+        reported = PlanTimes(times, batches.times.seconds)
+        self._plans[offer.wire_digest] = _ReadyPlan(half, most, batches.times, whole, reported)
         self._log.info(
             "plan ready", wire_digest=offer.wire_digest, suffix_ms=round(times[0].suffix_s * 1e3, 2),
             largest_batch=batches.times.largest, batch_gain=round(batches.gain, 2), batch_difference=batches.difference,
         )  # fmt: skip
-        return times
+        return reported
 
     def forget(self, wire_digest: str) -> None:
         """Let a plan go: requests that come for it yet are told so, and their edges offer it again."""

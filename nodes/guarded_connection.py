@@ -10,7 +10,7 @@ from isthmus.errors import CloudUnavailable, PlanAway, RemoteProtocolError, Unkn
 from nodes.circuit_breaker import CircuitBreaker
 from nodes.cloud_connection import CloudConnection, ReplicaDescription
 from nodes.protocol.edge_stream import WireRequest
-from nodes.protocol.events import MeasuredBatch, PlanDefinition, ResponseArrived
+from nodes.protocol.events import PlanDefinition, PlanTimes, ResponseArrived
 from nodes.protocol.progress import Progress
 from nodes.protocol.send_window import Credit
 from nodes.replica_health import ReplicaHealth
@@ -106,11 +106,11 @@ class GuardedConnection:
         """See CloudConnection."""
         return await self._connection.describe()
 
-    async def prepare(self, plan: PlanDefinition) -> tuple[MeasuredBatch, ...]:
+    async def prepare(self, plan: PlanDefinition) -> PlanTimes:
         """See CloudConnection."""
         times = await self._connection.prepare(plan)
         self.prepared |= {plan.wire_digest}
-        self._suffix_times[plan.wire_digest] = affine_time({float(one.batch): one.compute_s for one in times})
+        self._suffix_times[plan.wire_digest] = affine_time({float(one.batch): one.compute_s for one in times.batches})
         return times
 
     async def offer_again(self, plan: PlanDefinition) -> None:

@@ -211,7 +211,7 @@ class ModelPlanning:
                 return
             ready = await self.plans.with_cloud(loaded.builder, cloud)
         times = await cloud_times(connection.prepare, {plan.entry.plan.wire_digest: plan.entry.plan for plan in ready})
-        if not any(times.values()):
+        if not times:
             raise CloudUnavailable("no plan could be prepared")
         async with self._building:
             if self._shelf.runtimes.get(name) is not served:

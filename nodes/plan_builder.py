@@ -25,7 +25,7 @@ from nodes.measure.picture_codecs import lossless_picture
 from nodes.model_runtime import ReadyPlan
 from nodes.plan_meter import PlanMeter
 from nodes.plan_shapes import cut_plan
-from nodes.protocol.events import MeasuredBatch
+from nodes.protocol.events import PlanTimes
 from nodes.settings import COMPILING_ENGINES
 from partitioner.affine_fit import affine_time
 from partitioner.codec_choice import DEFAULT_CODECS
@@ -235,9 +235,12 @@ def _in(codecs: tuple[MeasuredCodec, ...], wanted: str) -> MeasuredCodec:
     return next((one for one in codecs if one.codec.name == wanted), codecs[0])
 
 
-def with_cloud_times(ready: ReadyPlan, times: Sequence[MeasuredBatch]) -> ReadyPlan:
-    """The plan with the replica's times in it."""
-    cloud = affine_time({float(one.batch): one.compute_s for one in times})
-    spread = max((one.spread_s / one.compute_s for one in times if one.compute_s), default=0.0)
-    costs = replace(ready.entry.costs, cloud=cloud, cloud_spread=spread)
+def with_cloud_times(ready: ReadyPlan, times: PlanTimes) -> ReadyPlan:
+    """The plan with the replica's times in it. Choices go by the line of one item and two, whatever else it tells.
+
+    Raises InvalidPlan, InvalidProfile where it tells what are no times.
+    """
+    cloud = affine_time({float(one.batch): one.compute_s for one in times.batches})
+    spread = max((one.spread_s / one.compute_s for one in times.batches if one.compute_s), default=0.0)
+    costs = replace(ready.entry.costs, cloud=cloud, cloud_spread=spread, suffix_s=times.suffix_s)
     return replace(ready, entry=replace(ready.entry, costs=costs))

@@ -9,17 +9,17 @@ from isthmus.errors import ComputeFailed, InvalidInput, NotFound, Overloaded
 from isthmus.telemetry import get_logger
 from nodes.background import run_together
 from nodes.model_runtime import plan_definition
-from nodes.protocol.events import MeasuredBatch, PlanDefinition
+from nodes.protocol.events import PlanDefinition, PlanTimes
 from partitioner.plan import Plan
 
 __all__ = ["Prepare", "cloud_times"]
 
 UNDER_WAY = 2
-Prepare = Callable[[PlanDefinition], Awaitable[tuple[MeasuredBatch, ...]]]
+Prepare = Callable[[PlanDefinition], Awaitable[PlanTimes]]
 """See `CloudConnection.prepare`."""
 
 
-async def cloud_times(prepare: Prepare, offers: Mapping[str, Plan]) -> Mapping[str, tuple[MeasuredBatch, ...]]:
+async def cloud_times(prepare: Prepare, offers: Mapping[str, Plan]) -> Mapping[str, PlanTimes]:
     """What the replica measured of each plan, by wire digest; nothing of one that it refuses.
 
     offers: of one model. One that it does not take, or that raises while it is measured, is no reason to let go of
@@ -31,19 +31,19 @@ async def cloud_times(prepare: Prepare, offers: Mapping[str, Plan]) -> Mapping[s
     free = asyncio.Semaphore(UNDER_WAY)
     full = 0  # in a row
 
-    async def _offered(plan: Plan) -> tuple[MeasuredBatch, ...]:
+    async def _offered(plan: Plan) -> PlanTimes | None:
         nonlocal full
         async with free:
             if full >= UNDER_WAY:
-                return ()
+                return None
             try:
                 times = await prepare(plan_definition(plan))
             except (InvalidInput, NotFound, Overloaded, ComputeFailed) as error:
                 get_logger("edge").warning("replica refuses a plan", plan_id=plan.plan_id, reason=str(error))
                 full += isinstance(error, Overloaded)
-                return ()
+                return None
             full = 0
             return times
 
     found = await run_together(*(_offered(plan) for plan in offers.values()))
-    return dict(zip(offers, found, strict=True))
+    return {digest: times for digest, times in zip(offers, found, strict=True) if times is not None and times.batches}

@@ -39,7 +39,8 @@ class PlanCosts:
     edge, for when the cloud is gone. The bytes are those on the wire, files not counted (see `PlanEntry.file_crosses`).
     edge_spread, cloud_spread: by how much repeats of that side differed, as a share of its time; 0 where nobody said.
     prefix_s, suffix_s: seconds of the prefix on the edge and of the suffix in the cloud by items that run as one, as
-    measured, without preprocessing and codecs, which are done one by one; empty where nobody measured.
+    measured, without preprocessing and codecs, which are done one by one. One size: nothing runs as one there; empty
+    where nobody measured.
     """
 
     __pydantic_config__ = STRICT

@@ -9,7 +9,7 @@ Where more sizes were measured than a line needs, all of them go along: batches 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from partitioner.affine_fit import affine_time
@@ -30,17 +30,27 @@ _BATCHES = (1, 2)
 _LEAST_SIZES = 3
 
 
-def profiled_table(model: ModelFacts, setting: Setting, plans: Iterable[tuple[Plan, Accuracy | None]]) -> PlanTable:
+def _every_half_joins(plan: Plan, half: Half) -> bool:
+    return True
+
+
+def profiled_table(
+    model: ModelFacts,
+    setting: Setting,
+    plans: Iterable[tuple[Plan, Accuracy | None]],
+    joins: Callable[[Plan, Half], bool] = _every_half_joins,
+) -> PlanTable:
     """The plans of `model` with their costs on the setting's two devices, each with its accuracy (None: lossless).
 
     The plans must have been made in this setting: their codecs are among its costing's. Of the link nothing counts.
+    joins: whether a half may run as one for several requests, of which profiles say nothing.
     """
     costing = replace(setting.costing, edge_load=1.0, cloud_load=1.0)
     costs = {
         batch: model_costs(model, setting.edge, setting.cloud, setting.link, replace(costing, batch=batch))
         for batch in _BATCHES
     }
-    maker = _Entries(model, setting, costs)
+    maker = _Entries(model, setting, costs, joins)
     return PlanTable(model.name, model.digest, tuple(maker.entry(*one) for one in plans))
 
 
@@ -60,6 +70,7 @@ class _Entries:
     model: ModelFacts
     setting: Setting
     costs: Mapping[int, ModelCosts]
+    joins: Callable[[Plan, Half], bool]
 
     def entry(self, plan: Plan, accuracy: Accuracy | None) -> PlanEntry:
         """A plan with its costs."""
@@ -113,11 +124,17 @@ class _Entries:
         return [op.name for op in self.model.graph.ops if (op.name in edge_ops) == (half == "prefix")]
 
     def _curve(self, device: DeviceProfile, half: Half, plan: Plan) -> Curve:
-        """Seconds by size of a batch, as the whole model's grow; nothing where too few sizes were measured."""
-        law = batch_law(device, self.model.digest, len(self.model.graph.ops))
-        if law is None or 1 not in law.seconds or len(law.seconds) < _LEAST_SIZES or not self._ops(half, plan):
+        """Seconds by size of a batch, as the whole model's grow: one item alone where nothing is joined, nothing where
+        too few sizes were measured."""
+        if not self._ops(half, plan):
             return ()
-        one_s, whole_s = self._half_s(device, half, plan, 1), law.seconds[1]
+        one_s = self._half_s(device, half, plan, 1)
+        if not self.joins(plan, half):
+            return ((1, one_s),)
+        law = batch_law(device, self.model.digest, len(self.model.graph.ops))
+        if law is None or 1 not in law.seconds or len(law.seconds) < _LEAST_SIZES:
+            return ()
+        whole_s = law.seconds[1]
         return tuple((size, one_s * took_s / whole_s) for size, took_s in law.seconds.items())
 
     def _half_s(self, device: DeviceProfile, half: Half, plan: Plan, batch: int) -> float:

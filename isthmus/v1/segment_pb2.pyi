@@ -312,18 +312,26 @@ class PlanReady(_message.Message):
 
     WIRE_DIGEST_FIELD_NUMBER: _builtins.int
     TIMES_FIELD_NUMBER: _builtins.int
+    SUFFIX_FIELD_NUMBER: _builtins.int
     wire_digest: _builtins.str
     @_builtins.property
-    def times(self) -> _containers.RepeatedCompositeFieldContainer[Global___MeasuredBatch]: ...
+    def times(self) -> _containers.RepeatedCompositeFieldContainer[Global___MeasuredBatch]:
+        """of one item and of two: edges before 2.4 lay a line through all that is here"""
+
+    @_builtins.property
+    def suffix(self) -> _containers.RepeatedCompositeFieldContainer[Global___SuffixTime]:
+        """since 2.4, by rising items; one: no batches are made of it; none: not said"""
+
     def __init__(
         self,
         *,
         wire_digest: _builtins.str = ...,
         times: _abc.Iterable[Global___MeasuredBatch] | None = ...,
+        suffix: _abc.Iterable[Global___SuffixTime] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["times", b"times", "wire_digest", b"wire_digest"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["suffix", b"suffix", "times", b"times", "wire_digest", b"wire_digest"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -360,6 +368,30 @@ class MeasuredBatch(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___MeasuredBatch: _TypeAlias = MeasuredBatch  # noqa: Y015
+
+@_typing.final
+class SuffixTime(_message.Message):
+    """How long the suffix alone takes for so many items that run as one, as batches are made by."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEMS_FIELD_NUMBER: _builtins.int
+    SECONDS_FIELD_NUMBER: _builtins.int
+    items: _builtins.int
+    seconds: _builtins.float
+    def __init__(
+        self,
+        *,
+        items: _builtins.int = ...,
+        seconds: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items", "seconds", b"seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SuffixTime: _TypeAlias = SuffixTime  # noqa: Y015
 
 @_typing.final
 class PlanRefused(_message.Message):

@@ -40,14 +40,14 @@ from nodes.protocol.events import (
     CloudTimings,
     EdgeConnected,
     EdgeLeft,
-    MeasuredBatch,
+    PlanTimes,
     RequestArrived,
     RequestCancelled,
     RequestRejected,
 )
 from nodes.protocol.held_bytes import HeldBytes
 from nodes.protocol.limits import DEFAULT_LIMITS, MEMORY_FIELD, StreamLimits
-from nodes.protocol.message_values import batch_messages, plan_of, write_timings
+from nodes.protocol.message_values import plan_of, ready_message, write_timings
 from nodes.protocol.outbox import Outbox, announce
 from nodes.protocol.transit import TransitClock
 from nodes.protocol.version import PROTOCOL_MAJOR, PROTOCOL_MINOR, check_version
@@ -159,9 +159,9 @@ class CloudStream:
 
     # ---- what the cloud does -----------------------------------------------------------------------------------
 
-    def plan_ready(self, wire_digest: str, times: Sequence[MeasuredBatch]) -> None:
+    def plan_ready(self, wire_digest: str, times: PlanTimes) -> None:
         """Say that a plan is prepared, with the times measured here."""
-        self._send(pb.CloudFrame(ready=pb.PlanReady(wire_digest=wire_digest, times=batch_messages(times))))
+        self._send(pb.CloudFrame(ready=ready_message(wire_digest, times)))
 
     def plan_refused(self, wire_digest: str, code: str, message: str) -> None:
         """Say that a plan will not be run here."""

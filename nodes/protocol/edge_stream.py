@@ -35,7 +35,7 @@ from nodes.protocol.events import (
 )
 from nodes.protocol.given_up import GivenUp
 from nodes.protocol.limits import DEFAULT_LIMITS, StreamLimits
-from nodes.protocol.message_values import batches_of, offer_message, timings_of
+from nodes.protocol.message_values import offer_message, plan_times_of, timings_of
 from nodes.protocol.outbox import Outbox, Outgoing, announce
 from nodes.protocol.progress import Progress
 from nodes.protocol.send_window import Credit
@@ -271,7 +271,7 @@ class EdgeStream:
         return [Connected(welcome.replica_id, {model.name: model.digest for model in welcome.models})]
 
     def _on_ready(self, frame: pb.CloudFrame, now_s: float) -> list[EdgeEvent]:
-        return [PlanPrepared(frame.ready.wire_digest, batches_of(frame.ready.times))]
+        return [PlanPrepared(frame.ready.wire_digest, plan_times_of(frame.ready))]
 
     def _on_refused(self, frame: pb.CloudFrame, now_s: float) -> list[EdgeEvent]:
         refused = frame.refused

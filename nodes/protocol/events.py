@@ -23,6 +23,7 @@ __all__ = [
     "PlanDefinition",
     "PlanPrepared",
     "PlanRejected",
+    "PlanTimes",
     "RequestArrived",
     "RequestCancelled",
     "RequestFailed",
@@ -60,6 +61,19 @@ class MeasuredBatch:
         return self.decode_s + self.suffix_s + self.encode_s
 
 
+@dataclass(frozen=True, slots=True)
+class PlanTimes:
+    """What a replica measured of its side of a plan.
+
+    batches: of single requests of one item and of two, all that is done for them. suffix_s: seconds of the suffix alone
+    by items that run as one, as far as batches are made of it there: one size where none is; empty where the replica
+    does not say.
+    """
+
+    batches: tuple[MeasuredBatch, ...]
+    suffix_s: tuple[tuple[int, float], ...] = ()
+
+
 class CloudTimings(NamedTuple):
     """Durations of one request on the replica's clock; `receive` is the span of its chunks."""
 
@@ -91,7 +105,7 @@ class PlanPrepared:
     """The replica has split, warmed up and measured a plan."""
 
     wire_digest: str
-    times: tuple[MeasuredBatch, ...]
+    times: PlanTimes
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from dataclasses import asdict
 
 from isthmus.v1 import segment_pb2 as pb
 from nodes.protocol.assembly import ReceiveSpan
-from nodes.protocol.events import CloudTimings, MeasuredBatch, PlanDefinition, WireCodec
+from nodes.protocol.events import CloudTimings, MeasuredBatch, PlanDefinition, PlanTimes, WireCodec
 
-__all__ = ["batch_messages", "batches_of", "offer_message", "plan_of", "timings_of", "write_timings"]
+__all__ = ["offer_message", "plan_of", "plan_times_of", "ready_message", "timings_of", "write_timings"]
 
 
 def offer_message(plan: PlanDefinition) -> pb.PlanOffer:
@@ -42,14 +42,21 @@ def _codecs_of(codecs: Iterable[pb.TensorCodec]) -> tuple[WireCodec, ...]:
     return tuple(WireCodec(c.tensor, c.codec, dict(c.parameters)) for c in codecs)
 
 
-def batch_messages(times: Sequence[MeasuredBatch]) -> list[pb.MeasuredBatch]:
-    """`batches_of` reads them back."""
-    return [pb.MeasuredBatch(**asdict(one)) for one in times]
+def ready_message(wire_digest: str, times: PlanTimes) -> pb.PlanReady:
+    """`plan_times_of` reads the times back."""
+    return pb.PlanReady(
+        wire_digest=wire_digest,
+        times=[pb.MeasuredBatch(**asdict(one)) for one in times.batches],
+        suffix=[pb.SuffixTime(items=items, seconds=seconds) for items, seconds in times.suffix_s],
+    )
 
 
-def batches_of(messages: Iterable[pb.MeasuredBatch]) -> tuple[MeasuredBatch, ...]:
-    """Measured times."""
-    return tuple(MeasuredBatch(t.batch, t.suffix_s, t.decode_s, t.encode_s, t.spread_s) for t in messages)
+def plan_times_of(message: pb.PlanReady) -> PlanTimes:
+    """What a replica measured of a plan."""
+    return PlanTimes(
+        tuple(MeasuredBatch(t.batch, t.suffix_s, t.decode_s, t.encode_s, t.spread_s) for t in message.times),
+        tuple((one.items, one.seconds) for one in message.suffix),
+    )
 
 
 def write_timings(timings: CloudTimings, message: pb.CloudTimings) -> None:

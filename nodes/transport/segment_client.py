@@ -22,11 +22,11 @@ from nodes.protocol.events import (
     EchoReturned,
     EdgeEvent,
     LoadReported,
-    MeasuredBatch,
     PeerDraining,
     PlanDefinition,
     PlanPrepared,
     PlanRejected,
+    PlanTimes,
     RequestFailed,
     ResponseArrived,
 )
@@ -79,7 +79,7 @@ class SegmentClient:
         self._requests: dict[int, asyncio.Future[ResponseArrived]] = {}
         self._bytes: dict[int, int] = {}
         self._heard_s = time.monotonic()
-        self._plans: dict[str, asyncio.Future[tuple[MeasuredBatch, ...]]] = {}
+        self._plans: dict[str, asyncio.Future[PlanTimes]] = {}
         self._echoes = EchoTimer(observer)
         self._probe = LinkProbe()
         self._queue = queue
@@ -172,7 +172,7 @@ class SegmentClient:
             raise CloudUnavailable(f"{self._target}: {said.replica_id} answers, the stream is to {self.replica_id}")
         return description_from_message(said)
 
-    async def prepare(self, plan: PlanDefinition) -> tuple[MeasuredBatch, ...]:
+    async def prepare(self, plan: PlanDefinition) -> PlanTimes:
         """See CloudConnection."""
         self._require_open()
         future = self._plans.get(plan.wire_digest)

@@ -26,8 +26,8 @@ from nodes.protocol.cloud_stream import CloudStream, Rejection
 from nodes.protocol.events import (
     CloudEvent,
     CloudTimings,
-    MeasuredBatch,
     PlanDefinition,
+    PlanTimes,
     RequestArrived,
     RequestCancelled,
 )
@@ -69,7 +69,7 @@ class SegmentNode(Protocol):
     def load(self) -> Load:
         """The work that waits now."""
 
-    async def prepare(self, offer: PlanDefinition) -> tuple[MeasuredBatch, ...]:
+    async def prepare(self, offer: PlanDefinition) -> PlanTimes:
         """Split, warm up and measure a plan. Raises InvalidPlan, NotFound."""
 
     async def run(self, request: RequestArrived) -> SuffixResult:

@@ -105,6 +105,16 @@ def test_a_profile_has_the_low_quantile_and_how_far_the_median_lies_above_it() -
     assert costs.cloud_spread == pytest.approx(0.0)
 
 
+def test_batches_of_a_profile_grow_as_one_item_did() -> None:
+    entry = next(one for one in plan_table().for_form("bytes") if one.plan.kind == "split")
+    curves = {"prefix_s": ((1, 0.008), (4, 0.009)), "suffix_s": ((1, 0.010), (8, 0.012))}
+    entry = replace(entry, costs=replace(entry.costs, **curves))  # type: ignore[arg-type]
+    edge_s, cloud_s = 2 * entry.costs.edge.at(1), 3 * entry.costs.cloud.at(1)
+    costs = measured_entry(entry, [Sample(edge_s, cloud_s, 0.0)] * 20).costs
+    assert dict(costs.prefix_s) == pytest.approx({1: 0.016, 4: 0.018})
+    assert dict(costs.suffix_s) == pytest.approx({1: 0.030, 8: 0.036})
+
+
 def test_the_simulated_edge_gets_the_requests_that_the_live_one_gets(tmp_path: Path) -> None:
     file = with_settings(read_scenario(SCENARIOS["photos"]), [("duration", 20.0)])
     whole = completed(file, Profile(plan_table(), 0.001, 0.0), tmp_path)

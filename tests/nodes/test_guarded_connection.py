@@ -14,7 +14,7 @@ from nodes.circuit_breaker import FAILURES_TO_OPEN, CircuitBreaker
 from nodes.cloud_connection import CloudConnection
 from nodes.fleet import Endpoint, Replica
 from nodes.guarded_connection import GuardedConnection
-from nodes.protocol.events import MeasuredBatch, PlanDefinition
+from nodes.protocol.events import PlanDefinition, PlanTimes
 from nodes.replica_state import replica_state
 
 
@@ -85,7 +85,7 @@ class Preparing:
     def __init__(self) -> None:
         self._closed = asyncio.Event()
 
-    async def prepare(self, plan: PlanDefinition) -> tuple[MeasuredBatch, ...]:
+    async def prepare(self, plan: PlanDefinition) -> PlanTimes:
         await self._closed.wait()
         raise CloudUnavailable("closed")
 

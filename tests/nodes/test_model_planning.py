@@ -23,17 +23,19 @@ from nodes.gateway import InferRequest
 from nodes.guarded_connection import GuardedConnection
 from nodes.inputs import ModelInputs
 from nodes.model_loading import measured_profile
+from nodes.model_runtime import plan_definition
 from nodes.model_shelf import LoadedModel, ModelShelf
 from nodes.plan_builder import PlanBuilder
 from nodes.plan_offers import Prepare, cloud_times
 from nodes.plan_shapes import cut_plan
 from nodes.plan_source import PlanSource
 from nodes.prefix_queue import PrefixQueue
-from nodes.protocol.events import MeasuredBatch, PlanDefinition
+from nodes.protocol.events import PlanDefinition, PlanTimes
 from nodes.settings import EdgeSettings
 from nodes.transport.segment_client import SegmentClient
 from partitioner.model import Model
 from partitioner.plan import Plan
+from partitioner.plan_table import PlanTable
 from partitioner.profiles import DeviceProfile
 from scheduler.plan_chooser import PlanChooser
 from tests.nodes.sites import Cloud, GatedEngine, eventually, inputs_of, small_model
@@ -54,7 +56,7 @@ class PickyNode(CloudNode):
     def was_offered(self, model: Model) -> bool:
         return model.digest in self.offers
 
-    async def prepare(self, offer: PlanDefinition) -> tuple[MeasuredBatch, ...]:
+    async def prepare(self, offer: PlanDefinition) -> PlanTimes:
         self.offers += (offer.model_digest,)
         await eventually(lambda: offer.model_digest not in self.slow)
         if not {offer.model_digest, offer.wire_digest}.isdisjoint(self.failing):
@@ -147,6 +149,16 @@ async def test_a_model_that_a_replica_cannot_prepare_takes_no_other_away_and_is_
     assert site.edge.replicas.connections == (connection,)
 
 
+async def test_an_edges_table_says_by_what_times_the_replica_makes_batches(site: Site) -> None:
+    site.connect()
+    connection = await site.connected()
+    table = PlanTable.from_json(site.edge.runtime("first").table.to_json())
+    crossing = [entry for entry in table.entries if entry.plan.kind != "edge-only"]
+    told = [await connection.prepare(plan_definition(entry.plan)) for entry in crossing]
+    assert [entry.costs.suffix_s for entry in crossing] == [times.suffix_s for times in told]
+    assert {entry.costs.suffix_s[0][0] for entry in crossing} == {1}
+
+
 async def test_a_replica_that_can_prepare_no_model_is_of_no_use(site: Site) -> None:
     site.replica.failing = {FIRST.digest, SECOND.digest}
     site.connect()
@@ -205,7 +217,7 @@ async def test_what_a_replica_has_prepared_stays_on_offer_while_its_breaker_is_o
 async def test_planning_goes_on_after_what_nobody_planned(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     ends = [ComputeFailed("a segment raised while it was measured"), RuntimeError("nobody planned this")]
 
-    async def ending(prepare: Prepare, offers: Mapping[str, Plan]) -> Mapping[str, tuple[MeasuredBatch, ...]]:
+    async def ending(prepare: Prepare, offers: Mapping[str, Plan]) -> Mapping[str, PlanTimes]:
         if ends and {plan.model_digest for plan in offers.values()} == {SECOND.digest}:
             raise ends.pop(0)
         return await cloud_times(prepare, offers)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from isthmus.errors import InvalidPlan
 from nodes.edge_times import EdgeTimes
 from nodes.engines.factory import engine_for
 from nodes.model_runtime import ReadyPlan
 from nodes.plan_builder import PlanBuilder, with_cloud_times
-from nodes.protocol.events import MeasuredBatch
+from nodes.protocol.events import MeasuredBatch, PlanTimes
 from partitioner.measurements import AffineTime
 from tests.nodes.sites import small_model
+
+ONE_AND_TWO = (MeasuredBatch(1, 0.008, 0.001, 0.001, 0.0005), MeasuredBatch(2, 0.018, 0.001, 0.001, 0.0002))
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +43,22 @@ def test_measured_again_the_batches_go_with_the_one(split: ReadyPlan) -> None:
 
 
 def test_the_clouds_side_has_the_widest_spread_of_its_batches(split: ReadyPlan) -> None:
-    times = (MeasuredBatch(1, 0.008, 0.001, 0.001, 0.0005), MeasuredBatch(2, 0.018, 0.001, 0.001, 0.0002))
-    assert with_cloud_times(split, times).entry.costs.cloud_spread == pytest.approx(0.05)
+    assert with_cloud_times(split, PlanTimes(ONE_AND_TWO)).entry.costs.cloud_spread == pytest.approx(0.05)
 
 
 def test_a_cloud_that_does_not_say_has_none(split: ReadyPlan) -> None:
-    assert with_cloud_times(split, (MeasuredBatch(1, 0.008, 0.001, 0.001),)).entry.costs.cloud_spread == 0.0
+    silent = PlanTimes((MeasuredBatch(1, 0.008, 0.001, 0.001),))
+    assert with_cloud_times(split, silent).entry.costs.cloud_spread == 0.0
+
+
+def test_what_batches_take_in_the_cloud_goes_along_and_moves_nothing_that_choices_go_by(split: ReadyPlan) -> None:
+    suffix_s = ((1, 0.008), (2, 0.009), (8, 0.012))
+    plain, curved = (with_cloud_times(split, PlanTimes(ONE_AND_TWO, one)).entry.costs for one in ((), suffix_s))
+    assert (plain.suffix_s, curved.suffix_s) == ((), suffix_s)
+    assert plain.cloud.at(2) == pytest.approx(0.02)
+    assert (curved.cloud, curved.cloud_spread) == (plain.cloud, plain.cloud_spread)
+
+
+def test_sizes_of_batches_that_do_not_rise_are_refused(split: ReadyPlan) -> None:
+    with pytest.raises(InvalidPlan, match="suffix_s"):
+        with_cloud_times(split, PlanTimes(ONE_AND_TWO, ((2, 0.009), (1, 0.008))))

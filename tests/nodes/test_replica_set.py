@@ -13,7 +13,7 @@ from nodes.cloud_connection import ReplicaDescription
 from nodes.fleet import Endpoint, FleetView, Replica
 from nodes.guarded_connection import GuardedConnection
 from nodes.protocol.edge_stream import WireRequest
-from nodes.protocol.events import MeasuredBatch, PlanDefinition, ResponseArrived
+from nodes.protocol.events import MeasuredBatch, PlanDefinition, PlanTimes, ResponseArrived
 from nodes.protocol.progress import Progress
 from nodes.protocol.send_window import Credit
 from nodes.replica_set import ReplicaSet
@@ -45,8 +45,9 @@ class Idle:
     async def describe(self) -> ReplicaDescription:
         raise NotImplementedError
 
-    async def prepare(self, plan: PlanDefinition) -> tuple[MeasuredBatch, ...]:
-        return (MeasuredBatch(1, self.speed_s, 0.0, 0.0), MeasuredBatch(2, 2 * self.speed_s, 0.0, 0.0))
+    async def prepare(self, plan: PlanDefinition) -> PlanTimes:
+        one, two = (MeasuredBatch(batch, batch * self.speed_s, 0.0, 0.0) for batch in (1, 2))
+        return PlanTimes((one, two), ((1, self.speed_s), (8, self.speed_s)))
 
     async def run(self, request: WireRequest, feed: TensorFeed | None = None) -> ResponseArrived:
         raise NotImplementedError

@@ -28,7 +28,7 @@ from nodes.model_shelf import LoadedModel, ModelShelf
 from nodes.plan_builder import PlanBuilder
 from nodes.plan_shapes import cut_plan
 from nodes.prefix_queue import PrefixQueue
-from nodes.protocol.events import MeasuredBatch, PlanDefinition
+from nodes.protocol.events import PlanDefinition, PlanTimes
 from nodes.protocol.version import PROTOCOL_MAJOR
 from nodes.transport.segment_client import SegmentClient
 from partitioner.model import Model
@@ -152,7 +152,7 @@ class PickyNode(CloudNode):
 
     refused = ""
 
-    async def prepare(self, offer: PlanDefinition) -> tuple[MeasuredBatch, ...]:
+    async def prepare(self, offer: PlanDefinition) -> PlanTimes:
         if offer.edge_ops and self.refused in ("", offer.wire_digest):
             self.refused = offer.wire_digest
             raise InvalidPlan("plan", "is not for this replica")

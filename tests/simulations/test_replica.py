@@ -14,6 +14,7 @@ from isthmus.errors import CloudUnavailable, DeadlineExceeded, Draining, Isthmus
 from nodes.batch_times import BatchTimes
 from nodes.batching import BatchGroup, BatchLimits
 from partitioner.measurements import AffineTime
+from partitioner.plan_table import Curve
 from scheduler.estimators.load import REPORT_LIFETIME_S
 from simulations.kernel import Simulation
 from simulations.replica import SimulatedReplica, Suffix, SuffixRan
@@ -243,8 +244,9 @@ def test_a_batch_takes_what_was_measured_of_its_suffix_and_the_codecs_of_each() 
     assert bench.ends_s() == pytest.approx({"a": 1.11, "b": 1.23, "c": 1.23})
 
 
-def test_a_suffix_of_which_two_at_once_were_measured_to_save_nothing_is_not_batched() -> None:
-    entry = cloud_entry(AffineTime(0.09, 0.01), ((1, 0.10), (2, 0.20), (4, 0.20)))
+@pytest.mark.parametrize("measured", [((1, 0.10), (2, 0.20), (4, 0.20)), ((1, 0.10),)], ids=["no gain", "not joined"])
+def test_a_suffix_of_which_two_at_once_were_measured_to_save_nothing_is_not_batched(measured: Curve) -> None:
+    entry = cloud_entry(AffineTime(0.09, 0.01), measured)
     assert dict(ReplicaKind().suffix(entry).times.seconds) == pytest.approx({1: 0.10})
 
 

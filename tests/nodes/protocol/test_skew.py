@@ -8,7 +8,7 @@ from isthmus.errors import RemoteProtocolError
 from isthmus.v1 import segment_pb2 as pb
 from nodes.protocol.cloud_stream import CloudState, CloudStream
 from nodes.protocol.edge_stream import EdgeState, EdgeStream
-from nodes.protocol.events import RequestArrived
+from nodes.protocol.events import MeasuredBatch, PlanPrepared, PlanTimes, RequestArrived
 from nodes.protocol.version import PROTOCOL_MAJOR
 from tests.nodes.protocol.test_streams import TIMINGS, Pair, request
 
@@ -44,6 +44,26 @@ def test_an_edge_of_the_minor_version_before_has_its_deadline_counted_from_the_a
     header = pb.RequestHeader(request_id=1, time_remaining_us=2_000_000)
     (arrived,) = cloud.receive(pb.EdgeFrame(request=header), 150.0)
     assert getattr(arrived, "deadline_s", None) == 152.0
+
+
+ONE_AND_TWO = (MeasuredBatch(1, 0.1, 0.2, 0.3), MeasuredBatch(2, 0.15, 0.4, 0.6))
+
+
+def test_an_edge_of_the_minor_version_before_lays_its_line_through_one_item_and_two() -> None:
+    cloud = CloudStream("replica", {})
+    cloud.receive(pb.EdgeFrame(hello=pb.Hello(protocol_major=PROTOCOL_MAJOR, protocol_minor=3)), 0.0)
+    cloud.plan_ready("w", PlanTimes(ONE_AND_TWO, ((1, 0.1), (2, 0.15), (8, 0.3))))
+    (ready,) = (frame.ready for frame in iter(lambda: cloud.next_frame(0.0), None) if frame.HasField("ready"))
+    assert [one.batch for one in ready.times] == [1, 2]
+    assert [(one.items, one.seconds) for one in ready.suffix] == [(1, 0.1), (2, 0.15), (8, 0.3)]
+
+
+def test_a_replica_of_the_minor_version_before_says_nothing_of_batches() -> None:
+    edge = EdgeStream("edge")
+    edge.receive(pb.CloudFrame(welcome=pb.Welcome(protocol_major=PROTOCOL_MAJOR, protocol_minor=3)), 0.0)
+    times = [pb.MeasuredBatch(batch=1, suffix_s=0.1), pb.MeasuredBatch(batch=2, suffix_s=0.2)]
+    heard = edge.receive(pb.CloudFrame(ready=pb.PlanReady(wire_digest="w", times=times)), 0.0)
+    assert heard == [PlanPrepared("w", PlanTimes((MeasuredBatch(1, 0.1, 0, 0), MeasuredBatch(2, 0.2, 0, 0))))]
 
 
 @pytest.mark.parametrize("major", [PROTOCOL_MAJOR - 1, PROTOCOL_MAJOR + 1])

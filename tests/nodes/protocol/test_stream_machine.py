@@ -27,6 +27,7 @@ from nodes.protocol.events import (
     PlanDefinition,
     PlanPrepared,
     PlanRejected,
+    PlanTimes,
     RequestArrived,
     RequestCancelled,
     RequestFailed,
@@ -169,7 +170,7 @@ class Streams(RuleBasedStateMachine):
     def answer_offer(self, ready: bool) -> None:
         digest = self.unanswered_offers.popleft()
         if ready:
-            self.cloud.plan_ready(digest, ())
+            self.cloud.plan_ready(digest, PlanTimes(()))
         else:
             self.cloud.plan_refused(digest, "INTERNAL", "no")
 

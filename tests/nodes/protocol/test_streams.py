@@ -21,6 +21,7 @@ from nodes.protocol.events import (
     PeerDraining,
     PlanDefinition,
     PlanPrepared,
+    PlanTimes,
     RequestArrived,
     RequestCancelled,
     RequestFailed,
@@ -142,7 +143,7 @@ def test_a_plan_is_offered_and_answered(pair: Pair) -> None:
     pair.settle()
     offered = next(e for e in pair.cloud_heard if isinstance(e, PlanDefinition))
     assert (offered.edge_ops, offered.uplink) == (plan.edge_ops, (codec,))
-    times = (MeasuredBatch(1, 0.1, 0.2, 0.3, 0.01),)
+    times = PlanTimes((MeasuredBatch(1, 0.1, 0.2, 0.3, 0.01),), ((1, 0.1), (2, 0.11), (8, 0.2)))
     pair.cloud.plan_ready("w", times)
     pair.settle()
     assert pair.edge_heard[-1] == PlanPrepared("w", times)

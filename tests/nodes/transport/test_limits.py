@@ -24,7 +24,7 @@ from nodes.limits import CLOUD_LIMITS, EDGE_LIMITS, NodeLimits
 from nodes.model_statistics import StatisticsLedger
 from nodes.protocol.assembly import ReceiveSpan
 from nodes.protocol.cloud_stream import MOST_UNREAD_FRAMES
-from nodes.protocol.events import CloudTimings, MeasuredBatch, PlanDefinition, RequestArrived
+from nodes.protocol.events import CloudTimings, PlanDefinition, PlanTimes, RequestArrived
 from nodes.protocol.version import PROTOCOL_MAJOR, PROTOCOL_MINOR
 from nodes.sight.failures import RecentFailures
 from nodes.transport.caller import Caller
@@ -174,8 +174,8 @@ class Answering:
     def load(self) -> Load:
         return Load(0, 0.0)
 
-    async def prepare(self, offer: PlanDefinition) -> tuple[MeasuredBatch, ...]:
-        return ()
+    async def prepare(self, offer: PlanDefinition) -> PlanTimes:
+        return PlanTimes(())
 
     async def run(self, request: RequestArrived) -> SuffixResult:
         tensor = EncodedTensor("y", "uint8", (self.size_bytes,), (), "raw", {}, bytes(self.size_bytes))

@@ -20,7 +20,7 @@ from nodes.engines.eager import EagerEngine
 from nodes.fleet import Endpoint
 from nodes.model_runtime import plan_definition
 from nodes.protocol.edge_stream import EdgeStream, WireRequest
-from nodes.protocol.events import MeasuredBatch, PlanDefinition
+from nodes.protocol.events import PlanDefinition, PlanTimes
 from nodes.transport.echo_timer import EchoTimer
 from nodes.transport.segment_client import SegmentClient
 from nodes.transport.segment_server import Load
@@ -102,7 +102,7 @@ class Slow(CloudNode):
         super().__init__(*given, **named)
         self.gate, self.load_failing, self.offers = asyncio.Event(), False, 0
 
-    async def prepare(self, offer: PlanDefinition) -> tuple[MeasuredBatch, ...]:
+    async def prepare(self, offer: PlanDefinition) -> PlanTimes:
         """See SegmentNode."""
         self.offers += 1
         await self.gate.wait()

@@ -103,6 +103,18 @@ def test_two_sizes_are_a_line_and_no_curve(model: PlainModel, setting: Setting) 
     assert (entry.costs.prefix_s, entry.costs.suffix_s) == ((), ())
 
 
+@pytest.mark.parametrize("sizes", [1, 4], ids=["a size", "four sizes"])
+def test_a_half_that_is_not_joined_has_the_time_of_one_item(model: PlainModel, setting: Setting, sizes: int) -> None:
+    seconds = dict(list({1: 0.010, 2: 0.012, 4: 0.014, 8: 0.018}.items())[:sizes])
+    both = replace(setting, edge=measured(setting.edge, model, seconds), cloud=measured(setting.cloud, model, seconds))
+    plans = [(plan_for_cut(model, both, cut), None) for cut in (CUT, ())]
+    split, none = profiled_table(model, both, plans, lambda plan, half: half == "prefix").entries
+    assert [size for size, _ in split.costs.prefix_s] == ([1, 2, 4, 8] if sizes == 4 else [])
+    assert dict(split.costs.suffix_s) == pytest.approx({1: 0.005})  # two of the four ops, which take as long each
+    assert none.costs.prefix_s == ()
+    assert dict(none.costs.suffix_s) == pytest.approx({1: 0.010})
+
+
 def test_accuracy_and_form_are_the_plans_own(model: PlainModel, setting: Setting) -> None:
     accuracy = Accuracy("cosine", 0.99, 8)
     lossy = replace(setting, costing=Costing(lossless=False))
