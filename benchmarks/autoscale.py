@@ -1,193 +1,148 @@
-"""A step of ten times in load, up and down again, on cloud replicas that Ray Serve scales by their queued work.
+"""A step in load, up and down again, on cloud replicas that Ray Serve scales by their queued work.
 
-Paced engine (real outputs, times of a profile, asleep instead of busy): a request takes a replica 60 ms. Requests
-arrive at random (Poisson) at 3.3/s, 0.2 of a replica; then at 33/s, 2 replicas' worth; then at 3.3/s again. The model
-is cloud-required, so a request that no replica answers within 30 s fails. Printed for each step up, from its moment on:
-when more replicas were decided on, when the last of them ran, when the first new one had answered a request, and when
-the 99th percentile (of windows of 2 s) was back inside 500 ms to stay.
+On the paced engine (real outputs, times of a profile, asleep instead of busy): a request takes a replica 60 ms, the
+step is ten times, from 0.2 to 2 replicas' worth. On real compute, which two cores bear less of: first it is measured
+what one replica answers at most, then the step is from 0.2 to 1.0 of that, with two replicas at most. Arrivals are
+random (Poisson); the model is cloud-required, so a request that no replica answers within 30 s fails. Printed for each
+step up, from its moment on: when more replicas were decided on, when the last of them ran, when the first new one had
+answered a request, and when the 99th percentile (of windows of 2 s) was back inside 500 ms to stay. At the end of each
+run the cloud, at rest, goes to zero replicas, and a request wakes it.
 
-The figure is the requests that failed from the step down on, while replicas drain and go; the goal is none. At the end
-the cloud, at rest, goes to zero replicas, and a request wakes it.
+The figure is the requests that failed from the step down on, while replicas drain and go, and the answers that were
+wrong at any time; the goal is none. Five steps paced and two runs of one on real compute; with --quick one step paced.
+--scenarios paced or real: that form only.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
-import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from statistics import median
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
 
-import numpy as np
-
-from benchmarks.figure import Figure, machine, parse_options, report
-from benchmarks.judged_requests import Asked
-from benchmarks.ray_site import RaySite, ray_site
-from isthmus.errors import IsthmusError
+from benchmarks.compute_forms import FORMS, PACED, REAL, chosen_forms, values_told
+from benchmarks.figure import Options, count_figure, parse_options, report
+from benchmarks.judged_requests import heavy_model, made_model
+from benchmarks.load_steps import Rates, Sent, Step, most_per_s, step_up_and_down, to_zero_and_back
+from benchmarks.ray_site import ray_site
+from partitioner.model import Model
 from scheduler.autoscaling import AutoscalingRule
-
-REQUEST_S, LOW_RATE, STEP = 0.06, 0.2 / 0.06, 10.0
-DEADLINE_S, SLO_S, WINDOW_S, LOOK_S = 30.0, 0.5, 2.0, 0.1
-# No more than four: each takes seconds of CPU to start (it imports torch), and all share two cores with the load.
-RULE = AutoscalingRule(0, 4, target_queue_s=0.1, scale_down_after_s=8.0)
-AT_REST_S, MOST_DOWN_S, WAKE_S = 3.0, 40.0, 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
-    """A request. sent_s: on the monotonic clock."""
+class Form:
+    """paced_s: what a request takes a replica, None for real compute. low, high: load in replicas' worth. runs: of so
+    many steps each, the second pair with --quick; up_s: of a step."""
 
-    sent_s: float
-    asked: Asked
+    make: Callable[[], Model]
+    paced_s: float | None
+    rule: AutoscalingRule
+    low: float
+    high: float
+    runs: tuple[int, int] = (1, 1)
+    steps: tuple[int, int] = (1, 1)
+    up_s: tuple[float, float] = (45.0, 36.0)
 
-
-@dataclass
-class Step:
-    """One step up and down. Times are seconds from the step up, NaN for what was not seen."""
-
-    decided_s: float = float("nan")
-    running_s: float = float("nan")
-    first_answer_s: float = float("nan")
-    inside_s: float = float("nan")
-    replicas: int = 0
-    worst_p99_s: float = 0.0
-    up: list[Sent] = field(default_factory=list)
-    down: list[Sent] = field(default_factory=list)
+    def rates(self, most: float) -> Rates:
+        """most: requests a second that one replica answers."""
+        return Rates(self.low * most, self.high * most)
 
 
-async def load(site: RaySite, rate: float, seconds: float, rng: random.Random) -> list[Sent]:
-    """Poisson arrivals; returns when all are answered."""
-    over_s, tasks, due_s = time.monotonic() + seconds, list[asyncio.Task[Sent]](), time.monotonic()
-
-    async def one(seed: int) -> Sent:
-        sent_s = time.monotonic()
-        return Sent(sent_s, await site.ask(seed, DEADLINE_S))
-
-    while (due_s := due_s + rng.expovariate(rate)) < over_s:
-        await asyncio.sleep(max(0.0, due_s - time.monotonic()))
-        tasks.append(asyncio.create_task(one(rng.randrange(2**31))))
-    return list(await asyncio.gather(*tasks))
+# No more than four: each takes seconds of CPU to start (it imports torch), and all share two cores with the load.
+RULE = AutoscalingRule(0, 4, target_queue_s=0.1, scale_down_after_s=8.0)
+FORM = {
+    PACED: Form(partial(made_model, 64, 0), 0.06, RULE, 0.2, 2.0, steps=(5, 1)),
+    # The first replica, a second one, and what edge and clients take for as many requests just fit on two cores.
+    REAL: Form(heavy_model, None, AutoscalingRule(0, 2, 0.1, 8.0), 0.2, 1.0, runs=(2, 1), up_s=(45.0, 24.0)),
+}
+MEASURING_CLIENTS, MEASURING_S = 4, 5.0
 
 
-def states() -> Mapping[str, int]:
-    """How many replicas Serve has in each state."""
-    from ray import serve
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One site. most: requests a second that one replica answers. to_zero_s, wake_s: see `to_zero_and_back`."""
 
-    deployment = serve.status().applications["cloud"].deployments["cloud"]
-    return {str(getattr(state, "value", state)): count for state, count in deployment.replica_states.items()}
-
-
-async def watch(site: RaySite, step: Step, began_s: float) -> None:
-    """Note what becomes of the replicas, until cancelled."""
-    before = {replica.replica_id for replica in site.registry.view().replicas}
-    while True:
-        seen = await asyncio.to_thread(states)
-        now_s, there = time.monotonic() - began_s, seen.get("RUNNING", 0) + seen.get("STARTING", 0)
-        if there > max(1, step.replicas):
-            step.replicas = there
-            step.decided_s = now_s if step.decided_s != step.decided_s else step.decided_s
-            step.running_s = float("nan")
-        if step.replicas and seen.get("RUNNING", 0) >= step.replicas and step.running_s != step.running_s:
-            step.running_s = now_s
-        if step.first_answer_s != step.first_answer_s and await _a_new_one_answered(site, before):
-            step.first_answer_s = time.monotonic() - began_s
-        await asyncio.sleep(LOOK_S)
+    most: float
+    rates: Rates
+    steps: Sequence[Step]
+    to_zero_s: float
+    wake_s: float
 
 
-async def _a_new_one_answered(site: RaySite, before: set[str]) -> bool:
-    for connection in site.edge.node.replicas.connections:
-        with contextlib.suppress(IsthmusError):
-            said = await connection.describe()
-            if said.replica_id not in before and said.counts.get("executed", 0):
-                return True
-    return False
+async def most_of_one(form: Form, model: Model) -> float:
+    """Requests a second that one replica answers: by its pace, or as measured."""
+    if form.paced_s is not None:
+        return 1 / form.paced_s
+    async with ray_site(AutoscalingRule.fixed(1), model, None) as site:
+        await most_per_s(site, MEASURING_CLIENTS, 1.0)  # warm
+        return await most_per_s(site, MEASURING_CLIENTS, MEASURING_S)
 
 
-def inside_s(sent: Sequence[Sent], began_s: float) -> tuple[float, float]:
-    """From when on all windows of the step have their p99 inside the SLO, and the worst window's p99."""
-    windows: dict[int, list[float]] = {}
-    for one in sent:
-        took_s = float("inf") if one.asked.error else one.asked.ended_s - one.sent_s
-        windows.setdefault(int((one.sent_s - began_s) / WINDOW_S), []).append(took_s)
-    p99 = {window: float(np.quantile(took, 0.99, method="higher")) for window, took in sorted(windows.items())}
-    outside = [window for window, value in p99.items() if value > SLO_S]
-    back_s = (max(outside, default=-1) + 1) * WINDOW_S
-    return (back_s if max(outside, default=-1) < max(p99) else float("nan")), max(p99.values())
+async def run(form: Form, steps: int, up_s: float, rng: random.Random) -> Run:
+    model = form.make()
+    most = await most_of_one(form, model)
+    rates = form.rates(most)
+    async with ray_site(form.rule, model, form.paced_s) as site:
+        done = [await step_up_and_down(site, rates, up_s, rng) for _ in range(steps)]
+        return Run(most, rates, done, *await to_zero_and_back(site))
 
 
-async def step_up_and_down(site: RaySite, up_s: float, rng: random.Random) -> Step:
-    step = Step()
-    await load(site, LOW_RATE, AT_REST_S, rng)
-    began_s = time.monotonic()
-    watching = asyncio.create_task(watch(site, step, began_s))
-    step.up = await load(site, STEP * LOW_RATE, up_s, rng)
-    watching.cancel()
-    await asyncio.gather(watching, return_exceptions=True)
-    step.inside_s, step.worst_p99_s = inside_s(step.up, began_s)
-    over_s = time.monotonic() + MOST_DOWN_S
-    while time.monotonic() < over_s and sum((await asyncio.to_thread(states)).values()) > 1:
-        step.down += await load(site, LOW_RATE, 1.0, rng)
-    step.down += await load(site, LOW_RATE, 2.0, rng)
-    return step
+async def measure(options: Options) -> dict[str, list[Run]]:
+    """The runs of each form."""
+    rng, quick = random.Random(options.seed), int(options.quick)
+    made = dict[str, list[Run]]()
+    for name in chosen_forms(options):
+        form = FORM[name]
+        made[name] = [await run(form, form.steps[quick], form.up_s[quick], rng) for _ in range(form.runs[quick])]
+    return made
 
 
-async def to_zero_and_back(site: RaySite) -> tuple[float, float]:
-    """Seconds until no replica is left, and from the first request then to the first that is answered."""
-    began_s = time.monotonic()
-    there = True
-    async with asyncio.timeout(WAKE_S):
-        while there:
-            await asyncio.sleep(LOOK_S)
-            there = bool(await asyncio.to_thread(states) or site.edge.node.replicas.seen)
-        gone_s, error = time.monotonic(), "none asked yet"
-        while error:
-            await asyncio.sleep(LOOK_S)
-            error = (await site.ask(1, 5.0)).error
-    return gone_s - began_s, time.monotonic() - gone_s
-
-
-async def measure(steps: int, up_s: float, seed: int) -> tuple[list[Step], tuple[float, float]]:
-    rng = random.Random(seed)
-    async with ray_site(RULE, REQUEST_S) as site:
-        done = [await step_up_and_down(site, up_s, rng) for _ in range(steps)]
-        return done, await to_zero_and_back(site)
-
-
-def main() -> None:
-    options = parse_options(__doc__ or "")
-    steps, (to_zero_s, wake_s) = asyncio.run(measure(*((1, 36.0) if options.quick else (5, 45.0)), options.seed))
-    down = [one for step in steps for one in step.down]
-    up = [one for step in steps for one in step.up]
-    failed = sum(bool(one.asked.error) for one in down)
-    wrong = sum(not one.asked.error and not one.asked.right for one in (*up, *down))
+def told(form: Form, runs: Sequence[Run]) -> list[str]:
+    """What came of one form, in lines."""
+    steps = [step for one in runs for step in one.steps]
+    up, down = [one for step in steps for one in step.up], [one for step in steps for one in step.down]
     names = {
         "decided": "decided_s", "last replica runs": "running_s", "first answer of a new one": "first_answer_s",
         "p99 inside 500 ms to stay": "inside_s", "worst p99 (2 s windows)": "worst_p99_s", "replicas": "replicas",
     }  # fmt: skip
-    rows = [
-        f"{name:28} median {median(values):6.2f}   {' '.join(f'{value:.2f}' for value in values)}"
-        for name, key in names.items()
-        for values in [[float(getattr(step, key)) for step in steps]]
+    engine = "real compute" if form.paced_s is None else f"paced, {form.paced_s * 1e3:g} ms a request"
+    rates = "; ".join(f"{one.most:.1f}/s, step from {one.rates.low:.1f} to {one.rates.high:.1f}/s" for one in runs)
+    return [
+        engine,
+        f"one replica answers {rates}",
+        *(values_told(name, [float(getattr(step, key)) for step in steps]) for name, key in names.items()),
+        f"failed on the way up: {failed(up)} of {len(up)}",
+        f"failed on the way down: {failed(down)} of {len(down)}",
+        f"wrong: {wrong(up) + wrong(down)}",
+        f"errors: {dict(Counter(one.asked.error.partition(':')[0] for one in (*up, *down) if one.asked.error))}",
+        f"at rest, to zero replicas: {', '.join(f'{one.to_zero_s:.1f}' for one in runs)} s",
+        f"from zero, the first answer: {', '.join(f'{one.wake_s:.1f}' for one in runs)} s after the first request",
+        str(form.rule),
     ]
-    details = {
-        "engine": f"paced, {REQUEST_S * 1e3:g} ms a request",
-        "seconds from the step up": rows,
-        "failed on the way up": f"{sum(bool(one.asked.error) for one in up)} of {len(up)}",
-        "failed on the way down": f"{failed} of {len(down)}",
-        "wrong": wrong,
-        "errors": dict(Counter(one.asked.error.partition(":")[0] for one in (*up, *down) if one.asked.error)),
-        "at rest, to zero replicas": f"{to_zero_s:.1f} s",
-        "from zero, the first answer": f"{wake_s:.1f} s after the first request",
-        "rule": str(RULE),
-        "limited by": "the start of replicas: each takes 5 s of CPU (Ray's worker, torch), all at once, on two cores "
-        "that bear edge, clients and load too",
-    }
-    holds = failed == 0 and wrong == 0
-    numbers = (float(failed), float(failed), float(failed), 0.0, len(down), 0.0, holds)
-    report(Figure("autoscale", *numbers, machine(), options.seed, "holds" if holds else "missed", details), options)
+
+
+def failed(sent: Iterable[Sent]) -> int:
+    return sum(bool(one.asked.error) for one in sent)
+
+
+def wrong(sent: Iterable[Sent]) -> int:
+    return sum(not one.asked.error and not one.asked.right for one in sent)
+
+
+def main() -> None:
+    options = parse_options(__doc__ or "", scenarios=FORMS)
+    runs = asyncio.run(measure(options))
+    details: dict[str, object] = {name: told(FORM[name], of_form) for name, of_form in runs.items()}
+    steps = [step for of_form in runs.values() for one in of_form for step in one.steps]
+    bad = sum(failed(step.down) + wrong(step.up) + wrong(step.down) for step in steps)
+    down = sum(len(step.down) for step in steps)
+    details["limited by"] = (
+        "the start of replicas: each takes 5 s of CPU (Ray's worker, torch), all at once, on two cores that bear edge, "
+        "clients and load too"
+    )
+    report(count_figure("autoscale", bad, down, options, details=details), options)
 
 
 if __name__ == "__main__":

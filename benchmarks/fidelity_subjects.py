@@ -111,7 +111,7 @@ def install(name: str, folder: Path) -> Installed:
     paced_by = ""
     if subject.paced_s is not None:
         paced_by = str(folder / f"{name}.paced.json")
-        Path(paced_by).write_text(paced_profile(model, subject.paced_s).to_json())
+        Path(paced_by).write_text(paced_profile([model], subject.paced_s).to_json())
     inputs: dict[str, object] = {}
     for tensor, value in zip(model.graph.inputs, sample_tensors(model, 1), strict=True):
         inputs[tensor] = value.numpy()

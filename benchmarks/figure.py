@@ -28,6 +28,7 @@ __all__ = [
     "Options",
     "PairedSamples",
     "bootstrap",
+    "count_figure",
     "machine",
     "measure_pairs",
     "microseconds",
@@ -183,6 +184,15 @@ def ratio_figure(
         words,
         own | dict(details or {}),
     )
+
+
+def count_figure(
+    name: str, bad: int, n: int, options: Options, *, holds: bool = True, details: Mapping[str, object]
+) -> Figure:
+    """How many of `n` went wrong, where none may. holds: whether all else that the figure asks for was seen."""
+    held = holds and bad == 0
+    numbers = (float(bad), float(bad), float(bad), 0.0, n, 0.0, held)
+    return Figure(name, *numbers, machine(), options.seed, "holds" if held else "missed", details)
 
 
 def microseconds(figure: Figure, which: Literal["a", "b"]) -> float:

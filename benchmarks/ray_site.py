@@ -1,18 +1,20 @@
-"""A site for figures on capacity: cloud replicas on a real local Ray Serve, paced so that many fit on two cores; an
-edge and its gateway in this process. The model is small and real, and cloud-required: whatever the cloud does not
-answer in time fails where one can see it, instead of being finished on the edge."""
+"""A site for figures on capacity: cloud replicas on a real local Ray Serve, an edge and its gateway in this process.
+
+The model is real and cloud-required: whatever the cloud does not answer in time fails where one can see it, instead of
+being finished on the edge. Replicas compute, or are paced so that many of them fit on two cores.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
-from benchmarks.judged_requests import MODEL, Asked, ask, made_model, until_usable
+from benchmarks.judged_requests import MODEL, Asked, ask, cloud_required, inputs_of, until_usable, whole_answer
 from isthmus.client import AsyncClient
 from isthmus.telemetry import configure_logging
 from nodes.batching import BatchLimits
@@ -34,32 +36,37 @@ from scheduler.serve.ray_runtime import RayRuntime
 
 __all__ = ["RaySite", "paced_profile", "ray_site"]
 
-BOUNDARY, QUEUE = 64, 4096
+QUEUE = 4096
 READY_S = 60.0
+# Different requests: what each is to be answered is known before, so that judging takes none of the time.
+INPUTS = 64
 
 
-def paced_profile(model: Model, seconds: float) -> DeviceProfile:
-    """This machine, measured, and so much slower that the whole model takes that long."""
+def paced_profile(models: Sequence[Model], seconds: float) -> DeviceProfile:
+    """This machine, measured, and so much slower that the whole first model takes that long."""
     engine = EagerEngine(threads=1)
     with ComputePool(1) as pool:
         made = pool.run_blocking(measure_device, 0.2, engine, ("raw",))
-        made = pool.run_blocking(measure_model, model, made, engine, budget_s=0.2)
-    return slowed_profile(made, seconds / sum(made.op_seconds(model.graph, model.digest, 1).values()))
+        for model in models:
+            made = pool.run_blocking(measure_model, model, made, engine, budget_s=0.2)
+    return slowed_profile(made, seconds / sum(made.op_seconds(models[0].graph, models[0].digest, 1).values()))
 
 
 @dataclass(frozen=True)
 class RaySite:
-    """What runs. client: asks the edge's gateway over real gRPC."""
+    """What runs. client: asks the edge's gateway over real gRPC. known: the answers by their inputs' number."""
 
     model: Model
     runtime: RayRuntime
     registry: FleetRegistry
     edge: EdgeHost
     client: AsyncClient
+    known: Mapping[int, torch.Tensor]
 
-    async def ask(self, seed: int, deadline_s: float) -> Asked:
+    async def ask(self, number: int, deadline_s: float) -> Asked:
         """See `judged_requests.ask`."""
-        return await ask(self.client, self.model, seed, deadline_s)
+        seed = number % INPUTS
+        return await ask(self.client, self.model, seed, deadline_s, whole=self.known[seed])
 
     async def usable(self, count: int) -> None:
         """See `judged_requests.until_usable`."""
@@ -67,24 +74,24 @@ class RaySite:
 
 
 @contextlib.asynccontextmanager
-async def ray_site(rule: AutoscalingRule, request_s: float, *, required: bool = True) -> AsyncIterator[RaySite]:
-    """request_s: what a request takes a replica. required: whether the model needs the cloud."""
+async def ray_site(rule: AutoscalingRule, model: Model, paced_s: float | None) -> AsyncIterator[RaySite]:
+    """paced_s: what a request takes a replica; None for what it really takes."""
     configure_logging("critical")
     torch.set_num_threads(1)
-    model = made_model(BOUNDARY, 0)
-    if required:
-        model = replace(model, interface=replace(model.interface, autonomy="cloud-required"))  # type: ignore[type-var]
+    model = cloud_required(model)
     async with contextlib.AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         save_artifact(model, folder / MODEL)
-        (folder / "paced.json").write_text(paced_profile(model, request_s).to_json())
         artifact, runtime, book = ModelArtifact(MODEL, str(folder / MODEL)), RayRuntime(), FleetRegistry()
         registry = await RegistryServer.start(book, "127.0.0.1:0", on_want=runtime.wake)
         stack.push_async_callback(registry.stop)
         cloud = CloudSettings(
-            (artifact,), "127.0.0.1:0", registry.address, engine="paced", paced_by=str(folder / "paced.json"),
-            batching=BatchLimits(max_batch=1), limits=replace(CLOUD_LIMITS, queue=QUEUE),
+            (artifact,), "127.0.0.1:0", registry.address, batching=BatchLimits(max_batch=1),
+            limits=replace(CLOUD_LIMITS, queue=QUEUE),
         )  # fmt: skip
+        if paced_s is not None:
+            (folder / "paced.json").write_text(paced_profile([model], paced_s).to_json())
+            cloud = replace(cloud, engine="paced", paced_by=str(folder / "paced.json"))
         stack.push_async_callback(runtime.stop)
         await runtime.start_cloud(cloud, rule, rule.at_start)
         settings = EdgeSettings(
@@ -93,6 +100,7 @@ async def ray_site(rule: AutoscalingRule, request_s: float, *, required: bool = 
         edge = await EdgeHost.start(settings, PlanChooser("cloud-only"))
         stack.push_async_callback(edge.drain)
         client = await stack.enter_async_context(AsyncClient(edge.address))
-        site = RaySite(model, runtime, book, edge, client)
+        known = {seed: whole_answer(model, inputs_of(seed)) for seed in range(INPUTS)}
+        site = RaySite(model, runtime, book, edge, client, known)
         await site.usable(rule.at_start)
         yield site

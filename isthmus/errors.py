@@ -17,6 +17,7 @@
     │   ├── CloudUnavailable
     │   ├── PortInUse
     │   ├── DeviceUnavailable
+    │   ├── HostLost        what hosts the nodes does not answer any more
     │   └── Draining
     ├── Overloaded              a bounded queue is full
     │   └── Shed                had to go for requests of more value
@@ -43,6 +44,7 @@ __all__ = [
     "DeadlineUnreachable",
     "DeviceUnavailable",
     "Draining",
+    "HostLost",
     "InfeasibleCut",
     "InvalidConfiguration",
     "InvalidInput",
@@ -175,6 +177,10 @@ class PortInUse(Unavailable):
 
 class DeviceUnavailable(Unavailable):
     """The device asked for (a GPU) is not there."""
+
+
+class HostLost(Unavailable):
+    """What hosts the nodes does not answer any more, and would not end either: whoever waits for that waits in vain."""
 
 
 class Draining(Unavailable):

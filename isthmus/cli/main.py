@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import NoReturn
 
@@ -24,7 +25,7 @@ from isthmus.cli.replay_command import replay
 from isthmus.cli.run_commands import cloud, demo, edge, infer, registry, status, up
 from isthmus.cli.simulate_command import simulate
 from isthmus.cli.top_command import top
-from isthmus.errors import InvalidInput, IsthmusError, NotFound
+from isthmus.errors import HostLost, InvalidInput, IsthmusError, NotFound
 
 __all__ = ["app", "main"]
 
@@ -74,6 +75,10 @@ def main() -> None:
         sys.exit(130)
     except _UsageError as error:
         _fail(_usage(error), 2)
+    except HostLost as error:
+        _say(str(error))
+        sys.stdout.flush()
+        os._exit(1)  # its library waits for it once more when Python ends
     except IsthmusError as error:
         _fail(str(error), 2 if isinstance(error, InvalidInput | NotFound) else 1)
 
@@ -85,5 +90,9 @@ def _usage(error: Exception) -> str:
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    print("error: " + " ".join(message.split()), file=sys.stderr)
+    _say(message)
     sys.exit(code)
+
+
+def _say(message: str) -> None:
+    print("error: " + " ".join(message.split()), file=sys.stderr, flush=True)

@@ -10,28 +10,31 @@ import logging
 import os
 import re
 import threading
-import time
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
-from isthmus.errors import Unavailable
+from isthmus.errors import HostLost, Unavailable
 from nodes.background import run_apart, to_its_end
 from nodes.configured_policies import ConfiguredPolicies
 from nodes.settings import CloudSettings, EdgeSettings, ModelArtifact, start_timeout_s
 from scheduler.autoscaling import AutoscalingRule
 from scheduler.edge_settings_file import EdgeSettingsFile
 from scheduler.node_orders import models_order, policies_order, raise_refusal
+from scheduler.serve.application_start import POLL_S, until_running
 from scheduler.serve.gpu_share import gpu_share, wait_free
+from scheduler.serve.head_watch import while_head_answers
 from scheduler.serve.ray_authentication import check_authenticated
+from scheduler.serve.ray_end import DELETE_TIMEOUT_S, delete_application, stop_ray
 from scheduler.serve.replica_scaling import replica_count, rule_arguments
 
 __all__ = ["RayRuntime"]
 
+T = TypeVar("T")
+
 OBJECT_STORE_BYTES = 100 << 20
-POLL_S = 0.1
-DELETE_TIMEOUT_S = 60.0
+SHUTDOWN_TIMEOUT_S = 60.0
 ANSWER_TIMEOUT_S = 30.0
 WAKE_TIMEOUT_S = 120.0
 SWITCH_TIMEOUT_S = 3600.0  # an engine that compiles takes minutes for a new model
@@ -57,6 +60,7 @@ class RayRuntime:
         self._address = address
         self._cpus = cpus if cpus is not None else (CLUSTER_CPUS if address else REPLICA_CPUS)
         self._name = "isthmus-cloud" if address else "cloud"
+        self._head = ""
         self._left: list[str] = []
         self._clouds: dict[str, Any] = {}  # handles by application, the last version last
         self._versions = itertools.count(1)
@@ -78,13 +82,13 @@ class RayRuntime:
         number = next(self._versions)
         name = self._name if number == 1 else f"{self._name}-{number}"
         beside = replicas if self._clouds else 0
-        gpus = await asyncio.to_thread(self._gpus_for, settings.device, rule.max_replicas, beside)
+        gpus = await self._called(partial(self._gpus_for, settings.device, rule.max_replicas, beside))
         count, share = replica_count(rule, replicas), (self._cpus, gpus)
         try:
             bound = settings.to_json(), rule_arguments(rule)
             self._clouds[name] = await self._deploy(name, CloudReplica, bound, settings, count, share)
         except BaseException:  # also a Ctrl-C: on a cluster of others nobody else takes it away
-            await asyncio.shield(asyncio.to_thread(_delete, name))
+            await asyncio.shield(self._called(partial(delete_application, name)))
             raise
 
     @property
@@ -95,28 +99,27 @@ class RayRuntime:
     async def retire_clouds(self) -> None:
         """See Runtime."""
         *before, last = self._clouds
-        left, self._left = self._left, []
-        self._clouds = {last: self._clouds[last]}
-        for name in (*left, *before):
-            await asyncio.to_thread(_delete, name)
+        gone = {**dict.fromkeys(self._left), **{name: self._clouds[name] for name in before}}
+        self._left, self._clouds = [], {last: self._clouds[last]}
+        for name, handle in gone.items():
+            await self._called(partial(delete_application, name, handle))
 
     async def drop_cloud(self) -> None:
         """See Runtime."""
-        name, _ = self._clouds.popitem()
-        await asyncio.to_thread(_delete, name)
+        await self._called(partial(delete_application, *self._clouds.popitem()))
 
     def wake(self) -> None:
         """See Runtime. Serve starts a replica for a call that finds none; what it answers is of no interest."""
         for handle in list(self._clouds.values())[-1:]:
             if self._waking is None or self._waking.done():
-                self._waking = asyncio.ensure_future(asyncio.to_thread(_call, handle))
+                self._waking = asyncio.ensure_future(run_apart(_call, handle))
 
     async def start_edge(self, settings: EdgeSettings) -> str:
         """See Runtime. Where Serve replaces it, it starts as it last was."""
         await self.start()
         from scheduler.serve.replicas import EdgeReplica
 
-        gpus = await asyncio.to_thread(self._gpus_for, settings.device, 1)
+        gpus = await self._called(partial(self._gpus_for, settings.device, 1))
         self._edge_file = EdgeSettingsFile(settings)  # the edge's Ray is always of this machine
         bound, one = (str(self._edge_file.path),), {"num_replicas": 1}
         self._edge = await self._deploy("edge", EdgeReplica, bound, settings, one, (REPLICA_CPUS, gpus))
@@ -152,19 +155,31 @@ class RayRuntime:
         return self._edge_file
 
     async def stop(self) -> None:
-        """See Runtime. Serve drains each application; without this a signal would end Ray with requests in flight."""
+        """See Runtime. Serve drains each application; without this a signal would end Ray with requests in flight.
+
+        Raises HostLost, with what is not drained, where Ray does not answer any more.
+        """
+        handles = {**({} if self._edge is None else {"edge": self._edge}), **self._clouds}
+        self._clouds = {}  # wakes none any more
+        most_s = max(2, len(handles)) * DELETE_TIMEOUT_S + SHUTDOWN_TIMEOUT_S
         try:
-            await asyncio.to_thread(self._stop_ray)
+            await while_head_answers(self._head, partial(self._stop_ray, handles), most_s=most_s)
+        except HostLost as error:
+            undrained = "left on the cluster" if self._address else "not drained"
+            raise HostLost(f"{error}; {undrained}: {', '.join(handles) or 'nothing'}") from error
         finally:
             if self._edge_file is not None:
                 self._edge_file.close()
 
-    def _stop_ray(self) -> None:
+    async def _called(self, call: Callable[[], T]) -> T:
+        """What a call of Ray returns. Raises what it raises, HostLost where Ray does not answer any more."""
+        return await while_head_answers(self._head, call)
+
+    def _stop_ray(self, handles: Mapping[str, Any]) -> None:
         with self._changing:
             if self._started:
                 self._started = False
-                names = [*(["edge"] if self._edge is not None else []), *self._clouds]
-                _stop_ray(names if self._address else None)
+                stop_ray(handles.keys() if self._address else None, handles)
 
     def _start_ray(self) -> None:
         with self._changing:
@@ -176,12 +191,15 @@ class RayRuntime:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         # Ray's workers run at nice 15, for batch jobs: beside any other work a replica would take minutes to start.
         os.environ.setdefault("RAY_worker_niceness", "0")
+        # A call that comes when Ray has ended would start another one.
+        os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             import ray
             from ray import serve
 
             self._connect(ray)
+            self._head = str(ray.get_runtime_context().gcs_address)
             self._started = True
             logging.getLogger("ray.serve").setLevel(logging.WARNING)
             serve.start(proxy_location="Disabled")  # nothing where Serve runs already
@@ -210,10 +228,8 @@ class RayRuntime:
 
     @property
     def head(self) -> str:
-        """Where the cluster's own control answers: an address that each of its nodes reaches."""
-        import ray
-
-        return str(ray.get_runtime_context().gcs_address)
+        """Where the cluster's own control answers: an address that each of its nodes reaches; "" before the start."""
+        return self._head
 
     def _gpus_for(self, device: str, most: int, beside: int = 0) -> float:
         """GPUs a replica, of which there may be so many. beside: how many of them start while others serve. Raises
@@ -248,22 +264,10 @@ class RayRuntime:
         application = deployment.bind(*bound)
         target = serve.RunTarget(application, name=name, route_prefix=None)
         # Not `serve.run`: it waits without end for an application whose constructor raises.
-        handles = await to_its_end(asyncio.to_thread(serve.run_many, [target], wait_for_applications_running=False))
-        await self._wait_running(name, start_timeout_s(settings.engine))
+        run = partial(serve.run_many, [target], wait_for_applications_running=False)
+        handles = await to_its_end(self._called(run))
+        await until_running(name, start_timeout_s(settings.engine), partial(self._called, serve.status))
         return handles[0]
-
-    async def _wait_running(self, name: str, timeout_s: float) -> None:
-        """Return when the application runs. Raises Unavailable with the constructor's error when it cannot."""
-        from ray import serve
-
-        for _ in range(round(timeout_s / POLL_S)):
-            application = (await asyncio.to_thread(serve.status)).applications[name]
-            if application.status == "RUNNING":
-                return
-            if application.status in ("DEPLOY_FAILED", "UNHEALTHY"):
-                raise Unavailable(f"{name} application: {_last_line(application)}")
-            await asyncio.sleep(POLL_S)
-        raise Unavailable(f"{name} application: not running within {timeout_s:g} s")
 
 
 async def answer_of(ask: Callable[[], Any], timeout_s: float) -> Any:
@@ -277,41 +281,7 @@ async def answer_of(ask: Callable[[], Any], timeout_s: float) -> Any:
         raise Unavailable("edge application: does not answer") from error
 
 
-def _last_line(application: Any) -> str:
-    """The constructor's own error: the last line that names one of ours, or the last line at all."""
-    messages = [application.message, *(d.message for d in application.deployments.values())]
-    lines = [line.strip() for message in messages for line in message.splitlines() if line.strip()]
-    ours = [line.removeprefix("isthmus.errors.") for line in lines if line.startswith("isthmus.errors.")]
-    last: str = (ours or lines or ["no reason given"])[-1]
-    return last
-
-
-def _stop_ray(names: Sequence[str] | None) -> None:
-    """names: of the applications to drain, None for all that there are; the edge first: it still uses the cloud."""
-    import ray
-    from ray import serve
-
-    try:
-        there = serve.status().applications
-        for name in sorted(there, key=lambda name: name != "edge"):
-            if names is None or name in names:
-                _delete(name)
-    finally:
-        ray.shutdown()  # not `serve.shutdown`: it kills Serve's controller, and Ray complains of that on the terminal
-
-
 def _call(handle: Any) -> None:
     """Return when a replica has answered, which may take its whole start, or when that takes too long."""
     with contextlib.suppress(Exception):  # Ray's and Serve's, of many kinds: an edge asks again
         handle.remote().result(timeout_s=WAKE_TIMEOUT_S)
-
-
-def _delete(name: str) -> None:
-    """Return when the application is gone, or after its time to drain. Serve's own way to wait looks once a second."""
-    from ray import serve
-
-    serve.delete(name, _blocking=False)
-    for _ in range(round(DELETE_TIMEOUT_S / POLL_S)):
-        if name not in serve.status().applications:
-            return
-        time.sleep(POLL_S)

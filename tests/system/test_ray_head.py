@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 
 from isthmus.client import AsyncClient, Result
@@ -18,6 +18,8 @@ from nodes.configured_policies import ConfiguredPolicies, ScopedPolicy
 from nodes.steering import EVERYTHING, PolicySetting
 from tests.system.ray_cluster import WAIT_S, Cluster, Running, edge_at, end, free_port, ray_head, running, until
 
+# A launcher waits 10 s for a head that is gone. Ray would end it 60 s after the head.
+BOUND_S = 30.0
 # The cloud wherever it can be asked, the edge itself where it cannot.
 CLOUD_FIRST = ConfiguredPolicies((ScopedPolicy(EVERYTHING, PolicySetting("random", {"weights": {"cloud-only": 1.0}})),))
 
@@ -93,7 +95,16 @@ async def test_no_request_notices_that_rays_head_dies_and_the_next_cloud_is_used
                 await asked.more(100, "cloud")  # the replica lives on
                 assert edge.node.replicas.states()[0].replica_id == before
 
-                end([*machine, psutil.Process(cloud.process.pid)])  # the machine is gone, registry included
+                cloud.process.send_signal(signal.SIGINT)
+                assert await asyncio.to_thread(cloud.process.wait, BOUND_S) == 1
+                *_, said = cloud.file.with_suffix(".log").read_text().splitlines()
+                assert (
+                    said
+                    == f"error: Ray: its head at {cluster.address} does not answer; left on the cluster: isthmus-cloud"
+                )
+                await asked.more(20, "cloud")  # nor is the replica drained
+
+                end(machine)  # it is gone, as the registry is
                 await asked.more(20, "edge")
                 async with clouded(cluster, tmp_path / "next", registry_listen=registry, **bare):
                     await until(edge, 1)
