@@ -43,13 +43,15 @@ INPUTS = 64
 
 
 def paced_profile(models: Sequence[Model], seconds: float) -> DeviceProfile:
-    """This machine, measured, and so much slower that the whole first model takes that long."""
+    """This machine, measured, and so much slower that the whole first model takes that long; as it is where it takes
+    longer anyhow, which beside other work it may."""
     engine = EagerEngine(threads=1)
     with ComputePool(1) as pool:
         made = pool.run_blocking(measure_device, 0.2, engine, ("raw",))
         for model in models:
             made = pool.run_blocking(measure_model, model, made, engine, budget_s=0.2)
-    return slowed_profile(made, seconds / sum(made.op_seconds(models[0].graph, models[0].digest, 1).values()))
+    took_s = sum(made.op_seconds(models[0].graph, models[0].digest, 1).values())
+    return slowed_profile(made, max(1.0, seconds / took_s))
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def branches_on_batch(x: Tensor) -> Tensor:
 REFUSED: dict[str, tuple[nn.Module, str]] = {
     "buffer that changes": (Counts(), "is changed by the model"),
     "dropout in training": (nn.Sequential(nn.Linear(3, 3), nn.Dropout()), "random|other results"),
-    "random noise": (Does(lambda x: x + torch.rand_like(x)), "random|other results"),
+    "random noise": (Does(lambda x: x + torch.rand_like(x)), "rand_like.*is not among the operators"),
     "branch on data": (Does(branches), "branches on the data|cannot be exported"),
     "branch on the batch": (Does(branches_on_batch), "batch"),
     "size from data": (Does(lambda x: x[x > 0]), "not a fixed multiple of the batch|depend on the data|batch"),

@@ -74,6 +74,8 @@ async def kinds(edge: EdgeHost, count: int) -> list[str]:
 async def test_the_right_plan_is_taken_within_five_requests_of_a_step_of_the_bandwidth(tmp_path: Path) -> None:
     async with site(tmp_path) as (edge, link):
         assert (await kinds(edge, ALLOWED))[-1] == "cloud-only"
-        for shape, right in ((SLOW, "edge-only"), (FAST, "cloud-only"), (SLOW, "edge-only")):
+        # A split behind the wide layer sends 256 bytes: on the slow link it is as quick as edge-only, give or take.
+        frugal = {"edge-only", "split"}
+        for shape, right in ((SLOW, frugal), (FAST, {"cloud-only"}), (SLOW, frugal)):
             link.set_shape(shape)
-            assert right in await kinds(edge, ALLOWED)
+            assert right & set(await kinds(edge, ALLOWED))

@@ -126,7 +126,7 @@ def test_a_load_is_started_watched_and_stopped_from_its_page(up: Up, tmp_path: P
         assert answered() == 0  # nothing is sent before somebody says so
         assert json.loads(page(f"{url}/swarm", user_count="2", spawn_rate="2"))["success"]
         until(lambda: answered() >= 2, 30)
-        assert json.loads(page(f"{url}/stop"))["success"]
+        assert json.loads(page(f"{url}/stop", now="1"))["success"]
         until(lambda: seen()["state"] == "stopped", 30)
         before = answered()
         time.sleep(3.0)  # the page counts anew every two seconds
