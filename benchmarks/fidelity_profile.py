@@ -24,7 +24,7 @@ from isthmus.client import AsyncClient
 from nodes.measure.timing import percentile
 from partitioner.measurements import AffineTime
 from partitioner.plan import InputForm
-from partitioner.plan_table import Curve, PlanEntry, PlanTable
+from partitioner.plan_table import Curve, PlanEntry, PlanTable, scaled_curve
 from simulations.link_emulator import LinkShape
 from simulations.scenario.scenario import Scenario
 
@@ -129,8 +129,7 @@ def measured_entry(entry: PlanEntry, samples: Sequence[Sample]) -> PlanEntry:
 
 
 def _paced(curve: Curve, before: AffineTime, now: AffineTime) -> Curve:
-    factor = now.at(1) / before.at(1) if before.at(1) > 0 else 1.0
-    return tuple((size, took_s * factor) for size, took_s in curve)
+    return scaled_curve(curve, now.at(1) / before.at(1) if before.at(1) > 0 else 1.0)
 
 
 def _measured(law: AffineTime, seconds: Sequence[float]) -> tuple[AffineTime, float]:

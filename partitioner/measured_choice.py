@@ -96,7 +96,7 @@ class _Candidates:
     def value(self, choice: CutChoice) -> float:
         """Of a choice, with the measured times of its halves in place of those of their ops."""
         cut, costs = self.model_ops(choice), self.parametric.costs
-        rest = self.parametric.costs.model_ops(costs.cloud_s) - cut
+        rest = costs.model_ops(costs.cloud_s) - cut
         halves_s = measured_halves_s(self.model, self.setting, cut)
         vector = replace(
             choice.costs,

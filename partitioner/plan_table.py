@@ -25,10 +25,16 @@ __all__ = [
     "PlanCosts",
     "PlanEntry",
     "PlanTable",
+    "scaled_curve",
 ]
 
 Curve = tuple[tuple[int, float], ...]
 """Seconds by items that run as one; sizes rise. Nodes make `BatchTimes` of it."""
+
+
+def scaled_curve(curve: Curve, factor: float) -> Curve:
+    """Every time `factor` times as long."""
+    return tuple((size, took_s * factor) for size, took_s in curve)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 from isthmus.errors import InvalidModel
-from partitioner.allowed_operators import ALLOWED
+from partitioner.allowed_operators import ALLOWED, is_listed
 from partitioner.size_grammar import is_size_text
 from partitioner.zip_entries import archive_of, check_names, read_entries
 
@@ -119,8 +119,7 @@ def _is_foreign(target: str) -> bool:
     if not target.startswith("torch.ops."):
         return not _OPERATORS.match(target)
     # In-place forms become functional when the file is read.
-    name = target.split(".")[-2]
-    return not _OPERATORS.match(target) or not (name in ALLOWED or name.removesuffix("_") in ALLOWED)
+    return not _OPERATORS.match(target) or not is_listed(target.split(".")[-2], ALLOWED)
 
 
 def _is_plain_tree(text: Any) -> bool:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from partitioner.allowed_operators import ALLOWED
+from partitioner.allowed_operators import ALLOWED, is_listed, listed
 
 __all__ = ["PRIMITIVES", "may_stand_in_source"]
 
 
-def _names(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
 # On lists, dicts, strings and plain numbers; they hold no tensor's memory.
-_LANGUAGE = _names("""
+_LANGUAGE = listed("""
     Bool Complex ComplexImplicit Delete Float FloatImplicit Int IntImplicit ScalarImplicit Size __contains__
     __derive_index __getitem__ __interpolate __is__ __isnot__ __not__ __range_length __round_to_zero_floordiv
     __upsample __upsample_bilinear __upsample_nearest _get_tracing_state _infer_size _list_to_tensor _set_item
@@ -25,19 +21,19 @@ _LANGUAGE = _names("""
     strip swapcase tensor title update upper values warn zfill
     """)
 # What tells about a tensor, or copies it between devices; some are decided by values: an export refuses those it meets.
-_ABOUT_TENSORS = _names("""
+_ABOUT_TENSORS = listed("""
     allclose argwhere can_cast cpu cuda data equal get_device indices is_contiguous is_nonzero is_same_size is_signed
     item masked_select nonzero promote_types result_type storage_offset stride unique_consecutive unique_dim _unique2
     """)
 # In branches for training, which a model in inference never takes: random numbers, and memory to put them in. What an
 # export meets of them is refused then, since none is in `ALLOWED`.
-_TRAINING = _names("""
+_TRAINING = listed("""
     bernoulli empty empty_like exponential multinomial new_empty normal poisson rand rand_like randint randint_like
     randn randn_like randperm uniform
     """)
 _SOURCE = ALLOWED | _LANGUAGE | _ABOUT_TENSORS | _TRAINING
 
-PRIMITIVES = _names("""
+PRIMITIVES = listed("""
     EnumName EnumValue ModuleContainerIndex NumToTensor RaiseException StringIndex TupleIndex TupleUnpack abs data
     device dtype grad id index is_cpu is_cuda is_meta is_mkldnn is_mps is_nested is_quantized is_sparse is_vulkan
     is_xla is_xpu itemsize layout max min name nbytes rangelist requires_grad tolist type unchecked_cast
@@ -47,5 +43,5 @@ PRIMITIVES = _names("""
 
 
 def may_stand_in_source(operator: str) -> bool:
-    """Whether source may name that `aten` operator; the in-place form (`relu_`) goes with the functional one."""
-    return operator in _SOURCE or operator.removesuffix("_") in _SOURCE
+    """Whether source may name that `aten` operator, in place or not."""
+    return is_listed(operator, _SOURCE)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from isthmus.errors import InvalidConfiguration, InvalidInput
 from partitioner.measurements import AffineTime
-from partitioner.plan_table import Curve, PlanEntry, PlanTable
+from partitioner.plan_table import PlanEntry, PlanTable, scaled_curve
 
 __all__ = ["offered_table", "read_plans", "scaled_table"]
 
@@ -58,14 +58,10 @@ def _scaled(entry: PlanEntry, edge: float, cloud: float) -> PlanEntry:
         edge=_times(costs.edge, edge),
         cloud=_times(costs.cloud, cloud),
         local_finish=_times(costs.local_finish, edge),
-        prefix_s=_curve(costs.prefix_s, edge),
-        suffix_s=_curve(costs.suffix_s, cloud),
+        prefix_s=scaled_curve(costs.prefix_s, edge),
+        suffix_s=scaled_curve(costs.suffix_s, cloud),
     )
     return replace(entry, costs=scaled)
-
-
-def _curve(seconds: Curve, factor: float) -> Curve:
-    return tuple((size, took_s * factor) for size, took_s in seconds)
 
 
 def _times(time: AffineTime, factor: float) -> AffineTime:
