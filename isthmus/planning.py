@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -149,19 +149,25 @@ class Planner:
         joins = JoinedHalves(self.model).joins
         return profiled_table(self.model, setting, zip(plans.values(), accuracies, strict=True), joins)
 
-    def survey(self) -> tuple[SurveyRow, ...]:
-        """Every codec at every cut of the frontier, and the input as pictures; nothing without calibration inputs.
-
-        Takes some ten seconds a cut.
-        """
-        if not self.model.calibration:
-            return ()
-        keep_freed_memory()
-        runs, every = CalibrationRuns(self.model), len(self.model.graph.ops)
-        budget = DEFAULT_BUDGET if self.codec_budget is None else self.codec_budget
+    def cuts_to_survey(self) -> tuple[tuple[str, ...], ...]:
+        """The edge ops of every cut of the frontier that sends something; none without calibration inputs."""
         cuts = dict.fromkeys(entry.plan.edge_ops for entry in self.frontier.plans)
-        rows = [row for cut in cuts if len(cut) < every for row in survey_of_cut(runs, cut, budget)]
-        return (*rows, *(input_survey(runs) if () in cuts else ()))
+        every = len(self.model.graph.ops)
+        return tuple(cut for cut in cuts if len(cut) < every) if self.model.calibration else ()
+
+    def survey(self, cuts: Iterable[tuple[str, ...]]) -> Iterator[SurveyRow]:
+        """Every codec at each of these cuts, and where nothing is on the edge the input as pictures.
+
+        Takes some ten seconds a cut, most of them for calibrating a transform.
+        """
+        keep_freed_memory()
+        runs: CalibrationRuns | None = None
+        budget = DEFAULT_BUDGET if self.codec_budget is None else self.codec_budget
+        for cut in cuts:
+            runs = runs or CalibrationRuns(self.model)
+            yield from survey_of_cut(runs, cut, budget)
+            if not cut:
+                yield from input_survey(runs)
 
     @cached_property
     def _budget(self) -> AccuracyBudget | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -200,7 +201,10 @@ def _draw(model: Model, setting: Setting, plan: Plan, picture: Path) -> None:
 
 
 def _report(planner: Planner, best: BestPlan, objective: str, report: Path) -> None:
-    """Under an accuracy budget with every codec at the frontier's cuts, which takes a minute or two."""
+    """Under an accuracy budget with every codec at the frontier's cuts, which takes minutes: a bar on a terminal."""
+    from rich.console import Console
+    from rich.progress import track
+
     from isthmus.planning import time_is_over
     from isthmus.report import report_of, report_page
 
@@ -208,7 +212,9 @@ def _report(planner: Planner, best: BestPlan, objective: str, report: Path) -> N
     surveyed: tuple[SurveyRow, ...] = ()
     if budget is not None:
         setting = planner.frontier_setting
-        surveyed = planner.survey()
+        console, quiet = Console(stderr=True), not sys.stderr.isatty()
+        cuts = track(planner.cuts_to_survey(), "codecs at each cut", console=console, transient=True, disable=quiet)
+        surveyed = tuple(planner.survey(cuts))
     made = report_of(planner.model, setting, best.plan, surveyed, budget, objective, time_is_over(planner.limit_s))
     write_output(report, report_page(made), "--report")
 
