@@ -21,7 +21,7 @@ from partitioner.condition import Condition
 from partitioner.constraints import Constraints
 from partitioner.cost_model import Costing
 from partitioner.front_end import model_from_module
-from partitioner.frontier import Frontier, frontier_of
+from partitioner.frontier import Frontier
 from partitioner.link import Link
 from partitioner.model import Model, Segments
 from partitioner.model_source import resolve_model
@@ -126,9 +126,10 @@ def frontier(
     """Every plan of `model` that is the best for some loads, bandwidth and round trip. Profiles may be given as files.
 
     link: only the ratio of its two bandwidths counts; equal without one. costing: as for `partition`, its loads left
-    out. Raises InfeasibleCut.
+    out. Limits of memory and wire bytes are searched for ten seconds at most; `gap` says how far these plans may be
+    from the best. Raises InfeasibleCut.
     """
-    return frontier_of(model, _setting(model, (edge, cloud), link, costing))
+    return Planner(model, _setting(model, (edge, cloud), link, costing)).frontier
 
 
 def throughput_frontier(

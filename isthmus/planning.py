@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -60,7 +60,7 @@ def _usual_conditions(setting: Setting) -> Iterator[Condition]:
 class Planner:
     """Plans of one model. accuracy_budget: the most that lossy codecs may lose, measured on calibration inputs. What
     the profiles' engines lose is taken off it first, measured here where they do not say it and the engine runs here;
-    where both sides' break it together, one side runs it all.
+    where both sides' break it together, one side runs it all. limit_s: of each search for what no minimum cut decides.
 
     Whatever plans raises InfeasibleCut where each side's engine alone breaks the budget.
     """
@@ -68,17 +68,18 @@ class Planner:
     model: Model
     given: Setting
     accuracy_budget: float | None = None
+    limit_s: float = SEARCH_LIMIT_S
 
     @cached_property
     def frontier(self) -> Frontier:
         """The frontier, all of whose plans keep to the budget."""
-        return frontier_of(self.model, self.frontier_setting)
+        return self._frontier_of(self.frontier_setting)
 
-    def throughput_frontier(self, limit_s: float = SEARCH_LIMIT_S) -> ThroughputFrontier:
-        """The frontier for throughput, after so many seconds of search at most; all its plans keep to the budget."""
+    def throughput_frontier(self) -> ThroughputFrontier:
+        """The frontier for throughput; all its plans keep to the budget."""
 
         def solve(setting: Setting) -> ThroughputFrontier:
-            return throughput_frontier(self.model, setting, time_is_over(limit_s))
+            return throughput_frontier(self.model, setting, time_is_over(self.limit_s))
 
         return solve(self._within_budget(lambda setting: [entry.plan for entry in solve(setting).plans]))
 
@@ -87,14 +88,17 @@ class Planner:
         """The setting with the codecs that the frontier's plans may use, as measured where they win somewhere usual."""
 
         def all_plans(setting: Setting) -> list[Plan]:
-            return [entry.plan for entry in frontier_of(self.model, setting).plans]
+            return [entry.plan for entry in self._frontier_of(setting).plans]
 
         def usual_plans(setting: Setting) -> list[Plan]:
-            frontier = frontier_of(self.model, setting)
+            frontier = self._frontier_of(setting)
             winners = (frontier.best(condition).plan for condition in _usual_conditions(setting))
             return list({plan.plan_id: plan for plan in winners}.values())
 
         return self._within_budget(all_plans, usual_plans)
+
+    def _frontier_of(self, setting: Setting) -> Frontier:
+        return frontier_of(self.model, setting, time_is_over(self.limit_s))
 
     def others(self) -> tuple[Plan, ...]:
         """Edge-only and cloud-only, to compare with; lossless under a budget, which their engines keep."""
@@ -103,14 +107,14 @@ class Planner:
             costing = replace(self._budget.constrained(costing), lossless=True)
         return plans_to_compare(self.model, replace(self.given, costing=costing))
 
-    def best(self, objective: str | Mapping[str, float], limit_s: float = SEARCH_LIMIT_S) -> BestPlan:
-        """The best plan, after so many seconds of search at most. Under a budget its provenance says what it loses."""
+    def best(self, objective: str | Mapping[str, float]) -> BestPlan:
+        """The best plan found in the time. Its provenance says what it loses, under a budget as measured."""
 
         def solve(setting: Setting) -> BestPlan:
-            return best_plan(self.model, setting, objective, time_is_over(limit_s))
+            return best_plan(self.model, setting, objective, time_is_over(self.limit_s))
 
         best = solve(self._within_budget(lambda setting: [solve(setting).plan]))
-        plan = best.plan if self._budget is None else self._with_accuracy(best.plan, self._budget)
+        plan = self._with_engines(best.plan) if self._budget is None else self._with_accuracy(best.plan, self._budget)
         unrated = {"codecs left out": self.unrated_codecs()} if self.unrated_codecs() else {}
         return replace(best, plan=replace(plan, provenance={**plan.provenance, **unrated}))
 
@@ -145,19 +149,25 @@ class Planner:
         joins = JoinedHalves(self.model).joins
         return profiled_table(self.model, setting, zip(plans.values(), accuracies, strict=True), joins)
 
-    def survey(self) -> tuple[SurveyRow, ...]:
-        """Every codec at every cut of the frontier, and the input as pictures; nothing without calibration inputs.
-
-        Takes some ten seconds a cut.
-        """
-        if not self.model.calibration:
-            return ()
-        keep_freed_memory()
-        runs, every = CalibrationRuns(self.model), len(self.model.graph.ops)
-        budget = DEFAULT_BUDGET if self.codec_budget is None else self.codec_budget
+    def cuts_to_survey(self) -> tuple[tuple[str, ...], ...]:
+        """The edge ops of every cut of the frontier that sends something; none without calibration inputs."""
         cuts = dict.fromkeys(entry.plan.edge_ops for entry in self.frontier.plans)
-        rows = [row for cut in cuts if len(cut) < every for row in survey_of_cut(runs, cut, budget)]
-        return (*rows, *(input_survey(runs) if () in cuts else ()))
+        every = len(self.model.graph.ops)
+        return tuple(cut for cut in cuts if len(cut) < every) if self.model.calibration else ()
+
+    def survey(self, cuts: Iterable[tuple[str, ...]]) -> Iterator[SurveyRow]:
+        """Every codec at each of these cuts, and where nothing is on the edge the input as pictures.
+
+        Takes some ten seconds a cut, most of them for calibrating a transform.
+        """
+        keep_freed_memory()
+        runs: CalibrationRuns | None = None
+        budget = DEFAULT_BUDGET if self.codec_budget is None else self.codec_budget
+        for cut in cuts:
+            runs = runs or CalibrationRuns(self.model)
+            yield from survey_of_cut(runs, cut, budget)
+            if not cut:
+                yield from input_survey(runs)
 
     @cached_property
     def _budget(self) -> AccuracyBudget | None:
@@ -176,6 +186,16 @@ class Planner:
             return lambda costing: way(replace(given, costing=costing))
 
         return replace(given, costing=budget.keep(given.costing, under(solve), under(nominate or solve)))
+
+    def _with_engines(self, plan: Plan) -> Plan:
+        """With what the engines of the sides that compute lose, as the profiles say."""
+        devices = {"edge-only": (self.given.edge,), "cloud-only": (self.given.cloud,)}
+        used = devices.get(plan.kind, (self.given.edge, self.given.cloud))
+        words = engine_loss(self.model, used[0], used[-1]).words
+        if not words:
+            return plan
+        codecs = plan.provenance["accuracy"].replace("lossless", "codecs lossless")
+        return replace(plan, provenance={**plan.provenance, "accuracy": f"{codecs}; {words}"})
 
     def _with_accuracy(self, plan: Plan, budget: AccuracyBudget) -> Plan:
         found = budget.accuracy(plan)

@@ -13,7 +13,18 @@ backward, quantised and packed forms, which no model that is served needs.
 
 from __future__ import annotations
 
-__all__ = ["ALLOWED", "is_listed", "listed"]
+__all__ = [
+    "ACTIVATIONS",
+    "ALLOWED",
+    "ARITHMETIC",
+    "CASTS",
+    "DROPOUT",
+    "ELEMENTWISE",
+    "PARTS",
+    "SHAPES",
+    "is_listed",
+    "listed",
+]
 
 
 def listed(text: str) -> frozenset[str]:
@@ -27,7 +38,7 @@ def is_listed(operator: str, names: frozenset[str]) -> bool:
 
 
 # One number in, one number out, at each place: sizes are the input's own.
-_ELEMENTWISE = listed("""
+ELEMENTWISE = listed("""
     abs absolute acos acosh angle arccos arccosh arcsin arcsinh arctan arctanh asin asinh atan atanh bitwise_not ceil
     conj conj_physical _conj _conj_physical cos cosh deg2rad digamma erf erfc erfinv exp exp2 expm1 fix floor frac
     frexp i0 imag isfinite isinf isnan isneginf isposinf isreal lgamma log log10 log1p log2 logical_not logit mvlgamma
@@ -39,7 +50,7 @@ _ELEMENTWISE = listed("""
     special_sinc
 """)
 # Two or three numbers at each place; the sizes are broadcast, or refused where they do not fit.
-_ARITHMETIC = listed("""
+ARITHMETIC = listed("""
     add addcdiv addcmul arctan2 atan2 clamp clamp_max clamp_min clip complex copysign div divide float_power
     floor_divide fmax fmin fmod gcd heaviside hypot lcm ldexp lerp logaddexp logaddexp2 maximum minimum mul multiply
     nextafter polar pow remainder rsub special_xlog1py special_xlogy sub subtract true_divide where xlogy
@@ -48,13 +59,13 @@ _ARITHMETIC = listed("""
     bitwise_xor logical_and logical_or logical_xor
     eq ge greater greater_equal gt isclose le less less_equal lt ne not_equal
 """)
-_ACTIVATIONS = listed("""
+ACTIVATIONS = listed("""
     celu elu gelu glu hardshrink hardsigmoid hardswish hardtanh leaky_relu log_sigmoid log_sigmoid_forward log_softmax
     _log_softmax mish prelu _prelu_kernel relu relu6 selu silu softmax _safe_softmax _softmax softplus softshrink
     special_log_softmax special_softmax threshold
 """)
 # Random in training only: they have the switch, and a call that does not turn it off is refused.
-_DROPOUT = listed("alpha_dropout dropout feature_alpha_dropout feature_dropout native_dropout rrelu")
+DROPOUT = listed("alpha_dropout dropout feature_alpha_dropout feature_dropout native_dropout rrelu")
 # Inner sizes must agree.
 _PRODUCTS = listed("""
     addbmm addmm _addmm_activation addmv addr baddbmm bilinear bmm chain_matmul dot einsum ger inner kron linear
@@ -109,7 +120,7 @@ _INDEXING = listed("""
     masked_scatter nll_loss one_hot put scatter scatter_add scatter_reduce take
 """)
 # Other shapes of the same numbers. The number of elements must agree; no strides are taken from the model.
-_SHAPES = listed("""
+SHAPES = listed("""
     adjoint alias atleast_1d atleast_2d atleast_3d broadcast_tensors broadcast_to detach diagonal expand expand_as
     flatten mH mT matrix_H movedim moveaxis narrow numpy_T permute ravel reshape reshape_as select slice squeeze
     swapaxes swapdims t transpose unflatten unfold unsqueeze _unsafe_view view view_as view_as_complex view_as_real
@@ -117,7 +128,7 @@ _SHAPES = listed("""
     squeeze_copy t_copy transpose_copy unfold_copy unsqueeze_copy view_as_complex_copy view_as_real_copy view_copy
 """)
 # "unsafe" in a split's name means that its parts may share memory with each other, no more: sizes are checked.
-_PARTS = listed("""
+PARTS = listed("""
     block_diag cartesian_prod cat chunk column_stack combinations concat concatenate diag diag_embed diagflat
     diagonal_scatter dsplit dstack flip fliplr flipud hsplit hstack meshgrid repeat repeat_interleave roll rot90
     row_stack select_scatter slice_scatter split split_copy split_with_sizes split_with_sizes_copy stack tensor_split
@@ -129,7 +140,7 @@ _CREATION = listed("""
     logspace new_full new_ones new_zeros ones ones_like range scalar_tensor tril_indices triu_indices vander zeros
     zeros_like
 """)
-_CASTS = listed("""
+CASTS = listed("""
     _to_copy clone contiguous lift lift_fresh lift_fresh_copy to type_as _cast_Byte _cast_Char _cast_Double _cast_Float
     _cast_Half _cast_Int _cast_Long _cast_Short
 """)
@@ -151,8 +162,8 @@ _SIZES = listed("""
 """)
 
 ALLOWED: frozenset[str] = frozenset().union(
-    *(_ELEMENTWISE, _ARITHMETIC, _ACTIVATIONS, _DROPOUT, _PRODUCTS, _LINEAR_ALGEBRA, _CONVOLUTIONS, _NORMS, _POOLING),
-    *(_RESAMPLING, _SEQUENCES, _REDUCTIONS, _ORDER, _INDEXING, _SHAPES, _PARTS, _CREATION, _CASTS, _SPECTRA, _LOSSES),
+    *(ELEMENTWISE, ARITHMETIC, ACTIVATIONS, DROPOUT, _PRODUCTS, _LINEAR_ALGEBRA, _CONVOLUTIONS, _NORMS, _POOLING),
+    *(_RESAMPLING, _SEQUENCES, _REDUCTIONS, _ORDER, _INDEXING, SHAPES, PARTS, _CREATION, CASTS, _SPECTRA, _LOSSES),
     *(_ROUNDING, _SIZES),
 )
 """Base names: `add` for `aten.add.Tensor`. In-place and `out` forms are refused apart from this list."""

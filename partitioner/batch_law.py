@@ -26,11 +26,7 @@ class BatchLaw:
 
 def batch_law(profile: DeviceProfile, model_digest: str, op_count: int) -> BatchLaw | None:
     """The law of the model on the profile's engine; None where less than two batches were measured."""
-    seconds = {times.batch: times.whole.seconds for times in profile.op_times_of(model_digest)}
-    for one in profile.segment_times:
-        whole = one.leading_ops == op_count and one.segment == "prefix"
-        if whole and (one.model_digest, one.engine) == (model_digest, profile.engine):
-            seconds[one.batch] = one.time.seconds
+    seconds = profile.whole_seconds(model_digest, op_count)
     if len(seconds) < 2:
         return None
     by_size = {float(batch): took for batch, took in sorted(seconds.items())}

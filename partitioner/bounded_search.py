@@ -54,9 +54,10 @@ class Task:
     is_hopeless: Callable[[Pins], bool]
 
 
-def search(task: Task, is_over: Callable[[], bool]) -> SearchResult:
-    """The cut of least value that is allowed. is_over: asked before each step; the first step is always made."""
-    found = _Best()
+def search(task: Task, is_over: Callable[[], bool], known: CutChoice | None = None) -> SearchResult:
+    """The cut of least value that is allowed. is_over: asked before each step; the first step is always made. known: an
+    allowed one to begin with."""
+    found = _Best() if known is None else _Best(known, task.lagrangian.value(known))
     waiting: list[tuple[float, int, Pins, Bound]] = []
     numbers = itertools.count()
 

@@ -1,13 +1,15 @@
-"""The best cut under an objective and constraints: a minimum cut where that decides, else a search with a gap."""
+"""The best cut under an objective and constraints, and all that are the best under some weights: minimum cuts where
+they decide, else searches with a gap."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import networkx as nx
 
+from isthmus.errors import InfeasibleCut
 from partitioner.axis_costs import Axes
 from partitioner.bounded_search import SearchResult, Task, search
 from partitioner.branching import Branching
@@ -16,13 +18,26 @@ from partitioner.cut_problem import OpCost
 from partitioner.graph import ModelGraph
 from partitioner.lagrange import Budget, Lagrangian, PricedStage
 from partitioner.memory import MemoryModel
-from partitioner.objectives import Objective
+from partitioner.objectives import Objective, Stage
 from partitioner.parametric_problem import CutChoice, ParametricProblem, ParametricTensor, Transfer
+from partitioner.supported_cuts import SupportedCut, Weights, supported_answers, supported_cuts
 from partitioner.weighted_cuts import Pins, WeightedCuts
 
-__all__ = ["ConstrainedChoice"]
+__all__ = ["ConstrainedChoice", "NothingInTime"]
 
 _Amounts = tuple[float, ...]
+_UNPRICED = Objective("", "", (Stage(),))
+
+
+class NothingInTime(InfeasibleCut):
+    """The time for the search is over, and it had found no cut; there may be one."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "constraints",
+            "no plan that keeps to them was found in time",
+            remedy="allow more time (isthmus partition --time-limit), or relax one of them",
+        )
 
 
 @dataclass(frozen=True)
@@ -43,6 +58,22 @@ class ConstrainedChoice:
         found = search(ledger.task(objective), is_over)
         choice = None if found.choice is None else ledger.without_pseudo_ops(found.choice)
         return replace(found, choice=choice)
+
+    def all_best(self, downlink_ratio: float, is_over: Callable[[], bool]) -> tuple[tuple[SupportedCut, ...], float]:
+        """The cuts that are the best under some weights of the three axes (`supported_cuts`), and the gap: by which
+        share a better one may beat them somewhere.
+
+        is_over: asked between steps; once it says so, what is not proven goes into the gap. Raises InfeasibleCut where
+        there is none, or none was found in time.
+        """
+        problem = pinned(self.problem, self.graph, self.constraints)
+        if not self.constraints.has_budget:
+            return supported_cuts(problem, downlink_ratio), 0.0
+        ledger = _Ledger(problem, MemoryModel(self.graph, self.batch), self.constraints)
+        limited = _LimitedCuts(ledger.task(_UNPRICED), downlink_ratio, is_over)
+        found = supported_answers(problem, downlink_ratio, limited.solve)
+        cuts = tuple(replace(cut, choice=ledger.without_pseudo_ops(cut.choice)) for cut in found)
+        return cuts, limited.gap
 
     def admits(self, edge_ops: frozenset[str], wire_bytes: float) -> bool:
         """Whether a cut of the graph that sends so many bytes keeps to pins, privacy and budgets."""
@@ -74,6 +105,32 @@ def _by_minimum_cut(problem: ParametricProblem, objective: Objective) -> SearchR
     values = [objective.value(one.costs, len(one.edge_ops) < len(problem.ops)) for one in both]
     best = min(range(len(both)), key=values.__getitem__)
     return SearchResult(both[best], values[best], values[best])
+
+
+@dataclass(frozen=True, slots=True)
+class _LimitedCut:
+    choice: CutChoice
+
+
+@dataclass(slots=True)
+class _LimitedCuts:
+    """The best of what the task allows, under any weights of the three axes; the largest gap of the answers."""
+
+    task: Task
+    downlink_ratio: float
+    is_over: Callable[[], bool]
+    gap: float = field(default=0.0, init=False)
+
+    def solve(self, weights: Weights, near: _LimitedCut | None) -> _LimitedCut:
+        """One search. What all of them found bounds each of them."""
+        edge_s, wire_bytes, cloud_s = weights
+        prices = (edge_s, wire_bytes, wire_bytes * self.downlink_ratio, cloud_s, 0.0, 0.0)
+        task = replace(self.task, lagrangian=replace(self.task.lagrangian, stages=(PricedStage(prices),)))
+        found = search(task, self.is_over, None if near is None else near.choice)
+        if found.choice is None:
+            raise InfeasibleCut() if found.bound == math.inf else NothingInTime()
+        self.gap = max(self.gap, found.gap)
+        return _LimitedCut(found.choice)
 
 
 @dataclass(frozen=True)

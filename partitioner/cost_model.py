@@ -30,6 +30,7 @@ from partitioner.graph import ModelGraph, TensorInfo
 from partitioner.link import Link
 from partitioner.plan import InputForm
 from partitioner.profiles import DeviceProfile
+from partitioner.raw_tensors import raw_tensors
 from partitioner.spec import Interface
 
 __all__ = ["Costing", "FileFacts", "ModelCosts", "ModelFacts", "cut_problem", "model_costs"]
@@ -70,7 +71,8 @@ class FileFacts:
 class Costing:
     """What is allowed and assumed when costs are made.
 
-    lossless: only codecs that keep every bit. private_input: model inputs and their files never leave the edge.
+    lossless: only codecs that keep every bit. private_input: model inputs never leave the edge, nor do their files, nor
+    what still shows them as they came (`raw_tensors`).
     accuracy: which lossy codecs a tensor may take besides (all without).
     constraints: what a plan must keep to besides; costs do not depend on them.
     batch: items a request. edge_load, cloud_load: factors on all that a side computes, coding included (1.0: idle).
@@ -178,7 +180,7 @@ class _Builder:
         """The costs of everything, by the rules of `model_costs`."""
         files = tuple(self._file_inputs())
         graph = self.model.graph
-        private = frozenset((*graph.inputs, *(_FILE + name for name in files)) if self.costing.private_input else ())
+        private = raw_tensors(graph) | {_FILE + name for name in files} if self.costing.private_input else frozenset()
         uplink: dict[str, tuple[CodecQuote, ...]] = {_FILE + name: (self._file_quote(),) for name in files}
         uplink |= {name: self._uplink_quotes(tensor) for name, tensor in graph.tensors.items()}
         downlink = {name: self._downlink_quotes(tensor) for name, tensor in self._made_outputs()}

@@ -24,7 +24,7 @@ from partitioner.weight_regions import WHOLE_TRIANGLE, IntegerAxes, Polygon, Tri
 
 __all__ = ["MOST_CUTS", "Domain", "Menu", "MenuCut", "menu_of"]
 
-MOST_CUTS = 7
+MOST_CUTS = 6
 """Of a menu that a fleet is offered, live and simulated."""
 
 _WIDEN = 1.0 + 1e-6

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from isthmus.errors import InfeasibleCut, InvalidPlan
 from partitioner.bounded_search import SearchResult
 from partitioner.codec_choice import FILE_CODEC
-from partitioner.constrained_choice import ConstrainedChoice
+from partitioner.constrained_choice import ConstrainedChoice, NothingInTime
 from partitioner.cost_model import Costing, ModelCosts, ModelFacts, model_costs
 from partitioner.measured_choice import best_by_halves
 from partitioner.measured_halves import has_measured_halves
@@ -31,6 +31,7 @@ __all__ = [
     "plan_for_cut",
     "plan_of_choice",
     "plans_to_compare",
+    "why_infeasible",
 ]
 
 
@@ -94,13 +95,15 @@ def best_choice(model: ModelFacts, setting: Setting, objective: Objective, is_ov
     try:
         found = cuts.best(objective, is_over)
     except InfeasibleCut:
-        raise refusal(_rules(model, setting), is_over) from None
-    if found.choice is None and found.bound < math.inf:
-        problem = "no plan that keeps to them was found in time"
-        raise InfeasibleCut("constraints", problem, remedy="allow more time, or relax one of them")
+        raise why_infeasible(model, setting, is_over) from None
     if found.choice is None:
-        raise refusal(_rules(model, setting), is_over)
+        raise NothingInTime() if found.bound < math.inf else why_infeasible(model, setting, is_over)
     return found
+
+
+def why_infeasible(model: ModelFacts, setting: Setting, is_over: Callable[[], bool]) -> InfeasibleCut:
+    """The error for a model of which no plan keeps to the rules of `setting`: the smallest reason."""
+    return refusal(_rules(model, setting), is_over)
 
 
 def plan_of_choice(model: ModelFacts, setting: Setting, choice: CutChoice) -> Plan:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from isthmus.errors import InvalidProfile
+from partitioner.affine_fit import affine_time
 from partitioner.graph import ModelGraph
 from partitioner.measurements import (
     CodecRate,
@@ -153,7 +154,8 @@ class DeviceProfile:
         """Seconds of every op of `graph` for a batch: measured where it was, else by the roofline.
 
         Measured ops are scaled to sum to the real times of the segments between measured cuts (`op_calibration`).
-        Times measured at another batch are scaled by what the roofline says of the two batches.
+        Times measured at another batch are scaled by what the roofline says of the two batches, and all alike so that
+        they grow together as the whole model was measured to, where it was.
         """
         roof = self.roofline()
         estimated = roof.op_seconds(graph, batch)
@@ -161,11 +163,36 @@ class DeviceProfile:
         if times is None:
             return estimated
         measured = calibrated(times.shares_of_whole(), [op.name for op in graph.ops], self._anchors(times))
-        there = estimated if times.batch == batch else roof.op_seconds(graph, times.batch)
-        return {
-            name: measured[name] * (estimate / there[name] if there[name] else 1.0) if name in measured else estimate
-            for name, estimate in estimated.items()
+        measured = {name: took for name, took in measured.items() if name in estimated}
+        if times.batch == batch:
+            return {**estimated, **measured}
+        there = roof.op_seconds(graph, times.batch)
+        grown = {
+            name: took * (estimated[name] / there[name] if there[name] else 1.0) for name, took in measured.items()
         }
+        growth = self._growth(model_digest, len(graph.ops), times.batch, batch)
+        if growth is not None:
+            factor = growth * math.fsum(measured.values()) / math.fsum(grown.values())
+            grown = {name: took * factor for name, took in grown.items()}
+        return {**estimated, **grown}
+
+    def whole_seconds(self, model_digest: str, op_count: int) -> dict[int, float]:
+        """Seconds of the whole model on the profile's engine, by batch, where they were measured."""
+        seconds = {times.batch: times.whole.seconds for times in self.op_times_of(model_digest)}
+        for one in self.segment_times:
+            whole = one.leading_ops == op_count and one.segment == "prefix"
+            if whole and (one.model_digest, one.engine) == (model_digest, self.engine):
+                seconds[one.batch] = one.time.seconds
+        return seconds
+
+    def _growth(self, model_digest: str, op_count: int, batch: int, to_batch: int) -> float | None:
+        """How many times as long the whole model takes for another batch: as measured, on the line through what was
+        measured where that batch was not; None where one batch alone was."""
+        seconds = self.whole_seconds(model_digest, op_count)
+        if len(seconds) < 2 or batch not in seconds:
+            return None
+        line = affine_time({float(size): took for size, took in seconds.items()})
+        return seconds.get(to_batch, line.at(to_batch)) / seconds[batch]
 
     def segment_time(self, model_digest: str, segment: Half, edge_ops: Iterable[str], batch: int) -> Measurement:
         """The measured time of one half of a cut at that batch. Raises InvalidProfile where it was not measured."""

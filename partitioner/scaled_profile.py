@@ -3,7 +3,8 @@ one factor, as a slower device is emulated.
 
 Each op keeps what it was measured to take, times what the roofline says of the two devices: an op bound by arithmetic
 follows the peaks, one bound by memory the bandwidths (Williams, Waterman and Patterson, "Roofline", CACM 2009).
-Overheads of an op, codecs and preprocessing follow the peaks. Good for planning; never a measurement, and marked so.
+Overheads of an op follow the peaks. So do codecs and preprocessing on a slower device; on a faster one they keep their
+times, since a core that codes is no quicker beside a larger GPU. Good for planning; never a measurement, and marked so.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ def scaled_profile(
         if not (math.isfinite(rate) and rate > 0):
             raise InvalidInput(field, "must be above zero", value=rate)
     faster = flops_per_s / profile.flops_per_s["float32"]
+    slower = max(1.0, 1 / faster)
     there = Roofline(
         {dtype: rate * faster for dtype, rate in profile.flops_per_s.items()},
         memory_bytes_per_s,
@@ -53,9 +55,9 @@ def scaled_profile(
         kind_flops_per_s=there.kind_flops_per_s,
         memory_bytes_per_s=memory_bytes_per_s,
         op_overhead_s=there.op_overhead_s,
-        codec_rates={codec: rate.scaled(1 / faster) for codec, rate in profile.codec_rates.items()},
-        preprocessing_s_per_pixel=profile.preprocessing_s_per_pixel / faster,
-        preprocessing_fixed_s=profile.preprocessing_fixed_s / faster,
+        codec_rates={codec: rate.scaled(slower) for codec, rate in profile.codec_rates.items()},
+        preprocessing_s_per_pixel=profile.preprocessing_s_per_pixel * slower,
+        preprocessing_fixed_s=profile.preprocessing_fixed_s * slower,
         op_times=tuple(
             _scaled_times(times, model, profile.roofline(), there) for times, model in _pairs(profile, models)
         ),

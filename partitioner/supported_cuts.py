@@ -9,22 +9,25 @@ a new plan, whose plane cuts corners off. When no corner is left unsolved, f = g
 linear and f concave, so f >= g there, and both are one. There are about three solves for each plan.
 
 Nothing here is rounded but the weights handed to the solver (one rounding each) and the cut's value (1e-12): a plan is
-missed only where it wins by less than about 1e-12 of the best value.
+missed only where it wins by less than about 1e-12 of the best value. Where a solver proves its answers only within a
+share of the best value, as under limits, the envelope of them is within the same share of the best everywhere: at each
+corner f >= (1 - gap) g, and between the corners f is concave and g linear.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 from partitioner.axis_costs import three_axes
 from partitioner.chains import never_needed
 from partitioner.parametric_problem import CutChoice, ParametricProblem
 from partitioner.weight_regions import IntegerAxes, Triple, WeightRegions
-from partitioner.weighted_cuts import WeightedCut, WeightedCuts
+from partitioner.weighted_cuts import WeightedCuts
 
-__all__ = ["SupportedCut", "Weights", "axes", "supported_cuts"]
+__all__ = ["Answer", "SupportedCut", "Weights", "axes", "supported_answers", "supported_cuts"]
 
 Weights = tuple[float, float, float]
 
@@ -39,6 +42,17 @@ class SupportedCut:
     region: tuple[Weights, ...]
 
 
+class Answer(Protocol):
+    """What a solver found under some weights; it gets it back as a start for weights where it wins so far."""
+
+    @property
+    def choice(self) -> CutChoice:
+        """The cut with the ways of its tensors."""
+
+
+_Found = TypeVar("_Found", bound=Answer)
+
+
 def axes(choice: CutChoice, downlink_ratio: float) -> Weights:
     """Edge seconds, wire bytes (the downlink's times the ratio of the bandwidths), cloud seconds."""
     costs = choice.costs
@@ -50,22 +64,32 @@ def supported_cuts(problem: ParametricProblem, downlink_ratio: float = 1.0) -> t
 
     Two cuts of one cost vector count as one. downlink_ratio: uplink bandwidth over downlink bandwidth.
     """
-    return _Search(problem, downlink_ratio).run()
+    cuts = WeightedCuts(problem, three_axes(downlink_ratio), never_needed(problem))
+    return supported_answers(problem, downlink_ratio, cuts.solve)
 
 
-class _Search:
-    def __init__(self, problem: ParametricProblem, downlink_ratio: float) -> None:
-        self._cuts = WeightedCuts(problem, three_axes(downlink_ratio), never_needed(problem))
+def supported_answers(
+    problem: ParametricProblem, downlink_ratio: float, solve: Callable[[Weights, _Found | None], _Found]
+) -> tuple[SupportedCut, ...]:
+    """The same of what `solve` says is the best under given weights, from a start that wins there so far."""
+    return _Search(problem, downlink_ratio, solve).run()
+
+
+class _Search(Generic[_Found]):
+    def __init__(
+        self, problem: ParametricProblem, downlink_ratio: float, solve: Callable[[Weights, _Found | None], _Found]
+    ) -> None:
+        self._solve = solve
         self._ratio = downlink_ratio
         self._integers = IntegerAxes.of(_all_costs(problem, downlink_ratio))
-        self._found: list[WeightedCut] = []
+        self._found: list[_Found] = []
         self._regions = WeightRegions()
         self._solved: set[Triple] = set()
         self._open: list[tuple[int, Triple]] = []
 
     def run(self) -> tuple[SupportedCut, ...]:
         """Solve corners until all are solved."""
-        self._add(self._cuts.solve((1.0, 1.0, 1.0)))
+        self._add(self._solve((1.0, 1.0, 1.0), None))
         while self._open:
             number, corner = self._open.pop()
             if corner not in self._solved and self._regions.is_corner(number, corner):
@@ -82,11 +106,11 @@ class _Search:
         value = _value(axes(known.choice, self._ratio), weights)
         if value == 0.0:
             return
-        better = self._cuts.solve(weights, known)
+        better = self._solve(weights, known)
         if _value(axes(better.choice, self._ratio), weights) < value * (1.0 - _RELATIVE_ERROR):
             self._add(better)
 
-    def _add(self, cut: WeightedCut) -> None:
+    def _add(self, cut: _Found) -> None:
         number = len(self._found)
         self._found.append(cut)
         for corner in self._regions.add(self._integers.plane(axes(cut.choice, self._ratio))):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import itertools
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from isthmus.cli.device_pairs import best_pairs, sides_words
 from isthmus.cli.model_argument import Examples, ModelArgument, loaded_model, read_profile_of
 from isthmus.cli.option_names import option_names
 from isthmus.cli.output_file import check_output, write_output
@@ -15,6 +18,7 @@ from isthmus.cli.partition_options import (
     AccuracyBudget,
     AsJson,
     Bandwidth,
+    Batch,
     CloudLoad,
     CloudMemory,
     CloudProfile,
@@ -34,13 +38,15 @@ from isthmus.cli.partition_options import (
     Privacy,
     Report,
     RoundTrip,
+    TimeLimit,
     WireLimit,
+    check_batch,
     check_ops,
     constraints_of,
     file_facts,
 )
 from isthmus.errors import InvalidInput
-from isthmus.units import format_bandwidth, format_duration
+from isthmus.units import format_bandwidth, format_duration, parse_duration_s
 
 if TYPE_CHECKING:
     from isthmus.planning import Planner
@@ -53,6 +59,7 @@ if TYPE_CHECKING:
 __all__ = ["partition"]
 
 _OPTIONS = {
+    "batch": "--batch",
     "edge_load": "--edge-load",
     "cloud_load": "--cloud-load",
     "link.bandwidth": "--bandwidth",
@@ -73,6 +80,7 @@ def partition(
     bandwidth: Bandwidth = "20mbps",
     downlink: Downlink = "",
     rtt: RoundTrip = "30ms",
+    batch: Batch = 1,
     edge_load: EdgeLoad = 1.0,
     cloud_load: CloudLoad = 1.0,
     file: File = None,
@@ -85,6 +93,7 @@ def partition(
     wire_limit: WireLimit = "",
     pin_edge: PinEdge = None,
     pin_cloud: PinCloud = None,
+    time_limit: TimeLimit = "10s",
     frontier: FrontierTable = False,
     picture: Picture = None,
     report: Report = None,
@@ -103,37 +112,54 @@ def partition(
         check_output(path, option)
     if frontier and (picture is not None or report is not None):
         raise InvalidInput("--frontier", "is a table of many plans", remedy="leave out --picture and --report")
+    if len(edge) * len(cloud) > 1 and (frontier or plans is not None):
+        remedy = "give one --edge and one --cloud"
+        raise InvalidInput("--frontier" if frontier else "--plans", "is about one profile of each side", remedy=remedy)
     link = Link.of(bandwidth=bandwidth, rtt=rtt, downlink=downlink or None)
     costing = Costing(
         lossless=not lossy and accuracy_budget is None,
         private_input=privacy == RAW_INPUT,
+        batch=batch,
         edge_load=edge_load,
         cloud_load=cloud_load,
         constraints=constraints_of(privacy, (edge_memory, cloud_memory, wire_limit), (pin_edge, pin_cloud)),
     )
+    limit_s = parse_duration_s(time_limit, "--time-limit")
     loaded = loaded_model(model, example)
+    check_batch(batch, loaded)
     if file is not None:
         costing = replace(costing, form="bytes", file=file_facts(file, loaded))
     costing = with_lossless_sizes(costing, loaded)
     named = {"--privacy": [privacy] if privacy else [], "--pin-edge": pin_edge, "--pin-cloud": pin_cloud}
     check_ops(loaded.graph, named)
-    setting = Setting(read_profile_of(edge, loaded), read_profile_of(cloud, loaded), link, costing)
-    planner = Planner(loaded, setting, accuracy_budget)
+    devices = [[read_profile_of(path, loaded) for path in side] for side in (edge, cloud)]
+    settings = [Setting(one, other, link, costing) for one, other in itertools.product(*devices)]
+    planners = [Planner(loaded, setting, accuracy_budget, limit_s) for setting in settings]
     if plans is not None:
-        write_output(plans, planner.table().to_json(), "--plans")
-    shown = _frontier(planner, objective) if frontier else _best(planner, objective, picture, report)
+        write_output(plans, planners[0].table().to_json(), "--plans")
+    shown = _frontier(planners[0], objective) if frontier else _best(planners, objective, picture, report)
     _emit(*shown, output, as_json)
 
 
-def _best(planner: Planner, objective: str, picture: Path | None, report: Path | None) -> tuple[str, Iterable[str]]:
+def _best(
+    planners: Sequence[Planner], objective: str, picture: Path | None, report: Path | None
+) -> tuple[str, Iterable[str]]:
     """As JSON, and as lines with what it beats; drawn and reported on where that was asked for."""
-    best = planner.best(objective)
+    first, *rest = best_pairs(planners, objective)
+    planner, best = first.planner, first.best
     if picture is not None:
         _draw(planner.model, planner.given, best.plan, picture)
     if report is not None:
         _report(planner, best, objective, report)
     others = [plan for plan in planner.others() if plan.plan_id != best.plan.plan_id]
-    lines = [f"* {_line(best.plan)}", *(f"  {_line(plan)}" for plan in others), *_left_out(planner), _verdict(best)]
+    lines = [
+        f"* {_line(best.plan)}",
+        *(f"  {_line(plan)}" for plan in others),
+        *(f"  {_line(pair.best.plan)}; {sides_words(pair.best.setting)}" for pair in rest),
+        *_left_out(planner),
+        sides_words(best.setting),
+        _verdict(best),
+    ]
     return best.plan.to_json(), lines
 
 
@@ -146,16 +172,21 @@ def _left_out(planner: Planner) -> Iterator[str]:
 def _frontier(planner: Planner, objective: str) -> tuple[str, Iterable[str]]:
     """As JSON, and as lines."""
     from isthmus.cli.frontier_table import check_linear, frontier_lines, throughput_lines
+    from partitioner.measured_halves import has_measured_halves
     from partitioner.partition import gap_words
 
     if objective == "throughput":
         wide = planner.throughput_frontier()
         gap = f"gap {gap_words(wide.gap, planner.accuracy_budget is not None)}"
         said = filter(None, (gap, planner.budget_line()))
-        return wide.to_json(), [*throughput_lines(wide), *_left_out(planner), *said]
+        return wide.to_json(), [*throughput_lines(wide), *_left_out(planner), sides_words(planner.given), *said]
     check_linear(objective, planner.given)
     found = planner.frontier
-    lines = [*frontier_lines(found, planner.given, objective), *_left_out(planner)]
+    lines = [*frontier_lines(found, planner.given, objective), *_left_out(planner), sides_words(planner.given)]
+    if has_measured_halves(planner.model, planner.given):
+        lines.append("by sums of op times; one plan alone goes by the halves that were measured whole")
+    if planner.given.costing.constraints.has_budget:
+        lines.append(f"gap {gap_words(found.gap, planner.accuracy_budget is not None)}")
     if budget := planner.budget_line():
         lines.append(f"{budget}; every plan that wins somewhere, of the codecs measured")
     return found.to_json(), lines
@@ -170,16 +201,21 @@ def _draw(model: Model, setting: Setting, plan: Plan, picture: Path) -> None:
 
 
 def _report(planner: Planner, best: BestPlan, objective: str, report: Path) -> None:
-    """Under an accuracy budget with every codec at the frontier's cuts, which takes a minute or two."""
-    from isthmus.planning import SEARCH_LIMIT_S, time_is_over
+    """Under an accuracy budget with every codec at the frontier's cuts, which takes minutes: a bar on a terminal."""
+    from rich.console import Console
+    from rich.progress import track
+
+    from isthmus.planning import time_is_over
     from isthmus.report import report_of, report_page
 
     budget, setting = planner.codec_budget, best.setting
     surveyed: tuple[SurveyRow, ...] = ()
-    if budget is not None and not setting.costing.constraints.has_budget:
+    if budget is not None:
         setting = planner.frontier_setting
-        surveyed = planner.survey()
-    made = report_of(planner.model, setting, best.plan, surveyed, budget, objective, time_is_over(SEARCH_LIMIT_S))
+        console, quiet = Console(stderr=True), not sys.stderr.isatty()
+        cuts = track(planner.cuts_to_survey(), "codecs at each cut", console=console, transient=True, disable=quiet)
+        surveyed = tuple(planner.survey(cuts))
+    made = report_of(planner.model, setting, best.plan, surveyed, budget, objective, time_is_over(planner.limit_s))
     write_output(report, report_page(made), "--report")
 
 

@@ -23,6 +23,7 @@ __all__ = [
     "AccuracyBudget",
     "AsJson",
     "Bandwidth",
+    "Batch",
     "CloudLoad",
     "CloudMemory",
     "CloudProfile",
@@ -42,7 +43,9 @@ __all__ = [
     "Privacy",
     "Report",
     "RoundTrip",
+    "TimeLimit",
     "WireLimit",
+    "check_batch",
     "check_ops",
     "constraints_of",
     "file_facts",
@@ -51,11 +54,21 @@ __all__ = [
 RAW_INPUT = "raw-input"
 _RULES, _SHOWN = "What the plan must keep to", "What to show and write"
 
-EdgeProfile = Annotated[Path, typer.Option(help="The edge's profile, from `isthmus profile`.")]
-CloudProfile = Annotated[Path, typer.Option(help="The cloud's profile.")]
+EdgeProfile = Annotated[
+    list[Path],
+    typer.Option(
+        help="The edge's profile, from `isthmus profile`; of several, on other engines say, the best pair with a cloud "
+        "wins: repeatable."
+    ),
+]
+CloudProfile = Annotated[list[Path], typer.Option(help="The cloud's profile; repeatable.")]
 Bandwidth = Annotated[str, typer.Option(help="Both ways, like 20mbps; with --downlink of the way up alone.")]
 Downlink = Annotated[str, typer.Option(help="Bandwidth of the way down, where it is another.")]
 RoundTrip = Annotated[str, typer.Option(help="There and back, like 30ms.")]
+Batch = Annotated[int, typer.Option(min=1, help="Items a request.")]
+TimeLimit = Annotated[
+    str, typer.Option(help="Most for each search that throughput, memory or a wire limit need.", rich_help_panel=_RULES)
+]
 EdgeLoad = Annotated[float, typer.Option(help="How many times as long as when idle the edge takes.")]
 CloudLoad = Annotated[float, typer.Option(help="The same of the cloud.")]
 Objective = Annotated[
@@ -73,7 +86,9 @@ AccuracyBudget = Annotated[
 Privacy = Annotated[
     str,
     typer.Option(
-        help="raw-input: inputs never leave the edge; or an op: nor does anything before it.", rich_help_panel=_RULES
+        help="raw-input: inputs never leave the edge, padded, resized or scaled ones neither; or an op: of it and all "
+        "before it only what it makes crosses.",
+        rich_help_panel=_RULES,
     ),
 ]
 EdgeMemory = Annotated[
@@ -162,6 +177,13 @@ def file_facts(path: Path, model: Model) -> FileFacts:
         raise InvalidInput("--file", f"cannot be read: {error.strerror}", value=str(path)) from None
     picture = open_image(data, "--file")
     return FileFacts(len(data), picture.width * picture.height)
+
+
+def check_batch(batch: int, model: Model) -> None:
+    """Raise InvalidInput for more items than the model takes at once."""
+    most = model.interface.max_batch
+    if batch > most:
+        raise InvalidInput("--batch", f"is more than {model.name} takes at once", value=batch, remedy=f"{most} at most")
 
 
 def check_ops(graph: ModelGraph, named: Mapping[str, Iterable[str] | None]) -> None:

@@ -64,15 +64,15 @@ class Report:
                 raise InvalidPlan("report", "is about another model than its plan", value=chapter.plan.model)
 
 
-def chapter_of(model: ModelFacts, setting: Setting, plan: Plan) -> Chapter:
+def chapter_of(model: ModelFacts, setting: Setting, plan: Plan, is_over: Callable[[], bool] = lambda: False) -> Chapter:
     """The chapter about `plan`, with the plans it is compared with, the frontier of `setting` and a fleet's menu.
 
-    Where no frontier can be made (limits that it cannot keep), the chapter says why.
+    Where no frontier was found before `is_over` said so, the chapter says why.
     """
     others, halves = plans_to_compare(model, setting), has_measured_halves(model, setting)
     try:
-        frontier = frontier_of(model, setting)
-    except InvalidInput as error:
+        frontier = frontier_of(model, setting, is_over)
+    except InfeasibleCut as error:
         return Chapter(setting, plan, others, None, None, str(error), has_halves=halves)
     menu = menu_of(frontier, most_cuts=MOST_CUTS)
     return Chapter(setting, plan, others, frontier, menu, has_halves=halves)
@@ -90,12 +90,13 @@ def report_of(
     """The report about `plan`; where requests may bring the other input form too, with the best plan for that one.
 
     surveyed, budget: see `Chapter`; they go to the first one. objective: what `plan` was chosen for, and what the other
-    one is; is_over: ends the search for it, as that of `best_plan`.
+    one is; is_over: ends each search, as that of `best_plan`.
     """
-    chapters = [replace(chapter_of(model, setting, plan), surveyed=surveyed, budget=budget)]
+    chapters = [replace(chapter_of(model, setting, plan, is_over), surveyed=surveyed, budget=budget)]
     if any(spec.preprocessing is not None for spec in model.interface.inputs):
         form: InputForm = "tensor" if plan.form == "bytes" else "bytes"
         other = replace(setting, costing=replace(setting.costing, form=form))
         with suppress(InfeasibleCut):  # what forbids every cut of that form says nothing against this one
-            chapters.append(chapter_of(model, other, best_plan(model, other, objective, is_over).plan))
+            best = best_plan(model, other, objective, is_over).plan
+            chapters.append(chapter_of(model, other, best, is_over))
     return Report(model, tuple(chapters))

@@ -21,11 +21,15 @@ def frontier_section(chapter: Chapter, frontier: Frontier, names: Mapping[str, P
     won = {piece.line: piece for piece in pieces_of(time_lines(frontier, chapter.condition))}
     rows = [_row(entry, names[entry.plan.plan_id], won.get(i)) for i, entry in enumerate(frontier.plans)]
     ratio = "" if frontier.downlink_ratio == 1 else f" The uplink is {frontier.downlink_ratio:.3g} times the downlink."
-    other = "other plan" if chapter.setting.costing.budget is None else "other plan of the codecs measured"
+    costing = chapter.setting.costing
+    other = "other plan" if costing.budget is None else "other plan of the codecs measured"
+    if costing.constraints.has_budget:
+        other += " within the limits"
+    never = f"no {other} ever is" if frontier.gap == 0.0 else f"no {other} is by more than {frontier.gap:.2%}"
     return section(
         f"The frontier: {len(rows)} plan{'' if len(rows) == 1 else 's'}",
         paragraph(
-            f"Every plan that is the quickest under some bandwidth, round trip and loads; no {other} ever is. "
+            f"Every plan that is the quickest under some bandwidth, round trip and loads; {never}. "
             f"Seconds are those of idle devices.{ratio}"
         ),
         table(

@@ -91,7 +91,8 @@ def _from_sparse(name: str, body: bytes, count: int) -> bytes:
 
 def _to_range(levels: Levels, bits: int) -> bytes:
     met = np.bincount(levels, minlength=1 << bits)
-    counts = np.ceil(met * min(1.0, _MOST_COUNT / met.max())).astype(np.uint16)
+    # A product that is rounded up above the largest count would wrap to zero: of the level that occurs most.
+    counts = np.minimum(np.ceil(met * min(1.0, _MOST_COUNT / met.max())), _MOST_COUNT).astype(np.uint16)
     coder = constriction.stream.queue.RangeEncoder()
     coder.encode(_symbols(counts)[levels], _model(counts))
     words: bytes = coder.get_compressed().astype("<u4").tobytes()

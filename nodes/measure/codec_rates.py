@@ -26,6 +26,7 @@ from nodes.codecs.factory import (
     image_codec,
 )
 from nodes.codecs.image import PictureCodec
+from nodes.codecs.linear import ranges_parameter
 from nodes.codecs.tiled import TiledCodec
 from nodes.codecs.transform import TransformCodec
 from nodes.measure.timing import measure
@@ -51,11 +52,7 @@ _SCALES = (1, 2)
 _SAMPLE_STEP = 0.2
 _PICTURE_PARAMETERS = {name: {"quality": "90"} for name in LOSSY_IMAGE_CODEC_NAMES}
 
-RATED_CODEC_NAMES = (
-    *(name for name in CODEC_NAMES if name != TiledCodec.name),
-    *IMAGE_CODEC_NAMES,
-    *LOSSY_IMAGE_CODEC_NAMES,
-)
+RATED_CODEC_NAMES = (*CODEC_NAMES, *IMAGE_CODEC_NAMES, *LOSSY_IMAGE_CODEC_NAMES)
 """The codecs that have a rate."""
 
 
@@ -88,8 +85,7 @@ def measure_codec_rates(budget_s: float = 1.0, names: Collection[str] = RATED_CO
     budget_s: for all of `RATED_CODEC_NAMES`; fewer take their share of it. Tensor codecs are timed on sample
     activations of two sizes. Image codecs are timed on batches of one and two 640 x 480 photos: picture codecs encode
     pictures of the model's size (the geometric stage before is preprocessing, not encoding), the lossy ones at quality
-    90, and decode to the tensor; decoding "file" is the whole preprocessing. "tiled" has no rate: the solver does not
-    use it.
+    90, and decode to the tensor; decoding "file" is the whole preprocessing. Tiles are those of a JPEG of quality 90.
     """
     share_s = budget_s / (4 * len(RATED_CODEC_NAMES))
     return {name: _rate(_samples(name), share_s) for name in names}
@@ -136,7 +132,7 @@ def _samples(name: str) -> tuple[CodecSample, ...]:
 
 
 def _tensor_sample(name: str, tensor: torch.Tensor) -> CodecSample:
-    made = _sample_transform(tensor) if name == TransformCodec.name else codec(name)
+    made = _CALIBRATED[name](tensor) if name in _CALIBRATED else codec(name)
     return CodecSample(tensor.nbytes, partial(made.encode, "sample", tensor), made)
 
 
@@ -148,6 +144,13 @@ def _sample_transform(tensor: torch.Tensor) -> Codec:
     """Coded at about three bits an element, as activations are."""
     step = _SAMPLE_STEP * float(tensor.std())
     return TransformCodec({"table": fit_transform(tensor, torch.zeros_like(tensor)).table(step).to_text()})
+
+
+def _sample_tiles(tensor: torch.Tensor) -> Codec:
+    return TiledCodec({"format": "jpeg", "quality": "90", "ranges": ranges_parameter(tensor)})
+
+
+_CALIBRATED = {TransformCodec.name: _sample_transform, TiledCodec.name: _sample_tiles}
 
 
 def _image_sample(made: ImageCodec, how: ImagePreprocessing, batch: int) -> CodecSample:

@@ -6,7 +6,7 @@ is made for the budget that is given.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, Self
 
@@ -19,6 +19,7 @@ from nodes.codecs.base import Codec
 from nodes.codecs.factory import codec
 from nodes.codecs.image import PictureCodec
 from nodes.codecs.linear import LINEAR_BITS, ranges_parameter
+from nodes.codecs.tiled import TiledCodec, takes_tiles
 from nodes.codecs.transform import TransformCodec
 from nodes.codecs.transform_table import channel_grid
 from nodes.measure.answer_quality import AnswerQuality
@@ -39,10 +40,13 @@ __all__ = [
     "lossy_codecs",
     "measured_codec",
     "takes_transform",
+    "tiled_codecs",
 ]
 
 _SMALLEST_BYTES = 4096  # below, a header weighs as much and no rotation is worth its table
 _REFINEMENTS = 6
+# Less than a transform takes to code, in more bytes: the format and quality that came nearest to one.
+_TILED = (("jpeg", "95"),)
 _DRAWS = 2
 
 
@@ -126,7 +130,8 @@ def lossy_codecs(
     runs: CalibrationRuns, items: CalibrationItems, tensor: str, budget: float, *, smallest: bool = False
 ) -> Iterator[MeasuredCodec]:
     """The lossy codecs of a floating tensor that keep its answers within `budget`: the transform, if it takes one, int8
-    and the narrowest of its kind, that one also calibrated, each loss as measured.
+    and the narrowest of its kind, that one also calibrated and with one step for all channels, and its channels as the
+    tiles of a JPEG, each loss as measured.
 
     smallest: whether only int8 and the smallest are wanted. A transform is smaller than the narrowest, which then costs
     no runs to find.
@@ -145,11 +150,30 @@ def lossy_codecs(
             break
         within.append(one)
     yield from {one.codec.name: one for one in (*within[:1], *within[-1:])}.values()
-    # One width only: each costs a run of the suffix, and what calibration saves does not make up for a bit.
-    if within and not few and (tuned := calibrated_linear(within[-1].codec.name, values)) is not None:
-        found = measured_codec(items, tensor, tuned)
-        if found.loss <= budget:
-            yield found
+    if within and not few:
+        # One width only: each costs a run of the suffix, and what calibration saves does not make up for a bit.
+        others = (*_of_the_width(within[-1].codec.name, values), *tiled_codecs(values, _TILED))
+        measured = (measured_codec(items, tensor, other) for other in others)
+        yield from (one for one in measured if one.loss <= budget)
+
+
+def _of_the_width(name: str, values: torch.Tensor) -> Iterator[Codec]:
+    """The linear codec of that name in other forms: with calibrated ends, and where its steps are those of channels,
+    with one step."""
+    if (tuned := calibrated_linear(name, values)) is not None:
+        yield tuned
+        if values.dim() > 2:
+            yield codec(name, {"scope": "tensor"})
+            yield codec(name, {"ranges": ranges_parameter(values, scope="tensor"), "coder": "range"})
+
+
+def tiled_codecs(values: torch.Tensor, pictures: Iterable[tuple[str, str]]) -> Iterator[TiledCodec]:
+    """Channels as tiles of one picture, by format and quality, between the ends of `values` (calibration items); none
+    where they make no picture."""
+    if takes_tiles(tuple(values.shape)) and bool(torch.isfinite(values).all()):
+        ends = ranges_parameter(values)
+        for form, quality in pictures:
+            yield TiledCodec({"format": form, "quality": quality, "ranges": ends})
 
 
 def calibrated_linear(name: str, values: torch.Tensor) -> Codec | None:

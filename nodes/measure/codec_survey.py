@@ -12,18 +12,16 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from isthmus.errors import InvalidModel
 from nodes.codecs.base import Codec
 from nodes.codecs.factory import codec, image_codec
 from nodes.codecs.image import PictureCodec
-from nodes.codecs.linear import LINEAR_BITS, ranges_parameter
-from nodes.codecs.tiled import takes_tiles
+from nodes.codecs.linear import LINEAR_BITS
 from nodes.codecs.transform import TransformCodec
 from nodes.measure.answer_quality import AnswerQuality, Share
 from nodes.measure.calibration_items import CalibrationItems, CalibrationRuns, accuracy_of
-from nodes.measure.codec_sizes import calibrated_linear, calibrated_transform, takes_transform
+from nodes.measure.codec_sizes import calibrated_linear, calibrated_transform, takes_transform, tiled_codecs
 from nodes.measure.picture_codecs import as_pictures, through_pictures
 from nodes.preprocessing import Pictures
 from partitioner.plan_table import Accuracy
@@ -84,14 +82,20 @@ def survey_of_cut(runs: CalibrationRuns, edge_ops: Sequence[str], budget: float 
     linear = [row(name, "linear", dict.fromkeys(floats, codec(name))) for name in widths]
     narrowest = [one.codec for one in linear if one.accuracy.value >= 1.0 - budget][-1:]
     tuned = [row(f"{name}, calibrated", "linear", _calibrated(items, floats, name)) for name in narrowest]
+    steps = [row(f"{name}, one step", "linear", _one_step(floats, name)) for name in narrowest]
     transforms = [row(name, "transform", codecs) for name, codecs in _transforms(runs, items, floats, budget)]
     tiled = [row(name, "tiled", codecs) for name, codecs in _tiled(items, floats)]
-    return [*lossless, *linear, *tuned, *transforms, *tiled]
+    return [*lossless, *linear, *tuned, *steps, *transforms, *tiled]
 
 
 def _calibrated(items: CalibrationItems, floats: Sequence[str], name: str) -> dict[str, Codec]:
     """That width for each of `floats`, with calibrated ends and range coded where it has such."""
     return {tensor: calibrated_linear(name, items.values(tensor)) or codec(name) for tensor in floats}
+
+
+def _one_step(floats: Sequence[str], name: str) -> dict[str, Codec]:
+    """That width for each of `floats`, an item's channels all with the same step."""
+    return {tensor: codec(name, {"scope": "tensor"}) for tensor in floats}
 
 
 def _transforms(
@@ -110,17 +114,11 @@ def _transforms(
 
 def _tiled(items: CalibrationItems, floats: Sequence[str]) -> Iterator[tuple[str, dict[str, Codec]]]:
     """Each of `TILED` for the tensors that make a picture; nothing where none does."""
-    able = [name for name in floats if _makes_tiles(items.values(name))]
-    ranges = {name: ranges_parameter(items.values(name)) for name in able}
-    others: dict[str, Codec] = {name: codec("zstd") for name in floats if name not in ranges}
-    for form, quality in TILED if able else ():
-        parameters = {"format": form, "quality": quality}
-        tiles = {name: codec("tiled", {**parameters, "ranges": ends}) for name, ends in ranges.items()}
+    made = {name: list(tiled_codecs(items.values(name), TILED)) for name in floats}
+    others: dict[str, Codec] = {name: codec("zstd") for name in floats if not made[name]}
+    for number, (form, quality) in enumerate(TILED if len(others) < len(floats) else ()):
+        tiles = {name: codecs[number] for name, codecs in made.items() if codecs}
         yield f"tiled {form} q{quality}", {**others, **tiles}
-
-
-def _makes_tiles(values: torch.Tensor) -> bool:
-    return takes_tiles(tuple(values.shape)) and bool(torch.isfinite(values).all())
 
 
 def _row(

@@ -16,7 +16,7 @@ from nodes.measure.anchors import anchor_positions, measure_anchors, measure_hal
 from nodes.measure.device_profile import measure_model
 from nodes.measure.engine_difference import measure_whole_difference
 from nodes.measure.frontier_cuts import finding_s, untimed_cuts
-from nodes.measure.timing import measure
+from nodes.measure.timing import measure_interleaved
 from nodes.sample_inputs import sample_tensors
 from partitioner.artifact import load_artifact, save_artifact
 from partitioner.measurements import Footprint, OpTimes, SegmentTime, digest_of_ops
@@ -24,7 +24,7 @@ from partitioner.model import Model
 from partitioner.profiles import DeviceProfile
 from partitioner.torch_model import TorchModel
 
-__all__ = ["measure_model_within"]
+__all__ = ["batch_time", "measure_model_within"]
 
 OPS_SHARE, MOST_OPS_S = 0.3, 4.0
 FEW_ANCHORS, MANY_ANCHORS = 3, 9
@@ -158,15 +158,18 @@ def _frontier_step(model: Model, engine: Engine, cut: tuple[str, ...], whole_s: 
 
 def _batch_step(model: Model, engine: Engine, batch: int, call_s: float) -> _Step:
     def run(known: DeviceProfile) -> DeviceProfile:
-        return known.with_segment_times(_whole_at(model, engine, batch))
+        return known.with_segment_times(batch_time(model, engine, batch, call_s))
 
-    return _Step(f"batch {batch}", LEAST_CALLS * batch * call_s, run)
+    return _Step(f"batch {batch}", LEAST_CALLS * (batch + 1) * call_s, run)
 
 
-def _whole_at(model: Model, engine: Engine, batch: int) -> SegmentTime:
+def batch_time(model: Model, engine: Engine, batch: int, one_s: float) -> SegmentTime:
+    """Of the whole model, in turns with single items, and told by their ratio to what these were measured to take
+    before (`one_s`): so a machine that grew slower meanwhile does not bend t(B)."""
     order = [op.name for op in model.graph.ops]
-    runner, inputs = engine.load(model.whole), sample_tensors(model, batch)
-    taken = measure(lambda: runner(*inputs), budget_s=STEP_BUDGET_S / 4)
+    runner, items, item = engine.load(model.whole), sample_tensors(model, batch), sample_tensors(model, 1)
+    many, one = measure_interleaved([lambda: runner(*items), lambda: runner(*item)], budget_s=STEP_BUDGET_S / 4)
+    taken = many.scaled(one_s / one.seconds)
     return SegmentTime(model.digest, "prefix", digest_of_ops(order), engine.name, batch, taken, len(order))
 
 

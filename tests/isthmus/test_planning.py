@@ -31,7 +31,9 @@ def test_the_lossy_codecs_of_a_budget_are_missed_where_they_could_be_measured(mo
     given = replace(setting, costing=Costing(lossless=False))
     assert Planner(model, given, 0.02).unrated_codecs() == ""
     calibrated = model.calibrated(Calibration((torch.zeros(4, 3, 32, 32),)))
-    assert Planner(calibrated, given, 0.02).unrated_codecs() == "int6, int5, int4, int3, transform (edge and cloud)"
+    assert (
+        Planner(calibrated, given, 0.02).unrated_codecs() == "int6, int5, int4, int3, tiled, transform (edge and cloud)"
+    )
     files = replace(given, costing=replace(given.costing, form="bytes"))
     assert "jpeg" in Planner(calibrated, files, 0.02).unrated_codecs()
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from isthmus.errors import InfeasibleCut
 from partitioner.condition import Condition
-from partitioner.constrained_choice import ConstrainedChoice
+from partitioner.constrained_choice import ConstrainedChoice, NothingInTime
 from partitioner.constraints import Constraints
 from partitioner.cost_model import Costing
 from partitioner.cut_problem import OpCost
@@ -173,6 +173,72 @@ def test_a_search_that_is_stopped_says_how_far_it_may_be_off(problem: Parametric
     found = ConstrainedChoice(problem, graph_of(problem, 0), Constraints()).best(objective, lambda: True)
     least = min(map(_value(problem, objective), every_choice(problem)))
     assert found.value * (1 - found.gap) <= least * (1 + 1e-8) + 1e-300
+
+
+def _budgeted(seed: int, edge: float, cloud: float, wire: float) -> Constraints:
+    """Some of these budgets, one at least."""
+    rng = random.Random(seed)
+    kept = rng.sample(range(3), rng.randint(1, 3))
+    limits = [limit if i in kept else math.inf for i, limit in enumerate((edge, cloud, wire))]
+    return Constraints(frozenset(), frozenset(), "", *limits)
+
+
+@given(problems(4), COSTS, st.integers(5, 60), st.integers(5, 60), st.integers(0, 99), st.data())
+@settings(max_examples=80, deadline=None)
+def test_within_budgets_the_optimum_of_every_condition_is_there(
+    problem: ParametricProblem, wire: float, edge: int, cloud: int, seed: int, data: st.DataObject
+) -> None:
+    rules, graph = _budgeted(seed, edge, cloud, wire), graph_of(problem, seed)
+    allowed = [choice for choice in every_choice(problem) if _keeps(graph, rules, choice)]
+    ratio = data.draw(st.sampled_from([1.0, 7.0]))
+    if not allowed:
+        with pytest.raises(InfeasibleCut):
+            ConstrainedChoice(problem, graph, rules).all_best(ratio, never)
+        return
+    found, gap = ConstrainedChoice(problem, graph, rules).all_best(ratio, never)
+    assert gap == 0.0
+    assert all(cut.choice in allowed for cut in found)
+    for condition in data.draw(st.lists(conditions(ratio), min_size=4, max_size=4)):
+        least = min(choice.costs.seconds(condition) for choice in allowed)
+        assert min(cut.choice.costs.seconds(condition) for cut in found) == pytest.approx(least, rel=1e-8, abs=0)
+
+
+@pytest.mark.parametrize(("ratio", "winners"), [(0.1, [0, 1]), (1.0, [1])])
+def test_within_limits_a_quick_way_down_counts_as_such(ratio: float, winners: list[int]) -> None:
+    """All in the cloud sends 1 byte and brings 10 back; with the first op on the edge 5 and 1, and less computing."""
+
+    def way(size: float) -> tuple[Transfer, ...]:
+        return (Transfer("", 0.0, size, 0.0),)
+
+    tensors = (
+        ParametricTensor("x", None, ("a",), way(1.0)),
+        ParametricTensor("kept", "a", (), (), True, way(9.0)),
+        ParametricTensor("mid", "a", ("b",), way(5.0)),
+        ParametricTensor("y", "b", (), (), True, way(1.0)),
+    )
+    problem = ParametricProblem((OpCost("a", 0.0, 1.0), OpCost("b", math.inf, 0.0)), tensors)
+    rules = Constraints(wire_bytes=100)
+    found, _ = ConstrainedChoice(problem, graph_of(problem, 0), rules).all_best(ratio, never)
+    assert sorted(len(cut.choice.edge_ops) for cut in found) == winners
+
+
+@given(problems(4, forbidding=False), st.integers(5, 60), st.integers(0, 9), st.integers(1, 30), conditions())
+@settings(max_examples=80, deadline=None)
+def test_a_frontier_that_is_stopped_says_how_far_it_may_be_off(
+    problem: ParametricProblem, edge: int, seed: int, steps: int, condition: Condition
+) -> None:
+    rules, graph, asked = Constraints(edge_memory_bytes=edge), graph_of(problem, seed), itertools.count()
+    allowed = [choice for choice in every_choice(problem) if _keeps(graph, rules, choice)]
+    try:
+        found, gap = ConstrainedChoice(problem, graph, rules).all_best(1.0, lambda: next(asked) >= steps)
+    except NothingInTime:
+        return
+    except InfeasibleCut:
+        assert not allowed
+        return
+    least = min(choice.costs.seconds(condition) for choice in allowed)
+    best = min(cut.choice.costs.seconds(condition) for cut in found)
+    assert best * (1 - gap) <= least * (1 + 1e-8) + 1e-300
 
 
 # Ops side by side, whose sides and codecs are free: knapsacks, where a Lagrangian bound alone often leaves a gap.

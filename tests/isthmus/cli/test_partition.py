@@ -166,8 +166,8 @@ def test_what_cannot_be_kept_is_said_in_one_line(run: Run, words: tuple[str, ...
 def test_the_frontier_is_a_table(run: Run, tmp_path: Path) -> None:
     lines = run("--frontier", "-o", str(tmp_path / "frontier.json")).splitlines()
     frontier = Frontier.from_json((tmp_path / "frontier.json").read_text())
-    assert len(lines) == 2 + len(frontier.plans)
-    assert [line[:10].rstrip() for line in lines[1:-1]] == [entry.plan.kind for entry in frontier.plans]
+    assert len(lines) == 3 + len(frontier.plans)
+    assert [line[:10].rstrip() for line in lines[1:-2]] == [entry.plan.kind for entry in frontier.plans]
     assert max(map(len, lines)) <= 100
 
 
@@ -178,16 +178,17 @@ def test_plans_of_one_cut_are_told_apart_by_what_crosses(run: Run) -> None:
     menu = menu_of(frontier, most_cuts=MOST_CUTS)
     offered = [entry.plan.plan_id for cut in menu.cuts for entry in cut.plans]
     at = lines[0].index("crosses")
-    for line, entry in zip(lines[1:-1], frontier.plans, strict=True):
+    for line, entry in zip(lines[1:-2], frontier.plans, strict=True):
         said = ", ".join(f"{one.tensor} {one.codec}" for one in entry.plan.boundary) or "nothing"
         assert line[at:].startswith(f"{said} ")
         assert (line[10] == "*") == (entry.plan.plan_id in offered)
-    assert {line[10] for line in lines[1:-1]} == {"*", " "}
+    assert {line[10] for line in lines[1:-2]} == {"*", " "}
 
 
 def test_the_table_ends_with_what_the_menu_costs(run: Run) -> None:
     menu = menu_of(Frontier.from_json(run("--frontier", "--json")), most_cuts=MOST_CUTS)
-    last = run("--frontier").splitlines()[-1]
+    *_, last, sides = run("--frontier").splitlines()
+    assert sides == "edge edge (eager, 1 thread), cloud cloud (eager, 1 thread)"
     assert last.startswith(f"*menu: {len(menu.cuts)} cuts, at most {menu.excess:.2%} slower than the frontier at ")
     assert last.endswith(" 500 kbit/s–1 Gbit/s, edge x1–2, cloud x1–4")
 
@@ -230,10 +231,41 @@ def test_the_table_says_who_wins_by_another_objective(run: Run, folder: Path, ob
 def test_a_frontier_for_throughput_is_a_table_too(run: Run) -> None:
     lines = run("--frontier", "--objective", "throughput").splitlines()
     found = json.loads(run("--frontier", "--objective", "throughput", "--json"))
-    assert len(lines) == 2 + len(found["plans"])
+    assert len(lines) == 3 + len(found["plans"])
     assert lines[-1] == "gap 0, proven best"
     assert lines[1].startswith("edge-only")
     assert max(map(len, lines)) <= 100
+
+
+def test_a_frontier_within_limits_says_that_it_is_proven(run: Run) -> None:
+    words = ("--frontier", "--wire-limit", "9kB", "--edge-memory", "5MB")
+    lines, frontier = run(*words).splitlines(), Frontier.from_json(run(*words, "--json"))
+    assert lines[-1] == "gap 0, proven best"
+    assert frontier.gap == 0.0
+    assert frontier.plans
+    assert all(entry.costs.uplink_bytes + entry.costs.downlink_bytes <= 9000 for entry in frontier.plans)
+    assert "edge-only" not in {entry.plan.kind for entry in frontier.plans}
+
+
+def test_a_search_may_be_given_more_time_or_less(run: Run) -> None:
+    slow = ("--bandwidth", "1kbps", "--edge-memory", "5MB")
+    assert "better may exist" in run(*slow, "--time-limit", "0s").splitlines()[-1]
+    assert run(*slow).splitlines()[-1].endswith("gap 0, proven best")
+    assert run("--time-limit", "soon", fails=True).startswith("--time-limit: is not a quantity (got 'soon')")
+
+
+def test_plans_of_a_fleet_keep_to_its_limits(run: Run, tmp_path: Path) -> None:
+    run("--wire-limit", "100B", "--plans", str(tmp_path / "plans.json"))
+    table = PlanTable.from_json((tmp_path / "plans.json").read_text())
+    assert table.entries
+    assert all(sum(one.bytes for one in entry.plan.boundary) <= 100 for entry in table.entries)
+
+
+def test_a_batch_takes_longer_and_more_than_the_model_takes_is_refused(run: Run) -> None:
+    one, four = (json.loads(run(*_QUICK, "--batch", batch, "--json")) for batch in ("1", "4"))
+    assert four["predicted"]["total_s"] > one["predicted"]["total_s"]
+    assert [plan["provenance"]["batch"] for plan in (one, four)] == ["1", "4"]
+    assert run("--batch", "4096", fails=True).startswith("--batch: is more than narrow takes at once (got 4096)")
 
 
 def test_a_frontier_by_an_unknown_objective_is_refused(run: Run) -> None:
@@ -314,6 +346,55 @@ def test_a_budget_that_one_sides_engine_breaks_leaves_the_other_side(
     assert not any(other in said.replace("edge-only alone", "").replace("cloud-only alone", "") for other in others)
 
 
+def test_without_a_budget_what_the_engines_lose_is_said_too(run: Run, inexact: Callable[[str, float], str]) -> None:
+    files = {"model": "calibrated", "edge": inexact("edge", 0.1)}
+    pinned = run(*_QUICK, "--pin-edge", "linear", **files).splitlines()[-1]
+    assert pinned.startswith("accuracy: codecs lossless; 0.1 lost by onnxruntime; latency: ")
+    unused = run(*_QUICK, "--pin-cloud", "linear", **files).splitlines()[-1]
+    assert unused.startswith("accuracy: lossless; latency: ")
+
+
+def test_what_no_profile_says_of_an_engine_is_not_called_lossless(run: Run, folder: Path) -> None:
+    edge = DeviceProfile.from_json((folder / "edge.json").read_text())
+    (folder / "silent.json").write_text(replace(edge, engine="onnxruntime").to_json())
+    said = run(*_QUICK, "--pin-edge", "linear", edge="silent.json").splitlines()[-1]
+    assert said.startswith("accuracy: codecs lossless; what onnxruntime loses is not known: isthmus profile MODEL; ")
+
+
+@pytest.fixture
+def quick(folder: Path) -> str:
+    """The file of an edge on another engine, on which all takes a tenth of the time."""
+    edge = DeviceProfile.from_json((folder / "edge.json").read_text())
+    quick = replace(edge, engine="aot", flops_per_s={"float32": 1e10}, memory_bytes_per_s=1e10)
+    (folder / "quick.json").write_text(quick.to_json())
+    return "quick.json"
+
+
+def test_of_several_profiles_the_best_pair_wins(run: Run, folder: Path, quick: str) -> None:
+    slow_link = ("--bandwidth", "1kbps")
+    both = run(*slow_link, "--edge", str(folder / quick)).splitlines()
+    assert json.loads(run(*slow_link, "--edge", str(folder / quick), "--json"))["edge_engine"] == "aot"
+    assert both[0] == run(*slow_link, edge=quick).splitlines()[0]
+    assert "edge edge (aot, 1 thread), cloud cloud (eager, 1 thread)" in both
+    other = run(*slow_link).splitlines()[0].removeprefix("* ")
+    assert f"  {other}; edge edge (eager, 1 thread), cloud cloud (eager, 1 thread)" in both
+
+
+def test_a_pair_that_cannot_keep_to_the_rules_leaves_the_others(
+    run: Run, folder: Path, inexact: Callable[[str, float], str]
+) -> None:
+    files, strict = {side: inexact(side, 0.1) for side in ("edge", "cloud")}, ("--accuracy-budget", "0.05")
+    exact = ("--edge", str(folder / "edge.json"))
+    plan = json.loads(run(*_QUICK, *strict, *exact, "--json", model="calibrated", **files))
+    assert (plan["edge_engine"], len(plan["edge_ops"])) == ("eager", 4)
+
+
+@pytest.mark.parametrize("shown", [("--frontier",), ("--plans", "plans.json")])
+def test_a_table_is_about_one_profile_of_each_side(run: Run, folder: Path, quick: str, shown: tuple[str, ...]) -> None:
+    said = run(*shown, "--edge", str(folder / quick), fails=True)
+    assert said == f"{shown[0]}: is about one profile of each side; give one --edge and one --cloud"
+
+
 def test_a_budget_that_both_engines_break_is_refused(run: Run, inexact: Callable[[str, float], str]) -> None:
     files = {side: inexact(side, 0.1) for side in ("edge", "cloud")}
     said = run(*_QUICK, "--accuracy-budget", "0.05", model="calibrated", fails=True, **files)
@@ -334,7 +415,7 @@ def test_a_budget_that_leaves_one_side_and_a_pin_to_the_other_are_refused_togeth
 
 def test_codecs_that_nobody_timed_are_named(run: Run) -> None:
     words = (*_QUICK, "--accuracy-budget", "0.5")
-    said = "codecs left out for want of a rate: int6, int5, int4, int3, transform (edge and cloud)"
+    said = "codecs left out for want of a rate: int6, int5, int4, int3, tiled, transform (edge and cloud)"
     assert said in run(*words, model="calibrated").splitlines()
     assert said in run(*words, "--frontier", model="calibrated").splitlines()
     assert said in run(*words, "--frontier", "--objective", "throughput", model="calibrated").splitlines()

@@ -194,6 +194,15 @@ def test_what_the_plans_had_to_keep_to_is_said(report: Report, page: str) -> Non
     assert "kept to" not in _said(page)
 
 
+def test_within_limits_there_is_a_frontier_of_the_plans_that_keep_to_them(model: Model, setting: Setting) -> None:
+    whole = MemoryModel(model.graph).edge(frozenset(op.name for op in model.graph.ops))
+    rules = Constraints(edge_memory_bytes=whole - 1)
+    limited = replace(setting, costing=replace(setting.costing, constraints=rules))
+    said = _said(report_page(report_of(model, limited, partition_graph(model, limited))))
+    assert "under some bandwidth, round trip and loads; no other plan within the limits ever is." in said
+    assert "under some bandwidth, round trip and loads; no other plan ever is." not in said
+
+
 def test_where_no_accuracy_was_measured_the_page_says_so(page: str) -> None:
     assert "No accuracy was measured; lossy codecs are allowed all the same." in _said(page)
     assert "Accuracy against bytes" not in page

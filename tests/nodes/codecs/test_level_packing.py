@@ -28,6 +28,18 @@ def test_every_level_comes_back(bits: int, count: int, zeros: float, seed: int, 
     assert unpack_levels("x", pack_levels(content, bits, range_coded=coded), bits, count) == content
 
 
+@pytest.mark.parametrize("most", [65535, 65536, 65889, 65978, 300_001])
+@pytest.mark.parametrize("common", [0, 3])
+def test_levels_that_occur_more_often_than_a_count_holds_come_back(most: int, common: int) -> None:
+    """65889 times 65535 / 65889 is more than 65535 in floats."""
+    source = np.random.default_rng(0)
+    others = source.choice([level for level in range(8) if level != common], most // 2)
+    content = source.permutation(np.append(others, np.full(most, common))).astype(np.uint8).tobytes()
+    packed = pack_levels(content, 3, range_coded=True)
+    assert packed[0] == RANGE
+    assert unpack_levels("x", packed, 3, len(content)) == content
+
+
 @given(data=st.binary(max_size=300), bits=st.sampled_from([3, 4, 8]), count=st.integers(0, 200), form=st.integers(0, 4))
 @settings(max_examples=200, deadline=None)
 def test_garbage_is_refused_or_gives_that_many_levels(data: bytes, bits: int, count: int, form: int) -> None:

@@ -14,7 +14,7 @@ from nodes.engines.eager import EagerEngine
 from nodes.engines.factory import engine_for
 from nodes.measure.anchors import anchor_positions, measure_anchors, measure_halves
 from nodes.measure.device_profile import measure_device
-from nodes.measure.model_session import measure_model_within
+from nodes.measure.model_session import batch_time, measure_model_within
 from partitioner.batch_law import batch_law
 from partitioner.candidate_cuts import candidate_cuts
 from partitioner.cost_model import Costing
@@ -127,6 +127,13 @@ def test_the_largest_batch_is_measured_whatever_it_is(device: DeviceProfile, sma
     interface = replace(small_model.interface, max_batch=6)
     known = measure_model_within(replace(small_model, interface=interface), device, EagerEngine(), budget_s=60.0)
     assert sorted({time.batch for time in known.segment_times}) == [1, 2, 4, 6]
+
+
+def test_a_batch_is_timed_by_its_ratio_to_single_items(small_model: TorchModel) -> None:
+    """Which took ten seconds when they were measured, on a machine that has become quicker."""
+    found = batch_time(small_model, EagerEngine(), 4, 10.0)
+    assert 2.0 < found.time.seconds < 80.0
+    assert (found.batch, found.leading_ops) == (4, len(small_model.graph.ops))
 
 
 def test_activations_that_nobody_sees_are_none(device: DeviceProfile, small_model: TorchModel) -> None:

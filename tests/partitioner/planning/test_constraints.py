@@ -90,9 +90,30 @@ def test_the_frontier_keeps_to_pins_and_privacy(model: Any, setting: Setting) ->
     assert {entry.plan.edge_ops for entry in plans} <= {("stem", "body"), ("stem", "body", "grow")}
 
 
-def test_a_frontier_under_a_budget_is_refused(model: Any, setting: Setting) -> None:
-    with pytest.raises(InvalidInput, match="frontier: cannot be complete under a budget"):
-        frontier_of(model, _ruled(setting, wire_bytes=20_000))
+@pytest.mark.parametrize("limit", [{"wire_bytes": 20_000}, {"edge_memory_bytes": 2_204_000}])
+def test_the_frontier_within_limits_has_the_plan_of_every_link(
+    model: Any, setting: Setting, limit: dict[str, Any]
+) -> None:
+    frontier = frontier_of(model, _ruled(setting, **limit))
+    assert frontier.gap == 0.0
+    free = frontier_of(model, _ruled(setting))
+    assert {entry.plan.plan_id for entry in frontier.plans} != {entry.plan.plan_id for entry in free.plans}
+    for bandwidth in _LINKS:
+        rules = _ruled(setting, bandwidth=bandwidth, **limit)
+        best = partition_graph(model, rules)
+        assert best.predicted is not None
+        total_s = frontier.best(rules.condition).total_s(rules.condition)
+        assert total_s == pytest.approx(best.predicted.total_s, rel=1e-9)
+
+
+def test_edge_only_is_on_no_frontier_that_it_is_too_large_for(model: Any, setting: Setting) -> None:
+    whole = MemoryModel(model.graph).edge(frozenset(op.name for op in model.graph.ops))
+    kinds = {
+        limit: {entry.plan.kind for entry in frontier_of(model, _ruled(setting, edge_memory_bytes=limit)).plans}
+        for limit in (whole - 1, whole)
+    }
+    assert "edge-only" not in kinds[whole - 1]
+    assert "edge-only" in kinds[whole]
 
 
 @pytest.mark.parametrize(
@@ -120,9 +141,10 @@ def test_a_frontier_under_a_budget_is_refused(model: Any, setting: Setting) -> N
 def test_the_smallest_reason_is_said(
     model: Any, setting: Setting, private: bool, rules: dict[str, Any], reason: str
 ) -> None:
-    with pytest.raises(InfeasibleCut, match=reason) as refused:
-        partition_graph(model, _ruled(setting, private, **rules))
-    assert "\n" not in str(refused.value)
+    for plan in (partition_graph, frontier_of):
+        with pytest.raises(InfeasibleCut, match=reason) as refused:
+            plan(model, _ruled(setting, private, **rules))
+        assert "\n" not in str(refused.value)
 
 
 def test_an_accuracy_budget_is_part_of_the_reason(model: Any, setting: Setting) -> None:

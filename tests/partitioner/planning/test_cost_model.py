@@ -77,3 +77,12 @@ def test_a_cut_with_preprocessing_on_the_edge_can_be_evaluated(model: Any, setti
 def test_costing_refuses_by_field(change: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput, match=next(iter(change))):
         Costing(**change)
+
+
+def test_what_still_shows_a_private_input_must_not_cross(model: Any, setting: Setting) -> None:
+    """A border around a picture hides nothing of it."""
+    padded = replace(model.graph.ops[0], kind="pad")
+    bordered = replace(model, graph=replace(model.graph, ops=(padded, *model.graph.ops[1:])))
+    for network, crosses in ((model, True), (bordered, False)):
+        problem = _problem(network, setting, Costing(private_input=True))
+        assert math.isfinite(_tensor(problem, "wide").uplink_s) == crosses

@@ -160,3 +160,27 @@ def test_a_session_that_is_forgotten_takes_its_day_along(edge: DeviceProfile) ->
     later = Taken("2026-02-03T10:00:00Z", "elsewhere")
     known = edge.with_session("a", later).with_session("b", later)
     assert dict(known.without_session("a").sessions) == {"b": later}
+
+
+def test_ops_grow_with_the_batch_as_the_whole_model_was_measured_to(
+    edge: DeviceProfile, model: Any, op_times: OpTimes
+) -> None:
+    one_s, count = op_times.whole.seconds, len(model.graph.ops)
+    known = edge.with_op_times(op_times)
+
+    def whole(batch: int, seconds: float) -> SegmentTime:
+        order = [op.name for op in model.graph.ops]
+        taken = Measurement(seconds, 0.0, 5)
+        return SegmentTime(model.digest, "prefix", digest_of_ops(order), "eager", batch, taken, count)
+
+    batched = known.with_segment_times(whole(2, 1.5 * one_s), whole(4, 2.5 * one_s))
+
+    def total_s(batch: int) -> float:
+        return sum(batched.op_seconds(model.graph, model.digest, batch).values())
+
+    assert total_s(1) == pytest.approx(one_s)
+    assert total_s(2) == pytest.approx(1.5 * one_s)
+    assert total_s(8) == pytest.approx(4.5 * one_s)  # on the line through the three
+    by_roofline = known.op_seconds(model.graph, model.digest, 2)
+    shares = [batched.op_seconds(model.graph, model.digest, 2)[name] / took for name, took in by_roofline.items()]
+    assert shares == pytest.approx([shares[0]] * count)

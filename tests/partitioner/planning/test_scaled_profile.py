@@ -54,12 +54,15 @@ def test_twice_as_fast_in_everything_is_half_the_time(edge: DeviceProfile, model
     assert after == pytest.approx({name: seconds / 2 for name, seconds in before.items()})
 
 
-def test_codecs_and_preprocessing_follow_the_arithmetic(edge: DeviceProfile) -> None:
-    planned = scaled(edge, 4.0, 1.0)
-    rates = {codec: rate.scaled(1 / 4) for codec, rate in edge.codec_rates.items()}
+@pytest.mark.parametrize(("peak", "longer"), [(0.25, 4.0), (4.0, 1.0)])
+def test_codecs_and_preprocessing_slow_down_with_the_arithmetic_and_never_speed_up(
+    edge: DeviceProfile, peak: float, longer: float
+) -> None:
+    planned = scaled(edge, peak, 1.0)
+    rates = {codec: rate.scaled(longer) for codec, rate in edge.codec_rates.items()}
     assert rates
     assert planned.codec_rates == rates
-    assert planned.preprocessing_s_per_pixel == pytest.approx(edge.preprocessing_s_per_pixel / 4)
+    assert planned.preprocessing_s_per_pixel == pytest.approx(edge.preprocessing_s_per_pixel * longer)
 
 
 def test_times_of_whole_segments_are_not_carried_over(edge: DeviceProfile, model: PlainModel) -> None:

@@ -1,0 +1,58 @@
+"""Which tensors still show a model's inputs as they came: moved, cut out, resized, cast, or changed place by place.
+
+What must stay on the device as it is has not become anything else by a border around it, another type or a mean taken
+off. A first op that mixes places (a convolution, a product, attention, a norm over them) ends it; how much of an input
+can be computed back from what such ops make is another question, which no rule of the graph's answers.
+"""
+
+from __future__ import annotations
+
+from partitioner.allowed_operators import ACTIVATIONS, ARITHMETIC, CASTS, DROPOUT, ELEMENTWISE, PARTS, SHAPES, listed
+from partitioner.graph import ModelGraph
+
+__all__ = ["raw_tensors"]
+
+# Whatever else they read, values that they read are among those that they make, or were looked up by them.
+_MOVING = (
+    SHAPES
+    | PARTS
+    | CASTS
+    | listed("""
+    affine_grid_generator channel_shuffle constant_pad_nd grid_sampler native_channel_shuffle pad _pad_circular
+    _pad_enum pixel_shuffle pixel_unshuffle reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d
+    replication_pad2d replication_pad3d upsample_bicubic2d upsample_bilinear2d upsample_linear1d upsample_nearest1d
+    upsample_nearest2d upsample_nearest3d upsample_trilinear3d _upsample_nearest_exact1d _upsample_nearest_exact2d
+    _upsample_nearest_exact3d
+    embedding gather index index_select one_hot take
+    Cast CastLike CenterCropPad Concat DepthToSpace Expand Flatten Gather GatherElements GatherND GridSample Identity
+    OneHot Pad Reshape Resize ReverseSequence Slice SpaceToDepth Split Squeeze Tile Transpose Unsqueeze Upsample
+    """)
+)
+# Each place is made of the same place of what they read; norms of batches scale by constants when they infer.
+_PLACE_BY_PLACE = (
+    ELEMENTWISE
+    | ARITHMETIC
+    | (
+        ACTIVATIONS
+        - listed("log_softmax _log_softmax softmax _safe_softmax _softmax special_log_softmax special_softmax")
+    )
+    | DROPOUT
+    | listed("""
+    batch_norm _native_batch_norm_legit_no_training
+    Abs Acos Acosh Add And Asin Asinh Atan Atanh BatchNormalization BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor
+    Ceil Celu Clip Cos Cosh DequantizeLinear Div Dropout Elu Equal Erf Exp Floor Gelu Greater GreaterOrEqual
+    HardSigmoid HardSwish IsInf IsNaN LeakyRelu Less LessOrEqual Log Max Mean Min Mish Mod Mul Neg Not Or PRelu Pow
+    QuantizeLinear Reciprocal Relu Round Selu Shrink Sigmoid Sign Sin Sinh Softplus Softsign Sqrt Sub Sum Tan Tanh
+    ThresholdedRelu Where Xor
+    """)
+)
+
+
+def raw_tensors(graph: ModelGraph) -> frozenset[str]:
+    """The inputs of the model, and all that ops make of them without mixing places."""
+    raw = set(graph.inputs)
+    for op in graph.ops:
+        read = [name in raw for name in op.inputs]
+        if (op.kind in _MOVING and any(read)) or (op.kind in _PLACE_BY_PLACE and read and all(read)):
+            raw.update(op.outputs)
+    return frozenset(raw)
