@@ -58,8 +58,9 @@ class EndedRequest(NamedTuple):
     time_s: its arrival, since the start of the run. took_s: until its end; of a refused one usually 0. timeout_s:
     within how long it had to be answered, inf: whenever. edge_queue_s: all waits before the prefix, admission's too.
     edge_s: the prefix. uplink_s: the link's queue, the bytes, half a round trip. cloud_queue_s: with the wait for its
-    batch. cloud_s: the suffix, of its whole batch. downlink_s: like uplink_s. finish_s: of a resumed one, from giving
-    up on the cloud to its end; what it waited for the cloud in vain is uplink_s.
+    batch, and its companions' part of that. cloud_s: the suffix, as if it had run alone. downlink_s: like uplink_s.
+    finish_s: of a resumed one, from giving up on the cloud to its end; what it waited for the cloud in vain is
+    uplink_s.
     reason: of a refusal, drop or failure ("deadline", "shed", ...). group: the edge's. link, replica, plan: "" where it
     used none. kind: the plan's: "edge-only", "split", "cloud-only".
     """
