@@ -10,6 +10,7 @@ from isthmus.autoscaling_configuration import AutoscalingConfiguration
 from isthmus.configuration_fields import Section
 from isthmus.errors import InvalidConfiguration
 from nodes.limits import CLOUD_LIMITS
+from nodes.protocol.periods import LOAD_PERIOD_S
 from simulations.scenario.batching import Batching
 from simulations.scenario.faults import RandomFaults, ReplicaFailures
 from simulations.scenario.fields import Duration
@@ -47,7 +48,7 @@ class CloudSection(Section):
     plans: tuple[PlanName, ...] | None = None
     batching: Batching = Batching()
     autoscaling: CloudAutoscaling | None = None
-    report: Duration = Field(default=0.5, gt=0.0)
+    report: Duration = Field(default=LOAD_PERIOD_S, gt=0.0)
     registry: Duration = 0.5
     failures: ReplicaFailures = ()
 

@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nodes.protocol.chunk_sizes import MIN_CHUNK_BYTES
+from nodes.protocol.periods import ECHO_PERIOD_S
 from scheduler.plan_chooser import PlanChooser
 from simulations.bandwidth_trace import BandwidthTrace
 from simulations.kernel import Simulation
-from simulations.link_watch import ECHO_EVERY_S, LinkWatch
+from simulations.link_watch import LinkWatch
 from simulations.traced_line import TracedLine
 
 HALF_S = 0.02
@@ -91,7 +93,7 @@ def test_a_long_silence_is_not_gone_through_echo_by_echo() -> None:
     heard = round_trips_told(chooser)
     watched.catch_up(3600.0)
     assert len(heard) <= 6
-    assert heard[-1] > 3600.0 - ECHO_EVERY_S
+    assert heard[-1] > 3600.0 - ECHO_PERIOD_S
 
 
 def test_while_requests_cross_an_echo_tells_that_the_cloud_is_there_and_no_round_trip() -> None:
@@ -117,3 +119,13 @@ def test_an_edge_that_connected_long_ago_looked_at_a_line_of_which_only_the_othe
     assert link.uplink_bps == pytest.approx(8e6)
     assert line.free_s == 30.0
     assert len(heard) <= 8
+
+
+@pytest.mark.parametrize("bps", [1e6, 8e6, 400e6])
+def test_an_echo_waits_for_the_chunk_that_crosses_which_is_as_long_as_the_link_is_fast(bps: float) -> None:
+    watched, _, line = watch(BandwidthTrace((0.0,), (bps,)))
+    watched.catch_up(1.7)
+    line.carry(100_000_000, 1.7)
+    watched.catch_up(2.0 + 2 * HALF_S + 0.3)
+    chunk_s = max(0.002, 8 * MIN_CHUNK_BYTES / bps)
+    assert watched.heard_s == pytest.approx(2.0 + chunk_s + 2 * HALF_S, abs=1e-4)
