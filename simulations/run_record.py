@@ -160,7 +160,7 @@ class Resource:
     """What works: busy_s of the present_s that it was there, both between the end of the warm-up and the end of the
     run. group: what it is told with ("shop" of the edges of that name). One may stand for many that are alike, with the
     sums of their seconds and joules. busiest: the share of its time that it worked, of many the highest of any one.
-    energy_j: of edges, in that time; None where nobody knows it, and of what is no edge."""
+    energy_j: of edges and replicas, in that time; None where nobody knows it, and of links."""
 
     __pydantic_config__ = STRICT
     kind: ResourceKind
