@@ -80,10 +80,12 @@ class EdgeSite:
         able = self._cloud.able(now_s)
         if not able:
             return math.inf
-        half_s, link = self.link.rtt_s / 2, self.link
-        there_s = link.uplink.end_s(crossing.up_bytes, max(ready_s, link.uplink.free_s)) + half_s
+        link = self.link
+        crossed_s = link.uplink.end_s(crossing.up_bytes, max(ready_s, link.uplink.free_s))
+        there_s = crossed_s + link.rtt_s(crossed_s) / 2
         done_s = max(there_s, min(replica.free_s for replica in able)) + crossing.cloud_s
-        return link.downlink.end_s(crossing.down_bytes, max(done_s, link.downlink.free_s)) + half_s
+        back_s = link.downlink.end_s(crossing.down_bytes, max(done_s, link.downlink.free_s))
+        return back_s + link.rtt_s(back_s) / 2
 
     # ---- let in, or not ----------------------------------------------------------------------------------------
 

@@ -102,13 +102,13 @@ class FleetEdge:
         link = EdgeLink(
             chooser,
             (self.lines.uplink, self.lines.downlink),
-            self.kind.link.delays(seed),
+            self.kind.link.delays(seed, self.lines),
             (self.lines.busy_up, self.lines.busy_down),
             phase * ECHO_PERIOD_S,
             self.radio,
         )
         cloud = SiteCloud(
-            place.simulation, chooser, place.cloud, link.rtt_s, lambda: link.heard_s,
+            place.simulation, chooser, place.cloud, link.usual_rtt_s, lambda: link.heard_s,
             number=self._number, phase=phase, seed=number,
         )  # fmt: skip
         admission = chooser.admission(section.queue, depth_of(section.batching.max_batch))

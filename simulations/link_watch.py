@@ -35,10 +35,11 @@ class LinkWatch:
         self,
         chooser: Chooser,
         lines: tuple[TracedLine, TracedLine],
-        half_trip_s: Callable[[], float],
+        half_trip_s: Callable[[float], float],
         start_s: float = 0.0,
     ) -> None:
-        """lines: up and down. half_trip_s: of the next message, one way. start_s: when the stream is connected."""
+        """lines: up and down. half_trip_s: of a message that leaves at that moment, one way. start_s: when the stream
+        is connected."""
         self._chooser, self._half_trip_s = chooser, half_trip_s
         self._uplink, self._downlink = lines
         self.probe = LinkProbe()
@@ -86,7 +87,8 @@ class LinkWatch:
         if not self._connected:
             # A new stream times its hello and pads its first echo, to see a bandwidth at all.
             self._connected = True
-            self._chooser.observe_rtt(self._half_trip_s() + self._half_trip_s(), now_s)
+            up_s = self._half_trip_s(now_s)
+            self._chooser.observe_rtt(up_s + self._half_trip_s(now_s + up_s), now_s)
             self._send_hello(now_s, late=late)
         elif self.under_way == 0 and (padding := self.probe.padding_bytes(self.uplink_bps(), now_s)):
             self._send_probe(padding, now_s)
@@ -115,7 +117,8 @@ class LinkWatch:
 
     def _around_s(self, crossed_s: float) -> float:
         """When a small message that has crossed is answered by one."""
-        return self._downlink.passes_s(crossed_s + self._half_trip_s()) + self._half_trip_s()
+        answered_s = self._downlink.passes_s(crossed_s + self._half_trip_s(crossed_s))
+        return answered_s + self._half_trip_s(answered_s)
 
     def _expect(self, back_s: float, rtt_s: float | None, seen: Transfer | None) -> None:
         heapq.heappush(self._coming, (back_s, next(self._numbers), rtt_s, seen))

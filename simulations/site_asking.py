@@ -217,8 +217,9 @@ class SiteAsking:
 
     def _take_back(self, crossing: Crossing) -> None:
         """What was sent: its replica hears of it half a round trip later."""
-        self._simulation.after(self._link.rtt_s / 2, asked_replica(crossing).withdraw, crossing.suffix)
-        self._link.give_up(crossing, self._simulation.now_s)
+        now_s = self._simulation.now_s
+        self._simulation.after(self._link.rtt_s(now_s) / 2, asked_replica(crossing).withdraw, crossing.suffix)
+        self._link.give_up(crossing, now_s)
 
     def _go_on(self, crossing: Crossing) -> None:
         """The cloud has not done it, and will not."""

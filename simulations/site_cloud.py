@@ -61,8 +61,9 @@ class SiteCloud:
         phase: float = 0.0,
         seed: int = 0,
     ) -> None:
-        """heard_s: when anything came back over the edge's link last. number: of the edge. phase: when in their period
-        load reports come to it, from 0 up to 1. seed: of its circuit breakers."""
+        """rtt_s: the usual one of the edge's link. Words of replicas take half of it, also where round trips change: so
+        nothing that was heard is unheard. heard_s: when anything came back over that link last. number: of the edge.
+        phase: when in their period load reports come to it, from 0 up to 1. seed: of its circuit breakers."""
         self._simulation, self._chooser, self._cloud = simulation, chooser, cloud
         self._rtt_s, self._half_s, self._heard_link_s = rtt_s, rtt_s / 2, heard_s
         self._number, self._phase, self._seed = number, int(phase * PHASES) % PHASES, seed

@@ -128,4 +128,4 @@ def test_the_schema_for_editors_is_the_one_in_the_examples() -> None:
 
 def test_the_schema_takes_quantities_as_people_write_them() -> None:
     links = scenario_schema()["$defs"]["LinkSection"]["properties"]
-    assert {"number", "string"} == {one["type"] for one in links["rtt"]["anyOf"]}
+    assert {"number", "string"} == {one["type"] for one in links["jitter"]["anyOf"]}
