@@ -216,10 +216,10 @@ class EdgeSite:
     def _prefix(self, crossing: Crossing, expected_s: float) -> WaitingRequest:
         """As it waits for its turn. expected_s: what it is predicted to take, 0 for what its plan's costs say."""
         entry, arrival = crossing.entry, crossing.arrival
-        times = self._facts.edge_times(entry, expected_s)
+        times = self._facts.edge_times(entry, arrival.items, expected_s)
         return WaitingRequest(
-            crossing.number, self._facts.group(entry), 1, times, self._simulation.now_s, arrival.deadline_s,
-            arrival.priority,
+            crossing.number, self._facts.group(entry), arrival.items, times, self._simulation.now_s,
+            arrival.deadline_s, arrival.priority,
         )  # fmt: skip
 
     def _prefix_ended(self, crossing: Crossing, own_s: float) -> None:
