@@ -39,6 +39,7 @@ from simulations.trace_files.reading import read_link_trace
 __all__ = ["LiveSite", "changes", "check_runnable", "live_site", "shape_at_start"]
 
 JOURNAL_BYTES = 64 << 20
+_NOT_AT_TIMES = ("closed-loop", "logged")
 READY_S, LOOK_S = 60.0, 0.05
 
 
@@ -75,7 +76,7 @@ def check_runnable(scenario: Scenario) -> None:
     limits = {
         "edges": len(others) or edge.count > 1,
         "models": len(scenario.models) > 1,
-        "clients": any(client.count > 1 or client.arrivals.kind == "closed-loop" for client in scenario.clients),
+        "clients": any(client.count > 1 or client.arrivals.kind in _NOT_AT_TIMES for client in scenario.clients),
         "edges.slowdown": edge.slowdown != 1.0,
         "edges.explore": edge.explore != DEFAULT_SHARE,
         "cloud.speed": cloud.speed != 1.0,
