@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -29,6 +29,7 @@ from nodes.transport.registry_server import RegistryServer
 from scheduler.exploration import DEFAULT_SHARE
 from scheduler.fleet_registry import FleetRegistry
 from simulations.bandwidth_trace import BandwidthTrace
+from simulations.fleet_links import recorded_round_trips
 from simulations.link_emulator import LinkShape
 from simulations.link_process import LinkEmulatorProcess
 from simulations.scenario.links import Capacity, LinkSection, TraceRate
@@ -38,6 +39,7 @@ from simulations.trace_files.reading import read_link_trace
 __all__ = ["LiveSite", "changes", "check_runnable", "live_site", "shape_at_start"]
 
 JOURNAL_BYTES = 64 << 20
+_NOT_AT_TIMES = ("closed-loop", "logged")
 READY_S, LOOK_S = 60.0, 0.05
 
 
@@ -74,7 +76,7 @@ def check_runnable(scenario: Scenario) -> None:
     limits = {
         "edges": len(others) or edge.count > 1,
         "models": len(scenario.models) > 1,
-        "clients": any(client.count > 1 or client.arrivals.kind == "closed-loop" for client in scenario.clients),
+        "clients": any(client.count > 1 or client.arrivals.kind in _NOT_AT_TIMES for client in scenario.clients),
         "edges.slowdown": edge.slowdown != 1.0,
         "edges.explore": edge.explore != DEFAULT_SHARE,
         "cloud.speed": cloud.speed != 1.0,
@@ -157,16 +159,23 @@ def shape_at_start(scenario: Scenario) -> LinkShape:
     """The link as a run begins."""
     link = link_of(scenario)
     up, down = directions(scenario)
-    return LinkShape(up.bandwidths_bps[0], down.bandwidths_bps[0], link.rtt, link.jitter)
+    return LinkShape(up.bandwidths_bps[0], down.bandwidths_bps[0], _round_trips(link)(0.0), link.jitter)
 
 
 def changes(scenario: Scenario, until_s: float) -> Iterator[tuple[float, LinkShape]]:
     """Seconds after the start, and what the link does from then on."""
     link = link_of(scenario)
+    rtt_s = _round_trips(link)
     up, down = directions(scenario)
     moments = sorted({time_s for trace in (up, down) for time_s in _moments(trace, until_s)})
     for time_s in moments:
-        yield time_s, LinkShape(up.at(time_s), down.at(time_s), link.rtt, link.jitter)
+        yield time_s, LinkShape(up.at(time_s), down.at(time_s), rtt_s(time_s), link.jitter)
+
+
+def _round_trips(link: LinkSection) -> Callable[[float], float]:
+    """By moment. Those of a recording change when its bandwidth does."""
+    recorded = recorded_round_trips(link)
+    return (lambda _: link.rtt or 0.0) if recorded is None else recorded.round_trips.at
 
 
 def _moments(trace: BandwidthTrace, until_s: float) -> Iterator[float]:

@@ -18,7 +18,7 @@ from scheduler.decision_random import DecisionRandom
 from scheduler.decision_record import READ_VERSIONS, request_from_record
 from scheduler.policies.base import Policy
 
-__all__ = ["Replayed", "log_files", "log_lines", "replayed"]
+__all__ = ["Replayed", "log_files", "log_lines", "log_paths", "replayed"]
 
 _PATTERNS = ("*.jsonl", "*.jsonl.zst")
 
@@ -45,6 +45,12 @@ def log_files(folder: Path) -> tuple[Path, ...]:
     if not found:
         raise NotFound(f"decision log {folder}: no *.jsonl or *.jsonl.zst file in it; name edge.decision_log.folder")
     return tuple(found)
+
+
+def log_paths(log: Path) -> tuple[Path, ...]:
+    """The files of a log that is named by its folder or by one of them, oldest first. Raises NotFound where there are
+    none."""
+    return (log,) if log.is_file() else log_files(log)
 
 
 def log_lines(path: Path) -> Iterator[dict[str, Any]]:

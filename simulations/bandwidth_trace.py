@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from bisect import bisect_right
 from dataclasses import dataclass
+
+from simulations.trace_steps import period_of, step_at
 
 __all__ = ["BandwidthTrace"]
 
 
 @dataclass(frozen=True, slots=True)
 class BandwidthTrace:
-    """`bandwidths_bps[i]` holds from `times_s[i]` until the next time. After the last one the trace starts over.
-
-    Times start at zero and rise; the last value holds as long as the one before it did.
-    """
+    """`bandwidths_bps[i]` holds from `times_s[i]` on, over and over: see `trace_steps`."""
 
     times_s: tuple[float, ...]
     bandwidths_bps: tuple[float, ...]
@@ -22,13 +19,8 @@ class BandwidthTrace:
     @property
     def period_s(self) -> float:
         """How long one run through the trace takes; infinite where it has a single value."""
-        if len(self.times_s) == 1:
-            return math.inf
-        return 2 * self.times_s[-1] - self.times_s[-2]
+        return period_of(self.times_s)
 
     def at(self, time_s: float) -> float:
         """Bits per second at `time_s` after the start."""
-        return self.bandwidths_bps[bisect_right(self.times_s, self._phase_s(time_s)) - 1]
-
-    def _phase_s(self, time_s: float) -> float:
-        return time_s if math.isinf(self.period_s) else time_s % self.period_s
+        return self.bandwidths_bps[step_at(self.times_s, time_s)]

@@ -6,8 +6,9 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from nodes.protocol.periods import LOAD_PERIOD_S
 from simulations.kernel import Simulation
-from simulations.replica import REPORT_EVERY_S, SimulatedReplica
+from simulations.replica import SimulatedReplica
 from simulations.replica_kind import ReplicaKind
 
 __all__ = ["Member", "SimulatedCloud"]
@@ -46,7 +47,7 @@ class SimulatedCloud:
         *,
         start_s: float = 0.0,
         registry_s: float = 0.0,
-        report_every_s: float = REPORT_EVERY_S,
+        report_every_s: float = LOAD_PERIOD_S,
         counted_s: tuple[float, float] = (0.0, math.inf),
     ) -> None:
         """replicas: that are there at the beginning. start_s: from when one is asked for until it serves. counted_s:

@@ -65,9 +65,9 @@ class EdgeFacts:
             known = self._groups[plan.plan_id] = BatchGroup(plan.model_digest, cut, plan.edge_engine, (plan.form,))
         return known
 
-    def edge_times(self, entry: PlanEntry, expected_s: float) -> BatchTimes:
-        """t(B) of all that an edge does for that plan up to the wire, where one request is now expected to take
-        `expected_s`, 0 for what the costs say. Of one only where nobody measured more."""
+    def edge_times(self, entry: PlanEntry, items: int, expected_s: float) -> BatchTimes:
+        """t(B) of all that an edge does for that plan up to the wire, where a request of so many items is now expected
+        to take `expected_s`, 0 for what the costs say. Of one item only where nobody measured more."""
         known = self._times.get(entry.plan.plan_id)
         if known is None:
             alone_s, curve = entry.costs.edge.at(1), entry.costs.prefix_s
@@ -75,7 +75,7 @@ class EdgeFacts:
             if curve:
                 known = BatchTimes(curve).up_to(self.batching.max_batch).with_rest(alone_s)
             self._times[entry.plan.plan_id] = known
-        return known.paced(1, expected_s)
+        return known.paced(items, expected_s)
 
     def besides_s(self, entry: PlanEntry) -> float:
         """What a request by that plan takes besides its stages."""

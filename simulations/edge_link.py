@@ -42,9 +42,13 @@ class EdgeLink:
         self.in_flight_bytes = 0
 
     @property
-    def rtt_s(self) -> float:
-        """Without jitter."""
-        return self._up_delay.mean_s + self._down_delay.mean_s
+    def usual_rtt_s(self) -> float:
+        """Without jitter; for whoever wants one number."""
+        return self._up_delay.usual_s + self._down_delay.usual_s
+
+    def rtt_s(self, moment_s: float) -> float:
+        """Of what leaves then, without jitter."""
+        return self._up_delay.mean_s(moment_s) + self._down_delay.mean_s(moment_s)
 
     @property
     def heard_s(self) -> float:
@@ -73,7 +77,7 @@ class EdgeLink:
         since_s, until_s = max(since_s, crossing.sent_s), min(now_s, crossing.crossed_s)
         if since_s >= until_s or self.uplink.end_s(ACK_EVERY_BYTES, since_s) > until_s:
             return None
-        return min(now_s, until_s + self.rtt_s)
+        return min(now_s, until_s + self.rtt_s(until_s))
 
     def answer(self, crossing: Crossing, now_s: float) -> float:
         """The answer's bytes come down; when they are there."""

@@ -80,10 +80,12 @@ class EdgeSite:
         able = self._cloud.able(now_s)
         if not able:
             return math.inf
-        half_s, link = self.link.rtt_s / 2, self.link
-        there_s = link.uplink.end_s(crossing.up_bytes, max(ready_s, link.uplink.free_s)) + half_s
+        link = self.link
+        crossed_s = link.uplink.end_s(crossing.up_bytes, max(ready_s, link.uplink.free_s))
+        there_s = crossed_s + link.rtt_s(crossed_s) / 2
         done_s = max(there_s, min(replica.free_s for replica in able)) + crossing.cloud_s
-        return link.downlink.end_s(crossing.down_bytes, max(done_s, link.downlink.free_s)) + half_s
+        back_s = link.downlink.end_s(crossing.down_bytes, max(done_s, link.downlink.free_s))
+        return back_s + link.rtt_s(back_s) / 2
 
     # ---- let in, or not ----------------------------------------------------------------------------------------
 
@@ -214,10 +216,10 @@ class EdgeSite:
     def _prefix(self, crossing: Crossing, expected_s: float) -> WaitingRequest:
         """As it waits for its turn. expected_s: what it is predicted to take, 0 for what its plan's costs say."""
         entry, arrival = crossing.entry, crossing.arrival
-        times = self._facts.edge_times(entry, expected_s)
+        times = self._facts.edge_times(entry, arrival.items, expected_s)
         return WaitingRequest(
-            crossing.number, self._facts.group(entry), 1, times, self._simulation.now_s, arrival.deadline_s,
-            arrival.priority,
+            crossing.number, self._facts.group(entry), arrival.items, times, self._simulation.now_s,
+            arrival.deadline_s, arrival.priority,
         )  # fmt: skip
 
     def _prefix_ended(self, crossing: Crossing, own_s: float) -> None:

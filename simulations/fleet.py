@@ -8,17 +8,18 @@ the policy is or how many replicas there are: scenarios are compared by common r
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from isthmus.errors import InvalidConfiguration
+from partitioner.plan import InputForm
 from partitioner.plan_table import PlanTable
 from simulations import faults
 from simulations.autoscaler import SimulatedAutoscaler
 from simulations.cloud import SimulatedCloud
 from simulations.edge_facts import EdgeFacts
-from simulations.fleet_clients import ClosedLoopClient, OpenLoopClient, RequestMaker
+from simulations.fleet_clients import ClosedLoopClient, LoggedClient, OpenLoopClient, RequestMaker
 from simulations.fleet_edge import EdgeKind, FleetEdge, RunPlace, Watcher
 from simulations.fleet_links import LinkMaker
 from simulations.fleet_plans import offered_table, read_plans, scaled_table
@@ -28,13 +29,18 @@ from simulations.kernel import Simulation
 from simulations.replica_faults import break_replicas
 from simulations.replica_kind import ReplicaKind
 from simulations.run_record import RunRecord
+from simulations.scenario.arrivals import LoggedArrivals
 from simulations.scenario.clients import ClientSection
 from simulations.scenario.edges import EdgeSection
 from simulations.scenario.faults import PlannedReplicaFault, RandomFaults
 from simulations.scenario.scenario import Scenario
 from simulations.workload.closed_loop import ClosedLoop
+from simulations.workload.logged import Logged
 
 __all__ = ["Fleet", "FleetRun"]
+
+
+_BROUGHT: Mapping[InputForm, str] = {"tensor": "tensors", "bytes": "files"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +71,12 @@ class Fleet:
         self._links = {one.name: LinkMaker(one) for one in scenario.links}
         self._kinds = {one.name: self._kind(one, str(folder.resolve())) for one in scenario.edges}
         self._check_plans()
-        self._processes = {one.name: one.arrivals.process() for one in scenario.clients}
+        self._processes = {
+            one.name: one.arrivals.requests() if isinstance(one.arrivals, LoggedArrivals) else one.arrivals.process()
+            for one in scenario.clients
+        }
         for client in scenario.clients:
-            self._check_form(client)
+            self._check_forms(client)
 
     def run(self, replication: int = 0) -> RunRecord:
         """One run. Replication n of seed s is replication 0 of seed s + n."""
@@ -122,15 +131,21 @@ class Fleet:
         own = section.plans.get(model)
         return self._tables[model] if own is None else read_plans(Path(own), f"edges.{section.name}.plans.{model}")
 
-    def _check_form(self, client: ClientSection) -> None:
-        table = self._kinds[client.edges].facts.tables[client.model]
-        if not table.for_form("tensor" if client.file is None else "bytes"):
-            brought = "tensors" if client.file is None else "files"
+    def _check_forms(self, client: ClientSection) -> None:
+        tables, process = self._kinds[client.edges].facts.tables, self._processes[client.name]
+        if isinstance(process, Logged):
+            field, remedy = "arrivals.log", "give the model plans that do: isthmus partition with --file, or without"
+            asked = sorted({(one.model, one.form) for one in process.requests})
+        else:
+            field = "file"
             remedy = "leave out file" if client.file is not None else "set file, the size of what it brings"
-            if self.scenario.cloud.plans is not None:
-                remedy += ", or let cloud.plans name one that does"
-            problem = f"brings {brought}, and no plan of {client.model} takes them"
-            raise InvalidConfiguration(f"clients.{client.name}.file", problem, remedy=remedy)
+            asked = [(client.model, "tensor" if client.file is None else "bytes")]
+        if self.scenario.cloud.plans is not None:
+            remedy += ", or let cloud.plans name one that does"
+        for model, form in asked:
+            if not tables[model].for_form(form):
+                problem = f"brings {_BROUGHT[form]}, and no plan of {model} takes them"
+                raise InvalidConfiguration(f"clients.{client.name}.{field}", problem, remedy=remedy)
 
     # ---- one run -----------------------------------------------------------------------------------------------
 
@@ -178,6 +193,9 @@ class Fleet:
         process = self._processes[section.name]
         name = section.name if section.count == 1 else f"{section.name}#{number}"
         seed = f"{place.seed}/{edge.name}/{name}"
+        if isinstance(process, Logged):
+            LoggedClient(place.simulation, process, name, edge.arrive, seed).start(self.scenario.duration)
+            return
         make = RequestMaker(section, name, seed)
         if isinstance(process, ClosedLoop):
             client = ClosedLoopClient(place.simulation, process, make, edge.arrive, seed)

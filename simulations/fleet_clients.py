@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
+from nodes.chooser import Asked
 from partitioner.plan import InputForm
 from scheduler.admission.refusal import LEAST_RETRY_S
 from simulations.kernel import Simulation
@@ -13,8 +14,9 @@ from simulations.scenario.clients import ClientSection
 from simulations.site_request import Arrival, Served
 from simulations.workload.arrival_process import ArrivalProcess
 from simulations.workload.closed_loop import ClosedLoop
+from simulations.workload.logged import Logged
 
-__all__ = ["ClosedLoopClient", "OpenLoopClient", "RequestMaker"]
+__all__ = ["ClosedLoopClient", "LoggedClient", "OpenLoopClient", "RequestMaker"]
 
 Arrive = Callable[[Arrival], None]
 
@@ -33,11 +35,15 @@ class RequestMaker:
         """That comes now."""
         rng, section = self._rng, self._section
         size = 0 if self._sizes is None else self._sizes.draw(rng)
-        noise = rng.gauss(0.0, 1.0), rng.gauss(0.0, 1.0), rng.gauss(0.0, 1.0)
         return Arrival(
-            now_s, size, section.deadline, noise, self._client, section.priority, section.model,
+            now_s, size, section.deadline, _noise(rng), self._client, section.priority, section.model,
             section.request_class, self._form,
         )  # fmt: skip
+
+
+def _noise(rng: Random) -> tuple[float, float, float]:
+    """Of a request: see Arrival."""
+    return rng.gauss(0.0, 1.0), rng.gauss(0.0, 1.0), rng.gauss(0.0, 1.0)
 
 
 class OpenLoopClient:
@@ -61,6 +67,35 @@ class OpenLoopClient:
 
     def _come(self) -> None:
         self._arrive(self._make.request(self._simulation.now_s))
+        self._expect()
+
+
+class LoggedClient:
+    """Asks what the clients of a log asked. Its next request is on the clock, and no more of them."""
+
+    def __init__(self, simulation: Simulation, logged: Logged, client: str, arrive: Arrive, seed: str) -> None:
+        """client: its name at its edge. What came of different clients comes of different ones here, too."""
+        self._simulation, self._logged, self._client, self._arrive = simulation, logged, client, arrive
+        self._rng, self._noise_rng = Random(f"{seed}/arrivals"), Random(f"{seed}/requests")
+
+    def start(self, until_s: float) -> None:
+        """Requests come from now on until then."""
+        self._coming = self._logged.played(self._rng, until_s)
+        self._expect()
+
+    def _expect(self) -> None:
+        asked = next(self._coming, None)
+        if asked is not None:
+            self._simulation.at(asked.came_s, self._come, asked)
+
+    def _come(self, asked: Asked) -> None:
+        client = f"{self._client}#{asked.client}" if asked.client else self._client
+        self._arrive(
+            Arrival(
+                asked.came_s, asked.file_bytes, asked.timeout_s, _noise(self._noise_rng), client, asked.priority,
+                asked.model, asked.request_class, asked.form, asked.policy, asked.plan_id, items=asked.batch,
+            )
+        )  # fmt: skip
         self._expect()
 
 

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from nodes.admission import depth_of
 from nodes.configured_policies import ConfiguredPolicies
+from nodes.protocol.periods import ECHO_PERIOD_S
 from scheduler.plan_chooser import PlanChooser
 from simulations.busy_time import BusyTime
 from simulations.cloud import SimulatedCloud
@@ -17,7 +18,6 @@ from simulations.edge_link import EdgeLink
 from simulations.edge_site import EdgeSite
 from simulations.fleet_links import LinkLines, LinkMaker
 from simulations.kernel import Simulation
-from simulations.link_watch import ECHO_EVERY_S
 from simulations.scenario.edges import EdgeSection
 from simulations.site_cloud import SiteCloud
 from simulations.site_request import Arrival, Served
@@ -102,13 +102,13 @@ class FleetEdge:
         link = EdgeLink(
             chooser,
             (self.lines.uplink, self.lines.downlink),
-            self.kind.link.delays(seed),
+            self.kind.link.delays(seed, self.lines),
             (self.lines.busy_up, self.lines.busy_down),
-            phase * ECHO_EVERY_S,
+            phase * ECHO_PERIOD_S,
             self.radio,
         )
         cloud = SiteCloud(
-            place.simulation, chooser, place.cloud, link.rtt_s, lambda: link.heard_s,
+            place.simulation, chooser, place.cloud, link.usual_rtt_s, lambda: link.heard_s,
             number=self._number, phase=phase, seed=number,
         )  # fmt: skip
         admission = chooser.admission(section.queue, depth_of(section.batching.max_batch))

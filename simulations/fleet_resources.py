@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from simulations.cloud import SimulatedCloud
+from simulations.cloud import Member, SimulatedCloud
 from simulations.fleet_edge import FleetEdge, lines_of
 from simulations.run_record import Resource, ResourceKind
+from simulations.scenario.cloud import ReplicaPower
 from simulations.scenario.edges import EdgePower, EdgeSection
 from simulations.scenario.links import LinkSection
 from simulations.scenario.scenario import Scenario
@@ -32,14 +33,20 @@ def resources_of(scenario: Scenario, edges: Sequence[FleetEdge], cloud: Simulate
     for member in cloud.members:
         present_s = member.present_s(scenario.warm_up, scenario.duration)
         if present_s > 0.0:
-            busy_s = member.replica.busy_s
-            yield Resource("replica", str(member.replica.number), "cloud", busy_s, present_s, busy_s / present_s)
+            yield _replica(member, present_s, scenario.cloud.power)
 
 
 def _edges(section: EdgeSection, name: str, edges: Sequence[FleetEdge], counted_s: float) -> Resource:
     busy_s, radio_s = [edge.busy.seconds for edge in edges], math.fsum(edge.radio.seconds for edge in edges)
     energy_j = _energy_j(section.power, math.fsum(busy_s), radio_s, len(edges) * counted_s)
     return _alike("edge", name, section.name, busy_s, len(edges), counted_s, energy_j)
+
+
+def _replica(member: Member, present_s: float, power: ReplicaPower | None) -> Resource:
+    """present_s: what it is paid for: it draws power while it starts and drains, and also while it is down."""
+    busy_s, number = member.replica.busy_s, str(member.replica.number)
+    energy_j = None if power is None else power.busy * busy_s + power.idle * (present_s - busy_s)
+    return Resource("replica", number, "cloud", busy_s, present_s, busy_s / present_s, energy_j)
 
 
 def _links(section: LinkSection, users: Sequence[FleetEdge], counted_s: float) -> Iterator[Resource]:

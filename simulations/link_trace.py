@@ -10,6 +10,7 @@ from itertools import count
 from statistics import median
 
 from simulations.bandwidth_trace import BandwidthTrace
+from simulations.round_trips import RoundTrips
 
 __all__ = ["LinkState", "LinkTrace", "play_trace"]
 
@@ -49,6 +50,13 @@ class LinkTrace:
     def rtt_s(self) -> float | None:
         """The median round trip, for whoever wants one number; None where the recording has none."""
         return None if self.rtts_s is None else median(self.rtts_s)
+
+    @property
+    def round_trips(self) -> RoundTrips | None:
+        """Over time; None where the recording has none."""
+        if self.rtts_s is None:
+            return None
+        return RoundTrips(self.times_s, self.rtts_s, median(self.rtts_s))
 
     def changes(self) -> Iterator[tuple[float, LinkState]]:
         """(seconds after the start, state) of every change, in order; without end where the trace repeats."""

@@ -13,18 +13,17 @@ from collections.abc import Callable
 from itertools import count
 
 from nodes.chooser import Chooser, Transfer
+from nodes.protocol.chunk_sizes import chunk_bytes
 from nodes.protocol.link_probe import MOST_PROBE_BYTES, LinkProbe
+from nodes.protocol.periods import ECHO_PERIOD_S
 from simulations.kernel import Simulation
 from simulations.traced_line import TracedLine
 
-__all__ = ["CHUNK_BYTES", "ECHO_EVERY_S", "LinkWatch"]
+__all__ = ["LinkWatch"]
 
-ECHO_EVERY_S = 0.5
-# A live stream's chunks at most rates.
-CHUNK_BYTES = 32 * 1024
 # Of a silence that is longer, only the end is caught up with: three echoes in a row are what the estimate of the round
 # trip takes for the path as it is now.
-_CAUGHT_UP_S = 4 * ECHO_EVERY_S
+_CAUGHT_UP_S = 4 * ECHO_PERIOD_S
 
 
 class LinkWatch:
@@ -36,10 +35,11 @@ class LinkWatch:
         self,
         chooser: Chooser,
         lines: tuple[TracedLine, TracedLine],
-        half_trip_s: Callable[[], float],
+        half_trip_s: Callable[[float], float],
         start_s: float = 0.0,
     ) -> None:
-        """lines: up and down. half_trip_s: of the next message, one way. start_s: when the stream is connected."""
+        """lines: up and down. half_trip_s: of a message that leaves at that moment, one way. start_s: when the stream
+        is connected."""
         self._chooser, self._half_trip_s = chooser, half_trip_s
         self._uplink, self._downlink = lines
         self.probe = LinkProbe()
@@ -65,8 +65,8 @@ class LinkWatch:
             if self._coming and self._coming[0][0] == due_s:
                 self._returned(*heapq.heappop(self._coming))
             elif self._connected and not self._coming and due_s < now_s - _CAUGHT_UP_S:
-                missed = math.ceil((now_s - _CAUGHT_UP_S - due_s) / ECHO_EVERY_S)
-                self._next_echo_s += missed * ECHO_EVERY_S
+                missed = math.ceil((now_s - _CAUGHT_UP_S - due_s) / ECHO_PERIOD_S)
+                self._next_echo_s += missed * ECHO_PERIOD_S
             else:
                 self._send_echo(due_s, late=due_s < now_s)
 
@@ -83,11 +83,12 @@ class LinkWatch:
 
     def _send_echo(self, now_s: float, *, late: bool) -> None:
         """late: the moment is past."""
-        self._next_echo_s = now_s + ECHO_EVERY_S
+        self._next_echo_s = now_s + ECHO_PERIOD_S
         if not self._connected:
             # A new stream times its hello and pads its first echo, to see a bandwidth at all.
             self._connected = True
-            self._chooser.observe_rtt(self._half_trip_s() + self._half_trip_s(), now_s)
+            up_s = self._half_trip_s(now_s)
+            self._chooser.observe_rtt(up_s + self._half_trip_s(now_s + up_s), now_s)
             self._send_hello(now_s, late=late)
         elif self.under_way == 0 and (padding := self.probe.padding_bytes(self.uplink_bps(), now_s)):
             self._send_probe(padding, now_s)
@@ -95,7 +96,7 @@ class LinkWatch:
         # It goes between two chunks, so it waits for the one that is crossing, if any.
         leaves_s = max(now_s, self._uplink.free_s)
         if leaves_s > now_s:
-            leaves_s = min(leaves_s, self._uplink.end_s(CHUNK_BYTES, now_s))
+            leaves_s = min(leaves_s, self._uplink.end_s(chunk_bytes(0, self.uplink_bps()), now_s))
         back_s = self._around_s(self._uplink.passes_s(leaves_s))
         self._expect(back_s, None if self.under_way else back_s - now_s, None)
 
@@ -116,7 +117,8 @@ class LinkWatch:
 
     def _around_s(self, crossed_s: float) -> float:
         """When a small message that has crossed is answered by one."""
-        return self._downlink.passes_s(crossed_s + self._half_trip_s()) + self._half_trip_s()
+        answered_s = self._downlink.passes_s(crossed_s + self._half_trip_s(crossed_s))
+        return answered_s + self._half_trip_s(answered_s)
 
     def _expect(self, back_s: float, rtt_s: float | None, seen: Transfer | None) -> None:
         heapq.heappush(self._coming, (back_s, next(self._numbers), rtt_s, seen))

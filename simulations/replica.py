@@ -15,15 +15,14 @@ from typing import NamedTuple
 from isthmus.errors import CloudUnavailable, DeadlineExceeded, Draining, IsthmusError, Overloaded
 from nodes.batching import Hold, Start, WaitingRequest
 from nodes.engine_queue import BatchCounts, EngineQueue
+from nodes.protocol.periods import LOAD_PERIOD_S
 from simulations.busy_time import BusyTime
 from simulations.faults import Fault
 from simulations.kernel import Event, Simulation
 from simulations.load_history import Load, LoadHistory
 from simulations.replica_kind import PlanSuffix, ReplicaKind
 
-__all__ = ["REPORT_EVERY_S", "SimulatedReplica", "Suffix", "SuffixRan"]
-
-REPORT_EVERY_S = 0.5
+__all__ = ["SimulatedReplica", "Suffix", "SuffixRan"]
 
 
 class SuffixRan(NamedTuple):
@@ -80,7 +79,7 @@ class SimulatedReplica:
         simulation: Simulation,
         kind: ReplicaKind | None = None,
         number: int = 0,
-        report_every_s: float = REPORT_EVERY_S,
+        report_every_s: float = LOAD_PERIOD_S,
         counted_s: tuple[float, float] = (0.0, math.inf),
     ) -> None:
         """counted_s: from when until when its work counts as such."""

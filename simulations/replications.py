@@ -13,9 +13,10 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from isthmus.errors import InvalidInput
+from isthmus.errors import InvalidInput, NotFound
 from isthmus.version import VERSION
 from partitioner.plain_json import canonical_json
+from scheduler.decision_replay import log_paths
 from simulations.fleet import Fleet
 from simulations.fleet_policies import own_policy_files
 from simulations.run_record import RunRecord
@@ -104,14 +105,14 @@ def run_key(scenario: Scenario, folder: Path) -> str:
     its files and of the modules of its policies, and this package's version. What such a module imports, and policies
     that packages register, are not among it."""
     data = scenario.model_dump(mode="json", by_alias=True, exclude=_BESIDE)
-    files = {path: _digest(Path(path)) for path in sorted(_files(data))}
+    files = {path: _digest(Path(path)) or path for path in sorted(_files(data))}
     # Names of files stand for nothing but their contents, wherever they lie.
     told = _with_digests(data, files)
     policies = {name: _digest(path) for name, path in own_policy_files(scenario, str(folder.resolve())).items()}
     return hashlib.sha256(canonical_json([VERSION, told, policies]).encode()).hexdigest()[:16]
 
 
-_FILE_KEYS = frozenset({"plans", "trace", "markov", "file"})
+_FILE_KEYS = frozenset({"plans", "trace", "markov", "file", "log"})
 
 
 def _files(value: Any, key: str = "") -> Iterator[str]:
@@ -134,7 +135,11 @@ def _with_digests(value: Any, files: dict[str, str]) -> Any:
 
 
 def _digest(path: Path) -> str:
+    """Of a file, or of a log's folder; "" where it cannot be read: what is wrong with it is said at the run."""
+    digest = hashlib.sha256()
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:
-        return ""  # it is said what is wrong with it when it is read for a run
+        for file in log_paths(path) if path.is_dir() else (path,):
+            digest.update(file.read_bytes())
+    except (OSError, NotFound):
+        return ""
+    return digest.hexdigest()

@@ -50,8 +50,9 @@ class RequestSpread:
         """Of a request. noise: standard normal draws of the edge's time, the message's size (log-normal, its mean is 1)
         and the cloud's time."""
         edge_draw, size_draw, cloud_draw = noise
-        cloud = self._time_factor(self.cloud, cloud_draw)
-        return RequestFactors(self._time_factor(self.edge, edge_draw), _mean_one(self.size, size_draw), cloud, cloud)
+        edge, cloud = self._time_factor(self.edge, edge_draw), self._time_factor(self.cloud, cloud_draw)
+        # What an edge finishes it computes itself, and as slowly as it did the prefix.
+        return RequestFactors(edge, _mean_one(self.size, size_draw), cloud, finish=edge)
 
     def _time_factor(self, deviation: float, draw: float) -> float:
         return math.exp(deviation * (draw + self.below)) if self.below else _mean_one(deviation, draw)

@@ -58,8 +58,9 @@ class EndedRequest(NamedTuple):
     time_s: its arrival, since the start of the run. took_s: until its end; of a refused one usually 0. timeout_s:
     within how long it had to be answered, inf: whenever. edge_queue_s: all waits before the prefix, admission's too.
     edge_s: the prefix. uplink_s: the link's queue, the bytes, half a round trip. cloud_queue_s: with the wait for its
-    batch. cloud_s: the suffix, of its whole batch. downlink_s: like uplink_s. finish_s: of a resumed one, from giving
-    up on the cloud to its end; what it waited for the cloud in vain is uplink_s.
+    batch, and its companions' part of that. cloud_s: the suffix, as if it had run alone. downlink_s: like uplink_s.
+    finish_s: of a resumed one, from giving up on the cloud to its end; what it waited for the cloud in vain is
+    uplink_s.
     reason: of a refusal, drop or failure ("deadline", "shed", ...). group: the edge's. link, replica, plan: "" where it
     used none. kind: the plan's: "edge-only", "split", "cloud-only".
     """
@@ -159,7 +160,7 @@ class Resource:
     """What works: busy_s of the present_s that it was there, both between the end of the warm-up and the end of the
     run. group: what it is told with ("shop" of the edges of that name). One may stand for many that are alike, with the
     sums of their seconds and joules. busiest: the share of its time that it worked, of many the highest of any one.
-    energy_j: of edges, in that time; None where nobody knows it, and of what is no edge."""
+    energy_j: of edges and replicas, in that time; None where nobody knows it, and of links."""
 
     __pydantic_config__ = STRICT
     kind: ResourceKind

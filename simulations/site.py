@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from nodes.admission import Admission
 from nodes.chooser import Chooser
+from nodes.protocol.periods import ECHO_PERIOD_S
 from partitioner.plan_table import PlanEntry, PlanTable
 from simulations.bandwidth_trace import BandwidthTrace
 from simulations.busy_time import BusyTime
@@ -16,7 +17,6 @@ from simulations.edge_site import EdgeSite
 from simulations.edge_worker import UNBATCHED
 from simulations.kernel import Simulation
 from simulations.link_delay import LinkDelay
-from simulations.link_watch import ECHO_EVERY_S
 from simulations.replica_kind import ReplicaKind
 from simulations.site_cloud import SiteCloud
 from simulations.site_request import Arrival, Served
@@ -58,7 +58,13 @@ class Site:
         link = EdgeLink(chooser, lines, delays, (BusyTime(), BusyTime()), phase_s)
         cloud = cloud or SimulatedCloud(simulation, ReplicaKind(UNBATCHED))
         known = SiteCloud(
-            simulation, chooser, cloud, facts.rtt_s, lambda: link.heard_s, number=id(self), phase=phase_s / ECHO_EVERY_S
+            simulation,
+            chooser,
+            cloud,
+            facts.rtt_s,
+            lambda: link.heard_s,
+            number=id(self),
+            phase=phase_s / ECHO_PERIOD_S,
         )
         tables = EdgeFacts({"": facts.table}, facts.spread)
         self.served: list[Served] = []

@@ -16,6 +16,7 @@ from simulations.edge_facts import EdgeFacts
 from simulations.edge_link import EdgeLink
 from simulations.kernel import Simulation
 from simulations.replica import SimulatedReplica, Suffix, SuffixRan
+from simulations.replica_kind import PlanSuffix
 from simulations.site_cloud import SiteCloud
 from simulations.site_request import Crossing
 
@@ -131,13 +132,15 @@ class SiteAsking:
         if not crossing.waits_for(attempt):
             return
         replica = asked_replica(crossing)
+        plan = replica.kind.suffix(crossing.entry)
         suffix = Suffix(
-            plan=replica.kind.suffix(crossing.entry),
-            factor=crossing.cloud_factor,
+            plan=plan,
+            factor=_factor(crossing, plan),
             ran=partial(self._suffix_ran, crossing, attempt),
             refused=partial(self._turned_away, crossing, attempt),
             deadline_s=crossing.arrival.deadline_s,
             priority=crossing.arrival.priority,
+            items=crossing.arrival.items,
         )
         try:
             crossing.suffix = replica.submit(suffix)
@@ -217,8 +220,9 @@ class SiteAsking:
 
     def _take_back(self, crossing: Crossing) -> None:
         """What was sent: its replica hears of it half a round trip later."""
-        self._simulation.after(self._link.rtt_s / 2, asked_replica(crossing).withdraw, crossing.suffix)
-        self._link.give_up(crossing, self._simulation.now_s)
+        now_s = self._simulation.now_s
+        self._simulation.after(self._link.rtt_s(now_s) / 2, asked_replica(crossing).withdraw, crossing.suffix)
+        self._link.give_up(crossing, now_s)
 
     def _go_on(self, crossing: Crossing) -> None:
         """The cloud has not done it, and will not."""
@@ -264,6 +268,14 @@ def _waits_until_s(crossing: Crossing, now_s: float, margin: float) -> float:
     deadline_s, finish_s = crossing.arrival.deadline_s, crossing.finish_s
     assert deadline_s is not None
     return waits_until_s(now_s, deadline_s, crossing.due_s, finish_s, margin)
+
+
+def _factor(crossing: Crossing, plan: PlanSuffix) -> float:
+    """By which its run differs from t(B): by itself a request of several items takes what its costs say of so many."""
+    items, costs, times = crossing.arrival.items, crossing.entry.costs.cloud, plan.times
+    if items == 1 or not costs.at(1):
+        return crossing.cloud_factor
+    return crossing.cloud_factor * costs.at(items) / costs.at(1) * times.at(1) / times.at(items)
 
 
 def asked_replica(crossing: Crossing) -> SimulatedReplica:

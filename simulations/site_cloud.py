@@ -14,20 +14,18 @@ from random import Random
 from nodes.backoff import Backoff
 from nodes.chooser import Chooser
 from nodes.circuit_breaker import FIRST_OPEN_S, LONGEST_OPEN_S, CircuitBreaker
+from nodes.protocol.periods import LOAD_PERIOD_S, WANT_PERIOD_S
 from nodes.queues import CloudQueue
 from nodes.replica_health import ReplicaHealth
 from simulations.cloud import SimulatedCloud
 from simulations.kernel import Simulation
 from simulations.load_history import PHASES
-from simulations.replica import REPORT_EVERY_S, SimulatedReplica
+from simulations.replica import SimulatedReplica
 
-__all__ = ["CONNECT_TRIPS", "WANT_EVERY_S", "SiteCloud"]
+__all__ = ["CONNECT_TRIPS", "SiteCloud"]
 
 # The transport's handshake, Describe, and the plans, which a replica that has prepared them for others knows at once.
 CONNECT_TRIPS = 3
-
-# A live edge says so no more often.
-WANT_EVERY_S = 2.0
 
 
 @dataclass(slots=True)
@@ -63,8 +61,9 @@ class SiteCloud:
         phase: float = 0.0,
         seed: int = 0,
     ) -> None:
-        """heard_s: when anything came back over the edge's link last. number: of the edge. phase: when in their period
-        load reports come to it, from 0 up to 1. seed: of its circuit breakers."""
+        """rtt_s: the usual one of the edge's link. Words of replicas take half of it, also where round trips change: so
+        nothing that was heard is unheard. heard_s: when anything came back over that link last. number: of the edge.
+        phase: when in their period load reports come to it, from 0 up to 1. seed: of its circuit breakers."""
         self._simulation, self._chooser, self._cloud = simulation, chooser, cloud
         self._rtt_s, self._half_s, self._heard_link_s = rtt_s, rtt_s / 2, heard_s
         self._number, self._phase, self._seed = number, int(phase * PHASES) % PHASES, seed
@@ -72,7 +71,7 @@ class SiteCloud:
         self._unasked = chooser.cloud_queue()
         self._under_way: dict[SimulatedReplica, _UnderWay] = {}
         self._doubts: dict[SimulatedReplica, _Doubt] = {}
-        self._wanted_s = -WANT_EVERY_S
+        self._wanted_s = -WANT_PERIOD_S
 
     # ---- whom to ask -----------------------------------------------------------------------------------------------
 
@@ -85,7 +84,7 @@ class SiteCloud:
 
     def want(self, now_s: float) -> None:
         """Say, now and then, that there are requests here that might use a replica, where none is known."""
-        if not self._known() and now_s - self._wanted_s >= WANT_EVERY_S:
+        if not self._known() and now_s - self._wanted_s >= WANT_PERIOD_S:
             self._wanted_s = now_s
             self._simulation.after(self._half_s, self._cloud.want)
 
@@ -134,7 +133,7 @@ class SiteCloud:
         under_way = self._under_way.get(replica)
         queue = self._unasked if under_way is None else under_way.queue
         # Nothing is heard while the link is out, reports neither.
-        told_s = min(now_s, self._heard_link_s() + REPORT_EVERY_S)
+        told_s = min(now_s, self._heard_link_s() + LOAD_PERIOD_S)
         said = replica.history.reported(told_s - self._half_s, self._phase)
         made_s, queued_s = (0.0, 0.0) if said is None else said
         queue.reported(queued_s, made_s + self._half_s, self._half_s)

@@ -158,16 +158,15 @@ class Crossing:
     def of(cls, number: int, arrival: Arrival, entry: PlanEntry, factors: RequestFactors) -> Crossing:
         """By that plan."""
         costs, file_bytes = entry.costs, arrival.file_bytes if entry.file_crosses else 0
-        items, alone_s = arrival.items, entry.costs.cloud.at(1)
-        cloud_s = costs.cloud.at(items) * factors.cloud
+        items = arrival.items
         return cls(
             number, arrival, entry,
             edge_s=costs.edge.at(items) * factors.edge,
-            cloud_s=cloud_s,
+            cloud_s=costs.cloud.at(items) * factors.cloud,
             local_s=costs.local_finish.at(items) * factors.finish,
             up_bytes=round(entry.uplink_bytes(items, 0) * factors.size) + file_bytes,
             down_bytes=entry.downlink_bytes(items),
-            cloud_factor=cloud_s / alone_s if alone_s and items > 1 else factors.cloud,
+            cloud_factor=factors.cloud,
         )  # fmt: skip
 
     @property

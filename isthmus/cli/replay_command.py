@@ -58,11 +58,11 @@ def replay(
 
 
 def _lines(log: Path) -> Iterator[Mapping[str, Any]]:
-    from scheduler.decision_replay import log_files, log_lines
+    from scheduler.decision_replay import log_lines, log_paths
 
     if not log.exists():
         raise NotFound(f"LOG: there is no {log}; name the folder that edge.decision_log.folder names")
-    for path in (log,) if log.is_file() else log_files(log):
+    for path in log_paths(log):
         yield from log_lines(path)
 
 

@@ -102,9 +102,9 @@ def _utilisation(answers: Summary) -> Table:
 def _energy(answers: Summary) -> Iterator[RenderableType]:
     known = [one for one in answers.energy if one.watts is not None]
     if known:
-        made = plain_table("energy of edges", "one of them", "for an answer")
+        made = plain_table("energy", "one of them", "for an answer")
         for one in known:
-            made.add_row(one.group, _with_error(one.watts, watts), _with_error(one.per_answer_j, joules))
+            made.add_row(one.title, _with_error(one.watts, watts), _with_error(one.per_answer_j, joules))
         yield made
     if missing := without_power(answers.energy):
         yield Text(missing)

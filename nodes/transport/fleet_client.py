@@ -17,6 +17,7 @@ from isthmus.v1 import fleet_pb2 as pb
 from isthmus.v1 import fleet_pb2_grpc
 from nodes.backoff import Backoff
 from nodes.fleet import FleetView, Replica
+from nodes.protocol.periods import WANT_PERIOD_S
 from nodes.tls_files import TlsFiles
 from nodes.transport.credentials import open_channel
 from nodes.transport.fleet_messages import replica_message, view_from_message
@@ -27,7 +28,6 @@ __all__ = ["FleetWatch", "ReplicaRegistration"]
 
 CALL_TIMEOUT_S = 5.0
 LEAVE_TIMEOUT_S = 1.0
-WANT_EVERY_S = 2.0
 HEARTBEATS_PER_LEASE = 3
 SHORTEST_PERIOD_S, LONGEST_PERIOD_S = 0.02, 60.0
 
@@ -136,7 +136,7 @@ class FleetWatch:
         self._settling: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._stub: fleet_pb2_grpc.FleetServiceAsyncStub | None = None
-        self._wanted_s = -WANT_EVERY_S
+        self._wanted_s = -WANT_PERIOD_S
         self._wanting: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -146,7 +146,7 @@ class FleetWatch:
     def want(self) -> None:
         """Tell the registry, now and then, that there are requests here and no replica in the view. Returns at once."""
         now_s = time.monotonic()
-        if self._stub is not None and now_s - self._wanted_s >= WANT_EVERY_S:
+        if self._stub is not None and now_s - self._wanted_s >= WANT_PERIOD_S:
             self._wanted_s = now_s
             self._wanting = asyncio.create_task(self._want(self._stub))
 

@@ -32,6 +32,7 @@ from nodes.protocol.events import (
 )
 from nodes.protocol.limits import DEFAULT_LIMITS, StreamLimits
 from nodes.protocol.link_probe import MOST_PROBE_BYTES, LinkProbe
+from nodes.protocol.periods import ECHO_PERIOD_S
 from nodes.protocol.progress import Progress
 from nodes.protocol.send_window import Credit
 from nodes.queues import CloudQueue
@@ -49,7 +50,6 @@ __all__ = ["SegmentClient"]
 
 CONNECT_TIMEOUT_S = 10.0
 PREPARE_TIMEOUT_S = 120.0
-ECHO_PERIOD_S = 0.5
 FIRST_ECHOES = 3
 FIRST_ECHO_GAP_S = 0.05
 FOLLOW_UP_ECHOES = 2

@@ -32,13 +32,13 @@ from nodes.protocol.events import (
     RequestCancelled,
 )
 from nodes.protocol.limits import MEMORY_FIELD, StreamLimits
+from nodes.protocol.periods import LOAD_PERIOD_S
 from nodes.tracing.base import Tracing
 from nodes.transport.description_messages import description_message
 from nodes.transport.status import abort
 
 __all__ = ["Load", "SegmentNode", "SegmentService", "SuffixResult"]
 
-LOAD_PERIOD_S = 0.5
 SETTLED_S = 1.0
 
 

@@ -36,7 +36,7 @@ _DRIFT = 0.1
 class Summary:
     """method: how intervals were made, in words. notes: what a reader must know before any number. slo: None where
     nothing was promised; requests then keep their own deadlines. groups: all requests first. energy: of each group of
-    edges. cost: None without prices."""
+    edges, then of the replicas. cost: None without prices."""
 
     __pydantic_config__ = STRICT
     scenario: str

@@ -21,9 +21,11 @@ import numpy as np
 
 from isthmus.errors import InvalidRequest
 from nodes.chooser import Exchange, Transfer
+from scheduler.estimators.round_trip import RoundTripEstimator
 from simulations.bandwidth_trace import BandwidthTrace
 from simulations.replay.logged_request import LoggedRequest
 from simulations.replay.logged_run import LoggedRun
+from simulations.round_trips import RoundTrips
 
 __all__ = ["FRESH_S", "Gaps", "LinkHistory", "Sighting", "link_history"]
 
@@ -49,11 +51,12 @@ class Sighting(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LinkHistory:
-    """up, down: disjoint, in their order. down is empty where nothing told of that way alone: it is taken as `up`."""
+    """up, down: disjoint, in their order. down is empty where nothing told of that way alone: it is taken as `up`.
+    round_trips: as the edge believed them, by the echoes that had come back."""
 
     up: tuple[Sighting, ...]
     down: tuple[Sighting, ...]
-    rtt_s: float
+    round_trips: RoundTrips
 
     def uplink(self, gaps: Gaps) -> BandwidthTrace:
         """With the unknown filled in that way."""
@@ -76,11 +79,12 @@ class LinkHistory:
 
 def link_history(run: LoggedRun) -> LinkHistory:
     """Raises InvalidRequest for a log in which nothing shows how fast the link is."""
-    rtt_s = _rtt_s(run)
+    round_trips = _round_trips(run)
     ends = sorted((one.ended_s, number) for number, one in enumerate(run.requests) if one.crossed)
     transfers: dict[str, list[Sighting]] = {"up": [], "down": []}
     others = [_of_silence(one) for one in run.requests if one.resumed and one.outcome and one.outcome.sendings]
     for seen in run.seen:
+        rtt_s = round_trips.at(seen.at_s)
         if isinstance(seen.what, Transfer):
             transfers[seen.what.direction].append(
                 _of_transfer(seen.what, seen.at_s, rtt_s, _answered(run, ends, seen.at_s))
@@ -91,14 +95,23 @@ def link_history(run: LoggedRun) -> LinkHistory:
     if not up:
         remedy = "give the log of an edge that had a cloud, and whose requests or probes crossed"
         raise InvalidRequest("log", "shows nothing of how fast the link is", remedy=remedy)
-    return LinkHistory(tuple(up), tuple(_together(transfers["down"])), rtt_s)
+    return LinkHistory(tuple(up), tuple(_together(transfers["down"])), round_trips)
 
 
-def _rtt_s(run: LoggedRun) -> float:
-    round_trips = [one.what for one in run.seen if isinstance(one.what, float)]
-    if not round_trips:
+def _round_trips(run: LoggedRun) -> RoundTrips:
+    """By the live estimator: what waited behind a chunk is left out, and a path that has changed is soon believed."""
+    estimator, steps = RoundTripEstimator(), dict[float, float]()
+    echoes = [(one.at_s, one.what) for one in run.seen if isinstance(one.what, float)]
+    for at_s, rtt_s in echoes:
+        estimator.observe(rtt_s, at_s)
+        if (believed_s := estimator.estimate_s()) is not None:
+            steps[at_s if steps else 0.0] = believed_s
+    if not steps:
         raise InvalidRequest("log", "holds no round trip", remedy="give the log of an edge that had a cloud")
-    return float(np.quantile(round_trips, _RTT_QUANTILE))
+    (*_, last_s), (*_, held_s) = steps, steps.values()
+    steps[last_s + _AFTER_S] = held_s
+    usual_s = float(np.quantile([rtt_s for _, rtt_s in echoes], _RTT_QUANTILE))
+    return RoundTrips(tuple(steps), tuple(steps.values()), usual_s)
 
 
 def _answered(run: LoggedRun, ends: Sequence[tuple[float, int]], at_s: float) -> LoggedRequest | None:

@@ -73,12 +73,14 @@ class RecordedWorld:
         return fates
 
     def _site(self, simulation: Simulation, chooser: PlanChooser, gaps: Gaps, served: list[Served]) -> EdgeSite:
-        rtt_s, bounds = self.link.rtt_s, self.logged.bounds
+        recorded, bounds = self.link.round_trips, self.logged.bounds
         lines = TracedLine(self.link.uplink(gaps)), TracedLine(self.link.downlink(gaps))
-        link = EdgeLink(chooser, lines, (LinkDelay(rtt_s / 2), LinkDelay(rtt_s / 2)), (BusyTime(), BusyTime()))
+        half_s = recorded.usual_s / 2
+        delays = LinkDelay(half_s, recorded=recorded), LinkDelay(half_s, recorded=recorded)
+        link = EdgeLink(chooser, lines, delays, (BusyTime(), BusyTime()))
         link.watch.stop_s = self.logged.span_s
         cloud = SimulatedCloud(simulation, ReplicaKind(UNBATCHED), self.cloud.replicas)
-        known = SiteCloud(simulation, chooser, cloud, rtt_s, lambda: link.heard_s)
+        known = SiteCloud(simulation, chooser, cloud, link.usual_rtt_s, lambda: link.heard_s)
         admission = None if bounds is None else AdmissionControl(bounds.queue, bounds.depth, bounds.probability)
         facts = RecordedFacts(self.tables, self.device)
         return EdgeSite(simulation, facts, chooser, link, known, served.append, admission)
@@ -93,7 +95,7 @@ class RecordedWorld:
             "clients would have sent the same, whenever they were answered",
             cloud,
             "a request by a plan that did not run takes its costs, times what is usual of it and of the moment",
-            f"the round trip was {self.link.rtt_s * 1e3:.1f} ms throughout; suffixes and prefixes run one by one",
+            f"the round trip was as the edge believed it, {self._round_trip()}; suffixes and prefixes run one by one",
         ]
         if not self.link.down:
             said.append("the way down was never seen by itself: it is taken to be as fast as the way up")
@@ -101,6 +103,11 @@ class RecordedWorld:
         if unknown:
             said.append(f"{unknown} requests are of models of which no plan is known: they are left out")
         return tuple(said)
+
+    def _round_trip(self) -> str:
+        """In words."""
+        low, high = (f"{pick(self.link.round_trips.rtts_s) * 1e3:.1f}" for pick in (min, max))
+        return f"{low} ms throughout" if low == high else f"{low} to {high} ms"
 
 
 def _put_in_force(chooser: PlanChooser, one: InForce) -> None:

@@ -107,13 +107,13 @@ def stages_table(answers: Summary) -> str:
 
 
 def energy_table(answers: Summary) -> str:
-    """What edges took, and whose energy is not known; nothing where none is."""
+    """What edges and replicas took, and whose energy is not known; nothing where none is."""
     known = [one for one in answers.energy if one.watts is not None]
     if not known:
         return ""
-    rows = [(one.group, said(one.watts, watts), said(one.per_answer_j, joules)) for one in known]
+    rows = [(one.title, said(one.watts, watts), said(one.per_answer_j, joules)) for one in known]
     missing = without_power(answers.energy)
-    made = table("Energy of edges, busy or not", ("", "one of them", "for an answered request"), rows)
+    made = table("Energy, busy or not", ("", "one of them", "for an answered request"), rows)
     return made + (paragraph(missing) if missing else "")
 
 

@@ -6,23 +6,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from isthmus.configuration_fields import Section
-from isthmus.errors import InvalidInput
+from isthmus.errors import InvalidConfiguration, InvalidInput, NotFound
 from simulations.scenario.fields import Duration, File, Size, Start
 from simulations.workload.arrival_process import ArrivalProcess
 from simulations.workload.bursty import Bursty
 from simulations.workload.closed_loop import ClosedLoop
 from simulations.workload.diurnal import Diurnal
 from simulations.workload.file_sizes import ConstantSize, FileSizes, LogNormalSize, SizeRange
+from simulations.workload.logged import Logged, read_logged
 from simulations.workload.mmpp import Mmpp
 from simulations.workload.poisson import Poisson
 from simulations.workload.recorded import read_arrivals
 from simulations.workload.steady import Steady
 
-__all__ = ["Arrivals", "FileSize", "file_sizes"]
+__all__ = ["Arrivals", "FileSize", "LoggedArrivals", "file_sizes"]
 
 _Rate = Annotated[float, Field(gt=0.0, le=1e9, allow_inf_nan=False)]
 
@@ -117,6 +118,38 @@ class RecordedArrivals(_OpenLoop):
         return replace(read_arrivals(Path(self.file)), start_s=None if self.start == "random" else self.start)
 
 
+def _played(log: str) -> str:
+    """A decision log. Read here, so that the field is named for what is wrong with it."""
+    try:
+        read_logged(Path(log))
+    except InvalidInput as error:
+        facts = {"problem": f"cannot be played: {error.field} {error.problem}", "remedy": error.remedy}
+        raise PydanticCustomError("log", "{problem}", facts) from None
+    except NotFound as error:
+        raise PydanticCustomError("log", "{problem}", {"problem": f"cannot be played: {error}"}) from None
+    return log
+
+
+class LoggedArrivals(Section):
+    """As a running edge logged them, played once: each request with its time, model, form, size, items, class,
+    priority, client and deadline, and the policy or plan that it named. log: the folder of a decision log
+    (edge.decision_log), or one file of it. start: as of recorded arrivals."""
+
+    kind: Literal["logged"]
+    log: Annotated[File, AfterValidator(_played)]
+    start: Start = "random"
+
+    def requests(self) -> Logged:
+        """What is asked, and when."""
+        return Logged.of(read_logged(Path(self.log)).requests, None if self.start == "random" else self.start)
+
+    def process(self) -> ArrivalProcess:
+        """Raises InvalidConfiguration: its requests differ in more than their times."""
+        remedy = "simulate it, or write the times to a file and use {kind: recorded}"
+        problem = "are a decision log's, each with what it asked for: only a simulation plays them"
+        raise InvalidConfiguration("arrivals", problem, value=self.log, remedy=remedy)
+
+
 class ClosedLoopArrivals(Section):
     """Users who ask again when the answer is there and they have thought: `think` in the mean, exponential."""
 
@@ -136,6 +169,7 @@ Arrivals = Annotated[
     | DiurnalArrivals
     | MmppArrivals
     | RecordedArrivals
+    | LoggedArrivals
     | ClosedLoopArrivals,
     Field(discriminator="kind"),
 ]

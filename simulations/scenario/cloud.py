@@ -10,11 +10,12 @@ from isthmus.autoscaling_configuration import AutoscalingConfiguration
 from isthmus.configuration_fields import Section
 from isthmus.errors import InvalidConfiguration
 from nodes.limits import CLOUD_LIMITS
+from nodes.protocol.periods import LOAD_PERIOD_S
 from simulations.scenario.batching import Batching
 from simulations.scenario.faults import RandomFaults, ReplicaFailures
-from simulations.scenario.fields import Duration
+from simulations.scenario.fields import Duration, Power
 
-__all__ = ["MOST_REPLICAS", "CloudAutoscaling", "CloudSection"]
+__all__ = ["MOST_REPLICAS", "CloudAutoscaling", "CloudSection", "ReplicaPower"]
 
 MOST_REPLICAS = 100_000
 PlanName = Annotated[str, Field(min_length=1)]
@@ -29,6 +30,13 @@ class CloudAutoscaling(AutoscalingConfiguration):
     scale_down_after: Duration = Field(default=60.0, ge=1.0, le=86400.0)
 
 
+class ReplicaPower(Section):
+    """Watts of a replica: while it computes, and for all the rest of the time that it is there."""
+
+    busy: Power
+    idle: Power = 0.0
+
+
 class CloudSection(Section):
     """Replicas of one kind.
 
@@ -37,7 +45,7 @@ class CloudSection(Section):
     plans: those that replicas offer, by id or kind ("split", "cloud-only"), besides what edges run alone; None: all
     that there are. report: how often an edge hears of each replica's queue. registry: how late an edge hears which
     replicas there are. failures: a replica is gone with all that it had, and another one starts in its place when `for`
-    is over. A planned one is of a replica that there is, or may be with autoscaling.
+    is over. A planned one is of a replica that there is, or may be with autoscaling. power: of each of them.
     """
 
     replicas: int = Field(default=1, ge=1, le=MOST_REPLICAS)
@@ -47,9 +55,10 @@ class CloudSection(Section):
     plans: tuple[PlanName, ...] | None = None
     batching: Batching = Batching()
     autoscaling: CloudAutoscaling | None = None
-    report: Duration = Field(default=0.5, gt=0.0)
+    report: Duration = Field(default=LOAD_PERIOD_S, gt=0.0)
     registry: Duration = 0.5
     failures: ReplicaFailures = ()
+    power: ReplicaPower | None = None
 
     def model_post_init(self, context: object) -> None:
         """Either so many replicas or as many as needed, and none fails that is never there."""

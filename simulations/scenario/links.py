@@ -53,7 +53,8 @@ Capacity = Annotated[
 class LinkSection(Section):
     """A link between edges and the cloud.
 
-    rtt: half of it each way. jitter: how far each message's delay may be off, either way. shared: all edges that
+    rtt: half of it each way; left out, moment by moment as a recording that it plays has it (the uplink's, if both
+    have), and 0 where none has. jitter: how far each message's delay may be off, either way. shared: all edges that
     name it share one, whatever their group, as devices behind one access line do; otherwise each has its own. outages:
     nothing crosses meanwhile.
     """
@@ -61,7 +62,7 @@ class LinkSection(Section):
     name: Name
     uplink: Capacity
     downlink: Capacity
-    rtt: Duration = 0.0
+    rtt: Duration | None = None
     jitter: Duration = 0.0
     shared: bool = False
     outages: Outages = ()

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from isthmus.configuration_fields import Section
 from isthmus.errors import InvalidConfiguration
+from simulations.scenario.arrivals import LoggedArrivals
 from simulations.scenario.capacity import CapacitySection
 from simulations.scenario.clients import ClientSection, SloSection
 from simulations.scenario.cloud import CloudSection
@@ -69,7 +70,17 @@ class Scenario(Section):
                 _check_known(f"edges.{edge.name}.plans", model, models)
         for client in self.clients:
             _check_known(f"clients.{client.name}.edges", client.edges, edges)
-            _check_known(f"clients.{client.name}.model", client.model, models)
+            _check_models(client, models)
+
+
+def _check_models(client: ClientSection, models: Sequence[str]) -> None:
+    """It asks of those that there are."""
+    if not isinstance(client.arrivals, LoggedArrivals):
+        _check_known(f"clients.{client.name}.model", client.model, models)
+        return
+    for model in sorted({one.model for one in client.arrivals.requests().requests}.difference(models)):
+        field, remedy = f"clients.{client.name}.arrivals.log", f"add it to models; there are: {', '.join(models)}"
+        raise InvalidConfiguration(field, "asks of a model that is not there", value=model, remedy=remedy)
 
 
 def _names(field: str, sections: Sequence[ModelSection | LinkSection | EdgeSection | ClientSection]) -> list[str]:

@@ -1,2 +1,2 @@
-"""What clients ask of a system: when requests come, and how large they are. Pure and seeded; one source for the
-simulator and for load on a live system."""
+"""What clients ask of a system: when requests come, how large they are, and what was logged of them. Pure and seeded;
+one source for the simulator and for load on a live system."""

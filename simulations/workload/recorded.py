@@ -1,4 +1,4 @@
-"""Requests as they really came: from a log, or a file of times."""
+"""Requests at moments at which they once came, from a file of times: see `logged` for requests with all they were."""
 
 from __future__ import annotations
 
@@ -9,11 +9,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain, islice, pairwise, takewhile
 from pathlib import Path
+from typing import NamedTuple
 
 from isthmus.errors import InvalidConfiguration, InvalidQuantity
 from simulations.workload.arrival_process import at_least_zero
 
-__all__ = ["Recorded", "read_arrivals"]
+__all__ = ["Played", "Recorded", "read_arrivals"]
+
+
+class Played(NamedTuple):
+    """A request of a recording. time_s: when it comes now. number: its place in the recording, from 0."""
+
+    time_s: float
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +58,18 @@ class Recorded:
 
     def times(self, random: random.Random, until_s: float) -> Iterator[float]:
         """See ArrivalProcess. It is played once; `random` draws where it begins."""
+        return (one.time_s for one in self.played(random, until_s))
+
+    def played(self, random: random.Random, until_s: float) -> Iterator[Played]:
+        """The same, with which of the recording's requests each is."""
         period_s = self.period_s
         start_s = random.random() * period_s if self.start_s is None else self.start_s
         turned_s = start_s % period_s if period_s else 0.0
         first = bisect_left(self.times_s, turned_s)
-        later = (time_s - turned_s for time_s in islice(self.times_s, first, None))
-        before = (time_s + period_s - turned_s for time_s in islice(self.times_s, first))
-        return takewhile(lambda time_s: time_s < until_s, chain(later, before))
+        numbered = enumerate(self.times_s)
+        later = (Played(time_s - turned_s, number) for number, time_s in islice(numbered, first, None))
+        before = (Played(time_s + period_s - turned_s, number) for number, time_s in enumerate(self.times_s[:first]))
+        return takewhile(lambda one: one.time_s < until_s, chain(later, before))
 
 
 def read_arrivals(path: Path) -> Recorded:

@@ -16,7 +16,7 @@ from benchmarks.fidelity import LEAST_REQUESTS, SCENARIOS, Measured, figure, mea
 from benchmarks.fidelity_judge import RunSummary, compare
 from benchmarks.fidelity_profile import Profile, Sample, measured_entry
 from benchmarks.fidelity_simulated import arrivals_of, completed, simulated_run
-from benchmarks.fidelity_site import changes, check_runnable
+from benchmarks.fidelity_site import changes, check_runnable, shape_at_start
 from benchmarks.fidelity_subjects import SUBJECTS, Subject
 from benchmarks.figure import Options
 from benchmarks.regret import plan_table
@@ -153,6 +153,15 @@ def test_a_recorded_link_plays_from_its_start() -> None:
     assert played[0][0] == 0.0
     assert len(played) > 3
     assert len({shape.uplink_bps for _, shape in played}) > 3
+
+
+def test_a_recorded_link_plays_its_round_trips_where_none_is_said(tmp_path: Path) -> None:
+    ride = tmp_path / "ride.csv"
+    ride.write_text("time_s,up_mbps,down_mbps,rtt_ms\n0,8,8,40\n5,8,8,400\n")
+    recorded = [("links.bus.uplink", {"trace": str(ride), "start": "0s"}), ("links.bus.rtt", None)]
+    scenario = with_settings(read_scenario(SCENARIOS["bus-ride"]), recorded).scenario
+    assert [(time_s, shape.rtt_s) for time_s, shape in changes(scenario, 9.0)] == [(0.0, 0.04), (5.0, 0.4)]
+    assert shape_at_start(scenario).rtt_s == 0.04
 
 
 class Heavy(nn.Module):

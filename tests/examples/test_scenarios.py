@@ -29,7 +29,8 @@ def test_shop_cameras_on_lte_are_answered_within_their_deadline() -> None:
     assert answers.all.n == pytest.approx(20 * 25, rel=0.05)
     assert answers.all.outcomes["answered"].value > 0.9
     assert kinds(answers) & {"cloud-only", "split"}
-    (energy,) = answers.energy
+    energy, replicas = answers.energy
+    assert replicas.watts is None
     assert energy.watts is not None
     assert 1.0 < energy.watts.value < 5.0
 

@@ -11,6 +11,7 @@ from simulations.bandwidth_trace import BandwidthTrace
 from simulations.busy_time import BusyTime
 from simulations.edge_link import EdgeLink
 from simulations.link_delay import LinkDelay
+from simulations.round_trips import RoundTrips
 from simulations.site_request import Arrival, Crossing
 from simulations.traced_line import TracedLine
 from tests.simulations.test_site import FILE
@@ -56,3 +57,19 @@ def test_an_upload_is_timed_without_its_first_frame_which_is_as_long_as_live(bps
     assert crossing.up is not None
     assert crossing.up.size_bytes == pytest.approx(1_000_000 - first_bytes, abs=1)
     assert crossing.up.span_s == pytest.approx(crossing.up.size_bytes * 8 / bps)
+
+
+def test_an_edge_hears_that_bytes_crossed_a_round_trip_later_as_long_as_it_is_by_then() -> None:
+    recorded = RoundTrips((0.0, 5.0), (0.04, 1.0), usual_s=0.52)
+    delays, trace = (
+        (LinkDelay(0.26, recorded=recorded), LinkDelay(0.26, recorded=recorded)),
+        BandwidthTrace((0.0,), (1e6,)),
+    )
+    link = EdgeLink(PlanChooser(), (TracedLine(trace), TracedLine(trace)), delays, (BusyTime(), BusyTime()))
+    early, later = crossing_of(250_000), crossing_of(250_000)
+    send(link, early, 0.0)
+    assert link.got_on_s(early, 0.0, 10.0) == pytest.approx(2.0 + 0.04)
+    later.sent_s = 5.5
+    send(link, later, 5.5)
+    assert link.got_on_s(later, 5.5, 10.0) == pytest.approx(7.5 + 1.0)
+    assert link.usual_rtt_s == 0.52

@@ -110,3 +110,18 @@ def test_the_surer_requests_have_to_end_in_time_the_fewer_are_let_in(tmp_path: P
 
     assert refused(0.5, at_once=1) == refused(0.99, at_once=1) == 0
     assert refused(0.5, at_once=16) < refused(0.9, at_once=16) < refused(0.99, at_once=16)
+
+
+@pytest.mark.parametrize(("rtt", "trips_s"), [({}, [0.04, 0.4]), ({"rtt": "100ms"}, [0.1, 0.1])])
+def test_a_request_meets_the_round_trip_that_was_recorded_for_its_moment_unless_another_is_said(
+    tmp_path: Path, rtt: dict[str, str], trips_s: list[float]
+) -> None:
+    (tmp_path / "ride.csv").write_text("time_s,up_mbps,down_mbps,rtt_ms\n0,8,8,40\n10,8,8,400\n")
+    rate = {"trace": "ride.csv", "start": "0s"}
+    link = {"name": "lan", "uplink": rate, "downlink": rate, **rtt}
+    run = run_scenario(
+        tmp_path, links=[link], edges=[shop("cloud-only")], clients=[played(tmp_path, [0.0, 12.0])], spread=0.0,
+        warm_up="0s",
+    )  # fmt: skip
+    assert run.requests.uplink_s == pytest.approx([0.02 + trip_s / 2 for trip_s in trips_s])
+    assert run.requests.downlink_s == pytest.approx([0.004 + trip_s / 2 for trip_s in trips_s])

@@ -130,6 +130,39 @@ def test_an_edge_that_always_has_one_request_takes_what_the_energy_policy_prices
     policy = {"name": "fixed", "plan": entry.plan.plan_id}
     client = {**CAMERA, "arrivals": {"kind": "closed-loop", "users": 1, "think": "0s"}}
     edges = [{"name": "shop", "link": "lan", "policy": policy, "power": POWER}]
-    (found,) = energy_answers([run_scenario(tmp_path, edges=edges, clients=[client], spread=0.0)], 0.95)
+    found, _ = energy_answers([run_scenario(tmp_path, edges=edges, clients=[client], spread=0.0)], 0.95)
     assert found.per_answer_j is not None
     assert found.per_answer_j.value == pytest.approx(stage.value(vector, crosses=entry is not EDGE), rel=0.02)
+
+
+def replicas_of(run: RunRecord) -> dict[str, Any]:
+    return {one.name: one for one in run.resources if one.kind == "replica"}
+
+
+def test_a_replica_is_idle_for_all_the_time_in_which_it_does_not_compute(tmp_path: Path) -> None:
+    edges = [{"name": "shop", "link": "lan", "policy": "cloud-only"}]
+    cloud = {"replicas": 2, "power": {"busy": "300W", "idle": "60W"}}
+    run = run_scenario(
+        tmp_path, edges=edges, clients=[recorded(tmp_path, "0\n10\n20")], cloud=cloud, spread=0.0, warm_up="0s"
+    )
+    found = replicas_of(run)
+    assert sum(one.busy_s for one in found.values()) == pytest.approx(3 * 0.050)
+    for one in found.values():
+        assert one.energy_j == pytest.approx(60.0 * 30 + (300.0 - 60.0) * one.busy_s)
+
+
+def test_a_replica_takes_nothing_before_it_is_asked_for_and_idles_while_it_starts(tmp_path: Path) -> None:
+    rule = {"min_replicas": 0, "max_replicas": 1, "scale_down_after": "5s"}
+    cloud = {"autoscaling": rule, "start": "4s", "power": {"busy": "300W", "idle": "60W"}}
+    client = recorded(tmp_path, "0\n20\n")
+    client["arrivals"]["start"] = "5s"  # so that one comes at 15 s, when the first replica has gone
+    run = run_scenario(tmp_path, edges=[{"name": "shop", "link": "lan"}], clients=[client], cloud=cloud, warm_up="0s")
+    first, woken = replicas_of(run).values()
+    assert first.present_s < 10.0
+    assert 4.0 <= woken.present_s < 15.0
+    for one in (first, woken):
+        assert one.energy_j == pytest.approx(60.0 * one.present_s + (300.0 - 60.0) * one.busy_s)
+
+
+def test_without_power_nobody_knows_what_replicas_took(tmp_path: Path) -> None:
+    assert all(one.energy_j is None for one in replicas_of(run_scenario(tmp_path)).values())

@@ -7,16 +7,17 @@ from random import Random
 import pytest
 
 from simulations.link_delay import LinkDelay
+from simulations.round_trips import RoundTrips
 
 
 def test_without_jitter_every_message_takes_the_mean() -> None:
     delay = LinkDelay(0.03)
-    assert [delay.draw_s(), delay.arrives_s(1.0, 0.5), delay.arrives_s(2.0, 1.5)] == [0.03, 1.03, 2.03]
+    assert [delay.draw_s(0.0), delay.arrives_s(1.0, 0.5), delay.arrives_s(2.0, 1.5)] == [0.03, 1.03, 2.03]
 
 
 def test_jitter_stays_within_its_bounds_and_nothing_overtakes() -> None:
     delay = LinkDelay(0.03, 0.01, Random(1))
-    drawn = [delay.draw_s() for _ in range(1000)]
+    drawn = [delay.draw_s(0.0) for _ in range(1000)]
     assert 0.02 <= min(drawn) < 0.021
     assert 0.039 < max(drawn) <= 0.04
     arrived = [delay.arrives_s(1.0 + n * 0.001, 0.9 + n * 0.001) for n in range(100)]
@@ -25,7 +26,7 @@ def test_jitter_stays_within_its_bounds_and_nothing_overtakes() -> None:
 
 def test_a_delay_is_never_below_zero() -> None:
     delay = LinkDelay(0.001, 0.01, Random(1))
-    assert min(delay.draw_s() for _ in range(100)) == 0.0
+    assert min(delay.draw_s(0.0) for _ in range(100)) == 0.0
 
 
 def test_nobody_waits_behind_what_was_taken_back() -> None:
@@ -36,3 +37,19 @@ def test_nobody_waits_behind_what_was_taken_back() -> None:
     delay.take_back(second_s)
     assert delay.arrives_s(7.0, 5.0) == pytest.approx(7.03)
     assert delay.arrives_s(6.0, 5.0) == pytest.approx(7.03)
+
+
+def test_a_message_takes_half_of_what_was_recorded_for_when_it_leaves_and_overtakes_none() -> None:
+    recorded = RoundTrips((0.0, 10.0), (2.0, 0.1), usual_s=1.05, start_s=5.0)
+    delay = LinkDelay(0.5, recorded=recorded)
+    assert [delay.draw_s(moment_s) for moment_s in (0.0, 4.9, 5.1, 14.9, 15.1)] == [1.0, 1.0, 0.05, 0.05, 1.0]
+    assert delay.arrives_s(4.9, 4.8) == pytest.approx(5.9)
+    assert delay.arrives_s(5.1, 5.0) == pytest.approx(5.9)  # it would have been there at 5.15
+    assert delay.arrives_s(6.0, 6.0) == pytest.approx(6.05)
+
+
+def test_jitter_is_about_what_was_recorded() -> None:
+    delay = LinkDelay(0.5, 0.01, Random(1), RoundTrips((0.0, 10.0), (2.0, 0.1), usual_s=1.05))
+    drawn = [delay.draw_s(12.0) for _ in range(1000)]
+    assert 0.04 <= min(drawn) < 0.041
+    assert 0.059 < max(drawn) <= 0.06

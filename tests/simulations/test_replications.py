@@ -13,6 +13,8 @@ from simulations.run_record import RunRecord
 from simulations.scenario.reading import ScenarioFile, read_scenario
 from simulations.scenario.sweep import with_settings
 from tests.simulations.fleet_files import scenario_file
+from tests.simulations.replay.logs import EDGE, decided, lines_of, written
+from tests.simulations.workload.test_logged import asked
 
 
 def file(folder: Path, **changes: Any) -> ScenarioFile:
@@ -102,3 +104,18 @@ def test_a_run_is_known_by_the_contents_of_its_files_and_not_by_where_they_are(t
     read = file(tmp_path)
     plans.write_text(text + "\n")
     assert run_key(read.scenario, tmp_path) != before
+
+
+def test_a_run_is_known_by_all_that_the_folder_of_its_log_holds(tmp_path: Path) -> None:
+    log = tmp_path / "decisions"
+    log.mkdir()
+    client = {"name": "lane", "edges": "shop", "arrivals": {"kind": "logged", "log": "decisions"}}
+
+    def key() -> str:
+        return run_key(file(tmp_path, clients=[client]).scenario, tmp_path)
+
+    written(log / "1.jsonl", lines_of([decided(asked(5.0), EDGE)]))
+    before = key()
+    assert key() == before
+    written(log / "2.jsonl", lines_of([decided(asked(9.0), EDGE)]))
+    assert key() != before

@@ -43,3 +43,13 @@ def test_one_number_is_the_deviation_of_all_about_a_mean_of_one() -> None:
     assert sum(drawn) / 2000 == pytest.approx(1.0, rel=1e-3)
     assert math.log(spread.factors((0.0, 0.0, 1.0)).cloud / spread.factors((0.0, 0.0, 0.0)).cloud) == pytest.approx(0.1)
     assert RequestSpread.of(SPLIT, 0.0).factors((3.0, 0.0, 0.0)).edge == 1.0
+
+
+@pytest.mark.parametrize("measured", [True, False], ids=["measured", "one number"])
+def test_what_the_edge_finishes_is_off_as_its_prefix_is_and_not_as_the_cloud(measured: bool) -> None:
+    entry = replace(SPLIT, costs=replace(SPLIT.costs, edge_spread=0.2, cloud_spread=0.05))
+    slow, quick = (
+        RequestSpread.of(entry, "measured" if measured else 0.1).factors((draw, 0.0, -draw)) for draw in (1, -1)
+    )
+    assert (slow.finish, quick.finish) == (slow.edge, quick.edge)
+    assert slow.finish > quick.finish

@@ -104,13 +104,13 @@ class Watching(PlanChooser):
 def test_an_edge_that_finishes_a_request_believes_what_was_predicted_and_not_what_it_takes() -> None:
     simulation, chooser = Simulation(), Watching(plan_of(SPLIT))
     site = Site(SiteFacts(TABLE, SILENT, SILENT, RTT_S, spread=0.5), chooser, simulation)
-    site.expect([Arrival(5.0, 1, noise=(0.0, 0.0, 3.0)), Arrival(7.0, 2, plan_id=EDGE.plan.plan_id)])
+    site.expect([Arrival(5.0, 1, noise=(3.0, 0.0, 0.0)), Arrival(7.0, 2, plan_id=EDGE.plan.plan_id)])
     simulation.run()
     first = site.served[0]
     began_s = first.arrival.time_s + first.took_s - first.stages.finish_s
     simulation, chooser = Simulation(), Watching(plan_of(SPLIT))
     site = Site(SiteFacts(TABLE, SILENT, SILENT, RTT_S, spread=0.5), chooser, simulation)
-    site.expect([Arrival(5.0, 1, noise=(0.0, 0.0, 3.0)), Arrival(began_s + 0.05, 2, plan_id=EDGE.plan.plan_id)])
+    site.expect([Arrival(5.0, 1, noise=(3.0, 0.0, 0.0)), Arrival(began_s + 0.05, 2, plan_id=EDGE.plan.plan_id)])
     simulation.run()
     assert first.resumed
     assert first.stages.finish_s == pytest.approx(0.2 * math.exp(0.5 * 3.0 - 0.125))

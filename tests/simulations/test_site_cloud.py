@@ -9,12 +9,13 @@ import pytest
 from nodes.batch_times import BatchTimes
 from nodes.batching import BatchGroup, BatchLimits
 from nodes.circuit_breaker import FAILURES_TO_OPEN
+from nodes.protocol.periods import WANT_PERIOD_S
 from scheduler.plan_chooser import PlanChooser
 from simulations.cloud import SimulatedCloud
 from simulations.kernel import Simulation
 from simulations.replica import SimulatedReplica, Suffix
 from simulations.replica_kind import PlanSuffix, ReplicaKind
-from simulations.site_cloud import CONNECT_TRIPS, WANT_EVERY_S, SiteCloud
+from simulations.site_cloud import CONNECT_TRIPS, SiteCloud
 
 RTT_S = 0.1
 PLAN = PlanSuffix(BatchGroup("net", "cut", "eager", ()), BatchTimes.of({1: 1.0}))
@@ -218,4 +219,4 @@ def test_an_edge_without_replicas_says_now_and_then_that_it_wants_one() -> None:
         assert edge.site.pick(edge.now_s) is None
         edge.site.want(edge.now_s)
     edge.until(5.0)
-    assert wanted_s == pytest.approx([0.1 + RTT_S / 2 + turn * WANT_EVERY_S for turn in range(3)], abs=0.15)
+    assert wanted_s == pytest.approx([0.1 + RTT_S / 2 + turn * WANT_PERIOD_S for turn in range(3)], abs=0.15)

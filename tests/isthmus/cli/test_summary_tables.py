@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
 
 from rich.console import Console
 
 from isthmus.cli.summary_tables import summary_tables
-from simulations.answers import Prices, Slo, Summary, summary
+from simulations.answers import Estimate, Prices, Slo, Summary, summary
 from simulations.answers.energy import EnergyAnswer
 from tests.simulations.runs import made_runs
 
@@ -30,7 +31,7 @@ def test_every_answer_stands_there_with_its_error() -> None:
         "where the time goes",
         "plan ",
         "utilisation",
-        "energy of edges",
+        "energy ",
         "cost: ",
     )
     assert [head for head in heads if head not in said] == []
@@ -41,6 +42,14 @@ def test_every_answer_stands_there_with_its_error() -> None:
 
 
 def test_a_group_of_edges_without_power_is_named_where_others_have_it() -> None:
-    answers, unknown = summary(made_runs(2)), EnergyAnswer("van", None, None)
-    assert "The energy of van is not known" in written(replace(answers, energy=(*answers.energy, unknown)))
-    assert "nergy of" not in written(replace(answers, energy=(unknown,)))
+    answers, unknown = summary(made_runs(2)), EnergyAnswer("edge", "van", None, None)
+    assert "The energy of replica gpu, edge van is not known" in written(
+        replace(answers, energy=(*answers.energy, unknown))
+    )
+    assert "nergy" not in written(replace(answers, energy=(unknown,)))
+
+
+def test_energy_of_replicas_has_a_row_of_its_own() -> None:
+    drawn = EnergyAnswer("replica", "cloud", Estimate(123.4), Estimate(0.5))
+    text = written(replace(summary(made_runs(2)), energy=(drawn,)))
+    assert re.search(r"replica cloud +123 W +0\.5 J", text)

@@ -1,4 +1,4 @@
-"""What edges took, by group: also of those that did nothing, and of no group that says nothing."""
+"""What edges and replicas took: also those that did nothing, and nothing of those of which nobody says it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,33 @@ def test_edges_that_answered_nothing_took_something_all_the_same() -> None:
 
 
 def test_several_runs_give_an_interval() -> None:
-    (found,) = energy_answers(made_runs(3), 0.95)
+    found, replicas = energy_answers(made_runs(3), 0.95)
+    assert replicas.watts is None  # nobody said it
     assert found.per_answer_j is not None
     assert found.per_answer_j.n == 3
     assert found.per_answer_j.value == pytest.approx(2 * 2.0 * 54 / (600 * 0.98 * 0.9), rel=0.05)
+
+
+def of_replicas(energies_j: list[float], *requests: EndedRequest) -> RunRecord:
+    """A replica that was there for 5 s for each of these."""
+    recorder = RunRecorder()
+    for number, energy_j in enumerate(energies_j):
+        recorder.resource(Resource("replica", str(number), "cloud", 1.0, 5.0, 0.2, energy_j))
+    for one in requests:
+        recorder.add(one)
+    return recorder.finish(RunFacts("hand", 1, 10.0))
+
+
+def test_of_replicas_it_is_told_while_they_are_there_and_of_what_they_answered() -> None:
+    there = EndedRequest(1.0, 0.1, group="shop", replica="0")
+    here = there._replace(replica="")
+    (found,) = energy_answers([of_replicas([100.0, 60.0], there, there, here, here._replace(outcome="resumed"))], 0.95)
+    assert found.watts is not None
+    assert found.per_answer_j is not None
+    assert (found.title, found.watts.value, found.per_answer_j.value) == ("replica cloud", 16.0, 80.0)
+
+
+def test_a_run_without_any_replica_took_nothing_of_them() -> None:
+    (found,) = energy_answers([of_replicas([]), of_replicas([100.0])], 0.95)
+    assert found.watts is not None
+    assert (found.watts.value, found.per_answer_j) == (20.0, None)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from nodes.chooser import Asked, Choice, ChoiceRequest, Outcome
+from nodes.chooser import Asked, Choice, ChoiceRequest, Outcome, Refused
 from nodes.steering import PolicySetting
 from partitioner.measurements import AffineTime
 from partitioner.plan import Prediction
@@ -17,7 +18,7 @@ from scheduler.decision_record import RecordEncoder
 from simulations.replay.logged_request import LoggedRequest, Placed
 from tests.scheduler.conftest import DIGEST, make_entry
 
-__all__ = ["EDGE", "FILE", "LATENCY", "SPLIT", "TABLE", "decided", "ended", "lines_of", "made"]
+__all__ = ["EDGE", "FILE", "LATENCY", "SPLIT", "TABLE", "decided", "ended", "lines_of", "made", "refused", "written"]
 
 
 def _finished_by_the_edge_in(entry: PlanEntry, seconds: float) -> PlanEntry:
@@ -60,6 +61,21 @@ def lines_of(items: Iterable[object]) -> list[Mapping[str, Any]]:
     encoder = RecordEncoder()
     text = encoder.begin_file() + b"".join(encoder.encode(item) for item in items)
     return [json.loads(line) for line in text.splitlines()]
+
+
+def written(path: Path, lines: Iterable[Mapping[str, Any]]) -> Path:
+    """A file of a log."""
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
+
+
+def refused(came_s: float, **asked: Any) -> Refused:
+    """A request that was not let in."""
+    facts: dict[str, Any] = {
+        "model": "net", "form": "bytes", "batch": 1, "file_bytes": 20_000, "timeout_s": None, "priority": 0,
+        "client": "", "request_class": "", "policy": "", "plan_id": "", **asked,
+    }  # fmt: skip
+    return Refused(came_s, **facts, failure="shed")
 
 
 def decided(request: ChoiceRequest, entry: PlanEntry, number: int = 1) -> Decision:

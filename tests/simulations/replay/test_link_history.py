@@ -11,9 +11,11 @@ from nodes.chooser import Exchange, Transfer
 from simulations.replay.link_history import LinkHistory, Sighting, link_history
 from simulations.replay.logged_request import LoggedRequest
 from simulations.replay.logged_run import LoggedRun, Seen
+from simulations.round_trips import RoundTrips
 from tests.simulations.replay.logs import EDGE, ended, made
 
 RTT_S = 0.02
+STEADY_TRIPS = RoundTrips((0.0,), (RTT_S,), RTT_S)
 
 
 def history_of(requests: list[LoggedRequest], *seen: tuple[float, Transfer | Exchange]) -> LinkHistory:
@@ -67,8 +69,19 @@ def test_a_log_without_a_cloud_is_refused() -> None:
         link_history(LoggedRun((made(0.0, EDGE),), (), None))
 
 
+def test_round_trips_follow_the_echoes_once_three_in_a_row_have_changed() -> None:
+    echoes = [Seen(float(number), 0.02 if number < 10 else 0.2) for number in range(20)]
+    probe = Seen(5.0, Transfer("up", 10_000, 0.08))
+    run = LoggedRun((made(0.0, EDGE),), tuple(sorted([*echoes, probe], key=lambda one: one.at_s)), None)
+    round_trips = link_history(run).round_trips
+    assert [round_trips.at(moment_s) for moment_s in (0.0, 9.0, 11.9, 12.1, 19.0, 4000.0)] == pytest.approx(
+        [0.02] * 3 + [0.2] * 3
+    )
+    assert round_trips.usual_s == pytest.approx(0.02)  # half of them: the lower ones
+
+
 def test_a_moment_counts_as_seen_within_a_second_of_a_crossing() -> None:
-    link = LinkHistory((Sighting(10.0, 11.0, 1e6), Sighting(20.0, 20.5, 1e6)), (), RTT_S)
+    link = LinkHistory((Sighting(10.0, 11.0, 1e6), Sighting(20.0, 20.5, 1e6)), (), STEADY_TRIPS)
     assert link.seen_share([8.9, 9.1, 10.5, 11.9, 12.1, 21.4]) == pytest.approx(4 / 6)
 
 
@@ -83,7 +96,7 @@ def test_what_is_unknown_lies_between_the_slower_and_the_faster_filling(
     for gap_s, length_s, bps in parts:
         seen.append(Sighting(now_s + gap_s, now_s + gap_s + length_s, bps))
         now_s = seen[-1].end_s
-    link = LinkHistory(tuple(seen), (), RTT_S)
+    link = LinkHistory(tuple(seen), (), STEADY_TRIPS)
     slower, nearest, faster = (link.uplink(gaps) for gaps in ("slower", "nearest", "faster"))
     for moment_s in moments:
         assert slower.at(moment_s) <= nearest.at(moment_s) <= faster.at(moment_s)

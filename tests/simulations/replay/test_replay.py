@@ -23,12 +23,14 @@ from simulations.replay.link_history import Gaps, LinkHistory, Sighting
 from simulations.replay.logged_run import logged_run
 from simulations.replay.policy_history import InForce
 from simulations.replay.recorded_world import RecordedWorld
+from simulations.round_trips import RoundTrips
 from simulations.site import Arrival, Served, Site, SiteFacts
 from tests.simulations.replay.logs import TABLE, lines_of
 from tests.simulations.replay.test_block_bootstrap import ends
 
 STEPS = BandwidthTrace((0.0, 30.0, 45.0, 60.0), (30e6, 2e6, 8e6, 8e6))
 RTT_S = 0.01
+STEADY_TRIPS = RoundTrips((0.0,), (RTT_S,), RTT_S)
 
 
 class LoggedChooser(PlanChooser):
@@ -126,11 +128,25 @@ def test_plans_that_the_log_never_ran_are_told(answer: ReplayAnswer) -> None:
 def test_of_either_way_it_is_filled_in_what_was_not_seen(way: str) -> None:
     steady, apart = (Sighting(0.0, 100.0, 1e6),), (Sighting(0.0, 1.0, 1e6), Sighting(99.0, 100.0, 9e6))
     world = RecordedWorld.of(logged_run(log_of(poisson(1.0, 30.0))))
-    world = replace(world, link=LinkHistory(**{"up": steady, "down": steady, way: apart}, rtt_s=RTT_S))
+    world = replace(world, link=LinkHistory(**{"up": steady, "down": steady, way: apart}, round_trips=STEADY_TRIPS))
     under = (InForce(0.0, Steering({EVERYTHING: PolicySetting("cloud-only")})),)
     gaps: tuple[Gaps, ...] = ("faster", "slower")
     faster_s, slower_s = (fmean(fate.took_s for fate in world.run(under, one)) for one in gaps)
     assert faster_s < slower_s
+
+
+def test_requests_meet_the_round_trip_of_their_moment() -> None:
+    world = RecordedWorld.of(logged_run(log_of(poisson(1.0, 30.0))))
+    changed = RoundTrips((0.0, 16.0, 40.0), (0.01, 0.51, 0.51), 0.01)
+    steady = LinkHistory((Sighting(0.0, 100.0, 8e7),), (), STEADY_TRIPS)
+    under = (InForce(0.0, Steering({EVERYTHING: PolicySetting("cloud-only")})),)
+    was, becomes = (
+        replace(world, link=replace(steady, round_trips=trips)).run(under) for trips in (STEADY_TRIPS, changed)
+    )
+    more_s = [other.took_s - one.took_s for one, other in zip(was, becomes, strict=True)]
+    came_s = [one.asked.came_s for one in world.logged.requests]
+    assert all(more == pytest.approx(0.0 if at_s < 16.0 else 0.5) for more, at_s in zip(more_s, came_s, strict=True))
+    assert any("the round trip" in one and "10.0 ms throughout" in one for one in world.caveats())
 
 
 def test_a_replay_is_the_same_each_time() -> None:

@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from simulations.answers import Prices, Slo, Summary, summary
+from simulations.answers import Estimate, Prices, Slo, Summary, summary
 from simulations.answers.energy import EnergyAnswer
 from simulations.report import report_page
 from simulations.run_record import RunFacts, RunRecorder
@@ -71,11 +71,17 @@ def test_numbers_stand_beside_their_intervals(answers: Summary) -> None:
 
 
 def test_energy_is_told_by_group_and_a_group_without_power_is_named(answers: Summary) -> None:
-    unknown = EnergyAnswer("van", None, None)
+    unknown = EnergyAnswer("edge", "van", None, None)
     page = report_page(replace(answers, energy=(*answers.energy, unknown)))
-    assert "Energy of edges" in page
-    assert "The energy of van is not known" in page
-    assert "nergy of" not in report_page(replace(answers, energy=(unknown,)))
+    assert "Energy, busy or not" in page
+    assert "The energy of replica gpu, edge van is not known" in page
+    assert "nergy" not in report_page(replace(answers, energy=(unknown,)))
+
+
+def test_energy_of_replicas_has_a_row_of_its_own(answers: Summary) -> None:
+    drawn = EnergyAnswer("replica", "cloud", Estimate(123.4), None)
+    rows = [[cell.text for cell in row] for row in parsed(replace(answers, energy=(drawn,))).iterfind(".//tr")]
+    assert ["replica cloud", "123 W", "-"] in rows
 
 
 def test_a_run_of_nothing_is_a_page_too() -> None:

@@ -15,7 +15,10 @@ from simulations.scenario.arrivals import ClosedLoopArrivals, SizeAbout
 from simulations.scenario.faults import PlannedReplicaFault, RandomFaults
 from simulations.scenario.links import TraceRate
 from simulations.scenario.reading import checked, read_scenario, scenario_schema
+from simulations.scenario.scenario import Scenario
 from simulations.scenario.sweep import _set
+from tests.simulations.replay.logs import EDGE, decided, lines_of, written
+from tests.simulations.workload.test_logged import asked
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 FILE = """
@@ -74,6 +77,8 @@ def test_quantities_become_numbers_and_paths_start_beside_the_file() -> None:
         ("edges.shop.speed", 2, "edges.shop.speed"),
         ("cloud.batching", {"max_delay": "long"}, "cloud.batching.max_delay"),
         ("cloud.autoscaling", {"max_replicas": 3}, "cloud.replicas"),
+        ("cloud.power", {"busy": "much"}, "cloud.power.busy"),
+        ("cloud.power", {"busy": "300W", "radio": "2W"}, "cloud.power.radio"),
         ("cloud.replicas", 2, "cloud.failures.0.replica"),
         ("cloud", {"autoscaling": {"max_replicas": 2}, "failures": FAILURES}, "cloud.failures.1.replica"),
         ("clients.cameras.edges", "shops", "clients.cameras.edges"),
@@ -87,6 +92,14 @@ def test_quantities_become_numbers_and_paths_start_beside_the_file() -> None:
             {"kind": "recorded", "file": "log", "start": "soon"},
             "clients.cameras.arrivals.start",
         ),
+        ("clients.cameras.arrivals", {"kind": "logged", "log": "nowhere"}, "clients.cameras.arrivals.log"),
+        (
+            "clients.cameras.arrivals",
+            {"kind": "logged", "log": str(EXAMPLES / "prices.yaml")},
+            "clients.cameras.arrivals.log",
+        ),
+        ("clients.cameras.arrivals", {"kind": "logged"}, "clients.cameras.arrivals.log"),
+        ("clients.cameras.model", "", "clients.cameras.model"),
         ("clients.cameras.deadline", "0s", "clients.cameras.deadline"),
         ("clients.cameras.file", {"median": "big"}, "clients.cameras.file.median"),
         ("clients.cameras.name", "tills", "clients"),
@@ -102,6 +115,33 @@ def test_a_fault_names_its_field(path: str, value: object, field: str) -> None:
     with pytest.raises(InvalidConfiguration) as raised:
         checked(faulty, Path())
     assert raised.value.field == field
+
+
+def logged(folder: Path, **fields: Any) -> Scenario:
+    """With the requests of a log in the place of the cameras'."""
+    written(folder / "log.jsonl", lines_of([decided(asked(5.0), EDGE)]))
+    changed = data()
+    arrivals = {"kind": "logged", "log": str(folder / "log.jsonl")}
+    changed["clients"][0] = {"name": "lane", "edges": "shop", "arrivals": arrivals, **fields}
+    return checked(changed, folder)
+
+
+def test_clients_of_a_log_say_nothing_of_their_requests(tmp_path: Path) -> None:
+    assert logged(tmp_path).clients[0].model == ""
+    assert logged(tmp_path, deadline=None, priority=0).clients[0].deadline is None  # as if left out
+
+
+@pytest.mark.parametrize(
+    "field", [("model", "net"), ("file", "20kB"), ("deadline", "1s"), ("priority", 1), ("request_class", "a")]
+)
+def test_what_a_client_says_besides_its_log_is_named(tmp_path: Path, field: tuple[str, Any]) -> None:
+    with pytest.raises(InvalidConfiguration, match=rf"clients\.lane\.{field[0]}: is what each request of the log says"):
+        logged(tmp_path, **dict([field]))
+
+
+def test_who_can_send_only_at_times_is_told_that_a_log_is_more(tmp_path: Path) -> None:
+    with pytest.raises(InvalidConfiguration, match=r"only a simulation plays them.*kind: recorded"):
+        logged(tmp_path).clients[0].arrivals.process()
 
 
 def test_what_is_missing_is_named() -> None:
@@ -126,4 +166,4 @@ def test_the_schema_for_editors_is_the_one_in_the_examples() -> None:
 
 def test_the_schema_takes_quantities_as_people_write_them() -> None:
     links = scenario_schema()["$defs"]["LinkSection"]["properties"]
-    assert {"number", "string"} == {one["type"] for one in links["rtt"]["anyOf"]}
+    assert {"number", "string"} == {one["type"] for one in links["jitter"]["anyOf"]}
