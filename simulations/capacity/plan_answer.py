@@ -39,22 +39,25 @@ class Considered:
 @dataclass(frozen=True, slots=True)
 class QueueCheck:
     """simulated: the mean wait for a replica. batched: whether replicas batch, which no formula here knows. plausible:
-    whether the wait lies where theory has it."""
+    whether the wait lies where theory has it; None where theory does not fit, as batches carry more work than one by one
+    would be possible."""
 
     theory: QueueTheory
     simulated: Estimate
     batched: bool
-    plausible: bool
+    plausible: bool | None
 
 
 @dataclass(frozen=True, slots=True)
 class Headroom:
-    """With the fleet that was found, so many edges in all keep the promise, and so many do not, by `blame`; `breaks` is
-    None where four times as many still keep it. now: edges of the scenario."""
+    """With the fleet that was found, so many edges in all keep the promise, and so many do not: `side` "below", by
+    `blame`, or "open", where that is too near to tell. `breaks` is None where four times as many still keep it (side
+    "above"). now: edges of the scenario. An edge has its clients, however many the scenario gives it."""
 
     now: int
     keeps: int
     breaks: int | None
+    side: Side
     blame: Blame
 
 
@@ -91,7 +94,7 @@ class Found:
     @property
     def binding(self) -> Blame:
         """What limits it: what breaks the promise with one replica less, or, where there is none to spare, with more
-        edges."""
+        edges. A blame without a stage where nothing was seen to."""
         return self.headroom.blame if self.less is None or not self.less.blame.stage else self.less.blame
 
 

@@ -200,8 +200,9 @@ class CapacityPlanner:
         most = (_MOST_TIMES - 1) * now // step
         breaking = fewest(lambda steps: not verdict(steps).holds, 1, most, 1)
         if breaking is None:
-            return Headroom(now, now + most * step, None, Blame("", 0.0))
-        return Headroom(now, now + (breaking - 1) * step, now + breaking * step, verdict(breaking).blame)
+            return Headroom(now, now + most * step, None, "above", Blame("", 0.0))
+        found = verdict(breaking)
+        return Headroom(now, now + (breaking - 1) * step, now + breaking * step, found.side, found.blame)
 
     def _sensitivity(self, choice: FleetChoice, replicas: int, change: Change) -> Sensitivity:
         said, changed = change
