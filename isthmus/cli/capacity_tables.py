@@ -69,14 +69,14 @@ def _found(found: Found, answer: CapacityAnswer) -> Iterator[str]:
     yield f"the cheapest fleet: {found.replicas} replicas, {found.choice}{price}"
     if found.cost is not None and found.per_hour is not None and found.cost.per_hour.value > 1.001 * found.per_hour:
         yield f"  with its traffic {_price(found.cost.per_hour.value)} {answer.currency} an hour"
-    told = "-" if found.seen is None else _share(found.seen)
-    yield f"  {_share(found.verdict.share)} in time when it was clear; {told} in the run that the rest tells of"
+    yield f"  {_share(found.verdict.share)} in time when it was clear; {_share(found.confirmed.share)} in whole runs"
     for one in found.utilisation:
         yield f"  {one.kind} {one.group}: busy {one.share.value:.0%} of the time, the busiest {one.busiest:.0%}"
     yield ""
     if found.less is not None:
         less = found.less
-        yield f"one replica less: {_share(less.share)} in time, {_SIDES[less.side]}: {blame_words(less.blame)}"
+        whole = " in whole runs" if less.whole else ""
+        yield f"one replica less: {_share(less.share)} in time{whole}, {_SIDES[less.side]}: {blame_words(less.blame)}"
     yield f"what binds: {_binding(found)}"
     yield from _headroom(found)
     if found.queue is not None:
@@ -135,7 +135,8 @@ def _plausible(check: QueueCheck) -> str:
 
 
 def _tried(one: Tried) -> Sequence[str]:
-    return one.choice, str(one.replicas), _share(one.share), _SIDES[one.side], blame_words(one.blame)
+    choice = f"{one.choice}, in whole runs" if one.whole else one.choice
+    return choice, str(one.replicas), _share(one.share), _SIDES[one.side], blame_words(one.blame)
 
 
 def _what_if(one: Sensitivity) -> Sequence[str]:

@@ -41,8 +41,8 @@ def precise(found: Estimate, relative_error: float) -> bool:
 
 
 def looked_at(windows: Sequence[Counted], looks: int, confidence: float = CONFIDENCE) -> Estimate | None:
-    """The share of requests, with the interval that each of so many looks goes by: of the two sides either is wrong with
-    at most (1 - confidence) / looks. None without any request; no interval with fewer than two windows that have some.
+    """The share of requests, with the interval that each of so many looks goes by: either of its ends is wrong with at
+    most (1 - confidence) / looks. None without any request; no interval with fewer than two windows that have some.
     Raises InvalidQuantity without a look."""
     if looks < 1:
         raise InvalidQuantity("looks", "must be 1 or more", value=looks)

@@ -15,7 +15,8 @@ __all__ = ["CapacityAnswer", "Considered", "Found", "Headroom", "QueueCheck", "S
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """One fleet that was simulated. side: of what was promised, on which the share of requests in time lies."""
+    """One fleet that was simulated. side: of what was promised, on which the share of requests in time lies. whole: in
+    whole runs with seeds that the search had not used, to confirm what it found."""
 
     choice: str
     replicas: int
@@ -23,6 +24,7 @@ class Tried:
     share: Estimate
     blame: Blame
     requests: int
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +41,8 @@ class Considered:
 @dataclass(frozen=True, slots=True)
 class QueueCheck:
     """simulated: the mean wait for a replica. batched: whether replicas batch, which no formula here knows. plausible:
-    whether the wait lies where theory has it; None where theory does not fit, as batches carry more work than one by one
-    would be possible."""
+    whether the wait lies where theory has it; None where theory does not fit, as batches bear more than replicas could
+    bear one by one."""
 
     theory: QueueTheory
     simulated: Estimate
@@ -75,16 +77,16 @@ class Sensitivity:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The cheapest fleet that keeps the promise. per_hour: of its machines; None without prices. less: with one replica
-    less; None where there may not be fewer. seen: the share in time of a run of its own, of which utilisation, cost
-    (with traffic) and queue tell."""
+    """The cheapest fleet that keeps the promise. per_hour: of its machines; None without prices. verdict: of the
+    search. confirmed: of whole runs, of whose first one utilisation, cost (with traffic) and queue tell. less: with one
+    replica less; None where there may not be fewer."""
 
     choice: str
     replicas: int
     per_hour: float | None
     verdict: Tried
+    confirmed: Tried
     less: Tried | None
-    seen: Estimate | None
     utilisation: tuple[UtilisationAnswer, ...]
     cost: CostAnswer | None
     queue: QueueCheck | None
@@ -100,8 +102,8 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class CapacityAnswer:
-    """found: None where no fleet that may be keeps the promise. tried: all that was simulated in the search. requests:
-    simulated in all."""
+    """found: None where no fleet that may be keeps the promise. tried: all that was simulated in the search, then whole
+    runs of what it found. requests: simulated in all."""
 
     scenario: str
     slo: Slo

@@ -4,12 +4,17 @@ The promise is about the share of requests that are answered in time. A run is c
 counted in each is nearly independent of the others, so that the share has an interval (`answers/ratio.py`). It is
 looked at now and then, ever more rarely, and as soon as it is clear of what was promised the run ends: a fleet that is
 far too small shows it within a minute of simulated time, and so does one that is ample. Where the beginning of a run
-does not tell of all of it (`changes_over_time`) it is looked at in the end of each run only. What is open in the end of
-a run goes on with another one; what is open in the end of the last one does not count as kept.
+does not tell of all of it (`changes_over_time`), and where a fleet is to be confirmed, it is looked at in the end of
+each run only. What is open in the end of a run goes on with another one; what is open in the end of the last one does
+not count as kept.
+
+Arrivals may be alike over time, and queues not: they are empty at the start, and an overload of one in a hundred takes
+a hundred times what is promised to fill them. So an early look is good for a search, and no proof.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,7 +23,7 @@ from simulations.answers.ratio import Counted
 from simulations.answers.slo import Slo
 from simulations.answers.stopping import looked_at, side_of
 from simulations.capacity.slo_windows import SloWindows
-from simulations.fleet import Fleet
+from simulations.fleet import Fleet, FleetRun
 from simulations.run_record import STAGES
 
 __all__ = ["Blame", "Side", "Verdict", "judged", "looks", "window_count"]
@@ -59,27 +64,37 @@ class Verdict:
         return self.side == "above"
 
 
-def judged(fleet: Fleet, slo: Slo, confidence: float, most_runs: int, *, early: bool) -> Verdict:
-    """confidence: that "above" and "below" are each right with. most_runs: that are spent on it. early: it may be
-    judged before the end of a run, as one stretch of its time is like another."""
+def judged(
+    fleet: Fleet,
+    slo: Slo,
+    confidence: float,
+    runs: range,
+    *,
+    early: bool,
+    begun: Callable[[FleetRun], None] = lambda run: None,
+) -> Verdict:
+    """confidence: that "above" and "below" are each right with. runs: replications that may be spent on it, one at
+    least. early: it may be judged before the end of a run, as one stretch of its time is like another. begun: is called
+    with each run that begins."""
     scenario, before = fleet.scenario, list[Counted]()
     most = window_count(scenario.duration - scenario.warm_up, slo)
     moments = looks(most) if early else [most]
-    all_looks, simulated_s, requests = most_runs * len(moments), 0.0, 0
-    for replication in range(most_runs):
+    all_looks, simulated_s, requests = len(runs) * len(moments), 0.0, 0
+    for number, replication in enumerate(runs, 1):
         windows = SloWindows(slo, scenario.warm_up, scenario.duration, most)
         run = fleet.begin(replication, windows)
+        begun(run)
         for count in moments:
             run.advance(windows.settled_s(count))
             counts = [*before, *windows.counts(count)]
-            last = (count, replication + 1) == (most, most_runs)
+            last = (count, number) == (most, len(runs))
             side = side_of(slo.share, counts, all_looks, confidence, last=last)
             if side != "open" or last:
                 return Verdict(
                     side=side,
                     share=looked_at(counts, all_looks, confidence) or Estimate(0.0),
                     blame=_blame(windows) if side != "above" else Blame("", 0.0),
-                    runs=replication + 1,
+                    runs=number,
                     simulated_s=simulated_s + windows.settled_s(count),
                     requests=requests + windows.requests,
                 )

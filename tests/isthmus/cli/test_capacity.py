@@ -16,6 +16,7 @@ from isthmus.cli.capacity_tables import capacity_lines
 from isthmus.cli.main import app
 from simulations.answers.interval import Estimate
 from simulations.answers.slo import Slo
+from simulations.capacity.fleet_picture import fleet_picture
 from simulations.capacity.plan_answer import CapacityAnswer, Found, Headroom, QueueCheck, Sensitivity, Tried
 from simulations.capacity.queueing import QueueTheory
 from simulations.capacity.verdict import Blame
@@ -79,10 +80,11 @@ def test_what_is_taken_for_granted_stands_at_the_end(told: tuple[list[str], str]
 
 
 LATE, NONE = Blame("cloud_queue", 0.5), Blame("", 0.0)
+WAITED = "the replicas: requests wait for them (500 ms more than others)"
 TRIED = Tried("as the scenario says", 2, "above", Estimate(0.99, 0.98, 1.0, 900, "exact"), NONE, 900)
 THEORY = QueueTheory(24.0, 0.05, 0.0, 2, 0.6, 0.01, 0.02, math.inf)
 FOUND = Found(
-    "as the scenario says", 2, None, TRIED, None, None, (), None,
+    "as the scenario says", 2, None, TRIED, replace(TRIED, whole=True), None, (), None,
     QueueCheck(THEORY, Estimate(0.012), batched=False, plausible=True), Headroom(4, 5, 6, "below", LATE), (),
 )  # fmt: skip
 
@@ -100,9 +102,8 @@ def test_another_world_is_told_with_what_it_needs_and_a_wait_with_its_bounds() -
     rows = [re.split(r"  +", line) for line in said if line.startswith(("uplink", "load"))]
     assert rows == [
         ["uplink halved", "95.00% [93.00%, 97.00%]", "yes", "2", "-"],
-        ["load doubled", "20.00%", "no", "more than may be",
-         "the replicas: requests wait for them (500 ms more than others)"],
-    ]  # fmt: skip
+        ["load doubled", "20.00%", "no", "more than may be", WAITED],
+    ]
     assert "  with one queue for all (M/G/2, Lee and Longton), without end with queues apart," in said
     assert "  at most 20 ms (Kingman)" in said
     assert said[-2:] == ["taken for granted (900 requests were simulated):", "- prices: none"]
@@ -129,10 +130,9 @@ def test_what_theory_says_of_a_wait_is_told_or_that_it_says_nothing(
     ("headroom", "words"),
     [
         (Headroom(4, 5, 6, "below", LATE),
-         "1 more than 4 edges keep it, 2 more break it: the replicas: requests wait for them (500 ms more than others)"),
+         f"1 more than 4 edges keep it, 2 more break it: {WAITED}"),
         (Headroom(4, 5, 6, "open", LATE),
-         "1 more than 4 edges keep it, with 2 more it is too near to tell: the replicas: requests wait for them "
-         "(500 ms more than others)"),
+         f"1 more than 4 edges keep it, with 2 more it is too near to tell: {WAITED}"),
         (Headroom(4, 5, 6, "open", NONE), "1 more than 4 edges keep it, with 2 more it is too near to tell"),
         (Headroom(4, 16, None, "above", NONE),
          "12 more than 4 edges keep it; no number up to 16 was found that does not"),
@@ -165,6 +165,22 @@ def test_what_binds_is_a_sentence_also_where_nothing_does(
 ) -> None:
     found = replace(FOUND, replicas=replicas, less=less, headroom=headroom)
     assert f"what binds: {words}" in list(capacity_lines(answer_of(found)))
+
+
+def test_what_whole_runs_say_is_told_apart_and_drawn_in_place_of_what_the_search_saw() -> None:
+    refuted = replace(TRIED, replicas=1, side="below", share=Estimate(0.5), blame=LATE, whole=True)
+    answer = replace(
+        answer_of(replace(FOUND, less=refuted)),
+        tried=(replace(TRIED, replicas=1), TRIED, refuted, replace(TRIED, whole=True)),
+    )
+    said = list(capacity_lines(answer))
+    assert "  99.00% [98.00%, 100.00%] in time when it was clear; 99.00% [98.00%, 100.00%] in whole runs" in said
+    assert f"one replica less: 50.00% in time in whole runs, no: {WAITED}" in said
+    rows = [re.split(r"  +", line)[:4] for line in said if line.startswith("as the scenario says")]
+    assert [row[0] for row in rows] == 2 * ["as the scenario says"] + 2 * ["as the scenario says, in whole runs"]
+    assert rows[2] == ["as the scenario says, in whole runs", "1", "50.00%", "no"]
+    drawn = fromstring(fleet_picture(answer))
+    assert len([one for one in drawn.iter() if one.tag.endswith("circle") and one.get("r") == "4"]) == 2
 
 
 def test_json_holds_what_binds(scenario: Path) -> None:

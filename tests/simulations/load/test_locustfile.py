@@ -28,7 +28,8 @@ load._environment = environment
 for took_s in json.loads(sys.argv[1]):
     load._report({"client": "cameras", "took_s": took_s, "error": "not sent" if took_s is None else ""})
 mine = environment.stats.get("cameras", "infer")
-print(json.dumps([mine.num_requests, mine.num_failures, mine.get_response_time_percentile(0.5), mine.min_response_time]))
+median_ms = mine.get_response_time_percentile(0.5)
+print(json.dumps([mine.num_requests, mine.num_failures, median_ms, mine.min_response_time]))
 """
 JUDGE = """
 import json, sys
