@@ -2,7 +2,8 @@
 
 One seed gives one run, byte for byte, in any process: every random draw comes from a generator that is seeded by the
 scenario's seed, the replication, and the name of what draws. So the same requests come, and links do the same, whatever
-the policy is or how many replicas there are: scenarios are compared by common random numbers.
+the policy is or how many replicas or further clients there are: scenarios are compared by common random numbers. Users
+of a closed loop ask when they were answered, and share one generator in the order of events: theirs are not the same.
 """
 
 from __future__ import annotations
@@ -192,7 +193,8 @@ class Fleet:
     def _start_client(self, edge: FleetEdge, place: RunPlace, section: ClientSection, number: int) -> None:
         process = self._processes[section.name]
         name = section.name if section.count == 1 else f"{section.name}#{number}"
-        seed = f"{place.seed}/{edge.name}/{name}"
+        # The first has the draws that it has alone: where there are more of them, those that there were ask the same.
+        seed = f"{place.seed}/{edge.name}/{name if number else section.name}"
         if isinstance(process, Logged):
             LoggedClient(place.simulation, process, name, edge.arrive, seed).start(self.scenario.duration)
             return

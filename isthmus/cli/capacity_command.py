@@ -7,11 +7,14 @@ import math
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from isthmus.cli.output_file import check_output, write_output
+
+if TYPE_CHECKING:
+    from simulations.capacity.plan_answer import CapacityAnswer
 
 __all__ = ["capacity"]
 
@@ -43,7 +46,7 @@ def capacity(
     answer = CapacityPlanner(file, _told).answer()
     # Printed first: a picture that cannot be written after all must not cost what the search found.
     if as_json:
-        print(json.dumps(_plain(asdict(answer)), allow_nan=False))
+        print(json.dumps(_plain(_table(answer)), allow_nan=False))
     else:
         print("\n".join(capacity_lines(answer)))
     if picture is not None:
@@ -56,6 +59,14 @@ def _told(said: str) -> None:
     """On a terminal: a search takes a minute."""
     if sys.stderr.isatty():
         print(f"\r\x1b[Ksimulating {said}", end="", file=sys.stderr, flush=True)
+
+
+def _table(answer: CapacityAnswer) -> dict[str, Any]:
+    """All of it, with what binds the fleet that was found."""
+    table = asdict(answer)
+    if answer.found is not None:
+        table["found"]["binding"] = asdict(answer.found.binding)
+    return table
 
 
 def _plain(value: Any) -> Any:

@@ -69,15 +69,15 @@ def _found(found: Found, answer: CapacityAnswer) -> Iterator[str]:
     yield f"the cheapest fleet: {found.replicas} replicas, {found.choice}{price}"
     if found.cost is not None and found.per_hour is not None and found.cost.per_hour.value > 1.001 * found.per_hour:
         yield f"  with its traffic {_price(found.cost.per_hour.value)} {answer.currency} an hour"
-    told = "-" if found.seen is None else _share(found.seen)
-    yield f"  {_share(found.verdict.share)} in time when it was clear; {told} in the run that the rest tells of"
+    yield f"  {_share(found.verdict.share)} in time when it was clear; {_share(found.confirmed.share)} in whole runs"
     for one in found.utilisation:
         yield f"  {one.kind} {one.group}: busy {one.share.value:.0%} of the time, the busiest {one.busiest:.0%}"
     yield ""
     if found.less is not None:
         less = found.less
-        yield f"one replica less: {_share(less.share)} in time, {_SIDES[less.side]}: {blame_words(less.blame)}"
-    yield f"what binds: {blame_words(found.binding)}"
+        whole = " in whole runs" if less.whole else ""
+        yield f"one replica less: {_share(less.share)} in time{whole}, {_SIDES[less.side]}: {blame_words(less.blame)}"
+    yield f"what binds: {_binding(found)}"
     yield from _headroom(found)
     if found.queue is not None:
         yield from _queue(found.queue)
@@ -87,14 +87,31 @@ def _found(found: Found, answer: CapacityAnswer) -> Iterator[str]:
     )
 
 
+def _binding(found: Found) -> str:
+    """What binds; where nothing was seen to, why not."""
+    words, less, room = blame_words(found.binding), found.less, found.headroom
+    if less is not None and less.blame.stage:
+        return words
+    nothing, why = "nothing that was seen", "one replica less is too near to tell"
+    if less is None:
+        least = "replica is the least" if found.replicas == 1 else "replicas are the least"
+        nothing, why = "nothing", f"{found.replicas} {least} that there may be"
+    if found.binding.stage:
+        return f"{words}, with more edges; {why}"
+    roomy = f"{room.keeps} edges keep it, too" if room.breaks is None else "of more edges it is too near to tell"
+    return f"{nothing}: {why}, and {roomy}"
+
+
 def _headroom(found: Found) -> Iterator[str]:
     room = found.headroom
     keeps = f"{room.keeps - room.now} more than {room.now} edges keep it"
     if room.breaks is None:
         yield f"how many more edges until it breaks: {keeps}; no number up to {room.keeps} was found that does not"
-    else:
-        breaks = f"{room.breaks - room.now} more break it: {blame_words(room.blame)}"
-        yield f"how many more edges until it breaks: {keeps}, {breaks}"
+        return
+    more = room.breaks - room.now
+    breaks = f"{more} more break it" if room.side == "below" else f"with {more} more it is too near to tell"
+    late = f": {blame_words(room.blame)}" if room.blame.stage else ""
+    yield f"how many more edges until it breaks: {keeps}, {breaks}{late}"
 
 
 def _queue(check: QueueCheck) -> Iterator[str]:
@@ -103,16 +120,23 @@ def _queue(check: QueueCheck) -> Iterator[str]:
     yield f"waiting for a replica, mean: {_estimate_s(check.simulated)} simulated; by theory {joint}"
     yield f"  with one queue for all (M/G/{theory.replicas}, Lee and Longton), {apart} with queues apart,"
     yield f"  at most {most} (Kingman)"
-    batched = "; replicas batch, which theory does not know" if check.batched else ""
-    said = "of the size that theory has" if check.plausible else "NOT of the size that theory has: look into it"
     yield (
         f"  {theory.rate_per_s:.4g} requests a second of {_seconds(theory.service_s)} each (variation "
-        f"{theory.service_variation:.2f}), load {theory.load:.2f}: {said}{batched}"
+        f"{theory.service_variation:.2f}), load {theory.load:.2f}: {_plausible(check)}"
     )
 
 
+def _plausible(check: QueueCheck) -> str:
+    if check.plausible is None:
+        return f"theory does not fit: it has no batching, and load is {check.theory.load:.2f} >= 1"
+    batched = "; replicas batch, which theory does not know" if check.batched else ""
+    said = "of the size that theory has" if check.plausible else "NOT of the size that theory has: look into it"
+    return said + batched
+
+
 def _tried(one: Tried) -> Sequence[str]:
-    return one.choice, str(one.replicas), _share(one.share), _SIDES[one.side], blame_words(one.blame)
+    choice = f"{one.choice}, in whole runs" if one.whole else one.choice
+    return choice, str(one.replicas), _share(one.share), _SIDES[one.side], blame_words(one.blame)
 
 
 def _what_if(one: Sensitivity) -> Sequence[str]:

@@ -21,21 +21,23 @@ _NINES = (0.9, 0.99, 0.999, 0.9999)
 def fleet_picture(answer: CapacityAnswer) -> str:
     """SVG that needs nothing else. Dotted: what is promised; a ring: the fleet that was found; a bar: the interval as
     far as that fleet was simulated."""
+    # What whole runs say stands in place of what the search saw.
+    tried = {(one.choice, one.replicas): one for one in sorted(answer.tried, key=lambda one: one.whole)}.values()
     kinds = list(dict.fromkeys(one.choice for one in answer.tried))
     entries = [(kind, LINES[place % len(LINES)]) for place, kind in enumerate(kinds)]
     keys, top = legend(entries, 10)
     top += 36
     bottom = top + _HEIGHT
-    most = max([one.replicas for one in answer.tried], default=1) + 1
+    most = max([one.replicas for one in tried], default=1) + 1
     nines = next((end for end in _NINES if answer.slo.share < end), 0.99999)
     x = LinearAxis(float(most), LEFT, RIGHT, "replicas", lambda value: f"{value:g}")
     y = NinesAxis(nines, bottom, top, "in time")
     body = [*keys, *frame(x, y), *_promise(answer, x, y)]
     for kind, colour in entries:
-        of_kind = sorted((one for one in answer.tried if one.choice == kind), key=lambda one: one.replicas)
+        of_kind = sorted((one for one in tried if one.choice == kind), key=lambda one: one.replicas)
         body += _curve(of_kind, colour, x, y)
     if answer.found is not None:
-        found = answer.found.verdict
+        found = answer.found.confirmed
         at_x, at_y = x.at(found.replicas), y.at(found.share.value)
         body.append(element("circle", cx=at_x, cy=at_y, r=9, fill="none", stroke="var(--ink)", stroke_width=2))
     title = element("title", escaped(f"{answer.scenario}: requests in time by replicas"))

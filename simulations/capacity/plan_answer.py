@@ -15,7 +15,8 @@ __all__ = ["CapacityAnswer", "Considered", "Found", "Headroom", "QueueCheck", "S
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """One fleet that was simulated. side: of what was promised, on which the share of requests in time lies."""
+    """One fleet that was simulated. side: of what was promised, on which the share of requests in time lies. whole: in
+    whole runs with seeds that the search had not used, to confirm what it found."""
 
     choice: str
     replicas: int
@@ -23,6 +24,7 @@ class Tried:
     share: Estimate
     blame: Blame
     requests: int
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,22 +41,25 @@ class Considered:
 @dataclass(frozen=True, slots=True)
 class QueueCheck:
     """simulated: the mean wait for a replica. batched: whether replicas batch, which no formula here knows. plausible:
-    whether the wait lies where theory has it."""
+    whether the wait lies where theory has it; None where theory does not fit, as batches bear more than replicas could
+    bear one by one."""
 
     theory: QueueTheory
     simulated: Estimate
     batched: bool
-    plausible: bool
+    plausible: bool | None
 
 
 @dataclass(frozen=True, slots=True)
 class Headroom:
-    """With the fleet that was found, so many edges in all keep the promise, and so many do not, by `blame`; `breaks` is
-    None where four times as many still keep it. now: edges of the scenario."""
+    """With the fleet that was found, so many edges in all keep the promise, and so many do not: `side` "below", by
+    `blame`, or "open", where that is too near to tell. `breaks` is None where four times as many still keep it (side
+    "above"). now: edges of the scenario. An edge has its clients, however many the scenario gives it."""
 
     now: int
     keeps: int
     breaks: int | None
+    side: Side
     blame: Blame
 
 
@@ -72,16 +77,16 @@ class Sensitivity:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The cheapest fleet that keeps the promise. per_hour: of its machines; None without prices. less: with one replica
-    less; None where there may not be fewer. seen: the share in time of a run of its own, of which utilisation, cost
-    (with traffic) and queue tell."""
+    """The cheapest fleet that keeps the promise. per_hour: of its machines; None without prices. verdict: of the
+    search. confirmed: of whole runs, of whose first one utilisation, cost (with traffic) and queue tell. less: with one
+    replica less; None where there may not be fewer."""
 
     choice: str
     replicas: int
     per_hour: float | None
     verdict: Tried
+    confirmed: Tried
     less: Tried | None
-    seen: Estimate | None
     utilisation: tuple[UtilisationAnswer, ...]
     cost: CostAnswer | None
     queue: QueueCheck | None
@@ -91,14 +96,14 @@ class Found:
     @property
     def binding(self) -> Blame:
         """What limits it: what breaks the promise with one replica less, or, where there is none to spare, with more
-        edges."""
+        edges. A blame without a stage where nothing was seen to."""
         return self.headroom.blame if self.less is None or not self.less.blame.stage else self.less.blame
 
 
 @dataclass(frozen=True, slots=True)
 class CapacityAnswer:
-    """found: None where no fleet that may be keeps the promise. tried: all that was simulated in the search. requests:
-    simulated in all."""
+    """found: None where no fleet that may be keeps the promise. tried: all that was simulated in the search, then whole
+    runs of what it found. requests: simulated in all."""
 
     scenario: str
     slo: Slo

@@ -1,33 +1,37 @@
-"""The cheapest fleet for a scenario's promise: searched, checked against theory, and tried in other worlds.
+"""The cheapest fleet for a scenario's promise: searched, confirmed, checked against theory, and tried in other worlds.
 
 All fleets meet the same requests, links and draws (common random numbers: every draw comes from a generator of its
-own, seeded by the name of what draws), so that their difference is known sooner than either. Each is simulated only
-until it is clear on which side of the promise it is (`verdict`), or, where the scenario changes over its time, to the
-end.
+own, seeded by the name of what draws): what differs between them is their own doing. Each is judged by itself, and no
+interval is made of a difference. It is simulated only until it is clear on which side of the promise it is (`verdict`),
+or, where the scenario changes over its time, to the end. What is found that way is confirmed by whole runs with other
+seeds: queues that build up are not seen from a beginning. Where they do not confirm it the search goes on with more.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from isthmus.errors import InvalidConfiguration
-from simulations.answers.prices import Prices, read_prices, traffic
+from simulations.answers.prices import Prices, read_prices
 from simulations.answers.slo import Slo
-from simulations.answers.summary import summary
+from simulations.answers.summary import Summary, summary
 from simulations.capacity.altered import Change, edge_count, sensitivities, with_edges
-from simulations.capacity.candidate import CLOUD, HOUR_S, FleetChoice, choices, edge_group, fleet_price
+from simulations.capacity.assumptions import assumptions, notes_of_kinds
+from simulations.capacity.candidate import CLOUD, FleetChoice, choices, edge_group, fleet_price
 from simulations.capacity.changes_over_time import changes_over_time
 from simulations.capacity.cheapest import Cheapest, Kind, cheapest
-from simulations.capacity.choice_counts import check_choice_counts, policies_replaced
+from simulations.capacity.choice_counts import check_choice_counts
 from simulations.capacity.fewest import fewest
+from simulations.capacity.pilot import Pilot, pilot
 from simulations.capacity.plan_answer import CapacityAnswer, Considered, Found, Headroom, Sensitivity, Tried
 from simulations.capacity.queue_check import queue_check
 from simulations.capacity.verdict import Blame, Verdict, judged, window_count
-from simulations.fleet import Fleet
+from simulations.fleet import Fleet, FleetRun
+from simulations.run_record import RunRecord
 from simulations.scenario.capacity import CapacitySection
 from simulations.scenario.reading import ScenarioFile
 from simulations.scenario.scenario import Scenario
@@ -37,10 +41,25 @@ __all__ = ["CapacityPlanner"]
 Setting = tuple[str, Any]
 Progress = Callable[[str], None]
 
-# So many windows are simulated of a fleet with plenty of replicas, and of the one that was found, to tell of it.
-_PILOT_WINDOWS, _TOLD_WINDOWS = 3, 20
+# So many windows are simulated of a fleet with plenty of replicas.
+_PILOT_WINDOWS = 3
 # Headroom is found to a twenty-fifth of the edges, up to four times as many.
 _HEADROOM_STEPS, _MOST_TIMES = 25, 4
+
+
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """What whole runs say of a fleet. first: of them, at the time when it was judged."""
+
+    verdict: Verdict
+    first: FleetRun
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    choice: FleetChoice
+    run: RunRecord
+    summary: Summary
 
 
 class CapacityPlanner:
@@ -62,8 +81,9 @@ class CapacityPlanner:
         self._prices = None if scenario.prices is None else read_prices(Path(scenario.prices))
         if self._prices is None and len({(one.replica_type, one.edge_type) for one in self._choices}) > 1:
             raise InvalidConfiguration("prices", "is missing", remedy="types are compared by price: name a file")
-        self._traffic: dict[FleetChoice, float] = {}  # an hour of it, by kind, as its pilot had it
+        self._pilots: dict[FleetChoice, Pilot] = {}
         self._verdicts: dict[tuple[FleetChoice, int, tuple[Setting, ...]], Verdict] = {}
+        self._wholes: dict[tuple[FleetChoice, int], _Whole] = {}
         self._scenarios = {one: one.scenario(file, self._section.replicas.least) for one in self._choices}
         self._changes = tuple(
             dict.fromkeys(said for scenario in self._scenarios.values() for said in changes_over_time(scenario))
@@ -74,19 +94,17 @@ class CapacityPlanner:
             self._price(choice, 1)
 
     def cheapest(self) -> Cheapest[FleetChoice] | None:
-        """The cheapest fleet that keeps the promise; None where none does."""
-        replicas = self._section.replicas
-        kinds = [
-            Kind(one, partial(self._price, one), lambda n, one=one: self._judged(one, n).holds, self._pilot(one))  # type: ignore[misc]
-            for one in self._choices
-        ]
-        return cheapest(kinds, replicas.least, replicas.most)
+        """The cheapest fleet that keeps the promise, in whole runs, too; None where none does."""
+        while (best := self._cheapest_so_far()) is not None:
+            if self._whole(best.of, best.replicas).verdict.holds:
+                break
+        return best
 
     def answer(self) -> CapacityAnswer:
         """That, and all that is to be said of it. Takes as long as its simulations do."""
         section, scenario, best = self._section, self._file.scenario, self.cheapest()
-        considered = [] if best is None else best.fewest
-        found = None if best is None else self._found(best.of, best.replicas)
+        told = None if best is None else self._told(best.of, best.replicas)
+        found = None if best is None or told is None else self._found(best.of, best.replicas, told)
         return CapacityAnswer(
             scenario=scenario.name,
             slo=self._slo,
@@ -94,13 +112,9 @@ class CapacityPlanner:
             currency="" if self._prices is None else self._prices.currency,
             prices_source="" if self._prices is None else self._prices.source,
             found=found,
-            considered=tuple(self._considered(one, n) for one, n in considered),
-            tried=tuple(
-                _tried(choice, replicas, verdict)
-                for (choice, replicas, changed), verdict in self._verdicts.items()
-                if not changed
-            ),
-            assumptions=self._assumptions(),
+            considered=() if best is None else tuple(self._considered(one, n) for one, n in best.fewest),
+            tried=tuple(self._tried()),
+            assumptions=tuple(assumptions(scenario, self._slo, self._changes, tuple(self._notes(told)), self._prices)),
             requests=self.requests,
         )
 
@@ -108,8 +122,8 @@ class CapacityPlanner:
 
     def _price(self, choice: FleetChoice, replicas: int) -> float:
         """By which fleets are compared: machines and traffic, without prices the number of replicas."""
-        per_hour = self._per_hour(choice, replicas)
-        return float(replicas) if per_hour is None else per_hour + self._traffic.get(choice, 0.0)
+        per_hour, seen = self._per_hour(choice, replicas), self._pilots.get(choice)
+        return float(replicas) if per_hour is None else per_hour + (0.0 if seen is None else seen.traffic)
 
     def _considered(self, choice: FleetChoice, replicas: int | None) -> Considered:
         if self._prices is None or replicas is None:
@@ -132,62 +146,87 @@ class CapacityPlanner:
         if known is None:
             self._progress(f"{choice.name}, {replicas} replicas{', otherwise' if changed else ''}")
             fleet = Fleet(self._scenario(choice, replicas, changed), self._file.folder)
-            most_runs = self._file.scenario.replications
-            known = judged(fleet, self._slo, self._section.confidence, most_runs, early=not self._changes)
+            runs = range(self._file.scenario.replications)
+            known = judged(fleet, self._slo, self._section.confidence, runs, early=not self._changes)
             self._verdicts[key] = known
             self.requests += known.requests
         return known
 
-    def _pilot(self, choice: FleetChoice) -> int:
-        """How many replicas it may need: of work that is offered where there are plenty, with as many to spare as its
-        root (square-root staffing: Halfin and Whitt, Operations Research 29, 1981). And what its traffic costs there:
-        fewer replicas have less, as more stays on the edges, so that a fleet's price still rises with its replicas."""
-        self._progress(f"{choice.name}, a pilot")
-        scenario = self._scenario(choice, self._section.replicas.most)
-        length_s = self._seconds(_PILOT_WINDOWS)
-        run = Fleet(scenario, self._file.folder).begin()
-        run.advance(scenario.warm_up + length_s)
-        seen = run.finish()
-        self.requests += len(seen.requests)
-        if self._prices is not None:
-            self._traffic[choice] = sum(traffic(seen, self._prices).values()) / length_s * HOUR_S
-        busy_s = sum(one.busy_s for one in seen.resources if one.kind == "replica")
-        offered = busy_s / length_s
-        return max(1, math.ceil(offered + math.sqrt(offered)))
+    def _pilot(self, choice: FleetChoice) -> Pilot:
+        known = self._pilots.get(choice)
+        if known is None:
+            self._progress(f"{choice.name}, a pilot")
+            fleet = Fleet(self._scenario(choice, self._section.replicas.most), self._file.folder)
+            known = self._pilots[choice] = pilot(fleet, self._pilot_s, self._prices)
+            self.requests += known.requests
+        return known
+
+    @property
+    def _pilot_s(self) -> float:
+        """That a few windows last; all there is where they do not tell of the others."""
+        counted_s = self._file.scenario.duration - self._file.scenario.warm_up
+        return counted_s if self._changes else counted_s * _PILOT_WINDOWS / window_count(counted_s, self._slo)
+
+    def _cheapest_so_far(self) -> Cheapest[FleetChoice] | None:
+        """Of those that whole runs have not refuted."""
+        replicas, kinds = self._section.replicas, list[Kind[FleetChoice]]()
+        for choice in self._choices:
+            guess, refuted = self._pilot(choice).replicas, self._refuted(choice)
+            holds = partial(self._holds, choice)
+            kinds.append(Kind(choice, partial(self._price, choice), holds, max(guess, refuted + 1)))
+        return cheapest(kinds, replicas.least, replicas.most)
+
+    def _holds(self, choice: FleetChoice, replicas: int, changed: tuple[Setting, ...] = ()) -> bool:
+        return replicas > self._refuted(choice) and self._judged(choice, replicas, changed).holds
+
+    def _refuted(self, choice: FleetChoice) -> int:
+        """With so many replicas whole runs do not keep the promise, so that with fewer they do not, either."""
+        mine = (n for (one, n), whole in self._wholes.items() if one == choice and not whole.verdict.holds)
+        return max(mine, default=0)
+
+    def _whole(self, choice: FleetChoice, replicas: int) -> _Whole:
+        """Whole runs with seeds that the search has not used."""
+        known = self._wholes.get((choice, replicas))
+        if known is None:
+            self._progress(f"{choice.name}, {replicas} replicas, in whole runs")
+            fleet, used = Fleet(self._scenario(choice, replicas), self._file.folder), self._file.scenario.replications
+            begun, unused = list[FleetRun](), range(used, 2 * used)
+            verdict = judged(fleet, self._slo, self._section.confidence, unused, early=False, begun=begun.append)
+            known = self._wholes[choice, replicas] = _Whole(verdict, begun[0])
+            self.requests += verdict.requests
+        return known
 
     # ---- the one that was found ---------------------------------------------------------------------------------
 
-    def _found(self, choice: FleetChoice, replicas: int) -> Found:
-        self._progress(f"{choice.name}, {replicas} replicas, to tell of it")
-        until_s = self._file.scenario.warm_up + self._seconds(_TOLD_WINDOWS)
-        scenario = self._scenario(choice, replicas, (("duration", until_s),))
-        run = Fleet(scenario, self._file.folder).run()
-        self.requests += len(run.requests)
-        told = summary([run], self._slo, _by_group(self._prices, scenario, choice))
-        less = self._verdicts.get((choice, replicas - 1, ()))
+    def _told(self, choice: FleetChoice, replicas: int) -> _Told:
+        """What the first whole run tells of it."""
+        run = self._whole(choice, replicas).first.record()
+        prices = _by_group(self._prices, self._scenarios[choice], choice)
+        return _Told(choice, run, summary([run], self._slo, prices))
+
+    def _found(self, choice: FleetChoice, replicas: int, told: _Told) -> Found:
+        scenario = self._scenario(choice, replicas)
         batched = scenario.cloud.batching.limits.max_batch > 1
         return Found(
             choice=choice.name,
             replicas=replicas,
             per_hour=self._per_hour(choice, replicas),
             verdict=_tried(choice, replicas, self._judged(choice, replicas)),
-            less=None if less is None else _tried(choice, replicas - 1, less),
-            seen=told.all.kept_of_all,
-            utilisation=told.utilisation,
-            cost=told.cost,
-            queue=queue_check(run, replicas, batched=batched),
+            confirmed=_tried(choice, replicas, self._whole(choice, replicas).verdict, whole=True),
+            less=self._less(choice, replicas - 1),
+            utilisation=told.summary.utilisation,
+            cost=told.summary.cost,
+            queue=queue_check(told.run, replicas, batched=batched),
             headroom=self._headroom(choice, replicas),
             sensitivities=tuple(self._sensitivity(choice, replicas, one) for one in sensitivities(scenario)),
         )
 
-    def _seconds(self, windows: int) -> float:
-        """That so many windows last; all there are where they do not tell of the others."""
-        counted_s = self._counted_s
-        return counted_s if self._changes else counted_s * min(1.0, windows / window_count(counted_s, self._slo))
-
-    @property
-    def _counted_s(self) -> float:
-        return self._file.scenario.duration - self._file.scenario.warm_up
+    def _less(self, choice: FleetChoice, replicas: int) -> Tried | None:
+        """Of whole runs where those decided."""
+        whole, known = self._wholes.get((choice, replicas)), self._verdicts.get((choice, replicas, ()))
+        if whole is not None:
+            return _tried(choice, replicas, whole.verdict, whole=True)
+        return None if known is None else _tried(choice, replicas, known)
 
     def _headroom(self, choice: FleetChoice, replicas: int) -> Headroom:
         scenario = self._scenarios[choice]
@@ -200,49 +239,36 @@ class CapacityPlanner:
         most = (_MOST_TIMES - 1) * now // step
         breaking = fewest(lambda steps: not verdict(steps).holds, 1, most, 1)
         if breaking is None:
-            return Headroom(now, now + most * step, None, Blame("", 0.0))
-        return Headroom(now, now + (breaking - 1) * step, now + breaking * step, verdict(breaking).blame)
+            return Headroom(now, now + most * step, None, "above", Blame("", 0.0))
+        found = verdict(breaking)
+        return Headroom(now, now + (breaking - 1) * step, now + breaking * step, found.side, found.blame)
 
     def _sensitivity(self, choice: FleetChoice, replicas: int, change: Change) -> Sensitivity:
         said, changed = change
         verdict = self._judged(choice, replicas, changed)
         least, most = self._section.replicas.least, self._section.replicas.most
         guess = replicas if verdict.holds else replicas + max(1, replicas // 3)
-        needed = fewest(lambda n: self._judged(choice, n, changed).holds, least, most, guess)
+        needed = fewest(lambda n: self._holds(choice, n, changed), least, most, guess)
         return Sensitivity(said, verdict.side, verdict.share, verdict.blame, needed)
 
-    def _assumptions(self) -> tuple[str, ...]:
-        scenario, slo = self._file.scenario, self._slo
-        prices = "no prices: fleets are compared by their number of replicas"
-        if self._prices is not None:
-            source = self._prices.source or scenario.prices
-            prices = f"prices: {source}; machines are compared, and each kind's traffic with plenty of replicas"
-        enough = (
-            f"the share of requests within {slo.within_s * 1e3:g} ms is above {slo.share:g} with a confidence of "
-            f"{self._section.confidence:g}; where that stays open it does not"
-        )
-        if slo.share == 1.0:
-            enough = f"no simulated request took more than {slo.within_s * 1e3:g} ms: that none ever will is open"
-        whole = f"{self._counted_s:g} s after {scenario.warm_up:g} s that do not count"
-        seen = f"alike over its time: a fleet is simulated until it is clear, in each run for at most {whole}"
-        if self._changes:
-            why = ", ".join(self._changes)
-            seen = f"not alike over its time ({why}): each fleet is judged by whole runs of {whole}"
-        replaced = policies_replaced(scenario, self._section)
-        return (
-            f"a fleet is good enough where {enough}",
-            *([f"capacity.policies decide in place of {', '.join(replaced)}"] if replaced else []),
-            "more replicas never keep the promise worse",
-            "every fleet meets the same requests, of the same sizes, and the same links (common random numbers)",
-            f"requests, links and faults are those of the scenario, which is {seen}",
-            "replicas are there from the start",
-            "times are the plans', measured on single devices and drawn with their spread",
-            prices,
-        )
+    # ---- what was simulated ------------------------------------------------------------------------------------
+
+    def _tried(self) -> Iterator[Tried]:
+        for (choice, replicas, changed), verdict in self._verdicts.items():
+            if not changed:
+                yield _tried(choice, replicas, verdict)
+        for (choice, replicas), whole in self._wholes.items():
+            yield _tried(choice, replicas, whole.verdict, whole=True)
+
+    def _notes(self, told: _Told | None) -> Iterator[str]:
+        yield from notes_of_kinds({one.name: seen.notes for one, seen in self._pilots.items()})
+        if told is not None:
+            known = self._pilots[told.choice].notes
+            yield from (f"the fleet that was found: {note}" for note in told.summary.notes if note not in known)
 
 
-def _tried(choice: FleetChoice, replicas: int, verdict: Verdict) -> Tried:
-    return Tried(choice.name, replicas, verdict.side, verdict.share, verdict.blame, verdict.requests)
+def _tried(choice: FleetChoice, replicas: int, verdict: Verdict, *, whole: bool = False) -> Tried:
+    return Tried(choice.name, replicas, verdict.side, verdict.share, verdict.blame, verdict.requests, whole)
 
 
 def _by_group(prices: Prices | None, scenario: Scenario, choice: FleetChoice) -> Prices | None:

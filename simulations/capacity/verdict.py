@@ -4,24 +4,29 @@ The promise is about the share of requests that are answered in time. A run is c
 counted in each is nearly independent of the others, so that the share has an interval (`answers/ratio.py`). It is
 looked at now and then, ever more rarely, and as soon as it is clear of what was promised the run ends: a fleet that is
 far too small shows it within a minute of simulated time, and so does one that is ample. Where the beginning of a run
-does not tell of all of it (`changes_over_time`) it is looked at in the end of each run only. What is open in the end of
-a run goes on with another one; what is open in the end of the last one does not count as kept.
+does not tell of all of it (`changes_over_time`), and where a fleet is to be confirmed, it is looked at in the end of
+each run only. What is open in the end of a run goes on with another one; what is open in the end of the last one does
+not count as kept.
+
+Arrivals may be alike over time, and queues not: they are empty at the start, and an overload of one in a hundred takes
+a hundred times what is promised to fill them. So an early look is good for a search, and no proof.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from simulations.answers.interval import Estimate
-from simulations.answers.ratio import Counted, ratio
+from simulations.answers.ratio import Counted
 from simulations.answers.slo import Slo
-from simulations.answers.stopping import side_of
+from simulations.answers.stopping import looked_at, side_of
 from simulations.capacity.slo_windows import SloWindows
-from simulations.fleet import Fleet
+from simulations.fleet import Fleet, FleetRun
 from simulations.run_record import STAGES
 
-__all__ = ["Blame", "Side", "Verdict", "judged", "window_count"]
+__all__ = ["Blame", "Side", "Verdict", "judged", "looks", "window_count"]
 
 # A window lasts so many times what is promised, and so long at least: what piles up in one is mostly gone in the next.
 _TIMES, _LEAST_S = 10.0, 5.0
@@ -43,7 +48,8 @@ class Blame:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """share: of requests in time, with its interval at the stated confidence. simulated_s, requests: that it took."""
+    """share: of requests in time, with the interval that the looks went by: on a side it is clear of the promise, else
+    it is not. simulated_s, requests: that it took."""
 
     side: Side
     share: Estimate
@@ -58,27 +64,37 @@ class Verdict:
         return self.side == "above"
 
 
-def judged(fleet: Fleet, slo: Slo, confidence: float, most_runs: int, *, early: bool) -> Verdict:
-    """confidence: that "above" and "below" are each right with. most_runs: that are spent on it. early: it may be
-    judged before the end of a run, as one stretch of its time is like another."""
+def judged(
+    fleet: Fleet,
+    slo: Slo,
+    confidence: float,
+    runs: range,
+    *,
+    early: bool,
+    begun: Callable[[FleetRun], None] = lambda run: None,
+) -> Verdict:
+    """confidence: that "above" and "below" are each right with. runs: replications that may be spent on it, one at
+    least. early: it may be judged before the end of a run, as one stretch of its time is like another. begun: is called
+    with each run that begins."""
     scenario, before = fleet.scenario, list[Counted]()
     most = window_count(scenario.duration - scenario.warm_up, slo)
-    moments = _looks(most) if early else [most]
-    looks, simulated_s, requests = most_runs * len(moments), 0.0, 0
-    for replication in range(most_runs):
+    moments = looks(most) if early else [most]
+    all_looks, simulated_s, requests = len(runs) * len(moments), 0.0, 0
+    for number, replication in enumerate(runs, 1):
         windows = SloWindows(slo, scenario.warm_up, scenario.duration, most)
         run = fleet.begin(replication, windows)
+        begun(run)
         for count in moments:
             run.advance(windows.settled_s(count))
             counts = [*before, *windows.counts(count)]
-            last = (count, replication + 1) == (most, most_runs)
-            side = side_of(slo.share, counts, looks, confidence, last=last)
+            last = (count, number) == (most, len(runs))
+            side = side_of(slo.share, counts, all_looks, confidence, last=last)
             if side != "open" or last:
                 return Verdict(
                     side=side,
-                    share=ratio(counts, confidence) or Estimate(0.0),
+                    share=looked_at(counts, all_looks, confidence) or Estimate(0.0),
                     blame=_blame(windows) if side != "above" else Blame("", 0.0),
-                    runs=replication + 1,
+                    runs=number,
                     simulated_s=simulated_s + windows.settled_s(count),
                     requests=requests + windows.requests,
                 )
@@ -92,11 +108,12 @@ def window_count(counted_s: float, slo: Slo) -> int:
     return min(_MOST_WINDOWS, max(_LEAST_WINDOWS, int(counted_s / length_s)))
 
 
-def _looks(windows: int) -> list[int]:
-    """After how many windows: the last look is at all."""
+def looks(windows: int) -> list[int]:
+    """After how many windows: the last look is at all. Where they do not come out even the last step is shorter or
+    longer, but never a look at hardly more than the one before: each costs all of them some confidence."""
     counts = [_FIRST_LOOK]
-    while (more := round(counts[-1] * _GROWTH)) < windows:
-        counts.append(more)
+    while counts[-1] * _GROWTH**1.5 < windows:
+        counts.append(round(counts[-1] * _GROWTH))
     return [*counts, windows]
 
 

@@ -50,8 +50,10 @@ class Client:
         return self.kind.name if self.kind.count == 1 else f"{self.kind.name}#{self.number}"
 
     def arrivals_source(self, seed: int) -> random.Random:
-        """Of its arrivals. As `simulations.fleet` seeds it at the first edge of the group: the same requests come."""
-        return random.Random(f"{seed}/{self.kind.edge}-0/{self.name}/arrivals")
+        """Of its arrivals. As `simulations.fleet` seeds it at the first edge of the group: the same requests come. The
+        first has those that it has alone."""
+        name = self.name if self.number else self.kind.name
+        return random.Random(f"{seed}/{self.kind.edge}-0/{name}/arrivals")
 
 
 def client_kinds(scenario: Scenario, edge: str = "") -> tuple[ClientKind, ...]:

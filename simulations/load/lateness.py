@@ -84,12 +84,14 @@ class Lateness:
         """Of all so far."""
         ordered = sorted(self._late_s) or [0.0]
         last = len(ordered) - 1
+        # The nearest rank, in whole numbers: 0.99 times a multiple of 100 must not be rounded up.
+        p99 = -(-99 * len(ordered) // 100) - 1
         return LatenessSummary(
             meant=len(self._late_s) + self._unsent,
             unsent=self._unsent,
             late=sum(late_s > LATE_S for late_s in self._late_s),
             median_s=ordered[last // 2],
-            p99_s=ordered[round(0.99 * last)],
+            p99_s=ordered[p99],
             worst_s=ordered[last],
             outside_s=self._outside_s / self._answered if self._answered else None,
         )

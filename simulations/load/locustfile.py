@@ -100,11 +100,12 @@ class Load:
         self._ready.set()
 
     def _report(self, message: Mapping[str, Any]) -> None:
-        error = message["error"]
+        error, took_s = message["error"], message["took_s"]
         self._environment.events.request.fire(
             request_type="infer",
             name=message["client"],
-            response_time=message["took_s"] * 1e3,
+            # locust counts a request without a time, and leaves it out of means and percentiles: no time is not 0 ms.
+            response_time=None if took_s is None else took_s * 1e3,
             response_length=message.get("bytes", 0),
             exception=RuntimeError(error) if error else None,
             context={"plan": message.get("plan"), "finished_by": message.get("finished_by")},

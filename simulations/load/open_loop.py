@@ -47,11 +47,11 @@ Ask = Callable[[Client, float | None], Awaitable[Answer]]
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of a request. due_s: when it was meant to leave, since its client began. took_s: from then to the
-    answer, or to the error. error: "" for none."""
+    answer, or to the error; None for one that never left. error: "" for none."""
 
     client: str
     due_s: float
-    took_s: float
+    took_s: float | None
     answer: Answer | None
     error: str
 
@@ -140,7 +140,7 @@ class OpenLoop:
             if self._counts(stream, due_s):
                 self.lateness.not_sent()
                 error = f"not sent: {MOST_UNDER_WAY} requests are under way"
-                self._report(Outcome(stream.client.kind.name, due_s - stream.began_s, 0.0, None, error))
+                self._report(Outcome(stream.client.kind.name, due_s - stream.began_s, None, None, error))
             return
         task = self._loop.create_task(self._one(stream, due_s))
         self._under_way.add(task)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.capacity_time import is_right, within
+from benchmarks.capacity_time import cpu_s_of, is_right, within
 
 
 def busy() -> None:
@@ -45,3 +45,14 @@ def test_an_answer_is_right_where_whole_runs_that_ended_bear_it_out(
     shares: dict[str, float | None], right: bool
 ) -> None:
     assert is_right(shares, 0.99) == right
+
+
+def test_steps_take_until_the_next_one_begins() -> None:
+    steps = [
+        (1.0, "a pilot"),
+        (3.0, "2 replicas, in whole runs"),
+        (10.0, "3 replicas"),
+        (12.0, "3 replicas, in whole runs"),
+    ]
+    assert cpu_s_of(steps, 20.0, "whole runs") == 7.0 + 8.0
+    assert cpu_s_of([], 20.0, "whole runs") == 0.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 from xml.etree.ElementTree import fromstring
 
@@ -15,6 +16,7 @@ from isthmus.cli.capacity_tables import capacity_lines
 from isthmus.cli.main import app
 from simulations.answers.interval import Estimate
 from simulations.answers.slo import Slo
+from simulations.capacity.fleet_picture import fleet_picture
 from simulations.capacity.plan_answer import CapacityAnswer, Found, Headroom, QueueCheck, Sensitivity, Tried
 from simulations.capacity.queueing import QueueTheory
 from simulations.capacity.verdict import Blame
@@ -77,28 +79,115 @@ def test_what_is_taken_for_granted_stands_at_the_end(told: tuple[list[str], str]
     assert any(line.startswith("- prices: ") for line in granted)
 
 
+LATE, NONE = Blame("cloud_queue", 0.5), Blame("", 0.0)
+WAITED = "the replicas: requests wait for them (500 ms more than others)"
+TRIED = Tried("as the scenario says", 2, "above", Estimate(0.99, 0.98, 1.0, 900, "exact"), NONE, 900)
+THEORY = QueueTheory(24.0, 0.05, 0.0, 2, 0.6, 0.01, 0.02, math.inf)
+FOUND = Found(
+    "as the scenario says", 2, None, TRIED, replace(TRIED, whole=True), None, (), None,
+    QueueCheck(THEORY, Estimate(0.012), batched=False, plausible=True), Headroom(4, 5, 6, "below", LATE), (),
+)  # fmt: skip
+
+
+def answer_of(found: Found | None, tried: Tried = TRIED) -> CapacityAnswer:
+    return CapacityAnswer("small", Slo(0.4, 0.9), 0.95, "", "", found, (), (tried,), ("prices: none",), 900)
+
+
 def test_another_world_is_told_with_what_it_needs_and_a_wait_with_its_bounds() -> None:
-    late, none = Blame("cloud_queue", 0.5), Blame("", 0.0)
-    tried = Tried("as the scenario says", 2, "above", Estimate(0.99, 0.98, 1.0, 900, "exact"), none, 900)
     worlds = (
-        Sensitivity("uplink halved", "above", Estimate(0.95, 0.93, 0.97, 900, "exact"), none, 2),
-        Sensitivity("load doubled", "below", Estimate(0.2), late, None),
+        Sensitivity("uplink halved", "above", Estimate(0.95, 0.93, 0.97, 900, "exact"), NONE, 2),
+        Sensitivity("load doubled", "below", Estimate(0.2), LATE, None),
     )
-    theory = QueueTheory(24.0, 0.05, 0.0, 2, 0.6, 0.01, 0.02, math.inf)
-    check = QueueCheck(theory, Estimate(0.012), batched=False, plausible=True)
-    headroom = Headroom(4, 5, 6, late)
-    found = Found("as the scenario says", 2, None, tried, None, None, (), None, check, headroom, worlds)
-    answer = CapacityAnswer("small", Slo(0.4, 0.9), 0.95, "", "", found, (), (tried,), ("prices: none",), 900)
-    said = list(capacity_lines(answer))
+    said = list(capacity_lines(answer_of(replace(FOUND, sensitivities=worlds))))
     rows = [re.split(r"  +", line) for line in said if line.startswith(("uplink", "load"))]
     assert rows == [
         ["uplink halved", "95.00% [93.00%, 97.00%]", "yes", "2", "-"],
-        ["load doubled", "20.00%", "no", "more than may be",
-         "the replicas: requests wait for them (500 ms more than others)"],
-    ]  # fmt: skip
+        ["load doubled", "20.00%", "no", "more than may be", WAITED],
+    ]
     assert "  with one queue for all (M/G/2, Lee and Longton), without end with queues apart," in said
     assert "  at most 20 ms (Kingman)" in said
     assert said[-2:] == ["taken for granted (900 requests were simulated):", "- prices: none"]
+
+
+@pytest.mark.parametrize(
+    ("batched", "plausible", "load", "words"),
+    [
+        (False, True, 0.6, "load 0.60: of the size that theory has"),
+        (True, True, 0.6, "load 0.60: of the size that theory has; replicas batch, which theory does not know"),
+        (False, False, 0.6, "load 0.60: NOT of the size that theory has: look into it"),
+        (True, None, 1.2, "load 1.20: theory does not fit: it has no batching, and load is 1.20 >= 1"),
+    ],
+)
+def test_what_theory_says_of_a_wait_is_told_or_that_it_says_nothing(
+    batched: bool, plausible: bool | None, load: float, words: str
+) -> None:
+    check = QueueCheck(replace(THEORY, load=load), Estimate(0.012), batched=batched, plausible=plausible)
+    (said,) = (line for line in capacity_lines(answer_of(replace(FOUND, queue=check))) if "requests a second" in line)
+    assert said.endswith(words)
+
+
+@pytest.mark.parametrize(
+    ("headroom", "words"),
+    [
+        (Headroom(4, 5, 6, "below", LATE),
+         f"1 more than 4 edges keep it, 2 more break it: {WAITED}"),
+        (Headroom(4, 5, 6, "open", LATE),
+         f"1 more than 4 edges keep it, with 2 more it is too near to tell: {WAITED}"),
+        (Headroom(4, 5, 6, "open", NONE), "1 more than 4 edges keep it, with 2 more it is too near to tell"),
+        (Headroom(4, 16, None, "above", NONE),
+         "12 more than 4 edges keep it; no number up to 16 was found that does not"),
+    ],
+)  # fmt: skip
+def test_how_many_more_edges_keep_it_and_how_surely_the_next_do_not(headroom: Headroom, words: str) -> None:
+    said = list(capacity_lines(answer_of(replace(FOUND, headroom=headroom))))
+    assert f"how many more edges until it breaks: {words}" in said
+
+
+@pytest.mark.parametrize(
+    ("replicas", "less", "headroom", "words"),
+    [
+        (3, replace(TRIED, side="below", blame=Blame("uplink", 0.0)), Headroom(4, 5, 6, "below", LATE),
+         "the uplinks: requests wait for them, or cross too slowly"),
+        (1, None, Headroom(4, 16, None, "above", NONE),
+         "nothing: 1 replica is the least that there may be, and 16 edges keep it, too"),
+        (2, None, Headroom(4, 4, 5, "open", NONE),
+         "nothing: 2 replicas are the least that there may be, and of more edges it is too near to tell"),
+        (2, None, Headroom(4, 4, 5, "below", Blame("edge", 0.0)),
+         "the edges' compute: prefixes take too long, with more edges; 2 replicas are the least that there may be"),
+        (2, replace(TRIED, side="open"), Headroom(4, 16, None, "above", NONE),
+         "nothing that was seen: one replica less is too near to tell, and 16 edges keep it, too"),
+        (2, replace(TRIED, side="open"), Headroom(4, 4, 5, "below", Blame("edge", 0.0)),
+         "the edges' compute: prefixes take too long, with more edges; one replica less is too near to tell"),
+    ],
+)  # fmt: skip
+def test_what_binds_is_a_sentence_also_where_nothing_does(
+    replicas: int, less: Tried | None, headroom: Headroom, words: str
+) -> None:
+    found = replace(FOUND, replicas=replicas, less=less, headroom=headroom)
+    assert f"what binds: {words}" in list(capacity_lines(answer_of(found)))
+
+
+def test_what_whole_runs_say_is_told_apart_and_drawn_in_place_of_what_the_search_saw() -> None:
+    refuted = replace(TRIED, replicas=1, side="below", share=Estimate(0.5), blame=LATE, whole=True)
+    answer = replace(
+        answer_of(replace(FOUND, less=refuted)),
+        tried=(replace(TRIED, replicas=1), TRIED, refuted, replace(TRIED, whole=True)),
+    )
+    said = list(capacity_lines(answer))
+    assert "  99.00% [98.00%, 100.00%] in time when it was clear; 99.00% [98.00%, 100.00%] in whole runs" in said
+    assert f"one replica less: 50.00% in time in whole runs, no: {WAITED}" in said
+    rows = [re.split(r"  +", line)[:4] for line in said if line.startswith("as the scenario says")]
+    assert [row[0] for row in rows] == 2 * ["as the scenario says"] + 2 * ["as the scenario says, in whole runs"]
+    assert rows[2] == ["as the scenario says, in whole runs", "1", "50.00%", "no"]
+    drawn = fromstring(fleet_picture(answer))
+    assert len([one for one in drawn.iter() if one.tag.endswith("circle") and one.get("r") == "4"]) == 2
+
+
+def test_json_holds_what_binds(scenario: Path) -> None:
+    done = CliRunner().invoke(app, ["capacity", str(scenario), "--json"])
+    found = json.loads(done.stdout)["found"]
+    assert found["binding"] == found["less"]["blame"]
+    assert found["binding"]["stage"] == "cloud_queue"
 
 
 def test_no_fleet_that_will_do_is_a_failure_and_json_holds_no_infinity(scenario: Path) -> None:
@@ -118,6 +207,5 @@ def test_a_picture_that_cannot_be_written_costs_no_search(scenario: Path, tmp_pa
 
 
 def test_too_few_requests_to_be_sure_are_not_taken_for_too_few_replicas() -> None:
-    tried = Tried("as the scenario says", 6, "open", Estimate(1.0, 0.99, 1.0, 300, "exact"), Blame("", 0.0), 300)
-    answer = CapacityAnswer("small", Slo(0.4, 0.999), 0.95, "", "", None, (), (tried,), (), 300)
-    assert "too few requests to tell: set a longer duration" in "\n".join(capacity_lines(answer))
+    tried = Tried("as the scenario says", 6, "open", Estimate(1.0, 0.99, 1.0, 300, "exact"), NONE, 300)
+    assert "too few requests to tell: set a longer duration" in "\n".join(capacity_lines(answer_of(None, tried)))

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
 from isthmus.errors import InvalidQuantity
 from simulations.answers.interval import of_values
 from simulations.answers.ratio import Counted
-from simulations.answers.stopping import LEAST_RUNS, precise, side_of
+from simulations.answers.stopping import LEAST_RUNS, looked_at, precise, side_of
 
 
 def test_a_narrow_interval_of_enough_runs_is_precise() -> None:
@@ -39,6 +40,33 @@ def test_windows_tell_a_side_as_soon_as_they_can() -> None:
     assert side_of(0.9, [Counted(89, 100), Counted(91, 100)], looks=5) == "open"
     assert side_of(0.9, [Counted(50, 100)], looks=5) == "open"
     assert side_of(0.9, [Counted(0, 0), Counted(0, 0)], looks=5) == "open"
+
+
+WINDOWS = st.lists(st.integers(0, 300).flatmap(lambda came: st.builds(Counted, st.integers(0, came), st.just(came))))
+
+
+@given(goal=st.sampled_from([0.5, 0.9, 0.99]), windows=WINDOWS, looks=st.integers(1, 50))
+def test_a_side_is_said_where_the_interval_that_is_told_is_clear_of_the_goal(
+    goal: float, windows: list[Counted], looks: int
+) -> None:
+    side, told = side_of(goal, windows, looks, 0.9), looked_at(windows, looks, 0.9)
+    if told is None or told.low is None or told.high is None:
+        assert side == "open"
+        return
+    assert told.low <= told.value <= told.high
+    assert side == ("above" if told.low > goal else "below" if told.high < goal else "open")
+
+
+@pytest.mark.parametrize(("kept", "came"), [(0, 9), (1, 9), (97, 100), (999, 1000), (10, 10)])
+@pytest.mark.parametrize("looks", [1, 35])
+def test_an_interval_of_windows_that_are_alike_is_the_exact_one(kept: int, came: int, looks: int) -> None:
+    """Either end is the share of which what was seen, or more of it, is as rare as the error (Clopper and Pearson)."""
+    told, error = looked_at([Counted(kept, came)] * 4, looks, 0.95), 0.05 / looks
+    assert told is not None
+    if kept:
+        assert binomtest(4 * kept, 4 * came, told.low or 0.0, "greater").pvalue == pytest.approx(error)
+    if kept < came:
+        assert binomtest(4 * kept, 4 * came, told.high or 0.0, "less").pvalue == pytest.approx(error)
 
 
 @given(

@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
+from simulations.capacity.altered import sensitivities
 from simulations.capacity.candidate import choices
 from simulations.fleet import Fleet
 from simulations.markov_link import MarkovLink
 from simulations.run_record import RunRecord
 from simulations.scenario.reading import ScenarioFile
+from simulations.scenario.sweep import with_settings
 from simulations.site_request import Arrival, Served
 from tests.simulations.capacity.conftest import Make
 
@@ -65,3 +67,18 @@ def test_one_replica_and_three_meet_the_same_requests_and_links(file: ScenarioFi
     assert len({noise for *_, noise in few_came.seen}) == len(few_came.seen) > 1000
     assert set(carried(few)[1]) == {0.0, 10e6, 50e6}
     assert few.requests.took_s.mean() > many.requests.took_s.mean()  # what they make of it is their own
+
+
+def asked(file: ScenarioFile) -> set[tuple[Any, ...]]:
+    """What comes to its fleet of one replica, but for the clients' names."""
+    arrivals = Arrivals()
+    Fleet(file.scenario, file.folder).begin(watcher=arrivals).record()
+    return {(time_s, *rest) for time_s, _, *rest in arrivals.seen}
+
+
+def test_a_doubled_load_is_the_load_that_there_was_and_as_much_again(file: ScenarioFile) -> None:
+    doubled = with_settings(file, dict(sensitivities(file.scenario))["load doubled"])
+    again = with_settings(doubled, dict(sensitivities(doubled.scenario))["load doubled"])
+    before, twice, four_times = (asked(one) for one in (file, doubled, again))
+    assert before < twice < four_times
+    assert [len(one) / len(before) for one in (twice, four_times)] == pytest.approx([2.0, 4.0], rel=0.1)

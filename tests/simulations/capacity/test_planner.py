@@ -14,6 +14,7 @@ from simulations.capacity.plan_answer import CapacityAnswer
 from simulations.capacity.planner import CapacityPlanner
 from simulations.capacity.verdict import judged
 from simulations.fleet import Fleet
+from simulations.scenario.reading import ScenarioFile
 from simulations.scenario.sweep import with_settings
 from tests.scheduler.conftest import DIGEST, make_entry
 from tests.simulations.capacity.conftest import Make, scenario_file
@@ -50,8 +51,9 @@ def test_the_fleet_that_is_found_is_the_cheapest_that_keeps_the_promise(
         if share_in_time(scenario_of, replicas, speed) >= 0.9
     ]
     assert (found.per_hour, found.choice, found.replicas) == min(keeping)
-    assert found.seen is not None
-    assert found.seen.value >= 0.9
+    assert found.confirmed.whole
+    assert found.confirmed.share.low is not None
+    assert found.confirmed.share.low > 0.9
     assert found.less is not None
     assert found.less.side == "below"
     assert found.less.share.value < 0.9
@@ -101,14 +103,65 @@ def test_theory_stands_beside_what_was_simulated(answer: CapacityAnswer) -> None
 
 def test_a_fleet_that_is_far_too_small_is_given_up_early(scenario_of: Make) -> None:
     file = with_settings(scenario_of(duration="20min"), [("cloud.replicas", 1)])
-    verdict = judged(Fleet(file.scenario, file.folder), SLO, 0.95, 2, early=True)
+    verdict = judged(Fleet(file.scenario, file.folder), SLO, 0.95, range(2), early=True)
     assert (verdict.side, verdict.runs) == ("below", 1)
     assert verdict.simulated_s < 300.0
 
 
+@pytest.fixture
+def filling(scenario_of: Make) -> ScenarioFile:
+    """Half a percent more than one replica serves: after a minute each request waits 0.3 s."""
+    arrivals = {"kind": "steady", "period": 4 / 10.05}
+    settings = [("clients.camera.arrivals", arrivals), ("duration", "3min"), ("warm_up", 0), ("spread", 0.0)]
+    return with_settings(scenario_of(), settings)
+
+
+def test_a_queue_that_fills_slowly_looks_good_in_the_beginning(filling: ScenarioFile) -> None:
+    fleet = Fleet(with_settings(filling, [("cloud.replicas", 1)]).scenario, filling.folder)
+    assert judged(fleet, SLO, 0.95, range(2), early=True).side == "above"
+    assert judged(fleet, SLO, 0.95, range(2, 4), early=False).side == "below"
+
+
+def test_what_whole_runs_do_not_confirm_is_not_the_answer(filling: ScenarioFile) -> None:
+    answer = CapacityPlanner(filling).answer()
+    found = answer.found
+    assert found is not None
+    assert (found.replicas, found.confirmed.side) == (2, "above")
+    assert [(one.replicas, one.side) for one in answer.tried if one.whole] == [(1, "below"), (2, "above")]
+    assert (1, "above") in [(one.replicas, one.side) for one in answer.tried if not one.whole]
+    assert found.less == next(one for one in answer.tried if one.whole and one.replicas == 1)
+    assert found.binding.stage == "cloud_queue"
+    assert all(one.replicas is None or one.replicas >= 2 for one in found.sensitivities)
+    assert any("a load that is hardly too much fills them slowly" in one for one in answer.assumptions)
+
+
+def test_where_whole_runs_confirm_no_fleet_none_is_found(filling: ScenarioFile) -> None:
+    answer = CapacityPlanner(with_settings(filling, [("capacity.replicas.most", 1)])).answer()
+    assert answer.found is None
+    assert [(one.side, one.whole) for one in answer.tried] == [("above", False), ("below", True)]
+
+
+def test_what_is_confirmed_is_confirmed_by_requests_that_the_search_has_not_seen(scenario_of: Make) -> None:
+    """Whole runs of the seeds after those of the search's replications, here both that there are."""
+    answer = CapacityPlanner(scenario_of()).answer()
+    assert answer.found is not None
+    file = with_settings(scenario_of(), [("cloud.replicas", answer.found.replicas)])
+    runs = [Fleet(file.scenario, file.folder).run(number) for number in (2, 3)]
+    in_time = np.concatenate([kept(run, run.counted(), SLO) for run in runs])
+    assert answer.found.confirmed.requests == len(in_time)
+    assert answer.found.confirmed.share.value == pytest.approx(float(np.mean(in_time)))
+
+
+def test_more_edges_that_are_too_near_to_tell_are_not_told_as_too_many(scenario_of: Make) -> None:
+    answer = CapacityPlanner(scenario_of(duration="30s", replications=1)).answer()
+    assert answer.found is not None
+    assert answer.found.headroom.breaks is not None
+    assert answer.found.headroom.side == "open"
+
+
 def test_of_a_few_requests_that_are_all_in_time_nothing_is_concluded(scenario_of: Make) -> None:
     file = with_settings(scenario_of(), [("cloud.replicas", 3), ("clients.camera.arrivals.rate_per_s", 0.2)])
-    verdict = judged(Fleet(file.scenario, file.folder), Slo(5.0, 0.999), 0.95, 1, early=True)
+    verdict = judged(Fleet(file.scenario, file.folder), Slo(5.0, 0.999), 0.95, range(1), early=True)
     assert verdict.requests < 100
     assert (verdict.side, verdict.share.value) == ("open", 1.0)
     assert verdict.share.low is not None

@@ -79,3 +79,10 @@ def test_clients_differ_and_runs_do_not() -> None:
     assert one.name != two.name
     assert one.arrivals_source(1).random() == one.arrivals_source(1).random()
     assert len({one.arrivals_source(1).random(), one.arrivals_source(2).random(), two.arrivals_source(1).random()}) == 3
+
+
+@pytest.mark.parametrize(("number", "same"), [(0, True), (1, False)])
+def test_the_first_of_several_asks_when_it_asks_alone(number: int, same: bool) -> None:
+    (alone,), (several,) = client_kinds(scenario({**CAMERAS, "count": 1})), client_kinds(scenario(CAMERAS))
+    draws = Client(alone, 0).arrivals_source(1).random(), Client(several, number).arrivals_source(1).random()
+    assert (draws[0] == draws[1]) == same

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -45,6 +46,12 @@ def test_the_time_outside_the_edge_is_a_mean() -> None:
     lateness.answered(0.001)
     lateness.answered(0.003)
     assert lateness.summary().outside_s == 0.002
+
+
+@pytest.mark.parametrize(("n", "rank"), [(1, 1), (51, 51), (52, 52), (99, 99), (100, 99), (101, 100), (300, 297)])
+def test_99_of_100_left_no_later_than_p99(n: int, rank: int) -> None:
+    """The nearest rank: the first that is not below 99 % of them."""
+    assert judged([float(one) for one in range(1, n + 1)]).p99_s == rank
 
 
 @given(st.lists(st.floats(0.0, 10.0), min_size=1), st.integers(0, 5))

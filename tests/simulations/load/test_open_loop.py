@@ -102,7 +102,7 @@ async def test_what_is_refused_is_told_with_its_reason() -> None:
 async def test_what_has_no_answer_at_the_end_has_failed() -> None:
     outcomes, _ = await loaded(lambda one, left_s: after(60.0), client(Recorded((0.0,))), patience_s=0.05)
     assert outcomes[0].error == "without an answer when the load ended"
-    assert outcomes[0].took_s > 0.3
+    assert (outcomes[0].took_s or 0.0) > 0.3
 
 
 async def test_a_warm_up_is_asked_and_not_reported() -> None:
@@ -134,7 +134,8 @@ async def test_a_client_that_ends_asks_no_more() -> None:
 async def test_too_many_under_way_is_told_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(open_loop, "MOST_UNDER_WAY", 2)
     outcomes, load = await loaded(lambda one, left_s: after(0.4), client(Recorded((0.0, 0.01, 0.02, 0.03))))
-    assert sum("not sent" in outcome.error for outcome in outcomes) == 2
+    assert [outcome.took_s is None for outcome in outcomes] == ["not sent" in outcome.error for outcome in outcomes]
+    assert sum(outcome.took_s is None for outcome in outcomes) == 2
     assert load.lateness.summary().unsent == 2
 
 
@@ -152,4 +153,4 @@ async def test_users_of_a_closed_loop_wait_for_their_answers() -> None:
     outcomes, _ = await loaded(ask, client(ClosedLoop(2, 0.0)))
     assert most == 2
     assert 10 < len(outcomes) <= 30
-    assert all(outcome.took_s >= 0.02 for outcome in outcomes)
+    assert all((outcome.took_s or 0.0) >= 0.02 for outcome in outcomes)
