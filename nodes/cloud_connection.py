@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -56,7 +56,12 @@ class LinkObserver(Protocol):
 
 
 class CloudConnection(Protocol):
-    """A stream to one replica. Every call ends in a result or an IsthmusError; nothing hangs after `close`."""
+    """A stream to one replica. Every call ends in a result or an IsthmusError; nothing hangs after `close`.
+
+    on_heard: to be set by whoever uses it; called whenever the replica has said anything. It must not wait.
+    """
+
+    on_heard: Callable[[], None]
 
     @property
     def replica_id(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import grpc
 
@@ -85,6 +85,7 @@ class SegmentClient:
         self._queue = queue
         self._submitted = 0
         self._unusable = asyncio.Event()
+        self.on_heard: Callable[[], None] = _nobody_listens
         self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
@@ -277,6 +278,7 @@ class SegmentClient:
                 self._heard_s = time.monotonic()
                 for event in self._stream.receive(frame, self._heard_s):
                     self._handle(event)
+                self.on_heard()
                 if self._stream.stirring:  # something to acknowledge, or room for more
                     self._wake.set()
         except grpc.RpcError as failure:
@@ -364,3 +366,7 @@ class SegmentClient:
                     if not self._requests:  # behind a request's chunks an echo would time the queue
                         self._look()
                     await asyncio.sleep(FIRST_ECHO_GAP_S if surprised else 0)
+
+
+def _nobody_listens() -> None:
+    """Until somebody uses the connection."""
