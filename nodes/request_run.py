@@ -65,14 +65,14 @@ class RequestRun:
         self._around = around
 
     async def run(self, connection: GuardedConnection | None) -> Answer:
-        """The answer. connection: the replica to ask first, None when the plan needs no cloud.
+        """The answer. connection: the replica to ask first, None when the plan needs no cloud or nobody can be asked.
 
         Raises DeadlineExceeded, ComputeFailed, InvalidRequest, Overloaded, TooLarge; CloudUnavailable where only the
         cloud may finish and no replica answers.
         """
         if self._accepted.choice.entry.plan.kind == "edge-only":
             return self._finished(await self._prefix())
-        if connection is None:
+        if connection is None and not self._accepted.cloud_required:
             return await self._finish_on_edge(await self._prefix())
         size = self._kept_bytes()
         self._around.kept.reserve(size, retry_after_s=self._accepted.choice.predicted.total_s)
@@ -84,6 +84,8 @@ class RequestRun:
     async def _answered(self, connection: GuardedConnection | None) -> Answer:
         try:
             outcome = await self._prefix(connection)
+            if connection is None:
+                connection = await self._cloud.next()
             while connection is not None:
                 remote = await self._cloud.ask(outcome, connection)
                 if remote is not None:
