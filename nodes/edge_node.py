@@ -32,6 +32,7 @@ from nodes.model_shelf import LoadedModel, ModelShelf
 from nodes.plan_source import PlanSource
 from nodes.prefix_queue import PrefixQueue
 from nodes.replica_set import Dial, ReplicaSet
+from nodes.replica_state import standings_told
 from nodes.request_ends import outcome_of, refusal
 from nodes.request_overhead import NOT_MEASURED, RequestOverhead
 from nodes.request_run import Answer, RequestRun
@@ -41,7 +42,11 @@ from partitioner.link import Link
 from partitioner.plan_table import PlanEntry
 from partitioner.profiles import DeviceProfile
 
-__all__ = ["EdgeNode"]
+__all__ = ["REPLICA_WAIT_S", "EdgeNode"]
+
+REPLICA_WAIT_S = 2.0
+"""So long a request with a deadline that needs the cloud waits at its turn where replicas are there but take none:
+longer than the first waits of a breaker and of a reconnect, and short enough for who asks to be told."""
 
 
 class _Turn(NamedTuple):
@@ -213,6 +218,9 @@ class EdgeNode:
         turn, alone = _Turn(admitted, came_s, time.monotonic(), request.timeout_s), self._waiting == 1
         batch, choose_replica = request.inputs.batch, self._chooser.choose_replica
         connection = self.replicas.pick(runtime.wire_digests, choose_replica, batch)
+        if connection is None and runtime.cloud_required and turn.due_s is not None and self.replicas.seen:
+            connection = await self._awaited(runtime, turn, turn.due_s, batch)
+            turn, alone = turn._replace(began_s=time.monotonic()), False
         try:
             asked, choice = self._chosen(runtime, request, turn, connection)
         except Exception as error:  # also a fault in a policy of somebody's own
@@ -258,6 +266,15 @@ class EdgeNode:
             waited_s=turn.waited_s,
         )
 
+    async def _awaited(self, runtime: ModelRuntime, turn: _Turn, due_s: float, batch: int) -> GuardedConnection | None:
+        """A replica for what needs one: those that there are take no request now, which may be over soon. None where it
+        is not."""
+        turn.admitted.steps_aside()
+        return await self.replicas.until(
+            lambda: self.replicas.pick(runtime.wire_digests, self._chooser.choose_replica, batch),
+            min(due_s, turn.began_s + REPLICA_WAIT_S),
+        )
+
     def _chosen(
         self, runtime: ModelRuntime, request: InferRequest, turn: _Turn, connection: GuardedConnection | None
     ) -> tuple[ChoiceRequest, Choice]:
@@ -266,7 +283,10 @@ class EdgeNode:
         if connection is None and not self.replicas.seen and self._chooser.may_cross(asked):
             self.want_cloud()
         if connection is None and runtime.cloud_required:
-            raise CloudUnavailable(f"model {request.model!r} needs the cloud, and no replica is reachable; try again")
+            standings = standings_told(self.replicas.states())
+            raise CloudUnavailable(
+                f"model {request.model!r} needs the cloud, and no replica is reachable ({standings}); try again"
+            )
         return asked, self._chooser.choose(asked)
 
     def _turned_away(
