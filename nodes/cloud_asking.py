@@ -46,7 +46,7 @@ class CloudAnswer(NamedTuple):
 
 class CloudAsking:
     """Of one request. sendings: how often the boundary tensors were sent. lost_s: spent waiting for replicas that did
-    not answer, or not first."""
+    not answer, or not first. stayed: a late answer was waited for, as nobody else could be asked."""
 
     def __init__(self, accepted: AcceptedRequest) -> None:
         self._accepted = accepted
@@ -58,6 +58,7 @@ class CloudAsking:
         self._could_not: list[GuardedConnection] = []  # compute it: maybe nobody can
         self.sendings = 0
         self.lost_s = 0.0
+        self.stayed = False
 
     def early_upload(self, replica: GuardedConnection) -> EarlyUpload | None:
         """Takes the tensors of the prefix as they are made, for the replica that is to be asked first; None where they
@@ -215,6 +216,7 @@ class CloudAsking:
     def _stay(self, sending: Sending) -> None:
         """It is late, and nobody else can be asked. From now on it says no more of the way up than one that is given
         up: new requests shall not be refused for it."""
+        self.stayed = True
         get_logger("edge").info(
             "late, and no other replica can be asked: waiting on",
             plan_id=self._accepted.choice.entry.plan.plan_id, replica=sending.replica.replica_id,

@@ -56,12 +56,7 @@ class LinkObserver(Protocol):
 
 
 class CloudConnection(Protocol):
-    """A stream to one replica. Every call ends in a result or an IsthmusError; nothing hangs after `close`.
-
-    on_heard: to be set by whoever uses it; called whenever the replica has said anything. It must not wait.
-    """
-
-    on_heard: Callable[[], None]
+    """A stream to one replica. Every call ends in a result or an IsthmusError; nothing hangs after `close`."""
 
     @property
     def replica_id(self) -> str:
@@ -86,6 +81,9 @@ class CloudConnection(Protocol):
     @property
     def heard_s(self) -> float:
         """When the replica last said anything, on the monotonic clock."""
+
+    def when_heard(self, listener: Callable[[], None]) -> None:
+        """`listener`, one at most, is called whenever the replica has said anything; it must not wait."""
 
     def progress(self, request_id: int) -> Progress:
         """How far a request has got, as long as it is in flight."""

@@ -333,7 +333,7 @@ class EdgeNode:
         )
 
     def _learn(self, asked: ChoiceRequest, entry: PlanEntry, answer: Answer, chose_s: float | None) -> None:
-        """Compare what the plan's own stages took with its costs. One that went on elsewhere says nothing.
+        """Compare what the plan's own stages took with its costs, where the answer says what these are.
 
         chose_s: what choosing took; None where the request was not alone here, so that its waits were others' work.
         """
@@ -342,7 +342,7 @@ class EdgeNode:
             return
         edge_only, timings = entry.plan.kind == "edge-only", answer.timings
         cloud_wait_s = 0.0 if edge_only else timings.cloud_queue_s - asked.cloud_queue_s
-        if edge_only or (answer.finished_by == "cloud" and answer.sendings == 1):
+        if edge_only or answer.teaches:
             self._chooser.observe_stages(
                 StageTimes(
                     entry=entry,

@@ -39,8 +39,8 @@ class GuardedConnection:
         self._health = ReplicaHealth(breaker)
         self._changed = changed
         self._left = False  # and not heard since
-        self.on_heard: Callable[[], None] = lambda: None
-        connection.on_heard = self._heard
+        self._listener: Callable[[], None] = lambda: None
+        connection.when_heard(self._heard)
         self.prepared: frozenset[str] = frozenset()
         self._suffix_times: dict[str, AffineTime] = {}
         self._offers: dict[str, asyncio.Task[None]] = {}
@@ -100,6 +100,10 @@ class GuardedConnection:
     def heard_s(self) -> float:
         """See CloudConnection."""
         return self._connection.heard_s
+
+    def when_heard(self, listener: Callable[[], None]) -> None:
+        """See CloudConnection."""
+        self._listener = listener
 
     def progress(self, request_id: int) -> Progress:
         """See CloudConnection."""
@@ -196,7 +200,7 @@ class GuardedConnection:
         self._health.outrun(sent_s, self.heard_s, time.monotonic())
 
     def _heard(self) -> None:
-        self.on_heard()
+        self._listener()
         if self._left:  # of interest once: what it says later makes no difference
             self._left = False
             self._changed()

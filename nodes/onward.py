@@ -103,7 +103,8 @@ class Onward:
         return soonest(edge_s, [Remote(replica, self._remote_s(replica)) for replica in self.others()])
 
     async def _relearned(self) -> GuardedConnection | None:
-        """The replica that did not know the plan, once it does; asked again once. None without one."""
+        """The replica that did not know the plan, once it does; asked again once. None without one, and where it was
+        lost meanwhile. Raises CloudUnavailable where it cannot prepare it."""
         forgetful, self._forgetful = self._forgetful, None
         if forgetful is None or self._tried.count(forgetful) > 1:
             return None
@@ -111,6 +112,8 @@ class Onward:
             await forgetful.offer_again(plan_definition(self._accepted.choice.entry.plan))
         except IsthmusError as error:
             self._reason = f"{forgetful.replica_id}: {error}"
+            if forgetful.connected:
+                raise self._unavailable() from error
             return None
         return forgetful
 
@@ -122,8 +125,11 @@ class Onward:
             found = await self._around.replicas.until(lambda: self._soonest(None), self._accepted.due_s)
             if found is not None:
                 return found
+        raise self._unavailable()
+
+    def _unavailable(self) -> CloudUnavailable:
         model, standings = self._accepted.request.model, standings_told(self._around.replicas.states())
-        raise CloudUnavailable(
+        return CloudUnavailable(
             f"model {model!r} needs the cloud, and no replica answers (last: {self._reason}; {standings}); try again"
         )
 

@@ -33,6 +33,7 @@ class Answer(NamedTuple):
     """A finished request: outputs, where the time went, what crossed each way, who finished it ("cloud" or "edge").
 
     sendings: how often the boundary tensors were sent. replica: the id of the one that answered, "" for the edge.
+    late: it answered after a time at which another one would have been asked, if there had been one.
     """
 
     outputs: Outputs
@@ -42,6 +43,12 @@ class Answer(NamedTuple):
     finished_by: str
     sendings: int
     replica: str = ""
+    late: bool = False
+
+    @property
+    def teaches(self) -> bool:
+        """Whether its stages are those of its plan: nothing went on elsewhere, or stood still."""
+        return self.finished_by == "cloud" and self.sendings == 1 and not self.late
 
     @property
     def wire_bytes(self) -> int:
@@ -141,7 +148,8 @@ class RequestRun:
             outputs = await self._around.queue.run(0.0, lambda: half.finish(outcome, answer))
         sent_bytes = sendings * outcome.wire_bytes
         stages = self._stages(outcome, remote)
-        return Answer(outputs, stages, sent_bytes, down_bytes, "cloud", sendings, remote.replica)
+        late = self._cloud.stayed
+        return Answer(outputs, stages, sent_bytes, down_bytes, "cloud", sendings, remote.replica, late)
 
     def _finished(self, outcome: EdgeOutcome) -> Answer:
         """Of a plan whose prefix is the whole model: nothing is left to compute."""

@@ -85,7 +85,7 @@ class SegmentClient:
         self._queue = queue
         self._submitted = 0
         self._unusable = asyncio.Event()
-        self.on_heard: Callable[[], None] = _nobody_listens
+        self._listener: Callable[[], None] = _nobody_listens
         self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
@@ -145,6 +145,10 @@ class SegmentClient:
     @property
     def heard_s(self) -> float:
         return self._heard_s
+
+    def when_heard(self, listener: Callable[[], None]) -> None:
+        """See CloudConnection."""
+        self._listener = listener
 
     def progress(self, request_id: int) -> Progress:
         """See CloudConnection."""
@@ -278,7 +282,7 @@ class SegmentClient:
                 self._heard_s = time.monotonic()
                 for event in self._stream.receive(frame, self._heard_s):
                     self._handle(event)
-                self.on_heard()
+                self._listener()
                 if self._stream.stirring:  # something to acknowledge, or room for more
                     self._wake.set()
         except grpc.RpcError as failure:

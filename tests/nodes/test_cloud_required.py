@@ -70,6 +70,7 @@ async def test_an_answer_that_is_late_is_waited_for_while_nobody_else_can_be_ask
         assert (answer.finished_by, answer.sendings, site.is_right(answer, 1)) == ("cloud", 1, True)
         assert (prefixes(site), suffixes(site), site.around.replicas.late_answers) == (1, 0, 0)
         assert connection.healthy
+        assert (answer.teaches, (await site.run(2, DEADLINE_S)).teaches) == (False, True)
 
 
 async def test_the_only_replica_is_asked_by_others_while_one_waits_past_its_patience() -> None:

@@ -29,7 +29,10 @@ class Heard:
     cloud_queue_s: float = 0.25
     in_flight: int = 2
     in_flight_bytes: int = 300
-    on_heard: Callable[[], None] = lambda: None
+    speak: Callable[[], None] | None = None
+
+    def when_heard(self, listener: Callable[[], None]) -> None:
+        self.speak = listener
 
 
 def guarded(heard: Heard) -> GuardedConnection:
@@ -55,11 +58,12 @@ def test_outrun_a_replica_that_has_said_something_since_stays_in_use() -> None:
 def test_what_a_silent_replica_says_first_may_make_it_able_and_what_it_says_then_does_not() -> None:
     heard, told = Heard(time.monotonic()), list[str]()
     connection = GuardedConnection(cast(CloudConnection, heard), CircuitBreaker(), lambda: told.append("changed"))
-    heard.on_heard()
+    assert heard.speak is not None
+    heard.speak()
     assert told == []
     connection.gave_up(heard.heard_s, late=True)
     for _ in range(2):
-        heard.on_heard()
+        heard.speak()
     assert told == ["changed"]
 
 
@@ -115,8 +119,10 @@ class Preparing:
     """Prepares a plan for ever, until it is closed."""
 
     def __init__(self) -> None:
-        self.on_heard: Callable[[], None] = lambda: None
         self._closed = asyncio.Event()
+
+    def when_heard(self, listener: Callable[[], None]) -> None:
+        """It never says anything."""
 
     async def prepare(self, plan: PlanDefinition) -> PlanTimes:
         await self._closed.wait()

@@ -42,7 +42,7 @@ class Idle:
     credit: Credit | None = None
     late_answers: int = 0
     takes_more_tensors: bool = True
-    on_heard: Callable[[], None] = lambda: None
+    speak: Callable[[], None] | None = None
     gone: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def describe(self) -> ReplicaDescription:
@@ -57,6 +57,9 @@ class Idle:
 
     def progress(self, request_id: int) -> Progress:
         raise NotImplementedError
+
+    def when_heard(self, listener: Callable[[], None]) -> None:
+        self.speak = listener
 
     def stayed(self) -> None:
         """Its link is not looked at."""
@@ -268,7 +271,8 @@ async def test_who_waits_for_a_silent_replica_goes_on_once_it_has_spoken() -> No
     waiting = asyncio.create_task(found(replicas))
     await asyncio.sleep(0)
     idle.heard_s = time.monotonic()
-    idle.on_heard()
+    assert idle.speak is not None
+    idle.speak()
     assert await waiting is connection
     await replicas.close()
 
