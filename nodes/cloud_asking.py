@@ -204,6 +204,7 @@ class CloudAsking:
         replicas, staying = self._around.replicas, Staying(expected_s, sendings[0].request_id)
 
         def leaves_s() -> float:
+            """By what others there are by then."""
             now_s, stayed = time.monotonic(), staying.stayed
             asked = [one.replica for one in sendings]
             leaves_s = staying.leaves_s(now_s, late_s(), lambda: bool(self._onward.others(asked)), replicas.trial_s)

@@ -8,7 +8,6 @@ import math
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
-from typing import NamedTuple
 
 from isthmus.errors import CloudUnavailable, DeadlineExceeded, Draining
 from isthmus.telemetry import get_logger
@@ -37,7 +36,8 @@ from nodes.request_ends import outcome_of, refusal
 from nodes.request_overhead import NOT_MEASURED, RequestOverhead
 from nodes.request_run import Answer, RequestRun
 from nodes.resume_schedule import ResumeSchedule
-from nodes.resumption import ResumeCounts, due_after_s
+from nodes.resumption import ResumeCounts
+from nodes.turn import Turn
 from partitioner.link import Link
 from partitioner.plan_table import PlanEntry
 from partitioner.profiles import DeviceProfile
@@ -47,31 +47,6 @@ __all__ = ["REPLICA_WAIT_S", "EdgeNode"]
 REPLICA_WAIT_S = 2.0
 """So long a request with a deadline that needs the cloud waits at its turn where replicas are there but take none:
 longer than the first waits of a breaker and of a reconnect, and short enough for who asks to be told."""
-
-
-class _Turn(NamedTuple):
-    """A request that was let in, with its moments on the monotonic clock: when it came, and when its turn began.
-    timeout_s: from when it came, None without a deadline."""
-
-    admitted: Admitted
-    came_s: float
-    began_s: float
-    timeout_s: float | None
-
-    @property
-    def due_s(self) -> float | None:
-        """By when the edge would have to be done."""
-        return None if self.timeout_s is None else self.came_s + due_after_s(self.timeout_s)
-
-    @property
-    def remaining_s(self) -> float | None:
-        """Until its deadline, when its turn began."""
-        return None if self.timeout_s is None else self.came_s + self.timeout_s - self.began_s
-
-    @property
-    def waited_s(self) -> float:
-        """Until its turn began."""
-        return self.began_s - self.came_s
 
 
 class EdgeNode:
@@ -215,7 +190,7 @@ class EdgeNode:
     async def _answer(
         self, runtime: ModelRuntime, request: InferRequest, came_s: float, admitted: Admitted
     ) -> InferResult:
-        turn, alone = _Turn(admitted, came_s, time.monotonic(), request.timeout_s), self._waiting == 1
+        turn, alone = Turn(admitted, came_s, time.monotonic(), request.timeout_s), self._waiting == 1
         batch, choose_replica = request.inputs.batch, self._chooser.choose_replica
         connection = self.replicas.pick(runtime.wire_digests, choose_replica, batch)
         if connection is None and runtime.cloud_required and turn.due_s is not None and self.replicas.seen:
@@ -266,7 +241,7 @@ class EdgeNode:
             waited_s=turn.waited_s,
         )
 
-    async def _awaited(self, runtime: ModelRuntime, turn: _Turn, due_s: float, batch: int) -> GuardedConnection | None:
+    async def _awaited(self, runtime: ModelRuntime, turn: Turn, due_s: float, batch: int) -> GuardedConnection | None:
         """A replica for what needs one: those that there are take no request now, which may be over soon. None where it
         is not."""
         turn.admitted.steps_aside()
@@ -276,7 +251,7 @@ class EdgeNode:
         )
 
     def _chosen(
-        self, runtime: ModelRuntime, request: InferRequest, turn: _Turn, connection: GuardedConnection | None
+        self, runtime: ModelRuntime, request: InferRequest, turn: Turn, connection: GuardedConnection | None
     ) -> tuple[ChoiceRequest, Choice]:
         """What the chooser was asked, and its choice. Raises as it does; CloudUnavailable for a model that needs it."""
         asked = self._asked(runtime, request, turn, connection)
@@ -290,7 +265,7 @@ class EdgeNode:
         return asked, self._chooser.choose(asked)
 
     def _turned_away(
-        self, request: InferRequest, turn: _Turn, connection: GuardedConnection | None, error: Exception
+        self, request: InferRequest, turn: Turn, connection: GuardedConnection | None, error: Exception
     ) -> None:
         """No plan was chosen for it: others leave room for its client where that is fair, and its link is looked at
         all the same, as it may be better by now than what kept the request out."""
@@ -301,7 +276,7 @@ class EdgeNode:
         self._chooser.observe_refusal(refusal(request, turn.came_s, error))
 
     def _asked(
-        self, runtime: ModelRuntime, request: InferRequest, turn: _Turn, connection: GuardedConnection | None
+        self, runtime: ModelRuntime, request: InferRequest, turn: Turn, connection: GuardedConnection | None
     ) -> ChoiceRequest:
         """What the chooser is asked: the request with all that waits now. connection: to the replica that would get it,
         None for no cloud."""

@@ -38,6 +38,7 @@ class Onward:
         self._tried: list[GuardedConnection] = []
         self._said_no: list[GuardedConnection] = []
         self._forgetful: GuardedConnection | None = None
+        self._forgot: list[GuardedConnection] = []
         self._refused: IsthmusError | None = None  # the last reason that a replica gave
         self._reason = "none could be asked"
         self._unanswered = Counter[str]()  # by replica
@@ -68,6 +69,7 @@ class Onward:
     def forgot(self, replica: GuardedConnection) -> None:
         """It does not know the plan, and is offered it again."""
         self._forgetful = replica
+        self._forgot.append(replica)
         # In the background: this request goes on, and the next one finds the plan prepared.
         replica.offer_soon(plan_definition(self._accepted.choice.entry.plan))
 
@@ -104,10 +106,12 @@ class Onward:
 
     async def _relearned(self) -> GuardedConnection | None:
         """The replica that did not know the plan, once it does; asked again once. None without one, and where it was
-        lost meanwhile. Raises CloudUnavailable where it cannot prepare it."""
+        lost meanwhile. Raises CloudUnavailable where it cannot prepare it, or has forgotten it again."""
         forgetful, self._forgetful = self._forgetful, None
-        if forgetful is None or self._tried.count(forgetful) > 1:
+        if forgetful is None:
             return None
+        if self._forgot.count(forgetful) > 1:
+            raise self._unavailable()
         try:
             await forgetful.offer_again(plan_definition(self._accepted.choice.entry.plan))
         except IsthmusError as error:

@@ -53,6 +53,7 @@ class ReplicaSet:
         self._breakers: dict[Key, CircuitBreaker] = {}
         self._late_before = 0
         self.changes = Changes()
+        self._closed = False
         self._view: FleetView | None = None
         self._log = get_logger("edge")
 
@@ -107,8 +108,8 @@ class ReplicaSet:
 
     async def until(self, find: Callable[[], Found | None], ends_s: float) -> Found | None:
         """What `find` finds among the replicas, as soon as it does; None where that is nothing until `ends_s`, on the
-        monotonic clock."""
-        while (found := find()) is None and time.monotonic() < ends_s:
+        monotonic clock, or until `close`."""
+        while (found := find()) is None and time.monotonic() < ends_s and not self._closed:
             await self.changes.next(min(ends_s, self.trial_s))
         return found
 
@@ -129,6 +130,8 @@ class ReplicaSet:
 
     async def close(self) -> None:
         """Say goodbye to all."""
+        self._closed = True
+        self.changes.tell()
         tasks = [*self._tasks.values(), *self._closing]
         self._tasks.clear()
         for task in tasks:

@@ -295,3 +295,11 @@ async def test_nobody_waits_past_its_time() -> None:
     assert await replicas.until(lambda: next(iter(replicas.able("p")), None), began_s + 0.05) is None
     assert 0.04 <= time.monotonic() - began_s < 10.0
     await replicas.close()
+
+
+async def test_nobody_waits_for_replicas_that_are_let_go_of() -> None:
+    replicas = await replicas_of({"a": ()}, {"a": Idle(0.0, 0.1, heard_s=1.0)})
+    waiting = asyncio.create_task(found(replicas))
+    await asyncio.sleep(0)
+    await replicas.close()
+    assert await waiting is None
