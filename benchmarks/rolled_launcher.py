@@ -15,6 +15,7 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import grpc
 
@@ -22,10 +23,11 @@ import isthmus
 from benchmarks.judged_requests import MODEL
 from benchmarks.ray_site import paced_profile
 from isthmus.v1 import fleet_pb2, fleet_pb2_grpc
+from nodes.transport.operator_client import OperatorClient
 from partitioner.artifact import save_artifact
 from partitioner.model import Model
 
-__all__ = ["SOURCES", "Launcher", "broken", "launched", "upgraded"]
+__all__ = ["SOURCES", "Launcher", "Resumed", "broken", "launched", "upgraded"]
 
 PATIENCE_S, DRAIN_S = 120.0, 60.0
 PACKAGES = ("isthmus", "nodes", "partitioner", "scheduler", "simulations")
@@ -52,6 +54,17 @@ def _replaced(text: str, line: str, other: str) -> str:
     if text.count(line) != 1:
         raise ValueError(f"is not there once: {line.strip()}")
     return text.replace(line, other)
+
+
+class Resumed(NamedTuple):
+    """What the edge has counted: sendings again of requests' tensors, and answers that came too late for that."""
+
+    resent: int
+    late_answers: int
+
+    def since(self, before: Resumed) -> Resumed:
+        """The difference."""
+        return Resumed(self.resent - before.resent, self.late_answers - before.late_answers)
 
 
 @dataclass
@@ -98,6 +111,15 @@ class Launcher:
             watched = fleet_pb2_grpc.FleetServiceStub(channel).Watch(fleet_pb2.WatchRequest(edge_id="look"))
             view = await anext(aiter(watched))
         return sorted(replica.replica_id for replica in view.replicas)
+
+    async def resumed(self) -> Resumed:
+        """Since the edge has started."""
+        operator = OperatorClient(self.gateway)
+        try:
+            totals = json.loads(await operator.sight())["totals"]
+        finally:
+            await operator.close()
+        return Resumed(totals["resent"], totals["late_answers"])
 
 
 def write_configuration(folder: Path, source: str, cloud: Mapping[str, object]) -> None:

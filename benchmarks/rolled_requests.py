@@ -12,9 +12,10 @@ from isthmus.client import AsyncClient
 from isthmus.errors import IsthmusError
 from partitioner.model import Model
 
-__all__ = ["Answer", "Clients", "Turn", "during", "wrong_answers"]
+__all__ = ["Answer", "Clients", "Turn", "during", "failures_told", "wrong_answers"]
 
 CLIENTS, DEADLINE_S, PAUSE_S = 4, 10.0, 0.005
+MOST_TOLD = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,8 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One saved file, and what the launcher said of it. before, after: the version of the model that serves."""
+    """One saved file, and what the launcher said of it. before, after: the version of the model that serves. resent,
+    late_answers: what the edge counted meanwhile."""
 
     kind: str
     said: str
@@ -38,6 +40,8 @@ class Turn:
     after: int
     began_s: float
     ended_s: float
+    resent: int = 0
+    late_answers: int = 0
 
 
 class Clients:
@@ -81,6 +85,24 @@ def during(one: Answer, turns: Sequence[Turn]) -> str:
         if turn.began_s < ended_s <= turn.ended_s:
             return f"{turn.kind}, {ended_s - turn.began_s:.0f} of {turn.ended_s - turn.began_s:.0f} s"
     return "between"
+
+
+def failures_told(answers: Sequence[Answer], turns: Sequence[Turn]) -> list[str]:
+    """A line for each failed request, of the first MOST_TOLD: how long after which turn began it ended, what it took,
+    and its error."""
+    failed = [one for one in answers if one.error]
+    lines = [f"{_place(one, turns)}, took {one.took_s:.2f} s: {one.error}" for one in failed[:MOST_TOLD]]
+    return [*lines, f"and {len(failed) - MOST_TOLD} more"] if len(failed) > MOST_TOLD else lines
+
+
+def _place(one: Answer, turns: Sequence[Turn]) -> str:
+    ended_s = one.sent_s + one.took_s
+    begun = [turn for turn in turns if turn.began_s < ended_s]
+    if not begun:
+        return "before the first turn"
+    turn = begun[-1]
+    over = "" if ended_s <= turn.ended_s else f", {ended_s - turn.ended_s:.2f} s after its end"
+    return f"{turn.kind}, {ended_s - turn.began_s:.2f} s after its beginning{over}"
 
 
 def wrong_answers(answers: Sequence[Answer], turns: Sequence[Turn]) -> int:

@@ -27,7 +27,7 @@ from benchmarks.compute_forms import FORMS, PACED, REAL, chosen_forms, values_to
 from benchmarks.figure import Options, count_figure, parse_options, report
 from benchmarks.judged_requests import cloud_required, made_model
 from benchmarks.rolled_launcher import SOURCES, Launcher, broken, launched, upgraded
-from benchmarks.rolled_requests import Answer, Clients, Turn, during, wrong_answers
+from benchmarks.rolled_requests import Answer, Clients, Turn, during, failures_told, wrong_answers
 
 REPLICAS, BOUNDARY = 2, 256
 PACED_S = {PACED: 0.02, REAL: None}
@@ -98,12 +98,13 @@ class Rounds:
     async def _turn(self, kind: str, words: str, **saved: str) -> None:
         """Save the file, and return when the launcher has said these words."""
         await asyncio.sleep(self._rest_s)
-        launcher, before = self._launcher, self._version
+        launcher, before, counted = self._launcher, self._version, await self._launcher.resumed()
         since, began_s = len(launcher.log), time.monotonic()
         launcher.save(**saved)
         said = (await launcher.says(words, since)).removeprefix("isthmus: ")
+        ended_s, resumed = time.monotonic(), (await launcher.resumed()).since(counted)
         self._version = SOURCES.index(launcher.source)
-        self._rolled.turns.append(Turn(kind, said, before, self._version, began_s, time.monotonic()))
+        self._rolled.turns.append(Turn(kind, said, before, self._version, began_s, ended_s, *resumed))
 
 
 async def roll(form: str, rounds: int, kinds: Sequence[str], rest_s: float) -> Rolled:
@@ -139,12 +140,15 @@ def told(form: str, rolled: Rolled) -> list[str]:
         "real compute" if paced_s is None else f"paced, {paced_s * 1e3:g} ms a request",
         f"failed: {len(rolled.failed)} of {len(answers)} {dict(Counter(rolled.failed))}",
         f"failed during: {dict(Counter(during(one, rolled.turns) for one in answers if one.error))}",
+        *(f"failed: {line}" for line in failures_told(answers, rolled.turns)),
         f"wrong: {rolled.wrong}",
         f"answered by version: {dict(Counter(one.version for one in answers))}",
         f"finished by: {dict(Counter(one.finished_by for one in answers if not one.error))}",
         f"latency: p50 {p50_ms:.1f} ms, p99 {p99_ms:.1f} ms, longest {took_ms.max():.0f} ms",
         "seconds from saving to done:",
         *(values_told(kind, taken) for kind in KINDS if (taken := taken_s(rolled.turns, kind))),
+        "sent again, late answers, by turn: "
+        + ", ".join(f"{turn.kind} {turn.resent} {turn.late_answers}" for turn in rolled.turns),
         f"new code served after: {sum(rolled.new_code)} of {len(rolled.new_code)}",
         f"rolled back to the same replicas: {sum(rolled.same_replicas)} of {len(rolled.same_replicas)}",
         *(f"said: {said}" for said in dict.fromkeys(turn.said for turn in rolled.turns)),

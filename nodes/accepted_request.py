@@ -57,6 +57,12 @@ class AcceptedRequest(NamedTuple):
         return None if self.request.timeout_s is None else self.started_s + self.request.timeout_s
 
     @property
+    def stays(self) -> bool:
+        """Whether it ends with its deadline and never with anybody's patience: it has one, and nobody but the cloud may
+        finish it. Without a deadline patience is what ends it."""
+        return self.cloud_required and self.request.timeout_s is not None
+
+    @property
     def due_s(self) -> float:
         """When the edge shall have finished, if it must."""
         timeout_s = self.request.timeout_s

@@ -126,6 +126,10 @@ class Admission(Protocol):
         """How one stands whose turn it is. due_s: see EdgeWork. idle: nothing it could wait for was found anywhere."""
         ...
 
+    def steps_aside(self, number: int, now_s: float) -> None:
+        """One whose turn it is waits for a replica, and asks nothing of the edge until it is `placed`."""
+        ...
+
     def placed(self, number: int, work: EdgeWork, now_s: float) -> None:
         """A plan was chosen for one whose turn it is."""
         ...

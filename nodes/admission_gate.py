@@ -60,6 +60,11 @@ class AdmissionGate:
         """See Admission."""
         self._admission.crowded_out(number, time.monotonic())
 
+    def steps_aside(self, number: int) -> None:
+        """See Admission."""
+        self._admission.steps_aside(number, time.monotonic())
+        self.open()
+
     def placed(self, number: int, work: EdgeWork) -> None:
         """See Admission."""
         self._admission.placed(number, work, time.monotonic())
@@ -95,6 +100,10 @@ class Admitted:
     def crowded_out(self) -> None:
         """No plan ends it in time, because of others."""
         self.gate.crowded_out(self.number)
+
+    def steps_aside(self) -> None:
+        """It waits for a replica before its plan is chosen."""
+        self.gate.steps_aside(self.number)
 
     def placed(self, work: EdgeWork) -> None:
         """Its plan was chosen."""

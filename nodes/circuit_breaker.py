@@ -47,6 +47,11 @@ class CircuitBreaker:
             return BreakerState.CLOSED
         return BreakerState.OPEN if now_s < self._open_until_s else BreakerState.HALF_OPEN
 
+    @property
+    def probe_s(self) -> float | None:
+        """From when on it lets a probe through; None while it is closed."""
+        return self._open_until_s
+
     def allows(self, now_s: float) -> bool:
         """Whether a request may start now."""
         state = self.state(now_s)

@@ -1,16 +1,19 @@
 """Getting one request's answer from the cloud: asking a replica for as long as the edge can wait, then the next one.
 
-Where hedging is on, a second replica is asked as well once the first is later than most answers are.
+Where the edge may not finish the request, a late answer is waited for until somebody else can be asked. Where hedging
+is on, a second replica is asked as well once the first is later than most answers are.
 """
 
 from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import NamedTuple
 
-from isthmus.errors import CloudUnavailable, ComputeFailed, IsthmusError, Overloaded, TooLarge, UnknownPlan
+from isthmus.errors import ComputeFailed, IsthmusError, UnknownPlan
 from isthmus.telemetry import get_logger
 from nodes.accepted_request import AcceptedRequest
 from nodes.codecs.base import EncodedTensor
@@ -18,31 +21,19 @@ from nodes.early_upload import EarlyUpload
 from nodes.first_answer import blames_request, first_answer
 from nodes.guarded_connection import GuardedConnection
 from nodes.halves import EdgeOutcome
-from nodes.model_runtime import plan_definition
 from nodes.moving_end import MovingEnd
+from nodes.onward import Onward
 from nodes.protocol.edge_stream import WireRequest
 from nodes.protocol.events import ResponseArrived
+from nodes.replica_state import standing
 from nodes.resume_schedule import Waiting
 from nodes.resumption import FINISH_MARGIN, WORK_MARGIN, Remote, patience_s, remote_s, soonest, waits_until_s
+from nodes.sending import Sending
 from nodes.stall_watch import StallWatch
+from nodes.staying import Staying
 from nodes.tensor_feed import TensorFeed
 
 __all__ = ["CloudAnswer", "CloudAsking"]
-
-
-class _Sending(NamedTuple):  # made for each request
-    """remote_s: in how long that replica was predicted to have answered, as it was sent. request_id: on the wire."""
-
-    replica: GuardedConnection
-    sent_s: float
-    remote_s: float
-    request_id: int
-    watch: StallWatch
-
-    @property
-    def got_on_s(self) -> float:
-        """When it last did, or was sent first."""
-        return self.watch.got_on_s(self.replica.progress(self.request_id))
 
 
 class CloudAnswer(NamedTuple):
@@ -55,19 +46,19 @@ class CloudAnswer(NamedTuple):
 
 class CloudAsking:
     """Of one request. sendings: how often the boundary tensors were sent. lost_s: spent waiting for replicas that did
-    not answer, or not first."""
+    not answer, or not first. stayed: a late answer was waited for, as nobody else could be asked."""
 
     def __init__(self, accepted: AcceptedRequest) -> None:
         self._accepted = accepted
         self._around = accepted.around
-        self._tried: list[GuardedConnection] = []
-        self._forgetful: GuardedConnection | None = None
+        self._onward = Onward(accepted, self._remote_s)
         self._early: EarlyUpload | None = None
         self._early_id = 0  # on the wire
-        self._refused: IsthmusError | None = None  # the last reason that a replica gave
+        self._on_way: set[int] = set()  # sendings that the way up counts
         self._could_not: list[GuardedConnection] = []  # compute it: maybe nobody can
         self.sendings = 0
         self.lost_s = 0.0
+        self.stayed = False
 
     def early_upload(self, replica: GuardedConnection) -> EarlyUpload | None:
         """Takes the tensors of the prefix as they are made, for the replica that is to be asked first; None where they
@@ -88,48 +79,46 @@ class CloudAsking:
         """The replica's answer, None when the request is to go on elsewhere. Raises DeadlineExceeded, and InvalidInput
         where the request itself is at fault: anybody would find the same."""
         self._accepted.check_time()
-        self._tried.append(replica)
+        unanswered = self._onward.asks(replica)
         if not replica.open or self._accepted.edge_must_begin():
+            if not replica.open:
+                self._onward.not_sent(replica, standing(replica) if replica.connected else "not connected")
             await self.close()
             return None
         first = self._sending(replica, time.monotonic())
         sendings, expected_s = [first], self._expected_s(first)
-        patience = patience_s(expected_s)
         self._around.counts.resent += self.sendings > 0
+        # One that gave no answer in this time may be slow rather than dead.
+        patience = patience_s(expected_s) * 2**unanswered
         ends_s, insured = self._ends_s()
         number: int | None = None
         try:
-            async with MovingEnd(ends_s, lambda: max(one.got_on_s for one in sendings) + patience) as end:
+            async with MovingEnd(ends_s, self._leaves_s(sendings, expected_s, patience)) as end:
                 if insured:
                     number = self._insure(end, first.sent_s + expected_s)
-                return await self._answer(outcome, sendings)
+                with self._told_of_changes(end):
+                    return await self._answer(outcome, sendings)
         except TimeoutError:
             for one in sendings:
-                late = one is first and time.monotonic() >= one.got_on_s + patience
+                late = one is first and time.monotonic() >= one.got_on_s + patience and not self._stayed_to_the_end
                 one.replica.gave_up(one.sent_s, late=late)
-            reason = "no answer in time"
+            self._onward.late(replica)
         except IsthmusError as error:
             if blames_request(error):
                 raise
-            self._refused, reason = error, str(error)
+            self._onward.failed([one.replica for one in sendings], error)
         finally:
             if number is not None:
                 self._around.schedule.leave(number)
         self.lost_s += time.monotonic() - first.sent_s
-        plan_id = self._accepted.choice.entry.plan.plan_id
-        get_logger("edge").warning("resuming from the cut", plan_id=plan_id, reason=reason)
         return None
 
     async def next(self) -> GuardedConnection | None:
-        """The replica to go on with, None for the edge. Raises DeadlineExceeded; without either Overloaded,
-        ComputeFailed or TooLarge where a replica said so last, else CloudUnavailable."""
-        self._accepted.check_time()
-        able = self._around.replicas.able(self._accepted.choice.entry.plan.wire_digest, self._tried)
-        edge_s = None if self._accepted.cloud_required else self._around.queue.wait_s() + self._accepted.finish_s
-        chosen = soonest(edge_s, [Remote(replica, self._remote_s(replica)) for replica in able])
-        if chosen is not None or edge_s is not None:
-            return chosen
-        return await self._relearned()
+        """See Onward."""
+        began_s = time.monotonic()
+        chosen = await self._onward.next()
+        self.lost_s += time.monotonic() - began_s
+        return chosen
 
     def answered(self) -> None:
         """The request has been answered, here or elsewhere: replicas that could not compute it are at fault, not it."""
@@ -137,25 +126,9 @@ class CloudAsking:
             replica.at_fault()
         self._could_not.clear()
 
-    async def _relearned(self) -> GuardedConnection:
-        """The replica that did not know the plan, once it does; asked again once."""
-        forgetful, self._forgetful = self._forgetful, None
-        model = self._accepted.request.model
-        unavailable = f"model {model!r} needs the cloud, and no replica answers; try again"
-        if forgetful is None or self._tried.count(forgetful) > 1:
-            # Somebody answers: that it cannot be done there, or not now.
-            if isinstance(self._refused, Overloaded | ComputeFailed | TooLarge):
-                raise self._refused
-            raise CloudUnavailable(unavailable)
-        try:
-            await forgetful.offer_again(plan_definition(self._accepted.choice.entry.plan))
-        except IsthmusError as error:
-            raise CloudUnavailable(unavailable) from error
-        return forgetful
-
     # ---- one or two replicas at a time ---------------------------------------------------------------------------
 
-    async def _answer(self, outcome: EdgeOutcome, sendings: list[_Sending]) -> CloudAnswer:
+    async def _answer(self, outcome: EdgeOutcome, sendings: list[Sending]) -> CloudAnswer:
         """The first answer of those asked: one replica or, where it is late, two. All are in `sendings`."""
         (first,), hedging, counts = sendings, self._around.hedging, self._around.counts
         predicted_s = first.remote_s
@@ -163,14 +136,14 @@ class CloudAsking:
         if not asked_before:
             hedging.sent()
 
-        async def ask(sending: _Sending) -> tuple[_Sending, ResponseArrived]:
+        async def ask(sending: Sending) -> tuple[Sending, ResponseArrived]:
             return sending, await self._send(outcome, sending)
 
-        def second() -> _Sending | None:
+        def second() -> Sending | None:
             replica = self._second()
             if replica is None:
                 return None
-            self._tried.append(replica)
+            self._onward.asks(replica)
             counts.hedged += 1
             sendings.append(self._sending(replica, first.sent_s))
             return sendings[-1]
@@ -187,11 +160,11 @@ class CloudAsking:
 
     def _second(self) -> GuardedConnection | None:
         """Whom to ask besides. Only a replica that is in good health: this request is no probe."""
-        able = self._around.replicas.able(self._accepted.choice.entry.plan.wire_digest, self._tried)
-        chosen = soonest(None, [Remote(replica, self._remote_s(replica)) for replica in able if replica.healthy])
+        healthy = (replica for replica in self._onward.untried() if replica.healthy)
+        chosen = soonest(None, [Remote(replica, self._remote_s(replica)) for replica in healthy])
         return chosen if chosen is not None and self._around.hedging.spend() else None
 
-    async def _send(self, outcome: EdgeOutcome, sending: _Sending) -> ResponseArrived:
+    async def _send(self, outcome: EdgeOutcome, sending: Sending) -> ResponseArrived:
         self.sendings += 1
         link, way_up = self._around.chooser.link(), self._around.way_up
         number = way_up.sent(
@@ -200,6 +173,7 @@ class CloudAsking:
             self._expected_s(sending),
             sending.sent_s,
         )
+        self._on_way.add(number)
         try:
             if self._early is not None and self._early.answer is not None and self._begun_at(sending.replica):
                 answer = self._early.answer
@@ -211,12 +185,55 @@ class CloudAsking:
             self._could_not.append(sending.replica)
             raise
         except UnknownPlan:
-            self._forgetful = sending.replica
-            # In the background: this request goes on, and the next one finds the plan prepared.
-            sending.replica.offer_soon(plan_definition(self._accepted.choice.entry.plan))
+            self._onward.forgot(sending.replica)
             raise
         finally:
+            self._on_way.discard(number)
             way_up.finished(number, time.monotonic())
+
+    # ---- how long it waits ---------------------------------------------------------------------------------------
+
+    def _leaves_s(self, sendings: Sequence[Sending], expected_s: float, patience: float) -> Callable[[], float]:
+        """When to leave those that are asked, as things are whenever that is asked."""
+
+        def late_s() -> float:
+            return max(one.got_on_s for one in sendings) + patience
+
+        if not self._accepted.stays:
+            return late_s
+        replicas, staying = self._around.replicas, Staying(expected_s, sendings[0].request_id)
+
+        def leaves_s() -> float:
+            """By what others there are by then."""
+            now_s, stayed = time.monotonic(), staying.stayed
+            asked = [one.replica for one in sendings]
+            leaves_s = staying.leaves_s(now_s, late_s(), lambda: bool(self._onward.others(asked)), replicas.trial_s)
+            if staying.stayed and not stayed:
+                self._stay(sendings[0])
+            return leaves_s
+
+        return leaves_s
+
+    def _stay(self, sending: Sending) -> None:
+        """It is late, and nobody else can be asked. From now on it says no more of the way up than one that is given
+        up: new requests shall not be refused for it."""
+        self.stayed = True
+        get_logger("edge").info(
+            "late, and no other replica can be asked: waiting on",
+            plan_id=self._accepted.choice.entry.plan.plan_id, replica=sending.replica.replica_id,
+        )  # fmt: skip
+        for number in self._on_way:
+            self._around.way_up.finished(number, time.monotonic())
+
+    def _told_of_changes(self, end: MovingEnd) -> AbstractContextManager[None]:
+        """Where they may have it leave."""
+        return self._around.replicas.changes.heard_by(end.again) if self._accepted.stays else nullcontext()
+
+    @property
+    def _stayed_to_the_end(self) -> bool:
+        """Whether only its deadline had it give up. No other replica is the better for it then, and the only one that
+        there is must not be set aside for the next requests."""
+        return self._accepted.stays and time.monotonic() >= (self._accepted.deadline_s or math.inf)
 
     def _ends_s(self) -> tuple[float, bool]:
         """When to wait no longer even for what gets on, so that the edge has what it needs to finish; and whether
@@ -252,17 +269,17 @@ class CloudAsking:
         cloud_s = replica.cloud_queue_s + entry.costs.cloud.at(batch)
         return remote_s(self._around.chooser.link(), up, entry.downlink_bytes(batch), cloud_s)
 
-    def _sending(self, replica: GuardedConnection, since_s: float) -> _Sending:
+    def _sending(self, replica: GuardedConnection, since_s: float) -> Sending:
         """since_s: when the first replica was asked."""
         request_id = self._early_id if self._begun_at(replica) else next(self._around.wire_ids)
-        return _Sending(replica, time.monotonic(), self._remote_s(replica), request_id, StallWatch(since_s))
+        return Sending(replica, time.monotonic(), self._remote_s(replica), request_id, StallWatch(since_s))
 
     def _begun_at(self, replica: GuardedConnection) -> bool:
         """Whether that replica has been sent tensors already."""
         early = self._early
         return early is not None and replica is early.replica and early.answer is not None
 
-    def _expected_s(self, sending: _Sending) -> float:
+    def _expected_s(self, sending: Sending) -> float:
         predicted_s, remote = self._accepted.choice.predicted.total_s, sending.remote_s
         return max(predicted_s, remote) if math.isfinite(remote) else predicted_s
 

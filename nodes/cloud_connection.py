@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -81,6 +81,9 @@ class CloudConnection(Protocol):
     @property
     def heard_s(self) -> float:
         """When the replica last said anything, on the monotonic clock."""
+
+    def when_heard(self, listener: Callable[[], None]) -> None:
+        """`listener`, one at most, is called whenever the replica has said anything; it must not wait."""
 
     def progress(self, request_id: int) -> Progress:
         """How far a request has got, as long as it is in flight."""

@@ -8,7 +8,6 @@ import math
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
-from typing import NamedTuple
 
 from isthmus.errors import CloudUnavailable, DeadlineExceeded, Draining
 from isthmus.telemetry import get_logger
@@ -32,41 +31,22 @@ from nodes.model_shelf import LoadedModel, ModelShelf
 from nodes.plan_source import PlanSource
 from nodes.prefix_queue import PrefixQueue
 from nodes.replica_set import Dial, ReplicaSet
+from nodes.replica_state import standings_told
 from nodes.request_ends import outcome_of, refusal
 from nodes.request_overhead import NOT_MEASURED, RequestOverhead
 from nodes.request_run import Answer, RequestRun
 from nodes.resume_schedule import ResumeSchedule
-from nodes.resumption import ResumeCounts, due_after_s
+from nodes.resumption import ResumeCounts
+from nodes.turn import Turn
 from partitioner.link import Link
 from partitioner.plan_table import PlanEntry
 from partitioner.profiles import DeviceProfile
 
-__all__ = ["EdgeNode"]
+__all__ = ["REPLICA_WAIT_S", "EdgeNode"]
 
-
-class _Turn(NamedTuple):
-    """A request that was let in, with its moments on the monotonic clock: when it came, and when its turn began.
-    timeout_s: from when it came, None without a deadline."""
-
-    admitted: Admitted
-    came_s: float
-    began_s: float
-    timeout_s: float | None
-
-    @property
-    def due_s(self) -> float | None:
-        """By when the edge would have to be done."""
-        return None if self.timeout_s is None else self.came_s + due_after_s(self.timeout_s)
-
-    @property
-    def remaining_s(self) -> float | None:
-        """Until its deadline, when its turn began."""
-        return None if self.timeout_s is None else self.came_s + self.timeout_s - self.began_s
-
-    @property
-    def waited_s(self) -> float:
-        """Until its turn began."""
-        return self.began_s - self.came_s
+REPLICA_WAIT_S = 2.0
+"""So long a request with a deadline that needs the cloud waits at its turn where replicas are there but take none:
+longer than the first waits of a breaker and of a reconnect, and short enough for who asks to be told."""
 
 
 class EdgeNode:
@@ -210,9 +190,12 @@ class EdgeNode:
     async def _answer(
         self, runtime: ModelRuntime, request: InferRequest, came_s: float, admitted: Admitted
     ) -> InferResult:
-        turn, alone = _Turn(admitted, came_s, time.monotonic(), request.timeout_s), self._waiting == 1
+        turn, alone = Turn(admitted, came_s, time.monotonic(), request.timeout_s), self._waiting == 1
         batch, choose_replica = request.inputs.batch, self._chooser.choose_replica
         connection = self.replicas.pick(runtime.wire_digests, choose_replica, batch)
+        if connection is None and runtime.cloud_required and turn.due_s is not None and self.replicas.seen:
+            connection = await self._awaited(runtime, turn, turn.due_s, batch)
+            turn, alone = turn._replace(began_s=time.monotonic()), False
         try:
             asked, choice = self._chosen(runtime, request, turn, connection)
         except Exception as error:  # also a fault in a policy of somebody's own
@@ -258,19 +241,31 @@ class EdgeNode:
             waited_s=turn.waited_s,
         )
 
+    async def _awaited(self, runtime: ModelRuntime, turn: Turn, due_s: float, batch: int) -> GuardedConnection | None:
+        """A replica for what needs one: those that there are take no request now, which may be over soon. None where it
+        is not."""
+        turn.admitted.steps_aside()
+        return await self.replicas.until(
+            lambda: self.replicas.pick(runtime.wire_digests, self._chooser.choose_replica, batch),
+            min(due_s, turn.began_s + REPLICA_WAIT_S),
+        )
+
     def _chosen(
-        self, runtime: ModelRuntime, request: InferRequest, turn: _Turn, connection: GuardedConnection | None
+        self, runtime: ModelRuntime, request: InferRequest, turn: Turn, connection: GuardedConnection | None
     ) -> tuple[ChoiceRequest, Choice]:
         """What the chooser was asked, and its choice. Raises as it does; CloudUnavailable for a model that needs it."""
         asked = self._asked(runtime, request, turn, connection)
         if connection is None and not self.replicas.seen and self._chooser.may_cross(asked):
             self.want_cloud()
         if connection is None and runtime.cloud_required:
-            raise CloudUnavailable(f"model {request.model!r} needs the cloud, and no replica is reachable; try again")
+            standings = standings_told(self.replicas.states())
+            raise CloudUnavailable(
+                f"model {request.model!r} needs the cloud, and no replica is reachable ({standings}); try again"
+            )
         return asked, self._chooser.choose(asked)
 
     def _turned_away(
-        self, request: InferRequest, turn: _Turn, connection: GuardedConnection | None, error: Exception
+        self, request: InferRequest, turn: Turn, connection: GuardedConnection | None, error: Exception
     ) -> None:
         """No plan was chosen for it: others leave room for its client where that is fair, and its link is looked at
         all the same, as it may be better by now than what kept the request out."""
@@ -281,7 +276,7 @@ class EdgeNode:
         self._chooser.observe_refusal(refusal(request, turn.came_s, error))
 
     def _asked(
-        self, runtime: ModelRuntime, request: InferRequest, turn: _Turn, connection: GuardedConnection | None
+        self, runtime: ModelRuntime, request: InferRequest, turn: Turn, connection: GuardedConnection | None
     ) -> ChoiceRequest:
         """What the chooser is asked: the request with all that waits now. connection: to the replica that would get it,
         None for no cloud."""
@@ -313,7 +308,7 @@ class EdgeNode:
         )
 
     def _learn(self, asked: ChoiceRequest, entry: PlanEntry, answer: Answer, chose_s: float | None) -> None:
-        """Compare what the plan's own stages took with its costs. One that went on elsewhere says nothing.
+        """Compare what the plan's own stages took with its costs, where the answer says what these are.
 
         chose_s: what choosing took; None where the request was not alone here, so that its waits were others' work.
         """
@@ -322,7 +317,7 @@ class EdgeNode:
             return
         edge_only, timings = entry.plan.kind == "edge-only", answer.timings
         cloud_wait_s = 0.0 if edge_only else timings.cloud_queue_s - asked.cloud_queue_s
-        if edge_only or (answer.finished_by == "cloud" and answer.sendings == 1):
+        if edge_only or answer.teaches:
             self._chooser.observe_stages(
                 StageTimes(
                     entry=entry,

@@ -4,7 +4,9 @@ what they take there."""
 from __future__ import annotations
 
 import asyncio
+import math
 import time
+from collections.abc import Callable
 
 from isthmus.errors import CloudUnavailable, PlanAway, RemoteProtocolError, UnknownPlan
 from nodes.circuit_breaker import CircuitBreaker
@@ -28,9 +30,17 @@ _FAULTS = (CloudUnavailable, RemoteProtocolError)
 class GuardedConnection:
     """Implements CloudConnection over another one. prepared: the wire digests of the plans that its replica runs."""
 
-    def __init__(self, connection: CloudConnection, breaker: CircuitBreaker) -> None:
+    def __init__(
+        self, connection: CloudConnection, breaker: CircuitBreaker, changed: Callable[[], None] = lambda: None
+    ) -> None:
+        """changed: called when it may have become able to take a request that it could not take before; time alone,
+        see `trial_s`, tells nobody."""
         self._connection = connection
         self._health = ReplicaHealth(breaker)
+        self._changed = changed
+        self._left = False  # and not heard since
+        self._listener: Callable[[], None] = lambda: None
+        connection.when_heard(self._heard)
         self.prepared: frozenset[str] = frozenset()
         self._suffix_times: dict[str, AffineTime] = {}
         self._offers: dict[str, asyncio.Task[None]] = {}
@@ -54,6 +64,13 @@ class GuardedConnection:
     def healthy(self) -> bool:
         """Whether it can be asked, and not as a probe of a replica that failed lately."""
         return self._connection.open and self._health.is_good(self._connection.heard_s, time.monotonic())
+
+    @property
+    def trial_s(self) -> float:
+        """When it may be tried again without anything else happening: once its breaker's wait is over. Infinite where
+        that is not what it waits for."""
+        probe_s = self._health.probe_s
+        return probe_s if probe_s is not None and probe_s > time.monotonic() and self._connection.open else math.inf
 
     @property
     def in_flight(self) -> int:
@@ -84,6 +101,10 @@ class GuardedConnection:
         """See CloudConnection."""
         return self._connection.heard_s
 
+    def when_heard(self, listener: Callable[[], None]) -> None:
+        """See CloudConnection."""
+        self._listener = listener
+
     def progress(self, request_id: int) -> Progress:
         """See CloudConnection."""
         return self._connection.progress(request_id)
@@ -111,6 +132,7 @@ class GuardedConnection:
         times = await self._connection.prepare(plan)
         self.prepared |= {plan.wire_digest}
         self._suffix_times[plan.wire_digest] = affine_time({float(one.batch): one.compute_s for one in times.batches})
+        self._changed()
         return times
 
     async def offer_again(self, plan: PlanDefinition) -> None:
@@ -147,14 +169,20 @@ class GuardedConnection:
             if not isinstance(error, PlanAway):  # which is soon back, and stays on offer
                 self.prepared -= {request.wire_digest}
             self._health.released(request.request_id)
+            self._changed()
             raise
         except _FAULTS:
             self._health.failed(time.monotonic())
+            self._changed()
             raise
         except BaseException:  # cancelled, or never sent: a probe's slot must not stay taken
             self._health.released(request.request_id)
+            self._changed()
             raise
+        failed_lately = self._health.probe_s is not None
         self._health.succeeded(time.monotonic())
+        if failed_lately:
+            self._changed()
         return response
 
     def at_fault(self) -> None:
@@ -163,11 +191,19 @@ class GuardedConnection:
 
     def gave_up(self, sent_s: float, *, late: bool) -> None:
         """See ReplicaHealth."""
+        self._left = True
         self._health.gave_up(sent_s, self.heard_s, time.monotonic(), late=late)
 
     def outrun(self, sent_s: float) -> None:
         """See ReplicaHealth."""
+        self._left = True
         self._health.outrun(sent_s, self.heard_s, time.monotonic())
+
+    def _heard(self) -> None:
+        self._listener()
+        if self._left:  # of interest once: what it says later makes no difference
+            self._left = False
+            self._changed()
 
     async def wait_until_unusable(self) -> None:
         """See CloudConnection."""

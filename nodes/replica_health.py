@@ -36,6 +36,11 @@ class ReplicaHealth:
         """Whether a request may be sent, and not as a probe of a replica that failed lately."""
         return self.allows(heard_s, now_s) and self._breaker.state(now_s) is BreakerState.CLOSED
 
+    @property
+    def probe_s(self) -> float | None:
+        """From when on it may be tried after failures, unless it is silent; None where it has not failed lately."""
+        return self._breaker.probe_s
+
     def started(self, number: int, now_s: float) -> None:
         """That request was sent. Raises LocalProtocolError where the breaker lets none through."""
         self._breaker.started(number, now_s)

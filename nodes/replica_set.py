@@ -5,11 +5,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
+import time
 from collections.abc import Awaitable, Callable, Collection, Iterator
 from random import Random
+from typing import TypeVar
 
 from isthmus.errors import IsthmusError
 from isthmus.telemetry import get_logger
+from nodes.changes import Changes
 from nodes.circuit_breaker import CircuitBreaker
 from nodes.cloud_connection import CloudConnection
 from nodes.fleet import Endpoint, FleetView
@@ -25,12 +29,17 @@ Welcome = Callable[[GuardedConnection], Awaitable[None]]
 ChooseReplica = Callable[[int, Callable[[int], float]], int]
 """See `Chooser.choose_replica`."""
 Key = tuple[str, str]
+Found = TypeVar("Found")
 
 AGE_SPREAD = (0.8, 1.2)
 
 
 class ReplicaSet:
-    """One task a line keeps one connection alive for as long as the fleet view wants it; see `nodes.replica_lines`."""
+    """One task a line keeps one connection alive for as long as the fleet view wants it; see `nodes.replica_lines`.
+
+    changes: told when a replica may have become able to take requests, or has come or gone; that a breaker's wait is
+    over tells nobody, see `trial_s`.
+    """
 
     def __init__(self, dial: Dial, welcome: Welcome) -> None:
         """dial: connects to an endpoint. welcome: prepares a fresh connection (offers the plans) before it is used."""
@@ -43,6 +52,8 @@ class ReplicaSet:
         self._usable: dict[Key, GuardedConnection] = {}
         self._breakers: dict[Key, CircuitBreaker] = {}
         self._late_before = 0
+        self.changes = Changes()
+        self._closed = False
         self._view: FleetView | None = None
         self._log = get_logger("edge")
 
@@ -90,6 +101,18 @@ class ReplicaSet:
         able = [each for each in self._open() if not each.prepared.isdisjoint(wire_digests)]
         return able[choose(len(able), lambda place: able[place].finish_s(batch))] if able else None
 
+    @property
+    def trial_s(self) -> float:
+        """When the next replica may be tried again without anything else happening; infinite for never."""
+        return min((connection.trial_s for connection in self._usable.values()), default=math.inf)
+
+    async def until(self, find: Callable[[], Found | None], ends_s: float) -> Found | None:
+        """What `find` finds among the replicas, as soon as it does; None where that is nothing until `ends_s`, on the
+        monotonic clock, or until `close`."""
+        while (found := find()) is None and time.monotonic() < ends_s and not self._closed:
+            await self.changes.next(min(ends_s, self.trial_s))
+        return found
+
     def _open(self) -> Iterator[GuardedConnection]:
         return (connection for connection in self._usable.values() if connection.open)
 
@@ -103,9 +126,12 @@ class ReplicaSet:
             self._tasks[line] = asyncio.create_task(self._keep_connected(line, wanted[line]))
         there = {(replica.replica_id, replica.endpoint.target) for replica in view.serving}
         self._breakers = {key: breaker for key, breaker in self._breakers.items() if key in there}
+        self.changes.tell()
 
     async def close(self) -> None:
         """Say goodbye to all."""
+        self._closed = True
+        self.changes.tell()
         tasks = [*self._tasks.values(), *self._closing]
         self._tasks.clear()
         for task in tasks:
@@ -136,7 +162,7 @@ class ReplicaSet:
             await connection.close()
             return None
         breaker = self._breakers.setdefault((connection.replica_id, endpoint.target), CircuitBreaker())
-        return GuardedConnection(connection, breaker)
+        return GuardedConnection(connection, breaker, self.changes.tell)
 
     async def _use(self, line: Line, endpoint: Endpoint, connection: GuardedConnection) -> bool:
         """Prepare a connection, offer it for use, and return once it is broken or drained; whether it was of use. One
@@ -162,6 +188,7 @@ class ReplicaSet:
         self._held[line] = connection.replica_id
         await self._welcome(connection)
         self._usable[connection.replica_id, line.target] = connection
+        self.changes.tell()
         self._log.info("replica ready", replica=connection.replica_id, target=line.target)
 
     async def _renewed(self, line: Line, old: GuardedConnection, fresh: GuardedConnection) -> GuardedConnection:
@@ -177,6 +204,7 @@ class ReplicaSet:
         self._withdraw(line, old)
         self._held[line] = fresh.replica_id
         self._usable[fresh.replica_id, line.target] = fresh
+        self.changes.tell()
         closing = asyncio.create_task(_close_when_answered(old))
         self._closing.add(closing)
         closing.add_done_callback(self._closing.discard)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from nodes.fleet import Replica
 from nodes.guarded_connection import GuardedConnection
 
-__all__ = ["ReplicaState", "Standing", "replica_state"]
+__all__ = ["ReplicaState", "Standing", "replica_state", "standing", "standings_told"]
 
 Standing = Literal["ready", "on trial", "set aside", "connecting", "draining"]
+
+_TOLD = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ def replica_state(replica: Replica, connection: GuardedConnection | None) -> Rep
         return ReplicaState(*about, "draining" if replica.draining else "connecting")
     return ReplicaState(
         *about,
-        _standing(replica, connection),
+        "draining" if replica.draining else standing(connection),
         connection.cloud_queue_s,
         connection.heard_s,
         connection.in_flight,
@@ -52,9 +55,16 @@ def replica_state(replica: Replica, connection: GuardedConnection | None) -> Rep
     )
 
 
-def _standing(replica: Replica, connection: GuardedConnection) -> Standing:
-    if replica.draining:
-        return "draining"
+def standing(connection: GuardedConnection) -> Standing:
+    """Of a replica that is not known to drain."""
     if connection.healthy:
         return "ready"
     return "on trial" if connection.open else "set aside"
+
+
+def standings_told(states: Sequence[ReplicaState]) -> str:
+    """For people: each of the first few by its id, and how many more there are."""
+    if not states:
+        return "no replica in the fleet view"
+    more = f" and {len(states) - _TOLD} more" if len(states) > _TOLD else ""
+    return ", ".join(f"{state.replica_id} {state.standing}" for state in states[:_TOLD]) + more

@@ -33,6 +33,7 @@ class Answer(NamedTuple):
     """A finished request: outputs, where the time went, what crossed each way, who finished it ("cloud" or "edge").
 
     sendings: how often the boundary tensors were sent. replica: the id of the one that answered, "" for the edge.
+    late: it answered after a time at which another one would have been asked, if there had been one.
     """
 
     outputs: Outputs
@@ -42,6 +43,12 @@ class Answer(NamedTuple):
     finished_by: str
     sendings: int
     replica: str = ""
+    late: bool = False
+
+    @property
+    def teaches(self) -> bool:
+        """Whether its stages are those of its plan: nothing went on elsewhere, or stood still."""
+        return self.finished_by == "cloud" and self.sendings == 1 and not self.late
 
     @property
     def wire_bytes(self) -> int:
@@ -65,14 +72,14 @@ class RequestRun:
         self._around = around
 
     async def run(self, connection: GuardedConnection | None) -> Answer:
-        """The answer. connection: the replica to ask first, None when the plan needs no cloud.
+        """The answer. connection: the replica to ask first, None when the plan needs no cloud or nobody can be asked.
 
         Raises DeadlineExceeded, ComputeFailed, InvalidRequest, Overloaded, TooLarge; CloudUnavailable where only the
         cloud may finish and no replica answers.
         """
         if self._accepted.choice.entry.plan.kind == "edge-only":
             return self._finished(await self._prefix())
-        if connection is None:
+        if connection is None and not self._accepted.cloud_required:
             return await self._finish_on_edge(await self._prefix())
         size = self._kept_bytes()
         self._around.kept.reserve(size, retry_after_s=self._accepted.choice.predicted.total_s)
@@ -84,6 +91,8 @@ class RequestRun:
     async def _answered(self, connection: GuardedConnection | None) -> Answer:
         try:
             outcome = await self._prefix(connection)
+            if connection is None:
+                connection = await self._cloud.next()
             while connection is not None:
                 remote = await self._cloud.ask(outcome, connection)
                 if remote is not None:
@@ -139,7 +148,8 @@ class RequestRun:
             outputs = await self._around.queue.run(0.0, lambda: half.finish(outcome, answer))
         sent_bytes = sendings * outcome.wire_bytes
         stages = self._stages(outcome, remote)
-        return Answer(outputs, stages, sent_bytes, down_bytes, "cloud", sendings, remote.replica)
+        late = self._cloud.stayed
+        return Answer(outputs, stages, sent_bytes, down_bytes, "cloud", sendings, remote.replica, late)
 
     def _finished(self, outcome: EdgeOutcome) -> Answer:
         """Of a plan whose prefix is the whole model: nothing is left to compute."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import grpc
 
@@ -85,6 +85,7 @@ class SegmentClient:
         self._queue = queue
         self._submitted = 0
         self._unusable = asyncio.Event()
+        self._listener: Callable[[], None] = _nobody_listens
         self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
@@ -144,6 +145,10 @@ class SegmentClient:
     @property
     def heard_s(self) -> float:
         return self._heard_s
+
+    def when_heard(self, listener: Callable[[], None]) -> None:
+        """See CloudConnection."""
+        self._listener = listener
 
     def progress(self, request_id: int) -> Progress:
         """See CloudConnection."""
@@ -277,6 +282,7 @@ class SegmentClient:
                 self._heard_s = time.monotonic()
                 for event in self._stream.receive(frame, self._heard_s):
                     self._handle(event)
+                self._listener()
                 if self._stream.stirring:  # something to acknowledge, or room for more
                     self._wake.set()
         except grpc.RpcError as failure:
@@ -364,3 +370,7 @@ class SegmentClient:
                     if not self._requests:  # behind a request's chunks an echo would time the queue
                         self._look()
                     await asyncio.sleep(FIRST_ECHO_GAP_S if surprised else 0)
+
+
+def _nobody_listens() -> None:
+    """Until somebody uses the connection."""

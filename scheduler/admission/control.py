@@ -170,10 +170,16 @@ class AdmissionControl:
         """See Admission."""
         self._crowded_out.add(self._running[number].request, self._others(number), now_s)
 
+    def steps_aside(self, number: int, now_s: float) -> None:
+        """See Admission. It goes on without another turn, so for a while there may be more than `depth`."""
+        self._left_edge(number)
+
     def placed(self, number: int, work: EdgeWork, now_s: float) -> None:
         """See Admission."""
         self._promises.add(number, work, now_s)
-        self._running[number].placed = True
+        running = self._running[number]
+        self._on_edge += not running.on_edge
+        running.on_edge = running.placed = True
 
     # ---- under way ---------------------------------------------------------------------------------------------
 

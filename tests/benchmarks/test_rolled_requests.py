@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.rolled_requests import Answer, Turn, wrong_answers
+from benchmarks.rolled_requests import MOST_TOLD, Answer, Turn, failures_told, wrong_answers
 
 # There from 10 to 20 s, a version that is rolled back from 30 to 40 s, back again from 50 to 60 s.
 TURNS = (
@@ -29,3 +29,13 @@ def test_an_error_is_not_a_wrong_answer_too() -> None:
 
 def test_without_a_turn_the_first_version_answers() -> None:
     assert wrong_answers([Answer(5.0, 0.5, 0), Answer(5.0, 0.5, 1)], ()) == 1
+
+
+def test_a_failed_request_is_told_with_its_place_in_the_turns() -> None:
+    failed = [Answer(sent_s, 1.5, -1, error="Unavailable: none") for sent_s in (5.0, 11.0, 29.0)]
+    assert failures_told([Answer(4.0, 0.5, 0), *failed], TURNS) == [
+        "before the first turn, took 1.50 s: Unavailable: none",
+        "model, 2.50 s after its beginning, took 1.50 s: Unavailable: none",
+        "broken, 0.50 s after its beginning, took 1.50 s: Unavailable: none",
+    ]
+    assert failures_told(failed * MOST_TOLD, TURNS)[MOST_TOLD:] == [f"and {2 * MOST_TOLD} more"]

@@ -10,15 +10,13 @@ from benchmarks.rollout import MODEL, Rolled, told
 
 
 def test_failed_and_wrong_answers_are_told_with_the_turns() -> None:
-    turns = [
-        Turn(
-            MODEL, "rolled out: models.outage.source", number % 2, 1 - number % 2, 10.0 * number + 5, 10.0 * number + 9
-        )
-        for number in range(2)
-    ]
+    said = "rolled out: models.outage.source"
+    turns = [Turn(MODEL, said, 0, 1, 5.0, 9.0, 3, 1), Turn(MODEL, said, 1, 0, 15.0, 19.0, 0, 0)]
     answers = [Answer(1.0, 0.1, 0, "cloud"), Answer(2.0, 0.1, 1, "cloud"), Answer(3.0, 10.0, -1, error="late")]
     lines = told(PACED, Rolled(turns, answers, [True, True], [True]))
     assert "failed: 1 of 3 {'late': 1}" in lines
+    assert f"failed: {MODEL}, 8.00 s after its beginning, 4.00 s after its end, took 10.00 s: late" in lines
+    assert f"sent again, late answers, by turn: {MODEL} 3 1, {MODEL} 0 0" in lines
     assert "wrong: 1" in lines
     assert any(line.startswith(MODEL) and line.endswith("4.00 4.00") for line in lines)
     assert lines.count("said: rolled out: models.outage.source") == 1

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import cast
 
 import pytest
 
 from isthmus.errors import CloudUnavailable
-from nodes.circuit_breaker import FAILURES_TO_OPEN, CircuitBreaker
+from nodes.circuit_breaker import FAILURES_TO_OPEN, FIRST_OPEN_S, CircuitBreaker
 from nodes.cloud_connection import CloudConnection
 from nodes.fleet import Endpoint, Replica
 from nodes.guarded_connection import GuardedConnection
 from nodes.protocol.events import PlanDefinition, PlanTimes
-from nodes.replica_state import replica_state
+from nodes.replica_state import ReplicaState, replica_state, standings_told
 
 
 @dataclass
@@ -27,6 +29,10 @@ class Heard:
     cloud_queue_s: float = 0.25
     in_flight: int = 2
     in_flight_bytes: int = 300
+    speak: Callable[[], None] | None = None
+
+    def when_heard(self, listener: Callable[[], None]) -> None:
+        self.speak = listener
 
 
 def guarded(heard: Heard) -> GuardedConnection:
@@ -47,6 +53,29 @@ def test_outrun_a_replica_that_has_said_something_since_stays_in_use() -> None:
     connection = guarded(heard)
     connection.outrun(heard.heard_s - 1e-6)
     assert connection.open
+
+
+def test_what_a_silent_replica_says_first_may_make_it_able_and_what_it_says_then_does_not() -> None:
+    heard, told = Heard(time.monotonic()), list[str]()
+    connection = GuardedConnection(cast(CloudConnection, heard), CircuitBreaker(), lambda: told.append("changed"))
+    assert heard.speak is not None
+    heard.speak()
+    assert told == []
+    connection.gave_up(heard.heard_s, late=True)
+    for _ in range(2):
+        heard.speak()
+    assert told == ["changed"]
+
+
+def test_a_replica_that_failed_so_often_may_be_tried_at_a_time_that_is_known() -> None:
+    heard = Heard(time.monotonic())
+    connection = guarded(heard)
+    assert connection.trial_s == math.inf
+    for _ in range(FAILURES_TO_OPEN):
+        connection.at_fault()
+    assert time.monotonic() < connection.trial_s <= time.monotonic() + FIRST_OPEN_S
+    heard.open = False
+    assert connection.trial_s == math.inf
 
 
 def test_to_be_outrun_is_no_failure() -> None:
@@ -79,11 +108,21 @@ def test_a_replica_stands_as_it_can_be_asked() -> None:
     assert replica_state(replace(replica, draining=True), connection).standing == "draining"
 
 
+def test_how_replicas_stand_is_told_of_the_first_few() -> None:
+    states = [ReplicaState(f"c{number}", "10.0.0.1:1", (), "", "set aside") for number in range(6)]
+    assert standings_told(states[:1]) == "c0 set aside"
+    assert standings_told(states) == "c0 set aside, c1 set aside, c2 set aside, c3 set aside and 2 more"
+    assert standings_told(()) == "no replica in the fleet view"
+
+
 class Preparing:
     """Prepares a plan for ever, until it is closed."""
 
     def __init__(self) -> None:
         self._closed = asyncio.Event()
+
+    def when_heard(self, listener: Callable[[], None]) -> None:
+        """It never says anything."""
 
     async def prepare(self, plan: PlanDefinition) -> PlanTimes:
         await self._closed.wait()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
 
+from nodes.circuit_breaker import FAILURES_TO_OPEN
 from nodes.cloud_connection import ReplicaDescription
 from nodes.fleet import Endpoint, FleetView, Replica
 from nodes.guarded_connection import GuardedConnection
@@ -40,6 +42,7 @@ class Idle:
     credit: Credit | None = None
     late_answers: int = 0
     takes_more_tensors: bool = True
+    speak: Callable[[], None] | None = None
     gone: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def describe(self) -> ReplicaDescription:
@@ -54,6 +57,9 @@ class Idle:
 
     def progress(self, request_id: int) -> Progress:
         raise NotImplementedError
+
+    def when_heard(self, listener: Callable[[], None]) -> None:
+        self.speak = listener
 
     def stayed(self) -> None:
         """Its link is not looked at."""
@@ -224,3 +230,76 @@ async def test_a_replica_is_dialled_again_whatever_went_wrong_before(soon: None)
     await eventually(lambda: replicas.usable == 1)
     assert [one.closed for one in balancer.made] == [True, False]
     await replicas.close()
+
+
+async def found(replicas: ReplicaSet) -> GuardedConnection | None:
+    """Whoever runs "p", once somebody does."""
+    async with asyncio.timeout(10.0):
+        return await replicas.until(lambda: next(iter(replicas.able("p")), None), time.monotonic() + 3600.0)
+
+
+async def test_who_waits_for_a_replica_goes_on_once_one_is_prepared() -> None:
+    async def welcome(connection: GuardedConnection) -> None:
+        await connection.prepare(definition("p"))
+        for _ in range(5):  # it is not offered for use before all of it is done
+            await asyncio.sleep(0)
+
+    replicas = ReplicaSet(Balancer("a").dial, welcome)
+    waiting = asyncio.create_task(found(replicas))
+    await asyncio.sleep(0)
+    replicas.follow(FleetView(1, (Replica("a", Endpoint("host:1")),)))
+    connection = await waiting
+    assert connection in replicas.connections
+    await replicas.close()
+
+
+async def test_who_waits_for_a_plan_goes_on_once_it_is_prepared() -> None:
+    replicas = await replicas_of({"a": ()}, {"a": Idle(0.0, 0.1, heard_s=1.0)})
+    waiting = asyncio.create_task(found(replicas))
+    await asyncio.sleep(0)
+    (connection,) = replicas.connections
+    await connection.prepare(definition("p"))
+    assert await waiting is connection
+    await replicas.close()
+
+
+async def test_who_waits_for_a_silent_replica_goes_on_once_it_has_spoken() -> None:
+    idle = Idle(0.0, 0.1, heard_s=1.0)
+    replicas = await replicas_of({"a": ("p",)}, {"a": idle})
+    (connection,) = replicas.connections
+    connection.gave_up(time.monotonic(), late=True)
+    waiting = asyncio.create_task(found(replicas))
+    await asyncio.sleep(0)
+    idle.heard_s = time.monotonic()
+    assert idle.speak is not None
+    idle.speak()
+    assert await waiting is connection
+    await replicas.close()
+
+
+async def test_who_waits_for_a_replica_that_failed_goes_on_once_it_may_be_tried() -> None:
+    idle = Idle(0.0, 0.1, heard_s=1.0)
+    replicas = await replicas_of({"a": ("p",)}, {"a": idle})
+    (connection,) = replicas.connections
+    for _ in range(FAILURES_TO_OPEN):
+        connection.at_fault()
+    trial_s = connection.trial_s
+    assert await found(replicas) is connection
+    assert trial_s <= time.monotonic() < trial_s + 10.0
+    await replicas.close()
+
+
+async def test_nobody_waits_past_its_time() -> None:
+    replicas = await replicas_of({"a": ()}, {"a": Idle(0.0, 0.1, heard_s=1.0)})
+    began_s = time.monotonic()
+    assert await replicas.until(lambda: next(iter(replicas.able("p")), None), began_s + 0.05) is None
+    assert 0.04 <= time.monotonic() - began_s < 10.0
+    await replicas.close()
+
+
+async def test_nobody_waits_for_replicas_that_are_let_go_of() -> None:
+    replicas = await replicas_of({"a": ()}, {"a": Idle(0.0, 0.1, heard_s=1.0)})
+    waiting = asyncio.create_task(found(replicas))
+    await asyncio.sleep(0)
+    await replicas.close()
+    assert await waiting is None

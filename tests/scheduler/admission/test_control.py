@@ -249,3 +249,16 @@ def test_an_edge_that_has_nothing_certain_to_do_waits_for_nobody() -> None:
 
 def test_room_is_never_more_than_keeps_what_was_promised() -> None:
     assert spare_beside_one_kept_out(EdgeWork(1.0, 0.05, 0.4)) == pytest.approx((1.0 - 2 * 0.495) / 1.1)
+
+
+def test_who_waits_for_a_replica_leaves_the_edge_to_others_until_its_plan_is_chosen() -> None:
+    admission = AdmissionControl(8, 1)
+    first, second, third = (admission.arrive(asks(client), 0.0).number for client in "abc")
+    assert list(admission.start(0.0)) == [first]
+    admission.steps_aside(first, 0.0)
+    assert list(admission.start(0.0)) == [second]
+    admission.placed(first, EdgeWork(None, 0.5, 0.0), 0.0)
+    admission.prefix_ended(second, 1.0)
+    assert list(admission.start(1.0)) == []
+    admission.prefix_ended(first, 1.0)
+    assert list(admission.start(1.0)) == [third]
