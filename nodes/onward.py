@@ -40,7 +40,6 @@ class Onward:
         self._forgetful: GuardedConnection | None = None
         self._forgot: list[GuardedConnection] = []
         self._refused: IsthmusError | None = None  # the last reason that a replica gave
-        self._reason = "none could be asked"
         self._unanswered = Counter[str]()  # by replica
 
     def asks(self, replica: GuardedConnection) -> int:
@@ -115,7 +114,7 @@ class Onward:
         try:
             await forgetful.offer_again(plan_definition(self._accepted.choice.entry.plan))
         except IsthmusError as error:
-            self._reason = f"{forgetful.replica_id}: {error}"
+            self._went_on(forgetful, str(error))
             if forgetful.connected:
                 raise self._unavailable() from error
             return None
@@ -132,11 +131,10 @@ class Onward:
         raise self._unavailable()
 
     def _unavailable(self) -> CloudUnavailable:
+        # The last reason names addresses, which are the operator's: it stands in the edge's log.
         model, standings = self._accepted.request.model, standings_told(self._around.replicas.states())
-        return CloudUnavailable(
-            f"model {model!r} needs the cloud, and no replica answers (last: {self._reason}; {standings}); try again"
-        )
+        return CloudUnavailable(f"model {model!r} needs the cloud, and no replica answers ({standings}); try again")
 
     def _went_on(self, replica: GuardedConnection, reason: str) -> None:
-        self._reason, plan_id = f"{replica.replica_id}: {reason}", self._accepted.choice.entry.plan.plan_id
+        plan_id = self._accepted.choice.entry.plan.plan_id
         get_logger("edge").warning("resuming from the cut", plan_id=plan_id, reason=reason, replica=replica.replica_id)

@@ -170,7 +170,7 @@ async def test_a_request_whose_replica_is_lost_again_and_again_is_not_sent_again
             await eventually(lambda: not site.around.replicas.connections)
             gate.shut()
             link.restore()
-        with pytest.raises(CloudUnavailable, match=r"no replica answers \(last: replica-0: .*; replica-0 connecting\)"):
+        with pytest.raises(CloudUnavailable, match=r"no replica answers \(replica-0 connecting\); try again"):
             await task
 
 
@@ -178,7 +178,7 @@ async def test_without_a_replica_until_the_deadline_it_is_told_why() -> None:
     async with required_site() as site:
         holder, task = await held(site, 1, timeout_s=1.0)
         await holder.die()
-        with pytest.raises(CloudUnavailable, match=r"last: replica-0: .*; replica-0 connecting\); try again"):
+        with pytest.raises(CloudUnavailable, match=r"no replica answers \(replica-0 connecting\); try again"):
             await task
 
 
@@ -205,7 +205,7 @@ async def test_without_a_deadline_nobody_waits_for_a_replica_and_the_edge_does_n
 async def test_without_a_deadline_patience_is_what_ends_the_wait() -> None:
     async with required_site() as site:
         _, task = await held(site, 1)
-        with pytest.raises(CloudUnavailable, match="last: replica-0: no answer in time"):
+        with pytest.raises(CloudUnavailable, match=r"no replica answers \(replica-0 "):
             await task
 
 
