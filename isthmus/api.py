@@ -126,7 +126,7 @@ def frontier(
     """Every plan of `model` that is the best for some loads, bandwidth and round trip. Profiles may be given as files.
 
     link: only the ratio of its two bandwidths counts; equal without one. costing: as for `partition`, its loads left
-    out. Limits of memory and wire bytes are searched for ten seconds at most; `gap` says how far these plans may be
+    out. Limits of memory and wire bytes are searched for about ten seconds; `gap` says how far these plans may be
     from the best. Raises InfeasibleCut.
     """
     return Planner(model, _setting(model, (edge, cloud), link, costing)).frontier

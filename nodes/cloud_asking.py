@@ -150,7 +150,8 @@ class CloudAsking:
 
         winner, response = await first_answer(ask, first, hedging.after_s(predicted_s), second)
         self.answered()
-        hedging.answered(predicted_s, time.monotonic() - first.sent_s)
+        if not self.stayed:  # what an outage took tells nothing of when most answers come
+            hedging.answered(predicted_s, time.monotonic() - first.sent_s)
         counts.answered += winner is first and not asked_before
         if winner is not first:
             counts.hedges_won += 1
@@ -206,6 +207,8 @@ class CloudAsking:
         def leaves_s() -> float:
             """By what others there are by then."""
             now_s, stayed = time.monotonic(), staying.stayed
+            if replicas.closed:  # the edge has waited for as long as its drain may take
+                return late_s()
             asked = [one.replica for one in sendings]
             leaves_s = staying.leaves_s(now_s, late_s(), lambda: bool(self._onward.others(asked)), replicas.trial_s)
             if staying.stayed and not stayed:
@@ -215,9 +218,10 @@ class CloudAsking:
         return leaves_s
 
     def _stay(self, sending: Sending) -> None:
-        """It is late, and nobody else can be asked. From now on it says no more of the way up than one that is given
-        up: new requests shall not be refused for it."""
+        """It is late, and nobody else can be asked. From now on it says no more of the way up, and of the replica, than
+        one that is given up: new requests shall not be refused for it."""
         self.stayed = True
+        sending.replica.outstayed(sending.request_id)
         get_logger("edge").info(
             "late, and no other replica can be asked: waiting on",
             plan_id=self._accepted.choice.entry.plan.plan_id, replica=sending.replica.replica_id,

@@ -194,7 +194,11 @@ class EdgeNode:
         batch, choose_replica = request.inputs.batch, self._chooser.choose_replica
         connection = self.replicas.pick(runtime.wire_digests, choose_replica, batch)
         if connection is None and runtime.cloud_required and turn.due_s is not None and self.replicas.seen:
-            connection = await self._awaited(runtime, turn, turn.due_s, batch)
+            try:
+                connection = await self._awaited(runtime, turn, turn.due_s, batch)
+            except BaseException as error:  # whose client left meanwhile has had no decision either
+                self._chooser.observe_refusal(refusal(request, came_s, error))
+                raise
             turn, alone = turn._replace(began_s=time.monotonic()), False
         try:
             asked, choice = self._chosen(runtime, request, turn, connection)

@@ -189,6 +189,11 @@ class GuardedConnection:
         """It could not compute a request that was answered elsewhere: the request's own values are not to blame."""
         self._health.failed(time.monotonic())
 
+    def outstayed(self, request_id: int) -> None:
+        """That request is waited for past its patience: as a probe it says no more, and the next one shall."""
+        self._health.released(request_id)
+        self._changed()
+
     def gave_up(self, sent_s: float, *, late: bool) -> None:
         """See ReplicaHealth."""
         self._left = True

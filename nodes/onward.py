@@ -53,13 +53,14 @@ class Onward:
 
     def late(self, replica: GuardedConnection) -> None:
         """It is not waited for any more."""
+        self._refused = None
         self._unanswered[replica.replica_id] += 1
         self._went_on(replica, "no answer in time")
 
     def failed(self, asked: Collection[GuardedConnection], error: IsthmusError) -> None:
         """That is what came of asking them."""
-        self._refused = error
         if not isinstance(error, LocalProtocolError):  # which is another request's probe that came first
+            self._refused = error
             self._said_no += asked
         for replica in asked:
             self._unanswered[replica.replica_id] += isinstance(error, CloudUnavailable | RemoteProtocolError)

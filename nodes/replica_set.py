@@ -37,7 +37,7 @@ AGE_SPREAD = (0.8, 1.2)
 class ReplicaSet:
     """One task a line keeps one connection alive for as long as the fleet view wants it; see `nodes.replica_lines`.
 
-    changes: told when a replica may have become able to take requests, or has come or gone; that a breaker's wait is
+    changes: told when a replica may have become able to take requests, or has come; that a breaker's wait is
     over tells nobody, see `trial_s`.
     """
 
@@ -105,6 +105,11 @@ class ReplicaSet:
     def trial_s(self) -> float:
         """When the next replica may be tried again without anything else happening; infinite for never."""
         return min((connection.trial_s for connection in self._usable.values()), default=math.inf)
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was told to say goodbye."""
+        return self._closed
 
     async def until(self, find: Callable[[], Found | None], ends_s: float) -> Found | None:
         """What `find` finds among the replicas, as soon as it does; None where that is nothing until `ends_s`, on the

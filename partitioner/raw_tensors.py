@@ -7,8 +7,10 @@ can be computed back from what such ops make is another question, which no rule 
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from partitioner.allowed_operators import ACTIVATIONS, ARITHMETIC, CASTS, DROPOUT, ELEMENTWISE, PARTS, SHAPES, listed
-from partitioner.graph import ModelGraph
+from partitioner.graph import ModelGraph, Op
 
 __all__ = ["raw_tensors"]
 
@@ -23,12 +25,14 @@ _MOVING = (
     replication_pad2d replication_pad3d upsample_bicubic2d upsample_bilinear2d upsample_linear1d upsample_nearest1d
     upsample_nearest2d upsample_nearest3d upsample_trilinear3d _upsample_nearest_exact1d _upsample_nearest_exact2d
     _upsample_nearest_exact3d
-    embedding gather index index_select one_hot take
+    embedding gather im2col index index_copy index_put index_select masked_scatter one_hot scatter take
     Cast CastLike CenterCropPad Concat DepthToSpace Expand Flatten Gather GatherElements GatherND GridSample Identity
-    OneHot Pad Reshape Resize ReverseSequence Slice SpaceToDepth Split Squeeze Tile Transpose Unsqueeze Upsample
+    OneHot Pad Reshape Resize ReverseSequence ScatterElements ScatterND Slice SpaceToDepth Split Squeeze Tile Transpose
+    Trilu Unsqueeze Upsample
     """)
 )
-# Each place is made of the same place of what they read; norms of batches scale by constants when they infer.
+# Each place is made of the same place of what they read, and of numbers about all places; norms of batches scale by
+# constants when they infer.
 _PLACE_BY_PLACE = (
     ELEMENTWISE
     | ARITHMETIC
@@ -40,10 +44,10 @@ _PLACE_BY_PLACE = (
     | listed("""
     batch_norm _native_batch_norm_legit_no_training
     Abs Acos Acosh Add And Asin Asinh Atan Atanh BatchNormalization BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor
-    Ceil Celu Clip Cos Cosh DequantizeLinear Div Dropout Elu Equal Erf Exp Floor Gelu Greater GreaterOrEqual
-    HardSigmoid HardSwish IsInf IsNaN LeakyRelu Less LessOrEqual Log Max Mean Min Mish Mod Mul Neg Not Or PRelu Pow
-    QuantizeLinear Reciprocal Relu Round Selu Shrink Sigmoid Sign Sin Sinh Softplus Softsign Sqrt Sub Sum Tan Tanh
-    ThresholdedRelu Where Xor
+    Ceil Celu Clip Cos Cosh DequantizeLinear Div Dropout DynamicQuantizeLinear Elu Equal Erf Exp Floor Gelu Greater
+    GreaterOrEqual HardSigmoid HardSwish IsInf IsNaN LeakyRelu Less LessOrEqual Log Max Mean Min Mish Mod Mul Neg Not Or
+    PRelu Pow QuantizeLinear Reciprocal Relu Round Selu Shrink Sigmoid Sign Sin Sinh Softplus Softsign Sqrt Sub Sum Tan
+    Tanh ThresholdedRelu Where Xor
     """)
 )
 
@@ -53,6 +57,12 @@ def raw_tensors(graph: ModelGraph) -> frozenset[str]:
     raw = set(graph.inputs)
     for op in graph.ops:
         read = [name in raw for name in op.inputs]
-        if (op.kind in _MOVING and any(read)) or (op.kind in _PLACE_BY_PLACE and read and all(read)):
+        if any(read) and (op.kind in _MOVING or (op.kind in _PLACE_BY_PLACE and _is_shown(graph, op, raw))):
             raw.update(op.outputs)
     return frozenset(raw)
+
+
+def _is_shown(graph: ModelGraph, op: Op, raw: Collection[str]) -> bool:
+    """Whether what else it reads is raw too, or smaller than what it makes: a mean, a deviation, a scale."""
+    made = max(graph.tensors[name].bytes for name in op.outputs)
+    return all(name in raw or graph.tensors[name].bytes < made for name in op.inputs)

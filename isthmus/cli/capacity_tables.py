@@ -90,7 +90,7 @@ def _found(found: Found, answer: CapacityAnswer) -> Iterator[str]:
 def _binding(found: Found) -> str:
     """What binds; where nothing was seen to, why not."""
     words, less, room = blame_words(found.binding), found.less, found.headroom
-    if less is not None and less.blame.stage:
+    if less is not None and less.side == "below":
         return words
     nothing, why = "nothing that was seen", "one replica less is too near to tell"
     if less is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from partitioner.partition import BestPlan
     from partitioner.setting import Setting
 
-__all__ = ["PairedPlan", "best_pairs", "sides_words"]
+__all__ = ["PairedPlan", "best_pairs", "sides_words", "unlike_measures"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,15 @@ def best_pairs(planners: Sequence[Planner], objective: str) -> list[PairedPlan]:
     if not found:
         raise refusals[0]
     return sorted(found, key=lambda pair: pair.best.value)
+
+
+def unlike_measures(pairs: Sequence[PairedPlan]) -> Iterator[str]:
+    """A warning where the plans of some pairs go by measured halves and those of others by sums, which are less."""
+    from partitioner.measured_halves import has_measured_halves
+
+    measured = [has_measured_halves(pair.planner.model, pair.best.setting) for pair in pairs]
+    if any(measured) and not all(measured):
+        yield "some of these pairs go by halves measured whole, others by sums of op times: measure all with --against"
 
 
 def sides_words(setting: Setting) -> str:

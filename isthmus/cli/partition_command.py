@@ -6,10 +6,11 @@ import itertools
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from isthmus.cli.device_pairs import best_pairs, sides_words
+from isthmus.cli.device_pairs import best_pairs, sides_words, unlike_measures
 from isthmus.cli.model_argument import Examples, ModelArgument, loaded_model, read_profile_of
 from isthmus.cli.option_names import option_names
 from isthmus.cli.output_file import check_output, write_output
@@ -157,6 +158,7 @@ def _best(
         *(f"  {_line(plan)}" for plan in others),
         *(f"  {_line(pair.best.plan)}; {sides_words(pair.best.setting)}" for pair in rest),
         *_left_out(planner),
+        *unlike_measures([first, *rest]),
         sides_words(best.setting),
         _verdict(best),
     ]
@@ -215,7 +217,9 @@ def _report(planner: Planner, best: BestPlan, objective: str, report: Path) -> N
         console, quiet = Console(stderr=True), not sys.stderr.isatty()
         cuts = track(planner.cuts_to_survey(), "codecs at each cut", console=console, transient=True, disable=quiet)
         surveyed = tuple(planner.survey(cuts))
-    made = report_of(planner.model, setting, best.plan, surveyed, budget, objective, time_is_over(planner.limit_s))
+    made = report_of(
+        planner.model, setting, best.plan, surveyed, budget, objective, partial(time_is_over, planner.limit_s)
+    )
     write_output(report, report_page(made), "--report")
 
 

@@ -85,18 +85,18 @@ def report_of(
     surveyed: tuple[SurveyRow, ...] = (),
     budget: float | None = None,
     objective: str | Mapping[str, float] = "latency",
-    is_over: Callable[[], bool] = lambda: False,
+    clock: Callable[[], Callable[[], bool]] = lambda: lambda: False,
 ) -> Report:
     """The report about `plan`; where requests may bring the other input form too, with the best plan for that one.
 
     surveyed, budget: see `Chapter`; they go to the first one. objective: what `plan` was chosen for, and what the other
-    one is; is_over: ends each search, as that of `best_plan`.
+    one is; clock: begins a search's time, and says what ends it, as `best_plan` takes it.
     """
-    chapters = [replace(chapter_of(model, setting, plan, is_over), surveyed=surveyed, budget=budget)]
+    chapters = [replace(chapter_of(model, setting, plan, clock()), surveyed=surveyed, budget=budget)]
     if any(spec.preprocessing is not None for spec in model.interface.inputs):
         form: InputForm = "tensor" if plan.form == "bytes" else "bytes"
         other = replace(setting, costing=replace(setting.costing, form=form))
         with suppress(InfeasibleCut):  # what forbids every cut of that form says nothing against this one
-            best = best_plan(model, other, objective, is_over).plan
-            chapters.append(chapter_of(model, other, best, is_over))
+            best = best_plan(model, other, objective, clock()).plan
+            chapters.append(chapter_of(model, other, best, clock()))
     return Report(model, tuple(chapters))

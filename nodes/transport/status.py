@@ -90,13 +90,17 @@ def _reason(error: BaseException) -> str:
     return "".join(("_" + c if c.isupper() and i else c).upper() for i, c in enumerate(name))
 
 
+# What grpc.aio says, as INTERNAL, of a call whose connection broke under it: no word of the server's.
+_BROKEN_CALL = "Internal error from Core"
+
+
 def error_of(call_error: grpc.RpcError, target: str) -> IsthmusError:
     """The error that a failed call stands for. A server that cannot be reached is CloudUnavailable naming `target`."""
     code = call_error.code() if isinstance(call_error, grpc.aio.AioRpcError | grpc.Call) else None
     details = (call_error.details() if isinstance(call_error, grpc.aio.AioRpcError | grpc.Call) else "") or str(
         call_error
     )
-    if code is None or code is grpc.StatusCode.UNAVAILABLE:
+    if code is None or code is grpc.StatusCode.UNAVAILABLE or details == _BROKEN_CALL:
         return CloudUnavailable(f"{target}: {details}")
     info = _error_info(call_error)
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:

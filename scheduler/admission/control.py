@@ -178,6 +178,8 @@ class AdmissionControl:
         """See Admission."""
         self._promises.add(number, work, now_s)
         running = self._running[number]
+        if not running.on_edge:  # it stepped aside: what it waited for says nothing of how long its model takes
+            running.since_s = now_s
         self._on_edge += not running.on_edge
         running.on_edge = running.placed = True
 

@@ -9,7 +9,6 @@ from simulations.answers.slo import Slo
 from simulations.capacity.choice_counts import policies_replaced
 from simulations.scenario.capacity import CapacitySection
 from simulations.scenario.scenario import Scenario
-from simulations.workload.closed_loop import ClosedLoop
 
 __all__ = ["assumptions", "notes_of_kinds"]
 
@@ -63,7 +62,7 @@ def _clients(scenario: Scenario) -> Iterator[str]:
 
 def _same_requests(scenario: Scenario) -> str:
     said = "every fleet meets the same requests, of the same sizes, and the same links (common random numbers)"
-    loops = [one.name for one in scenario.clients if isinstance(one.arrivals.process(), ClosedLoop)]
+    loops = [one.name for one in scenario.clients if one.arrivals.kind == "closed-loop"]
     if not loops:
         return said
     return (

@@ -95,9 +95,9 @@ class Found:
 
     @property
     def binding(self) -> Blame:
-        """What limits it: what breaks the promise with one replica less, or, where there is none to spare, with more
-        edges. A blame without a stage where nothing was seen to."""
-        return self.headroom.blame if self.less is None or not self.less.blame.stage else self.less.blame
+        """What limits it: what breaks the promise with one replica less, or, where there is none to spare or that is
+        too near to tell, with more edges. A blame without a stage where nothing was seen to."""
+        return self.less.blame if self.less is not None and self.less.side == "below" else self.headroom.blame
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,25 @@ async def test_the_only_replica_is_asked_by_others_while_one_waits_past_its_pati
         assert all(site.is_right(answer, seed) for seed, answer in enumerate(answers, 1))
 
 
+async def test_a_probe_that_waits_past_its_patience_keeps_no_other_request_from_the_replica() -> None:
+    async with required_site() as site:
+        (connection,) = await site.usable(1)
+        set_aside(connection)
+        await eventually(lambda: connection.open)
+        _, task = await held_past_patience(site)
+        assert connection.open
+        task.cancel()
+
+
+async def test_an_edge_that_says_goodbye_waits_for_no_deadline() -> None:
+    async with required_site() as site:
+        _, task = await held_past_patience(site, 6 * DEADLINE_S)
+        async with asyncio.timeout(DEADLINE_S):
+            await site.around.replicas.close()
+            with pytest.raises(CloudUnavailable):
+                await task
+
+
 async def test_the_wait_ends_with_the_deadline_and_the_only_replica_stays_in_use() -> None:
     async with required_site() as site:
         (connection,) = await site.usable(1)

@@ -90,6 +90,17 @@ async def test_it_waits_no_longer_than_it_is_good_for(profile: DeviceProfile) ->
         assert REPLICA_WAIT_S <= await refused_after_s(node, 60.0, "only connecting") < 10.0
 
 
+async def test_who_leaves_while_waiting_is_among_those_without_a_decision(profile: DeviceProfile) -> None:
+    async with unreachable(profile) as node:
+        seen = list[object]()
+        node._chooser.observe_refusal = seen.append  # type: ignore[method-assign, assignment]
+        task = asyncio.create_task(ask(node, 10.0))
+        await eventually(lambda: node.waiting == 1 and node.gate.counts.running == 1)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert len(seen) == 1
+
+
 async def test_those_that_wait_keep_no_turn_from_others(profile: DeviceProfile) -> None:
     async with unreachable(profile) as node:
         waiting = [asyncio.create_task(ask(node, 0.5)) for _ in range(2 * depth_of(node.queue.most_batched))]

@@ -47,6 +47,23 @@ def test_a_picture_that_was_only_moved_or_scaled_is_the_picture(change: Change) 
     assert raw_tensors(graph) == {*graph.inputs, *(name for op in before for name in op.outputs)}
 
 
+def _centred(picture: Tensor) -> Tensor:
+    return (picture - picture.mean((1, 2, 3), keepdim=True)) / picture.std((1, 2, 3), keepdim=True)
+
+
+def _patches(picture: Tensor) -> Tensor:
+    return nn.functional.unfold(picture, 2, stride=2).view(-1, 3, 4, 16)
+
+
+@pytest.mark.parametrize("change", [_centred, _patches])
+def test_what_the_convolution_reads_is_the_picture_less_its_mean_or_in_patches(change: Change) -> None:
+    graph = model_from_module(Changed(change).eval(), (torch.randn(2, 3, 8, 8),)).graph
+    (layer,) = (op for op in graph.ops if "conv" in op.kind)
+    raw = raw_tensors(graph)
+    assert set(layer.inputs) <= raw
+    assert not set(layer.outputs) & raw
+
+
 class Tokens(nn.Module):
     """Word and position, a norm, a layer; the words also past it."""
 

@@ -156,6 +156,8 @@ def test_how_many_more_edges_keep_it_and_how_surely_the_next_do_not(headroom: He
          "the edges' compute: prefixes take too long, with more edges; 2 replicas are the least that there may be"),
         (2, replace(TRIED, side="open"), Headroom(4, 16, None, "above", NONE),
          "nothing that was seen: one replica less is too near to tell, and 16 edges keep it, too"),
+        (2, replace(TRIED, side="open", blame=LATE), Headroom(4, 16, None, "above", NONE),
+         "nothing that was seen: one replica less is too near to tell, and 16 edges keep it, too"),
         (2, replace(TRIED, side="open"), Headroom(4, 4, 5, "below", Blame("edge", 0.0)),
          "the edges' compute: prefixes take too long, with more edges; one replica less is too near to tell"),
     ],

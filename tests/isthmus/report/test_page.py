@@ -262,7 +262,7 @@ def test_the_search_for_the_other_forms_plan_ends_in_time(model: Model, setting:
     slow = Link.of("10kbps", "2ms")
     limited = replace(setting, link=slow, costing=replace(setting.costing, constraints=rules))
     asked = itertools.count()
-    report_of(model, limited, partition_graph(model, limited), is_over=lambda: next(asked) >= 0)
+    report_of(model, limited, partition_graph(model, limited), clock=lambda: lambda: next(asked) >= 0)
     assert next(asked) > 0
 
 

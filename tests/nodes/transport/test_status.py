@@ -10,7 +10,7 @@ import pytest
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from isthmus.errors import Unsupported
+from isthmus.errors import CloudUnavailable, ComputeFailed, Unsupported
 from isthmus.oip import open_inference_pb2 as oip
 from nodes.transport.gateway_server import GatewayService
 from nodes.transport.status import MOST_TOLD_BYTES, error_of
@@ -75,6 +75,15 @@ async def test_what_is_short_is_told_as_it_is(stub: Stub, ask: Ask) -> None:
     request = ask()
     request.model_name = 400 * "a"
     assert (await refused(stub.ModelInfer(request))).details() == f"model {request.model_name!r} is not loaded"
+
+
+@pytest.mark.parametrize(
+    ("details", "kind"), [("Internal error from Core", CloudUnavailable), ("a kernel failed", ComputeFailed)]
+)
+def test_a_call_that_broke_says_nothing_of_the_server(details: str, kind: type[Exception]) -> None:
+    nothing = grpc.aio.Metadata()
+    failed = grpc.aio.AioRpcError(grpc.StatusCode.INTERNAL, nothing, nothing, details)
+    assert isinstance(error_of(failed, "cloud:1"), kind)
 
 
 async def test_a_method_that_is_not_there_has_its_reason_in_the_details(channel: grpc.aio.Channel) -> None:

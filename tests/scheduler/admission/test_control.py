@@ -262,3 +262,14 @@ def test_who_waits_for_a_replica_leaves_the_edge_to_others_until_its_plan_is_cho
     assert list(admission.start(1.0)) == []
     admission.prefix_ended(first, 1.0)
     assert list(admission.start(1.0)) == [third]
+
+
+def test_what_a_request_waited_for_a_replica_does_not_make_its_model_seem_slow() -> None:
+    admission = AdmissionControl(32, 1)
+    number = admission.arrive(asks(), 0.0).number
+    assert list(admission.start(0.0)) == [number]
+    admission.steps_aside(number, 0.0)
+    admission.placed(number, EdgeWork(None, 0.1, 0.0), 2.0)
+    admission.ended(number, 2.1)
+    started(admission, asks())
+    assert admission.arrive(asks("b", deadline_s=2.1 + 0.5), 2.1).shed is None

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from nodes.chooser import ChoiceRequest
 from simulations.answers.slo import Slo
 from simulations.capacity.assumptions import assumptions, notes_of_kinds
 from simulations.capacity.planner import CapacityPlanner
 from tests.simulations.capacity.conftest import Make
+from tests.simulations.replay.logs import EDGE, TABLE, decided, lines_of, written
 
 SLO = Slo(0.4, 0.9)
 SAME = "every fleet meets the same requests, of the same sizes, and the same links (common random numbers)"
@@ -35,6 +38,13 @@ def test_requests_of_a_closed_loop_depend_on_the_answers(scenario_of: Make) -> N
     desk = {**camera, "name": "desk", "arrivals": {"kind": "closed-loop", "users": 2}}
     lines = said(scenario_of, clients=[open_client, desk])
     assert f"{SAME}, but for the closed loops of desk: when they ask, and for what, depends on the answers" in lines
+
+
+def test_requests_of_a_log_are_the_same_for_every_fleet(scenario_of: Make, tmp_path: Path) -> None:
+    asked = ChoiceRequest(TABLE, "tensor", 1, 0, came_s=0.0, now_s=0.1)
+    written(tmp_path / "log.jsonl", lines_of([decided(asked, EDGE)]))
+    logged = {"name": "shop", "edges": "cell", "arrivals": {"kind": "logged", "log": str(tmp_path)}}
+    assert SAME in said(scenario_of, clients=[logged])
 
 
 def test_edges_are_counted_each_with_its_clients(scenario_of: Make) -> None:
