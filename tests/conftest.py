@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 import torch
 from hypothesis import settings
 from hypothesis.internal.conjecture import providers
@@ -26,6 +28,14 @@ def pytest_configure(config: pytest.Config) -> None:
         torch.set_num_threads(1)
     if settings.default is not None and settings.default.derandomize:
         providers._get_local_constants = lambda: providers._local_constants
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Iterator[None]:
+    """Commands that run in a test's process say what is logged there, for all tests after it."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

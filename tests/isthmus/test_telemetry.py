@@ -3,19 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import pytest
-import structlog
 
 from isthmus.telemetry import LogForm, LogSettings, get_logger
-
-
-@pytest.fixture(autouse=True)
-def _as_before() -> Iterator[None]:
-    before = structlog.get_config()
-    yield
-    structlog.configure(**before)
 
 
 def written(settings: LogSettings, capsys: pytest.CaptureFixture[str]) -> list[str]:

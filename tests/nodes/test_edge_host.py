@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 import torch
 from structlog.testing import capture_logs
 from torch import nn
@@ -146,6 +147,7 @@ def test_a_configuration_that_replaces_what_an_operator_set_is_told_in_the_log(
             await client.close()
             await host.drain()
 
+    structlog.reset_defaults()  # whatever a process that ran here before had said of what is logged
     with capture_logs() as lines:
 
         def replaced() -> list[str]:

@@ -28,7 +28,7 @@ from simulations.link_emulator import LinkEmulator, LinkShape
 ANYWHERE = "127.0.0.1:0"
 WIDTH = 40_000  # 160 kB: 25 ms of the fast link, 1.3 s of the slow one
 FAST, SLOW = LinkShape(50e6, 50e6, 0.01), LinkShape(1e6, 50e6, 0.01)
-SLOWDOWN = 100.0  # a millisecond or two of this machine: between both
+SLOWDOWN = 250.0  # half a millisecond to two of this machine: between both, several times from either
 EVERY_S = 1.25
 ALLOWED = 5  # requests, as `benchmarks/regret.py` asks on a simulated clock
 
