@@ -21,6 +21,7 @@ __all__ = [
     "DROPOUT",
     "ELEMENTWISE",
     "PARTS",
+    "RESAMPLING",
     "SHAPES",
     "is_listed",
     "listed",
@@ -95,7 +96,7 @@ _POOLING = listed("""
     max_unpool3d
 """)
 # Coordinates are clamped to the picture or masked.
-_RESAMPLING = listed("""
+RESAMPLING = listed("""
     affine_grid_generator channel_shuffle constant_pad_nd grid_sampler
     native_channel_shuffle pad _pad_circular _pad_enum pixel_shuffle pixel_unshuffle reflection_pad1d reflection_pad2d
     reflection_pad3d replication_pad1d replication_pad2d replication_pad3d upsample_bicubic2d upsample_bilinear2d
@@ -163,7 +164,7 @@ _SIZES = listed("""
 
 ALLOWED: frozenset[str] = frozenset().union(
     *(ELEMENTWISE, ARITHMETIC, ACTIVATIONS, DROPOUT, _PRODUCTS, _LINEAR_ALGEBRA, _CONVOLUTIONS, _NORMS, _POOLING),
-    *(_RESAMPLING, _SEQUENCES, _REDUCTIONS, _ORDER, _INDEXING, SHAPES, PARTS, _CREATION, CASTS, _SPECTRA, _LOSSES),
+    *(RESAMPLING, _SEQUENCES, _REDUCTIONS, _ORDER, _INDEXING, SHAPES, PARTS, _CREATION, CASTS, _SPECTRA, _LOSSES),
     *(_ROUNDING, _SIZES),
 )
 """Base names: `add` for `aten.add.Tensor`. In-place and `out` forms are refused apart from this list."""

@@ -9,7 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from partitioner.allowed_operators import ACTIVATIONS, ARITHMETIC, CASTS, DROPOUT, ELEMENTWISE, PARTS, SHAPES, listed
+from partitioner.allowed_operators import (
+    ACTIVATIONS,
+    ARITHMETIC,
+    CASTS,
+    DROPOUT,
+    ELEMENTWISE,
+    PARTS,
+    RESAMPLING,
+    SHAPES,
+    listed,
+)
 from partitioner.graph import ModelGraph, Op
 
 __all__ = ["raw_tensors"]
@@ -19,12 +29,8 @@ _MOVING = (
     SHAPES
     | PARTS
     | CASTS
+    | RESAMPLING
     | listed("""
-    affine_grid_generator channel_shuffle constant_pad_nd grid_sampler native_channel_shuffle pad _pad_circular
-    _pad_enum pixel_shuffle pixel_unshuffle reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d
-    replication_pad2d replication_pad3d upsample_bicubic2d upsample_bilinear2d upsample_linear1d upsample_nearest1d
-    upsample_nearest2d upsample_nearest3d upsample_trilinear3d _upsample_nearest_exact1d _upsample_nearest_exact2d
-    _upsample_nearest_exact3d
     embedding gather im2col index index_copy index_put index_select masked_scatter one_hot scatter take
     Cast CastLike CenterCropPad Concat DepthToSpace Expand Flatten Gather GatherElements GatherND GridSample Identity
     OneHot Pad Reshape Resize ReverseSequence ScatterElements ScatterND Slice SpaceToDepth Split Squeeze Tile Transpose

@@ -35,6 +35,7 @@ from simulations.scenario.clients import ClientSection
 from simulations.scenario.edges import EdgeSection
 from simulations.scenario.faults import PlannedReplicaFault, RandomFaults
 from simulations.scenario.scenario import Scenario
+from simulations.workload.client_names import client_name, drawn_as
 from simulations.workload.closed_loop import ClosedLoop
 from simulations.workload.logged import Logged
 
@@ -192,9 +193,8 @@ class Fleet:
 
     def _start_client(self, edge: FleetEdge, place: RunPlace, section: ClientSection, number: int) -> None:
         process = self._processes[section.name]
-        name = section.name if section.count == 1 else f"{section.name}#{number}"
-        # The first has the draws that it has alone: where there are more of them, those that there were ask the same.
-        seed = f"{place.seed}/{edge.name}/{name if number else section.name}"
+        name = client_name(section.name, section.count, number)
+        seed = f"{place.seed}/{edge.name}/{drawn_as(section.name, number)}"
         if isinstance(process, Logged):
             LoggedClient(place.simulation, process, name, edge.arrive, seed).start(self.scenario.duration)
             return

@@ -43,15 +43,17 @@ from isthmus.cli.partition_options import (
     WireLimit,
     check_batch,
     check_ops,
+    check_shown,
     constraints_of,
     file_facts,
 )
-from isthmus.errors import InvalidInput
 from isthmus.units import format_bandwidth, format_duration, parse_duration_s
 
 if TYPE_CHECKING:
     from isthmus.planning import Planner
     from nodes.measure.codec_survey import SurveyRow
+    from partitioner.cost_model import Costing
+    from partitioner.link import Link
     from partitioner.model import Model
     from partitioner.partition import BestPlan
     from partitioner.plan import Plan, TensorCodec
@@ -60,7 +62,6 @@ if TYPE_CHECKING:
 __all__ = ["partition"]
 
 _OPTIONS = {
-    "batch": "--batch",
     "edge_load": "--edge-load",
     "cloud_load": "--cloud-load",
     "link.bandwidth": "--bandwidth",
@@ -107,15 +108,11 @@ def partition(
     from nodes.measure.lossless_sizes import with_lossless_sizes
     from partitioner.cost_model import Costing
     from partitioner.link import Link
-    from partitioner.setting import Setting
 
     for path, option in ((picture, "--picture"), (report, "--report"), (plans, "--plans"), (output, "--output")):
         check_output(path, option)
-    if frontier and (picture is not None or report is not None):
-        raise InvalidInput("--frontier", "is a table of many plans", remedy="leave out --picture and --report")
-    if len(edge) * len(cloud) > 1 and (frontier or plans is not None):
-        remedy = "give one --edge and one --cloud"
-        raise InvalidInput("--frontier" if frontier else "--plans", "is about one profile of each side", remedy=remedy)
+    drawn = picture is not None or report is not None
+    check_shown(frontier=frontier, plans=plans is not None, drawn=drawn, pairs=len(edge) * len(cloud))
     link = Link.of(bandwidth=bandwidth, rtt=rtt, downlink=downlink or None)
     costing = Costing(
         lossless=not lossy and accuracy_budget is None,
@@ -131,15 +128,23 @@ def partition(
     if file is not None:
         costing = replace(costing, form="bytes", file=file_facts(file, loaded))
     costing = with_lossless_sizes(costing, loaded)
-    named = {"--privacy": [privacy] if privacy else [], "--pin-edge": pin_edge, "--pin-cloud": pin_cloud}
-    check_ops(loaded.graph, named)
-    devices = [[read_profile_of(path, loaded) for path in side] for side in (edge, cloud)]
-    settings = [Setting(one, other, link, costing) for one, other in itertools.product(*devices)]
+    check_ops(loaded.graph, {"--privacy": filter(None, [privacy]), "--pin-edge": pin_edge, "--pin-cloud": pin_cloud})
+    settings = _settings(loaded, (edge, cloud), link, costing)
     planners = [Planner(loaded, setting, accuracy_budget, limit_s) for setting in settings]
     if plans is not None:
         write_output(plans, planners[0].table().to_json(), "--plans")
     shown = _frontier(planners[0], objective) if frontier else _best(planners, objective, picture, report)
     _emit(*shown, output, as_json)
+
+
+def _settings(
+    model: Model, profiles: tuple[Iterable[Path], Iterable[Path]], link: Link, costing: Costing
+) -> Iterator[Setting]:
+    """Of each edge with each cloud."""
+    from partitioner.setting import Setting
+
+    edges, clouds = ([read_profile_of(path, model) for path in side] for side in profiles)
+    yield from (Setting(edge, cloud, link, costing) for edge, cloud in itertools.product(edges, clouds))
 
 
 def _best(

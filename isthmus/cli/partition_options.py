@@ -47,6 +47,7 @@ __all__ = [
     "WireLimit",
     "check_batch",
     "check_ops",
+    "check_shown",
     "constraints_of",
     "file_facts",
 ]
@@ -177,6 +178,15 @@ def file_facts(path: Path, model: Model) -> FileFacts:
         raise InvalidInput("--file", f"cannot be read: {error.strerror}", value=str(path)) from None
     picture = open_image(data, "--file")
     return FileFacts(len(data), picture.width * picture.height)
+
+
+def check_shown(*, frontier: bool, plans: bool, drawn: bool, pairs: int) -> None:
+    """Raise InvalidInput for what cannot be shown together. drawn: a picture or a report. pairs: of profiles."""
+    if frontier and drawn:
+        raise InvalidInput("--frontier", "is a table of many plans", remedy="leave out --picture and --report")
+    if pairs > 1 and (frontier or plans):
+        remedy = "give one --edge and one --cloud"
+        raise InvalidInput("--frontier" if frontier else "--plans", "is about one profile of each side", remedy=remedy)
 
 
 def check_batch(batch: int, model: Model) -> None:

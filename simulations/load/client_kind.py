@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from isthmus.errors import InvalidConfiguration
 from simulations.scenario.scenario import Scenario
 from simulations.workload.arrival_process import ArrivalProcess
+from simulations.workload.client_names import client_name, drawn_as
 from simulations.workload.closed_loop import ClosedLoop
 
 __all__ = ["Client", "ClientKind", "client_kinds", "patience_s"]
@@ -47,13 +48,11 @@ class Client:
     @property
     def name(self) -> str:
         """What the edge knows it by, in a simulation as well."""
-        return self.kind.name if self.kind.count == 1 else f"{self.kind.name}#{self.number}"
+        return client_name(self.kind.name, self.kind.count, self.number)
 
     def arrivals_source(self, seed: int) -> random.Random:
-        """Of its arrivals. As `simulations.fleet` seeds it at the first edge of the group: the same requests come. The
-        first has those that it has alone."""
-        name = self.name if self.number else self.kind.name
-        return random.Random(f"{seed}/{self.kind.edge}-0/{name}/arrivals")
+        """Of its arrivals. As `simulations.fleet` seeds it at the first edge of the group: the same requests come."""
+        return random.Random(f"{seed}/{self.kind.edge}-0/{drawn_as(self.kind.name, self.number)}/arrivals")
 
 
 def client_kinds(scenario: Scenario, edge: str = "") -> tuple[ClientKind, ...]:
