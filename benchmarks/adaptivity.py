@@ -4,7 +4,8 @@ The cases of `regret`: recorded links, steady and with bursts, and steps with an
 one after the other, as a device that moves sees them. For each case every plan is held fixed in turn, and the one with
 the least mean is the rival. Value: the rival's mean over the chooser's, on the links one after the other; its interval
 resamples blocks of 100 requests. Details: the same of each case; the chooser's 99th percentile over the rival's; and
-the highest rate of requests at which 95 of 100 are answered in 800 ms, over that of the plan which keeps it longest.
+the highest rate of requests at which 95 of 100 are answered in 800 ms, over that of the plan which keeps it longest,
+which `--quick` leaves out: it judges the other two.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
+from typing import NamedTuple
 
 from benchmarks.figure import Figure, Interval, Options, machine, parse_options, report
 from benchmarks.regret import RTT_S, SPREAD, Case, arrivals, blocks_ratio, cases, mean_s, plan_kind, served
@@ -74,6 +76,27 @@ def highest_rate(table: PlanTable, policy: str, seed: int) -> float:
     return low
 
 
+class Goodput(NamedTuple):
+    """The highest rate at which the objective is kept, and that of the plan which keeps it longest; None where nobody
+    looked."""
+
+    per_s: float
+    rival_per_s: float | None = None
+
+    @property
+    def holds(self) -> bool:
+        """Whether the goal is reached, or not judged."""
+        return self.rival_per_s is None or self.per_s >= GOAL_GOODPUT * self.rival_per_s
+
+    @property
+    def told(self) -> str:
+        """For people."""
+        if self.rival_per_s is None:
+            return f"up to {self.per_s:.2f} a second; over the best plan's: not judged with --quick"
+        times = f"{self.per_s / self.rival_per_s:.2f} times" if self.rival_per_s else "beyond"
+        return f"up to {self.per_s:.2f} a second, {times} the best plan's {self.rival_per_s:.2f}, goal {GOAL_GOODPUT}"
+
+
 def figure(options: Options) -> Figure:
     """The figure."""
     found = cases(options.quick, options.seed)
@@ -89,15 +112,14 @@ def figure(options: Options) -> Figure:
             f"{case.name}: {ratio.value:.3f} [{ratio.low:.3f}, {ratio.high:.3f}] times as quick as {name} "
             f"({mean_s(ours) * 1e3:.0f} against {mean_s(rival) * 1e3:.0f} ms), p99 {tail:.3f} of its"
         )
-    rates = {"latency": highest_rate(table, "latency", options.seed)}
-    for entry in table.for_form("bytes") if not options.quick else ():
-        rates[entry.plan.plan_id] = highest_rate(table, f"fixed:{entry.plan.plan_id}", options.seed)
-    best_rate = max((rate for name, rate in rates.items() if name != "latency"), default=0.0)
-    holds = value.high >= GOAL and max(tails) <= GOAL_P99
+    goodput = Goodput(highest_rate(table, "latency", options.seed))
+    if not options.quick:
+        fixed = [f"fixed:{entry.plan.plan_id}" for entry in table.for_form("bytes")]
+        goodput = goodput._replace(rival_per_s=max(highest_rate(table, policy, options.seed) for policy in fixed))
+    holds = value.high >= GOAL and max(tails) <= GOAL_P99 and goodput.holds
     details = {
         "p99 over the rival's": f"{max(tails):.3f} at most, goal {GOAL_P99}",
-        f"95 of 100 in {SLO_S:g} s": f"up to {rates['latency']:.2f} a second"
-        + (f", {rates['latency'] / best_rate:.2f} times the best plan's {best_rate:.2f}" if best_rate else ""),
+        f"95 of 100 in {SLO_S:g} s": goodput.told,
         "cases": lines,
     }
     requests = sum(len(case.arrivals) for case in found)

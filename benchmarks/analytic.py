@@ -132,7 +132,7 @@ def edge(simulation: Simulation) -> Submit:
         def done(own_s: float) -> None:
             waited(simulation.now_s - came_s - own_s)
 
-        worker.submit_prefix(WaitingRequest(next(numbers), PLAN.group, 1, PLAN.times, came_s), seconds, done)
+        worker.submit_piece(WaitingRequest(next(numbers), PLAN.group, 1, PLAN.times, came_s), seconds, done)
 
     return submit
 

@@ -14,7 +14,6 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from isthmus.telemetry import configure_logging
-from isthmus.v1 import segment_pb2, segment_pb2_grpc
 from nodes.batching import BatchLimits
 from nodes.cloud_models import CloudModels
 from nodes.cloud_node import CloudNode
@@ -24,7 +23,6 @@ from nodes.engines.allocator import keep_freed_memory
 from nodes.engines.eager import EagerEngine
 from nodes.measure.batch_times import boundary_sample
 from nodes.measure.device_profile import measure_device
-from nodes.transport.grpc_server import GrpcServer
 from nodes.transport.segment_server import SegmentService
 from partitioner.artifact import load_artifact
 from partitioner.model import Model
@@ -78,11 +76,7 @@ async def _serve(pipe: Connection, artifact: Path, limits: BatchLimits) -> None:
     await pool.run(os.sched_setaffinity, 0, {ENGINE_CORE})
     profile = await pool.run(measure_device, 0.1, engine, ["zstd"])
     node = CloudNode("replica", CloudModels.holding({model.name: model}, engine), pool, profile, limits)
-    service = SegmentService(node)
-    server = GrpcServer(
-        [segment_pb2.DESCRIPTOR.services_by_name["SegmentService"].full_name],
-        lambda server: segment_pb2_grpc.add_SegmentServiceServicer_to_server(service, server),
-    )
+    server = SegmentService(node).server()
     pipe.send(await server.start("127.0.0.1:0", "listen"))
     while True:
         what, batch, seconds = await asyncio.to_thread(pipe.recv)

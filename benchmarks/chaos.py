@@ -1,9 +1,16 @@
 """Requests of a small real model while replicas are killed, stopped, drained and the link is cut, stalled and
-throttled, all at random: how many are lost, wrong or answered twice. Each has a deadline of 2 s.
+throttled, all at random: how many are lost, wrong, answered twice or computed twice. Each has a deadline of 2 s. Then
+the same of a model that only the cloud may finish, with a deadline of 15 s, while replicas are killed, stopped, cut
+off, and made to forget the model and its plans for another one.
 
-Lost is a request that ends in no answer: any error counts, the deadline's too, as the edge can always finish. Wrong is
-an answer that differs from the whole model's in one bit. Three replicas behind one emulated link, an edge (four
-times slowed, so that another replica is sometimes the sooner way on), eight clients that each ask one after the other.
+Lost is a request that ends in no answer: any error counts, the deadline's too, as the edge can always finish, and
+requests that only the cloud may finish wait for it. Of these, what is refused before anything was done, as no plan is
+predicted to end in time, is told apart, and may be one in a hundred; who is refused asks again a moment later. Wrong is
+an answer that differs from the whole model's by more than batching rounds. Answered twice is told by the ids of the
+clients' own that a quarter of them, which share one `ModelStreamInfer`, give their requests. Computed twice are
+suffixes that replicas say they executed beyond one for each time that a request was sent (what those that are killed
+execute at last is not told). Three replicas behind one emulated link, an edge (four times slowed, so that another
+replica is sometimes the sooner way on), eight clients that each ask one after the other.
 """
 
 from __future__ import annotations
@@ -11,41 +18,61 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
-import signal
+import re
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from statistics import median
+from typing import Any
 
+from benchmarks.chaos_faults import ANY_MODEL, CLOUD_REQUIRED, SHAPE, Faults
 from benchmarks.figure import Figure, bootstrap, machine, parse_options, report
 from benchmarks.judged_requests import Asked
-from benchmarks.node_process import NodeProcess
 from benchmarks.outage_site import OutageSite, outage_site
-from simulations.link_emulator import LinkShape
+from benchmarks.streamed_requests import streamed_requests
 
 __all__ = ["Chaos", "run_chaos"]
 
-BOUNDARY, REPLICAS, CLIENTS, DEADLINE_S = 512, 3, 8, 2.0
-SHAPE, SLOW = LinkShape(200e6, 200e6, 0.002), LinkShape(2e6, 2e6, 0.05)
-LONGEST_BATCH = 8
+BOUNDARY, REPLICAS, CLIENTS, STREAMED = 512, 3, 8, 2
+DEADLINE_S, REQUIRED_DEADLINE_S = 2.0, 15.0
+LONGEST_BATCH, WARM = 8, 20
 DEPTH, SLOWDOWN = 8, 4.0
+REQUESTS, REQUIRED = 90_000, 10_000
+QUICK_REQUESTS, QUICK_REQUIRED = 5_000, 1_200
+MOST_REFUSED, AGAIN_S = 0.01, 0.1
+REFUSAL = "are left and the quickest plan takes"
+Ask = Callable[[int, float, int], Coroutine[Any, Any, Asked]]
 
 
 @dataclass
 class Chaos:
-    """What happened. faults: how often each; ends: when each was over, on the monotonic clock."""
+    """What happened. required: whether only the cloud may finish. faults: how often each; ends: when each was over, on
+    the monotonic clock. warm: requests before the faults. duplicated: answers beyond one a request. edge, cloud: what
+    became of the work, as the nodes say."""
 
+    required: bool = False
     asked: list[Asked] = field(default_factory=list)
+    warm: list[Asked] = field(default_factory=list)
+    duplicated: int = 0
     faults: Counter[str] = field(default_factory=Counter)
     ends: list[float] = field(default_factory=list)
-    counts: dict[str, object] = field(default_factory=dict)
+    edge: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    cloud: Counter[str] = field(default_factory=Counter)
     took_s: float = 0.0
 
     @property
     def lost(self) -> list[str]:
-        """The errors."""
-        return [one.error for one in self.asked if one.error]
+        """The errors, without their numbers."""
+        return [re.sub(r"[0-9.]+", "#", one.error) for one in self.asked if one.error and not self._may_refuse(one)]
+
+    @property
+    def refused(self) -> int:
+        """Requests that only the cloud may finish, refused before anything was done."""
+        return sum(map(self._may_refuse, self.asked))
+
+    def _may_refuse(self, one: Asked) -> bool:
+        return self.required and REFUSAL in one.error
 
     @property
     def wrong(self) -> int:
@@ -53,10 +80,28 @@ class Chaos:
         return sum(not one.right for one in self.asked if not one.error)
 
     @property
-    def duplicated(self) -> int:
-        """Answers beyond one a request."""
-        ids = [one.request_id for one in self.asked if not one.error]
-        return len(ids) - len(set(ids))
+    def sent(self) -> int:
+        """How often a request was sent to a replica, at most: each sending ended in the cloud's answer, an error or
+        another way on."""
+        ended = sum(one.finished_by == "cloud" or bool(one.error) for one in (*self.warm, *self.asked))
+        went_on = self.edge["requests"]
+        return ended + went_on["resent"] + went_on["resumed_on_edge"] + went_on["hedged"]
+
+    @property
+    def computed_twice(self) -> int:
+        """Suffixes that replicas say they executed beyond one a sending."""
+        return max(0, self.cloud["executed"] - self.sent)
+
+    @property
+    def late(self) -> int:
+        """What was executed after its deadline, on either side."""
+        here = sum(counts.get("executed_after_deadline", 0) for counts in self.edge.values())
+        return here + self.cloud["executed_after_deadline"]
+
+    @property
+    def failures(self) -> int:
+        """What must not be."""
+        return len(self.lost) + self.wrong + self.duplicated + self.computed_twice
 
     def recoveries_s(self) -> list[float]:
         """From the end of each fault to the next answer out of the cloud."""
@@ -64,112 +109,76 @@ class Chaos:
         after = ([s for s in cloud if s >= end] for end in self.ends)
         return [found[0] - end for found, end in zip(after, self.ends, strict=True) if found]
 
-
-class Faults:
-    """One fault at a time, drawn at random."""
-
-    def __init__(self, site: OutageSite, chaos: Chaos, seed: int) -> None:
-        self._site, self._chaos, self._rng = site, chaos, random.Random(seed)
-
-    async def forever(self) -> None:
-        """Until cancelled."""
-        kinds: tuple[Callable[[], Awaitable[None]], ...] = (
-            self.kill, self.stop, self.drain, self.cut, self.stall, self.throttle,
-        )  # fmt: skip
-        while True:
-            await asyncio.sleep(self._rng.uniform(0.1, 0.5))
-            fault = self._rng.choice(kinds)
-            await fault()
-            self._chaos.faults[fault.__name__] += 1
-            self._chaos.ends.append(time.monotonic())
-
-    def _victim(self) -> NodeProcess:
-        return self._rng.choice(self._site.replicas)
-
-    def _pause(self) -> Awaitable[None]:
-        return asyncio.sleep(self._rng.uniform(0.2, 1.5))
-
-    async def kill(self) -> None:
-        """SIGKILL, and a new process instead."""
-        victim = self._victim()
-        await victim.end(kill=True)
-        await victim.start()
-
-    async def drain(self) -> None:
-        """An orderly end, and a new process instead."""
-        victim = self._victim()
-        await victim.end(kill=False)
-        await victim.start()
-
-    async def stop(self) -> None:
-        """SIGSTOP, later SIGCONT."""
-        victim = self._victim()
-        victim.signal(signal.SIGSTOP)
-        await self._pause()
-        victim.signal(signal.SIGCONT)
-
-    async def cut(self) -> None:
-        """Every connection to every replica breaks, and no new one is let through."""
-        await asyncio.to_thread(self._site.link.cut)
-        await self._pause()
-        await asyncio.to_thread(self._site.link.restore)
-
-    async def stall(self) -> None:
-        """Nothing moves on the link."""
-        seconds = self._rng.uniform(0.2, 1.5)
-        await asyncio.to_thread(self._site.link.stall, seconds)
-        await asyncio.sleep(seconds)
-
-    async def throttle(self) -> None:
-        """A hundredth of the bandwidth, and a long round trip."""
-        await asyncio.to_thread(self._site.link.set_shape, SLOW)
-        await self._pause()
-        await asyncio.to_thread(self._site.link.set_shape, SHAPE)
+    def details(self, seed: int) -> dict[str, object]:
+        """For people."""
+        share = bootstrap([float(one.in_time) for one in self.asked], seed, lambda v: sum(v) / len(v))
+        recoveries_s = sorted(self.recoveries_s())
+        return {
+            "requests": f"{len(self.asked)}, {len(self.asked) / self.took_s:.0f} a second in {self.took_s:.0f} s",
+            "lost": f"{len(self.lost)} {dict(Counter(self.lost))}",
+            "refused at once": self.refused,
+            "wrong": self.wrong,
+            "answered twice": self.duplicated,
+            "computed twice": f"{self.computed_twice}; {self.cloud['executed']} executed as told, {self.sent} sent",
+            "inside the deadline": f"{share.value:.5f} [{share.low:.5f}, {share.high:.5f}]",
+            "finished by": dict(Counter(one.finished_by for one in self.asked)),
+            "faults": dict(self.faults),
+            "recovery": f"median {median(recoveries_s):.3f} s, longest {recoveries_s[-1]:.3f} s"
+            if recoveries_s else "-",
+            "edge's counts": dict(self.edge),
+        }  # fmt: skip
 
 
-async def run_chaos(requests: int, seed: int, least_faults: int = 1) -> Chaos:
-    """So many requests under faults, and more until so many faults are over: how many fit depends on the machine."""
-    chaos, source = Chaos(), random.Random(seed)
-    async with outage_site(BOUNDARY, SHAPE, REPLICAS, depth=DEPTH, slowdown=SLOWDOWN) as site:
-        for number in range(20):  # not counted: their inputs are those of the first requests
-            await site.ask(number, 30.0)
-        numbers = itertools.count()
-
-        async def client() -> None:
-            while (number := next(numbers)) < requests or chaos.faults.total() < least_faults:
-                chaos.asked.append(await site.ask(number, DEADLINE_S, source.randint(1, LONGEST_BATCH)))
-
-        faults, began_s = asyncio.create_task(Faults(site, chaos, seed).forever()), time.monotonic()
-        await asyncio.gather(*(client() for _ in range(CLIENTS)))
+async def run_chaos(requests: int, seed: int, least_faults: int = 1, *, required: bool = False) -> Chaos:
+    """So many requests under faults, and more until so many faults are over: how many fit depends on the machine.
+    required: of the model that only the cloud may finish."""
+    chaos = Chaos(required)
+    async with outage_site(BOUNDARY, SHAPE, REPLICAS, depth=DEPTH, slowdown=SLOWDOWN, required=required) as site:
+        for number in range(WARM):  # not judged: their inputs are those of the first requests
+            chaos.warm.append(await site.ask(number, 30.0))
+        faults = Faults(site, CLOUD_REQUIRED if required else ANY_MODEL, seed)
+        chaos.faults, chaos.ends = faults.seen, faults.ends
+        breaking, began_s = asyncio.create_task(faults.until_over()), time.monotonic()
+        await _ask_all(site, chaos, requests, least_faults, seed, REQUIRED_DEADLINE_S if required else DEADLINE_S)
         chaos.took_s = time.monotonic() - began_s
-        faults.cancel()
-        await asyncio.gather(faults, return_exceptions=True)
-        await asyncio.to_thread(site.link.restore)
-        chaos.counts = dict(site.edge.node.counts())
+        faults.over = True
+        await breaking
+        chaos.cloud = Counter(faults.ended)
+        for replica in site.replicas:
+            chaos.cloud.update(await site.work(replica))
+        chaos.edge = {what: dict(counts) for what, counts in site.edge.node.counts().items()}
     return chaos
+
+
+async def _ask_all(
+    site: OutageSite, chaos: Chaos, requests: int, least_faults: int, seed: int, deadline_s: float
+) -> None:
+    numbers, source = itertools.count(), random.Random(seed)
+
+    async def client(ask: Ask) -> None:
+        while (number := next(numbers)) < requests or chaos.faults.total() < least_faults:
+            chaos.asked.append(await ask(number, deadline_s, source.randint(1, LONGEST_BATCH)))
+            if chaos.asked[-1].error:
+                await asyncio.sleep(AGAIN_S)
+
+    async with streamed_requests(site.edge.address, site.model) as streamed:
+        asks: tuple[Ask, ...] = (streamed.ask,) * STREAMED + (site.ask,) * (CLIENTS - STREAMED)
+        await asyncio.gather(*map(client, asks))
+    chaos.duplicated = streamed.duplicated
 
 
 def main() -> None:
     options = parse_options(__doc__ or "")
-    requests = 8_000 if options.quick else 100_000
-    chaos = asyncio.run(run_chaos(requests, options.seed))
-    late = sum(dict(counts).get("executed_after_deadline", 0) for counts in chaos.counts.values())  # type: ignore[call-overload]
-    failures = len(chaos.lost) + chaos.wrong + chaos.duplicated
-    share = bootstrap([float(one.in_time) for one in chaos.asked], options.seed, lambda v: sum(v) / len(v))
-    recoveries_s = sorted(chaos.recoveries_s())
-    details = {
-        "lost": f"{len(chaos.lost)} {dict(Counter(chaos.lost))}",
-        "wrong": chaos.wrong,
-        "answered twice": chaos.duplicated,
-        "inside the deadline": f"{share.value:.5f} [{share.low:.5f}, {share.high:.5f}]",
-        "finished by": dict(Counter(one.finished_by for one in chaos.asked)),
-        "faults": dict(chaos.faults),
-        "recovery": f"median {median(recoveries_s):.3f} s, longest {recoveries_s[-1]:.3f} s" if recoveries_s else "-",
-        "edge's counts": chaos.counts,
-        "rate": f"{len(chaos.asked) / chaos.took_s:.0f} requests/s in {chaos.took_s:.0f} s",
-    }
-    holds = failures == 0 and late == 0
-    numbers = (float(failures), float(failures), float(failures), 0.0, len(chaos.asked), 0.0, holds)
+    requests, required = (QUICK_REQUESTS, QUICK_REQUIRED) if options.quick else (REQUESTS, REQUIRED)
+    finishing = asyncio.run(run_chaos(requests, options.seed))
+    only_cloud = asyncio.run(run_chaos(required, options.seed, required=True))
+    failures = finishing.failures + only_cloud.failures
+    few = only_cloud.refused <= MOST_REFUSED * len(only_cloud.asked)
+    holds = failures == 0 and few and finishing.late == only_cloud.late == 0
+    details = finishing.details(options.seed)
+    details |= {f"only the cloud may finish: {key}": said for key, said in only_cloud.details(options.seed).items()}
+    asked = len(finishing.asked) + len(only_cloud.asked)
+    numbers = (float(failures), float(failures), float(failures), 0.0, asked, 0.0, holds)
     report(Figure("chaos", *numbers, machine(), options.seed, "holds" if holds else "missed", details), options)
 
 

@@ -1,5 +1,5 @@
-"""A million hostile inputs: stream frames, encoded tensors, requests, plan offers, documents, graphs and pictures, each
-sound data of the real writers with faults in its bytes, its fields or its order.
+"""A million hostile inputs: stream frames, encoded tensors, requests, plan offers, documents, graphs, pictures and
+model files, each sound data of the real writers with faults in its bytes, its fields or its order.
 
 Nothing may come of one but an answer or a declared error; in 5 s of CPU; and what it makes the process hold on top must
 stay under 512 MB (a picture may have 64 million pixels). The figure is the share of inputs with which that is

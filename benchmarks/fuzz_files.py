@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from benchmarks.fuzz_models import model_targets
 from benchmarks.fuzz_mutation import Mutator
 from benchmarks.fuzz_streams import CloudFrames, EdgeFrames
 from benchmarks.fuzz_targets import (
@@ -53,7 +54,7 @@ def all_targets() -> tuple[Target, ...]:
     """Every reader, with sound data for it. Takes some seconds."""
     return (
         CloudFrames(), EdgeFrames(), Codecs(tuple(_messages())), Requests(), Fleet(), Offers(),
-        *_documents(), Graphs(), Pictures(),
+        *_documents(), Graphs(), Pictures(), *model_targets(),
     )  # fmt: skip
 
 

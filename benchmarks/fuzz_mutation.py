@@ -197,6 +197,8 @@ class Mutator:
                 return self.often(0.5)
             case FieldDescriptor.CPPTYPE_DOUBLE | FieldDescriptor.CPPTYPE_FLOAT:
                 return self.rng.choice(_REAL)
+            case FieldDescriptor.CPPTYPE_ENUM if (kinds := field.enum_type) is not None and kinds.is_closed:
+                return self.rng.choice(kinds.values).number
             case FieldDescriptor.CPPTYPE_ENUM:
                 return self.rng.randrange(-1, 20)
             case kind:

@@ -14,6 +14,7 @@ from itertools import combinations
 from nodes.compute_pool import ComputePool
 from nodes.engines.allocator import keep_freed_memory
 from nodes.engines.factory import engine_for
+from nodes.measure.anchors import measure_halves
 from nodes.measure.device_profile import measure_device, measure_model
 from nodes.plan_shapes import cut_plan
 from partitioner.cost_model import Costing, FileFacts
@@ -30,13 +31,13 @@ __all__ = ["OpSums", "Ranked", "disagreements"]
 
 # Of the compute alone: the link of a setting plays no part.
 _ANY_LINK = Link(20e6, 20e6, 0.03)
-_DEVICE_BUDGET_S, _MODEL_BUDGET_S = 1.0, 2.0
+_DEVICE_BUDGET_S, _MODEL_BUDGET_S, _HALVES_BUDGET_S = 1.0, 2.0, 0.5
 # Pairs that are less than this far apart are those that an order is worth knowing of.
 _NEAR = 0.25
 
 
 class OpSums:
-    """What sums of op times say of one model's plans, from a profile taken in this process."""
+    """What sums of op times, and halves measured whole, say of one model's plans: a profile taken in this process."""
 
     def __init__(self, model: Model, engine: str, slowdown: float, file: FileFacts) -> None:
         """slowdown: of the edge. Measures for some seconds."""
@@ -45,10 +46,21 @@ class OpSums:
         self._engines = (engine, engine)
         self._costing = Costing(form=self._form, lossless=False, file=file, edge_load=slowdown)
         keep_freed_memory()
-        runs = engine_for(engine, threads=1)
+        self._engine = engine_for(engine, threads=1)
         with ComputePool(1) as pool:
-            profile = pool.run_blocking(measure_device, _DEVICE_BUDGET_S, runs)
-            self._profile = pool.run_blocking(measure_model, model, profile, runs, budget_s=_MODEL_BUDGET_S)
+            profile = pool.run_blocking(measure_device, _DEVICE_BUDGET_S, self._engine)
+            self._profile = pool.run_blocking(measure_model, model, profile, self._engine, budget_s=_MODEL_BUDGET_S)
+        self._with_halves = self._profile
+
+    def time_halves(self, plans: Iterable[Plan]) -> None:
+        """Measure both halves of each split in this process, as `isthmus profile --against` does."""
+        (whole_s,) = (times.whole.seconds for times in self._profile.op_times)
+        with ComputePool(1) as pool:
+            for plan in plans:
+                if plan.kind == "split":
+                    of, budget_s = (self._model, self._engine, plan.edge_ops, whole_s), _HALVES_BUDGET_S
+                    halves = pool.run_blocking(measure_halves, *of, budget_s=budget_s)
+                    self._with_halves = self._with_halves.with_segment_times(*halves)
 
     def splits(self) -> Iterator[Plan]:
         """What an edge may have on its menu, in the codecs that edges offer: splits of the frontier, and, since two
@@ -61,9 +73,11 @@ class OpSums:
                 yield cut_plan(self._model, cut, {}, codec, self._form, self._engines)
 
     def compute_ms(self, plan: Plan) -> Mapping[str, float]:
-        """Both sides' compute in ms: from the op times as they are, and scaled to sum to the whole model."""
+        """Both sides' compute in ms: from the op times as they are, scaled to sum to the whole model, and from halves
+        measured whole, where they were (`time_halves`)."""
         plain = replace(self._profile, op_times=tuple(_unscaled(times) for times in self._profile.op_times))
         sums = {"sums of op times": plain, "sums of op times, scaled to the whole model": self._profile}
+        sums["halves measured beforehand"] = self._with_halves
         return {name: self._compute_ms(plan, profile) for name, profile in sums.items()}
 
     def _compute_ms(self, plan: Plan, profile: DeviceProfile) -> float:

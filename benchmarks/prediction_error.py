@@ -2,15 +2,16 @@
 
 Error: |predicted - measured| / measured of whole requests, as the gateway predicts them before they run and a client
 outside the edge measures them: every way on every link, each way forced in turn, in random order after requests from
-which the edge learns the link. --quick: the demo's model, photo and links. Full: six models on six links on eager, two
-of them on onnxruntime too. --engines: the built-in models on these engines instead, one by one with --models, each
+which the edge learns the link. --quick: the demo's model, photo and links. Full: six models on six links, on eager and
+on onnxruntime. --engines: the built-in models on these engines instead, one by one with --models, each
 choice with a record of its own; engines that compile take minutes first, once. Plans are timed by the nodes' own
 processes; networks other than the built-in ones have random weights. Value: the median of all requests; its interval
 resamples whole cells (subject, link, way). Floor: the same error of a prediction that knows the cell's other requests
 (their median): what no predictor gets below here. Order: of two ways of one subject on one link whose times differ by
 more than the floor's 90th percentile, how often the other one is quicker than a predictor says: this system's, and sums
-of op times (see plan_order.py) with this system's times on the wire, so that only the compute differs. Those come from
-a profile that the benchmark's own process took, as `isthmus partition` has it; how far they are off is told, too.
+of op times and halves measured whole (see plan_order.py) with this system's times on the wire, so that only the
+compute differs. Those come from a profile that the benchmark's own process took, as `isthmus partition` has it; how far
+they are off is told, too. Of a menu's splits two are measured: those with the fewest and the most ops on the edge.
 """
 
 from __future__ import annotations
@@ -213,6 +214,8 @@ async def measure(
         assert running.link is not None
         async with AsyncClient(running.gateway) as client:
             offered = await offered_ways(client, subject, _inputs(model))
+            if engine != "inductor":  # which would compile them all anew
+                await asyncio.to_thread(subject.sums.time_halves, [way.plan for way in offered])
             for link in links:
                 running.link.set_shape(LinkShape(link.uplink_bps, link.downlink_bps, link.rtt_s))
                 await asyncio.sleep(SETTLE_S)

@@ -54,7 +54,7 @@ from simulations.trace_files.reading import read_link_trace
 
 MODEL, SOURCE = "efficientnet-lite0", "isthmus.zoo:efficientnet_lite0"
 TRACES = Path(__file__).parent / "traces" / "norway3g"
-RTT_S, RATE_PER_S, TIMEOUT_S, QUICK_S, FULL_S = 0.05, 2.0, 10.0, 55.0, 240.0
+RTT_S, RATE_PER_S, TIMEOUT_S, QUICK_S, FULL_S = 0.05, 2.0, 10.0, 55.0, 300.0
 LINK_SCALE = 6.0  # these were 3G: as they are, nearly all stays on the edge
 STAGES = ("edge_queue_s", "edge_s", "uplink_s", "cloud_queue_s", "cloud_s", "downlink_s")
 ALLOWED = {"p50_s": 0.05, "p99_s": 0.10}
@@ -127,30 +127,35 @@ def lines(folder: Path) -> Iterator[Mapping[str, Any]]:
 
 
 def of_allowed(answer: ReplayAnswer) -> list[figure.Interval]:
-    """Each error over what it may be."""
-    return [_absolute(answer.error.changes[name], allowed) for name, allowed in ALLOWED.items()]
+    """Each error over what it may be, of those that there were requests enough for. Raises InvalidRequest where there
+    were for none."""
+    changes = [(answer.error.changes[name], allowed) for name, allowed in ALLOWED.items()]
+    found = [_absolute(told, change.value, allowed) for change, allowed in changes if (told := ends(change))]
+    if not found:
+        raise InvalidRequest("log", "is too short for intervals", value=answer.counted, remedy="run it for longer")
+    return found
 
 
 def verdict(errors: Sequence[figure.Interval], noise: float) -> str:
-    """Of errors over what they may be, all of which must be allowed. noise: the floor, likewise."""
+    """Of errors over what they may be, all of which must be known and allowed. noise: the floor, likewise."""
     if any(one.low > GOAL for one in errors):
         return "missed"
+    if len(errors) < len(ALLOWED):
+        return "cannot be told of so few requests"
     told = noise <= GOAL and all(one.high <= GOAL for one in errors)
     return "holds" if told else "cannot be told on this machine"
 
 
-def _absolute(change: Interval, allowed: float) -> figure.Interval:
-    low, high = ends(change)
+def _absolute(told: tuple[float, float], value: float, allowed: float) -> figure.Interval:
+    low, high = told
     nearest = 0.0 if low <= 0.0 <= high else min(abs(low), abs(high))
-    furthest = max(abs(low), abs(high), abs(change.value))
-    return figure.Interval(abs(change.value) / allowed, nearest / allowed, furthest / allowed)
+    furthest = max(abs(low), abs(high), abs(value))
+    return figure.Interval(abs(value) / allowed, nearest / allowed, furthest / allowed)
 
 
-def ends(interval: Interval) -> tuple[float, float]:
-    """Raises InvalidRequest where there are none: a figure needs them."""
-    if interval.low is None or interval.high is None:
-        raise InvalidRequest("log", "is too short for intervals", remedy="run it without --quick")
-    return interval.low, interval.high
+def ends(interval: Interval) -> tuple[float, float] | tuple[()]:
+    """None of a quantile that there were too few requests for."""
+    return () if interval.low is None or interval.high is None else (interval.low, interval.high)
 
 
 def floor(answer: ReplayAnswer) -> float:
@@ -158,8 +163,8 @@ def floor(answer: ReplayAnswer) -> float:
     halves = []
     for name, allowed in ALLOWED.items():
         one: Interval = getattr(answer.really, name)
-        low, high = ends(one)
-        halves.append((high - low) / 2 / one.value / allowed)
+        if found := ends(one):
+            halves.append((found[1] - found[0]) / 2 / one.value / allowed)
     return max(halves)
 
 
@@ -198,13 +203,13 @@ def _stage(fates: Sequence[Fate], name: str) -> str:
 
 
 def _ms(interval: Interval) -> str:
-    low, high = ends(interval)
-    return f"{interval.value * 1e3:.0f} ms [{low * 1e3:.0f}, {high * 1e3:.0f}]"
+    told = ", ".join(f"{end * 1e3:.0f}" for end in ends(interval)) or "too few"
+    return f"{interval.value * 1e3:.0f} ms [{told}]"
 
 
 def _signed(change: Interval) -> str:
-    low, high = ends(change)
-    return f"{change.value:+.3f} [{low:+.3f}, {high:+.3f}]"
+    told = ", ".join(f"{end:+.3f}" for end in ends(change)) or "too few"
+    return f"{change.value:+.3f} [{told}]"
 
 
 def counterfactual(answer: ReplayAnswer, really: ReplayAnswer) -> str:

@@ -6,13 +6,15 @@ is computed or slept: plans' costs are those of `regret`, each request differs f
 link's peak is the highest goodput (answers in time a second) over rates of Poisson arrivals. Value: the share of the
 requests let in that end in time at 70 % of the peak; its interval is Wilson's. Details: how many are let in, over
 those of an oracle that knows the recording, every draw and every queue, and takes the request whenever some plan will
-end in time, by the better of two rules for which; the goodput at twice the peak over the peak; and what a client gets
-that asks for a tenth of the peak, beside one that asks for twice of it.
+end in time, by the better of two rules for which; how many end in time of those that the edge promised to finish and
+of those that were only predicted to, by kind of plan; the goodput at twice the peak over the peak; and what a client
+gets that asks for a tenth of the peak, beside one that asks for twice of it.
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -44,8 +46,8 @@ class _NoPromises(AdmissionControl):
     def outlook(self, number: int, due_s: float | None, now_s: float, *, idle: bool) -> Outlook:
         return Outlook(None, 0.5)
 
-    def may_finish(self, number: int, work: EdgeWork, now_s: float) -> bool:
-        return False
+    def finishes(self, number: int, work: EdgeWork, now_s: float) -> bool:
+        return True
 
 
 class Oracle(PlanChooser):
@@ -63,7 +65,8 @@ class Oracle(PlanChooser):
         if not able:
             raise DeadlineUnreachable("no plan will end in time")
         best, took_s = min(able, key=lambda one: self._rule(*one))
-        return Choice(best, Prediction.of(0.0, took_s, 0.0, 0.0, 0.0), "it is known")
+        # All of it the edge's: what is known holds where its prefix goes by the request's own due time.
+        return Choice(best, Prediction.of(took_s, 0.0, 0.0, 0.0, 0.0), "it is known")
 
 
 RULES: tuple[Callable[[PlanEntry, float], float], ...] = (
@@ -102,7 +105,8 @@ class Beside:
 
 @dataclass(frozen=True, slots=True)
 class LinkOutcome:
-    """What one link says. admitted, in_time: of the requests at 70 % of its peak; oracle: let in by the better rule."""
+    """What one link says. admitted, in_time: of the requests at 70 % of its peak; oracle: let in by the better rule.
+    known: of those let in, by `said`; kept: of these, in time."""
 
     name: str
     peak_per_s: float
@@ -113,6 +117,13 @@ class LinkOutcome:
     overload_per_s: float
     beside: Beside
     told: str
+    known: Counter[str]
+    kept: Counter[str]
+
+
+def said(one: Served) -> str:
+    """What a request was let in by, and its plan."""
+    return f"{'promised' if one.promised else 'predicted'}, {one.kind}"
 
 
 def _coming(rate_per_s: float, until_s: float, seed: int) -> tuple[Arrival, ...]:
@@ -158,7 +169,10 @@ def outcome(name: str, trace: BandwidthTrace, sweep_s: float, length_s: float, s
         f"asks for a tenth of it beside {both.per_s:.2f} a second: {both.modest:.3f} of that one's in time, "
         f"{both.greedy:.3f} of the other's"
     )
-    return LinkOutcome(name, peak_per_s, len(coming), len(admitted), in_time, max(known), overload_per_s, both, told)
+    return LinkOutcome(
+        name, peak_per_s, len(coming), len(admitted), in_time, max(known), overload_per_s, both, told,
+        Counter(said(one) for one in admitted), Counter(said(one) for one in admitted if one.in_time),
+    )  # fmt: skip
 
 
 def wilson(successes: int, n: int, z: float = 1.96) -> Interval:
@@ -178,9 +192,14 @@ def figure(options: Options) -> Figure:
     value = wilson(sum(one.in_time for one in found), admitted)
     of_oracle = admitted / sum(one.oracle for one in found)
     overload = sum(one.overload_per_s for one in found) / sum(one.peak_per_s for one in found)
+    known = sum((one.known for one in found), Counter[str]())
+    kept = sum((one.kept for one in found), Counter[str]())
     holds = value.high >= GOAL and of_oracle >= GOAL_ADMITTED and overload >= GOAL_OVERLOAD
     details = {
         "let in, over the oracle's": f"{of_oracle:.4f} of {GOAL_ADMITTED}",
+        "in time, by what they were let in by": ", ".join(
+            f"{name} {kept[name] / count:.4f} of {count}" for name, count in sorted(known.items())
+        ),
         "goodput at twice the peak, over the peak": f"{overload:.4f} of {GOAL_OVERLOAD}",
         "in time of a client's that asks for a tenth of the peak beside one that asks for twice of it": (
             f"{sum(one.beside.modest for one in found) / len(found):.3f}, of the other's "

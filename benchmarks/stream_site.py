@@ -13,14 +13,12 @@ from multiprocessing.connection import Connection
 
 from isthmus.addresses import parse_address
 from isthmus.telemetry import configure_logging
-from isthmus.v1 import segment_pb2_grpc
 from nodes.chooser_observer import ChooserObserver
 from nodes.cloud_connection import ReplicaDescription
 from nodes.codecs.base import EncodedTensor
 from nodes.fleet import Endpoint
 from nodes.protocol.edge_stream import WireRequest
 from nodes.protocol.events import CloudTimings, PlanDefinition, PlanTimes, RequestArrived
-from nodes.transport.grpc_server import GrpcServer
 from nodes.transport.segment_client import SegmentClient
 from nodes.transport.segment_server import Load, SegmentService, SuffixResult
 from scheduler.plan_chooser import PlanChooser
@@ -28,8 +26,6 @@ from simulations.link_emulator import LinkShape
 from simulations.link_process import LinkEmulatorProcess
 
 __all__ = ["StreamSite", "stream_site"]
-
-_SERVICE = "isthmus.v1.SegmentService"
 
 
 def _tensor(size_bytes: int) -> EncodedTensor:
@@ -48,6 +44,9 @@ class _Answering:
     def load(self) -> Load:
         return Load(0, 0.0)
 
+    def check_offer(self, offer: PlanDefinition) -> None:
+        pass
+
     async def prepare(self, offer: PlanDefinition) -> PlanTimes:
         return PlanTimes(())
 
@@ -57,8 +56,7 @@ class _Answering:
 
 
 async def _replica(ready: Connection) -> None:
-    service = SegmentService(_Answering())
-    server = GrpcServer([_SERVICE], lambda s: segment_pb2_grpc.add_SegmentServiceServicer_to_server(service, s))
+    server = SegmentService(_Answering()).server()  # which serves as long as somebody holds it
     ready.send(await server.start("127.0.0.1:0", "cloud.listen"))
     await asyncio.Event().wait()
 

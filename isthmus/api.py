@@ -10,6 +10,7 @@ from torch import nn
 
 from isthmus.client import AsyncClient, Client, Result
 from isthmus.planning import Planner
+from isthmus.profile_file import read_profile
 from nodes.compute_pool import ComputePool
 from nodes.engines.allocator import keep_freed_memory
 from nodes.engines.factory import engine_for
@@ -111,7 +112,7 @@ def partition(
     lossless codecs make of its tensors is measured on the model's calibration inputs, where it has any and `costing`
     states no codecs: a second or two for an image model, once for a model.
     Throughput, alone or in a sum, and budgets are searched for ten seconds at most; the plan's provenance says how far
-    it may be from the best. Raises InfeasibleCut.
+    it may be from the best. Raises InfeasibleCut, InvalidProfile.
     """
     return Planner(model, _setting(model, (edge, cloud), link, costing)).best(objective).plan
 
@@ -127,7 +128,7 @@ def frontier(
 
     link: only the ratio of its two bandwidths counts; equal without one. costing: as for `partition`, its loads left
     out. Limits of memory and wire bytes are searched for about ten seconds; `gap` says how far these plans may be
-    from the best. Raises InfeasibleCut.
+    from the best. Raises InfeasibleCut, InvalidProfile.
     """
     return Planner(model, _setting(model, (edge, cloud), link, costing)).frontier
 
@@ -143,7 +144,7 @@ def throughput_frontier(
     its own. Profiles may be given as files.
 
     link: only the ratio of its two bandwidths counts; equal without one. costing: as for `partition`. Searched for ten
-    seconds at most; `gap` says how far it may be from the best. Raises InfeasibleCut.
+    seconds at most; `gap` says how far it may be from the best. Raises InfeasibleCut, InvalidProfile.
     """
     return Planner(model, _setting(model, (edge, cloud), link, costing)).throughput_frontier()
 
@@ -159,4 +160,4 @@ def _setting(
 
 
 def _profile(given: DeviceProfile | str | Path) -> DeviceProfile:
-    return given if isinstance(given, DeviceProfile) else DeviceProfile.from_json(Path(given).read_text())
+    return given if isinstance(given, DeviceProfile) else read_profile(Path(given))

@@ -22,8 +22,8 @@ from isthmus.configuration_fields import (
 )
 from isthmus.errors import InvalidConfiguration
 from isthmus.limits_configuration import CloudLimitsConfiguration, EdgeLimitsConfiguration
+from isthmus.logs_configuration import LogsConfiguration
 from isthmus.policy_configuration import NamedPolicy, PolicyConfiguration
-from isthmus.telemetry import LogForm, LogLevel, LogSettings
 from isthmus.units import format_bandwidth, format_duration, parse_duration_s
 from isthmus.yaml_file import read_mapping
 from nodes.admission import DEFAULT_PROBABILITY
@@ -41,7 +41,6 @@ __all__ = [
     "DecisionLogConfiguration",
     "EdgeConfiguration",
     "LinkConfiguration",
-    "LogsConfiguration",
     "ModelConfiguration",
     "TlsConfiguration",
     "files_of",
@@ -50,6 +49,8 @@ __all__ = [
 
 
 EngineName = Literal["eager", "onnxruntime", "inductor", "aot"]
+StartTimeout = Annotated[Duration | None, Field(ge=1.0, le=86400.0, allow_inf_nan=False)]
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
 
 
 def _delay(value: object) -> object:
@@ -64,7 +65,7 @@ class ModelConfiguration(Section):
     unless their class has one; left out, that of the whole file.
     """
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")
+    name: str = Field(pattern=NAME_PATTERN)
     source: str = Field(min_length=1)
     plans: tuple[str, ...] = ()
     versions: tuple[Annotated[str, Field(min_length=1)], ...] = ()
@@ -130,9 +131,11 @@ class DecisionLogConfiguration(Section):
 class EdgeConfiguration(Section):
     """The edge. emulate_slowdown is for demos and tests: the edge sleeps after its work, and every output says so.
 
-    insecure: listen beyond this machine although there is no TLS. kept_memory: the most that is kept of boundary
-    tensors while their answers are awaited; requests beyond it are refused. hedge_percentile: a request whose answer is
-    later than so many of 100 are, for its prediction, is sent to a second replica too; left out, none is.
+    insecure: listen beyond this machine although there is no TLS. start_timeout: how long it may take to start; left
+    out, two minutes, an hour where the engine compiles. kept_memory: the most that is kept of boundary tensors while
+    their answers are awaited, and of inputs that wait for a replica; requests beyond it are refused.
+    hedge_percentile: a request whose answer is later than so many of 100 are, for its prediction, is sent to a second
+    replica too; left out, none is.
     metrics_listen: where Prometheus asks; page_listen: where browsers see the edge, the same address for one port with
     both; left out, there is no such port.
     """
@@ -145,6 +148,7 @@ class EdgeConfiguration(Section):
     threads: int = Field(default=1, ge=1, le=256)
     emulate_slowdown: float = Field(default=1.0, ge=1.0, le=1000.0, allow_inf_nan=False)
     batching: BatchingConfiguration = BatchingConfiguration()
+    start_timeout: StartTimeout = None
     kept_memory: Size = MOST_KEPT_BYTES
     hedge_percentile: float | None = Field(default=None, gt=50.0, lt=100.0, allow_inf_nan=False)
     limits: EdgeLimitsConfiguration = EdgeLimitsConfiguration()
@@ -168,9 +172,11 @@ class CloudConfiguration(Section):
     """The cloud. advertise: the address edges dial, where it differs from the one bound. route: metadata by which a
     proxy at that address picks the replica, {address} and {replica} stand for its own; connection_age: a balancer there
     picks one by itself, and edges dial anew after about so long; left out, `advertise` is one replica's. address: of a
-    Ray cluster that runs already, "auto" for the one of this machine; left out, a Ray is started. cpus: of it for each
-    replica. version: free text; a change of it rolls the replicas over, also where nothing else has changed but the
-    code that is installed. overlap: how long a roll-out waits at most for edges to move, before the old replicas drain.
+    Ray cluster that runs already, "auto" for the one of this machine; left out, a Ray is started. name: of this cloud
+    there, which takes the place of what is called so; left out, it is known by where its replicas register. cpus: of
+    it for each replica. version: free text; a change of it rolls the replicas over, also where nothing else has changed
+    but the code that is installed. start_timeout: of a replica, as for the edge. overlap: how long a roll-out
+    waits at most for edges to move, before the old replicas drain.
 
     metrics_listen: where Prometheus asks a replica; left out, there is no such port. insecure: listen beyond this
     machine although there is no TLS. autoscaling: left out, there are always `replicas`. paced_by: for engine: paced
@@ -186,12 +192,14 @@ class CloudConfiguration(Section):
     connection_age: Duration | None = Field(default=None, ge=1.0, le=86400.0, allow_inf_nan=False)
     runtime: Literal["ray", "process"] = "ray"
     address: ClusterAddress | None = None
+    name: str | None = Field(default=None, pattern=NAME_PATTERN)
     cpus: float | None = Field(default=None, gt=0.0, le=1024.0, allow_inf_nan=False)
     engine: EngineName | Literal["paced"] = "eager"
     paced_by: FilePath | None = None
     replicas: int = Field(default=1, ge=1, le=MOST_REPLICAS)
     autoscaling: AutoscalingConfiguration | None = None
     version: str = ""
+    start_timeout: StartTimeout = None
     overlap: Duration = Field(default=60.0, le=86400.0, allow_inf_nan=False)
     device: Literal["cpu", "cuda", "auto"] = "cpu"
     threads: int = Field(default=1, ge=1, le=256)
@@ -216,6 +224,9 @@ class CloudConfiguration(Section):
             if getattr(self, name) is not None and self.runtime != "ray":
                 remedy = "use runtime: ray, or leave it out"
                 raise InvalidConfiguration(f"cloud.{name}", problem, value=self.runtime, remedy=remedy)
+        if self.name is not None and self.address is None:
+            problem, remedy = "is of a cloud on a Ray cluster", "set cloud.address, or leave it out"
+            raise InvalidConfiguration("cloud.name", problem, value=self.name, remedy=remedy)
         if (self.engine == "paced") != (self.paced_by is not None):
             remedy = "set both engine: paced and paced_by, the file of a device profile, or neither"
             raise InvalidConfiguration("cloud.paced_by", "goes with engine: paced", value=self.paced_by, remedy=remedy)
@@ -303,19 +314,6 @@ class LinkConfiguration(Section):
         """In words: "20 Mbit/s up, 5 Mbit/s down, RTT 30 ms"."""
         up, down = format_bandwidth(self.uplink_bps), format_bandwidth(self.downlink_bps)
         return f"{up} up, {down} down, RTT {format_duration(self.rtt)}"
-
-
-class LogsConfiguration(Section):
-    """What the launcher and its nodes write to standard error. format: "auto" is for people on a terminal and one JSON
-    object a line elsewhere."""
-
-    level: LogLevel = "warning"
-    format: LogForm = "auto"
-
-    @property
-    def settings(self) -> LogSettings:
-        """As a process takes it."""
-        return LogSettings(self.level, self.format)
 
 
 class Configuration(Section):

@@ -11,7 +11,7 @@ from nodes.configured_policies import ConfiguredPolicies
 __all__ = ["needing_restart", "policies_changed", "rolled_out"]
 
 # What a cloud's launcher holds itself; new replicas would not fit the old registry.
-_OF_THE_LAUNCHER = ("registry_listen", "runtime", "address", "tls", "insecure")
+_OF_THE_LAUNCHER = ("registry_listen", "runtime", "address", "name", "tls", "insecure")
 
 
 def rolled_out(keys: Collection[str], *, cloud: bool, edge: bool) -> tuple[str, ...]:

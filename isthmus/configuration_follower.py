@@ -15,6 +15,7 @@ from isthmus.errors import IsthmusError
 from isthmus.file_stamp import FileStamp
 from nodes.background import run_apart
 from nodes.configured_policies import ConfiguredPolicies
+from scheduler.roll_out import Moved
 
 __all__ = ["ConfigurationFollower", "FollowedFile"]
 
@@ -37,7 +38,7 @@ class ConfigurationFollower:
     def __init__(
         self, file: FollowedFile, started: Configuration, policies: ConfiguredPolicies,
         configure: Callable[[ConfiguredPolicies], Awaitable[None]] | None, say: Callable[[str], None],
-        roll_out: Callable[[Configuration], Awaitable[None]] | None = None,
+        roll_out: Callable[[Configuration], Awaitable[Moved]] | None = None,
     ) -> None:  # fmt: skip
         """started: what runs. policies: those of it. configure: see `Runtime.configure`; None without an edge. say:
         gets a line to print. roll_out: see `Deployment.roll_out`; without it such keys need a restart, too."""
@@ -94,7 +95,7 @@ class ConfigurationFollower:
         self._tell(f"rolling out: {', '.join(keys)}")
         telling = asyncio.create_task(self._tell_of_saving())
         try:
-            await self._roll_out(configuration)
+            moved = await self._roll_out(configuration)
         except Exception as error:  # one of ours, or what a model's own code raises
             kind = "" if isinstance(error, IsthmusError) else f"{type(error).__name__}: "
             self._tell(f"not rolled out, what served before goes on: {kind}{error}")
@@ -102,7 +103,8 @@ class ConfigurationFollower:
             self._running = self._running.model_copy(
                 update={"models": configuration.models, "cloud": configuration.cloud}
             )
-            self._tell(f"rolled out: {', '.join(keys)}")
+            said = f"; {moved}" if moved.left else ""
+            self._tell(f"rolled out: {', '.join(keys)}{said}")
         finally:
             telling.cancel()
             await asyncio.wait([telling])

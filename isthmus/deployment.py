@@ -28,7 +28,7 @@ from nodes.transport.fleet_service import EndpointMapper
 from nodes.transport.fleet_survey import look_at_replica
 from nodes.transport.registry_server import RegistryServer
 from scheduler.fleet_registry import FleetRegistry
-from scheduler.roll_out import EdgeMove, ReplicaUse, RollOut
+from scheduler.roll_out import EdgeMove, Moved, ReplicaUse, RollOut
 from scheduler.runtime import Runtime
 from simulations.link_emulator import LinkShape
 from simulations.link_thread import LinkEmulatorThread
@@ -58,7 +58,7 @@ class Deployment:
     policies: those that the edge started with. configure: puts others in force on it, see `Runtime.configure`; both
     are for a deployment with an edge. watch_edge: until cancelled; raises Unavailable when the edge has died and nobody
     starts it again. roll_out: has the models and replicas of another configuration take the place of those that serve,
-    see `scheduler.roll_out`; raises why not, then all is as it was.
+    see `scheduler.roll_out`, and tells how many edges of others have moved; raises why not, then all is as it was.
     """
 
     gateway: str
@@ -68,7 +68,7 @@ class Deployment:
     artifacts: tuple[ModelArtifact, ...]
     policies: ConfiguredPolicies
     configure: Callable[[ConfiguredPolicies], Awaitable[None]]
-    roll_out: Callable[[Configuration], Awaitable[None]]
+    roll_out: Callable[[Configuration], Awaitable[Moved]]
     watch_edge: Callable[[], Coroutine[object, object, None]]
 
 
@@ -108,7 +108,8 @@ async def deploy(
         # Both sides on one machine are for trying things out: each start measures what it compares.
         memory = "" if sides.cloud else str(cache_folder("edge"))
         starting = _Starting(configuration, artifacts, registry, runtimes, progress, policies, memory, book)
-        gateway, planned = await starting.run(sides, max(map(start_timeout_s, engines)))
+        told = (configuration.edge.start_timeout or 0.0, configuration.cloud.start_timeout or 0.0)
+        gateway, planned = await starting.run(sides, max(*map(start_timeout_s, engines), *told))
         runtime = runtimes.of(configuration.edge.runtime)
         rolling = _Rolling(sides, starting, folder or Path.cwd())
         yield Deployment(
@@ -198,19 +199,21 @@ class _Starting:
         cloud = self.configuration.cloud
         settings = cloud_settings(self.configuration, self.artifacts, self.registry)
         runtime = self.runtimes.of(cloud.runtime)
-        if runtime.takes_over:
+        if await runtime.takes_over(settings):
             self.progress("replicas of a launcher that is gone serve: the new ones take their place")
-            await self.roll_out(runtime, settings, cloud, EdgeMove(_nothing, _nothing))
+            moved = await self.roll_out(runtime, settings, cloud, EdgeMove(_nothing, _nothing))
+            if moved.left:
+                self.progress(str(moved))
         else:
             await runtime.start_cloud(settings, cloud.rule, cloud.rule.at_start)
         self.progress(f"{cloud.rule.at_start} cloud replica(s) serve ({cloud.runtime})")
 
     async def roll_out(
         self, runtime: Runtime, settings: CloudSettings, cloud: CloudConfiguration, edges: EdgeMove
-    ) -> None:
+    ) -> Moved:
         """See RollOut."""
         rolling = RollOut(runtime, self.book.view, partial(_use, settings.tls))
-        await rolling.run(settings, cloud.rule, cloud.overlap, edges)
+        return await rolling.run(settings, cloud.rule, cloud.overlap, edges)
 
     async def edge(self) -> str:
         """The address of the gateway."""
@@ -231,7 +234,7 @@ class _Rolling:
         self._sides, self._started, self._folder = sides, started, folder
         self._artifacts = started.artifacts
 
-    async def roll_out(self, configuration: Configuration) -> None:
+    async def roll_out(self, configuration: Configuration) -> Moved:
         """See Deployment."""
         _check_cluster(configuration, self._sides)
         progress, runtimes = self._started.progress, self._started.runtimes
@@ -247,11 +250,12 @@ class _Rolling:
         if self._sides.cloud:
             cloud = configuration.cloud
             settings = cloud_settings(configuration, artifacts, self._started.registry)
-            await self._started.roll_out(runtimes.of(cloud.runtime), settings, cloud, move)
+            moved = await self._started.roll_out(runtimes.of(cloud.runtime), settings, cloud, move)
         else:
             async with move.made():
-                pass
+                moved = Moved()
         self._artifacts = artifacts
+        return moved
 
 
 async def _nothing() -> None:
@@ -259,8 +263,9 @@ async def _nothing() -> None:
 
 
 async def _use(tls: TlsFiles | None, replica: Replica) -> ReplicaUse:
-    counts = (await look_at_replica(replica.endpoint, tls, ANSWER_S, replica.replica_id)).counts
-    return ReplicaUse(counts.get("streams", 0), counts.get("settled_streams", 0))
+    said = await look_at_replica(replica.endpoint, tls, ANSWER_S, replica.replica_id)
+    models = frozenset(one.name for one in said.versions)
+    return ReplicaUse(models, said.edges, said.counts.get("streams", 0), said.counts.get("settled_streams", 0))
 
 
 def _kinds(configuration: Configuration, sides: Sides) -> Iterable[str]:

@@ -37,6 +37,7 @@
 from __future__ import annotations
 
 __all__ = [
+    "MOST_TOLD_BYTES",
     "Cancelled",
     "CloudUnavailable",
     "ComputeFailed",
@@ -70,8 +71,13 @@ __all__ = [
     "error_from_status",
     "error_words",
     "grpc_status_name",
+    "shortened",
 ]
 
+MOST_TOLD_BYTES = 500
+"""Of an error's words, to a peer, which may have named something as long as a message. A status travels in HTTP/2
+trailers, of which gRPC takes 8 KiB: the text three bytes a byte at worst, and once more in the details (base64), where
+field and problem stand too. With more a client sees another error instead."""
 _SHOWN_VALUE_CHARACTERS = 120
 
 
@@ -207,11 +213,18 @@ class DeadlineUnreachable(DeadlineExceeded):
     """What is left of the request's time is too short on every plan: nothing was done.
 
     predicted_s: what it would take. retry_after_s: when it is worth trying again with as much time; None where it is
-    not, as it is not others that it would wait for.
+    not, as it is not others that it would wait for. plan_id: of the quickest plan, "" where no plan was looked at.
     """
 
-    def __init__(self, message: str, *, predicted_s: float | None = None, retry_after_s: float | None = None) -> None:
-        self.predicted_s, self.retry_after_s = predicted_s, retry_after_s
+    def __init__(
+        self,
+        message: str,
+        *,
+        predicted_s: float | None = None,
+        retry_after_s: float | None = None,
+        plan_id: str = "",
+    ) -> None:
+        self.predicted_s, self.retry_after_s, self.plan_id = predicted_s, retry_after_s, plan_id
         super().__init__(message)
 
 
@@ -272,6 +285,16 @@ def grpc_status_name(error: BaseException) -> str:
 def error_words(error: BaseException) -> str:
     """What is kept of `error` for people: what nobody planned by its kind, too."""
     return str(error) if isinstance(error, IsthmusError) else f"{type(error).__name__}: {error}"
+
+
+def shortened(text: str) -> str:
+    """Without its middle where it is longer than MOST_TOLD_BYTES: an error begins with the field, which a client may
+    have named, and ends in the remedy."""
+    data = text.encode(errors="replace")
+    if len(data) <= MOST_TOLD_BYTES:
+        return text
+    ends = data[: MOST_TOLD_BYTES // 2], data[-MOST_TOLD_BYTES // 2 :]
+    return "…".join(end.decode(errors="ignore") for end in ends)
 
 
 def error_from_status(name: str, message: str) -> IsthmusError:

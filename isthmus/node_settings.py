@@ -35,6 +35,7 @@ def cloud_settings(configuration: Configuration, artifacts: tuple[ModelArtifact,
         held_bytes=cloud.limits.memory,
         metrics_listen=cloud.metrics_listen or "",
         paced_by=cloud.paced_by or "",
+        starts_within_s=cloud.start_timeout,
         log=configuration.logs.settings,
     )
 
@@ -63,6 +64,7 @@ def edge_settings(
         metrics_listen=edge.metrics_listen or "",
         admission_probability=edge.admission.probability,
         page_listen=edge.page_listen or "",
+        starts_within_s=edge.start_timeout,
         log=configuration.logs.settings,
     )
 

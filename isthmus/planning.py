@@ -7,28 +7,35 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from isthmus.errors import InvalidProfile
+from isthmus.units import format_size
 from nodes.codecs.factory import LOSSLESS_CODEC_NAMES, encodes_images
 from nodes.engines.allocator import keep_freed_memory
 from nodes.measure.accuracy_budget import AccuracyBudget
 from nodes.measure.calibration_items import CalibrationRuns
+from nodes.measure.codec_findings import CodecFindings
 from nodes.measure.codec_rates import RATED_CODEC_NAMES
 from nodes.measure.codec_survey import DEFAULT_BUDGET, SurveyRow, input_survey, survey_of_cut
 from nodes.measure.engine_difference import difference_here
 from nodes.measure.engine_loss import engine_loss
 from nodes.measure.joined_halves import JoinedHalves
+from nodes.measure.lossless_sizes import in_form
+from nodes.settings import COMPILING_ENGINES
 from partitioner.codec_choice import sizes_allowed
 from partitioner.condition import Condition
 from partitioner.cost_model import Costing
 from partitioner.frontier import Frontier, frontier_of
 from partitioner.link import Link
+from partitioner.memory import MemoryModel
 from partitioner.menu import MOST_CUTS, Domain, menu_of
 from partitioner.model import Model
 from partitioner.partition import BestPlan, best_plan, plans_to_compare
-from partitioner.plan import Plan
+from partitioner.plan import InputForm, Plan
 from partitioner.plan_table import Accuracy, PlanTable
 from partitioner.profiled_table import profiled_table
 from partitioner.setting import Setting
 from partitioner.throughput_frontier import ThroughputFrontier, throughput_frontier
+from partitioner.torch_model import TorchModel
 from partitioner.unrated_codecs import without_rates
 
 __all__ = ["SEARCH_LIMIT_S", "Planner", "accuracy_line", "time_is_over"]
@@ -61,14 +68,28 @@ class Planner:
     """Plans of one model. accuracy_budget: the most that lossy codecs may lose, measured on calibration inputs. What
     the profiles' engines lose is taken off it first, measured here where they do not say it and the engine runs here;
     where both sides' break it together, one side runs it all. limit_s: of each search for what no minimum cut decides.
+    findings: of the model's codecs, where planners for other devices share them.
 
-    Whatever plans raises InfeasibleCut where each side's engine alone breaks the budget.
+    Raises InvalidProfile for a side whose engine cannot run the model. Whatever plans raises InfeasibleCut where each
+    side's engine alone breaks the budget.
     """
 
     model: Model
     given: Setting
     accuracy_budget: float | None = None
     limit_s: float = SEARCH_LIMIT_S
+    findings: CodecFindings | None = None
+
+    def __post_init__(self) -> None:
+        for side, device in (("edge", self.given.edge), ("cloud", self.given.cloud)):
+            if device.engine in COMPILING_ENGINES and not isinstance(self.model, TorchModel):
+                problem, remedy = "is of an engine that runs no ONNX model", "profile eager or onnxruntime"
+                raise InvalidProfile(f"{side} profile", problem, value=device.engine, remedy=remedy)
+
+    def of_form(self, form: InputForm) -> Planner:
+        """For requests that bring the other form of input: under the same rules, with what was measured of codecs."""
+        given = replace(self.given, costing=in_form(self.given.costing, form, self.model))
+        return replace(self, given=given, findings=self._findings)
 
     @cached_property
     def frontier(self) -> Frontier:
@@ -115,8 +136,9 @@ class Planner:
 
         best = solve(self._within_budget(lambda setting: [solve(setting).plan]))
         plan = self._with_engines(best.plan) if self._budget is None else self._with_accuracy(best.plan, self._budget)
-        unrated = {"codecs left out": self.unrated_codecs()} if self.unrated_codecs() else {}
-        return replace(best, plan=replace(plan, provenance={**plan.provenance, **unrated}))
+        more = {"codecs left out": self.unrated_codecs(), "to finish alone": self.memory_line()}
+        said = {key: words for key, words in more.items() if words}
+        return replace(best, plan=replace(plan, provenance={**plan.provenance, **said}))
 
     @property
     def codec_budget(self) -> float | None:
@@ -133,6 +155,17 @@ class Planner:
             names |= {name for name in lossy if has_files or not encodes_images(name)}
         ordered = [name for name in RATED_CODEC_NAMES if name in names]
         return without_rates(ordered, self.given.edge, self.given.cloud)
+
+    def memory_line(self) -> str:
+        """What an edge needs that can also finish alone, where that is more than the limit on what a cut takes of it;
+        "" where it is not, and for a model that requires the cloud."""
+        costing, graph = self.given.costing, self.model.graph
+        alone = MemoryModel(graph, costing.batch).edge(frozenset(op.name for op in graph.ops))
+        limit = costing.constraints.edge_memory_bytes
+        if alone <= limit or self.model.interface.autonomy == "cloud-required":
+            return ""
+        said = f"an edge needs {format_size(alone)}, with all parameters (autonomy: full)"
+        return f"{said}; the limit of {format_size(limit)} is for the ops of a cut"
 
     def budget_line(self) -> str:
         """What the planning before this call made of the accuracy budget, in words; "" without one."""
@@ -175,7 +208,14 @@ class Planner:
             return None
         keep_freed_memory()  # a third of what the many runs of measuring an accuracy take
         engines = engine_loss(self.model, self.given.edge, self.given.cloud, difference_here)
-        return AccuracyBudget(self.model, self.accuracy_budget, engines)
+        return AccuracyBudget(self.model, self.accuracy_budget, engines, self._findings)
+
+    @cached_property
+    def _findings(self) -> CodecFindings | None:
+        """None where nothing can be measured."""
+        if self.accuracy_budget is None or not self.model.calibration:
+            return None
+        return self.findings or CodecFindings(self.model)
 
     def _within_budget(self, solve: _Solve, nominate: _Solve | None = None) -> Setting:
         given, budget = self.given, self._budget
@@ -199,11 +239,12 @@ class Planner:
 
     def _with_accuracy(self, plan: Plan, budget: AccuracyBudget) -> Plan:
         found = budget.accuracy(plan)
-        said = "lossless" if found is None else accuracy_line(found)
+        said = "lossless" if found is None else accuracy_line(found, len(self.model.interface.outputs))
         return replace(plan, provenance={**plan.provenance, "accuracy": f"{said}; {self.budget_line()}"})
 
 
-def accuracy_line(found: Accuracy) -> str:
-    """An accuracy in words: what was measured, how sure it is, and on how much."""
+def accuracy_line(found: Accuracy, outputs: int) -> str:
+    """An accuracy in words: what was measured, how sure it is, on how much, and by which of several outputs."""
     metric = found.metric.replace("_", " ")
-    return f"{metric} {found.value:.4f} [{found.low:.4f}, {found.high:.4f}] on {found.n} calibration items"
+    judged = f", the first of {outputs} outputs alone" if outputs > 1 else ""
+    return f"{metric} {found.value:.4f} [{found.low:.4f}, {found.high:.4f}] on {found.n} calibration items{judged}"

@@ -25,7 +25,8 @@ class Runtimes:
     def _ray(self) -> RayRuntime:
         if self._cloud is None:
             return RayRuntime()
-        return RayRuntime(address=self._cloud.address or "", cpus=self._cloud.cpus)
+        cloud = self._cloud
+        return RayRuntime(address=cloud.address or "", cpus=cloud.cpus, name=cloud.name or "")
 
     def reached_from_replicas(self, address: str) -> str:
         """An address of this machine as replicas on a cluster reach it; itself where they run here."""

@@ -32,6 +32,8 @@ _PRICE_UNITS = {"/s": 1.0, "/min": 1 / 60.0, "/h": 1 / 3600.0}
 _NUMBER = re.compile(r"\s*([0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?|\.[0-9]+)\s*([A-Za-zµ/]*)\s*\Z")
 
 _LEAST_BARE_BPS = 1000.0
+# Of the next unit: with three digits, what is not below this rounds to one of it.
+_NEARLY = 0.9995
 _DIGITS = tuple("0123456789.")
 _BANDWIDTH_UNITS = {
     prefix + suffix: scale
@@ -131,7 +133,7 @@ def _parse_text(text: str, units: dict[str, float], field: str, remedy: str) -> 
 def format_bandwidth(bps: float) -> str:
     """ "20 Mbit/s" for 20e6."""
     for scale, unit in ((1e9, "Gbit/s"), (1e6, "Mbit/s"), (1e3, "kbit/s")):
-        if bps >= scale:
+        if bps >= _NEARLY * scale:
             return f"{bps / scale:.3g} {unit}"
     return f"{bps:.3g} bit/s"
 
@@ -139,7 +141,7 @@ def format_bandwidth(bps: float) -> str:
 def format_flops(flops: float) -> str:
     """ "64 MFLOP" for 64e6; a multiply-add counts two."""
     for scale, unit in ((1e12, "TFLOP"), (1e9, "GFLOP"), (1e6, "MFLOP"), (1e3, "kFLOP")):
-        if flops >= scale:
+        if flops >= _NEARLY * scale:
             return f"{flops / scale:.3g} {unit}"
     return f"{flops:.0f} FLOP"
 
@@ -147,14 +149,14 @@ def format_flops(flops: float) -> str:
 def format_duration(seconds: float) -> str:
     """ "30 ms" for 0.03."""
     for scale, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
-        if abs(seconds) >= scale:
+        if abs(seconds) >= _NEARLY * scale:
             return f"{seconds / scale:.3g} {unit}"
     return "0 s" if seconds == 0 else f"{seconds / 1e-9:.3g} ns"
 
 
-def format_size(size_bytes: float) -> str:
-    """ "64 MB" for 64e6."""
+def format_size(size_bytes: float, digits: int = 3) -> str:
+    """ "64 MB" for 64e6. digits: that are shown."""
     for scale, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
-        if size_bytes >= scale:
-            return f"{size_bytes / scale:.3g} {unit}"
+        if size_bytes >= _NEARLY * scale:
+            return f"{size_bytes / scale:.{digits}g} {unit}"
     return f"{size_bytes:.0f} B"

@@ -19,14 +19,15 @@ from nodes.prefix_queue import PrefixQueue
 from nodes.queues import WayUp
 from nodes.replica_set import ReplicaSet
 from nodes.resume_schedule import ResumeSchedule
-from nodes.resumption import FINISH_MARGIN, ResumeCounts, due_after_s, waits_until_s
+from nodes.resumption import FINISH_MARGIN, ResumeCounts, due_after_s, expected_s, waits_until_s
 
 __all__ = ["AcceptedRequest", "Surroundings"]
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What all requests of an edge share. kept: bounds the boundary tensors that wait for answers."""
+    """What all requests of an edge share. kept: bounds the boundary tensors that wait for answers,
+    and inputs that wait for a replica."""
 
     queue: PrefixQueue
     replicas: ReplicaSet
@@ -70,13 +71,31 @@ class AcceptedRequest(NamedTuple):
 
     @property
     def finish_s(self) -> float:
-        """What the edge needs to compute the suffix, as measured."""
-        return self.choice.entry.costs.local_finish.at(self.request.inputs.batch)
+        """What the edge needs to compute the suffix."""
+        return self.choice.finishes_in_s(self.request.inputs.batch)
 
     @property
     def uplink_bytes(self) -> int:
         """What crosses to the cloud, as predicted."""
         return self.choice.entry.uplink_bytes(self.request.inputs.batch, self.request.inputs.file_bytes)
+
+    @property
+    def downlink_bytes(self) -> int:
+        """What comes back, as predicted."""
+        return self.choice.entry.downlink_bytes(self.request.inputs.batch)
+
+    def expected_s(self, cloud_s: float, now_s: float) -> float:
+        """In how long its answer is expected, sent now to a replica whose wait and work take so long."""
+        link, crossing_s = self.around.chooser.link(), self.around.way_up.crossing_s(now_s)
+        return expected_s(self.choice.predicted, link, crossing_s, self.uplink_bytes, self.downlink_bytes, cloud_s)
+
+    def finishes_by_s(self) -> float | None:
+        """The edge finishes it: the due time that its order goes by, None without a deadline. Infinite where it would
+        break what others were promised."""
+        due_s = None if self.deadline_s is None else self.due_s
+        if self.admitted is None or self.admitted.finishes(due_s, self.finish_s):
+            return due_s
+        return math.inf
 
     def check_time(self) -> None:
         """Raises DeadlineExceeded where its deadline has passed."""

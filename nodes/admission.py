@@ -23,6 +23,7 @@ __all__ = [
     "Outlook",
     "because_of_others",
     "depth_of",
+    "sooner_s",
 ]
 
 DEFAULT_PROBABILITY = 0.9
@@ -36,6 +37,11 @@ others wait, and who comes later waits for few."""
 def depth_of(max_batch: int) -> int:
     """Of a device whose batches have up to so many items."""
     return max(LEAST_DEPTH, 2 * max_batch)
+
+
+def sooner_s(one_s: float | None, other_s: float | None) -> float | None:
+    """Of two timeouts or deadlines the one that counts; None for none."""
+    return min((given_s for given_s in (one_s, other_s) if given_s is not None), default=None)
 
 
 def because_of_others(error: Exception) -> bool:
@@ -60,8 +66,7 @@ class Arriving:
     forced: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Arrived:
+class Arrived(NamedTuple):
     """A request that was let in, by its number. shed: the one that had to go for it, None where there was room."""
 
     number: int
@@ -73,15 +78,15 @@ class Outlook(NamedTuple):  # made at each request
 
     spare_s: edge seconds that it may take, so that it and all that were let in before it end by their deadlines even if
     the cloud falls silent, and that who has more right finds room; None without a deadline. sureness: the probability
-    of ending in time that it has to have.
+    of ending in time that is asked for. idle: nothing else is here, so that what is less likely costs nobody else.
     """
 
     spare_s: float | None
     sureness: float
+    idle: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class EdgeWork:
+class EdgeWork(NamedTuple):  # made for each request
     """What a request's plan may ask of the edge. due_s: the moment by which the edge would have to be done, None
     without a deadline. prefix_s: until its boundary is made. finish_s: besides, where the cloud does not answer; 0
     where that is not promised. promised: whether the edge has the time for all of it."""
@@ -123,11 +128,13 @@ class Admission(Protocol):
         ...
 
     def outlook(self, number: int, due_s: float | None, now_s: float, *, idle: bool) -> Outlook:
-        """How one stands whose turn it is. due_s: see EdgeWork. idle: nothing it could wait for was found anywhere."""
+        """How one stands whose turn it is. due_s: see EdgeWork. idle: nothing to wait for was found anywhere. Whether
+        others are here the admission knows: one that takes longer than is believed is no wait, and under way."""
         ...
 
-    def steps_aside(self, number: int, now_s: float) -> None:
-        """One whose turn it is waits for a replica, and asks nothing of the edge until it is `placed`."""
+    def steps_aside(self, number: int, now_s: float) -> bool:
+        """One whose turn it is waits for a replica that may come, and asks nothing of the edge until it is `placed`, or
+        any more. Whether it may: only so many do. That it may once, it may until then."""
         ...
 
     def placed(self, number: int, work: EdgeWork, now_s: float) -> None:
@@ -143,9 +150,9 @@ class Admission(Protocol):
         """The edge has done its part of it: what is left is up to the cloud."""
         ...
 
-    def may_finish(self, number: int, work: EdgeWork, now_s: float) -> bool:
-        """Whether the edge shall finish it, as the cloud does not answer; it then does. work: what is left. False where
-        that would break what others were promised."""
+    def finishes(self, number: int, work: EdgeWork, now_s: float) -> bool:
+        """The edge finishes it, as the cloud does not answer. work: what is left, by when. False where that would break
+        what others were promised: then all that is due goes before it."""
         ...
 
     def ended(self, number: int, now_s: float) -> None:

@@ -60,10 +60,11 @@ class AdmissionGate:
         """See Admission."""
         self._admission.crowded_out(number, time.monotonic())
 
-    def steps_aside(self, number: int) -> None:
+    def steps_aside(self, number: int) -> bool:
         """See Admission."""
-        self._admission.steps_aside(number, time.monotonic())
+        may = self._admission.steps_aside(number, time.monotonic())
         self.open()
+        return may
 
     def placed(self, number: int, work: EdgeWork) -> None:
         """See Admission."""
@@ -74,9 +75,9 @@ class AdmissionGate:
         self._admission.prefix_ended(number, time.monotonic())
         self.open()
 
-    def may_finish(self, number: int, work: EdgeWork) -> bool:
+    def finishes(self, number: int, work: EdgeWork) -> bool:
         """See Admission."""
-        return self._admission.may_finish(number, work, time.monotonic())
+        return self._admission.finishes(number, work, time.monotonic())
 
     def leave(self, number: int) -> None:
         """It ended."""
@@ -87,11 +88,13 @@ class AdmissionGate:
 
 @dataclass(slots=True)
 class Admitted:
-    """A request that was let in. promised: whether the edge has the time to finish it, whatever the cloud does."""
+    """A request that was let in. promised: whether the edge has the time to finish it, whatever the cloud does. due_s:
+    what its prefix's order goes by, None without a deadline."""
 
     gate: AdmissionGate
     number: int
     promised: bool = False
+    due_s: float | None = None
 
     def outlook(self, due_s: float | None, *, idle: bool) -> Outlook:
         """How it stands, as its turn has come."""
@@ -101,22 +104,22 @@ class Admitted:
         """No plan ends it in time, because of others."""
         self.gate.crowded_out(self.number)
 
-    def steps_aside(self) -> None:
-        """It waits for a replica before its plan is chosen."""
-        self.gate.steps_aside(self.number)
+    def steps_aside(self) -> bool:
+        """It waits for a replica, before its plan is chosen or after; whether it may."""
+        return self.gate.steps_aside(self.number)
 
     def placed(self, work: EdgeWork) -> None:
         """Its plan was chosen."""
-        self.promised = work.promised
+        self.promised, self.due_s = work.promised, work.due_s
         self.gate.placed(self.number, work)
 
     def prefix_ended(self) -> None:
         """The edge has done its part."""
         self.gate.prefix_ended(self.number)
 
-    def finishing(self, due_s: float | None, finish_s: float) -> None:
-        """The edge does the rest, too."""
-        self.gate.may_finish(self.number, EdgeWork(due_s, 0.0, finish_s))
+    def finishes(self, due_s: float | None, finish_s: float) -> bool:
+        """The edge does the rest, too. Whether by then, all promises being kept."""
+        return self.gate.finishes(self.number, EdgeWork(due_s, 0.0, finish_s))
 
     def leave(self) -> None:
         """It ended."""

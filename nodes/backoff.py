@@ -22,6 +22,11 @@ class Backoff:
         self._next_s = first_s
         self._rng = rng or Random()
 
+    @property
+    def longest_s(self) -> float:
+        """What the next wait may be at most."""
+        return self._next_s
+
     def next_s(self) -> float:
         """Seconds to wait before the next attempt."""
         wait_s, self._next_s = self._next_s, min(self._most_s, 2 * self._next_s)

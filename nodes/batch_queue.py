@@ -39,7 +39,8 @@ CLOSING = "this node is closing; send the request again elsewhere"
 
 
 class QueuedWork(NamedTuple, Generic[W]):
-    """One request's work and what the batcher goes by. arrived_s, deadline_s: on `time.monotonic`."""
+    """One request's work and what the batcher goes by. arrived_s, deadline_s, due_s: on `time.monotonic`. ledger: of
+    work of another kind than the queue's own, which is not among its batches; None for the queue's."""
 
     work: W
     group: BatchGroup
@@ -48,11 +49,13 @@ class QueuedWork(NamedTuple, Generic[W]):
     arrived_s: float
     deadline_s: float | None
     priority: int
+    due_s: float | None = None
+    ledger: ExecutionLedger | None = None
 
     def waiting(self, request_id: int) -> WaitingRequest:
         """As the batcher sees it."""
         return WaitingRequest(
-            request_id, self.group, self.items, self.times, self.arrived_s, self.deadline_s, self.priority
+            request_id, self.group, self.items, self.times, self.arrived_s, self.deadline_s, self.priority, self.due_s
         )
 
 
@@ -61,6 +64,7 @@ class _Entry(NamedTuple, Generic[W, R]):
     answer: asyncio.Future[R]
     loop: asyncio.AbstractEventLoop
     ticket: Ticket
+    counted: bool
 
 
 class BatchQueue(Generic[W, R]):
@@ -76,8 +80,9 @@ class BatchQueue(Generic[W, R]):
         run: Callable[[Sequence[W]], Sequence[R | Exception]],
         at_once_s: float = AT_ONCE_S,
     ) -> None:
-        """run: called on a worker with the works of one batch; an answer or an error for each, in order. at_once_s:
-        what was measured to take less may run on the event loop; 0 for nothing, where work waits for something."""
+        """run: called on a worker with the works of one batch; an answer or an error for each, in order. Where it
+        raises for several, it is called with each by itself, so that the one at fault fails alone. at_once_s: what was
+        measured to take less may run on the event loop; 0 for nothing, where work waits for something."""
         self._pool, self._run, self._at_once_s = pool, run, at_once_s
         self.ledger = ExecutionLedger()
         self._lock = threading.Lock()  # over all that follows: the event loop and the worker both touch it
@@ -117,8 +122,9 @@ class BatchQueue(Generic[W, R]):
         pool was closed.
         """
         loop, request_id = asyncio.get_running_loop(), next(self._ids)
-        ticket = self.ledger.admit(queued.deadline_s)
-        entry: _Entry[W, R] = _Entry(queued.work, loop.create_future(), loop, ticket)
+        ticket = (queued.ledger or self.ledger).admit(queued.deadline_s)
+        counted = queued.ledger is None
+        entry: _Entry[W, R] = _Entry(queued.work, loop.create_future(), loop, ticket, counted)
         with self._lock:
             self._waiting.add(queued.waiting(request_id))
             self._entries[request_id] = entry
@@ -240,11 +246,22 @@ class BatchQueue(Generic[W, R]):
         try:
             results = self._run([member.work for member in members])
         except Exception as error:
-            results = [error] * len(members)
+            results = [error] if len(members) == 1 else [self._run_again(member) for member in members]
         took_s = time.monotonic() - started_s
         with self._lock:
-            self._waiting.ended(len(members), expected_s, took_s)
+            self._waiting.ended(len(members), expected_s, took_s, counted=members[0].counted)
         _deliver(members, results)
+
+    def _run_again(self, member: _Entry[W, R]) -> R | Exception:
+        """By itself, behind the gate once more: those before it took their time, too."""
+        try:
+            now_s = time.monotonic()
+            member.ticket.begin_again(now_s)
+            member.ticket.runs(now_s)
+            (result,) = self._run((member.work,))
+        except Exception as error:
+            return error
+        return result
 
 
 def _begin(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import bisect
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 __all__ = ["BatchTimes", "saves_enough", "sizes_above_two"]
 
 # Two at once must save this share of the time of two, or nothing is batched: less is noise beside other load, and not
 # worth a longer wait.
 LEAST_GAIN = 0.05
+_MOST_KEPT = 1024
 
 
 def saves_enough(one_s: float, two_s: float) -> bool:
@@ -34,6 +35,8 @@ class BatchTimes:
     """
 
     seconds: tuple[tuple[int, float], ...]
+    # By items and most: worked out once, as a replica asks at each change of its queue.
+    _best: dict[tuple[int, int], int] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         sizes = [size for size, _ in self.seconds]
@@ -78,6 +81,7 @@ class BatchTimes:
         """Sizes that were checked, with other times: a request makes two, and checking took most of it."""
         made = object.__new__(BatchTimes)
         object.__setattr__(made, "seconds", tuple(seconds))
+        object.__setattr__(made, "_best", {})
         return made
 
     @property
@@ -89,14 +93,29 @@ class BatchTimes:
         """Seconds for so many items at the pace of the best batch: what they cost an engine that has plenty to do."""
         return items * min(took / size for size, took in self.seconds)
 
+    def best_size(self, items: int, most: int) -> int:
+        """Of so many items that wait, served m at a time, the mean one is done after t(m) (items / m + 1) / 2: the m
+        with the least, of at most `most`."""
+        key = items, most
+        known = self._best.get(key)
+        if known is None:
+            if len(self._best) >= _MOST_KEPT:  # what waits is up to others, so there must be an end to it
+                self._best.clear()
+            sizes = range(1, max(1, min(items, most)) + 1)
+            known = self._best[key] = min(sizes, key=lambda size: self.at(size) * (items / size + 1))
+        return known
+
     def at(self, items: int) -> float:
         """Seconds for so many items."""
+        size, took = self.seconds[0]
+        if items <= size:  # mostly one
+            return took
         position = bisect.bisect_left(self.seconds, (items,))
         if position == len(self.seconds):
             size, took = self.seconds[-1]
             return took * items / size
         size, took = self.seconds[position]
-        if size == items or position == 0:
+        if size == items:
             return took
         below, took_below = self.seconds[position - 1]
         return took_below + (took - took_below) * (items - below) / (size - below)

@@ -3,7 +3,7 @@
 The nodes run this object on their clocks and the simulator runs it on its own. It is asked whenever the engine is free,
 and says to start a batch, or to hold until a moment. Three rules, all on the measured time t(B) of a batch:
 
-- *Order*: the most urgent request leads (earliest deadline, then priority, then age); the next ones of its
+- *Order*: the most urgent request leads (earliest due, then priority, then age); the next ones of its
   group in the same order may join.
 - *Size*: of M items that wait, served m at a time, the mean one is done after t(m) (M / m + 1) / 2 (rounds of t(m),
   half of them before it). The size with the least is taken: alone where nothing is gained, larger the more wait, the
@@ -22,7 +22,7 @@ import bisect
 import math
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from isthmus.errors import InvalidConfiguration
@@ -88,7 +88,8 @@ class WaitingRequest(NamedTuple):
     """One request that waits for an engine. Moments are readings of one clock.
 
     request_id: unique among those that wait. items: its own batch. times: of its group, with what it costs besides.
-    priority: 1 first; 0, the default, is last.
+    priority: 1 first; 0, the default, is last. due_s: what its order goes by, None for its deadline, after which it
+    must not run.
     """
 
     request_id: int
@@ -98,12 +99,13 @@ class WaitingRequest(NamedTuple):
     arrived_s: float
     deadline_s: float | None = None
     priority: int = 0
+    due_s: float | None = None
 
     @property
     def urgency(self) -> tuple[float, float, float, int]:
         """Sorts the most urgent first."""
-        deadline_s = math.inf if self.deadline_s is None else self.deadline_s
-        return (deadline_s, self.priority or math.inf, self.arrived_s, self.request_id)
+        due_s = self.deadline_s if self.due_s is None else self.due_s
+        return (math.inf if due_s is None else due_s, self.priority or math.inf, self.arrived_s, self.request_id)
 
 
 class Start(NamedTuple):
@@ -141,12 +143,32 @@ class _Arrivals:
         self.last_s = now_s
 
 
+@dataclass(slots=True)
+class _Queue:
+    """What waits of one group, most urgent first, and how many items that is."""
+
+    waiting: list[WaitingRequest] = field(default_factory=list)
+    items: int = 0
+
+    def add(self, request: WaitingRequest) -> None:
+        self.items += request.items
+        if not self.waiting or self.waiting[-1].urgency <= request.urgency:  # mostly it is the last one
+            self.waiting.append(request)
+        else:
+            bisect.insort(self.waiting, request, key=lambda one: one.urgency)
+
+    def remove(self, request: WaitingRequest) -> None:
+        self.items -= request.items
+        self.waiting.remove(request)
+
+
 class Batcher:
     """The requests that wait for one engine. Not thread-safe. Time is handed in and never goes back."""
 
     def __init__(self, limits: BatchLimits) -> None:
         self._limits = limits
-        self._queues: dict[BatchGroup, list[WaitingRequest]] = {}  # each most urgent first, none empty
+        self._queues: dict[BatchGroup, _Queue] = {}  # none empty
+        self._with_deadline = 0  # of all that wait
         self._by_id: dict[int, WaitingRequest] = {}
         self._arrivals: OrderedDict[BatchGroup, _Arrivals] = OrderedDict()
 
@@ -158,7 +180,11 @@ class Batcher:
         if request.request_id in self._by_id:
             raise ValueError(f"request {request.request_id} waits already")
         self._by_id[request.request_id] = request
-        bisect.insort(self._queues.setdefault(request.group, []), request, key=lambda one: one.urgency)
+        self._with_deadline += request.deadline_s is not None
+        queue = self._queues.get(request.group)
+        if queue is None:
+            queue = self._queues[request.group] = _Queue()
+        queue.add(request)
         arrivals = self._arrivals.get(request.group)
         if arrivals is None:
             self._arrivals[request.group] = _Arrivals(request.arrived_s)
@@ -177,10 +203,12 @@ class Batcher:
 
     def least_urgent(self) -> WaitingRequest | None:
         """The one that would run last, None where none waits. O(groups)."""
-        return max((queue[-1] for queue in self._queues.values()), key=lambda one: one.urgency, default=None)
+        return max((queue.waiting[-1] for queue in self._queues.values()), key=lambda one: one.urgency, default=None)
 
     def drop_expired(self, now_s: float) -> tuple[WaitingRequest, ...]:
         """Remove the requests whose deadline has passed; they must not run."""
+        if not self._with_deadline:
+            return ()
         late = tuple(r for r in self._by_id.values() if r.deadline_s is not None and r.deadline_s <= now_s)
         self._remove(late)
         return late
@@ -189,8 +217,8 @@ class Batcher:
         """What a free engine does now. The members of a `Start` wait no longer."""
         if not self._by_id:
             return NothingWaits()
-        waiting = min(self._queues.values(), key=lambda queue: queue[0].urgency)
-        chosen = self._best_size(waiting, now_s)
+        queue = self._first_queue()
+        chosen = queue.waiting[:1] if len(queue.waiting) == 1 else self._best_size(queue, now_s)
         until_s = self._hold_until(chosen, now_s) if len(chosen) == len(self._by_id) else now_s
         if until_s > now_s:
             return Hold(until_s)
@@ -199,33 +227,42 @@ class Batcher:
 
     def work_s(self) -> float:
         """Seconds that all waiting requests will take, in the batches that are made of so many."""
-        return math.fsum(self._group_work_s(queue) for queue in self._queues.values())
+        if not self._queues:  # mostly, and asked at every turn
+            return 0.0
+        return math.fsum([self._queue_work_s(queue) for queue in self._queues.values()])
+
+    def _first_queue(self) -> _Queue:
+        """The one with the most urgent request."""
+        if len(self._queues) == 1:
+            (only,) = self._queues.values()
+            return only
+        return min(self._queues.values(), key=lambda queue: queue.waiting[0].urgency)
 
     # ---- size ----------------------------------------------------------------------------------------------------
 
     def _limit(self, times: BatchTimes) -> int:
         return min(self._limits.max_batch, times.largest)
 
-    def _best_size(self, waiting: Sequence[WaitingRequest], now_s: float) -> Sequence[WaitingRequest]:
-        """The most urgent ones of `waiting` whose batch serves all of it best."""
-        times, total = waiting[0].times, _items(waiting)
+    def _best_size(self, queue: _Queue, now_s: float) -> Sequence[WaitingRequest]:
+        """The most urgent ones of a queue whose batch serves all of it best."""
+        waiting, total, times = queue.waiting, queue.items, queue.waiting[0].times
+        most = self._limit(times)
         size, best, least = 0, 1, math.inf
         latest_end_s = math.inf
         for count, request in enumerate(waiting, start=1):
             size += request.items
             took_s = times.at(size)
             latest_end_s = min(latest_end_s, _latest_end_s(request, now_s))
-            if count > 1 and (size > self._limit(times) or now_s + took_s > latest_end_s):
+            if count > 1 and (size > most or now_s + took_s > latest_end_s):
                 break
             done_s = took_s * (total / size + 1)
             if done_s < least:
                 best, least = count, done_s
         return waiting[:best]
 
-    def _group_work_s(self, queue: Sequence[WaitingRequest]) -> float:
-        times, items = queue[0].times, _items(queue)
-        most = max(1, min(items, self._limit(times)))
-        size = min(range(1, most + 1), key=lambda size: times.at(size) * (items / size + 1))
+    def _queue_work_s(self, queue: _Queue) -> float:
+        times, items = queue.waiting[0].times, queue.items
+        size = times.best_size(items, self._limit(times))
         rounds, rest = divmod(items, size)
         return rounds * times.at(size) + (times.at(rest) if rest else 0.0)
 
@@ -249,9 +286,10 @@ class Batcher:
     def _remove(self, requests: Sequence[WaitingRequest]) -> None:
         for request in tuple(requests):
             del self._by_id[request.request_id]
-            waiting = self._queues[request.group]
-            waiting.remove(request)
-            if not waiting:
+            self._with_deadline -= request.deadline_s is not None
+            queue = self._queues[request.group]
+            queue.remove(request)
+            if not queue.waiting:
                 del self._queues[request.group]
 
 

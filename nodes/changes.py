@@ -12,19 +12,30 @@ __all__ = ["Changes"]
 
 
 class Changes:
-    """`tell` wakes all who wait; what has changed they see for themselves. Used from one event loop."""
+    """`tell` wakes all who wait; what has changed they see for themselves. Used from one event loop.
+
+    Listeners are called at the loop's next turn, once for all that was told until then: who listens may tell something
+    itself, and a thousand who do so in one moment neither call each other nor are called a thousand times.
+    """
 
     def __init__(self) -> None:
         self._listeners: dict[object, Callable[[], None]] = {}
+        self._told = False  # and not yet passed on
 
     def tell(self) -> None:
         """Something has changed. Cheap where nobody listens."""
+        if self._listeners and not self._told:
+            self._told = True
+            asyncio.get_running_loop().call_soon(self._pass_on)
+
+    def _pass_on(self) -> None:
+        self._told = False
         for listener in tuple(self._listeners.values()):
             listener()
 
     @contextlib.contextmanager
     def heard_by(self, listener: Callable[[], None]) -> Iterator[None]:
-        """`listener` is called at each change meanwhile, at once; it must not wait."""
+        """`listener` is called soon after each change meanwhile; it must not wait."""
         key = object()
         self._listeners[key] = listener
         try:

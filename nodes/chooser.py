@@ -20,6 +20,7 @@ from partitioner.plan_table import Correction, PlanEntry, PlanTable
 
 __all__ = [
     "EVEN",
+    "HOPELESS",
     "Asked",
     "Choice",
     "ChoiceRequest",
@@ -28,12 +29,15 @@ __all__ = [
     "Outcome",
     "Refused",
     "StageTimes",
+    "Terms",
     "Transfer",
 ]
 
 InputForm = Literal["tensor", "bytes"]
 EVEN = 0.5
 """The sureness of a plan that is predicted to end in time, no more."""
+HOPELESS = 0.01
+"""On an idle edge only what is this unlikely to end in time is refused: a late answer there costs nobody else."""
 
 
 class ChoiceRequest(NamedTuple):  # made twice for each request, in a third of the time of a frozen dataclass
@@ -45,7 +49,8 @@ class ChoiceRequest(NamedTuple):  # made twice for each request, in a third of t
     edge_queue_s, cloud_queue_s: expected waits before the prefix and before the suffix start.
     overhead_s: what a request of this size costs outside the node's own account, whatever the plan: the client's hop.
     uplink_spread, downlink_spread: how unsure the believed bandwidth is, as a share of it.
-    policy: a policy's name that the request asks for, "" for the configured one. plan_id: a plan forced by the request.
+    policy: a policy's name that the request asks for, "" for the configured one; of what a policy is asked, the name of
+    who decides, with " (canary)" for a canary. plan_id: a plan forced by the request.
     corrections: by plan id, how far its requests lately were from its costs; a plan that is not there is as it says.
     previous: the id of the plan that the configured policy chose last for this model and form, "" before it did.
     request_id: the node's name for it. request_class: the client's word for what kind of request it is, "" for none.
@@ -53,7 +58,11 @@ class ChoiceRequest(NamedTuple):  # made twice for each request, in a third of t
     its wait for its turn. priority, client: see `nodes.admission.Arriving`.
     uplink_queue_s: until what was sent before it has crossed; what a prefix takes of it is no wait.
     spare_s, sureness: what it is let in by (see `nodes.admission.Outlook`); spare_s None where the edge must not finish
-    it. A plan ends in time that has that probability of it, or by what the edge can spare.
+    it. A plan ends in time that has that probability of it, or by what the edge can spare. idle: where there is none,
+    one that is less likely will do, down to HOPELESS.
+    canary: whether it is one of the canary's (see `Terms`); None where that was not asked before.
+    asked_s: from its coming, within how long the client itself asked for an answer, None for whenever; what remains may
+    be less, by the deadline of whoever decides. No policy needs it: it is for who runs the request under another one.
     """
 
     table: PlanTable
@@ -75,6 +84,9 @@ class ChoiceRequest(NamedTuple):  # made twice for each request, in a third of t
     came_s: float | None = None
     priority: int = 0
     client: str = ""
+    idle: bool = False
+    asked_s: float | None = None
+    canary: bool | None = None
     policy: str = ""
     uplink_spread: float = 0.0
     downlink_spread: float = 0.0
@@ -90,9 +102,9 @@ class ChoiceRequest(NamedTuple):  # made twice for each request, in a third of t
         self, policy: str, uplink_spread: float, downlink_spread: float, corrections: Mapping[str, Correction],
         previous: str,
     ) -> ChoiceRequest:  # fmt: skip
-        """The request with the policy in force and with what the chooser knows: what a policy is asked."""
+        """The request with who decides and with what the chooser knows: what a policy is asked."""
         # In a third of the time of _replace.
-        return ChoiceRequest._make((*self[:19], policy, uplink_spread, downlink_spread, corrections, previous))
+        return ChoiceRequest._make((*self[:22], policy, uplink_spread, downlink_spread, corrections, previous))
 
 
 @dataclass(frozen=True)  # no slots: the reason is worked out once
@@ -100,13 +112,19 @@ class Choice:
     """A plan for one request and its predicted breakdown on the live link.
 
     why: the reason in one line, or what makes it: working it out takes longer than choosing, and can wait. policy: the
-    name of who chose, "" where the policy made its choice without a forecast.
+    name of who chose, "" where the policy made its choice without a forecast. finish_s: what the edge would take for
+    the rest, where the cloud does not answer, as its requests lately took; None for what the plan's costs say.
     """
 
     entry: PlanEntry
     predicted: Prediction
     why: str | Callable[[], str] = field(compare=False)
     policy: str = field(default="", compare=False)
+    finish_s: float | None = field(default=None, compare=False)
+
+    def finishes_in_s(self, batch: int) -> float:
+        """What the edge would take for the rest of a request of so many items."""
+        return self.entry.costs.local_finish.at(batch) if self.finish_s is None else self.finish_s
 
     @functools.cached_property
     def reason(self) -> str:
@@ -114,15 +132,25 @@ class Choice:
         return self.why if isinstance(self.why, str) else self.why()
 
 
+class Terms(NamedTuple):  # made for each request
+    """timeout_s: the deadline that who decides for a request gives it, from its coming; None for none. canary: whether
+    that is the canary, whichever it is by then."""
+
+    timeout_s: float | None
+    canary: bool
+
+
 class Transfer(NamedTuple):  # made at each request
     """What one transfer taught about a link: bytes that arrived over a span, on the receiver's clock.
 
-    direction: "up" is edge to cloud.
+    direction: "up" is edge to cloud. finished: False where no more than these bytes had arrived after that span,
+    although more were sent, as of a request that is given up.
     """
 
     direction: Literal["up", "down"]
     size_bytes: int
     span_s: float
+    finished: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +165,7 @@ class Exchange:
     wire_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class StageTimes:
+class StageTimes(NamedTuple):  # made for each request
     """What one answered request really took and sent, to compare with what its plan's costs say.
 
     cloud_s, uplink_bytes: None where the edge finished by itself. besides_s: choosing and waiting, less the waits that
@@ -178,7 +205,8 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a client sent. came_s: on the clock of whoever keeps it. timeout_s: from then, None without a deadline.
+    """What a client sent. came_s: on the clock of whoever keeps it. timeout_s: from then, None without a deadline: the
+    client's own, `asked_s`, or that of whoever decided for it where that is sooner.
     policy, plan_id: that the request itself named, "" for none. The rest as in ChoiceRequest."""
 
     came_s: float
@@ -192,6 +220,7 @@ class Asked:
     request_class: str
     policy: str
     plan_id: str
+    asked_s: float | None = field(kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,14 +241,20 @@ class Chooser(Protocol):
     """
 
     def choose(self, request: ChoiceRequest) -> Choice:
-        """A plan for this request. Raises NotFound for an unknown policy or forced plan, CloudUnavailable when only
-        the cloud could answer and it is not there, DeadlineUnreachable when no plan meets the deadline as surely as it
-        has to; what a policy was asked and refused is kept with all that was believed."""
+        """A plan for this request. Raises NotFound for an unknown policy or forced plan, Unavailable when the policy in
+        force finds none, CloudUnavailable when only the cloud could answer and it is not there, DeadlineUnreachable
+        when no plan meets the deadline as surely as it has to; what a policy was asked and refused is kept with all
+        that was believed."""
         ...
 
     def may_cross(self, request: ChoiceRequest) -> bool:
         """Whether a request for which no replica is there might use one, as far as who decides for it can tell: those
         that would not wake no cloud. False also where it names a policy that there is not."""
+        ...
+
+    def arrives(self, model: str, request_class: str) -> Terms:
+        """By what terms a request has come: to be asked once for each, and not for one that names its policy or plan.
+        Who decides for it when its turn comes is the one that gave it these, as long as it is in force."""
         ...
 
     def choose_replica(self, count: int, finish_s: Callable[[int], float]) -> int:

@@ -81,6 +81,6 @@ class CircuitBreaker:
             self._open_until_s = now_s + self._waits.next_s()
 
     def released(self, number: int) -> None:
-        """That request ended by its client's will, or for a reason of its own."""
+        """That request ended, and says nothing of the replica, or nothing yet."""
         if number == self._probe:
             self._probe = None

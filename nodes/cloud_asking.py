@@ -6,19 +6,22 @@ is on, a second replica is asked as well once the first is later than most answe
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
-from isthmus.errors import ComputeFailed, IsthmusError, UnknownPlan
+from isthmus.errors import ComputeFailed, InvalidInput, IsthmusError, TooLarge, UnknownPlan
 from isthmus.telemetry import get_logger
 from nodes.accepted_request import AcceptedRequest
-from nodes.codecs.base import EncodedTensor
+from nodes.chooser import Transfer
+from nodes.cloud_answer import CloudAnswer
 from nodes.early_upload import EarlyUpload
-from nodes.first_answer import blames_request, first_answer
+from nodes.first_answer import first_answer, taken_back
 from nodes.guarded_connection import GuardedConnection
 from nodes.halves import EdgeOutcome
 from nodes.moving_end import MovingEnd
@@ -27,21 +30,22 @@ from nodes.protocol.edge_stream import WireRequest
 from nodes.protocol.events import ResponseArrived
 from nodes.replica_state import standing
 from nodes.resume_schedule import Waiting
-from nodes.resumption import FINISH_MARGIN, WORK_MARGIN, Remote, patience_s, remote_s, soonest, waits_until_s
-from nodes.sending import Sending
-from nodes.stall_watch import StallWatch
+from nodes.resumption import FINISH_MARGIN, WORK_MARGIN, Remote, patience_s, soonest, waits_until_s
+from nodes.sending import Sending, sent_remote_s, sent_to, wire_request
 from nodes.staying import Staying
 from nodes.tensor_feed import TensorFeed
 
-__all__ = ["CloudAnswer", "CloudAsking"]
+__all__ = ["CloudAsking"]
 
 
-class CloudAnswer(NamedTuple):
-    """A replica's answer. elapsed_s: since the tensors were sent to that replica, whose id is `replica`."""
+class _Other(NamedTuple):
+    """Of two that were asked, the one whose answer was not the first. first: who was asked first. at_first: see
+    CloudAnswer."""
 
-    response: ResponseArrived
-    elapsed_s: float
-    replica: str
+    sending: Sending
+    asked: asyncio.Task[tuple[Sending, ResponseArrived]]
+    first: Sending
+    at_first: bool
 
 
 class CloudAsking:
@@ -51,9 +55,10 @@ class CloudAsking:
     def __init__(self, accepted: AcceptedRequest) -> None:
         self._accepted = accepted
         self._around = accepted.around
-        self._onward = Onward(accepted, self._remote_s)
+        self._onward = Onward(accepted, partial(sent_remote_s, accepted))
         self._early: EarlyUpload | None = None
         self._early_id = 0  # on the wire
+        self._other: _Other | None = None  # is not waited for while another one's answer is read
         self._on_way: set[int] = set()  # sendings that the way up counts
         self._could_not: list[GuardedConnection] = []  # compute it: maybe nobody can
         self.sendings = 0
@@ -69,56 +74,83 @@ class CloudAsking:
         return self._early
 
     async def close(self) -> None:
-        """What was sent early, and is not waited for, is of no use any more."""
+        """What was sent early or besides, and is not waited for, is of no use any more."""
+        other, self._other = self._other, None
+        if other is not None:
+            await taken_back([other.asked])
         early, self._early = self._early, None
         if early is not None:
             self.sendings += early.answer is not None
             await early.close()
 
     async def ask(self, outcome: EdgeOutcome, replica: GuardedConnection) -> CloudAnswer | None:
-        """The replica's answer, None when the request is to go on elsewhere. Raises DeadlineExceeded, and InvalidInput
-        where the request itself is at fault: anybody would find the same."""
+        """The replica's answer, None when the request is to go on elsewhere. Raises DeadlineExceeded."""
         self._accepted.check_time()
+        other = self._other
         unanswered = self._onward.asks(replica)
-        if not replica.open or self._accepted.edge_must_begin():
-            if not replica.open:
+        sendable = replica.open or other is not None
+        is_here = other is not None and other.asked.done()
+        if not sendable or (self._accepted.edge_must_begin() and not is_here):
+            if not sendable:
                 self._onward.not_sent(replica, standing(replica) if replica.connected else "not connected")
             await self.close()
             return None
-        first = self._sending(replica, time.monotonic())
-        sendings, expected_s = [first], self._expected_s(first)
-        self._around.counts.resent += self.sendings > 0
+        self._other, began_s = None, time.monotonic()
+        first = self._sending(replica, began_s) if other is None else other.sending
+        sendings, answer_s = [first], first.expected_s
+        self._around.counts.resent += self.sendings > 0 and other is None
         # One that gave no answer in this time may be slow rather than dead.
-        patience = patience_s(expected_s) * 2**unanswered
+        patience = patience_s(answer_s) * 2**unanswered
         ends_s, insured = self._ends_s()
         number: int | None = None
         try:
-            async with MovingEnd(ends_s, self._leaves_s(sendings, expected_s, patience)) as end:
+            async with MovingEnd(ends_s, self._leaves_s(sendings, answer_s, patience)) as end:
                 if insured:
-                    number = self._insure(end, first.sent_s + expected_s)
+                    number = self._insure(end, first.sent_s + answer_s)
                 with self._told_of_changes(end):
-                    return await self._answer(outcome, sendings)
+                    return await (self._answer(outcome, sendings) if other is None else _answer_of(other, began_s))
         except TimeoutError:
             for one in sendings:
+                self._learn_unfinished(one)
+                one.replica.stayed()
                 late = one is first and time.monotonic() >= one.got_on_s + patience and not self._stayed_to_the_end
                 one.replica.gave_up(one.sent_s, late=late)
             self._onward.late(replica)
         except IsthmusError as error:
-            if blames_request(error):
-                raise
             self._onward.failed([one.replica for one in sendings], error)
         finally:
             if number is not None:
                 self._around.schedule.leave(number)
-        self.lost_s += time.monotonic() - first.sent_s
+        self.lost_s += time.monotonic() - began_s
         return None
 
     async def next(self) -> GuardedConnection | None:
-        """See Onward."""
+        """See Onward; before all others the one that is still being asked."""
+        if self._other is not None:
+            return self._other.sending.replica
         began_s = time.monotonic()
         chosen = await self._onward.next()
         self.lost_s += time.monotonic() - began_s
         return chosen
+
+    def read(self, answer: CloudAnswer) -> None:
+        """It is what the plan makes: the request has been answered."""
+        answer.replica.succeeded()
+        self._around.counts.answered += answer.at_first
+        if answer.outran is not None:
+            self._around.counts.hedges_won += 1
+            answer.outran.replica.outrun(answer.outran.sent_s)
+        self.answered()
+
+    def misanswered(self, answer: CloudAnswer, error: InvalidInput) -> None:
+        """It cannot be used, for that reason, and the request goes on elsewhere. The replica is to blame, unless what
+        it sent is what the plan makes and too large for this edge: any other one would send as much."""
+        self.lost_s += answer.elapsed_s
+        told: IsthmusError = error
+        if not isinstance(error, TooLarge):
+            answer.replica.at_fault()
+            told = ComputeFailed(f"the cloud's answer is not what the plan makes: {error}")
+        self._onward.failed([answer.replica], told)
 
     def answered(self) -> None:
         """The request has been answered, here or elsewhere: replicas that could not compute it are at fault, not it."""
@@ -148,30 +180,28 @@ class CloudAsking:
             sendings.append(self._sending(replica, first.sent_s))
             return sendings[-1]
 
-        winner, response = await first_answer(ask, first, hedging.after_s(predicted_s), second)
-        self.answered()
+        (winner, response), asked = await first_answer(ask, first, hedging.after_s(predicted_s), second)
         if not self.stayed:  # what an outage took tells nothing of when most answers come
             hedging.answered(predicted_s, time.monotonic() - first.sent_s)
-        counts.answered += winner is first and not asked_before
-        if winner is not first:
-            counts.hedges_won += 1
-            first.replica.outrun(first.sent_s)
-            self.lost_s += winner.sent_s - first.sent_s
-        return CloudAnswer(response, time.monotonic() - winner.sent_s, winner.replica.replica_id)
+        self.lost_s += winner.sent_s - first.sent_s
+        if asked is not None:
+            (sending,) = (one for one in sendings if one is not winner)
+            self._other = _Other(sending, asked, first, at_first=sending is first and not asked_before)
+        return _answered(winner, first, response, winner.sent_s, at_first=winner is first and not asked_before)
 
     def _second(self) -> GuardedConnection | None:
         """Whom to ask besides. Only a replica that is in good health: this request is no probe."""
         healthy = (replica for replica in self._onward.untried() if replica.healthy)
-        chosen = soonest(None, [Remote(replica, self._remote_s(replica)) for replica in healthy])
+        chosen = soonest(None, [Remote(replica, sent_remote_s(self._accepted, replica)) for replica in healthy])
         return chosen if chosen is not None and self._around.hedging.spend() else None
 
     async def _send(self, outcome: EdgeOutcome, sending: Sending) -> ResponseArrived:
         self.sendings += 1
         link, way_up = self._around.chooser.link(), self._around.way_up
         number = way_up.sent(
-            self._accepted.uplink_bytes,
+            outcome.wire_bytes,
             None if link is None else link.uplink_bps,
-            self._expected_s(sending),
+            sending.expected_s,
             sending.sent_s,
         )
         self._on_way.add(number)
@@ -180,10 +210,12 @@ class CloudAsking:
                 answer = self._early.answer
                 self._early = None
                 return await answer
-            request = self._wire_request(sending.request_id, outcome.encoded, sending.sent_s)
+            request = wire_request(self._accepted, sending.request_id, outcome.encoded, sending.sent_s)
             return await sending.replica.run(request)
-        except ComputeFailed:
-            self._could_not.append(sending.replica)
+        except (ComputeFailed, InvalidInput) as error:
+            # The edge has checked the request and made its tensors: one that somebody else computes is not at fault.
+            if not isinstance(error, TooLarge):
+                self._could_not.append(sending.replica)
             raise
         except UnknownPlan:
             self._onward.forgot(sending.replica)
@@ -194,28 +226,47 @@ class CloudAsking:
 
     # ---- how long it waits ---------------------------------------------------------------------------------------
 
-    def _leaves_s(self, sendings: Sequence[Sending], expected_s: float, patience: float) -> Callable[[], float]:
-        """When to leave those that are asked, as things are whenever that is asked."""
+    def _leaves_s(self, sendings: Sequence[Sending], answer_s: float, patience: float) -> Callable[[], float]:
+        """When to leave those that are asked, as things are whenever that is asked. answer_s: in how long the first is
+        expected to answer."""
 
         def late_s() -> float:
-            return max(one.got_on_s for one in sendings) + patience
+            return min(max(one.got_on_s for one in sendings) + patience, self._stuck_s(sendings))
 
         if not self._accepted.stays:
             return late_s
-        replicas, staying = self._around.replicas, Staying(expected_s, sendings[0].request_id)
+        replicas, staying = self._around.replicas, Staying(answer_s, sendings[0].request_id)
 
         def leaves_s() -> float:
             """By what others there are by then."""
             now_s, stayed = time.monotonic(), staying.stayed
-            if replicas.closed:  # the edge has waited for as long as its drain may take
+            if replicas.closed or self._onward.no_place:  # the edge has waited for as long as its drain may take
                 return late_s()
-            asked = [one.replica for one in sendings]
-            leaves_s = staying.leaves_s(now_s, late_s(), lambda: bool(self._onward.others(asked)), replicas.trial_s)
+            asked, looks_s = [one.replica for one in sendings], self._onward.looks_s()
+            leaves_s = staying.leaves_s(now_s, late_s(), lambda: bool(self._onward.others(asked)), looks_s)
             if staying.stayed and not stayed:
+                if not self._onward.takes_place():
+                    return late_s()
                 self._stay(sendings[0])
             return leaves_s
 
         return leaves_s
+
+    def _stuck_s(self, sendings: Sequence[Sending]) -> float:
+        """When to leave as their bytes do not get up; another replica that was asked besides may still answer."""
+        one, finish_s = sendings[0], self._around.queue.wait_s() + self._accepted.finish_s
+        if one.way is None or len(sendings) > 1:
+            return math.inf
+        progress = one.replica.progress(one.request_id)
+        return one.way.leaves_s(
+            time.monotonic(), progress, self._accepted.uplink_bytes, finish_s, one.replica.ask_arrived
+        )
+
+    def _learn_unfinished(self, sending: Sending) -> None:
+        """From a request that is not waited for any more, where its bytes were not there."""
+        if sending.way is not None and sending.way.unfinished is not None:
+            transfer = Transfer("up", *sending.way.unfinished, finished=False)
+            self._around.chooser.observe_transfer(transfer, time.monotonic())
 
     def _stay(self, sending: Sending) -> None:
         """It is late, and nobody else can be asked. From now on it says no more of the way up, and of the replica, than
@@ -227,7 +278,7 @@ class CloudAsking:
             plan_id=self._accepted.choice.entry.plan.plan_id, replica=sending.replica.replica_id,
         )  # fmt: skip
         for number in self._on_way:
-            self._around.way_up.finished(number, time.monotonic())
+            self._around.way_up.stays(number)
 
     def _told_of_changes(self, end: MovingEnd) -> AbstractContextManager[None]:
         """Where they may have it leave."""
@@ -260,49 +311,35 @@ class CloudAsking:
         """On what the edge keeps for finishing: less where the admission has kept the time already."""
         return WORK_MARGIN if self._promised else FINISH_MARGIN
 
-    def _insure(self, end: MovingEnd, expected_s: float) -> int | None:
-        """Have the end moved while other requests come and go."""
+    def _insure(self, end: MovingEnd, answered_s: float) -> int | None:
+        """Have the end moved while other requests come and go. answered_s: when the cloud is expected to have."""
         kept_back_s = self._margin * self._accepted.finish_s
-        waiting = Waiting(self._accepted.due_s - self._around.queue.wait_s(), kept_back_s, expected_s)
+        waiting = Waiting(self._accepted.due_s - self._around.queue.wait_s(), kept_back_s, answered_s)
         return self._around.schedule.enter(waiting, end.end_by, promised=self._promised)
-
-    def _remote_s(self, replica: GuardedConnection) -> float:
-        """Until that replica would have answered, sent now behind what is on the link; infinite for an unknown link."""
-        entry, batch = self._accepted.choice.entry, self._accepted.request.inputs.batch
-        up = self._accepted.uplink_bytes + self._around.replicas.in_flight_bytes
-        cloud_s = replica.cloud_queue_s + entry.costs.cloud.at(batch)
-        return remote_s(self._around.chooser.link(), up, entry.downlink_bytes(batch), cloud_s)
 
     def _sending(self, replica: GuardedConnection, since_s: float) -> Sending:
         """since_s: when the first replica was asked."""
-        request_id = self._early_id if self._begun_at(replica) else next(self._around.wire_ids)
-        return Sending(replica, time.monotonic(), self._remote_s(replica), request_id, StallWatch(since_s))
+        return sent_to(self._accepted, replica, self._early_id if self._begun_at(replica) else None, since_s)
 
     def _begun_at(self, replica: GuardedConnection) -> bool:
         """Whether that replica has been sent tensors already."""
         early = self._early
         return early is not None and replica is early.replica and early.answer is not None
 
-    def _expected_s(self, sending: Sending) -> float:
-        predicted_s, remote = self._accepted.choice.predicted.total_s, sending.remote_s
-        return max(predicted_s, remote) if math.isfinite(remote) else predicted_s
-
     def _early_request(self, feed: TensorFeed) -> WireRequest:
         self._early_id = next(self._around.wire_ids)
-        request = self._wire_request(self._early_id, feed.tensors, time.monotonic())
+        request = wire_request(self._accepted, self._early_id, feed.tensors, time.monotonic())
         return replace(request, more_tensors=feed.to_come)
 
-    def _wire_request(self, request_id: int, tensors: tuple[EncodedTensor, ...], now_s: float) -> WireRequest:
-        accepted = self._accepted
-        batch, costs = accepted.request.inputs.batch, accepted.choice.entry.costs
-        return WireRequest(
-            request_id=request_id,
-            wire_digest=accepted.choice.entry.plan.wire_digest,
-            batch=batch,
-            tensors=tensors,
-            remaining_s=None if accepted.deadline_s is None else accepted.deadline_s - now_s,
-            deadline_s=accepted.deadline_s,
-            priority=accepted.request.priority,
-            traceparent=accepted.request.traceparent,
-            expected_cloud_s=costs.cloud.at(batch),
-        )
+
+async def _answer_of(other: _Other, began_s: float) -> CloudAnswer:
+    """It is waited for again, from then on: the time before has been told. Cancelled it takes it back."""
+    sending, response = await other.asked
+    return _answered(sending, other.first, response, began_s, at_first=other.at_first)
+
+
+def _answered(
+    winner: Sending, first: Sending, response: ResponseArrived, since_s: float, *, at_first: bool
+) -> CloudAnswer:
+    outran = None if winner is first else first
+    return CloudAnswer(response, time.monotonic() - since_s, winner.replica, at_first, outran)

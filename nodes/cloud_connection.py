@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from nodes.edge_use import EdgeUse
 from nodes.fleet import ModelVersion
 from nodes.protocol.edge_stream import WireRequest
 from nodes.protocol.events import PlanDefinition, PlanTimes, ResponseArrived
@@ -21,7 +22,8 @@ class ReplicaDescription:
     """What a replica says of itself. versions: of every model that it serves; device_profile_json: measured there;
     counts: what became of the work that arrived there, by the names of ExecutionCounts; and, over the wire, `streams`
     of edges and `settled_streams`, those that have plans prepared there and are preparing none. package_version: ""
-    where it was not said; protocol: major and minor of the stream, (0, 0) where they were not."""
+    where it was not said; protocol: major and minor of the stream, (0, 0) where they were not. edges: one for each
+    stream, over the wire; none where the replica's version does not say."""
 
     replica_id: str
     versions: tuple[ModelVersion, ...]
@@ -29,6 +31,7 @@ class ReplicaDescription:
     counts: Mapping[str, int] = field(default_factory=dict)
     package_version: str = ""
     protocol: tuple[int, int] = (0, 0)
+    edges: tuple[EdgeUse, ...] = ()
 
     def serves(self, name: str, digest: str) -> bool:
         """Whether that version of that model is served there."""
@@ -88,8 +91,18 @@ class CloudConnection(Protocol):
     def progress(self, request_id: int) -> Progress:
         """How far a request has got, as long as it is in flight."""
 
+    @property
+    def arrived_bytes(self) -> int:
+        """Of all that was sent, what the replica is known to have: the count of `Progress`."""
+
+    def ask_arrived(self) -> None:
+        """Have an echo follow what was sent, to hear when it is there; it times nothing."""
+
     def stayed(self) -> None:
         """A request was answered or refused without this replica, whose link then is looked at now and then."""
+
+    def outstayed(self, request_id: int) -> None:
+        """That request is waited for past its patience: what it takes says nothing of the link."""
 
     @property
     def late_answers(self) -> int:

@@ -8,7 +8,6 @@ from dataclasses import replace
 from functools import partial
 
 from isthmus.telemetry import get_logger
-from isthmus.v1 import segment_pb2, segment_pb2_grpc
 from nodes.background import run_apart
 from nodes.cloud_models import CloudModels, configured_models
 from nodes.cloud_node import CloudNode
@@ -32,13 +31,11 @@ from nodes.tracing.factory import configured_tracing
 from nodes.transport.fleet_client import ReplicaRegistration
 from nodes.transport.grpc_server import GrpcServer
 from nodes.transport.segment_server import SegmentService
-from nodes.transport.self_check import check_replica
+from nodes.transport.self_check import SelfCheck
 from nodes.web.server import HttpServer
 from partitioner.profiles import DeviceProfile
 
 __all__ = ["CloudHost"]
-
-SERVICE = segment_pb2.DESCRIPTOR.services_by_name["SegmentService"].full_name
 
 
 class CloudHost:
@@ -50,6 +47,7 @@ class CloudHost:
     ) -> None:  # fmt: skip
         """node: to look at: what waits, what was offered."""
         self._settings = settings
+        self._self_check = SelfCheck(server.address, settings.tls, settings.tls_server_name)
         self.node = node
         self._metrics = metrics
         self._tracing = tracing
@@ -80,9 +78,7 @@ class CloudHost:
         node = CloudNode(replica_id, models, pool, profile, settings.batching, settings.limits)
         tracing = configured_tracing("isthmus-cloud")
         service = SegmentService(node, settings.limits, tracing, settings.held_bytes)
-        server = GrpcServer(
-            [SERVICE], lambda server: segment_pb2_grpc.add_SegmentServiceServicer_to_server(service, server)
-        )
+        server = service.server()
         address = await server.start(
             settings.listen, "cloud.listen", settings.tls, require_clients=settings.require_clients
         )
@@ -122,14 +118,14 @@ class CloudHost:
         """Ask this replica at its own port, as an edge does. Raises Unavailable where no answer comes, and where what
         computes hangs: a port answers for it all the same."""
         self.node.check()
-        await check_replica(self._server.address, self._settings.tls, self._settings.tls_server_name)
+        await self._self_check.replica()
 
     async def drain(self) -> None:
         """Leave the registry, tell every edge, answer what was accepted, end."""
         await self._registration.close()
         await self._service.drain(self._settings.drain_s)
         await self._server.stop(self._settings.drain_s)
-        self._pool.close()
+        await self._pool.aclose()
         if self._tracing is not None:
             await asyncio.to_thread(self._tracing.close)
         if self._metrics is not None:  # the last to go: a drain is something to watch
@@ -150,14 +146,13 @@ def _serve_metrics(
     settings: CloudSettings, node: CloudNode, service: SegmentService, models: CloudModels
 ) -> HttpServer:
     def facts() -> CloudFacts:
-        load = node.load()
         return CloudFacts(
             status=service.status(),
-            waiting=load.queued_requests,
+            waiting=node.load().queued_requests,
             waiting_limit=settings.limits.queue,
             held_limit_bytes=settings.held_bytes,
             arriving_bytes=service.arriving_bytes,
-            queue_s=load.queued_s,
+            queue_s=node.queued_s,
             offered_s=node.offered_s,
             rejections=dict(service.rejections),
             wanted=node.wanted,

@@ -108,14 +108,18 @@ class CloudModels:
                 async with self.using(one.digest):
                     pass
 
+    def check_served(self, digest: str) -> None:
+        """Raises NotFound for a digest that is not."""
+        if digest not in self._served:
+            raise NotFound(f"model digest {digest[:12]} is not served here")
+
     @contextlib.asynccontextmanager
     async def using(self, digest: str) -> AsyncIterator[HeldModel]:
         """A model, loaded first where it is not there, which may wait for others' work to end.
 
         Raises NotFound for a digest that is not served, Overloaded where there is no room in time, InvalidModel.
         """
-        if digest not in self._served:
-            raise NotFound(f"model digest {digest[:12]} is not served here")
+        self.check_served(digest)
         with self.in_use(digest):
             yield await self._wanted(digest)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 from isthmus.errors import InvalidPlan, InvalidRequest, Overloaded, PlanAway, UnknownPlan
@@ -28,6 +29,7 @@ from nodes.limits import CLOUD_LIMITS, NodeLimits
 from nodes.measure.batch_times import BatchMeasurement, boundary_sample, measure_batches
 from nodes.measure.timing import measure
 from nodes.metrics.histogram import SECONDS_BOUNDS, Histogram, HistogramCount
+from nodes.preparing import PreparingWork
 from nodes.protocol.events import CloudTimings, MeasuredBatch, PlanDefinition, PlanTimes, RequestArrived
 from nodes.sample_inputs import sample_inputs
 from nodes.suffix_batch import SuffixWork, run_suffixes, suffix_group
@@ -76,6 +78,7 @@ class CloudNode:
         self._batching = batching
         self._limits = limits
         self._queue: BatchQueue[_Accepted, SuffixResult] = BatchQueue(pool, batching, _compute)
+        self._preparing = PreparingWork(pool)
         self._rating = CodecRating(pool, lambda: not self._queue.requests)
         self._plans: dict[str, _ReadyPlan] = {}
         self._suffixes: dict[tuple[str, str], BatchMeasurement] = {}  # by model and cut: whatever the codecs
@@ -89,7 +92,8 @@ class CloudNode:
     def describe(self) -> ReplicaDescription:
         """See SegmentNode."""
         counts = self.ledger.counts.to_dict()
-        return ReplicaDescription(self._replica_id, self.models.versions, self._profile.to_json(), counts)
+        profile = replace(self._profile, power=None)  # what a cloud draws, no edge plans by
+        return ReplicaDescription(self._replica_id, self.models.versions, profile.to_json(), counts)
 
     async def rate_codecs(self) -> None:
         """See SegmentNode. While requests wait none is timed."""
@@ -101,13 +105,18 @@ class CloudNode:
 
     def load(self) -> Load:
         """See SegmentNode."""
-        return Load(self._queue.requests, self._queue.wait_s())
+        return Load(self._queue.requests, self.queued_s + self._preparing.wait_s(time.monotonic()))
 
     def check(self) -> None:
         """Raises Unavailable where the compute thread hangs: requests would wait for it without end."""
         now_s = time.monotonic()
         self._queue.check(now_s)
         self._pool.check(now_s)
+
+    @property
+    def queued_s(self) -> float:
+        """Seconds of work that requests have brought and that is not done."""
+        return self._queue.wait_s()
 
     @property
     def offered_s(self) -> float:
@@ -128,23 +137,30 @@ class CloudNode:
         """How long the stages of answered requests took: queue, decode, suffix, encode."""
         return {stage: times.count() for stage, times in self._stages.items()}
 
+    def check_offer(self, offer: PlanDefinition) -> None:
+        """See SegmentNode."""
+        self.models.check_served(offer.model_digest)
+        _check_digest(offer)
+
     async def prepare(self, offer: PlanDefinition) -> PlanTimes:
         """See SegmentNode. A plan that is ready already answers at once. Its model is loaded where it is not there."""
         ready = self._plans.get(offer.wire_digest)
         if ready is not None:
             return ready.reported
+        self.check_offer(offer)  # before it waits for room
         async with self.models.using(offer.model_digest) as held:
-            _check_digest(held.model, offer)
             return await self._prepare(held, offer)
 
     async def _prepare(self, held: HeldModel, offer: PlanDefinition) -> PlanTimes:
         model, engine = held.model, held.engine
         await run_apart(engine.prepare, (model.split(offer.edge_ops).cloud,))
-        half = await self._pool.run(
-            CloudHalf, model, offer.edge_ops, offer.uplink, offer.downlink, engine, self._limits
-        )
-        times = await self._pool.run(self._measure, held, offer, half)
-        batches = await self._pool.run(self._measure_batches, model, offer, half)
+        make = partial(CloudHalf, model, offer.edge_ops, offer.uplink, offer.downlink, engine, self._limits)
+        half = await self._preparing.run(("load", model.digest), make)
+        # What was measured before takes next to nothing: what the others take is not to be told by it.
+        what = "run once" if offer.wire_digest in self._times else "measure"
+        times = await self._preparing.run((what, model.digest), partial(self._measure, held, offer, half))
+        what = "look up" if (half.model_digest, half.cut) in self._suffixes else "batch"
+        batches = await self._preparing.run((what, model.digest), partial(self._measure_batches, model, offer, half))
         while len(self._plans) >= MAX_PLANS:
             self.forget(next(iter(self._plans)))
         self._away.pop(offer.wire_digest, None)
@@ -242,9 +258,9 @@ def _unknown(digest: str, *, away: bool) -> UnknownPlan:
     return UnknownPlan(f"wire digest {digest!r} is not prepared on this replica")
 
 
-def _check_digest(model: Model, offer: PlanDefinition) -> None:
+def _check_digest(offer: PlanDefinition) -> None:
     """Raises InvalidPlan for an offer whose parts are not what its digest says."""
-    expected = wire_digest(model.digest, offer.edge_ops, offer.uplink, offer.downlink)
+    expected = wire_digest(offer.model_digest, offer.edge_ops, offer.uplink, offer.downlink)
     if expected != offer.wire_digest:
         raise InvalidPlan(
             "wire_digest", f"does not match the plan, {expected} does", value=offer.wire_digest, remedy="re-plan"

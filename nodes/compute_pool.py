@@ -15,6 +15,7 @@ from typing import NamedTuple, ParamSpec, Self, TypeVar
 import torch
 
 from isthmus.errors import InvalidConfiguration, Unavailable
+from nodes.background import run_apart
 from nodes.overdue import check_returning
 
 __all__ = ["ComputePool"]
@@ -32,7 +33,7 @@ class ComputePool:
     """`workers` threads, each of which may use `threads` cores inside one op.
 
     One worker by default: segments then run one after the other, and the queue before them is the load that is
-    reported. Close it (or use it as a context manager) to end the threads.
+    reported. Close it (on an event loop by `aclose`, or use it as a context manager) to end the threads.
 
     Not an executor of the standard library: what a request hands over needs no future and no count of idle threads,
     which took longer than the hand-over itself.
@@ -95,6 +96,16 @@ class ComputePool:
 
     def close(self) -> None:
         """Lets running calls end, drops those that have not started."""
+        self._end()
+        self._join()
+
+    async def aclose(self) -> None:
+        """As `close`, and the event loop goes on until the last call has ended: somebody may watch a node's end. Where
+        that is not waited for, neither does the process."""
+        self._end()
+        await run_apart(self._join)
+
+    def _end(self) -> None:
         with self._lock:
             self._closed = True
         try:
@@ -104,6 +115,8 @@ class ComputePool:
             pass
         for _ in self._workers:
             self._jobs.put(None)
+
+    def _join(self) -> None:
         for worker in self._workers:
             worker.join()
 

@@ -53,7 +53,7 @@ from nodes.transport.gateway_server import GatewayService
 from nodes.transport.grpc_server import GrpcServer
 from nodes.transport.operator_service import OperatorService
 from nodes.transport.segment_client import SegmentClient
-from nodes.transport.self_check import check_gateway
+from nodes.transport.self_check import SelfCheck
 from nodes.web.server import HttpServer, Routes
 from partitioner.model import Model
 
@@ -101,6 +101,7 @@ class EdgeHost:
         self._watch = watch
         self._journal = journal
         self._models = models
+        self._self_check = SelfCheck(self.address, settings.tls)
 
     @classmethod
     async def start(cls, settings: EdgeSettings, chooser: SteeredChooser, journal: Journal | None = None) -> EdgeHost:
@@ -136,6 +137,7 @@ class EdgeHost:
             await node.start()
             node.overhead = known.overhead if known else await _probed_overhead(node, models, settings.limits)
             node.decisions.clear()  # those were for no client's requests
+            node.without_replica = 0
         if known is None:
             memory.keep_start(digests, MeasuredStart(profile, node.overhead))
         tracing = configured_tracing("isthmus-edge")
@@ -193,7 +195,7 @@ class EdgeHost:
         """Ask the gateway at its own port, as a client does. Raises Unavailable where no answer comes, and where what
         computes hangs."""
         self.node.queue.check()
-        await check_gateway(self.address, self._settings.tls)
+        await self._self_check.gateway()
 
     async def drain(self) -> None:
         """Take nothing new, answer what was accepted, end."""
@@ -204,7 +206,7 @@ class EdgeHost:
         self._front.service.end_streams()
         await self.node.drain(self._settings.drain_s)
         await self._front.server.stop(self._settings.drain_s)
-        self._pool.close()
+        await self._pool.aclose()
         if self._journal is not None:
             await asyncio.to_thread(self._journal.close)
         if self._front.tracing is not None:
@@ -224,7 +226,7 @@ async def _open_front(
     service = GatewayService(node, VERSION, settings.limits, requests, tracing)
     remeasuring = Remeasuring(node, chooser)
     sight = EdgeSight(edge_facts(settings, edge_id, VERSION), node, chooser, service, journal, remeasuring, watch)
-    server = service.server(OperatorService(chooser, sight, settings.limits, remeasuring))
+    server = service.server(OperatorService(chooser, sight, settings.limits, remeasuring, node.models))
     await server.start(settings.listen, "edge.listen", settings.tls, require_clients=settings.require_clients)
     shown: dict[str, tuple[str, Routes]] = {}
     if requests is not None:
@@ -290,6 +292,7 @@ def _facts(
         queue_s=node.queue.wait_s(),
         admission=node.gate.counts,
         decisions=dict(node.decisions),
+        without_replica=node.without_replica,
         executions={"prefix": replace(node.queue.prefixes.counts), "suffix": replace(node.queue.suffixes.counts)},
         resumes=node.resumes,
         prefixes=node.queue.prefix_counts,

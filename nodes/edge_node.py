@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import math
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from functools import partial
 
 from isthmus.errors import CloudUnavailable, DeadlineExceeded, Draining
 from isthmus.telemetry import get_logger
 from nodes.accepted_request import Surroundings
-from nodes.admission import Arriving, because_of_others, depth_of
+from nodes.admission import Arriving, because_of_others, depth_of, sooner_s
 from nodes.admission_gate import AdmissionGate, Admitted
 from nodes.byte_budget import MOST_KEPT_BYTES, ByteBudget
 from nodes.chooser import Choice, ChoiceRequest, Chooser, Outcome, StageTimes
@@ -32,6 +34,7 @@ from nodes.plan_source import PlanSource
 from nodes.prefix_queue import PrefixQueue
 from nodes.replica_set import Dial, ReplicaSet
 from nodes.replica_state import standings_told
+from nodes.replica_wait import awaited_replica
 from nodes.request_ends import outcome_of, refusal
 from nodes.request_overhead import NOT_MEASURED, RequestOverhead
 from nodes.request_run import Answer, RequestRun
@@ -42,11 +45,10 @@ from partitioner.link import Link
 from partitioner.plan_table import PlanEntry
 from partitioner.profiles import DeviceProfile
 
-__all__ = ["REPLICA_WAIT_S", "EdgeNode"]
+__all__ = ["EdgeNode"]
 
-REPLICA_WAIT_S = 2.0
-"""So long a request with a deadline that needs the cloud waits at its turn where replicas are there but take none:
-longer than the first waits of a breaker and of a reconnect, and short enough for who asks to be told."""
+ENDING_S = 1.0
+"""What requests that are ended may take for it."""
 
 
 class EdgeNode:
@@ -58,7 +60,8 @@ class EdgeNode:
         hedging: Hedging | None = None, memory: EdgeMemory = NO_MEMORY,
     ) -> None:  # fmt: skip
         """profile: this device, with the op times of every model. most_kept_bytes: of boundary tensors that wait for
-        their answers. hedging: None for none. memory: of plans that were measured at an earlier start."""
+        their answers, and inputs that wait for a replica. hedging: None for none. memory: of plans that were measured
+        at an earlier start."""
         self._shelf = shelf
         self._limits = limits
         self._planning = ModelPlanning(shelf, PlanSource(queue.pool, profile, memory), dial)
@@ -66,7 +69,8 @@ class EdgeNode:
         self._queue = queue
         self._waiting = 0
         self._asked_s = -math.inf  # when the last request ended
-        self._draining = False
+        self._under_way: set[asyncio.Timeout] = set()
+        self._draining = self._out_of_time = False
         self._started = False
         self._idle = asyncio.Event()
         self._idle.set()
@@ -74,6 +78,7 @@ class EdgeNode:
         self.overhead: RequestOverhead = NOT_MEASURED  # until whoever hosts the node has asked it something
         self.kept = ByteBudget(most_kept_bytes, "edge.kept_memory")
         self.decisions: dict[tuple[str, str], int] = {}  # by policy and plan kind
+        self.without_replica = 0  # requests that might have used one
         self._counts = ResumeCounts()
         self._lessons = LessonPace()
         self._around = Surroundings(
@@ -155,20 +160,34 @@ class EdgeNode:
         runtime = self._shelf.runtime(request.model)
         if self._draining:
             raise Draining("this edge is draining; send the request again elsewhere")
-        if not request.request_id:
-            request = request._replace(request_id=new_request_id())
+        request = self._settled(request)
         self._waiting += 1
         self._idle.clear()
+        limit = asyncio.timeout(request.timeout_s)  # whatever is still queued then is dropped there
+        self._under_way.add(limit)
         try:
-            async with asyncio.timeout(request.timeout_s):  # whatever is still queued then is dropped there
+            async with limit:
                 return await self._let_in(runtime, request)
         except TimeoutError:
+            if self._out_of_time:
+                raise Draining("this edge ends before an answer was there; send the request again elsewhere") from None
             raise DeadlineExceeded("the deadline passed before an answer was there; allow more time") from None
         finally:
+            self._under_way.discard(limit)
             self._waiting -= 1
             self._asked_s = time.monotonic()
             if not self._waiting:
                 self._idle.set()
+
+    def _settled(self, request: InferRequest) -> InferRequest:
+        """With its id, and the deadline of whoever decides for it where that is sooner than its own, which is kept
+        beside it: another policy may allow more."""
+        timeout_s, asked_s, canary = request.timeout_s, request.timeout_s, False
+        if not (request.policy or request.plan_id):
+            terms = self._chooser.arrives(request.model, request.request_class)
+            timeout_s, canary = sooner_s(timeout_s, terms.timeout_s), terms.canary
+        request_id = request.request_id or new_request_id()
+        return request._replace(request_id=request_id, timeout_s=timeout_s, asked_s=asked_s, canary=canary)
 
     async def _let_in(self, runtime: ModelRuntime, request: InferRequest) -> InferResult:
         came_s, timeout_s = time.monotonic(), request.timeout_s
@@ -192,23 +211,24 @@ class EdgeNode:
     ) -> InferResult:
         turn, alone = Turn(admitted, came_s, time.monotonic(), request.timeout_s), self._waiting == 1
         batch, choose_replica = request.inputs.batch, self._chooser.choose_replica
-        connection = self.replicas.pick(runtime.wire_digests, choose_replica, batch)
-        if connection is None and runtime.cloud_required and turn.due_s is not None and self.replicas.seen:
-            try:
-                connection = await self._awaited(runtime, turn, turn.due_s, batch)
-            except BaseException as error:  # whose client left meanwhile has had no decision either
-                self._chooser.observe_refusal(refusal(request, came_s, error))
-                raise
+        pick = partial(self.replicas.pick, runtime.wire_digests, choose_replica, batch)
+        connection = pick()
+        waits = connection is None and runtime.cloud_required and bool(self.replicas.seen)
+        if waits:
+            connection = await self._awaited(runtime, request, turn, pick)
             turn, alone = turn._replace(began_s=time.monotonic()), False
         try:
-            asked, choice = self._chosen(runtime, request, turn, connection)
+            asked = self._asked(runtime, request, turn, connection)
+            if connection is None and not waits:
+                self._without_replica(asked)
+            choice = self._chosen(runtime, request.model, asked, connection)
         except Exception as error:  # also a fault in a policy of somebody's own
             self._turned_away(request, turn, connection, error)
             raise
         admitted.placed(edge_work(choice, asked, turn.due_s))
-        chose_s = time.monotonic() - turn.began_s
         plan = choice.entry.plan
-        decided_by = "fixed" if request.plan_id else choice.policy  # whose name would hold the plan's
+        named = request.plan_id or request.policy.startswith("fixed:")  # a plan, by what the client made up
+        decided_by = "fixed" if named else choice.policy
         decided = decided_by, plan.kind
         self.decisions[decided] = self.decisions.get(decided, 0) + 1
         request.chosen(plan.kind)
@@ -221,7 +241,7 @@ class EdgeNode:
         ready = runtime.ready_plan(plan.plan_id)
         run = RequestRun(
             request, choice, ready, self._around, cloud_required=runtime.cloud_required,
-            waited_s=turn.waited_s, admitted=admitted,
+            came_s=turn.came_s, admitted=admitted,
         )  # fmt: skip
         try:
             answer = await run.run(connection)
@@ -229,8 +249,8 @@ class EdgeNode:
             self._chooser.observe_outcome(Outcome(asked.request_id, failure=str(error) or type(error).__name__))
             raise
         # Once the answer is on its way: a client does not wait for what the next one gains.
-        besides_s = chose_s if alone and self._waiting == 1 else None
-        asyncio.get_running_loop().call_soon(self._learn, asked, choice.entry, answer, besides_s)
+        alone = alone and self._waiting == 1
+        asyncio.get_running_loop().call_soon(self._learn, asked, choice.entry, answer, alone)
         return InferResult(
             request_id=asked.request_id,
             outputs=answer.outputs,
@@ -245,28 +265,37 @@ class EdgeNode:
             waited_s=turn.waited_s,
         )
 
-    async def _awaited(self, runtime: ModelRuntime, turn: Turn, due_s: float, batch: int) -> GuardedConnection | None:
-        """A replica for what needs one: those that there are take no request now, which may be over soon. None where it
-        is not."""
-        turn.admitted.steps_aside()
-        return await self.replicas.until(
-            lambda: self.replicas.pick(runtime.wire_digests, self._chooser.choose_replica, batch),
-            min(due_s, turn.began_s + REPLICA_WAIT_S),
-        )
+    async def _awaited(
+        self, runtime: ModelRuntime, request: InferRequest, turn: Turn, pick: Callable[[], GuardedConnection | None]
+    ) -> GuardedConnection | None:
+        """See `awaited_replica`."""
+        try:
+            self._without_replica(self._asked(runtime, request, turn, None))  # now: it may wait for long
+            found = await awaited_replica(self._around, pick, turn, request.inputs.size_bytes)
+        except BaseException as error:  # whose client left meanwhile has had no decision either
+            self._chooser.observe_refusal(refusal(request, turn.came_s, error))
+            raise
+        if not self.replicas.seen:  # the last one has gone meanwhile
+            self.want_cloud()
+        return found
+
+    def _without_replica(self, asked: ChoiceRequest) -> None:
+        """It found none to ask."""
+        if self._chooser.may_cross(asked):
+            self.without_replica += 1
+            if not self.replicas.seen:
+                self.want_cloud()
 
     def _chosen(
-        self, runtime: ModelRuntime, request: InferRequest, turn: Turn, connection: GuardedConnection | None
-    ) -> tuple[ChoiceRequest, Choice]:
-        """What the chooser was asked, and its choice. Raises as it does; CloudUnavailable for a model that needs it."""
-        asked = self._asked(runtime, request, turn, connection)
-        if connection is None and not self.replicas.seen and self._chooser.may_cross(asked):
-            self.want_cloud()
+        self, runtime: ModelRuntime, model: str, asked: ChoiceRequest, connection: GuardedConnection | None
+    ) -> Choice:
+        """The chooser's choice. Raises as it does; CloudUnavailable for a model that needs it."""
         if connection is None and runtime.cloud_required:
             standings = standings_told(self.replicas.states())
             raise CloudUnavailable(
-                f"model {request.model!r} needs the cloud, and no replica is reachable ({standings}); try again"
+                f"model {model!r} needs the cloud, and no replica is reachable ({standings}); try again"
             )
-        return asked, self._chooser.choose(asked)
+        return self._chooser.choose(asked)
 
     def _turned_away(
         self, request: InferRequest, turn: Turn, connection: GuardedConnection | None, error: Exception
@@ -306,15 +335,18 @@ class EdgeNode:
             now_s=turn.began_s,
             spare_s=None if runtime.cloud_required else outlook.spare_s,
             sureness=outlook.sureness,
+            idle=outlook.idle,
             came_s=turn.came_s,
             priority=request.priority,
             client=request.client,
+            asked_s=request.asked_s,
+            canary=request.canary,
         )
 
-    def _learn(self, asked: ChoiceRequest, entry: PlanEntry, answer: Answer, chose_s: float | None) -> None:
+    def _learn(self, asked: ChoiceRequest, entry: PlanEntry, answer: Answer, alone: bool) -> None:
         """Compare what the plan's own stages took with its costs, where the answer says what these are.
 
-        chose_s: what choosing took; None where the request was not alone here, so that its waits were others' work.
+        alone: no other request was here, so that its waits were no others' work.
         """
         self._chooser.observe_outcome(outcome_of(asked.request_id, answer))
         if not self._lessons.due(entry.plan.plan_id, time.monotonic()):
@@ -330,7 +362,7 @@ class EdgeNode:
                     edge_s=timings.edge_s,
                     cloud_s=None if edge_only else timings.cloud_s,
                     uplink_bytes=None if edge_only else answer.uplink_bytes,
-                    besides_s=None if chose_s is None else chose_s + timings.edge_queue_s + cloud_wait_s,
+                    besides_s=timings.edge_queue_s + cloud_wait_s if alone else None,
                 )
             )
 
@@ -346,14 +378,27 @@ class EdgeNode:
         return replace(self._counts)
 
     async def drain(self, grace_s: float) -> None:
-        """Take nothing new, answer what was accepted within the grace, let go of the cloud."""
+        """Take nothing new, answer what was accepted within the grace, and what is left then with Draining; let go of
+        the cloud."""
         self._draining = True
-        try:
-            async with asyncio.timeout(grace_s):
-                await self._idle.wait()
-        except TimeoutError:
+        if not await self._idle_within(grace_s):
             self._log.warning("drain ran out of time", waiting=self._waiting)
+            self._end_all()
+            await self._idle_within(ENDING_S)
         await self._planning.close()
+
+    async def _idle_within(self, seconds: float) -> bool:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
+        return self._idle.is_set()
+
+    def _end_all(self) -> None:
+        """Whoever hosts this node soon ends the process: until then each client shall have been told."""
+        self._out_of_time = True
+        for limit in self._under_way:
+            if not limit.expired():
+                limit.reschedule(asyncio.get_running_loop().time())
 
     # ---- models ------------------------------------------------------------------------------------------------
 

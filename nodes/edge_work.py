@@ -16,7 +16,7 @@ def edge_work(choice: Choice, asked: ChoiceRequest, due_s: float | None) -> Edge
     rest of its way is predicted to take."""
     predicted = choice.predicted
     prefix_s = max(0.0, predicted.edge_s - asked.edge_queue_s) if choice.entry.edge_works else 0.0
-    finish_s = choice.entry.costs.local_finish.at(asked.batch)
+    finish_s = choice.finishes_in_s(asked.batch)
     if asked.spare_s is not None and prefix_s + finish_s <= asked.spare_s:
         return EdgeWork(due_s, prefix_s, finish_s, promised=True)
     return EdgeWork(None if due_s is None else due_s - (predicted.total_s - predicted.edge_s), prefix_s, 0.0)

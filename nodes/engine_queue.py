@@ -15,6 +15,12 @@ from nodes.batching import Batcher, BatchLimits, Decision, WaitingRequest
 __all__ = ["BatchCounts", "EngineQueue", "RunningBatch", "Turn"]
 
 PACE_SMOOTHING = 0.2
+# The pace is one for all that waits, of whatever length: a batch shorter than this teaches by its length, as what a
+# scheduler's turn adds to it says little of how long other work takes.
+WHOLE_LESSON_S = 0.002
+# One batch counts as at most so many times slower than those before: a machine that stood still for a second is not a
+# thousand times slower from then on. One that is much slower is learned within some batches all the same.
+MOST_SLOWER = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +101,18 @@ class EngineQueue:
         """So many requests of a `Start` run now."""
         self._running = RunningBatch(requests, now_s, expected_s * self._pace)
 
-    def ended(self, requests: int, expected_s: float, took_s: float) -> None:
-        """They have run."""
+    def ended(self, requests: int, expected_s: float, took_s: float, *, counted: bool = True) -> None:
+        """They have run. counted: as a batch."""
         self._running = None
-        self.ran(requests, took_s)
+        if counted:
+            self.ran(requests, took_s)
         if expected_s > 0:
-            self._pace += PACE_SMOOTHING * (took_s / expected_s - self._pace)
+            self._learn_pace(expected_s, took_s)
+
+    def _learn_pace(self, expected_s: float, took_s: float) -> None:
+        weight = PACE_SMOOTHING * min(1.0, expected_s / WHOLE_LESSON_S)
+        most = MOST_SLOWER * max(1.0, self._pace)  # what failed at once says nothing of how long work takes
+        self._pace += weight * (min(took_s / expected_s, most) - self._pace)
 
     def ran(self, requests: int, took_s: float) -> None:
         """So many requests ran as one, here or beside the queue."""

@@ -15,8 +15,8 @@ __all__ = ["ExecutionCounts", "ExecutionLedger", "Ticket"]
 class ExecutionCounts:
     """What became of work: each ended in one of the first three.
 
-    executed_after_deadline: of the executed, those whose deadline was over by the clock as the work itself started,
-    read anew behind the gate. It stays 0.
+    executed: begun, also in a batch that failed for somebody else's sake. executed_after_deadline: of the executed,
+    those whose deadline was over by the clock as the work itself started, read anew behind the gate. It stays 0.
     """
 
     executed: int = 0
@@ -66,6 +66,15 @@ class Ticket:
             self._state = _State.BEGUN
             self._ledger.counts.executed += 1
 
+    def begin_again(self, now_s: float) -> None:
+        """The worker is about to run it once more, as a batch that it was in failed. It counts as executed already.
+        Raises DeadlineExceeded or Cancelled: then it must not."""
+        with self._ledger.lock:
+            if self._state is not _State.BEGUN:
+                raise Cancelled("the request was taken back before it ran by itself")
+            if self._over(now_s):
+                raise DeadlineExceeded("the deadline passed before it ran by itself, after a batch that failed")
+
     def runs(self, now_s: float) -> None:
         """It is being run: the proof that the gate held, whatever happened between the two."""
         if self._over(now_s):
@@ -73,10 +82,11 @@ class Ticket:
                 self._ledger.counts.executed_after_deadline += 1
 
     def withdraw(self, now_s: float) -> None:
-        """Nobody waits for it: it will not begin. Does nothing once it has."""
+        """Nobody waits for it: it will not begin, nor, once it has, begin again."""
         with self._ledger.lock:
             if self._state is _State.WAITING:
                 self._end_unexecuted(now_s)
+            self._state = _State.OVER
 
     def _over(self, now_s: float) -> bool:
         return self._deadline_s is not None and now_s >= self._deadline_s

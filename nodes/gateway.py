@@ -36,7 +36,9 @@ class InferRequest(NamedTuple):
     policy and plan_id: what the request asks for, "" for the configured policy. request_class: the client's word for
     what kind of request it is, "" for none. client: whose it is, for a fair share. traceparent: of its span (W3C Trace
     Context), "" where none is made. request_id: by which operators ask for it, see `new_request_id`; "" for one that
-    the node makes. chosen: told the plan's kind once there is a plan, so that who counts a failure knows of what.
+    the node makes. asked_s: the client's own timeout, once `timeout_s` is that of whoever decides, where that is less;
+    None for none. canary: whether that is the canary. chosen: told the plan's kind once there is a plan, so that who
+    counts a failure knows of what.
     """
 
     model: str
@@ -50,6 +52,8 @@ class InferRequest(NamedTuple):
     traceparent: str = ""
     request_id: str = ""
     chosen: Callable[[str], None] = _untold
+    asked_s: float | None = None
+    canary: bool = False
 
 
 def new_request_id() -> str:
@@ -127,12 +131,14 @@ class ModelDescription:
 
 @dataclass(frozen=True, slots=True)
 class ModelState:
-    """A configured model. state: "READY", "LOADING" or "UNAVAILABLE". version: "" unless it is ready."""
+    """A configured model. state: "READY", "LOADING" or "UNAVAILABLE". version: "" unless it is ready. cloud_required:
+    whether the edge must not run it alone, False also where it is not loaded and nobody knows."""
 
     name: str
     version: str
     state: str
     reason: str = ""
+    cloud_required: bool = False
 
 
 class Gateway(Protocol):

@@ -8,7 +8,8 @@ import math
 import time
 from collections.abc import Callable
 
-from isthmus.errors import CloudUnavailable, PlanAway, RemoteProtocolError, UnknownPlan
+from isthmus.errors import CloudUnavailable, Overloaded, PlanAway, RemoteProtocolError, Unavailable, UnknownPlan
+from nodes.backoff import Backoff
 from nodes.circuit_breaker import CircuitBreaker
 from nodes.cloud_connection import CloudConnection, ReplicaDescription
 from nodes.protocol.edge_stream import WireRequest
@@ -26,6 +27,10 @@ __all__ = ["GuardedConnection"]
 # that it could not compute not by itself: see `at_fault`.
 _FAULTS = (CloudUnavailable, RemoteProtocolError)
 
+FIRST_OFFER_AGAIN_S, LONGEST_OFFER_AGAIN_S = 1.0, 30.0
+# A plan that was forgotten is offered again until the replica takes it, or says that it never will.
+_NOT_NOW = (Overloaded, Unavailable)
+
 
 class GuardedConnection:
     """Implements CloudConnection over another one. prepared: the wire digests of the plans that its replica runs."""
@@ -39,11 +44,14 @@ class GuardedConnection:
         self._health = ReplicaHealth(breaker)
         self._changed = changed
         self._left = False  # and not heard since
+        self._end_told = False  # to the breaker
         self._listener: Callable[[], None] = lambda: None
         connection.when_heard(self._heard)
         self.prepared: frozenset[str] = frozenset()
         self._suffix_times: dict[str, AffineTime] = {}
         self._offers: dict[str, asyncio.Task[None]] = {}
+        self._later: dict[str, asyncio.TimerHandle] = {}
+        self._waits: dict[str, Backoff] = {}
 
     @property
     def replica_id(self) -> str:
@@ -86,6 +94,15 @@ class GuardedConnection:
     def credit(self) -> Credit | None:
         """See CloudConnection."""
         return self._connection.credit
+
+    @property
+    def arrived_bytes(self) -> int:
+        """See CloudConnection."""
+        return self._connection.arrived_bytes
+
+    def ask_arrived(self) -> None:
+        """See CloudConnection."""
+        self._connection.ask_arrived()
 
     def stayed(self) -> None:
         """See CloudConnection."""
@@ -141,19 +158,36 @@ class GuardedConnection:
         await asyncio.shield(self._offers[plan.wire_digest])
 
     def offer_soon(self, plan: PlanDefinition) -> None:
-        """As `offer_again`, in the background; what comes of it shows in `prepared`."""
+        """As `offer_again`, in the background; what comes of it shows in `prepared`. Where the replica cannot prepare
+        it just then it is offered again later."""
         if plan.wire_digest not in self._offers:
+            if later := self._later.pop(plan.wire_digest, None):
+                later.cancel()
             offer = asyncio.create_task(self._offer(plan))
             self._offers[plan.wire_digest] = offer
-            offer.add_done_callback(lambda done: self._offered(plan.wire_digest, done))
+            offer.add_done_callback(lambda done: self._offered(plan, done))
+
+    def offers(self, wire_digest: str) -> bool:
+        """Whether that plan is being offered again."""
+        return wire_digest in self._offers
 
     async def _offer(self, plan: PlanDefinition) -> None:
         await self.prepare(plan)
 
-    def _offered(self, wire_digest: str, offer: asyncio.Task[None]) -> None:
-        self._offers.pop(wire_digest, None)
-        if not offer.cancelled():
-            offer.exception()  # mark as seen: whoever waited has heard it
+    def _offered(self, plan: PlanDefinition, offer: asyncio.Task[None]) -> None:
+        digest = plan.wire_digest
+        self._offers.pop(digest, None)
+        if offer.cancelled():
+            return
+        error = offer.exception()  # whoever waited has heard it
+        if error is None:
+            self._waits.pop(digest, None)
+        else:
+            self.prepared -= {digest}
+            if isinstance(error, _NOT_NOW) and self.connected:
+                wait = self._waits.setdefault(digest, Backoff(FIRST_OFFER_AGAIN_S, LONGEST_OFFER_AGAIN_S))
+                self._later[digest] = asyncio.get_running_loop().call_later(wait.next_s(), self.offer_soon, plan)
+        self._changed()
 
     @property
     def takes_more_tensors(self) -> bool:
@@ -161,7 +195,8 @@ class GuardedConnection:
         return self._connection.takes_more_tensors
 
     async def run(self, request: WireRequest, feed: TensorFeed | None = None) -> ResponseArrived:
-        """See CloudConnection; and tells the breaker. A call that is cancelled tells it nothing: see `gave_up`."""
+        """See CloudConnection; and tells the breaker of failures. A call that is cancelled tells it nothing: see
+        `gave_up`; nor does an answer before it is read: see `succeeded` and `at_fault`."""
         self._health.started(request.request_id, time.monotonic())
         try:
             response = await self._connection.run(request, feed)
@@ -172,25 +207,43 @@ class GuardedConnection:
             self._changed()
             raise
         except _FAULTS:
-            self._health.failed(time.monotonic())
+            self._failed(request.request_id)
             self._changed()
             raise
         except BaseException:  # cancelled, or never sent: a probe's slot must not stay taken
             self._health.released(request.request_id)
             self._changed()
             raise
+        self._health.released(request.request_id)
+        if self._health.probe_s is not None:  # its slot is free again, whatever comes of reading the answer
+            self._changed()
+        return response
+
+    def succeeded(self) -> None:
+        """What it answered is what was asked for."""
         failed_lately = self._health.probe_s is not None
         self._health.succeeded(time.monotonic())
         if failed_lately:
             self._changed()
-        return response
+
+    def _failed(self, request_id: int) -> None:
+        """The end of the stream is one failure, however many requests were on it: else a single cut would open the
+        breaker of a replica that is well, as soon as that was busy."""
+        if self._end_told:
+            self._health.released(request_id)
+        else:
+            self._end_told = not self._connection.open
+            self._health.failed(time.monotonic())
 
     def at_fault(self) -> None:
-        """It could not compute a request that was answered elsewhere: the request's own values are not to blame."""
+        """It could not compute a request that was answered elsewhere, so that the request's own values are not to
+        blame; or what it answered cannot be used."""
         self._health.failed(time.monotonic())
+        self._changed()
 
     def outstayed(self, request_id: int) -> None:
-        """That request is waited for past its patience: as a probe it says no more, and the next one shall."""
+        """See CloudConnection; as a probe it says no more, and the next one shall."""
+        self._connection.outstayed(request_id)
         self._health.released(request_id)
         self._changed()
 
@@ -221,5 +274,7 @@ class GuardedConnection:
     async def close(self) -> None:
         """See CloudConnection."""
         await self._connection.close()  # which tells those who wait for an offer that it is gone
+        for later in self._later.values():
+            later.cancel()
         for offer in self._offers.values():
             offer.cancel()

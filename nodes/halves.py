@@ -24,6 +24,7 @@ from nodes.limits import CLOUD_LIMITS, EDGE_LIMITS, NodeLimits
 from nodes.preprocessing import ImageBatch, preprocess
 from nodes.protocol.events import WireCodec
 from nodes.staged_prefix import stages_of
+from partitioner.graph import TensorInfo
 from partitioner.measurements import digest_of_ops
 from partitioner.model import Model
 
@@ -68,6 +69,7 @@ class _Codecs:
         self._limits = limits
         self._preprocessing = {spec.name: spec.preprocessing for spec in model.interface.inputs}
         self.names = tuple(wire.tensor for wire in codecs)
+        self._codec_names = {wire.tensor: wire.codec for wire in codecs}
         self.files = frozenset(wire.tensor for wire in codecs if encodes_images(wire.codec))
         self._tensor = {w.tensor: codec(w.codec, w.parameters) for w in codecs if w.tensor not in self.files}
         self._image = {w.tensor: self._image_codec(w) for w in codecs if w.tensor in self.files}
@@ -94,6 +96,9 @@ class _Codecs:
                 "tensors", f"the plan sends {list(self.names)}", value=[tensor.name for tensor in encoded]
             )
         for tensor in encoded:
+            if tensor.codec != self._codec_names[tensor.name]:
+                wanted = f"the plan sends it in the codec {self._codec_names[tensor.name]}"
+                raise InvalidRequest(f"tensor {tensor.name}", wanted, value=tensor.codec)
             self._limits.check_tensor(tensor.name, checked_size(tensor, UNBOUNDED))
         return {
             tensor.name: self._decoders[tensor.name].decode(tensor, self._limits.tensor_bytes) for tensor in encoded
@@ -219,9 +224,13 @@ class EdgeHalf:
             values[name] = tensor
         return tensor
 
-    def finish(self, outcome: EdgeOutcome, answer: Sequence[EncodedTensor]) -> tuple[tuple[str, torch.Tensor], ...]:
-        """The model's outputs in order, from what the edge kept and the cloud made. Raises InvalidRequest."""
+    def finish(
+        self, outcome: EdgeOutcome, answer: Sequence[EncodedTensor], batch: int
+    ) -> tuple[tuple[str, torch.Tensor], ...]:
+        """The model's outputs in order, from what the edge kept and the cloud made. Raises InvalidRequest for an answer
+        that does not fit the plan, TooLarge."""
         made = self._downlink.decode(answer)
+        _check_shapes(self._tensors, made, batch)
         values = (outcome.kept[name] if name in outcome.kept else made[name] for name in self._outputs)
         return tuple(zip(self._names, values, strict=True))
 
@@ -274,23 +283,24 @@ class CloudHalf:
     def decode(self, encoded: Sequence[EncodedTensor], batch: int) -> tuple[torch.Tensor, ...]:
         """What the suffix takes, in its order. Raises InvalidRequest for tensors that do not fit the plan."""
         boundary = self._uplink.decode(encoded)
-        self._check_shapes(boundary, batch)
+        _check_shapes(self._tensors, boundary, batch)
         return tuple(boundary[name] for name in self._segments.boundary)
 
     def encode(self, outputs: tuple[torch.Tensor, ...]) -> tuple[EncodedTensor, ...]:
         """What the suffix made, for the wire."""
         return self._downlink.encode(dict(zip(self._segments.returned, outputs, strict=True)))
 
-    def _check_shapes(self, boundary: Tensors, batch: int) -> None:
-        for name, tensor in boundary.items():
-            expected = self._tensors[name].shape_at(batch)
-            dtype = self._tensors[name].dtype
-            if tuple(tensor.shape) != expected or str(tensor.dtype) != f"torch.{dtype}":
-                raise InvalidRequest(
-                    f"tensor {name}",
-                    f"must be {dtype} {list(expected)} at batch {batch}",
-                    value=f"{tensor.dtype} {list(tensor.shape)}",
-                )
+
+def _check_shapes(infos: Mapping[str, TensorInfo], values: Tensors, batch: int) -> None:
+    """Raises InvalidRequest where a tensor that came over the wire is not what the model has there."""
+    for name, tensor in values.items():
+        expected, dtype = infos[name].shape_at(batch), infos[name].dtype
+        if tuple(tensor.shape) != expected or str(tensor.dtype) != f"torch.{dtype}":
+            raise InvalidRequest(
+                f"tensor {name}",
+                f"must be {dtype} {list(expected)} at batch {batch}",
+                value=f"{tensor.dtype} {list(tensor.shape)}",
+            )
 
 
 def _check_names(direction: str, given: Sequence[str], expected: Sequence[str]) -> None:

@@ -100,17 +100,15 @@ def joined_results(run: Runner, axes: JoinAxes, members: Sequence[Member]) -> li
 def run_joined(
     run: Runner, axes: JoinAxes | None, members: Sequence[Member], times: BatchTimes
 ) -> tuple[MemberRun, ...]:
-    """Run all members at once; each by itself where that raises, so that the one at fault fails alone.
+    """Run all members at once. Raises what that raises: it says nothing of which member is at fault, and each may be
+    run by itself, if it is still wanted by then. Of one that runs by itself the error is its result.
 
     A member's own time is the part of the run that its items would take by themselves: t(own) / t(all). The rest is
     the others', which it waited for. One member is run as it is: not a bit changes.
     """
     if len(members) > 1 and axes is not None:
         started_s = time.perf_counter()
-        try:
-            results = joined_results(run, axes, members)
-        except Exception:
-            return tuple(_alone(run, member) for member in members)
+        results = joined_results(run, axes, members)
         took_s, whole_s = time.perf_counter() - started_s, times.at(sum(member.items for member in members))
         shares = (min(1.0, times.at(member.items) / whole_s) if whole_s > 0 else 1.0 for member in members)
         return tuple(MemberRun(one, took_s * share) for one, share in zip(results, shares, strict=True))

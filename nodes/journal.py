@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import threading
 import time
 from collections import deque
@@ -27,6 +28,8 @@ MOST_WAITING = 20_000
 FILES = 8
 _WRITE_EVERY_S = 0.5
 _UNFINISHED = ".unfinished"
+# As `_begin` and `_end` name files: what else lies in the folder is somebody's own.
+_OWN_NAME = re.compile(r"\d{8}T\d{6}Z-\d+-\d{6,}(\.jsonl|\.jsonl\.zst|\.unfinished)")
 
 
 class Encoder(Protocol):
@@ -130,8 +133,7 @@ class Journal:
 
     def _make_room(self) -> None:
         """Let the oldest files go until one more has room; also what a kill left of a compression."""
-        patterns = "*.jsonl", "*.jsonl.zst", f"*{_UNFINISHED}"
-        files = sorted(path for pattern in patterns for path in self._folder.glob(pattern))
+        files = sorted(path for path in self._folder.iterdir() if _OWN_NAME.fullmatch(path.name))
         sizes = {path: path.stat().st_size for path in files}
         room = self._most_bytes - self._most_bytes // FILES
         while files and sum(sizes[path] for path in files) > room:

@@ -47,8 +47,10 @@ class ModelShelf:
         return tuple(map(self._state, self._digests))
 
     def _state(self, name: str) -> ModelState:
-        if name in self.runtimes:
-            return ModelState(name, self.runtimes[name].description.version, "READY")
+        runtime = self.runtimes.get(name)
+        if runtime is not None:
+            version = runtime.description.version
+            return ModelState(name, version, "READY", cloud_required=runtime.cloud_required)
         if name in self._loading:
             return ModelState(name, "", "LOADING")
         return ModelState(name, "", "UNAVAILABLE", "unloaded")

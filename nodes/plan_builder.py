@@ -33,7 +33,7 @@ from partitioner.cost_model import Costing
 from partitioner.frontier import frontier_of
 from partitioner.link import Link
 from partitioner.menu import MOST_CUTS, menu_of
-from partitioner.model import Model, has_classes
+from partitioner.model import Model, has_classes, has_judged_items
 from partitioner.partition import Setting
 from partitioner.plan import Plan, TensorCodec
 from partitioner.plan_table import Accuracy, EngineDifference, PlanEntry
@@ -114,7 +114,7 @@ class PlanBuilder:
 
     def candidates(self, edge: DeviceProfile, cloud: DeviceProfile) -> tuple[tuple[str, ...], ...]:
         """The cuts worth measuring for these two devices, the splits only."""
-        lossy = bool(self._model.calibration)
+        lossy = has_judged_items(self._model)
         hopes = tuple(self._budget.hopes()) if lossy else ()
         setting = Setting(edge, cloud, _ANY_LINK, Costing(codecs=(*DEFAULT_CODECS, *hopes), lossless=not lossy))
         every = len(self._model.graph.ops)
@@ -169,7 +169,7 @@ class PlanBuilder:
         return PlanDraft(own, self._accuracy(own), whatever_it_loses=True)
 
     def _accuracy(self, plan: Plan) -> Accuracy | None:
-        return self._budget.accuracy(plan) if self._model.calibration else None
+        return self._budget.accuracy(plan) if has_judged_items(self._model) else None
 
     def ready(
         self, draft: PlanDraft, cloud_engine: str = "eager", told: EngineDifference | None = None

@@ -52,6 +52,7 @@ class PlanSource:
         known = await self._remembered(builder, None)
         if known:
             return known
+        await run_apart(builder.prepare, [tuple(op.name for op in builder.model.graph.ops)])
         ready = await self._pool.run(builder.edge_only)
         await self._remember(builder, None, ready)
         return ready
@@ -111,8 +112,7 @@ class PlanSource:
     async def _remembered(self, builder: PlanBuilder, kind: CloudKind | None) -> tuple[ReadyPlan, ...]:
         """Made ready to run again, nothing timed. What an engine compiles is compiled, or found in its own cache."""
         found = await run_apart(self._memory.plans, builder.identity, kind)
-        if kind is not None:
-            await run_apart(builder.prepare, {one.entry.plan.edge_ops for one in found})
+        await run_apart(builder.prepare, {one.entry.plan.edge_ops for one in found})
         halves = _Halves(builder)
         return tuple([await self._pool.run(halves.ready, one) for one in found])
 

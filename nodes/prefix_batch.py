@@ -1,7 +1,7 @@
 """The prefixes of several requests as one run: preprocessed each by itself, computed together, encoded each by itself.
 
-The members share model, cut, engine and shapes; their codecs may differ. A member whose files are no images, or that
-makes the engine raise, fails alone.
+The members share model, cut, engine and shapes; their codecs may differ. A member whose files are no images fails
+alone.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from nodes.inputs import ModelInputs
 from nodes.joined_run import BatchAxis, Member, MemberRun, but_for_batch, run_joined
 from nodes.preprocessing import ImageBatch
 
-__all__ = ["PrefixWork", "prefix_group", "run_prefixes"]
+__all__ = ["PrefixWork", "edge_suffix_group", "prefix_group", "run_prefixes"]
 
 
 class PrefixWork(NamedTuple):
@@ -53,8 +53,14 @@ def prefix_group(half: EdgeHalf, inputs: ModelInputs) -> BatchGroup:
     return BatchGroup(half.model_digest, half.cut, half.engine, tensors)
 
 
+def edge_suffix_group(half: EdgeHalf, batch: int) -> BatchGroup:
+    """Of the suffixes of such requests that the edge computes: one by one, each in the same time."""
+    return BatchGroup(half.model_digest, half.cut, half.engine, ("suffix", str(batch)))
+
+
 def run_prefixes(works: Sequence[PrefixWork]) -> list[EdgeOutcome | Exception]:
-    """One outcome or error a request, in order. A request's time is its own: the others' is its wait."""
+    """One outcome or error a request, in order. A request's time is its own: the others' is its wait. Raises where the
+    run of several does: see `run_joined`."""
     if len(works) == 1:
         return [_alone(works[0])]
     return run_slowed(works[0].half.slowdown, _together, works)

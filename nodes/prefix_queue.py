@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from nodes.batch_queue import AT_ONCE_S, BatchQueue, QueuedWork
 from nodes.batch_times import BatchTimes
-from nodes.batching import DEFAULT_LIMITS, BatchLimits
+from nodes.batching import DEFAULT_LIMITS, BatchGroup, BatchLimits
 from nodes.compute_pool import ComputePool
 from nodes.engine_queue import BatchCounts
 from nodes.execution_ledger import ExecutionLedger, Ticket
@@ -24,8 +24,15 @@ __all__ = ["PrefixQueue"]
 T = TypeVar("T")
 
 
+class _Suffix(NamedTuple):
+    """Of a request that the cloud did not answer."""
+
+    compute: Callable[[], object]
+
+
 class PrefixQueue:
-    """Runs prefixes, several as one where they wait and that pays, and other work between them, on one pool.
+    """Runs prefixes, several as one where they wait and that pays, and suffixes, the most urgent one first; and other
+    work between them, on one pool.
 
     Starts nothing that is over. prefixes, suffixes: what became of the two kinds of work that requests bring.
     """
@@ -42,7 +49,7 @@ class PrefixQueue:
         self._estimate = estimate
         self.most_batched = batching.max_batch
         self._work_ids = itertools.count(1)
-        self._batches: BatchQueue[PrefixWork, EdgeOutcome] = BatchQueue(pool, batching, run_prefixes, at_once_s)
+        self._batches: BatchQueue[PrefixWork | _Suffix, Any] = BatchQueue(pool, batching, _run, at_once_s)
         self.prefixes, self.suffixes = self._batches.ledger, ExecutionLedger()
 
     @property
@@ -70,13 +77,15 @@ class PrefixQueue:
             self._estimate.finished(work_id, time.monotonic())
 
     async def run_prefix(
-        self, work: PrefixWork, edge_times: BatchTimes, deadline_s: float | None, priority: int
-    ) -> EdgeOutcome:
-        """The outcome of one request's prefix. edge_times: t(B) of all that the edge does up to the wire.
+        self, work: PrefixWork, edge_times: BatchTimes, deadline_s: float | None, priority: int,
+        due_s: float | None = None,
+    ) -> EdgeOutcome:  # fmt: skip
+        """The outcome of one request's prefix. edge_times: t(B) of all that the edge does up to the wire. due_s: what
+        its order goes by, None for its deadline.
 
         Raises DeadlineExceeded where its time is over before it starts, and what the half's `run` raises.
         """
-        return await self._batches.run(
+        outcome: EdgeOutcome = await self._batches.run(
             QueuedWork(
                 work=work,
                 group=prefix_group(work.half, work.inputs),
@@ -85,8 +94,10 @@ class PrefixQueue:
                 arrived_s=time.monotonic(),
                 deadline_s=deadline_s,
                 priority=priority,
+                due_s=due_s,
             )
         )
+        return outcome
 
     async def run_beside(self, work: PrefixWork, deadline_s: float | None) -> EdgeOutcome:
         """As `run_prefix` of a half that computes nothing, as where files cross as they came: it waits for no other."""
@@ -104,18 +115,38 @@ class PrefixQueue:
         before it; otherwise None. What files take is not measured, they differ."""
         if work.inputs.file_bytes:
             return None
-        return self._batches.run_at_once(work, measured_s, deadline_s)
+        outcome: EdgeOutcome | None = self._batches.run_at_once(work, measured_s, deadline_s)
+        return outcome
 
-    async def run_suffix(self, deadline_s: float | None, expected_s: float, work: Callable[[], T]) -> T:
-        """As `run`, unless the deadline (monotonic) is over or the caller is cancelled before it begins.
+    async def run_suffix(
+        self, compute: Callable[[], T], group: BatchGroup, expected_s: float, deadline_s: float | None,
+        due_s: float | None, priority: int,
+    ) -> T:  # fmt: skip
+        """`compute()` in its turn among prefixes and suffixes, by itself; it is predicted to take `expected_s`. group:
+        of what takes as long. due_s: what its order goes by, None for its deadline.
 
-        Raises DeadlineExceeded.
+        Raises as `run_prefix`.
         """
-        ticket = self.suffixes.admit(deadline_s)
-        try:
-            return await self.run(expected_s, partial(_gated, ticket, work))
-        finally:
-            ticket.withdraw(time.monotonic())
+        result: T = await self._batches.run(
+            QueuedWork(
+                work=_Suffix(compute),
+                group=group,
+                items=1,
+                times=BatchTimes.of({1: expected_s}),
+                arrived_s=time.monotonic(),
+                deadline_s=deadline_s,
+                priority=priority,
+                due_s=due_s,
+                ledger=self.suffixes,
+            )
+        )
+        return result
+
+
+def _run(works: Sequence[PrefixWork | _Suffix]) -> Sequence[Any]:
+    """A suffix, or prefixes of one group."""
+    suffixes = [one.compute() for one in works if isinstance(one, _Suffix)]
+    return suffixes or run_prefixes([one for one in works if isinstance(one, PrefixWork)])
 
 
 def _gated(ticket: Ticket, work: Callable[[], T]) -> T:

@@ -45,5 +45,12 @@ class WayUp(Protocol):
     def finished(self, number: int, now_s: float) -> None:
         """It was answered, failed or was given up."""
 
+    def stays(self, number: int) -> None:
+        """It is late and waited for all the same: its bytes go on, but it says no more of how long others will wait."""
+
+    def crossing_s(self, now_s: float) -> float:
+        """Seconds until the bytes that were sent before have crossed, at the rate that is believed."""
+
     def wait_s(self, now_s: float) -> float:
-        """Seconds that a request sent now is expected to wait before its bytes cross."""
+        """Seconds that a request sent now is expected to wait before its bytes cross: until those before it have, or
+        for as long as what is overdue has been, whichever is longer."""

@@ -4,19 +4,38 @@ an answer. Pure, for edges and simulator.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from nodes.backoff import Backoff
 from nodes.circuit_breaker import BreakerState, CircuitBreaker
 
-__all__ = ["FIRST_RETRY_S", "LONGEST_RETRY_S", "ReplicaHealth", "reconnecting"]
+__all__ = ["FIRST_RETRY_S", "LONGEST_RETRY_S", "LONGEST_WANTED_S", "Redial", "ReplicaHealth", "reconnecting", "redial"]
 
 # The first wait already spreads all edges of a replica that died over most of a second.
 FIRST_RETRY_S = 0.8
 LONGEST_RETRY_S = 10.0
+LONGEST_WANTED_S = 2.0
+"""The longest wait where requests wait for a replica: who has clients waiting dials about once a second in vain, and
+2,000 such edges are still spread over all of it."""
+
+
+class Redial(NamedTuple):
+    """When an edge dials a replica again, counted from when it lost it or dialled it in vain. wanted_s: where requests
+    wait for a replica by then."""
+
+    wait_s: float
+    wanted_s: float
 
 
 def reconnecting() -> Backoff:
     """How long an edge waits before it dials a replica again."""
     return Backoff(FIRST_RETRY_S, LONGEST_RETRY_S)
+
+
+def redial(waits: Backoff) -> Redial:
+    """After one more time in vain. Both are one draw: the sooner of two would be drawn from less of its range."""
+    longest_s, wait_s = waits.longest_s, waits.next_s()
+    return Redial(wait_s, wait_s * min(1.0, LONGEST_WANTED_S / longest_s))
 
 
 class ReplicaHealth:

@@ -18,7 +18,7 @@ from nodes.circuit_breaker import CircuitBreaker
 from nodes.cloud_connection import CloudConnection
 from nodes.fleet import Endpoint, FleetView
 from nodes.guarded_connection import GuardedConnection
-from nodes.replica_health import reconnecting
+from nodes.replica_health import Redial, reconnecting, redial
 from nodes.replica_lines import Line, is_for, wanted_lines
 from nodes.replica_state import ReplicaState, replica_state
 
@@ -52,8 +52,9 @@ class ReplicaSet:
         self._usable: dict[Key, GuardedConnection] = {}
         self._breakers: dict[Key, CircuitBreaker] = {}
         self._late_before = 0
+        self._awaited, self._wanted = 0, Changes()  # by so many; told when the first one comes
         self.changes = Changes()
-        self._closed = False
+        self._closed = asyncio.Event()
         self._view: FleetView | None = None
         self._log = get_logger("edge")
 
@@ -109,13 +110,26 @@ class ReplicaSet:
     @property
     def closed(self) -> bool:
         """Whether it was told to say goodbye."""
-        return self._closed
+        return self._closed.is_set()
 
-    async def until(self, find: Callable[[], Found | None], ends_s: float) -> Found | None:
+    async def until(
+        self, find: Callable[[], Found | None], ends_s: float, looks_s: Callable[[], float] = lambda: math.inf
+    ) -> Found | None:
         """What `find` finds among the replicas, as soon as it does; None where that is nothing until `ends_s`, on the
-        monotonic clock, or until `close`."""
-        while (found := find()) is None and time.monotonic() < ends_s and not self._closed:
-            await self.changes.next(min(ends_s, self.trial_s))
+        monotonic clock, or until `close`. looks_s: when time alone may have it find something, besides `trial_s`.
+        While somebody waits, replicas that are not connected are dialled sooner."""
+        found = find()
+        if found is not None:
+            return found
+        self._awaited += 1
+        if self._awaited == 1:
+            self._wanted.tell()
+        try:
+            while found is None and time.monotonic() < ends_s and not self.closed:
+                await self.changes.next(min(ends_s, self.trial_s, looks_s()))
+                found = find()
+        finally:
+            self._awaited -= 1
         return found
 
     def _open(self) -> Iterator[GuardedConnection]:
@@ -134,14 +148,14 @@ class ReplicaSet:
         self.changes.tell()
 
     async def close(self) -> None:
-        """Say goodbye to all."""
-        self._closed = True
+        """Say goodbye to all, whatever they still have to answer."""
+        self._closed.set()
         self.changes.tell()
-        tasks = [*self._tasks.values(), *self._closing]
+        tasks = tuple(self._tasks.values())
         self._tasks.clear()
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, *self._closing, return_exceptions=True)
 
     async def _keep_connected(self, line: Line, endpoint: Endpoint) -> None:
         waits = reconnecting()
@@ -152,7 +166,13 @@ class ReplicaSet:
                     waits.succeeded()
             except Exception:  # what nobody planned must not cost the replica for ever
                 self._log.exception("connecting to a replica failed", target=endpoint.target)
-            await asyncio.sleep(waits.next_s())
+            await self._rest(redial(waits))
+
+    async def _rest(self, dial: Redial) -> None:
+        """Until it is time to dial."""
+        began_s = time.monotonic()
+        while time.monotonic() < (ends_s := began_s + (dial.wanted_s if self._awaited else dial.wait_s)):
+            await self._wanted.next(ends_s)
 
     async def _reached(self, line: Line, endpoint: Endpoint) -> GuardedConnection | None:
         """A fresh connection; None where nobody answers, or another replica than this line is for."""
@@ -185,7 +205,7 @@ class ReplicaSet:
         finally:
             self._withdraw(line, connection)
             with contextlib.suppress(IsthmusError):
-                await asyncio.shield(_close_when_answered(connection))
+                await asyncio.shield(self._close_when_answered(connection))
         return of_use
 
     async def _offer(self, line: Line, connection: GuardedConnection) -> None:
@@ -210,10 +230,20 @@ class ReplicaSet:
         self._held[line] = fresh.replica_id
         self._usable[fresh.replica_id, line.target] = fresh
         self.changes.tell()
-        closing = asyncio.create_task(_close_when_answered(old))
+        closing = asyncio.create_task(self._close_when_answered(old))
         self._closing.add(closing)
         closing.add_done_callback(self._closing.discard)
         return fresh
+
+    async def _close_when_answered(self, connection: CloudConnection) -> None:
+        """Or when all are closed."""
+        waits = [asyncio.ensure_future(each) for each in (connection.wait_until_answered(), self._closed.wait())]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        await connection.close()
 
     def _withdraw(self, line: Line, connection: GuardedConnection) -> None:
         """Offer it no longer."""
@@ -234,8 +264,3 @@ async def _unusable_within(connection: CloudConnection, seconds: float | None) -
     except TimeoutError:
         return False
     return True
-
-
-async def _close_when_answered(connection: CloudConnection) -> None:
-    await connection.wait_until_answered()
-    await connection.close()

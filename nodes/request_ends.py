@@ -36,6 +36,7 @@ def refusal(request: InferRequest, came_s: float, error: BaseException) -> Refus
         batch=inputs.batch,
         file_bytes=inputs.file_bytes,
         timeout_s=request.timeout_s,
+        asked_s=request.asked_s,
         priority=request.priority,
         client=request.client,
         request_class=request.request_class,

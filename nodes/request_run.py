@@ -8,21 +8,24 @@ on the edge's side of the cut is computed twice, and one answer counts.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 
+from isthmus.errors import InvalidInput
 from nodes.accepted_request import AcceptedRequest, Surroundings
 from nodes.admission_gate import Admitted
 from nodes.chooser import Choice
-from nodes.cloud_asking import CloudAnswer, CloudAsking
-from nodes.codecs.base import encoded_bytes
+from nodes.cloud_answer import CloudAnswer
+from nodes.cloud_asking import CloudAsking
+from nodes.codecs.base import EncodedTensor, encoded_bytes
 from nodes.edge_work import DECODED_AT_ONCE_BYTES
 from nodes.gateway import InferRequest, StageTimings
 from nodes.guarded_connection import GuardedConnection
 from nodes.halves import EdgeOutcome
 from nodes.model_runtime import ReadyPlan
-from nodes.prefix_batch import PrefixWork
+from nodes.prefix_batch import PrefixWork, edge_suffix_group
 
 __all__ = ["Answer", "RequestRun"]
 
@@ -61,11 +64,11 @@ class RequestRun:
 
     def __init__(
         self, request: InferRequest, choice: Choice, ready: ReadyPlan, around: Surroundings, *, cloud_required: bool,
-        waited_s: float = 0.0, admitted: Admitted | None = None,
+        came_s: float | None = None, admitted: Admitted | None = None,
     ) -> None:  # fmt: skip
-        """cloud_required: the edge must not finish it, whatever happens. waited_s: for its turn. admitted: see
-        AcceptedRequest."""
-        came_s = time.monotonic() - waited_s
+        """cloud_required: the edge must not finish it, whatever happens. came_s: when the edge got it, from where its
+        time counts; None for now. admitted: see AcceptedRequest."""
+        came_s = time.monotonic() if came_s is None else came_s
         self._accepted = AcceptedRequest(request, choice, ready, around, cloud_required, came_s, admitted)
         self._cloud = CloudAsking(self._accepted)
         self._half = ready.half
@@ -75,7 +78,7 @@ class RequestRun:
         """The answer. connection: the replica to ask first, None when the plan needs no cloud or nobody can be asked.
 
         Raises DeadlineExceeded, ComputeFailed, InvalidRequest, Overloaded, TooLarge; CloudUnavailable where only the
-        cloud may finish and no replica answers.
+        cloud may finish and no replica answers, ComputeFailed where what it answers cannot be used.
         """
         if self._accepted.choice.entry.plan.kind == "edge-only":
             return self._finished(await self._prefix())
@@ -95,13 +98,14 @@ class RequestRun:
                 connection = await self._cloud.next()
             while connection is not None:
                 remote = await self._cloud.ask(outcome, connection)
-                if remote is not None:
-                    return await self._finish_from(outcome, remote)
+                answer = None if remote is None else await self._finish_from(outcome, remote)
+                if answer is not None:
+                    return answer
                 connection = await self._cloud.next()
             self._around.counts.resumed_on_edge += 1
-            answer = await self._finish_on_edge(outcome)
+            finished = await self._finish_on_edge(outcome)
             self._cloud.answered()
-            return answer
+            return finished
         finally:
             await self._cloud.close()
 
@@ -135,36 +139,46 @@ class RequestRun:
         # The prefix without the wait before it.
         expected_s = max(0.0, accepted.choice.predicted.edge_s - queue.wait_s())
         edge_times = accepted.ready.edge_times(batch, expected_s)
-        return await queue.run_prefix(work, edge_times, accepted.deadline_s, accepted.request.priority)
+        due_s = None if accepted.admitted is None else accepted.admitted.due_s
+        return await queue.run_prefix(work, edge_times, accepted.deadline_s, accepted.request.priority, due_s)
 
     # ---- the end -----------------------------------------------------------------------------------------------
 
-    async def _finish_from(self, outcome: EdgeOutcome, remote: CloudAnswer) -> Answer:
-        answer, half, sendings = remote.response.tensors, self._half, self._cloud.sendings
+    async def _finish_from(self, outcome: EdgeOutcome, remote: CloudAnswer) -> Answer | None:
+        """None where the replica's answer cannot be used: what the edge has kept goes elsewhere."""
+        answer, sendings = remote.response.tensors, self._cloud.sendings
         down_bytes = encoded_bytes(answer)
-        if down_bytes <= DECODED_AT_ONCE_BYTES:
-            outputs = half.finish(outcome, answer)
-        else:
-            outputs = await self._around.queue.run(0.0, lambda: half.finish(outcome, answer))
+        try:
+            outputs = await self._read(outcome, answer, down_bytes)
+        except InvalidInput as error:
+            self._cloud.misanswered(remote, error)
+            return None
+        self._cloud.read(remote)
         sent_bytes = sendings * outcome.wire_bytes
         stages = self._stages(outcome, remote)
         late = self._cloud.stayed
-        return Answer(outputs, stages, sent_bytes, down_bytes, "cloud", sendings, remote.replica, late)
+        return Answer(outputs, stages, sent_bytes, down_bytes, "cloud", sendings, remote.replica.replica_id, late)
+
+    async def _read(self, outcome: EdgeOutcome, answer: Sequence[EncodedTensor], size_bytes: int) -> Outputs:
+        half, batch = self._half, self._accepted.request.inputs.batch
+        if size_bytes <= DECODED_AT_ONCE_BYTES:
+            return half.finish(outcome, answer, batch)
+        return await self._around.queue.run(0.0, lambda: half.finish(outcome, answer, batch))
 
     def _finished(self, outcome: EdgeOutcome) -> Answer:
         """Of a plan whose prefix is the whole model: nothing is left to compute."""
         elapsed_s = self._elapsed_s()
         edge_s = min(elapsed_s, outcome.compute_s)
         timings = StageTimings(elapsed_s - edge_s, edge_s, 0.0, 0.0, 0.0, 0.0)
-        return Answer(self._half.finish(outcome, ()), timings, 0, 0, "edge", 0)
+        batch = self._accepted.request.inputs.batch
+        return Answer(self._half.finish(outcome, (), batch), timings, 0, 0, "edge", 0)
 
     async def _finish_on_edge(self, outcome: EdgeOutcome) -> Answer:
-        started, accepted, queue = time.monotonic(), self._accepted, self._around.queue
-        if accepted.admitted is not None:
-            accepted.admitted.finishing(None if accepted.deadline_s is None else accepted.due_s, accepted.finish_s)
-        outputs = await queue.run_suffix(
-            accepted.deadline_s, accepted.finish_s, lambda: self._half.finish_locally(outcome)
-        )
+        started, accepted, request = time.monotonic(), self._accepted, self._accepted.request
+        outputs = await self._around.queue.run_suffix(
+            lambda: self._half.finish_locally(outcome), edge_suffix_group(self._half, request.inputs.batch),
+            accepted.finish_s, accepted.deadline_s, accepted.finishes_by_s(), request.priority,
+        )  # fmt: skip
         finish_s = time.monotonic() - started
         elapsed_s = self._elapsed_s()
         edge_s = min(elapsed_s, outcome.compute_s + finish_s)

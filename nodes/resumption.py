@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Generic, TypeVar
 
 from partitioner.link import Link
+from partitioner.plan import Prediction
 
 __all__ = [
     "FINISH_MARGIN",
@@ -15,6 +16,7 @@ __all__ = [
     "Remote",
     "ResumeCounts",
     "due_after_s",
+    "expected_s",
     "patience_s",
     "remote_s",
     "soonest",
@@ -84,6 +86,21 @@ def remote_s(link: Link | None, waiting_bytes: int, down_bytes: int, cloud_s: fl
     if link is None:
         return math.inf
     return link.uplink_s(waiting_bytes) + link.rtt_s + cloud_s + link.downlink_s(down_bytes)
+
+
+def expected_s(
+    predicted: Prediction, link: Link | None, crossing_s: float, up_bytes: int, down_bytes: int, cloud_s: float
+) -> float:
+    """Seconds from when a request is sent until its answer is there, which says how long to wait for it.
+
+    predicted: as the plan was chosen; of it counts what follows the sending alone, as the edge's part is over by then.
+    crossing_s: until the bytes before its own have crossed. That something is overdue is no part of it: the wait that
+    is feared for that decides between plans, and a silent replica would be waited for the longer the longer it is
+    silent. cloud_s: wait and work there by the costs and what waits now; the chooser may know it to take longer.
+    """
+    if link is None:
+        return predicted.uplink_s + predicted.cloud_s + predicted.downlink_s
+    return crossing_s + remote_s(link, up_bytes, down_bytes, max(cloud_s, predicted.cloud_s))
 
 
 def due_after_s(timeout_s: float) -> float:

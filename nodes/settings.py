@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from isthmus.telemetry import DEFAULT_LOGS, LogSettings
 from nodes.admission import DEFAULT_PROBABILITY
@@ -21,8 +21,11 @@ __all__ = ["COMPILING_ENGINES", "CloudSettings", "EdgeSettings", "JournalSetting
 COMPILING_ENGINES = frozenset({"aot", "inductor"})
 
 
-def start_timeout_s(engine: str) -> float:
-    """How long a node may take to start: one whose engine compiles whole models first takes minutes, once."""
+def start_timeout_s(engine: str, told_s: float | None = None) -> float:
+    """How long a node may take to start: as it is told, else by its engine; one that compiles whole models first takes
+    minutes, once."""
+    if told_s is not None:
+        return told_s
     return 3600.0 if engine in COMPILING_ENGINES else 120.0
 
 
@@ -67,9 +70,12 @@ class CloudSettings:
     tls: None for ports in clear. require_clients: only clients with a certificate of the authority get in.
     tls_server_name: what edges shall expect in the certificate, "" for the host that they dial.
     held_bytes: the most that is held of requests and answers, encoded. drain_s: how long accepted requests may take
-    when the replica goes. metrics_listen: where Prometheus asks, "" for no such port. paced_by: of the engine `paced`,
-    the file of a device profile. id_prefix: of the id that it gives itself, by which a roll-out knows its own.
+    when the replica goes. starts_within_s: else it has failed to start; None for `start_timeout_s`. metrics_listen:
+    where Prometheus asks, "" for no such port. paced_by: of the engine `paced`, the file of a device profile.
+    id_prefix: of the id that it gives itself, by which a roll-out knows its own.
     """
+
+    start_limit_key: ClassVar[str] = "cloud.start_timeout"  # of the configuration
 
     models: tuple[ModelArtifact, ...]
     listen: str
@@ -91,7 +97,13 @@ class CloudSettings:
     connection_age_s: float = 0.0
     model_bytes: int = 0
     id_prefix: str = ""
+    starts_within_s: float | None = None
     log: LogSettings = DEFAULT_LOGS
+
+    @property
+    def start_limit_s(self) -> float:
+        """How long it may take to start."""
+        return start_timeout_s(self.engine, self.starts_within_s)
 
     def to_json(self) -> str:
         """`from_json` reads it back equal."""
@@ -109,12 +121,14 @@ class EdgeSettings:
 
     policies: in force from the start.
     tls: None for a gateway in clear and peers in clear. require_clients: as for a replica.
-    kept_bytes: the most that is kept of boundary tensors while their answers are awaited. hedge_percentile: see
-    `Hedging`. admission_probability: see `nodes.admission.DEFAULT_PROBABILITY`. decision_log: None to keep the last
-    decisions in memory only. metrics_listen: as for a replica. page_listen: where browsers see the edge, "" for no
-    such port; where it is the metrics' address, both are at one port. memory_folder:
-    where it keeps what it measured for its next start, "" for nowhere.
+    kept_bytes: see `EdgeNode`. hedge_percentile: see `Hedging`. admission_probability: see
+    `nodes.admission.DEFAULT_PROBABILITY`. decision_log: None to keep the last decisions in memory only.
+    metrics_listen: as for a replica. page_listen: where browsers see the edge, "" for no such port; where it is the
+    metrics' address, both are at one port. memory_folder: where it keeps what it measured for its next start, "" for
+    nowhere. starts_within_s: as for a replica.
     """
+
+    start_limit_key: ClassVar[str] = "edge.start_timeout"
 
     models: tuple[ModelArtifact, ...]
     listen: str
@@ -136,7 +150,13 @@ class EdgeSettings:
     admission_probability: float = DEFAULT_PROBABILITY
     page_listen: str = ""
     memory_folder: str = ""
+    starts_within_s: float | None = None
     log: LogSettings = DEFAULT_LOGS
+
+    @property
+    def start_limit_s(self) -> float:
+        """How long it may take to start."""
+        return start_timeout_s(self.engine, self.starts_within_s)
 
     def to_json(self) -> str:
         """`from_json` reads it back equal."""

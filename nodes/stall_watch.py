@@ -12,10 +12,9 @@ class StallWatch:
 
     def __init__(self, since_s: float) -> None:
         """since_s: from when on it is waited for."""
-        self._got_on_s, self._moved_bytes = since_s, 0
+        self._got_on_s = since_s
 
     def got_on_s(self, progress: Progress) -> float:
-        """When it last did, as far as can be told from how far it has got by now and had when this was asked last."""
-        if progress.moved_bytes > self._moved_bytes:
-            self._moved_bytes, self._got_on_s = progress.moved_bytes, max(self._got_on_s, progress.moved_s)
+        """When it last did. Remembered, as nobody knows the progress of a request that has ended."""
+        self._got_on_s = max(self._got_on_s, progress.moved_s)
         return self._got_on_s

@@ -104,8 +104,11 @@ class Steering:
 
 @dataclass(frozen=True, slots=True)
 class ShadowReport:
-    """Since this shadow was set. failed: it found no plan where there was one. saved_s: sum over the others of the time
-    predicted for what was chosen, less that predicted for the shadow's choice."""
+    """Since the policies were last changed, those beside the shadow too, as they are what it is compared with.
+
+    failed: it found no plan where there was one. saved_s: sum over the others of the time predicted for what was
+    chosen, less that predicted for the shadow's choice.
+    """
 
     decisions: int = 0
     agreed: int = 0

@@ -1,7 +1,6 @@
 """The suffixes of several requests as one run: decoded each by itself, computed together, encoded each by itself.
 
-The members share model, cut and engine; their codecs may differ. A member that does not decode, or that makes the
-engine raise, fails alone.
+The members share model, cut and engine; their codecs may differ. A member that does not decode fails alone.
 """
 
 from __future__ import annotations
@@ -44,7 +43,8 @@ def suffix_group(half: CloudHalf, encoded: Sequence[EncodedTensor]) -> BatchGrou
 
 
 def run_suffixes(works: Sequence[SuffixWork]) -> list[CloudOutcome | Exception]:
-    """One outcome or error a request, in order. A request's times are its own: the others' are its wait."""
+    """One outcome or error a request, in order. A request's times are its own: the others' are its wait. Raises where
+    the run of several does: see `run_joined`."""
     decoded = [_decode(work) for work in works]
     ready = [(work, one) for work, one in zip(works, decoded, strict=True) if isinstance(one, _Decoded)]
     if not ready:

@@ -20,9 +20,11 @@ __all__ = [
     "CASTS",
     "DROPOUT",
     "ELEMENTWISE",
+    "LOSSES",
     "PARTS",
     "RESAMPLING",
     "SHAPES",
+    "SPECTRA",
     "is_listed",
     "listed",
 ]
@@ -84,12 +86,12 @@ _CONVOLUTIONS = listed("""
     _convolution_mode im2col
 """)
 # The `native` forms are what functional graphs hold of batch norm in inference; statistics are inputs, not state.
-_NORMS = listed("""
+NORMS = listed("""
     batch_norm group_norm instance_norm layer_norm _native_batch_norm_legit
     _native_batch_norm_legit_no_training native_group_norm native_layer_norm renorm rms_norm
 """)
 # Windows are checked against the padded input; unpooling checks each index.
-_POOLING = listed("""
+POOLING = listed("""
     _adaptive_avg_pool2d _adaptive_avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d
     adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d avg_pool1d avg_pool2d avg_pool3d max_pool1d
     max_pool1d_with_indices max_pool2d max_pool2d_with_indices max_pool3d max_pool3d_with_indices max_unpool2d
@@ -109,12 +111,12 @@ _SEQUENCES = listed("""
     gru gru_cell lstm lstm_cell rnn_relu rnn_relu_cell rnn_tanh rnn_tanh_cell scaled_dot_product_attention
     _scaled_dot_product_attention_math
 """)
-_REDUCTIONS = listed("""
+REDUCTIONS = listed("""
     all amax amin aminmax any argmax argmin count_nonzero cummax cummin cumprod cumsum diff logcumsumexp logsumexp max
     mean median min mode nanmean nanmedian nansum nanquantile prod quantile special_logsumexp std std_mean sum
     sum_to_size var var_mean
 """)
-_ORDER = listed("argsort bucketize kthvalue msort searchsorted sort topk")
+ORDER = listed("argsort bucketize kthvalue msort searchsorted sort topk")
 # Every index is compared with the size before it is used, whatever the tensor of indices holds.
 _INDEXING = listed("""
     embedding embedding_bag gather index index_add index_copy index_fill index_put index_reduce index_select isin
@@ -145,12 +147,12 @@ CASTS = listed("""
     _to_copy clone contiguous lift lift_fresh lift_fresh_copy to type_as _cast_Byte _cast_Char _cast_Double _cast_Float
     _cast_Half _cast_Int _cast_Long _cast_Short
 """)
-_SPECTRA = listed("""
+SPECTRA = listed("""
     fft_fft fft_fft2 fft_fftfreq fft_fftn fft_fftshift fft_hfft fft_ifft fft_ifft2 fft_ifftn fft_ifftshift fft_ihfft
     fft_irfft fft_irfft2 fft_irfftn fft_rfft fft_rfft2 fft_rfftfreq fft_rfftn istft stft
 """)
 # Differences between two results; some models give one beside their answer.
-_LOSSES = listed("""
+LOSSES = listed("""
     binary_cross_entropy binary_cross_entropy_with_logits huber_loss kl_div l1_loss mse_loss smooth_l1_loss
 """)
 # Rounding to a grid of numbers, in floating point: for models trained to be quantised.
@@ -163,8 +165,8 @@ _SIZES = listed("""
 """)
 
 ALLOWED: frozenset[str] = frozenset().union(
-    *(ELEMENTWISE, ARITHMETIC, ACTIVATIONS, DROPOUT, _PRODUCTS, _LINEAR_ALGEBRA, _CONVOLUTIONS, _NORMS, _POOLING),
-    *(RESAMPLING, _SEQUENCES, _REDUCTIONS, _ORDER, _INDEXING, SHAPES, PARTS, _CREATION, CASTS, _SPECTRA, _LOSSES),
+    *(ELEMENTWISE, ARITHMETIC, ACTIVATIONS, DROPOUT, _PRODUCTS, _LINEAR_ALGEBRA, _CONVOLUTIONS, NORMS, POOLING),
+    *(RESAMPLING, _SEQUENCES, REDUCTIONS, ORDER, _INDEXING, SHAPES, PARTS, _CREATION, CASTS, SPECTRA, LOSSES),
     *(_ROUNDING, _SIZES),
 )
 """Base names: `add` for `aten.add.Tensor`. In-place and `out` forms are refused apart from this list."""

@@ -18,6 +18,7 @@ _Floats = NDArray[np.float64]
 _Mask = NDArray[np.bool_]
 _Vector = tuple[float, ...]
 _NOWHERE = (Transfer("", 0.0, 0.0, 0.0),)
+_NO_OP = OpCost("none", 0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +49,10 @@ class OpAxes:
     is_forbidden: _Mask
 
     @classmethod
-    def of(cls, vectors: Sequence[_Vector], node_of: Sequence[int]) -> OpAxes:
+    def of(cls, ops: Sequence[OpCost], vector: Callable[[OpCost], _Vector], node_of: Sequence[int]) -> OpAxes:
         """The vectors of ops, added up by node."""
-        given = np.array(vectors, dtype=float).reshape(len(vectors), -1)
+        width = len(vector(_NO_OP))
+        given = np.array([vector(op) for op in ops], dtype=float).reshape(len(ops), width)
         forbidden, nodes = np.isinf(given).any(axis=1), np.array(node_of, dtype=np.int64)
         count = int(nodes.max(initial=-1)) + 1
         costs = np.zeros((count, given.shape[1]))

@@ -98,10 +98,14 @@ DEFAULT_CODECS: tuple[CodecSize, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class CodecQuote:
-    """What it takes to move one tensor with one codec: expected bytes, and seconds of each stage."""
+    """What it takes to move one tensor of a request with one codec: expected bytes, and seconds of each stage.
+
+    item_bytes: what a request of one item would send; `wire_bytes` and the times are of all items.
+    """
 
     size: CodecSize
     wire_bytes: int
+    item_bytes: int
     encode_s: float
     transfer_s: float
     decode_s: float
@@ -116,9 +120,9 @@ class CodecQuote:
         return replace(self, encode_s=self.encode_s * encoder_load, decode_s=self.decode_s * decoder_load)
 
     def named(self, tensor: str) -> TensorCodec:
-        """The codec of `tensor` in a plan."""
-        spread_bytes = round(self.size.spread * self.wire_bytes)
-        return TensorCodec(tensor, self.size.codec, self.size.parameters, self.wire_bytes, spread_bytes)
+        """The codec of `tensor` in a plan, which holds one item's bytes."""
+        spread_bytes = round(self.size.spread * self.item_bytes)
+        return TensorCodec(tensor, self.size.codec, self.size.parameters, self.item_bytes, spread_bytes)
 
 
 def sizes_allowed(sizes: Iterable[CodecSize], *, lossless: bool) -> tuple[CodecSize, ...]:
@@ -147,7 +151,8 @@ def quotes_for(
             wire = size.wire_bytes(size_bytes)
             encode_s = encoder.encode_s(size_bytes) * size.effort.encode
             decode_s = decoder.decode_s(size_bytes) * size.effort.decode
-            quotes.append(CodecQuote(size, wire, encode_s, wire * 8.0 / bandwidth_bps, decode_s))
+            item = size.wire_bytes(tensor.bytes)
+            quotes.append(CodecQuote(size, wire, item, encode_s, wire * 8.0 / bandwidth_bps, decode_s))
     return tuple(quotes)
 
 

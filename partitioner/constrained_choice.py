@@ -4,6 +4,7 @@ they decide, else searches with a gap."""
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -20,10 +21,11 @@ from partitioner.lagrange import Budget, Lagrangian, PricedStage
 from partitioner.memory import MemoryModel
 from partitioner.objectives import Objective, Stage
 from partitioner.parametric_problem import CutChoice, ParametricProblem, ParametricTensor, Transfer
+from partitioner.pseudo_names import CLOUD_WEIGHT, EDGE_WEIGHT
 from partitioner.supported_cuts import SupportedCut, Weights, supported_answers, supported_cuts
 from partitioner.weighted_cuts import Pins, WeightedCuts
 
-__all__ = ["ConstrainedChoice", "NothingInTime"]
+__all__ = ["ConstrainedChoice", "NothingInTime", "secrets_sent"]
 
 _Amounts = tuple[float, ...]
 _UNPRICED = Objective("", "", (Stage(),))
@@ -39,6 +41,9 @@ class NothingInTime(InfeasibleCut):
             remedy="allow more time (isthmus partition --time-limit), or relax one of them",
         )
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return NothingInTime, ()
+
 
 @dataclass(frozen=True)
 class ConstrainedChoice:
@@ -53,7 +58,9 @@ class ConstrainedChoice:
         """The best cut found before `is_over` says so (asked between steps), with its gap. Raises InfeasibleCut."""
         problem = pinned(self.problem, self.graph, self.constraints)
         if len(objective.stages) == 1 and not self.constraints.has_budget:
-            return _by_minimum_cut(problem, objective)
+            found = _by_minimum_cut(problem, objective)
+            if found.choice is None or not secrets_sent(problem, self.graph, found.choice.edge_ops):
+                return found
         ledger = _Ledger(problem, MemoryModel(self.graph, self.batch), self.constraints)
         found = search(ledger.task(objective), is_over)
         choice = None if found.choice is None else ledger.without_pseudo_ops(found.choice)
@@ -68,7 +75,9 @@ class ConstrainedChoice:
         """
         problem = pinned(self.problem, self.graph, self.constraints)
         if not self.constraints.has_budget:
-            return supported_cuts(problem, downlink_ratio), 0.0
+            free = supported_cuts(problem, downlink_ratio)
+            if not any(secrets_sent(problem, self.graph, cut.choice.edge_ops) for cut in free):
+                return free, 0.0
         ledger = _Ledger(problem, MemoryModel(self.graph, self.batch), self.constraints)
         limited = _LimitedCuts(ledger.task(_UNPRICED), downlink_ratio, is_over)
         found = supported_answers(problem, downlink_ratio, limited.solve)
@@ -79,15 +88,21 @@ class ConstrainedChoice:
         """Whether a cut of the graph that sends so many bytes keeps to pins, privacy and budgets."""
         problem, memory = pinned(self.problem, self.graph, self.constraints), MemoryModel(self.graph, self.batch)
         ops = (op.edge_s if op.name in edge_ops else op.cloud_s for op in problem.ops if op.name in memory.weights_of)
-        crossing = set(self.graph.boundary(edge_ops))
-        secret = any(tensor.name in crossing and not tensor.uplink for tensor in problem.tensors)
         rules = self.constraints
         return (
             all(map(math.isfinite, ops))
-            and not secret
+            and not secrets_sent(problem, self.graph, edge_ops)
             and wire_bytes <= rules.wire_bytes
             and keeps_memory(memory, rules, edge_ops)
         )
+
+
+def secrets_sent(problem: ParametricProblem, graph: ModelGraph, edge_ops: frozenset[str]) -> list[str]:
+    """What a cut of the graph (pseudo-ops may be in it) sends although it must not cross: of a minimum cut's answer a
+    tensor that joins only to tell the cloud the batch size (`ModelGraph.boundary`), which no minimum cut sees."""
+    real = frozenset(op.name for op in graph.ops if op.name in edge_ops)
+    hidden = {tensor.name for tensor in problem.tensors if not tensor.uplink}
+    return [name for name in graph.boundary(real) if name in hidden] if hidden else []
 
 
 def keeps_memory(memory: MemoryModel, rules: Constraints, edge_ops: frozenset[str]) -> bool:
@@ -190,6 +205,8 @@ class _Ledger:
             return False
         if choice.costs.uplink_bytes + choice.costs.downlink_bytes > rules.wire_bytes:
             return False
+        if secrets_sent(self.problem, self.memory.graph, edge):
+            return False
         return keeps_memory(self.memory, rules, edge)
 
     def _is_hopeless(self, pins: Pins) -> bool:
@@ -200,8 +217,8 @@ class _Ledger:
 
     def _shared(self) -> frozenset[str]:
         """The weights that several ops read."""
-        read = [name for weights in self.memory.weights_of.values() for name in weights]
-        return frozenset(name for name in read if read.count(name) > 1)
+        read = Counter(name for weights in self.memory.weights_of.values() for name in weights)
+        return frozenset(name for name, readers in read.items() if readers > 1)
 
     def _with_shared_weights(self) -> ParametricProblem:
         """Each shared weight as two pseudo-ops: before its readers, on the edge if one of them is; and after them."""
@@ -209,9 +226,12 @@ class _Ledger:
         free = (Transfer("", 0.0, 0.0, 0.0),)
         for weight in sorted(self._shared()):
             readers = tuple(op for op, weights in self.memory.weights_of.items() if weight in weights)
-            ops += [OpCost(f"edge:{weight}", 0.0, 0.0), OpCost(f"cloud:{weight}", 0.0, 0.0)]
-            tensors.append(ParametricTensor(f"edge:{weight}", f"edge:{weight}", readers, free))
-            tensors += [ParametricTensor(f"cloud:{weight}:{op}", op, (f"cloud:{weight}",), free) for op in readers]
+            ops += [OpCost(f"{EDGE_WEIGHT}{weight}", 0.0, 0.0), OpCost(f"{CLOUD_WEIGHT}{weight}", 0.0, 0.0)]
+            tensors.append(ParametricTensor(f"{EDGE_WEIGHT}{weight}", f"{EDGE_WEIGHT}{weight}", readers, free))
+            tensors += [
+                ParametricTensor(f"{CLOUD_WEIGHT}{weight}:{op}", op, (f"{CLOUD_WEIGHT}{weight}",), free)
+                for op in readers
+            ]
         return replace(self.problem, ops=tuple(ops), tensors=tuple(tensors))
 
 
@@ -225,8 +245,8 @@ def _amount_axes(weights_of: dict[str, dict[str, int]], shared: frozenset[str]) 
         return float(own + (size_of[weight] if weight in shared else 0))
 
     return Axes(
-        lambda op: (op.edge_s, 0.0, 0.0, 0.0, parameters(op.name, "edge:"), 0.0),
-        lambda op: (0.0, 0.0, 0.0, op.cloud_s, 0.0, parameters(op.name, "cloud:")),
+        lambda op: (op.edge_s, 0.0, 0.0, 0.0, parameters(op.name, EDGE_WEIGHT), 0.0),
+        lambda op: (0.0, 0.0, 0.0, op.cloud_s, 0.0, parameters(op.name, CLOUD_WEIGHT)),
         lambda way: (way.edge_s, way.wire_bytes, 0.0, way.cloud_s, 0.0, 0.0),
         lambda way: (way.edge_s, 0.0, way.wire_bytes, way.cloud_s, 0.0, 0.0),
     )

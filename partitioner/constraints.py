@@ -13,6 +13,8 @@ from isthmus.units import format_size
 from partitioner.cut_problem import OpCost
 from partitioner.graph import ModelGraph
 from partitioner.parametric_problem import ParametricProblem, ParametricTensor
+from partitioner.pseudo_names import FILE
+from partitioner.raw_tensors import raw_tensors
 
 __all__ = ["BUDGETS", "Constraints", "names_like", "pinned"]
 
@@ -24,7 +26,8 @@ class Constraints:
     """Limits on the cut itself; none by default. (Inputs that never leave the edge: `Costing.private_input`.)
 
     edge_ops, cloud_ops: pinned to that side. private_up_to: an op; it and all before it stay on the edge, and of all
-    that only what it makes may cross. edge_memory_bytes, cloud_memory_bytes: parameters and peak activations
+    that only what it makes may cross; nor may what other ops make of it, while it still shows it (`raw_tensors`).
+    edge_memory_bytes, cloud_memory_bytes: parameters and peak activations
     (`memory`). wire_bytes: up and down together. whole_on: "edge", "cloud" or both: the sides of which one runs every
     op, where a split is not allowed; whole_words: why. Raises InvalidInput for a budget below zero.
     """
@@ -111,9 +114,10 @@ def pinned(problem: ParametricProblem, graph: ModelGraph, constraints: Constrain
     # Where no op may hand another one anything over the link, ops that depend on each other are on one side.
     secret = frozenset(name for op in graph.ops for name in op.outputs if len(constraints.whole_on) > 1)
     if constraints.private_up_to:
-        before = frozenset(nx.ancestors(graph.networkx(), constraints.private_up_to))
-        on_edge = on_edge | before | {constraints.private_up_to}
-        secret |= _read_or_made_by(graph, before, constraints.private_up_to)
+        last = constraints.private_up_to
+        before = frozenset(nx.ancestors(graph.networkx(), last))
+        on_edge = on_edge | before | {last}
+        secret |= raw_tensors(graph, _read_or_made_by(graph, before, last), before | {last})
     ops = tuple(_pinned_op(op, on_edge, in_cloud) for op in problem.ops)
     return replace(problem, ops=ops, tensors=tuple(_kept_secret(tensor, secret) for tensor in problem.tensors))
 
@@ -131,5 +135,5 @@ def _pinned_op(op: OpCost, on_edge: frozenset[str], in_cloud: frozenset[str]) ->
 
 def _kept_secret(tensor: ParametricTensor, secret: frozenset[str]) -> ParametricTensor:
     """A file is as secret as the tensor that is made of it."""
-    is_secret = tensor.name.removeprefix("file:") in secret
+    is_secret = tensor.name.removeprefix(FILE) in secret
     return replace(tensor, uplink=()) if is_secret else tensor

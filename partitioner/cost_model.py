@@ -30,13 +30,14 @@ from partitioner.graph import ModelGraph, TensorInfo
 from partitioner.link import Link
 from partitioner.plan import InputForm
 from partitioner.profiles import DeviceProfile
+from partitioner.pseudo_names import FILE, PREPROCESS
 from partitioner.raw_tensors import raw_tensors
 from partitioner.spec import Interface
 
 __all__ = ["Costing", "FileFacts", "ModelCosts", "ModelFacts", "cut_problem", "model_costs"]
 
-_PREPROCESS = "preprocess:"
-_FILE = "file:"
+# Beyond it sums of times would lose their digits.
+_LEAST_LOAD = 1e-6
 
 
 class ModelFacts(Protocol):
@@ -96,10 +97,9 @@ class Costing:
             raise InvalidInput("batch", "must be 1 or more", value=self.batch)
         for name in ("edge_load", "cloud_load"):
             load = getattr(self, name)
-            if not (math.isfinite(load) and load > 0):
-                raise InvalidInput(
-                    name, "must be above zero", value=load, remedy="1 is an idle device, 2 one half as quick"
-                )
+            if not _LEAST_LOAD <= load <= 1.0 / _LEAST_LOAD:
+                problem = f"must be from {_LEAST_LOAD:g} to {1.0 / _LEAST_LOAD:g}"
+                raise InvalidInput(name, problem, value=load, remedy="1 is an idle device, 2 one half as quick")
 
     @property
     def budget(self) -> AccuracyRule | None:
@@ -126,20 +126,20 @@ class ModelCosts:
 
     def model_ops(self, edge_ops: Iterable[str]) -> frozenset[str]:
         """The real ops of a solution of `problem`."""
-        return frozenset(op for op in edge_ops if not op.startswith(_PREPROCESS))
+        return frozenset(op for op in edge_ops if not op.startswith(PREPROCESS))
 
     def files_crossing(self, edge_ops: frozenset[str]) -> tuple[str, ...]:
         """The inputs whose files cross as they arrived under a solution of `problem`."""
-        return tuple(name for name in self.file_inputs if _PREPROCESS + name not in edge_ops)
+        return tuple(name for name in self.file_inputs if PREPROCESS + name not in edge_ops)
 
     def file_quote(self, name: str) -> CodecQuote:
         """The file of that input as it arrived: its decoding is the pseudo-op's time."""
-        return self.uplink[_FILE + name][0]
+        return self.uplink[FILE + name][0]
 
     def with_preprocessing(self, edge_ops: Iterable[str], cloud_files: Iterable[str] = ()) -> frozenset[str]:
         """Model ops as a cut of `problem`, preprocessing on the edge but for the inputs in `cloud_files`."""
         in_cloud = set(cloud_files)
-        return frozenset(edge_ops) | {_PREPROCESS + name for name in self.file_inputs if name not in in_cloud}
+        return frozenset(edge_ops) | {PREPROCESS + name for name in self.file_inputs if name not in in_cloud}
 
 
 def cut_problem(
@@ -180,8 +180,8 @@ class _Builder:
         """The costs of everything, by the rules of `model_costs`."""
         files = tuple(self._file_inputs())
         graph = self.model.graph
-        private = raw_tensors(graph) | {_FILE + name for name in files} if self.costing.private_input else frozenset()
-        uplink: dict[str, tuple[CodecQuote, ...]] = {_FILE + name: (self._file_quote(),) for name in files}
+        private = raw_tensors(graph) | {FILE + name for name in files} if self.costing.private_input else frozenset()
+        uplink: dict[str, tuple[CodecQuote, ...]] = {FILE + name: (self._file_quote(),) for name in files}
         uplink |= {name: self._uplink_quotes(tensor) for name, tensor in graph.tensors.items()}
         downlink = {name: self._downlink_quotes(tensor) for name, tensor in self._made_outputs()}
 
@@ -190,7 +190,7 @@ class _Builder:
 
         edge_s, cloud_s = self._op_seconds(files)
         tensors = [
-            *(TensorCost(_FILE + name, None, (_PREPROCESS + name,), uplink_s(_FILE + name)) for name in files),
+            *(TensorCost(FILE + name, None, (PREPROCESS + name,), uplink_s(FILE + name)) for name in files),
             *(self._tensor_cost(tensor, uplink_s(tensor.name), downlink) for tensor in graph.tensors.values()),
         ]
         ops = [OpCost(name, seconds, cloud_s[name]) for name, seconds in edge_s.items()]
@@ -207,8 +207,8 @@ class _Builder:
 
     def _op_seconds(self, files: tuple[str, ...]) -> tuple[Mapping[str, float], Mapping[str, float]]:
         costing = self.costing
-        edge_s = {_PREPROCESS + name: self._preprocessing_s(self.edge) for name in files}
-        cloud_s = {_PREPROCESS + name: self._preprocessing_s(self.cloud) for name in files}
+        edge_s = {PREPROCESS + name: self._preprocessing_s(self.edge) for name in files}
+        cloud_s = {PREPROCESS + name: self._preprocessing_s(self.cloud) for name in files}
         edge_s |= self.edge.op_seconds(self.model.graph, self.model.digest, costing.batch)
         cloud_s |= self.cloud.op_seconds(self.model.graph, self.model.digest, costing.batch)
         return (
@@ -221,9 +221,10 @@ class _Builder:
         return one * self.costing.batch
 
     def _file_quote(self) -> CodecQuote:
-        size_bytes = self.costing.file.size_bytes * self.costing.batch
+        item_bytes = self.costing.file.size_bytes
+        size_bytes = item_bytes * self.costing.batch
         size = CodecSize(FILE_CODEC, 0.0, True, "expected file length", "picture", size_bytes)
-        return CodecQuote(size, size_bytes, 0.0, self.link.uplink_s(size_bytes), 0.0)
+        return CodecQuote(size, size_bytes, item_bytes, 0.0, self.link.uplink_s(size_bytes), 0.0)
 
     def _uplink_quotes(self, tensor: TensorInfo) -> tuple[CodecQuote, ...]:
         picture = tensor.name in self._file_inputs()
@@ -248,7 +249,7 @@ class _Builder:
     def _tensor_cost(
         self, tensor: TensorInfo, uplink_s: float, downlink: Mapping[str, tuple[CodecQuote, ...]]
     ) -> TensorCost:
-        producer = _PREPROCESS + tensor.name if tensor.name in self._file_inputs() else tensor.producer
+        producer = PREPROCESS + tensor.name if tensor.name in self._file_inputs() else tensor.producer
         # An input that is also an output is answered from the edge's own copy: its file must be decoded there.
         made = tensor.name in downlink
         downlink_s = quickest_codec(downlink[tensor.name], tensor.name).total_s if made else math.inf

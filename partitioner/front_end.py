@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 from torch.utils import _pytree as pytree
 
-from isthmus.errors import InvalidModel
+from isthmus.errors import InvalidModel, IsthmusError
 from partitioner.exported import Captured, capture
 from partitioner.flops import count_flops
 from partitioner.program import is_name
@@ -26,6 +28,7 @@ __all__ = ["check_same", "model_from_module", "model_from_pt2", "run_module"]
 
 _DEFAULT_MAX_BATCH = 64
 _SHOWN_CLASSES = 5
+_LOGS = ("torch.export", "torch.fx.experimental.symbolic_shapes")
 
 
 def model_from_module(
@@ -58,15 +61,32 @@ def model_from_pt2(path: str | Path, name: str = "") -> TorchModel:
     """
     file = Path(path)
     archive = scanned_pt2(file)
+    doing = "load it"
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _no_word_of_torch():
             warnings.simplefilter("ignore")
             exported = torch.export.load(archive)
-    except Exception as error:  # whatever a damaged archive provokes inside torch
-        raise InvalidModel(
-            str(file), f"torch cannot load it: {error}", remedy="save it again with this torch"
-        ) from error
-    return _model(exported, ModelSpec(nn.Module(), (), name=name or file.stem))
+            doing = "make out its graph"
+            return _model(exported, ModelSpec(nn.Module(), (), name=name or file.stem))
+    except IsthmusError:
+        raise
+    except Exception as error:  # whatever a damaged archive, or a graph at odds with itself, provokes inside torch
+        words = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        remedy = "save it again with this torch"
+        raise InvalidModel(str(file), f"torch cannot {doing}: {words}", remedy=remedy) from error
+
+
+@contextmanager
+def _no_word_of_torch() -> Iterator[None]:
+    """Without what it logs of a file that it cannot read, a traceback among it, before it says so with an error."""
+    was = {log: log.disabled for log in map(logging.getLogger, _LOGS)}
+    try:
+        for log in was:
+            log.disabled = True
+        yield
+    finally:
+        for log, disabled in was.items():
+            log.disabled = disabled
 
 
 def _spec(module: ModelSpec | nn.Module, examples: tuple[Tensor, ...] | Tensor, name: str) -> ModelSpec:
@@ -98,6 +118,7 @@ def _interface(captured: Captured, spec: ModelSpec, exported: ExportedProgram) -
         name=spec.name,
         inputs=tuple(InputSpec(n, spec.preprocessing.get(n)) for n in names),
         outputs=tuple(_output(n, tuple(spec.labels.get(n, ()))) for n in outputs),
+        autonomy=spec.autonomy,
         max_batch=min(_DEFAULT_MAX_BATCH, captured.max_batch),
     )
 

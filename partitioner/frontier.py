@@ -9,7 +9,7 @@ keep to them.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from isthmus.errors import InfeasibleCut, InvalidPlan
@@ -23,14 +23,14 @@ from partitioner.plain_json import STRICT, read_json, write_json
 from partitioner.plan import InputForm, Plan
 from partitioner.plan_making import chosen_crossing, make_plan, provenance_of
 from partitioner.setting import Setting
-from partitioner.supported_cuts import Weights
 
 __all__ = ["Frontier", "FrontierPlan", "frontier_of"]
 
 
 @dataclass(frozen=True, slots=True)
 class FrontierPlan:
-    """A plan of the frontier (without a prediction: it has no link), its costs, and where it wins.
+    """A plan of the frontier (without a prediction: it has no link), its costs for a request of as many items as the
+    frontier's provenance says, and where it wins.
 
     region: the corners of the convex polygon of weights under which it is the best, each the relative prices of an edge
     second, a wire byte and a cloud second; empty for edge-only where it wins by the round trip alone.
@@ -109,7 +109,7 @@ def frontier_of(model: ModelFacts, setting: Setting, is_over: Callable[[], bool]
         raise why_infeasible(model, setting, is_over) from None
     found = [(cut.choice, cut.region) for cut in supported]
     found.extend((choice, ()) for choice in _edge_only(parametric, cuts, found))
-    plans = list(_plans(model, setting, parametric, found))
+    plans = [FrontierPlan(_plan(model, setting, parametric, one), one.costs, region) for one, region in found]
     plans.sort(key=lambda entry: (-len(entry.plan.edge_ops), entry.plan.plan_id))
     any_link = f"any; uplink {ratio:g} times as fast as the downlink"
     provenance = {**provenance_of(model, setting), "link": any_link, "loads": "any"}
@@ -126,25 +126,6 @@ def _edge_only(
     choice = parametric.problem.choice(everything, {}, {})
     may_be = choice.costs.edge_s < math.inf and cuts.admits(parametric.costs.model_ops(everything), wire_bytes=0.0)
     return [choice] if may_be else []
-
-
-def _plans(
-    model: ModelFacts,
-    setting: Setting,
-    parametric: ParametricModel,
-    found: Iterable[tuple[CutChoice, tuple[Weights, ...]]],
-) -> Iterator[FrontierPlan]:
-    """Without those that cannot be run as they are to be kept (`chosen_crossing`). Raises what forbids the last one
-    where none is left."""
-    refused, count = None, 0
-    for one, region in found:
-        try:
-            yield FrontierPlan(_plan(model, setting, parametric, one), one.costs, region)
-            count += 1
-        except InfeasibleCut as error:
-            refused = error
-    if refused is not None and not count:
-        raise refused
 
 
 def _plan(model: ModelFacts, setting: Setting, parametric: ParametricModel, choice: CutChoice) -> Plan:

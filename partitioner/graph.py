@@ -19,6 +19,9 @@ DTYPE_BYTES: Mapping[str, int] = {
     "int16": 2,
     "int32": 4,
     "int64": 8,
+    "uint16": 2,
+    "uint32": 4,
+    "uint64": 8,
     "float16": 2,
     "bfloat16": 2,
     "float32": 4,
@@ -47,7 +50,8 @@ class Op:
 
     flops: for a batch of one; for any other it is flops_per_item * batch + flops_fixed (see `flops_at`).
     parameter_bytes: what its weights and constants weigh. weights: their names; others may read them too. groups: of a
-    convolution, into how many parts its channels are split.
+    convolution, into how many parts its channels are split. flops_are_least: it may compute more, as data decides how
+    much.
     """
 
     name: str
@@ -60,6 +64,7 @@ class Op:
     flops_fixed: int
     weights: tuple[str, ...] = ()
     groups: int = 1
+    flops_are_least: bool = False
 
     def flops_at(self, batch: int) -> int:
         """Floating point operations (a multiply-add counts two) for `batch` items."""
@@ -86,6 +91,11 @@ class TensorInfo:
     def carries_batch(self) -> bool:
         """Whether the batch size can be read from its shape."""
         return any(d.per_item for d in self.shape)
+
+    @property
+    def rows_are_items(self) -> bool:
+        """Whether the first dimension is the batch, and no other has to do with it."""
+        return self.shape[:1] == (Dimension(1, 0),) and not any(d.per_item for d in self.shape[1:])
 
     def shape_at(self, batch: int) -> tuple[int, ...]:
         """Its shape for `batch` items."""
@@ -119,6 +129,11 @@ class ModelGraph:
         object.__setattr__(self, "_index", {op.name: op for op in self.ops})
         if len(self._index) != len(self.ops):
             raise InvalidModel("graph", "two ops have one name", remedy="give every op its own name")
+
+    @property
+    def least_counted(self) -> tuple[str, ...]:
+        """The ops that may compute more than is counted."""
+        return tuple(op.name for op in self.ops if op.flops_are_least)
 
     def op(self, name: str) -> Op:
         """The op of that name. Raises NotFound."""

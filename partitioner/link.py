@@ -10,6 +10,9 @@ from isthmus.units import format_bandwidth, format_duration, parse_bandwidth_bps
 
 __all__ = ["Link"]
 
+# What a person asks for; beyond it times would lose their digits. Estimates may be anything.
+_LEAST_BPS, _MOST_BPS, _MOST_RTT_S = 1.0, 1e15, 1e6
+
 
 @dataclass(frozen=True, slots=True)
 class Link:
@@ -46,9 +49,9 @@ class Link:
         if up is None or down is None:
             raise InvalidQuantity("link.bandwidth", "is missing", remedy="give bandwidth, or uplink and downlink")
         return cls(
-            parse_bandwidth_bps(up, "link.bandwidth" if uplink is None else "link.uplink"),
-            parse_bandwidth_bps(down, "link.bandwidth" if downlink is None else "link.downlink"),
-            parse_duration_s(rtt, "link.rtt"),
+            _asked_bps(up, "link.bandwidth" if uplink is None else "link.uplink"),
+            _asked_bps(down, "link.bandwidth" if downlink is None else "link.downlink"),
+            _asked_rtt_s(rtt),
         )
 
     def uplink_s(self, size_bytes: float) -> float:
@@ -63,3 +66,17 @@ class Link:
         up, down = format_bandwidth(self.uplink_bps), format_bandwidth(self.downlink_bps)
         both = up if up == down else f"{up} up, {down} down"
         return f"{both}, RTT {format_duration(self.rtt_s)}"
+
+
+def _asked_bps(given: str | float, field: str) -> float:
+    bps = parse_bandwidth_bps(given, field)
+    if not _LEAST_BPS <= bps <= _MOST_BPS:
+        raise InvalidQuantity(field, "is no bandwidth of a link", value=given, remedy="use 1bps to 1000000gbps")
+    return bps
+
+
+def _asked_rtt_s(given: str | float) -> float:
+    rtt_s = parse_duration_s(given, "link.rtt")
+    if rtt_s > _MOST_RTT_S:
+        raise InvalidQuantity("link.rtt", "is longer than any", value=given, remedy="use 1000000s or less, like 30ms")
+    return rtt_s

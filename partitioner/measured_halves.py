@@ -46,7 +46,7 @@ def _timed(model: ModelFacts, setting: Setting) -> Iterator[SegmentTime]:
     """The halves that were timed for their own sake where they run, at the setting's batch; prefixes first."""
     sides: tuple[tuple[Half, DeviceProfile], ...] = (("prefix", setting.edge), ("suffix", setting.cloud))
     for half, device in sides:
-        wanted = (model.digest, half, device.engine, setting.costing.batch, None)
+        wanted = (model.digest, half, device.engine, setting.costing.batch, False)
         for one in device.segment_times:
-            if (one.model_digest, one.segment, one.engine, one.batch, one.leading_ops) == wanted:
+            if (one.model_digest, one.segment, one.engine, one.batch, one.is_anchor) == wanted:
                 yield one

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from isthmus.errors import InvalidProfile
@@ -81,24 +81,32 @@ class AffineTime:
 
 @dataclass(frozen=True, slots=True)
 class CodecRate:
-    """How fast a device encodes and decodes with one codec, per byte of the decoded tensor."""
+    """How fast a device encodes and decodes with one codec, per byte of the decoded tensor.
+
+    encode_spread, decode_spread: by which share of the time the median of repeats lay above it, of the size where that
+    was most; None where nobody kept it.
+    """
 
     __pydantic_config__ = STRICT
     encode_s_per_byte: float
     encode_fixed_s: float
     decode_s_per_byte: float
     decode_fixed_s: float
+    encode_spread: float | None = None
+    decode_spread: float | None = None
 
     def __post_init__(self) -> None:
         check_times(self, "encode_s_per_byte", "encode_fixed_s", "decode_s_per_byte", "decode_fixed_s")
+        check_known(self, "encode_spread", "decode_spread")
 
     def scaled(self, factor: float) -> CodecRate:
         """The rates of a device that takes `factor` times as long."""
-        return CodecRate(
-            self.encode_s_per_byte * factor,
-            self.encode_fixed_s * factor,
-            self.decode_s_per_byte * factor,
-            self.decode_fixed_s * factor,
+        return replace(
+            self,
+            encode_s_per_byte=self.encode_s_per_byte * factor,
+            encode_fixed_s=self.encode_fixed_s * factor,
+            decode_s_per_byte=self.decode_s_per_byte * factor,
+            decode_fixed_s=self.decode_fixed_s * factor,
         )
 
     def encode_s(self, tensor_bytes: int) -> float:
@@ -160,16 +168,22 @@ class SegmentTime:
         check(self.batch >= 1, "batch", self.batch)
 
     @property
-    def key(self) -> tuple[str, str, str, str, int]:
-        """What a later measurement of the same thing replaces."""
-        return (self.model_digest, self.segment, self.edge_ops_digest, self.engine, self.batch)
+    def is_anchor(self) -> bool:
+        """Whether op times are scaled to it."""
+        return self.leading_ops is not None
+
+    @property
+    def key(self) -> tuple[str, str, str, str, int, bool]:
+        """What a later measurement of the same thing replaces: a cut may be an anchor and timed for its own sake."""
+        return (self.model_digest, self.segment, self.edge_ops_digest, self.engine, self.batch, self.is_anchor)
 
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
     """What a whole model takes on the device besides time, at one batch.
 
-    load_s: from the artifact on disk to the first answer. peak_activation_bytes: the most that its activations held at
+    load_s: from the artifact on disk to the first answer, the quickest of a few; load_spread_s: how far the median of
+    them lay above it, None where nobody kept it. peak_activation_bytes: the most that its activations held at
     once (inputs included, parameters not); None where nobody can watch them. compile_s: what compiling
     it took when that was done, 0 for an engine that compiles nothing; no part of load_s where the code was kept.
     """
@@ -182,9 +196,11 @@ class Footprint:
     parameter_bytes: int
     peak_activation_bytes: int | None
     compile_s: float = 0.0
+    load_spread_s: float | None = None
 
     def __post_init__(self) -> None:
         check_times(self, "load_s", "compile_s")
+        check_known(self, "load_spread_s")
         check(self.batch >= 1, "batch", self.batch)
 
     @property
@@ -195,11 +211,13 @@ class Footprint:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """When (ISO 8601) and on which host something was measured."""
+    """When (ISO 8601) and on which host something was measured. noisy: repeats disagreed too much, or the machine was
+    busy."""
 
     __pydantic_config__ = STRICT
     measured_at: str
     host: str
+    noisy: bool = False
 
     def is_like(self, other: Taken) -> bool:
         """Whether both are of one day and host."""
@@ -210,7 +228,7 @@ class Taken:
 @dataclass(frozen=True, slots=True)
 class Provenance:
     """When and where a device was measured, its models apart (`DeviceProfile.taken`). load: the 1-minute
-    load average then. noisy: repeats disagreed too much.
+    load average then. noisy: repeats of the device's own measurements disagreed too much, or the machine was busy.
 
     scaled_from: what a profile of hardware that nobody measured was made of; "" for a real one. left_out: what the
     budget did not allow to measure.
@@ -228,15 +246,19 @@ class Provenance:
 
     @property
     def taken(self) -> Taken:
-        """When and where, without the rest."""
-        return Taken(self.measured_at, self.host)
+        """When and where, and whether it was noisy."""
+        return Taken(self.measured_at, self.host, self.noisy)
+
+
+_RADIO = "; radio "
 
 
 @dataclass(frozen=True, slots=True)
 class Power:
     """Watts of a device: while it computes, while it waits, and what its radio takes on top while bytes move.
 
-    provenance: "declared by ...", or what read it.
+    provenance: "declared by ...", or what read it. measured: whether busy and idle were read. A radio never is, and
+    counts 0 until it is declared.
     """
 
     __pydantic_config__ = STRICT
@@ -244,10 +266,25 @@ class Power:
     idle_w: float
     radio_w: float
     provenance: str
+    measured: bool = False
 
     def __post_init__(self) -> None:
         check_times(self, "busy_w", "idle_w", "radio_w")
         check(self.busy_w >= self.idle_w, "Power.busy_w", self.busy_w)
+
+    @property
+    def knows_radio(self) -> bool:
+        """Whether somebody has said what the radio takes."""
+        return not self.measured or _RADIO in self.provenance
+
+    def with_radio(self, radio_w: float, by: str) -> Power:
+        """What was read, and a radio as declared. by: who declared it."""
+        read = self.provenance.partition(_RADIO)[0]
+        return Power(self.busy_w, self.idle_w, radio_w, f"{read}{_RADIO}{by}", measured=True)
+
+    def with_radio_of(self, other: Power) -> Power:
+        """What was read, and the other one's radio where that was declared."""
+        return self.with_radio(other.radio_w, other.provenance.partition(_RADIO)[2]) if other.knows_radio else self
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +304,11 @@ def check_times(owner: object, *names: str) -> None:
     for name in names:
         seconds = getattr(owner, name)
         check(math.isfinite(seconds) and seconds >= 0, f"{type(owner).__name__}.{name}", seconds)
+
+
+def check_known(owner: object, *names: str) -> None:
+    """The same of those that are not None."""
+    check_times(owner, *(name for name in names if getattr(owner, name) is not None))
 
 
 def check(holds: bool, field_name: str, value: object) -> None:

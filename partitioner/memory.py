@@ -4,7 +4,8 @@ Parameters: the weights that ops of the side read, each once however many read i
 the graph's order; while one runs, its inputs and outputs are alive, and all that is still needed. On the edge that is
 what a later edge op reads, what crosses and what is an output (both are kept until the answer is in: the edge may
 have to finish), and all model inputs from the start. In the cloud all that crossed is alive from the start, until its
-last reader there has run; outputs until the end. What an engine needs besides (workspaces, code) is not in it.
+last reader there has run; outputs until the end. What an engine needs besides (workspaces, code) is not in it, nor what
+an edge takes that finishes alone when the cloud does not answer: that is `edge` of all ops.
 """
 
 from __future__ import annotations

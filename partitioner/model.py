@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import torch
@@ -133,8 +134,21 @@ def check_interface(interface: Interface, inputs: tuple[str, ...], outputs: tupl
 
 
 def has_classes(model: Model) -> bool:
-    """Whether the first output ranks classes: it has labels, or the right classes of calibration items are known."""
-    return bool(model.interface.outputs[0].labels or model.calibration_truth)
+    """Whether the first output ranks classes: it has labels, or the right classes of calibration items are known, and
+    more than one number to rank."""
+    numbers = prod(model.graph.tensors[model.graph.outputs[0]].shape_at(1))
+    return numbers != 1 and bool(model.interface.outputs[0].labels or model.calibration_truth)
+
+
+def has_judged_items(model: Model) -> bool:
+    """Whether answers can be judged: there are calibration inputs, and items can be told apart in what is compared."""
+    return bool(model.calibration) and len(model.calibration[0]) > 0 and not without_rows(model)
+
+
+def without_rows(model: Model) -> tuple[str, ...]:
+    """Of the inputs and the first output, those that do not begin with the batch: items are not told apart in them."""
+    named = (*model.graph.inputs, *model.graph.outputs[:1])
+    return tuple(name for name in named if not model.graph.tensors[name].rows_are_items)
 
 
 def check_calibration(calibration: Calibration) -> None:

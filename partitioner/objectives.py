@@ -8,6 +8,7 @@ some values is added to the largest of them.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -78,14 +79,22 @@ def objective_for(wanted: str | Mapping[str, float], setting: Setting) -> Object
     "latency": seconds. "throughput": seconds a request of the slowest of edge, uplink, downlink and cloud, each busy
     with a request of its own. "energy": joules of the edge device (busy while it computes, idle while it waits, the
     radio on top while bytes move). "cost": the price of the cloud's seconds. As text, a sum is "latency+0.2*energy".
-    Raises InvalidInput for an unknown name, a weight below zero, a device that declares no power or price.
+    What weighs nothing is left out, and one that is left alone is itself, whatever its weight.
+    Raises InvalidInput for an unknown name, one that is named twice, a weight below zero, a sum that weighs nothing, a
+    device that declares no power or price.
     """
-    weights = dict(wanted) if isinstance(wanted, Mapping) else _read_sum(wanted)
-    for name, weight in weights.items():
+    given = dict(wanted) if isinstance(wanted, Mapping) else _read_sum(wanted)
+    for name, weight in given.items():
         if name not in _UNITS:
             raise InvalidInput("objective", "is not known", value=name, remedy=f"use one of: {', '.join(_UNITS)}")
         if not (math.isfinite(weight) and weight >= 0):
             raise InvalidInput(f"objective {name}", "needs a weight of zero or more", value=weight)
+    weights = {name: weight for name, weight in given.items() if weight > 0}
+    if not weights:
+        problem = "weighs nothing, so that every plan would be the best"
+        raise InvalidInput("objective", problem, value=wanted, remedy="give one of its parts a weight above zero")
+    if len(weights) == 1:
+        weights = dict.fromkeys(weights, 1.0)  # what is asked for alone is best for any weight
     total = Stage()
     for name, weight in weights.items():
         if name in _LINEAR:
@@ -93,7 +102,7 @@ def objective_for(wanted: str | Mapping[str, float], setting: Setting) -> Object
     stages = [total]
     if "throughput" in weights:
         stages = [total.plus(stage.scaled(weights["throughput"])) for stage in _throughput(setting)]
-    if set(weights.values()) == {1.0} and len(weights) == 1:
+    if len(weights) == 1:
         name = next(iter(weights))
         return Objective(name, _UNITS[name], tuple(stages))
     return Objective("+".join(f"{weight:g}*{name}" for name, weight in weights.items()), "", tuple(stages))
@@ -101,10 +110,13 @@ def objective_for(wanted: str | Mapping[str, float], setting: Setting) -> Object
 
 def _read_sum(text: str) -> dict[str, float]:
     weights: dict[str, float] = {}
-    for term in text.split("+"):
-        factor, times, name = term.strip().rpartition("*")
+    for term in _PLUS.split(text):
+        factor, times, name = (part.strip() for part in term.rpartition("*"))
+        if name in weights:
+            remedy = f"write {name} once, with the sum of its weights"
+            raise InvalidInput("objective", f"names {name} more than once", value=text, remedy=remedy)
         try:
-            weights[name.strip()] = float(factor) if times else 1.0
+            weights[name] = float(factor) if times else 1.0
         except ValueError:
             raise InvalidInput(
                 "objective", "is no sum", value=text, remedy="write it like latency+0.2*energy"
@@ -175,5 +187,7 @@ def _cost(setting: Setting) -> Stage:
     return cost_stage(price, setting.condition.cloud_load)
 
 
+# Not that of an exponent, as in 1e+3.
+_PLUS = re.compile(r"(?<![0-9.][eE])\+")
 _LINEAR: Mapping[str, Callable[[Setting], Stage]] = {"latency": _latency, "energy": _energy, "cost": _cost}
 _UNITS: Mapping[str, str] = {"latency": "s", "energy": "J", "cost": "", "throughput": "s"}

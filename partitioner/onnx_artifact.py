@@ -41,4 +41,7 @@ def onnx_model_from_data(
     values = {v.name for v in proto.graph.input} | {name for node in proto.graph.node for name in node.output if name}
     if types.keys() != values:
         raise InvalidModel("graph", "does not say the type of every value", remedy=_REMEDY)
-    return OnnxModel(proto, weights, types, interface, *calibration)
+    try:
+        return OnnxModel(proto, weights, types, interface, *calibration)
+    except (LookupError, ValueError, TypeError, AttributeError) as error:  # what it costs is told from its attributes
+        raise InvalidModel("graph", f"has an op that lacks what it needs: {error!r}", remedy=_REMEDY) from error

@@ -9,15 +9,18 @@ import onnxruntime
 import torch
 from onnx import helper
 
-from partitioner.onnx_constants import fold_constants
+from partitioner.onnx_constants import cpu_session, fold_constants
 from partitioner.onnx_file import take_weights
 from partitioner.onnx_form import ELEMENT_TYPES, reads
 from partitioner.onnx_inputs import OnnxInputs
+from partitioner.pseudo_names import RESERVED
 
 __all__ = ["free_values", "inline_branches", "typed_input"]
 
 _BATCHES = (1, 2, 3)
 _LONGEST_NAME = 200
+_OF_SHAPES = ("Shape", "Size")
+"""Operators that read no contents."""
 
 
 def inline_branches(proto: onnx.ModelProto, weights: dict[str, torch.Tensor], inputs: OnnxInputs) -> None:
@@ -55,7 +58,7 @@ def free_values(proto: onnx.ModelProto, weights: Mapping[str, torch.Tensor]) -> 
     """The values that depend on no input's contents: constants, shapes, and what is computed from them."""
     free = {i.name for i in proto.graph.initializer} | set(weights)
     for node in proto.graph.node:
-        if node.op_type == "Shape" or all(name in free for name in reads(node)):
+        if node.op_type in _OF_SHAPES or all(name in free for name in reads(node)):
             free.update(node.output)
     return free
 
@@ -92,17 +95,17 @@ def _evaluated(
     graph = helper.make_graph(
         [
             *(proto.graph.node[at] for at in sorted(nodes)),
-            *(helper.make_node("Identity", [name], [f"isthmus/{name}"]) for name in names),
+            *(helper.make_node("Identity", [name], [f"{RESERVED}{name}"]) for name in names),
         ],
         "conditions",
         [typed_input(name, {**samples, **weights}[name]) for name in fed],
-        [helper.make_tensor_value_info(f"isthmus/{name}", onnx.TensorProto.BOOL, None) for name in names],
+        [helper.make_tensor_value_info(f"{RESERVED}{name}", onnx.TensorProto.BOOL, None) for name in names],
         [i for i in small if i.name in constants],
     )
     model = helper.make_model(graph, opset_imports=proto.opset_import, ir_version=proto.ir_version)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = cpu_session(model, options)
     return {name: bool(value.reshape(-1)[0]) for name, value in zip(names, session.run(None, fed), strict=True)}
 
 

@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from partitioner.onnx_form import reads
 
-__all__ = ["RANDOM_OPERATORS", "fold_constants"]
+__all__ = ["RANDOM_OPERATORS", "cpu_session", "fold_constants"]
 
 RANDOM_OPERATORS = frozenset(
     {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli"}
@@ -25,6 +25,13 @@ RANDOM_OPERATORS = frozenset(
 _MOST_BYTES = 1 << 16
 
 Array = npt.NDArray[np.generic]
+
+
+def cpu_session(model: onnx.ModelProto, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
+    """A session in which a graph is tried, once: onnxruntime would try it again on the same provider, and print of it.
+    Raises whatever onnxruntime does."""
+    cpu = ["CPUExecutionProvider"]
+    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=cpu, enable_fallback=0)
 
 
 def fold_constants(proto: onnx.ModelProto, weights: Mapping[str, torch.Tensor]) -> None:
@@ -79,6 +86,6 @@ def _evaluated(proto: onnx.ModelProto, nodes: Iterable[onnx.NodeProto]) -> dict[
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 4
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = cpu_session(model, options)
     made = dict(zip(names, session.run(names, {}), strict=True))
     return {name: value for name, value in made.items() if isinstance(value, np.ndarray)}

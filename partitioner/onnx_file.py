@@ -19,6 +19,7 @@ from onnx import TensorProto, inliner, numpy_helper
 from isthmus.errors import InvalidModel
 from partitioner.onnx_constants import RANDOM_OPERATORS
 from partitioner.onnx_form import ELEMENT_TYPES, reads
+from partitioner.pseudo_names import RESERVED
 
 __all__ = ["check_structure", "read_onnx", "take_weights"]
 
@@ -158,9 +159,12 @@ def _check_order(graph: onnx.GraphProto, known: set[str]) -> None:
     lost = [v.name for v in graph.output if v.name not in known]
     if lost:
         raise InvalidModel(f"output {lost[0]!r}", "is made by nothing", remedy=_REMEDY)
-    strange = [name for name in known if name.startswith("isthmus/") or len(name) > 256 or not name.isprintable()]
+    strange = [name for name in known if name.startswith(RESERVED) or len(name) > 256 or not name.isprintable()]
     if any(strange):
         raise InvalidModel("graph", "has a value with an unusable name", value=strange[0], remedy=_REMEDY)
+    ours = [node.name for node in graph.node if node.name.startswith(RESERVED)]
+    if ours:
+        raise InvalidModel("graph", "has an op with an unusable name", value=ours[0], remedy=_REMEDY)
 
 
 def _load_external(proto: onnx.ModelProto, folder: Path) -> None:

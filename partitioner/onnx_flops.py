@@ -67,8 +67,23 @@ def node_flops(node: onnx.NodeProto, shapes: Mapping[str, Shape]) -> int:
 
 
 def _convolution(read: Sequence[Shape], made: Sequence[Shape], attributes: Attributes) -> int:
+    """A bias comes third."""
+    return _convolved(read[1], made[0], has_bias=len(read) > 2)
+
+
+def _quantised_convolution(read: Sequence[Shape], made: Sequence[Shape], attributes: Attributes) -> int:
+    """Each of what it reads comes with a scale and a zero point, what it makes too; a bias comes ninth."""
+    return _convolved(read[3], made[0], has_bias=len(read) > 8)
+
+
+def _integer_convolution(read: Sequence[Shape], made: Sequence[Shape], attributes: Attributes) -> int:
+    """Zero points come after the kernel, a bias does not."""
+    return _convolved(read[1], made[0], has_bias=False)
+
+
+def _convolved(kernel: Shape, made: Shape, *, has_bias: bool) -> int:
     """The kernel, [out channels, in channels a group, *window], once for each place of the output; a bias adds one."""
-    return prod(made[0]) * (2 * prod(read[1][1:]) + (len(read) > 2))
+    return prod(made) * (2 * prod(kernel[1:]) + has_bias)
 
 
 def _transposed_convolution(read: Sequence[Shape], made: Sequence[Shape], attributes: Attributes) -> int:
@@ -78,6 +93,23 @@ def _transposed_convolution(read: Sequence[Shape], made: Sequence[Shape], attrib
 
 def _matrix_product(read: Sequence[Shape], made: Sequence[Shape], attributes: Attributes) -> int:
     return 2 * prod(made[0]) * read[0][-1]
+
+
+def _einstein_sum(read: Sequence[Shape], made: Sequence[Shape], attributes: Attributes) -> int:
+    """A multiply-add for each combination of its indices; a single operand is only summed up."""
+    terms = attributes["equation"].decode().replace(" ", "").split("->")[0].split(",")
+    sizes: dict[str, int] = {}
+    for term, shape in zip(terms, read, strict=True):
+        for index, size in zip(_indices(term, len(shape)), shape, strict=True):
+            sizes[index] = max(size, sizes.get(index, 1))
+    return prod(sizes.values()) * min(len(terms), 2)
+
+
+def _indices(term: str, rank: int) -> list[str]:
+    """Of one operand, what "..." stands for counted from the right, as it is broadcast."""
+    before, dots, after = term.partition("...")
+    hidden = rank - len(before) - len(after) if dots else 0
+    return [*before, *(f"...{at}" for at in reversed(range(hidden))), *after]
 
 
 def _gemm(read: Sequence[Shape], made: Sequence[Shape], attributes: Attributes) -> int:
@@ -105,8 +137,13 @@ def _pooling(read: Sequence[Shape], made: Sequence[Shape], attributes: Attribute
 
 _FORMULAS: Mapping[str, Callable[[Sequence[Shape], Sequence[Shape], Attributes], int]] = {
     "Conv": _convolution,
+    "QLinearConv": _quantised_convolution,
+    "ConvInteger": _integer_convolution,
     "ConvTranspose": _transposed_convolution,
     "MatMul": _matrix_product,
+    "QLinearMatMul": _matrix_product,
+    "MatMulInteger": _matrix_product,
+    "Einsum": _einstein_sum,
     "Gemm": _gemm,
     "Attention": _attention,
     "LSTM": _recurrent,

@@ -23,6 +23,9 @@ ELEMENT_TYPES: Mapping[str, int] = {
     "int16": onnx.TensorProto.INT16,
     "int32": onnx.TensorProto.INT32,
     "int64": onnx.TensorProto.INT64,
+    "uint16": onnx.TensorProto.UINT16,
+    "uint32": onnx.TensorProto.UINT32,
+    "uint64": onnx.TensorProto.UINT64,
 }
 """ONNX's number of each dtype that a tensor of both worlds may have."""
 

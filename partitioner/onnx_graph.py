@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 import onnx
 import torch
 
+from partitioner.einsum_equation import einsum_kind
 from partitioner.graph import Dimension, ModelGraph, Op, TensorInfo
-from partitioner.onnx_flops import node_flops
-from partitioner.onnx_form import reads
+from partitioner.onnx_bodies import Surroundings, bytes_inside, counted_flops
+from partitioner.onnx_form import ELEMENT_TYPES, reads
 from partitioner.program import TensorType
 
 __all__ = ["onnx_graph"]
@@ -38,7 +39,7 @@ class _Derivation:
     ops: list[Op] = field(default_factory=list)
     batch_readers: set[str] = field(default_factory=set)
     sizes: dict[str, int] = field(default_factory=dict)
-    shapes: tuple[dict[str, tuple[int, ...]], ...] = ()
+    around: tuple[Surroundings, ...] = ()
 
     def run(self) -> None:
         self._read_constants()
@@ -54,8 +55,20 @@ class _Derivation:
             shapes[constant.name] = tuple(constant.dims)
             self.sizes[constant.name] = onnx.numpy_helper.to_array(constant).nbytes
         self.facts = {name: _Facts(constants=frozenset({name})) for name in self.sizes}
+        constants = {i.name: i for i in self.proto.graph.initializer}
+        kinds = {name: i.data_type for name, i in constants.items()}
+        kinds |= {n: ELEMENT_TYPES[str(w.dtype).removeprefix("torch.")] for n, w in self.weights.items()}
+        kinds |= {name: ELEMENT_TYPES[t.dtype] for name, t in self.types.items()}
         typed = self.types.items()
-        self.shapes = tuple({**shapes, **{n: tuple(d.at(b) for d in t.shape) for n, t in typed}} for b in _BATCHES)
+        self.around = tuple(
+            Surroundings(
+                shapes | {n: tuple(d.at(b) for d in t.shape) for n, t in typed},
+                kinds,
+                constants,
+                self.proto.opset_import,
+            )
+            for b in _BATCHES
+        )
 
     def _visit(self, node: onnx.NodeProto) -> None:
         read = [self.facts[name] for name in reads(node)]
@@ -77,24 +90,34 @@ class _Derivation:
         return self.types[name].shape if name in self.types else ()
 
     def _add_op(self, node: onnx.NodeProto, found: _Facts, made: tuple[str, ...]) -> None:
-        low, high = (node_flops(node, shapes) for shapes in self.shapes)
-        per_item = (high - low) // (_BATCHES[1] - _BATCHES[0])
-        fixed = low - per_item * _BATCHES[0]
+        low, high = (counted_flops(node, around) for around in self.around)
+        per_item = (high.flops - low.flops) // (_BATCHES[1] - _BATCHES[0])
+        fixed = low.flops - per_item * _BATCHES[0]
+        inside = bytes_inside(node, node.name)
+        self.sizes.update(inside)
+        held = found.constants | inside.keys()
         op = Op(
             name=node.name,
-            kind=node.op_type,
+            kind=_kind(node),
             flops=per_item + fixed,
             inputs=found.tensors,
             outputs=made,
-            parameter_bytes=sum(self.sizes[name] for name in found.constants),
+            parameter_bytes=sum(self.sizes[name] for name in held),
             flops_per_item=per_item,
             flops_fixed=fixed,
-            weights=tuple(sorted(found.constants)),
+            weights=tuple(sorted(held)),
             groups=next((a.i for a in node.attribute if a.name == "group"), 1),
+            flops_are_least=low.is_least or high.is_least,
         )
         self.ops.append(op)
         if found.reads_batch:
             self.batch_readers.add(node.name)
+
+
+def _kind(node: onnx.NodeProto) -> str:
+    """Its operator; an Einsum that moves, adds up or multiplies only is called by what it does."""
+    equation = next((a.s for a in node.attribute if a.name == "equation"), b"")
+    return einsum_kind(equation.decode(errors="replace")) if node.op_type == "Einsum" else node.op_type
 
 
 def onnx_graph(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any
 
 import onnx
@@ -98,11 +97,17 @@ class OnnxSegment:
     model: OnnxModel = field(repr=False)
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    _sessions: dict[int, OnnxSession] = field(default_factory=dict, init=False, repr=False)
 
-    @cached_property
+    @property
     def session(self) -> OnnxSession:
-        """It on onnxruntime, with the calling thread's thread budget for torch. Made when first used."""
-        return OnnxSession(self.model.onnx_form, self.inputs, self.outputs, threads=torch.get_num_threads(), exact=True)
+        """It on onnxruntime, with the calling thread's thread budget for torch. Made when first used with that budget:
+        a session's threads stay as it was made, and whoever calls next may be given another number."""
+        threads = torch.get_num_threads()
+        if threads not in self._sessions:
+            made = OnnxSession(self.model.onnx_form, self.inputs, self.outputs, threads=threads, exact=True)
+            self._sessions.setdefault(threads, made)  # two threads that made one both take the first
+        return self._sessions[threads]
 
     def __call__(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """See `Segment`."""

@@ -14,11 +14,9 @@ from onnx import TensorProto, helper
 
 from partitioner.graph import Dimension
 from partitioner.onnx_form import ELEMENT_TYPES, OnnxForm, reads
+from partitioner.pseudo_names import RESERVED
 
 __all__ = ["OnnxSlice", "slice_form"]
-
-_PREFIX = "isthmus/"
-"""Of the values that slices add; front ends give no tensor such a name."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,7 +62,7 @@ def slice_form(form: OnnxForm, inputs: tuple[str, ...], outputs: tuple[str, ...]
 
 def _place(form: OnnxForm, value: str) -> str:
     """Under which name a value comes out: one that no node makes (a weight, a constant) gets a name of its own."""
-    return value if value in form.producers else f"{_PREFIX}output/{value}"
+    return value if value in form.producers else f"{RESERVED}output/{value}"
 
 
 def _given_away(form: OnnxForm, wanted: Iterable[str]) -> list[onnx.NodeProto]:
@@ -124,7 +122,7 @@ class _Walk:
 
     def _batch(self) -> str:
         """The name of an int64 [1] that holds the batch size; empty when nothing given tells it."""
-        name = f"{_PREFIX}batch"
+        name = f"{RESERVED}batch"
         if self.batch_nodes:
             return name
         for value in self.given:
@@ -137,12 +135,12 @@ class _Walk:
 
     def _read_batch(self, value: str, index: int, dimension: Dimension, name: str) -> None:
         """The batch out of a dimension that is per_item * batch + fixed."""
-        shape, length = f"{_PREFIX}shape", f"{_PREFIX}length"
+        shape, length = f"{RESERVED}shape", f"{RESERVED}length"
         self.batch_nodes.append(helper.make_node("Shape", [value], [shape]))
-        position = self._constant([index], f"{_PREFIX}position")
+        position = self._constant([index], f"{RESERVED}position")
         self.batch_nodes.append(helper.make_node("Gather", [shape, position], [length], axis=0))
-        rest = self._arithmetic("Sub", length, [dimension.fixed], f"{_PREFIX}rest")
-        quotient = self._constant([dimension.per_item], f"{_PREFIX}per_item")
+        rest = self._arithmetic("Sub", length, [dimension.fixed], f"{RESERVED}rest")
+        quotient = self._constant([dimension.per_item], f"{RESERVED}per_item")
         self.batch_nodes.append(helper.make_node("Div", [rest, quotient], [name]))
 
     def _arithmetic(self, operator: str, left: str, right: list[int], name: str) -> str:

@@ -10,35 +10,41 @@ import math
 from collections.abc import Mapping
 
 import onnx
-import onnxruntime
 import torch
 
 from isthmus.errors import InvalidModel
 from partitioner.graph import Dimension
-from partitioner.onnx_branches import free_values, typed_input
+from partitioner.onnx_branches import typed_input
+from partitioner.onnx_data_sizes import check_data_sizes
+from partitioner.onnx_form import ELEMENT_TYPES
 from partitioner.onnx_inputs import OnnxInputs
+from partitioner.onnx_trial import run_once
+from partitioner.onnx_windows import with_windows_at_front
 from partitioner.program import TensorType
 
 __all__ = ["value_types"]
 
 _LOW, _HIGH, _PROOF = 2, 3, 5
-_DATA_SIZED = frozenset({"NonZero", "Unique", "Compress", "NonMaxSuppression"})
 _MOST_ITEM_BYTES = 4 << 30
 
-Shapes = Mapping[str, tuple[str, tuple[int, ...]]]
+Shape = tuple[str, tuple[int, ...]]
+Shapes = Mapping[str, Shape]
 
 
 def value_types(
     proto: onnx.ModelProto, weights: Mapping[str, torch.Tensor], inputs: OnnxInputs
 ) -> dict[str, TensorType]:
     """By name, for inputs and all that nodes make. Raises InvalidModel naming the value that has no such type."""
-    _check_operators(proto, weights)
+    check_data_sizes(proto, weights)
     _check_sizes(proto, weights, inputs)
     low, high, proof = (_run(proto, weights, inputs, batch) for batch in (_LOW, _HIGH, _PROOF))
-    return dict(inputs.types) | {name: _type(name, low[name], high[name], proof[name]) for name in low}
+    batch = inputs.shown_batch()
+    return dict(inputs.types) | {name: _type(name, (low[name], high[name], proof[name]), batch) for name in low}
 
 
-def _type(name: str, low: tuple[str, tuple[int, ...]], high: tuple[str, tuple[int, ...]], proof: object) -> TensorType:
+def _type(name: str, runs: tuple[Shape, Shape, Shape], batch: str) -> TensorType:
+    """runs: the dtype and shape of the value for few, more and most items. batch: which dimensions these are."""
+    low, high, proof = runs
     dtype, small = low
     shape = []
     for a, b in zip(small, high[1], strict=False):
@@ -46,20 +52,9 @@ def _type(name: str, low: tuple[str, tuple[int, ...]], high: tuple[str, tuple[in
         shape.append(Dimension(per_item, a - per_item * _LOW))
     if len(small) != len(high[1]) or proof != (dtype, tuple(d.at(_PROOF) for d in shape)):
         problem = f"has the shape {small} for {_LOW} items and {high[1]} for {_HIGH}, not a fixed multiple of the batch"
-        remedy = "keep every dimension but the batch fixed, and sizes independent of the data"
+        remedy = f"keep every dimension but the batch ({batch}) fixed, and sizes independent of the data"
         raise InvalidModel(f"value {name!r}", problem, remedy=remedy)
     return TensorType(dtype, tuple(shape))
-
-
-def _check_operators(proto: onnx.ModelProto, weights: Mapping[str, torch.Tensor]) -> None:
-    """Refuse by name what makes sizes out of data: a few runs may not show it."""
-    free = free_values(proto, weights)
-    for node in proto.graph.node:
-        if node.op_type in _DATA_SIZED and node.output[0] not in free:
-            remedy = "use a form with a fixed size, such as Where"
-            raise InvalidModel(
-                f"op {node.name!r} ({node.op_type})", "makes sizes that depend on the data", remedy=remedy
-            )
 
 
 def _check_sizes(proto: onnx.ModelProto, weights: Mapping[str, torch.Tensor], inputs: OnnxInputs) -> None:
@@ -77,20 +72,11 @@ def _check_sizes(proto: onnx.ModelProto, weights: Mapping[str, torch.Tensor], in
 
 
 def _run(proto: onnx.ModelProto, weights: Mapping[str, torch.Tensor], inputs: OnnxInputs, batch: int) -> Shapes:
-    names = [name for node in proto.graph.node for name in node.output if name]
-    fed = {**inputs.samples(batch), **weights}
-    model = onnx.ModelProto()
-    model.CopyFrom(proto)
-    del model.graph.input[:], model.graph.output[:], model.graph.value_info[:]
-    model.graph.input.extend(typed_input(name, tensor) for name, tensor in fed.items())
-    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = 4
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    found: dict[str, tuple[str, tuple[int, ...]]] = {}
-    for name, value in zip(names, session.run(names, {n: t.numpy() for n, t in fed.items()}), strict=True):
-        if not hasattr(value, "dtype") or value.dtype.kind not in "fiub":
+    names, samples = [name for node in proto.graph.node for name in node.output if name], inputs.samples(batch)
+    found: dict[str, Shape] = {}
+    placed = with_windows_at_front(proto, weights, samples)
+    for name, value in run_once(placed, {**samples, **weights}, names).items():
+        if str(getattr(value, "dtype", None)) not in ELEMENT_TYPES:
             raise InvalidModel(f"value {name!r}", "is no tensor of numbers", remedy="use tensors only")
         found[name] = (str(value.dtype), tuple(value.shape))
     return found

@@ -19,6 +19,7 @@ from partitioner.parametric_problem import CutChoice, ParametricProblem
 from partitioner.plan import Plan
 from partitioner.plan_making import chosen_crossing, make_plan, quickest_crossing
 from partitioner.refusal import Rules, refusal
+from partitioner.request_bytes import request_bytes
 from partitioner.setting import Setting
 
 __all__ = [
@@ -161,7 +162,8 @@ def plan_for_cut(
 
 
 def plans_to_compare(model: ModelFacts, setting: Setting) -> tuple[Plan, ...]:
-    """Edge-only, then cloud-only: with the tensor, and for the "bytes" form with the file and each picture codec.
+    """Edge-only, then cloud-only: with the tensor, and for the "bytes" form with the file and each picture codec that
+    every file input can take here.
 
     What the rules forbid is left out.
     """
@@ -171,7 +173,7 @@ def plans_to_compare(model: ModelFacts, setting: Setting) -> tuple[Plan, ...]:
     plans = [] if model.interface.autonomy == "cloud-required" else [plan_for_cut(model, setting, everything)]
     if not setting.costing.private_input:
         plans.extend(_cloud_only(model, setting))
-    return tuple(plan for plan in plans if cuts.admits(frozenset(plan.edge_ops), _wire_bytes(plan)))
+    return tuple(plan for plan in plans if cuts.admits(frozenset(plan.edge_ops), _wire_bytes(model, setting, plan)))
 
 
 def _cloud_only(model: ModelFacts, setting: Setting) -> Iterator[Plan]:
@@ -179,21 +181,20 @@ def _cloud_only(model: ModelFacts, setting: Setting) -> Iterator[Plan]:
     crossing = [name for name in model.graph.boundary(()) if name in files and setting.costing.form == "bytes"]
     pictures = dict.fromkeys(size.codec for size in setting.costing.codecs if size.applies_to == "picture")
     yield plan_for_cut(model, _without_pictures(setting), ())
-    encodings = [codec for codec in (FILE_CODEC, *pictures) if crossing and _has_rates(setting, codec)]
+    if not crossing:
+        return
+    quotes = _costs(model, setting).uplink
+    open_to = [{quote.size.codec for quote in quotes[name]} for name in crossing]
+    encodings = [FILE_CODEC, *(codec for codec in pictures if all(codec in able for able in open_to))]
     yield from (plan_for_cut(model, setting, (), dict.fromkeys(crossing, codec)) for codec in encodings)
 
 
-def _wire_bytes(plan: Plan) -> int:
-    return sum(tensor.bytes for tensor in (*plan.boundary, *plan.downlink))
+def _wire_bytes(model: ModelFacts, setting: Setting, plan: Plan) -> int:
+    return request_bytes((*plan.boundary, *plan.downlink), model.graph, setting.costing.batch)
 
 
 def _costed(model: ModelFacts, setting: Setting) -> ParametricModel:
     return parametric_model(model, setting.edge, setting.cloud, setting.costing)
-
-
-def _has_rates(setting: Setting, codec: str) -> bool:
-    rated = setting.edge.codec_rates.keys() & setting.cloud.codec_rates.keys()
-    return codec == FILE_CODEC or codec in rated
 
 
 def _without_pictures(setting: Setting) -> Setting:

@@ -11,6 +11,7 @@ from partitioner.picture_lanes import BOX_WIDTH, PILL_HEIGHT, PILL_WIDTH, Box, B
 from partitioner.picture_stages import Stage, stages_of
 from partitioner.picture_style import STYLE, markers
 from partitioner.plan import Plan
+from partitioner.request_bytes import request_bytes
 from partitioner.svg import element, escaped, shortened, text, wrapped
 
 __all__ = ["cut_picture"]
@@ -23,19 +24,25 @@ _PARTS = ("edge", "uplink", "cloud", "downlink")
 
 
 def cut_picture(
-    graph: ModelGraph, plan: Plan, most_stages: int = 16, op_seconds: Mapping[str, float] | None = None
+    graph: ModelGraph,
+    plan: Plan,
+    most_stages: int = 16,
+    op_seconds: Mapping[str, float] | None = None,
+    batch: int = 1,
 ) -> str:
     """SVG of `graph` cut by `plan`: a lane for the edge, the link and the cloud, time from top to bottom.
 
     Repeated blocks and long chains of ops are drawn as one stage each, at most `most_stages` (2 or more) in all; every
-    tensor that crosses is drawn, with its codec and bytes. op_seconds: of each op where it runs, for the times of the
-    stages. Raises InvalidPlan where the plan is no cut of the graph.
+    tensor that crosses is drawn, with its codec and bytes, but where more than a dozen do, those between the same boxes
+    are one bundle. op_seconds: of each op where it runs, for the times of the stages. batch: the items of the request
+    that is drawn: those that the plan was predicted for, and that `op_seconds` are of; sizes and FLOPs are of them all.
+    Raises InvalidPlan where the plan is no cut of the graph.
     """
-    stages = stages_of(graph, graph.check_closed(plan.edge_ops), most_stages)
+    stages = stages_of(graph, graph.check_closed(plan.edge_ops), most_stages, batch)
     layout = layout_of(graph, plan, stages, _BOXES_TOP)
-    drawing = _Drawing(graph, plan, stages, layout, op_seconds or {})
+    drawing = _Drawing(graph, plan, stages, layout, op_seconds or {}, batch)
     width, height = f"{layout.width:g}", f"{drawing.height:g}"
-    head = f"<title>{escaped(_headline(graph, plan))}</title>\n<style>{STYLE}</style>\n{markers(plan.plan_id)}"
+    head = f"<title>{escaped(_headline(graph, plan, batch))}</title>\n<style>{STYLE}</style>\n{markers(plan.plan_id)}"
     return (
         '<svg xmlns="http://www.w3.org/2000/svg" class="cut" role="img" '
         f'width="{width}" height="{height}" viewBox="0 0 {width} {height}">\n'
@@ -43,10 +50,11 @@ def cut_picture(
     )
 
 
-def _headline(graph: ModelGraph, plan: Plan) -> str:
+def _headline(graph: ModelGraph, plan: Plan, batch: int) -> str:
     total, here = len(graph.ops), len(plan.edge_ops)
+    items = f", {batch} items a request" if batch > 1 else ""
     said = {"edge-only": f"all {total} ops on the edge", "cloud-only": f"all {total} ops in the cloud"}
-    return f"{plan.model}: {plan.kind}, " + said.get(plan.kind, f"{here} of {total} ops on the edge")
+    return f"{plan.model}{items}: {plan.kind}, " + said.get(plan.kind, f"{here} of {total} ops on the edge")
 
 
 class _Drawing:
@@ -57,10 +65,12 @@ class _Drawing:
         stages: Sequence[Stage],
         layout: Layout,
         op_seconds: Mapping[str, float],
+        batch: int,
     ) -> None:
-        self._graph, self._plan, self._layout, self._stages = graph, plan, layout, stages
+        self._graph, self._plan, self._layout, self._stages, self._batch = graph, plan, layout, stages, batch
         self._seconds = [math.fsum(op_seconds.get(op, 0.0) for op in stage.ops) for stage in stages]
-        self._notes = [line for note in _notes(plan) for line in wrapped(note, layout.width - 2 * _MARGIN, 11)]
+        notes = _notes(plan, timed=any(self._seconds))
+        self._notes = [line for note in notes for line in wrapped(note, layout.width - 2 * _MARGIN, 11)]
         self.height = layout.bottom + 34 + 16 * len(self._notes) + 12
 
     def parts(self) -> Iterator[str]:
@@ -77,7 +87,7 @@ class _Drawing:
             yield text(_MARGIN, self._layout.bottom + 42 + 16 * i, "note", line)
 
     def _head(self) -> Iterator[str]:
-        head, _, rest = _headline(self._graph, self._plan).partition(": ")
+        head, _, rest = _headline(self._graph, self._plan, self._batch).partition(": ")
         yield text(_MARGIN, 38, "title", shortened(f"{head}: {rest}", 80))
         if self._plan.predicted is None:
             yield text(_MARGIN, 66, "sub", "no prediction")
@@ -124,7 +134,7 @@ class _Drawing:
         """What each lane holds, and for how long."""
         plan, seconds = self._plan, dict(self._parts())
         here, there = len(plan.edge_ops), len(self._graph.ops) - len(plan.edge_ops)
-        up, down = (sum(tensor.bytes for tensor in way) for way in (plan.boundary, plan.downlink))
+        up, down = (request_bytes(way, self._graph, self._batch) for way in (plan.boundary, plan.downlink))
         link = f"↑ {format_size(up)}{_in(seconds, 'uplink')}; ↓ {format_size(down)}{_in(seconds, 'downlink')}"
         return (
             f"{_ops(here)} by {plan.edge_engine}{_in(seconds, 'edge')}",
@@ -170,7 +180,8 @@ class _Drawing:
     def _end(self, box: Box) -> Iterator[str]:
         """Inputs, or the answer."""
         what = "answer" if box.kind == "answer" else "input"
-        sizes = format_size(sum(self._graph.tensors[name].bytes for name in dict.fromkeys(box.tensors)))
+        tensors = (self._graph.tensors[name] for name in dict.fromkeys(box.tensors))
+        sizes = format_size(sum(tensor.bytes_at(self._batch) for tensor in tensors))
         yield element("title", escaped(f"{what}: {', '.join(box.tensors)}"))
         yield _rect(box.x, box.y, BOX_WIDTH, box.height, "box end", box.height / 2)
         said = f"{what}: {', '.join(box.tensors)}"
@@ -178,20 +189,24 @@ class _Drawing:
         yield text(box.x + BOX_WIDTH - 16, box.middle + 4, "small", sizes, "end")
 
     def _pill(self, pill: Pill) -> Iterator[str]:
-        tensor = pill.tensor
-        plain = format_size(self._graph.tensors[tensor.tensor].bytes)
-        sent = format_size(tensor.bytes)
+        tensors, way = pill.tensors, "↑" if pill.up else "↓"
+        plain = format_size(sum(self._graph.tensors[one.tensor].bytes_at(self._batch) for one in tensors))
+        sent = format_size(request_bytes(tensors, self._graph, self._batch))
         size = sent if sent == plain else f"{plain} → {sent}"
-        way = "↑" if pill.up else "↓"
-        yield element("title", escaped(f"{tensor.tensor} as {tensor.codec}, {size} on the wire"))
+        name = tensors[0].tensor if len(tensors) == 1 else f"{len(tensors)} tensors"
+        codecs = ", ".join(dict.fromkeys(one.codec for one in tensors))
+        held = "" if len(tensors) == 1 else f": {', '.join(one.tensor for one in tensors)}"
+        yield element("title", escaped(f"{name} as {codecs}, {size} on the wire{held}"))
         yield _rect(pill.x, pill.y, PILL_WIDTH, PILL_HEIGHT, "pill " + ("up" if pill.up else "down"), 10)
-        yield text(pill.x + 12, pill.y + 18, "name", f"{way} {shortened(tensor.tensor, _PILL_CHARACTERS - 2)}")
-        yield text(pill.x + 12, pill.y + 34, "small", f"{shortened(tensor.codec, 12)}, {size}")
+        yield text(pill.x + 12, pill.y + 18, "name", f"{way} {shortened(name, _PILL_CHARACTERS - 2)}")
+        yield text(pill.x + 12, pill.y + 34, "small", f"{shortened(codecs, 12)}, {size}")
 
 
-def _notes(plan: Plan) -> Iterable[str]:
-    """Where the numbers come from; an emulated slowdown is in the device's line."""
+def _notes(plan: Plan, *, timed: bool) -> Iterable[str]:
+    """Where the numbers come from; an emulated slowdown is in the device's line. timed: whether the boxes are."""
     yield f"plan {plan.plan_id}, input form: {plan.form}"
+    if timed and "halves" in plan.provenance:
+        yield f"lanes: {plan.provenance['halves']}; boxes: sums of op times, which need not add up to them"
     for key in ("edge", "cloud", "link", "accuracy"):
         if key in plan.provenance:
             yield f"{key}: {plan.provenance[key]}"

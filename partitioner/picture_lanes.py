@@ -11,12 +11,17 @@ from partitioner.graph import ModelGraph
 from partitioner.picture_stages import Stage
 from partitioner.plan import Plan, TensorCodec
 
-__all__ = ["BOX_WIDTH", "PILL_HEIGHT", "PILL_WIDTH", "Box", "Bypass", "Layout", "Pill", "layout_of"]
+__all__ = ["BOX_WIDTH", "MOST_ALONE", "PILL_HEIGHT", "PILL_WIDTH", "Box", "Bypass", "Layout", "Pill", "layout_of"]
 
 BOX_WIDTH, PILL_WIDTH, PILL_HEIGHT = 304, 216, 44
 _STAGE_HEIGHT, _INPUT_HEIGHT, _STAGE_GAP = 50, 34, 18
 _PILL_GAP, _WIRE_ROOM = 10, 66
 _MARGIN, _BYPASS_STEP, _BYPASS_ROOM = 24, 9, 84
+MOST_ALONE = 12
+"""As many tensors that cross can be followed; of more, those between the same boxes are one bundle."""
+
+_Way = tuple[int, tuple[int, ...]]
+"""From one box to others, by number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +43,9 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Pill:
-    """A tensor that crosses: from one box to others. `up`: to the cloud."""
+    """A tensor that crosses, or a bundle of such: from one box to others. `up`: to the cloud."""
 
-    tensor: TensorCodec
+    tensors: tuple[TensorCodec, ...]
     up: bool
     x: float
     y: float
@@ -176,25 +181,38 @@ class _Placing:
     def _pills(self, boxes: Sequence[Box], x: float) -> tuple[Pill, ...]:
         """Each at half the way between its ends, or below the one before it; answers below all others."""
         placed, y = [], self._top
-        for tensor, source, sinks in sorted(self._ways_up(), key=lambda way: _half_way(boxes, way[1], way[2])):
-            y = max(y, _half_way(boxes, source, sinks) - PILL_HEIGHT / 2)
-            placed.append(Pill(tensor, True, x, y, source, sinks))
+        for way, tensors in sorted(_bundled(self._ways_up()), key=lambda one: _half_way(boxes, *one[0])):
+            y = max(y, _half_way(boxes, *way) - PILL_HEIGHT / 2)
+            placed.append(Pill(tensors, True, x, y, *way))
             y += PILL_HEIGHT + _PILL_GAP
-        for tensor in self._plan.downlink:
-            source = self._box_making(tensor.tensor)
+        for (source, sinks), tensors in _bundled(self._ways_down()):
             y = max(y, boxes[source].y + _STAGE_HEIGHT - PILL_HEIGHT / 2)
-            placed.append(Pill(tensor, False, x, y, source, (self._answer,)))
+            placed.append(Pill(tensors, False, x, y, source, sinks))
             y += PILL_HEIGHT + _PILL_GAP
         return tuple(placed)
 
-    def _ways_up(self) -> Iterable[tuple[TensorCodec, int, tuple[int, ...]]]:
+    def _ways_up(self) -> Iterable[tuple[_Way, TensorCodec]]:
         for tensor in self._plan.boundary:
-            yield tensor, self._box_making(tensor.tensor), tuple(self._readers(tensor.tensor, on_edge=False))
+            yield (self._box_making(tensor.tensor), tuple(self._readers(tensor.tensor, on_edge=False))), tensor
+
+    def _ways_down(self) -> Iterable[tuple[_Way, TensorCodec]]:
+        return (((self._box_making(tensor.tensor), (self._answer,)), tensor) for tensor in self._plan.downlink)
 
     def _answer_box(self, boxes: Sequence[Box], pills: Sequence[Pill], x: float) -> Box:
         edge_bottom = max((box.y + box.height for box in boxes if box.x == x), default=self._top - _STAGE_GAP)
         last = max((pill.y for pill in pills if not pill.up), default=0.0)
         return Box("answer", x, max(edge_bottom + _STAGE_GAP, last), _INPUT_HEIGHT, tensors=self._graph.outputs)
+
+
+def _bundled(tensors: Iterable[tuple[_Way, TensorCodec]]) -> list[tuple[_Way, tuple[TensorCodec, ...]]]:
+    """Each tensor by itself; where more than `MOST_ALONE` cross, those of one way together."""
+    given = list(tensors)
+    if len(given) <= MOST_ALONE:
+        return [(way, (tensor,)) for way, tensor in given]
+    ways: dict[_Way, list[TensorCodec]] = {}
+    for way, tensor in given:
+        ways.setdefault(way, []).append(tensor)
+    return [(way, tuple(several)) for way, several in ways.items()]
 
 
 def _half_way(boxes: Sequence[Box], source: int, sinks: Sequence[int]) -> float:

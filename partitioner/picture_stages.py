@@ -21,14 +21,24 @@ _LONG_NAMES = (
     (re.compile(r"^scaled_dot_product\w*attention\w*$"), "attention"),
     (re.compile(r"^convolution$"), "conv"),
 )
+# Of ONNX's operators, in lower case with words apart, as ATen says it; what is quantised is no linear layer.
+_ONNX_WORDS = (
+    (re.compile(r"(^|_)mat_mul"), r"\1matmul"),
+    (re.compile(r"^gemm$"), "linear"),
+    (re.compile(r"quantize_linear$"), "quantize"),
+    (re.compile(r"normalization$"), "norm"),
+    (re.compile(r"^global_(average|max|lp)_pool$"), r"adaptive_\1_pool"),
+    (re.compile(r"average_pool$"), "avg_pool"),
+)
+_WORD_BORDER = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
     """Consecutive ops of one side, in order. repeats: of how many equal blocks in a row they are.
 
-    label: the kinds of ops in one block, most telling first. reads: the earlier stages whose tensors it takes.
-    output_bytes: what it hands on.
+    label: the kinds of ops in one block, most telling first. flops: of the whole request. reads: the earlier stages
+    whose tensors it takes. output_bytes: what it hands on.
     """
 
     label: tuple[str, ...]
@@ -46,10 +56,11 @@ class _Run:
     repeats: int = 1
 
 
-def stages_of(graph: ModelGraph, edge_ops: frozenset[str], most: int) -> tuple[Stage, ...]:
+def stages_of(graph: ModelGraph, edge_ops: frozenset[str], most: int, batch: int = 1) -> tuple[Stage, ...]:
     """The ops, edge first, as at most `most` (2 or more) stages that never mix the sides.
 
     Blocks whose kinds of ops repeat in a row are one stage; what is between them is cut where the fewest bytes pass on.
+    batch: the items that FLOPs and bytes are of.
     """
     order = [*(op for op in graph.ops if op.name in edge_ops), *(op for op in graph.ops if op.name not in edge_ops)]
     edge_count = len(edge_ops)
@@ -60,7 +71,7 @@ def stages_of(graph: ModelGraph, edge_ops: frozenset[str], most: int) -> tuple[S
         *_folded(graph, order[edge_count:], most - edge_most, fewest),
     ]
     stage_of = {op.name: i for i, run in enumerate(runs) for op in run.ops}
-    return tuple(_stage(graph, run, i, stage_of, edge_ops) for i, run in enumerate(runs))
+    return tuple(_stage(graph, run, i, stage_of, edge_ops, batch) for i, run in enumerate(runs))
 
 
 def _edge_share(edge_count: int, total: int, most: int) -> int:
@@ -143,7 +154,9 @@ def _live_bytes(graph: ModelGraph, ops: Sequence[Op]) -> list[int]:
     return result
 
 
-def _stage(graph: ModelGraph, run: _Run, index: int, stage_of: Mapping[str, int], edge_ops: frozenset[str]) -> Stage:
+def _stage(
+    graph: ModelGraph, run: _Run, index: int, stage_of: Mapping[str, int], edge_ops: frozenset[str], batch: int
+) -> Stage:
     producers = (graph.tensors[name].producer for op in run.ops for name in op.inputs)
     reads = {stage_of[producer] for producer in producers if producer is not None} - {index}
     return Stage(
@@ -151,16 +164,16 @@ def _stage(graph: ModelGraph, run: _Run, index: int, stage_of: Mapping[str, int]
         on_edge=run.ops[0].name in edge_ops,
         ops=tuple(op.name for op in run.ops),
         repeats=run.repeats,
-        flops=sum(op.flops for op in run.ops),
-        output_bytes=_handed_on(graph, run.ops),
+        flops=sum(op.flops if batch == 1 else op.flops_at(batch) for op in run.ops),
+        output_bytes=_handed_on(graph, run.ops, batch),
         reads=tuple(sorted(reads)),
     )
 
 
-def _handed_on(graph: ModelGraph, run: Sequence[Op]) -> int:
+def _handed_on(graph: ModelGraph, run: Sequence[Op], batch: int) -> int:
     inside = {op.name for op in run}
     made = [graph.tensors[name] for op in run for name in op.outputs]
-    return sum(t.bytes for t in made if t.is_output or not inside.issuperset(t.consumers))
+    return sum(t.bytes_at(batch) for t in made if t.is_output or not inside.issuperset(t.consumers))
 
 
 def _label(block: Sequence[Op]) -> tuple[str, ...]:
@@ -173,9 +186,18 @@ def _label(block: Sequence[Op]) -> tuple[str, ...]:
 
 
 def plain_kind(kind: str) -> str:
-    """ "conv" of "aten.convolution.default"."""
+    """ "conv" of "aten.convolution.default" and of ONNX's "Conv"."""
+    if kind[:1].isupper():  # no name of ATen's begins so
+        return _plain_onnx_kind(kind)
     parts = kind.split(".")
     plain = parts[1] if len(parts) > 1 and parts[0] == "aten" else parts[0]
     for pattern, short in _LONG_NAMES:
         plain = pattern.sub(short, plain)
     return plain.strip("_")
+
+
+def _plain_onnx_kind(kind: str) -> str:
+    plain = _WORD_BORDER.sub("_", kind).lower()
+    for pattern, word in _ONNX_WORDS:
+        plain = pattern.sub(word, plain)
+    return plain

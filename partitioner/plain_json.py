@@ -39,9 +39,10 @@ def read_json(kind: type[T], text: str | bytes, error: type[InvalidInput], what:
         value: T = _ADAPTER(kind).validate_json(text, strict=True)
         return value
     except ValidationError as fault:
-        first = fault.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise error(f"{what}.{where}" if where else what, first["msg"]) from None
+        first = fault.errors(include_url=False)[0]
+        where, given = ".".join(str(part) for part in first["loc"]), first["input"]
+        shown = given if where and isinstance(given, str | int | float) else None  # no whole document
+        raise error(f"{what}.{where}" if where else what, first["msg"], value=shown) from None
 
 
 def _adapter(kind: Any) -> TypeAdapter[Any]:

@@ -53,8 +53,9 @@ def codec_key(tensor: str, codec: str, parameters: Mapping[str, str]) -> CodecKe
 class TensorCodec:
     """How one tensor crosses. parameters: sorted, and part of the digest.
 
-    bytes: expected on the wire at batch 1. spread_bytes: by how much one item differs from that (standard deviation of
-    the items that were measured); 0 where all are alike or nobody measured.
+    bytes: expected on the wire of a request of one item, whatever batch the plan was made for (`request_bytes` says
+    what several take). spread_bytes: by how much one item differs from that (standard deviation of the items that were
+    measured); 0 where all are alike or nobody measured.
     """
 
     __pydantic_config__ = STRICT
@@ -122,7 +123,8 @@ class Plan:
     """A cut of one model with codecs and engines, its predicted time and where its numbers come from.
 
     edge_ops: in topological order. boundary: what crosses to the cloud, in the order of `ModelGraph.boundary`.
-    downlink: the cloud-made outputs. kept: outputs made on the edge. predicted: at batch 1 on the link it was made for.
+    downlink: the cloud-made outputs. kept: outputs made on the edge. predicted: of one request on the link it was made
+    for, of as many items as the provenance's `batch` says; the bytes of its tensors are one item's all the same.
     """
 
     __pydantic_config__ = STRICT

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from isthmus.errors import InfeasibleCut, InvalidPlan
+from isthmus.errors import InvalidPlan
 from partitioner.codec_choice import CodecQuote, quickest_codec
 from partitioner.cost_model import Costing, ModelCosts, ModelFacts
 from partitioner.measured_halves import measured_halves_s
@@ -54,9 +54,6 @@ def chosen_crossing(model: ModelFacts, costs: ModelCosts, choice: CutChoice) -> 
         return quickest_codec(costs.uplink[name], name) if way is None else costs.uplink[name][way]
 
     boundary = {name: up(name) for name in model.graph.boundary(costs.model_ops(choice.edge_ops))}
-    if beside := sorted(costs.private & boundary.keys() - choice.uplink.keys()):
-        problem = f"the cloud could tell the batch size from {beside[0]!r} alone, which must stay on the edge"
-        raise InfeasibleCut("privacy", problem, remedy="keep a later op on the edge, or give the model a fixed batch")
     outputs = _made_in_cloud(model, costs, choice.edge_ops)
     return Crossing(boundary, {name: costs.downlink[name][choice.downlink[name]] for name in outputs})
 
@@ -168,7 +165,7 @@ def _accuracy_words(costing: Costing) -> str:
 
 def _device_line(model: ModelFacts, device: DeviceProfile) -> str:
     slowed = f", emulated slowdown {device.slowdown:g}x" if device.slowdown != 1.0 else ""
-    noisy = ", noisy" if device.provenance.noisy else ""
+    noisy = ", noisy" if device.is_noisy(model.digest) else ""
     apart = device.taken_apart(model.digest)
     rates = "" if apart is None else f", device {device.provenance.measured_at}"
     ran = f"{device.ran_on}, {device.taken(model.digest).measured_at}{rates}"

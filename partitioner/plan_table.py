@@ -22,11 +22,15 @@ __all__ = [
     "Correction",
     "Curve",
     "EngineDifference",
+    "Metric",
     "PlanCosts",
     "PlanEntry",
     "PlanTable",
     "scaled_curve",
 ]
+
+Metric = Literal["top1_agreement", "cosine", "closeness"]
+"""What answers are judged by. closeness: of answers of one number, 1 less the difference over their spread."""
 
 Curve = tuple[tuple[int, float], ...]
 """Seconds by items that run as one; sizes rise. Nodes make `BatchTimes` of it."""
@@ -97,7 +101,7 @@ class Accuracy:
     """
 
     __pydantic_config__ = STRICT
-    metric: Literal["top1_agreement", "cosine"]
+    metric: Metric
     value: float
     n: int
     low: float = 0.0
@@ -109,7 +113,8 @@ class EngineDifference:
     """How far a plan's engines are from the whole model on eager, its codecs aside, over `n` items.
 
     max_abs: over all outputs. cosine, top1_agreement: means for the first output. calibrated: on the model's own
-    calibration inputs rather than made-up ones.
+    calibration inputs rather than made-up ones. closeness: mean for a first output of one number (see `Metric`), of
+    which the other two say nothing; None for others.
     """
 
     __pydantic_config__ = STRICT
@@ -118,20 +123,27 @@ class EngineDifference:
     top1_agreement: float
     n: int
     calibrated: bool
+    closeness: float | None = None
 
     def loss(self, classes: bool) -> float:
         """What an accuracy budget counts of it: the share of answers whose best class is another, else how far the
-        cosine falls short of 1. classes: whether the first output has such."""
-        return max(0.0, 1.0 - (self.top1_agreement if classes else self.cosine))
+        cosine falls short of 1, or the closeness where there is one. classes: whether the first output has such."""
+        return max(0.0, 1.0 - (self.top1_agreement if classes else self._nearness))
+
+    @property
+    def _nearness(self) -> float:
+        return self.cosine if self.closeness is None else self.closeness
 
     def plus(self, other: EngineDifference) -> EngineDifference:
         """At most how far two engines are when each runs one part and was measured alone: what they lose adds up."""
+        near = (self.closeness, other.closeness)
         return EngineDifference(
             max_abs=self.max_abs + other.max_abs,
             cosine=self.cosine + other.cosine - 1.0,
             top1_agreement=max(0.0, self.top1_agreement + other.top1_agreement - 1.0),
             n=min(self.n, other.n),
             calibrated=self.calibrated and other.calibrated,
+            closeness=None if None in near else sum(one for one in near if one is not None) - 1.0,
         )
 
 

@@ -2,7 +2,7 @@
 
 A live edge times its half of every plan and each replica the other. Here the times are those of the profiles: whole
 segments where they were measured, else sums of op times scaled to measured segments (`op_calibration`); how they grow
-with the batch is what the whole model was measured to do on that device (`batch_law`), the roofline where it was not.
+with the batch is what the whole model was measured to do on that device (`growth`), the roofline where it was not.
 Where more sizes were measured than a line needs, all of them go along: batches need not follow a line.
 """
 
@@ -147,11 +147,9 @@ class _Entries:
         return one_s if batch == 1 else one_s * self._growth(device, ops, batch)
 
     def _growth(self, device: DeviceProfile, ops: Sequence[str], batch: int) -> float:
-        """How many times as long as one item a batch takes."""
-        law = batch_law(device, self.model.digest, len(self.model.graph.ops))
-        if law is not None and {1, batch} <= law.seconds.keys():
-            return law.seconds[batch] / law.seconds[1]
-        return self._sum_s(device, ops, batch) / self._sum_s(device, ops, 1)
+        """How many times as long as one item a batch takes: as the whole model does, by its ops where nobody knows."""
+        whole = device.growth(self.model.digest, len(self.model.graph.ops), 1, batch)
+        return self._sum_s(device, ops, batch) / self._sum_s(device, ops, 1) if whole is None else whole
 
     def _sum_s(self, device: DeviceProfile, ops: Sequence[str], batch: int) -> float:
         seconds = device.op_seconds(self.model.graph, self.model.digest, batch)

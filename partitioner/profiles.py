@@ -47,7 +47,8 @@ class DeviceProfile:
     engine_differences: how far the engine's answers for a whole model are from eager's, by model digest.
     sessions: when and where each model was measured, by its digest: all that is known of it but what was declared
     (op times, segments, footprints, the engine's difference). One that is not there was measured with the device.
-    power, price: declared, or None; what the objectives energy (of the edge) and cost (of the cloud) need.
+    power, price: declared, power perhaps measured, or None; what the objectives energy (of the edge) and cost (of the
+    cloud) need.
     """
 
     __pydantic_config__ = STRICT
@@ -132,6 +133,10 @@ class DeviceProfile:
         """When and where that model was measured; where nobody says so, when and where the device was."""
         return self.sessions.get(model_digest, self.provenance.taken)
 
+    def is_noisy(self, model_digest: str) -> bool:
+        """Whether what goes into that model's times was measured on a busy machine: its own times or the device's."""
+        return self.provenance.noisy or self.taken(model_digest).noisy
+
     def taken_apart(self, model_digest: str) -> Taken | None:
         """The same where it was another day or host than the device's; None where it was not."""
         taken = self.taken(model_digest)
@@ -170,7 +175,7 @@ class DeviceProfile:
         grown = {
             name: took * (estimated[name] / there[name] if there[name] else 1.0) for name, took in measured.items()
         }
-        growth = self._growth(model_digest, len(graph.ops), times.batch, batch)
+        growth = self.growth(model_digest, len(graph.ops), times.batch, batch)
         if growth is not None:
             factor = growth * math.fsum(measured.values()) / math.fsum(grown.values())
             grown = {name: took * factor for name, took in grown.items()}
@@ -185,7 +190,7 @@ class DeviceProfile:
                 seconds[one.batch] = one.time.seconds
         return seconds
 
-    def _growth(self, model_digest: str, op_count: int, batch: int, to_batch: int) -> float | None:
+    def growth(self, model_digest: str, op_count: int, batch: int, to_batch: int) -> float | None:
         """How many times as long the whole model takes for another batch: as measured, on the line through what was
         measured where that batch was not; None where one batch alone was."""
         seconds = self.whole_seconds(model_digest, op_count)
@@ -197,11 +202,11 @@ class DeviceProfile:
     def segment_time(self, model_digest: str, segment: Half, edge_ops: Iterable[str], batch: int) -> Measurement:
         """The measured time of one half of a cut at that batch. Raises InvalidProfile where it was not measured."""
         wanted = (model_digest, segment, digest_of_ops(edge_ops), self.engine, batch)
-        for time in self.segment_times:
-            if time.key == wanted:
-                return time.time
-        remedy = "measure the cut on this device"
-        raise InvalidProfile("segment_times", f"hold no {segment} of that cut", value=wanted[2], remedy=remedy)
+        found = [one for one in self.segment_times if one.key[:-1] == wanted]
+        if not found:
+            remedy = "measure the cut on this device"
+            raise InvalidProfile("segment_times", f"hold no {segment} of that cut", value=wanted[2], remedy=remedy)
+        return min(found, key=lambda one: one.is_anchor).time  # what was timed for its own sake first
 
     def op_times_are(self, model_digest: str) -> str:
         """Where the times of that model's ops come from, in words: measured or the roofline, or scaled from either."""

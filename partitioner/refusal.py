@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from isthmus.errors import InfeasibleCut
 from isthmus.units import format_size
 from partitioner.axis_costs import three_axes
-from partitioner.constrained_choice import ConstrainedChoice
+from partitioner.constrained_choice import ConstrainedChoice, secrets_sent
 from partitioner.constraints import Constraints, pinned
 from partitioner.graph import ModelGraph
 from partitioner.memory import MemoryModel
@@ -91,9 +91,23 @@ def _explained(rules: Rules, names: tuple[str, ...]) -> InfeasibleCut:
         need = _need(rules, names, rules.parts()[budgets[0]], others)
         if need:
             return InfeasibleCut(budgets[0], need, remedy=_REMEDY if others else "allow more")
+    if not budgets and (secrets := _secrets_of_best(rules.choice_under(names))):
+        problem = f"the cloud could tell the batch size from {secrets[0]!r} alone, which must stay on the edge"
+        remedy = "keep a later op on the edge, or give the model a fixed batch"
+        return InfeasibleCut(" and ".join(names), problem, remedy=remedy)
     return InfeasibleCut(
         " and ".join(names), "no cut keeps to " + ("both" if len(names) == 2 else "all"), remedy=_REMEDY
     )
+
+
+def _secrets_of_best(choice: ConstrainedChoice) -> list[str]:
+    """What a cut that nothing else forbids would send only to tell the batch size."""
+    problem = pinned(choice.problem, choice.graph, choice.constraints)
+    try:
+        cut = WeightedCuts(problem, three_axes(1.0)).solve((1.0, 1.0, 1.0)).choice
+    except InfeasibleCut:
+        return []
+    return secrets_sent(problem, choice.graph, cut.edge_ops)
 
 
 def _need(rules: Rules, names: tuple[str, ...], budget: Constraints, others: str) -> str:
@@ -104,16 +118,25 @@ def _need(rules: Rules, names: tuple[str, ...], budget: Constraints, others: str
     if budget.wire_bytes < math.inf:
         cut = WeightedCuts(problem, three_axes(1.0)).solve((0.0, 1.0, 0.0)).choice
         least = cut.costs.uplink_bytes + cut.costs.downlink_bytes
-        return f"the cuts left by {others} send {format_size(least)} at least" if others else ""
+        return f"the cuts left by {others} send {_told(least, budget.wire_bytes)} at least" if others else ""
     side = "edge" if budget.edge_memory_bytes < math.inf else "cloud"
     forced = _forced(problem, rules.graph, side)
     least = memory.edge_at_least(forced) if side == "edge" else memory.cloud_at_least(forced)
-    if least <= min(budget.edge_memory_bytes, budget.cloud_memory_bytes):
+    limit = min(budget.edge_memory_bytes, budget.cloud_memory_bytes)
+    if least <= limit:
         return ""
     if not others:
-        return f"even the inputs need {format_size(least)}"
+        return f"even the inputs need {_told(least, limit)}"
     where = "on the edge" if side == "edge" else "in the cloud"
-    return f"the ops kept {where} by {others} need {format_size(least)}"
+    alone = memory.edge(forced) if side == "edge" else memory.cloud(frozenset(memory.weights_of) - forced)
+    words = _told(least, limit) + ("" if alone == least else " at least")
+    return f"the ops kept {where} by {others} need {words}"
+
+
+def _told(need_bytes: float, limit_bytes: float) -> str:
+    """The need in as many digits as tell it from the limit."""
+    digits = next((n for n in range(3, 16) if format_size(need_bytes, n) != format_size(limit_bytes, n)), 16)
+    return format_size(need_bytes, digits)
 
 
 def _forced(problem: ParametricProblem, graph: ModelGraph, side: str) -> frozenset[str]:

@@ -13,7 +13,9 @@ from partitioner.graph import ModelGraph, Op
 
 __all__ = ["Roofline", "kind_group", "op_group"]
 
-_MATMULS = ("mm", "matmul", "linear", "gemm", "attention")
+_MATMULS = ("mm", "matmul", "linear", "gemm", "einsum", "attention")
+_ROUNDING = "quantizelinear"
+"""Ends the names of ONNX's operators that go to a grid of numbers and back; "linear" says how."""
 # What stands in for a kind that a profile, an older one perhaps, has no peak of.
 _NEAREST = {"depthwise": "convolution"}
 
@@ -64,4 +66,4 @@ def kind_group(kind: str) -> str:
     name = kind.lower()
     if "conv" in name:
         return "convolution"
-    return "matmul" if any(word in name for word in _MATMULS) else "other"
+    return "matmul" if any(word in name for word in _MATMULS) and not name.endswith(_ROUNDING) else "other"

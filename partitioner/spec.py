@@ -73,7 +73,8 @@ class OutputSpec:
 class Interface:
     """A model's public face: `inputs` and `outputs` stand in the order of the graph's own inputs and outputs.
 
-    autonomy: "cloud-required" keeps the edge from holding the whole model. max_batch: the largest batch of a request.
+    autonomy: with "cloud-required" no request is finished without the cloud, with "full" the edge can do it all.
+    max_batch: the largest batch of a request.
     Raises InvalidModel for empty or repeated names and a batch below one.
     """
 
@@ -114,7 +115,8 @@ class ModelSpec:
     preprocessing and labels are keyed by input and output name. calibration: one tensor for each input, [items, ...],
     that stand for real traffic; codecs are calibrated and judged on them. calibration_groups: the source of each item
     (the photo that a crop was taken from), where several share one; how sure an accuracy is depends on the sources.
-    calibration_truth: the right class of each item for the first output, where that is known.
+    calibration_truth: the right class of each item for the first output, where that is known. autonomy: as of
+    `Interface`.
     """
 
     module: nn.Module
@@ -127,6 +129,7 @@ class ModelSpec:
     calibration: tuple[Tensor, ...] = ()
     calibration_groups: tuple[int, ...] = ()
     calibration_truth: tuple[int, ...] = ()
+    autonomy: Autonomy = "full"
 
 
 def _interface(data: Mapping[str, Any]) -> Interface:

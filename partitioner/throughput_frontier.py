@@ -14,11 +14,12 @@ in every corner that finds nothing better proves the frontier, as cuts from outs
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from partitioner.condition import CostVector
+from partitioner.constrained_choice import NothingInTime
 from partitioner.cost_model import ModelFacts
 from partitioner.link import Link
 from partitioner.objectives import objective_for
@@ -98,7 +99,8 @@ def throughput_frontier(
     """
     ratio = setting.link.uplink_bps / setting.link.downlink_bps
     search = _Search(model, setting, ratio, is_over)
-    found = pareto_points(search.at)
+    ends = (search.at(SLOWEST_BPS), search.better_at(FASTEST_BPS))
+    found = pareto_points(filter(None, ends), search.better_at)
     corners = (_corner_bps(less, more) for less, more in pairwise(found))
     edges = [SLOWEST_BPS, *(min(max(bps, SLOWEST_BPS), FASTEST_BPS) for bps in corners), FASTEST_BPS]
     ranged = zip(found, pairwise(edges), strict=True)
@@ -127,7 +129,8 @@ def _plan(model: ModelFacts, setting: Setting, one: Point, from_bps: float, to_b
 
 @dataclass(slots=True)
 class _Search:
-    """Asks for the best choice at a bandwidth, and keeps the largest gap of the answers."""
+    """Asks for the best choice at a bandwidth, and keeps the largest gap of the answers: all of a period where the time
+    was over before one was found."""
 
     model: ModelFacts
     setting: Setting
@@ -143,21 +146,30 @@ class _Search:
         self.gap = max(self.gap, found.gap)
         return self._known(found.choice)
 
+    def better_at(self, uplink_bps: float) -> Point | None:
+        """The same beside others that are known; None where the time is over before one is found."""
+        try:
+            return self.at(uplink_bps)
+        except NothingInTime:
+            self.gap = 1.0
+            return None
+
     def _known(self, choice: CutChoice) -> Point:
         costs, costing = choice.costs, self.setting.costing
         compute_s = max(costing.edge_load * costs.edge_s, costing.cloud_load * costs.cloud_s)
         return Point(choice, compute_s, 8 * max(costs.uplink_bytes, self.ratio * costs.downlink_bytes))
 
 
-def pareto_points(best_at: Callable[[float], Point]) -> list[Point]:
-    """The choices that are the best somewhere, those that send least first. best_at: the best on such an uplink."""
-    known = _pareto([best_at(SLOWEST_BPS), best_at(FASTEST_BPS)])
+def pareto_points(ends: Iterable[Point], best_at: Callable[[float], Point | None]) -> list[Point]:
+    """The choices that are the best somewhere, those that send least first. ends: the best ones on the slowest and the
+    fastest uplink; best_at: the best on such an uplink, None where it could not be found."""
+    known = _pareto(list(ends))
     checked: set[float] = set()
     while (corner := next(_unchecked(known, checked), None)) is not None:
         bps, period_s = corner
         checked.add(bps)
         found = best_at(bps)
-        if found.period_s(bps) < period_s * (1 - _RELATIVE_ERROR):
+        if found is not None and found.period_s(bps) < period_s * (1 - _RELATIVE_ERROR):
             known = _pareto([*known, found])
     return known
 

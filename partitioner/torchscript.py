@@ -25,6 +25,11 @@ from partitioner.torchscript_scan import scanned_torchscript
 __all__ = ["load_script", "model_from_torchscript", "traced_module"]
 
 _CHECKED_BATCHES = (1, 2, 5)
+_MOST_EXAMPLE_BYTES = 256 << 20
+"""Of the inputs that a file states shapes of: a picture of 4,000 x 4,000 pixels takes 192 MB. A shape in a file costs
+nothing (its strides may be 0), what is made of it is held several times."""
+_NOISE_BYTES = 4  # of one number, while it is made as float32
+_EXAMPLES = "give example inputs (--example 1x3x224x224)"
 _BRANCH_REMEDY = (
     "write it with torch.where, or give the modules on one side of it as a model of their own (module:callable)"
 )
@@ -41,9 +46,9 @@ def model_from_torchscript(path: str | Path, example_inputs: tuple[Tensor, ...] 
     archive = scanned_torchscript(file)
     script = _loaded(file, archive)
     branches = script_branches(script)  # now: running it or converting it puts all into one graph
-    examples = tuple(example_inputs) or _traced_inputs(archive)
+    examples = tuple(example_inputs) or _traced_inputs(file, archive)
     if not examples:
-        remedy = "give example inputs (--example 1x3x224x224), or save a traced module, which holds its own"
+        remedy = f"{_EXAMPLES}, or save a traced module, which holds its own"
         raise InvalidModel(str(file), "says nothing of its inputs' shapes", remedy=remedy)
     check_examples(examples)
     _check_stateless(file, script, examples)
@@ -105,10 +110,11 @@ def _spec(
     return ModelSpec(module, examples, name=name or file.stem, input_names=inputs)
 
 
-def _traced_inputs(archive: io.BytesIO) -> tuple[Tensor, ...]:
+def _traced_inputs(file: Path, archive: io.BytesIO) -> tuple[Tensor, ...]:
     """Inputs of the shapes and dtypes that a traced module was traced with: its file holds them without their data.
 
-    Empty where it holds none, as torch before 2.13 and scripted modules leave it.
+    Empty where it holds none, as torch before 2.13 and scripted modules leave it. Raises InvalidModel where they would
+    be larger than examples may be.
     """
     held = io.BytesIO()
     with zipfile.ZipFile(archive) as source, zipfile.ZipFile(held, "w") as made:
@@ -124,7 +130,16 @@ def _traced_inputs(archive: io.BytesIO) -> tuple[Tensor, ...]:
     except Exception:  # whatever damaged data provokes inside torch: then the file tells nothing
         return ()
     given = tuple(inputs) if isinstance(inputs, tuple | list) else (inputs,)
-    return tuple(map(_made_up, given)) if all(isinstance(value, Tensor) for value in given) else ()
+    if not all(isinstance(value, Tensor) for value in given):
+        return ()
+    stated = sum(value.numel() * max(value.element_size(), _NOISE_BYTES) for value in given)
+    if stated > _MOST_EXAMPLE_BYTES:
+        problem = f"states inputs of {stated} bytes, more than {_MOST_EXAMPLE_BYTES}"
+        raise InvalidModel(str(file), problem, value=[list(value.shape) for value in given], remedy=_EXAMPLES)
+    try:
+        return tuple(map(_made_up, given))
+    except Exception:  # a dtype or a layout that takes no noise: then the file tells nothing, either
+        return ()
 
 
 def _made_up(like: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ import torch
 
 from isthmus.errors import InvalidModel
 from partitioner.script_names import PRIMITIVES, may_stand_in_source
-from partitioner.zip_entries import archive_of, check_names, read_entries
+from partitioner.zip_entries import DAMAGED, archive_of, check_names, read_entries
 
 __all__ = ["is_torchscript", "scanned_torchscript"]
 
@@ -49,7 +49,7 @@ def is_torchscript(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return any(name.partition("/")[2].startswith("code/") for name in archive.namelist())
-    except (OSError, zipfile.BadZipFile, NotImplementedError):
+    except DAMAGED:
         return False
 
 

@@ -63,8 +63,8 @@ class WeightedCuts:
         self._downlink = WayAxes.of([tensor.downlink for tensor in self._returning], axes.down)
         self._made_by = np.array([self._node_of[str(t.producer)] for t in self._returning], dtype=np.int64)
         nodes = list(self._node_of.values())
-        self._on_edge = OpAxes.of([axes.on_edge(op) for op in problem.ops], nodes)
-        self._in_cloud = OpAxes.of([axes.in_cloud(op) for op in problem.ops], nodes)
+        self._on_edge = OpAxes.of(problem.ops, axes.on_edge, nodes)
+        self._in_cloud = OpAxes.of(problem.ops, axes.in_cloud, nodes)
 
     def solve(self, weights: Sequence[float], near: WeightedCut | None = None, pins: Pins = NO_PINS) -> WeightedCut:
         """The cheapest cut under `weights` with the way of each tensor, within 1e-12. Raises InfeasibleCut.

@@ -35,14 +35,18 @@ __all__ = [
 ]
 
 # 2: decisions say when the request came, its priority and client; outcomes name the replica; refusals and the
-# admission's bounds are there. 3: what a policy declined is there; refusals have their request's id.
-FORMAT_VERSION = 3
-READ_VERSIONS = (1, 2, 3)
+# admission's bounds are there. 3: what a policy declined is there; refusals have their request's id. 4: requests say
+# whether the edge was idle; before, one on an idle edge had a sureness next to nothing; transfers say
+# whether they were finished. 5: requests and refusals say within how long the client itself asked for an answer
+# (`asked_s`); before, only the deadline is known that held, which may have been the policy's.
+FORMAT_VERSION = 5
+READ_VERSIONS = (1, 2, 3, 4, 5)
 _TABLES_KNOWN = 64
 _PLAIN = (
     "request_id", "request_class", "now_s", "form", "batch", "file_bytes", "remaining_s", "edge_queue_s",
     "cloud_queue_s", "overhead_s", "cloud_reachable", "uplink_spread", "downlink_spread", "policy", "plan_id",
     "previous", "uplink_queue_s", "spare_s", "sureness", "came_s", "priority", "client",
+    "idle", "asked_s",
 )  # fmt: skip
 
 
@@ -178,7 +182,7 @@ def _observation(what: Transfer | Exchange | StageTimes | float) -> dict[str, An
         case Exchange():
             return {"exchange": asdict(what)}
         case StageTimes():
-            stages = {name: getattr(what, name) for name in StageTimes.__slots__ if name != "entry"}
+            stages = {name: getattr(what, name) for name in StageTimes._fields if name != "entry"}
             return {"stages": {"plan_id": what.entry.plan.plan_id, **stages}}
     return {"rtt_s": what}
 

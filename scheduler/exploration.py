@@ -59,4 +59,4 @@ def _cheapest_probe(choice: Choice, request: ChoiceRequest, estimate: LinkEstima
         return None
     entry = found.entries[probe]
     why = f"{plan_name(entry.plan)}: to learn the link, not measured lately"
-    return Choice(entry, found.predicted(probe), why, request.policy)
+    return Choice(entry, found.predicted(probe), why, request.policy, found.amounts.finish_s[probe])

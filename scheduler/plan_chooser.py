@@ -10,9 +10,9 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from isthmus.errors import IsthmusError, error_words
+from isthmus.errors import IsthmusError, NotFound, error_words
 from nodes.admission import DEFAULT_PROBABILITY
-from nodes.chooser import Choice, ChoiceRequest, Exchange, Outcome, Refused, StageTimes, Transfer
+from nodes.chooser import Choice, ChoiceRequest, Exchange, Outcome, Refused, StageTimes, Terms, Transfer
 from nodes.configured_policies import ConfiguredPolicies
 from nodes.drift import Drift
 from nodes.settings import EdgeSettings
@@ -36,7 +36,7 @@ from scheduler.policies.factory import configured_policy, named_policy
 from scheduler.policies.fixed import FixedPolicy
 from scheduler.policies.reason import plan_name
 from scheduler.replica_choice import sooner_of_two
-from scheduler.steered_policies import Deciding, SteeredPolicies, shadowed
+from scheduler.steered_policies import Deciding, SteeredPolicies, cannot_serve, shadowed
 
 __all__ = ["PlanChooser"]
 
@@ -51,7 +51,7 @@ class PlanChooser:
 
     def __init__(
         self,
-        policy: str = "latency",
+        policy: str | SteeredPolicies = "latency",
         options: Mapping[str, Any] | None = None,
         *,
         seed: int = 0,
@@ -60,17 +60,16 @@ class PlanChooser:
         log_capacity: int = DEFAULT_CAPACITY,
         journal: Callable[[object], None] | None = None,
     ) -> None:
-        """policy, options: see `configured_policy`. explore_share: see `Exploration`; 0 turns it off. probability: see
-        `AdmissionControl`. journal: gets every Decision, Declined, Outcome, Refused, Observed and AdmissionBounds, at
-        once; it must not wait.
+        """policy, options: see `configured_policy`; or policies that are made already. explore_share: see
+        `Exploration`; 0 turns it off. probability: see `AdmissionControl`. journal: gets every Decision, Declined,
+        Outcome, Refused, Observed and AdmissionBounds, at once; it must not wait.
 
         Raises NotFound for an unknown policy, InvalidConfiguration for one that cannot be made.
         """
-        in_force = Steering({EVERYTHING: PolicySetting(policy, options or {})})
-        self._policies = SteeredPolicies(in_force, lambda setting: configured_policy(setting.name, setting.options))
+        self._policies = policy if isinstance(policy, SteeredPolicies) else _alone(policy, options or {})
         self._shadow_report = ShadowReport()
         self._previous: dict[tuple[Policy, str, str], str] = {}
-        self._seed, self._number = seed, 0
+        self._seed, self._number, self._arrived = seed, 0, 0
         self._rng, self._shadow_rng, self._replica_rng = DecisionRandom(seed), DecisionRandom(seed), Random(seed)
         self._journal = journal
         self._estimator = LinkEstimator()
@@ -97,15 +96,18 @@ class PlanChooser:
         """See Chooser."""
         self._number = number = self._number + 1
         steered = not (request.plan_id or request.policy)
-        setting, because, policy = self._deciding(request, number)
+        setting, because, policy, told_as = self._deciding(request, number)
         estimate, link = self._estimate or self.estimate(), self._link or self.link()
         self._asked = request
-        seen = self._believed(request, setting, policy, estimate)
+        seen = self._believed(request, told_as, policy, estimate)
         self._rng.begin(number)
         try:
             choice = policy.choose(seen, link, self._rng)
         except Exception as error:
             self._decline(Declined(number, self._seed, setting, because, seen, link, error_words(error)))
+            # Not for a form of input that the model does not take: that is what the client sent.
+            if steered and isinstance(error, NotFound) and seen.table.for_form(seen.form):
+                raise cannot_serve(setting, because, seen, error) from error
             raise
         if steered:
             self._remember(policy, request, choice)
@@ -122,17 +124,25 @@ class PlanChooser:
     def may_cross(self, request: ChoiceRequest) -> bool:
         """See Chooser."""
         try:
-            _, _, policy = self._deciding(request, self._number + 1)
+            policy = self._deciding(request, self._number + 1).policy
         except IsthmusError:
             return False
         asked = getattr(policy, "may_cross", None)
         return asked is None or bool(asked(request))
 
+    def arrives(self, model: str, request_class: str) -> Terms:
+        """See Chooser."""
+        self._arrived += 1
+        canary = self._policies.is_canarys(self._arrived)
+        policy = self._policies.for_request(model, request_class, canary=canary).policy
+        return Terms(getattr(policy, "timeout_s", None), canary)
+
     def _deciding(self, request: ChoiceRequest, number: int) -> Deciding:
         """number: of the decision."""
         if request.plan_id or request.policy:
             return _asked_for(request)
-        return self._policies.for_request(request.table.model, request.request_class, number)
+        canary = self._policies.is_canarys(number) if request.canary is None else request.canary
+        return self._policies.for_request(request.table.model, request.request_class, canary=canary)
 
     # ---- steering ----------------------------------------------------------------------------------------------
 
@@ -148,10 +158,7 @@ class PlanChooser:
 
     def steer(self, steering: Steering) -> None:
         """See Steerable. Nothing is imported for a policy that comes this way; those that are in force stay."""
-        before = self._policies.steering.shadow
         self._change(steering, lambda setting: named_policy(setting.name, setting.options))
-        if steering.shadow != before:
-            self._shadow_report = ShadowReport()
 
     def configure(self, policies: ConfiguredPolicies) -> None:
         """See `nodes.edge_host.SteeredChooser`. Unlike for `steer`, a `module:Class` is imported."""
@@ -266,7 +273,10 @@ class PlanChooser:
         return self._log
 
     def _change(self, steering: Steering, make: Callable[[PolicySetting], Policy]) -> None:
+        before = self._policies.steering
         self._policies = self._policies.changed(steering, make)
+        if steering != before:  # another shadow, or others that it is compared with
+            self._shadow_report = ShadowReport()
         self._previous.clear()
 
     def _observed(self, what: Transfer | Exchange | float, now_s: float) -> None:
@@ -285,13 +295,11 @@ class PlanChooser:
             known = self._corrections[form] = table, Corrections.learned(table.cost_arrays(form).index, factors)
         return known[1]
 
-    def _believed(
-        self, request: ChoiceRequest, setting: PolicySetting, policy: Policy, estimate: LinkEstimate
-    ) -> ChoiceRequest:
-        """What a policy is asked: the request with all that is believed."""
+    def _believed(self, request: ChoiceRequest, told_as: str, policy: Policy, estimate: LinkEstimate) -> ChoiceRequest:
+        """What a policy is asked: the request with all that is believed. told_as: who decides."""
         previous = self._previous.get((policy, request.table.model, request.form), "")
         spreads = estimate.uplink_spread, estimate.downlink_spread
-        return request.believing(setting.name, *spreads, self._corrected(request), previous)
+        return request.believing(told_as, *spreads, self._corrected(request), previous)
 
     def _decline(self, declined: Declined) -> None:
         self._log.record_declined(declined)
@@ -310,7 +318,7 @@ class PlanChooser:
         self._shadow_rng.begin(self._number)
         report = self._shadow_report
         try:
-            choice = policy.choose(self._believed(request, setting, policy, estimate), link, self._shadow_rng)
+            choice = policy.choose(self._believed(request, setting.name, policy, estimate), link, self._shadow_rng)
             self._remember(policy, request, choice)
             found = ShadowChoice(setting, choice)
             report = shadowed(report, found, chosen)
@@ -321,11 +329,19 @@ class PlanChooser:
         return found
 
 
+def _alone(policy: str, options: Mapping[str, Any]) -> SteeredPolicies:
+    """One policy for all requests."""
+    in_force = Steering({EVERYTHING: PolicySetting(policy, options)})
+    return SteeredPolicies(in_force, lambda setting: configured_policy(setting.name, setting.options))
+
+
 def _asked_for(request: ChoiceRequest) -> Deciding:
     """The plan or the policy that the request itself names."""
     if request.plan_id:
-        return PolicySetting(f"fixed:{request.plan_id}"), "the request's plan", FixedPolicy.of(request.plan_id)
-    return PolicySetting(request.policy), "the request's policy", named_policy(request.policy)
+        setting = PolicySetting(f"fixed:{request.plan_id}")
+        return Deciding(setting, "the request's plan", FixedPolicy.of(request.plan_id), setting.name)
+    name = request.policy
+    return Deciding(PolicySetting(name), "the request's policy", named_policy(name), name)
 
 
 def _ended(decision: Decision, outcome: Outcome) -> Ended:
@@ -336,7 +352,7 @@ def _ended(decision: Decision, outcome: Outcome) -> Ended:
         came_s=request.now_s,
         model=request.table.model,
         request_class=request.request_class,
-        policy=decision.policy.name,
+        policy=decision.request.policy,
         explored=decision.explored is not None,
         plan_id=plan.plan_id,
         plan_name=plan_name(plan),

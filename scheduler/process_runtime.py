@@ -13,7 +13,7 @@ from isthmus.errors import IsthmusError, Unavailable
 from isthmus.telemetry import get_logger
 from nodes.background import run_together
 from nodes.configured_policies import ConfiguredPolicies
-from nodes.settings import CloudSettings, EdgeSettings, ModelArtifact, start_timeout_s
+from nodes.settings import CloudSettings, EdgeSettings, ModelArtifact
 from scheduler.autoscaling import AutoscalingRule
 from scheduler.node_orders import error_said, is_answer, models_order, policies_order, raise_refusal
 
@@ -46,8 +46,7 @@ class ProcessRuntime:
             await self.drop_cloud()
             raise
 
-    @property
-    def takes_over(self) -> bool:
+    async def takes_over(self, settings: CloudSettings) -> bool:
         """See Runtime. Replicas of a launcher die with it here."""
         return False
 
@@ -109,7 +108,7 @@ class _Node:
         self.side = side
         self._settings = settings.to_json()
         self._drain_s = settings.drain_s
-        self._start_timeout_s = start_timeout_s(settings.engine)
+        self._start_timeout_s, self._start_key = settings.start_limit_s, settings.start_limit_key
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task[None] | None = None
         self._supervisor: asyncio.Task[None] | None = None
@@ -133,7 +132,8 @@ class _Node:
         try:
             return await asyncio.wait_for(asyncio.shield(self._ready), self._start_timeout_s)
         except TimeoutError:
-            raise Unavailable(f"{self.side} node: not ready within {self._start_timeout_s:g} s") from None
+            late = f"{self.side} node: not ready within {self._start_timeout_s:g} s"
+            raise Unavailable(f"{late}; where its models take longer, raise {self._start_key}") from None
 
     async def answer_to(self, order: str, timeout_s: float = ANSWER_TIMEOUT_S) -> dict[str, Any]:
         """What the node says to an order about policies or models; one order at a time. Raises Unavailable."""

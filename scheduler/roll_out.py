@@ -10,16 +10,18 @@ import asyncio
 import contextlib
 import time
 import uuid
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from isthmus.errors import IsthmusError, Unavailable
+from nodes.edge_use import EdgeUse
 from nodes.fleet import FleetView, Replica
 from nodes.settings import CloudSettings
 from scheduler.autoscaling import AutoscalingRule
 from scheduler.runtime import Runtime
 
-__all__ = ["EdgeMove", "ReplicaUse", "RollOut", "edges_have_moved"]
+__all__ = ["EdgeMove", "Moved", "ReplicaUse", "RollOut", "moved_edges"]
 
 # A replica registers as soon as it serves, which `Runtime.start_cloud` has waited for.
 REGISTER_S = 15.0
@@ -30,16 +32,50 @@ MOST_SILENT = 3
 
 @dataclass(frozen=True, slots=True)
 class ReplicaUse:
-    """Edges with a stream to a replica, and those of them that have plans prepared there and are preparing none."""
+    """models: the names of those that a replica serves. edges: what each stream's edge has of it. streams, settled: how
+    many there are, and how many of their edges have plans prepared there and are preparing none: all that a replica of
+    an older version says, whose `edges` are none."""
 
-    streams: int
-    settled: int
+    models: frozenset[str]
+    edges: tuple[EdgeUse, ...] = ()
+    streams: int = 0
+    settled: int = 0
 
 
-def edges_have_moved(old: Sequence[ReplicaUse], new: Sequence[ReplicaUse]) -> bool:
-    """Whether every new replica is ready for as many edges as use any old one: nobody loses by the end of these."""
-    edges = max((one.streams for one in old), default=0)
-    return bool(new) and all(one.settled >= edges for one in new)
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """edges: that have plans on old replicas. left: those of them that would lose some by the end of these."""
+
+    edges: int = 0
+    left: int = 0
+
+    def __str__(self) -> str:
+        """What is to be said of it, "" for nothing."""
+        return f"{self.left} of {self.edges} edges had not moved when cloud.overlap was over" if self.left else ""
+
+
+def moved_edges(old: Sequence[ReplicaUse], new: Sequence[ReplicaUse]) -> Moved:
+    """An edge has moved when every new replica has plans prepared for it of every model of which an old one has, and it
+    is preparing no more there. One that uses a model that no new replica serves has the whole overlap for it.
+
+    By a model's name, as its next version has another digest; by an edge's id, of which several may have the same.
+    """
+    needs, edges = dict[str, frozenset[str]](), Counter[str]()
+    for replica in old:
+        using = [one for one in replica.edges if one.models]
+        for one in using:
+            needs[one.edge_id] = needs.get(one.edge_id, frozenset()) | one.models
+        edges |= Counter(one.edge_id for one in using)
+    ready = {edge_id: min((_ready(one, edge_id, needs[edge_id]) for one in new), default=0) for edge_id in edges}
+    left = sum(max(0, count - ready[edge_id]) for edge_id, count in edges.items())
+    nameless = max((one.streams for one in old if not one.edges), default=0)
+    settled = min((one.settled for one in new), default=0)
+    return Moved(edges.total() + nameless, left + max(0, nameless - settled))
+
+
+def _ready(replica: ReplicaUse, edge_id: str, models: frozenset[str]) -> int:
+    """How many edges of that id it is ready for."""
+    return sum(one.edge_id == edge_id and one.settled and models <= one.models for one in replica.edges)
 
 
 @dataclass(frozen=True)
@@ -73,9 +109,9 @@ class RollOut:
     view: Callable[[], FleetView]
     ask: Callable[[Replica], Awaitable[ReplicaUse]]
 
-    async def run(self, settings: CloudSettings, rule: AutoscalingRule, overlap_s: float, edges: EdgeMove) -> None:
-        """Replace the cloud that serves by this one. overlap_s: how long to wait for all edges to have moved. edges:
-        those of this launcher, moved when both versions serve.
+    async def run(self, settings: CloudSettings, rule: AutoscalingRule, overlap_s: float, edges: EdgeMove) -> Moved:
+        """Replace the cloud that serves by this one; how many edges have moved by then. overlap_s: how long to wait
+        for all of them. edges: those of this launcher, moved when both versions serve.
 
         Raises why the new version does not serve, or why an edge does not take it; then it is gone, and the old one
         serves on.
@@ -88,11 +124,12 @@ class RollOut:
         try:
             await self._registered(prefix, replicas)
             async with edges.made():
-                await self._moved(prefix, overlap_s, may_sleep=rule.min_replicas == 0)
+                moved = await self._moved(prefix, overlap_s, may_sleep=rule.min_replicas == 0)
         except BaseException:
             await asyncio.shield(self.runtime.drop_cloud())
             raise
         await self.runtime.retire_clouds()
+        return moved
 
     async def _registered(self, prefix: str, wanted: int) -> None:
         over_s = time.monotonic() + REGISTER_S
@@ -101,9 +138,10 @@ class RollOut:
                 raise Unavailable(f"new replicas: {len(self._new(prefix))} of {wanted} registered in {REGISTER_S:g} s")
             await asyncio.sleep(LOOK_S)
 
-    async def _moved(self, prefix: str, overlap_s: float, *, may_sleep: bool) -> None:
-        """Return when all edges have moved, or the overlap is over. may_sleep: new replicas that nobody uses yet go as
-        their rule says, and come back for a request. Raises Unavailable when a new replica is silent."""
+    async def _moved(self, prefix: str, overlap_s: float, *, may_sleep: bool) -> Moved:
+        """Return when all edges have moved, or the overlap is over: edges may be there whose files nobody changes, so
+        that none that has not moved holds up the others' version for longer. may_sleep: new replicas that nobody uses
+        yet go as their rule says, and come back for a request. Raises Unavailable when a new replica is silent."""
         over_s, silent = time.monotonic() + overlap_s, 0
         while True:
             new = self._new(prefix)
@@ -116,8 +154,10 @@ class RollOut:
                     raise Unavailable(f"new replicas: do not stay healthy: {error}") from error
             if silent >= MOST_SILENT:
                 raise Unavailable("new replicas: all are gone from the registry")
-            if not silent and (time.monotonic() >= over_s or edges_have_moved(await self._old(prefix), used)):
-                return
+            if not silent:
+                moved, over = moved_edges(await self._old(prefix), used), time.monotonic() >= over_s
+                if over or (used and not moved.left):
+                    return moved
             await asyncio.sleep(LOOK_S)
 
     async def _old(self, prefix: str) -> list[ReplicaUse]:

@@ -26,9 +26,9 @@ class Runtime(Protocol):
         and those that ran before are as they were.
         """
 
-    @property
-    def takes_over(self) -> bool:
-        """Whether replicas serve that a launcher left which died: the first cloud of this one is their next version."""
+    async def takes_over(self, settings: CloudSettings) -> bool:
+        """Whether replicas of the same cloud serve that a launcher left which died: the first `start_cloud` of this one
+        is their next version. settings: of that one."""
 
     async def retire_clouds(self) -> None:
         """Drain all replicas but those of the last `start_cloud`."""

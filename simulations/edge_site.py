@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
 from isthmus.errors import DeadlineExceeded, IsthmusError, Overloaded
-from nodes.admission import Admission, Arriving, EdgeWork, because_of_others
+from nodes.admission import Admission, Arriving, EdgeWork, because_of_others, sooner_s
+from nodes.batch_times import BatchTimes
 from nodes.batching import WaitingRequest
 from nodes.chooser import Choice, ChoiceRequest, Chooser
 from nodes.edge_work import DECODED_AT_ONCE_BYTES, edge_work
@@ -24,11 +26,12 @@ from simulations.edge_facts import EdgeFacts
 from simulations.edge_link import EdgeLink
 from simulations.edge_worker import EdgeWorker
 from simulations.kernel import Event, Simulation
+from simulations.refusal_view import foreseen, waits_of
 from simulations.replica import SimulatedReplica
 from simulations.site_asking import SiteAsking
 from simulations.site_cloud import SiteCloud
 from simulations.site_lessons import SiteLessons
-from simulations.site_request import Arrival, Crossing, Served
+from simulations.site_request import Arrival, Crossing, Served, StageSeconds
 
 __all__ = ["EdgeSite"]
 
@@ -66,6 +69,7 @@ class EdgeSite:
         self._waiting: dict[int, Arrival] = {}  # for their turn
         self._crossings: dict[int, Crossing] = {}  # whose turn it was
         self._deadlines: dict[int, Event] = {}
+        self._waits = StageSeconds()  # that the request met whose turn was last
 
     def finish_s(self, entry: PlanEntry, arrival: Arrival, now_s: float) -> float:
         """When a request that comes now would be answered by that plan, all that is under way being known; those that
@@ -74,7 +78,7 @@ class EdgeSite:
         crossing = Crossing.of(UNBOUNDED, arrival, entry, self._facts.factors(arrival, entry))
         ready_s = now_s
         if entry.edge_works:
-            ready_s = self._worker.free_s(self._prefix(crossing, 0.0), now_s) + crossing.edge_s
+            ready_s = self._worker.free_s(self._prefix(crossing, 0.0, arrival.due_s), now_s) + crossing.edge_s
         if entry.plan.kind == "edge-only":
             return ready_s
         able = self._cloud.able(now_s)
@@ -91,7 +95,7 @@ class EdgeSite:
 
     def arrive(self, arrival: Arrival) -> None:
         """A request comes, now."""
-        now_s = self._simulation.now_s
+        now_s, arrival = self._simulation.now_s, self._settled(arrival)
         cost_s = self._facts.alone_s(arrival.model, arrival.items)
         arriving = Arriving(
             arrival.client, arrival.priority, arrival.deadline_s, cost_s, arrival.model, bool(arrival.plan_id)
@@ -99,20 +103,30 @@ class EdgeSite:
         try:
             arrived = self._admission.arrive(arriving, now_s)
         except IsthmusError as error:
-            self._refuse(arrival, error)
+            self._refuse(arrival, error, self._waits)
             return
         self._waiting[arrived.number] = arrival
         if arrival.deadline_s is not None:
             self._deadlines[arrived.number] = self._simulation.at(arrival.deadline_s, self._over, arrived.number)
         if arrived.shed is not None:
             self._forget_deadline(arrived.shed)
-            self._refuse(self._waiting.pop(arrived.shed), Overloaded("shed"))
+            self._refuse(self._waiting.pop(arrived.shed), Overloaded("shed"), self._waits)
         self._start()
 
-    def _refuse(self, arrival: Arrival, error: Exception) -> None:
+    def _settled(self, arrival: Arrival) -> Arrival:
+        """With the deadline of whoever decides for it, where that is sooner than its own."""
+        if arrival.policy or arrival.plan_id:
+            return arrival
+        limited_s, canary = self._chooser.arrives(self._facts.table(arrival).model, arrival.request_class)
+        if sooner_s(arrival.timeout_s, limited_s) == arrival.timeout_s:
+            return replace(arrival, canary=True) if canary else arrival
+        return replace(arrival, limited_s=limited_s, canary=canary)
+
+    def _refuse(self, arrival: Arrival, error: Exception, foreseen_s: StageSeconds) -> None:
         reasons = {DeadlineExceeded: "deadline", Overloaded: "shed"}
         reason = next((reason for kind, reason in reasons.items() if isinstance(error, kind)), type(error).__name__)
-        self._ended_with(Served(arrival, "", self._simulation.now_s - arrival.time_s, refused=reason))
+        took_s = self._simulation.now_s - arrival.time_s
+        self._ended_with(Served(arrival, "", took_s, refused=reason, foreseen=foreseen_s))
 
     def _over(self, number: int) -> None:
         """Its deadline has passed: wherever it is, it ends there."""
@@ -120,7 +134,7 @@ class EdgeSite:
         arrival = self._waiting.pop(number, None)
         if arrival is not None:
             self._admission.ended(number, self._simulation.now_s)
-            self._refuse(arrival, DeadlineExceeded("the deadline passed before its turn"))
+            self._refuse(arrival, DeadlineExceeded("the deadline passed before its turn"), self._waits)
             self._start()
             return
         crossing = self._crossings[number]
@@ -141,13 +155,14 @@ class EdgeSite:
 
     def _place(self, number: int, arrival: Arrival) -> None:
         asked = self._ask_for(number, arrival)
+        self._waits = waits_of(asked.request, self.link)
         if asked.replica is None and arrival.cloud_reachable and self._chooser.may_cross(asked.request):
             self._cloud.want(self._simulation.now_s)
         try:
             choice = self._chooser.choose(asked.request)
         except IsthmusError as error:
             self._turned_away(number, asked.replica, error)
-            self._refuse(arrival, error)
+            self._refuse(arrival, error, foreseen(asked.request, self.link, error))
             return
         crossing = Crossing.of(number, arrival, choice.entry, self._facts.factors(arrival, choice.entry))
         crossing.alone = not (self._waiting or self._crossings)
@@ -188,10 +203,13 @@ class EdgeSite:
             uplink_queue_s=uplink_queue_s,
             spare_s=outlook.spare_s,
             sureness=outlook.sureness,
+            idle=outlook.idle,
             came_s=arrival.time_s,
             priority=arrival.priority,
             client=arrival.client,
             policy=arrival.policy,
+            asked_s=arrival.timeout_s,
+            canary=arrival.canary,
         )
         return _Asked(request, replica)
 
@@ -199,7 +217,8 @@ class EdgeSite:
 
     def _begin(self, crossing: Crossing, choice: Choice, asked: _Asked) -> None:
         now_s = self._simulation.now_s
-        crossing.predicted_s, crossing.cloud_queue_s = choice.predicted.total_s, asked.request.cloud_queue_s
+        crossing.predicted, crossing.cloud_queue_s = choice.predicted, asked.request.cloud_queue_s
+        crossing.of_late_s = choice.finish_s
         work = edge_work(choice, asked.request, crossing.arrival.due_s)
         crossing.promised = work.promised
         self._admission.placed(crossing.number, work, now_s)
@@ -210,16 +229,16 @@ class EdgeSite:
         if not choice.entry.edge_works:
             self._prefix_ended(crossing, 0.0)
             return
-        prefix = self._prefix(crossing, work.prefix_s)
-        self._worker.submit_prefix(prefix, crossing.edge_s, partial(self._prefix_ended, crossing))
+        prefix = self._prefix(crossing, work.prefix_s, work.due_s)
+        self._worker.submit_piece(prefix, crossing.edge_s, partial(self._prefix_ended, crossing))
 
-    def _prefix(self, crossing: Crossing, expected_s: float) -> WaitingRequest:
+    def _prefix(self, crossing: Crossing, expected_s: float, due_s: float | None) -> WaitingRequest:
         """As it waits for its turn. expected_s: what it is predicted to take, 0 for what its plan's costs say."""
         entry, arrival = crossing.entry, crossing.arrival
         times = self._facts.edge_times(entry, arrival.items, expected_s)
         return WaitingRequest(
             crossing.number, self._facts.group(entry), arrival.items, times, self._simulation.now_s,
-            arrival.deadline_s, arrival.priority,
+            arrival.deadline_s, arrival.priority, due_s,
         )  # fmt: skip
 
     def _prefix_ended(self, crossing: Crossing, own_s: float) -> None:
@@ -237,17 +256,26 @@ class EdgeSite:
     # ---- see OwnEdge -------------------------------------------------------------------------------------------
 
     @property
+    def idle(self) -> bool:
+        """Whether no work waits or runs here."""
+        return self._worker.idle
+
+    @property
     def queued_s(self) -> float:
         """Seconds of work that wait for the edge, as it believes."""
         return self._worker.wait_s(self._simulation.now_s)
 
     def finish(self, crossing: Crossing) -> None:
         """See OwnEdge."""
-        finish_s = crossing.finish_s
-        work = EdgeWork(crossing.arrival.due_s, 0.0, finish_s)
-        # Whether or not that breaks what others were promised: nobody else will finish it.
-        self._admission.may_finish(crossing.number, work, self._simulation.now_s)
-        self._worker.submit(crossing.number, finish_s, crossing.local_s, partial(self._end, crossing, resumed=True))
+        arrival, now_s, due_s = crossing.arrival, self._simulation.now_s, crossing.arrival.due_s
+        if not self._admission.finishes(crossing.number, EdgeWork(due_s, 0.0, crossing.finish_s), now_s):
+            due_s = math.inf
+        group = self._facts.group(crossing.entry)._replace(tensors=("suffix", str(arrival.items)))
+        suffix = WaitingRequest(
+            crossing.number, group, 1, BatchTimes.of({1: crossing.finish_s}), now_s, arrival.deadline_s,
+            arrival.priority, due_s,
+        )  # fmt: skip
+        self._worker.submit_piece(suffix, crossing.local_s, lambda own_s: self._end(crossing, resumed=True))
 
     def answered(self, crossing: Crossing) -> None:
         """See OwnEdge."""

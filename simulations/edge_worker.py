@@ -1,8 +1,8 @@
 """An edge's compute on a simulated clock, as `nodes.prefix_queue` over `nodes.compute_pool` is live.
 
-One worker takes jobs, first come, first served. Of the prefixes one turn at a time is among the jobs, and the live
-queue says whose it is: the most urgent one's, and of those that are to run with it. The worker goes on by itself:
-whoever hears that something has run finds the next piece begun.
+One worker takes jobs, first come, first served. Of the requests' pieces, prefixes and suffixes, one turn at a time is
+among the jobs, and the live queue says whose it is: the most urgent one's, and of those that are to run with it. The
+worker goes on by itself: whoever hears that something has run finds the next piece begun.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ Done = Callable[[float], None]
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """seconds: that it really takes, by itself. done: called when it has run, with its own part of the time. prefix: as
+    """seconds: that it really takes, by itself. done: called when it has run, with its own part of the time. piece: as
     the queue knows it, None for a job."""
 
     seconds: float
     done: Done
-    prefix: WaitingRequest | None = None
+    piece: WaitingRequest | None = None
 
 
 class EdgeWorker:
@@ -46,24 +46,29 @@ class EdgeWorker:
         busy: BusyTime | None = None,
         batching: BatchLimits = UNBATCHED,
     ) -> None:
-        """estimate: is told of jobs; how long prefixes wait is known here. busy: takes down when it computes."""
+        """estimate: is told of jobs; how long pieces wait is known here. busy: takes down when it computes."""
         self._simulation, self._estimate, self._busy = simulation, estimate, busy or BusyTime()
-        self._prefixes = EngineQueue(batching)
-        self._jobs: deque[int | None] = deque()  # by number; None: the turn of the prefixes
+        self._pieces = EngineQueue(batching)
+        self._jobs: deque[int | None] = deque()  # by number; None: the turn of the pieces
         self._turn_asked = False
         self._works: dict[int, _Work] = {}  # that wait or run, and are wanted
-        self._running: tuple[int, ...] = ()  # one job, or the prefixes of a batch
+        self._running: tuple[int, ...] = ()  # one job, or the pieces of a batch
         self._until_s = 0.0
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits or runs, so that there is nothing to wait for."""
+        return not self._works and not self._running
 
     def wait_s(self, now_s: float) -> float:
         """Seconds until work submitted now would start, as a live edge believes."""
-        return self._estimate.wait_s(now_s) + self._prefixes.wait_s(now_s)
+        return self._estimate.wait_s(now_s) + self._pieces.wait_s(now_s)
 
-    def free_s(self, prefix: WaitingRequest, now_s: float) -> float:
-        """When a prefix that came now would begin, if nothing else came and those that wait ran one by one: what nobody
+    def free_s(self, piece: WaitingRequest, now_s: float) -> float:
+        """When a piece that came now would begin, if nothing else came and those that wait ran one by one: what nobody
         can know who is not told each piece's time."""
         waiting = {number: work for number, work in self._works.items() if number not in self._running}
-        ahead = [one for one in waiting.values() if one.prefix is not None and one.prefix.urgency <= prefix.urgency]
+        ahead = [one for one in waiting.values() if one.piece is not None and one.piece.urgency <= piece.urgency]
         jobs = list(self._jobs)
         if not ahead and None in jobs:  # the turn that was asked for is its own; every later one is behind all jobs
             jobs = jobs[: jobs.index(None)]
@@ -72,11 +77,11 @@ class EdgeWorker:
 
     # ---- what comes and goes -----------------------------------------------------------------------------------
 
-    def submit_prefix(self, prefix: WaitingRequest, seconds: float, done: Done) -> None:
+    def submit_piece(self, piece: WaitingRequest, seconds: float, done: Done) -> None:
         """It waits for its turn, by its urgency. Its number is the request's id. seconds: that it really takes by
         itself."""
-        self._works[prefix.request_id] = _Work(seconds, done, prefix)
-        self._prefixes.add(prefix)
+        self._works[piece.request_id] = _Work(seconds, done, piece)
+        self._pieces.add(piece)
         self._ask_turn()
         self._next()
 
@@ -92,16 +97,16 @@ class EdgeWorker:
         work = self._works.pop(number, None)
         if work is None:
             return
-        if work.prefix is None:
+        if work.piece is None:
             self._estimate.finished(number, self._simulation.now_s)
         else:
-            self._prefixes.withdraw(number)
+            self._pieces.withdraw(number)
 
     # ---- the worker --------------------------------------------------------------------------------------------
 
     def _ask_turn(self) -> None:
-        """One turn for the prefixes, unless there will be one anyway."""
-        if not self._turn_asked and self._prefixes.waiting:
+        """One turn for the pieces, unless there will be one anyway."""
+        if not self._turn_asked and self._pieces.waiting:
             self._turn_asked = True
             self._jobs.append(None)
 
@@ -109,19 +114,19 @@ class EdgeWorker:
         while self._jobs and not self._running:
             number = self._jobs.popleft()
             if number is None:
-                self._begin_prefixes()
+                self._begin_pieces()
             elif number in self._works:  # else it was withdrawn
                 self._run((number,), self._works[number].seconds, partial(self._job_ended, number))
 
-    def _begin_prefixes(self) -> None:
+    def _begin_pieces(self) -> None:
         now_s = self._simulation.now_s
-        decision = self._prefixes.next(now_s).decision  # whose deadline has passed is withdrawn at that very moment
+        decision = self._pieces.next(now_s).decision  # whose deadline has passed is withdrawn at that very moment
         self._turn_asked = isinstance(decision, Start)
         if isinstance(decision, Start):
             numbers = tuple([one.request_id for one in decision.members])
-            self._prefixes.began(len(numbers), decision.expected_s, now_s)
+            self._pieces.began(len(numbers), decision.expected_s, now_s)
             took_s = self._took_s(decision)
-            self._run(numbers, took_s, partial(self._prefixes_ended, decision, took_s))
+            self._run(numbers, took_s, partial(self._pieces_ended, decision, took_s))
         elif isinstance(decision, Hold):
             self._simulation.at(decision.until_s, self._held)
 
@@ -142,10 +147,10 @@ class EdgeWorker:
         self._busy.add(now_s, self._until_s)
         self._simulation.at(self._until_s, ended)
 
-    def _prefixes_ended(self, start: Start, took_s: float) -> None:
+    def _pieces_ended(self, start: Start, took_s: float) -> None:
         works = [(one, self._works.pop(one.request_id, None)) for one in start.members]
         self._running = ()
-        self._prefixes.ended(len(works), start.expected_s, took_s)
+        self._pieces.ended(len(works), start.expected_s, took_s)
         self._turn_asked = False
         self._ask_turn()
         self._next()

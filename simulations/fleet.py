@@ -1,14 +1,16 @@
 """A scenario on one simulated clock: edges with their live choosers, links, replicas, clients, faults.
 
 One seed gives one run, byte for byte, in any process: every random draw comes from a generator that is seeded by the
-scenario's seed, the replication, and the name of what draws. So the same requests come, and links do the same, whatever
-the policy is or how many replicas or further clients there are: scenarios are compared by common random numbers. Users
-of a closed loop ask when they were answered, and share one generator in the order of events: theirs are not the same.
+scenario's seed, the replication, and the name of what draws, and jitter follows from these and from the message. So the
+same requests come, and links do the same, whatever the policy is or how many replicas or further clients there are:
+scenarios are compared by common random numbers. Users of a closed loop ask when they were answered, and share one
+generator in the order of events: theirs are not the same.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +18,7 @@ from pathlib import Path
 from isthmus.errors import InvalidConfiguration
 from partitioner.plan import InputForm
 from partitioner.plan_table import PlanTable
+from scheduler.steered_policies import SteeredPolicies
 from simulations import faults
 from simulations.autoscaler import SimulatedAutoscaler
 from simulations.cloud import SimulatedCloud
@@ -27,6 +30,7 @@ from simulations.fleet_plans import offered_table, read_plans, scaled_table
 from simulations.fleet_policies import policies_of
 from simulations.fleet_recorder import FleetRecorder
 from simulations.kernel import Simulation
+from simulations.rare_collection import rarely_collected
 from simulations.replica_faults import break_replicas
 from simulations.replica_kind import ReplicaKind
 from simulations.run_record import RunRecord
@@ -35,6 +39,7 @@ from simulations.scenario.clients import ClientSection
 from simulations.scenario.edges import EdgeSection
 from simulations.scenario.faults import PlannedReplicaFault, RandomFaults
 from simulations.scenario.scenario import Scenario
+from simulations.site_request import Served
 from simulations.workload.client_names import client_name, drawn_as
 from simulations.workload.closed_loop import ClosedLoop
 from simulations.workload.logged import Logged
@@ -42,6 +47,7 @@ from simulations.workload.logged import Logged
 __all__ = ["Fleet", "FleetRun"]
 
 
+Ended = Callable[[FleetEdge, Served], None]
 _BROUGHT: Mapping[InputForm, str] = {"tensor": "tensors", "bytes": "files"}
 
 
@@ -50,15 +56,21 @@ class FleetRun:
     """A run under way; `record` once. finish: its record, of what has happened."""
 
     simulation: Simulation
+    cloud: SimulatedCloud
     finish: Callable[[], RunRecord]
 
     def advance(self, until_s: float) -> None:
         """Let everything happen that is due before then."""
-        self.simulation.run(until_s)
+        with rarely_collected():
+            self.simulation.run(until_s)
+
+    def offered_s(self) -> float:
+        """Seconds of work that came to replicas so far, at the pace of their best batches."""
+        return math.fsum(one.offered_s for one in self.cloud.replicas)
 
     def record(self) -> RunRecord:
         """Let the rest happen."""
-        self.simulation.run()
+        self.advance(math.inf)
         return self.finish()
 
 
@@ -84,26 +96,28 @@ class Fleet:
         """One run. Replication n of seed s is replication 0 of seed s + n."""
         return self.begin(replication).record()
 
-    def begin(self, replication: int = 0, watcher: Watcher | None = None) -> FleetRun:
-        """The same run, to be let go on as far as one likes. watcher: is told of each request."""
+    def begin(self, replication: int = 0, watcher: Watcher | None = None, *, recorded: bool = True) -> FleetRun:
+        """The same run, to be let go on as far as one likes. watcher: is told of each request. recorded: False where
+        that is enough: the record then has no requests and no samples."""
         scenario, simulation = self.scenario, Simulation()
         cloud = self._cloud(simulation)
         seed = f"{scenario.seed + replication}"
         counted_s = scenario.warm_up, scenario.duration
         # No edge has such a name, as names hold no slash: what a shared link draws is its own.
         shared = {
-            name: link.lines(f"{seed}/links/{name}", scenario.duration, counted_s)
+            name: link.lines(f"{seed}/links/{name}", counted_s)
             for name, link in self._links.items()
             if link.section.shared
         }
         place = RunPlace(simulation, cloud, seed, counted_s, shared)
         recorder = FleetRecorder(scenario, cloud)
-        edges = self._edges(place, recorder, watcher)
+        edges = self._edges(place, recorder.ended if recorded else _forgotten, watcher)
         self._disturb(place)
-        recorder.watch(simulation, edges)
+        if recorded:
+            recorder.watch(simulation, edges)
         for edge in edges:
             self._start_clients(edge, place)
-        return FleetRun(simulation, lambda: recorder.finish(replication, edges, self._tables))
+        return FleetRun(simulation, cloud, lambda: recorder.finish(replication, edges, self._tables))
 
     # ---- what all runs share -----------------------------------------------------------------------------------
 
@@ -111,7 +125,8 @@ class Fleet:
         scenario = self.scenario
         tables = {model: self._offered(section, model) for model in self._tables}
         facts = EdgeFacts(tables, scenario.spread, section.overhead, section.cloud_overhead, section.batching.limits)
-        return EdgeKind(section, facts, policies_of(scenario, section, folder), self._links[section.link])
+        policies = SteeredPolicies.configured(policies_of(scenario, section, folder))
+        return EdgeKind(section, facts, policies, self._links[section.link])
 
     def _offered(self, section: EdgeSection, model: str) -> PlanTable:
         """What edges of that group may use, with its times."""
@@ -148,6 +163,7 @@ class Fleet:
             if not tables[model].for_form(form):
                 problem = f"brings {_BROUGHT[form]}, and no plan of {model} takes them"
                 raise InvalidConfiguration(f"clients.{client.name}.{field}", problem, remedy=remedy)
+            _check_autonomy(self._kinds[client.edges], model, form)
 
     # ---- one run -----------------------------------------------------------------------------------------------
 
@@ -177,10 +193,10 @@ class Fleet:
         seed = int.from_bytes(place.seed.encode(), "big") % 2**63
         break_replicas(place.simulation, place.cloud, times, seed=seed, until_s=self.scenario.duration)
 
-    def _edges(self, place: RunPlace, recorder: FleetRecorder, watcher: Watcher | None) -> list[FleetEdge]:
+    def _edges(self, place: RunPlace, ended: Ended, watcher: Watcher | None) -> list[FleetEdge]:
         among_all = itertools.count()
         return [
-            FleetEdge(kind, number, place, recorder.ended, next(among_all), watcher)
+            FleetEdge(kind, number, place, ended, next(among_all), watcher)
             for kind in self._kinds.values()
             for number in range(kind.section.count)
         ]
@@ -205,6 +221,21 @@ class Fleet:
             client.start(self.scenario.duration)
         else:
             OpenLoopClient(place.simulation, process, make, edge.arrive, seed).start(self.scenario.duration)
+
+
+def _check_autonomy(kind: EdgeKind, model: str, form: InputForm) -> None:
+    """A model that needs the cloud waits for it, asks again and fails; here the edge would finish it, and what fails
+    live would count as kept."""
+    if not any(one.plan.kind == "edge-only" for one in kind.facts.tables[model].for_form(form)):
+        own = model in kind.section.plans
+        field = f"edges.{kind.section.name}.plans.{model}" if own else f"models.{model}.plans"
+        problem = f"holds no plan by which an edge answers {_BROUGHT[form]} alone, as of a model that needs the cloud"
+        remedy = "give plans of a model with `autonomy: full`: the other is not simulated (docs/simulation.md)"
+        raise InvalidConfiguration(field, problem, remedy=remedy)
+
+
+def _forgotten(edge: FleetEdge, served: Served) -> None:
+    """A request that has ended, where nobody wants a record."""
 
 
 def _of_replica(failures: tuple[PlannedReplicaFault, ...], number: int) -> faults.PlannedFaults:

@@ -92,7 +92,7 @@ class LoggedClient:
         client = f"{self._client}#{asked.client}" if asked.client else self._client
         self._arrive(
             Arrival(
-                asked.came_s, asked.file_bytes, asked.timeout_s, _noise(self._noise_rng), client, asked.priority,
+                asked.came_s, asked.file_bytes, asked.asked_s, _noise(self._noise_rng), client, asked.priority,
                 asked.model, asked.request_class, asked.form, asked.policy, asked.plan_id, items=asked.batch,
             )
         )  # fmt: skip

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from nodes.admission import depth_of
-from nodes.configured_policies import ConfiguredPolicies
 from nodes.protocol.periods import ECHO_PERIOD_S
 from scheduler.plan_chooser import PlanChooser
+from scheduler.steered_policies import SteeredPolicies
 from simulations.busy_time import BusyTime
 from simulations.cloud import SimulatedCloud
 from simulations.edge_facts import EdgeFacts
@@ -37,11 +37,11 @@ class Watcher(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class EdgeKind:
-    """What the edges of one group share, in every run."""
+    """What the edges of one group share, in every run. policies: they are pure."""
 
     section: EdgeSection
     facts: EdgeFacts
-    policies: ConfiguredPolicies
+    policies: SteeredPolicies
     link: LinkMaker
 
 
@@ -94,11 +94,11 @@ class FleetEdge:
         seed = f"{place.seed}/{self.name}"
         number = zlib.crc32(seed.encode())
         self.chooser = chooser = PlanChooser(
-            seed=number, explore_share=section.explore, probability=section.admission.probability, log_capacity=1
-        )
-        chooser.configure(self.kind.policies)
+            self.kind.policies, seed=number, explore_share=section.explore,
+            probability=section.admission.probability, log_capacity=1,
+        )  # fmt: skip
         phase = number / 2**32
-        self.lines = place.shared.get(section.link) or self.kind.link.lines(seed, place.counted_s[1], place.counted_s)
+        self.lines = place.shared.get(section.link) or self.kind.link.lines(seed, place.counted_s)
         link = EdgeLink(
             chooser,
             (self.lines.uplink, self.lines.downlink),

@@ -17,6 +17,7 @@ from simulations.faults import Absences, Fault, PlannedFaults, RandomFaults
 from simulations.line_capacity import LineCapacity
 from simulations.link_delay import LinkDelay
 from simulations.link_trace import LinkTrace
+from simulations.markov_line import MarkovLine
 from simulations.markov_link import MarkovLink, read_markov_link
 from simulations.round_trips import RoundTrips
 from simulations.scenario import faults as written
@@ -59,11 +60,11 @@ class LinkMaker:
         self._down = _capacity(section.downlink, section.name, "downlink")
         self._round_trips = recorded_round_trips(section)
 
-    def lines(self, seed: str, duration_s: float, counted_s: tuple[float, float]) -> LinkLines:
+    def lines(self, seed: str, counted_s: tuple[float, float]) -> LinkLines:
         """A link. seed: equal ones give equal links. counted_s: from when until when its work counts."""
         outages = Absences(_fault_times(self.section.outages).times(Random(f"{seed}/outages")))
         up, down = (
-            self._line(rate, written_rate, f"{seed}/{direction}", duration_s, outages)
+            self._line(rate, written_rate, f"{seed}/{direction}", outages)
             for rate, written_rate, direction in (
                 (self._up, self.section.uplink, "up"),
                 (self._down, self.section.downlink, "down"),
@@ -77,7 +78,7 @@ class LinkMaker:
         half_s = (self.section.rtt or 0.0) / 2 if recorded is None else recorded.usual_s / 2
 
         def delay(way: str) -> LinkDelay:
-            return LinkDelay(half_s, jitter_s, Random(f"{seed}/jitter/{way}") if jitter_s else None, recorded)
+            return LinkDelay(half_s, jitter_s, f"{seed}/jitter/{way}", recorded)
 
         return delay("up"), delay("down")
 
@@ -86,12 +87,11 @@ class LinkMaker:
         rate: LineCapacity | MarkovLink,
         said: float | TraceRate | MarkovRate,
         seed: str,
-        duration_s: float,
         outages: Absences,
     ) -> TracedLine:
         gone = outages if self.section.outages != () else None
         if isinstance(rate, MarkovLink):
-            return TracedLine(rate.sample(Random(f"{seed}/markov"), duration_s), outages=gone)
+            return TracedLine(MarkovLine(rate, f"{seed}/markov"), outages=gone)
         start_s = 0.0
         if isinstance(said, TraceRate):
             start_s = _start_s(said, rate.period_s, seed.rpartition("/")[0])

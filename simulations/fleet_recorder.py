@@ -38,7 +38,7 @@ class FleetRecorder:
             EndedRequest(
                 time_s=arrival.time_s,
                 took_s=served.took_s,
-                timeout_s=math.inf if arrival.timeout_s is None else arrival.timeout_s,
+                timeout_s=math.inf if arrival.within_s is None else arrival.within_s,
                 edge_queue_s=stages.edge_queue_s,
                 edge_s=stages.edge_s,
                 uplink_s=stages.uplink_s,
@@ -84,11 +84,13 @@ class FleetRecorder:
         record.sample(Series("replicas", "cloud"), now_s, sum(one.up for one in cloud.serving))
         record.sample(Series("cloud_queue_s", "cloud"), now_s, math.fsum(one.queued_s for one in cloud.serving))
         for name, edges in groups.items():
-            sites = [edge.site for edge in edges if edge.site is not None]
+            # Most have nothing to do: looking closer at these takes more of a run than its requests.
+            sites = [edge.site for edge in edges if edge.site is not None and not edge.site.idle]
             record.sample(Series("edge_queue_s", name), now_s, math.fsum(site.queued_s for site in sites))
             self._sample_link(now_s, edges[0])
         for name, edges in links.items():
-            waits_s = math.fsum(one.uplink.wait_s(now_s) for one in lines_of(edges))
+            busy = [edge for edge in edges if edge.lines is not None and edge.lines.uplink.free_s > now_s]
+            waits_s = math.fsum(one.uplink.wait_s(now_s) for one in lines_of(busy))
             record.sample(Series("uplink_queue_s", name), now_s, waits_s)
 
     def _sample_link(self, now_s: float, edge: FleetEdge) -> None:

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from heapq import heappush
 from typing import Any
 
 import simpy
+from simpy.events import NORMAL, URGENT, EventPriority
 
 from isthmus.errors import InvalidQuantity
 
@@ -39,26 +41,43 @@ class Event(simpy.Event):
         self.simulation, self.action, self.arguments = simulation, action, arguments
 
 
+class _Clock(simpy.Environment):
+    """SimPy schedules by delays, and `now + (time - now)` may be an ulp above `time`: what shares one moment would not
+    come in the order of the calls, and what is due at that moment would be late. So moments go in as they are."""
+
+    def schedule_at(self, event: simpy.Event, time_s: float, priority: EventPriority = NORMAL) -> None:
+        """Then; see Environment.schedule."""
+        heappush(self._queue, (time_s, priority, next(self._eid), event))
+
+    def moment(self, time_s: float) -> simpy.Event:
+        """Comes then, before all that is due."""
+        event = simpy.Event(self)
+        event._ok, event._value = True, None
+        self.schedule_at(event, time_s, URGENT)
+        return event
+
+
 class Simulation:
     """Schedule with `at` and `after`, then `run`. Actions schedule more. now_s: seconds since the start of the run."""
 
     def __init__(self) -> None:
-        self.environment = simpy.Environment(0.0)
+        self.environment = _Clock(0.0)
         self.now_s = 0.0
 
     def at(self, time_s: float, action: Action, *arguments: Any) -> Event:
         """`action(*arguments)` at that time. Raises InvalidQuantity for a time that is past, or no number."""
-        return self._schedule(time_s - self.now_s, action, arguments)
+        return self._schedule(time_s, action, arguments)
 
     def after(self, delay_s: float, action: Action, *arguments: Any) -> Event:
         """`action(*arguments)` so much later. Raises InvalidQuantity for a delay below zero, or no number."""
-        return self._schedule(delay_s, action, arguments)
+        return self._schedule(self.now_s + delay_s, action, arguments)
 
-    def _schedule(self, delay_s: float, action: Action, arguments: tuple[Any, ...]) -> Event:
-        if not delay_s >= 0.0:  # true of a NaN, too
-            raise InvalidQuantity("delay", f"is before now, {self.now_s:.9g} s", value=delay_s)
+    def _schedule(self, time_s: float, action: Action, arguments: tuple[Any, ...]) -> Event:
+        if not time_s >= self.now_s:  # true of a NaN, too
+            problem = f"is before now, {self.now_s:.9g} s"
+            raise InvalidQuantity("delay", problem, value=time_s - self.now_s)
         event = Event(self, action, arguments)
-        self.environment.schedule(event, delay=delay_s)
+        self.environment.schedule_at(event, time_s)
         return event
 
     def cancel(self, event: Event) -> None:
@@ -72,5 +91,5 @@ class Simulation:
         if math.isinf(until_s):
             self.environment.run()
         elif until_s > self.now_s:
-            self.environment.run(until=until_s)
+            self.environment.run(until=self.environment.moment(until_s))
             self.now_s = float(self.environment.now)

@@ -14,7 +14,7 @@ from itertools import count
 
 from nodes.chooser import Chooser, Transfer
 from nodes.protocol.chunk_sizes import chunk_bytes
-from nodes.protocol.link_probe import MOST_PROBE_BYTES, LinkProbe
+from nodes.protocol.link_probe import MOST_PROBE_BYTES, LinkProbe, told_span_s
 from nodes.protocol.periods import ECHO_PERIOD_S
 from simulations.kernel import Simulation
 from simulations.traced_line import TracedLine
@@ -27,9 +27,9 @@ _CAUGHT_UP_S = 4 * ECHO_PERIOD_S
 
 
 class LinkWatch:
-    """under_way: requests that cross: an echo that leaves meanwhile tells only that the cloud is there. Live streams
-    send none then, and hear of it by what else comes. heard_s: when something came back last. stop_s: no echo goes up
-    from then on."""
+    """under_way: requests that are not answered: no padded echo goes up. crosses_until_s: the edge's own bytes, also of
+    what it gave up, cross until then: an echo that leaves before their acknowledgement tells only that they are there.
+    heard_s: when something came back last. stop_s: no echo goes up from then on."""
 
     def __init__(
         self,
@@ -44,6 +44,7 @@ class LinkWatch:
         self._uplink, self._downlink = lines
         self.probe = LinkProbe()
         self.under_way = 0
+        self.crosses_until_s = -math.inf
         self.heard_s = 0.0
         self.stop_s = math.inf
         self._next_echo_s = start_s
@@ -90,15 +91,25 @@ class LinkWatch:
             up_s = self._half_trip_s(now_s)
             self._chooser.observe_rtt(up_s + self._half_trip_s(now_s + up_s), now_s)
             self._send_hello(now_s, late=late)
-        elif self.under_way == 0 and (padding := self.probe.padding_bytes(self.uplink_bps(), now_s)):
-            self._send_probe(padding, now_s)
+        elif self._is_clear(now_s) and self.under_way == 0 and self.probe.wants(now_s):
+            self._send_probe(self.probe.padding_bytes(now_s), now_s)
             return
         # It goes between two chunks, so it waits for the one that is crossing, if any.
         leaves_s = max(now_s, self._uplink.free_s)
         if leaves_s > now_s:
             leaves_s = min(leaves_s, self._uplink.end_s(chunk_bytes(0, self.uplink_bps()), now_s))
         back_s = self._around_s(self._uplink.passes_s(leaves_s))
-        self._expect(back_s, None if self.under_way else back_s - now_s, None)
+        self._expect(back_s, back_s - now_s if self._is_clear(now_s) else None, None)
+
+    def taken_back(self, end_s: float, until_s: float) -> None:
+        """What was to cross until `end_s` crosses no longer than until then."""
+        if self.crosses_until_s == end_s:
+            self.crosses_until_s = until_s
+
+    def _is_clear(self, now_s: float) -> bool:
+        """Whether the edge has heard that its bytes are there."""
+        crossed_s = self.crosses_until_s
+        return crossed_s < now_s and self._around_s(crossed_s) <= now_s
 
     def _send_hello(self, now_s: float, *, late: bool) -> None:
         if late and self._uplink.free_s > now_s:
@@ -129,8 +140,13 @@ class LinkWatch:
             if rtt_s is not None:
                 self._chooser.observe_rtt(rtt_s, now_s)
             return
-        believed_bps = self.uplink_bps()
-        self._chooser.observe_transfer(seen, now_s)
-        self.probe.returned(8 * seen.size_bytes / seen.span_s, believed_bps, now_s)
-        if self.under_way == 0 and self.probe.again:
-            self._send_probe(self.probe.padding_bytes(believed_bps, now_s), now_s)
+        believed_bps, link = self.uplink_bps(), self._chooser.link()
+        rtt_s = 0.0 if link is None else link.rtt_s
+        span_s = told_span_s(seen.size_bytes, seen.span_s, rtt_s, believed_bps)
+        bps = believed_bps or 0.0
+        if span_s is not None:
+            self._chooser.observe_transfer(seen._replace(span_s=span_s), now_s)
+            bps = 8 * seen.size_bytes / span_s if span_s == seen.span_s else math.inf
+        self.probe.returned(bps, believed_bps, now_s)
+        if self.under_way == 0 and self.probe.again and self._is_clear(now_s):
+            self._send_probe(self.probe.padding_bytes(now_s), now_s)

@@ -10,8 +10,8 @@ grid need no note.
 from __future__ import annotations
 
 import math
-from collections import deque
-from collections.abc import Callable, Iterator
+from bisect import bisect_left
+from collections.abc import Callable
 from typing import NamedTuple
 
 from scheduler.estimators.load import REPORT_LIFETIME_S
@@ -69,7 +69,8 @@ class LoadHistory:
         """load: now. every_s: between two reports to one edge."""
         self._load, self._step_s = load, every_s / PHASES
         self._kept_steps = PHASES + 1 + int((_LONGEST_WAY_S + REPORT_LIFETIME_S) / self._step_s)
-        self._notes: deque[tuple[int, Load]] = deque()  # of the steps after the one before, up to this
+        # What each note says of the steps after the one before, up to its own.
+        self._noted_steps, self._noted_loads = list[int](), list[Load]()
         self._last = -1
         self._said: list[_Said | None] = [None] * PHASES  # by phase, worked out last: most requests ask for it again
 
@@ -78,10 +79,11 @@ class LoadHistory:
         step = int(now_s / self._step_s)
         if step == self._last:
             return
-        self._notes.append((step, self._load()))
+        self._noted_steps.append(step)
+        self._noted_loads.append(self._load())
         self._last = step
-        while self._notes[0][0] < step - self._kept_steps:
-            self._notes.popleft()
+        while self._noted_steps[0] < step - self._kept_steps:
+            del self._noted_steps[0], self._noted_loads[0]
 
     def reported(self, moment_s: float, phase: int) -> Report | None:
         """The last report made before that moment; None before the first, and where it is so old that it says nothing.
@@ -98,13 +100,12 @@ class LoadHistory:
 
     def _say(self, step: int, known: _Said | None) -> _Said:
         """Of that step. known: of an earlier one of its phase."""
-        told = self._told_from(step)
-        now = said = next(told)
+        now = said = self._told_at(step)
         made = step
         while made >= 0 and (step - made) * self._step_s <= REPORT_LIFETIME_S:
             if known is not None and known.step == made - PHASES:
                 return _Said(step, now, self._report(made, said) if known.told != said else known.report)
-            before = next(told) if made >= PHASES else _NOTHING
+            before = self._told_at(made - PHASES) if made >= PHASES else _NOTHING
             if before != said:
                 return _Said(step, now, self._report(made, said))
             made, said = made - PHASES, before
@@ -113,12 +114,8 @@ class LoadHistory:
     def _report(self, step: int, said: ToldLoad) -> Report:
         return Report(step * self._step_s, said.queued_s)
 
-    def _told_from(self, step: int) -> Iterator[ToldLoad]:
-        """What reports at that step of the grid and every period before it would say."""
-        load, notes = self._load() if step > self._last else self._notes[-1][1], reversed(self._notes)
-        note = next(notes, None)
-        while True:
-            while note is not None and note[0] >= step:
-                load, note = note[1], next(notes, None)
-            yield load.told(step * self._step_s)
-            step -= PHASES
+    def _told_at(self, step: int) -> ToldLoad:
+        """What a report at that step of the grid would say."""
+        place = bisect_left(self._noted_steps, step)
+        load = self._noted_loads[place] if place < len(self._noted_loads) else self._load()
+        return load.told(step * self._step_s)

@@ -12,9 +12,8 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from itertools import accumulate
 from pathlib import Path
 from random import Random
@@ -57,15 +56,16 @@ class MarkovLink:
         for number, row in enumerate(self.transitions):
             _check_row(f"transitions.{number}", row, states)
 
-    def sample(self, rng: Random, length_s: float) -> BandwidthTrace:
-        """A recording of that length or just above, drawn from the chain; equal generators give equal ones."""
+    def first_state(self, rng: Random) -> int:
+        """In which a link is at some moment."""
+        return _drawn(tuple(accumulate(self.shares)), rng)
+
+    def states(self, rng: Random, state: int) -> Iterator[int]:
+        """That state, and what follows it, step by step, without end."""
         rows = [tuple(accumulate(row)) for row in self.transitions]
-        state, steps = _drawn(tuple(accumulate(self.shares)), rng), max(1, math.ceil(length_s / self.step_s))
-        bandwidths = list[float]()
-        for _ in range(steps):
-            bandwidths.append(self.bandwidths_bps[state])
+        while True:
+            yield state
             state = _drawn(rows[state], rng)
-        return BandwidthTrace(_times_s(self.step_s, steps), tuple(bandwidths))
 
     def scaled(self, factor: float) -> MarkovLink:
         """With so many times the bandwidth in each state."""
@@ -127,12 +127,6 @@ def _chain(means_bps: Sequence[float], states: int, step_s: float, fitted_to: st
 def _drawn(cumulated: tuple[float, ...], rng: Random) -> int:
     """The sum may be a rounding below 1."""
     return min(bisect_right(cumulated, rng.random() * cumulated[-1]), len(cumulated) - 1)
-
-
-@cache
-def _times_s(step_s: float, steps: int) -> tuple[float, ...]:
-    """Ten thousand links of a fleet share one."""
-    return tuple(one * step_s for one in range(steps))
 
 
 def _check_row(field: str, row: Sequence[float], states: int) -> None:

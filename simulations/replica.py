@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from isthmus.errors import CloudUnavailable, DeadlineExceeded, Draining, IsthmusError, Overloaded
@@ -33,8 +32,7 @@ class SuffixRan(NamedTuple):
     own_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Suffix:
+class Suffix(NamedTuple):  # made for each request
     """Work for a replica. factor: the run's time over the measured one. deadline_s, priority: see WaitingRequest.
     ran: called when it has run. refused: called where its deadline passed before its turn, or it had to go for what is
     more urgent. Neither is called of work that is lost or withdrawn."""
@@ -53,8 +51,7 @@ class Suffix:
         return self.plan.times.at(self.items) * self.factor
 
 
-@dataclass(frozen=True, slots=True)
-class _Run:
+class _Run(NamedTuple):
     members: tuple[WaitingRequest, ...]
     expected_s: float
     factor: float

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from simulations.fleet_policies import own_policy_files
 from simulations.run_record import RunRecord
 from simulations.scenario.scenario import Scenario
 
-__all__ = ["Run", "Runs", "run_key"]
+__all__ = ["Run", "Runs", "code_digest", "run_key"]
 
 # What decides nothing of a single run. Its record says of which scenario it is: the name is not among it.
 _BESIDE = {"replications", "sweep", "slo", "prices", "capacity"}
@@ -102,14 +103,28 @@ def _is_kept(run: Run) -> bool:
 
 def run_key(scenario: Scenario, folder: Path) -> str:
     """What a run's result follows from, as 16 hex digits: the scenario but for what only answers go by, the contents of
-    its files and of the modules of its policies, and this package's version. What such a module imports, and policies
-    that packages register, are not among it."""
+    its files and of the modules of its policies, and the code that runs it (`code_digest`). What such a module imports,
+    and policies that packages register, are not among it."""
     data = scenario.model_dump(mode="json", by_alias=True, exclude=_BESIDE)
     files = {path: _digest(Path(path)) or path for path in sorted(_files(data))}
     # Names of files stand for nothing but their contents, wherever they lie.
     told = _with_digests(data, files)
     policies = {name: _digest(path) for name, path in own_policy_files(scenario, str(folder.resolve())).items()}
-    return hashlib.sha256(canonical_json([VERSION, told, policies]).encode()).hexdigest()[:16]
+    return hashlib.sha256(canonical_json([VERSION, code_digest(_PACKAGES), told, policies]).encode()).hexdigest()[:16]
+
+
+_PACKAGES = tuple(Path(__file__).parents[1] / name for name in ("simulations", "scheduler", "nodes", "partitioner"))
+
+
+@cache
+def code_digest(packages: tuple[Path, ...]) -> str:
+    """Of all that these hold in Python, by the names of the files: worked out once a process, in some 20 ms."""
+    digest = hashlib.sha256()
+    for package in packages:
+        for path in sorted(package.rglob("*.py")):
+            digest.update(f"{package.name}/{path.relative_to(package).as_posix()}\0".encode())
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
 
 
 _FILE_KEYS = frozenset({"plans", "trace", "markov", "file", "log"})

@@ -58,9 +58,10 @@ class EndedRequest(NamedTuple):
     time_s: its arrival, since the start of the run. took_s: until its end; of a refused one usually 0. timeout_s:
     within how long it had to be answered, inf: whenever. edge_queue_s: all waits before the prefix, admission's too.
     edge_s: the prefix. uplink_s: the link's queue, the bytes, half a round trip. cloud_queue_s: with the wait for its
-    batch, and its companions' part of that. cloud_s: the suffix, as if it had run alone. downlink_s: like uplink_s.
-    finish_s: of a resumed one, from giving up on the cloud to its end; what it waited for the cloud in vain is
-    uplink_s.
+    batch, and its companions' part of that; what was waited at replicas in vain, too. cloud_s: the suffix, as if it had
+    run alone. downlink_s: like uplink_s. finish_s: of a resumed one, from giving up on the cloud to its end. What one
+    waited for the cloud in vain is uplink_s until its bytes had arrived at a replica, from then on cloud_queue_s, and
+    downlink_s once its suffix had run: live, nobody can tell these apart.
     reason: of a refusal, drop or failure ("deadline", "shed", ...). group: the edge's. link, replica, plan: "" where it
     used none. kind: the plan's: "edge-only", "split", "cloud-only".
     """

@@ -11,7 +11,16 @@ from typing import Protocol
 from isthmus.errors import IsthmusError
 from nodes.chooser import Chooser
 from nodes.resume_schedule import ResumeSchedule, Waiting
-from nodes.resumption import FINISH_MARGIN, WORK_MARGIN, Remote, patience_s, remote_s, soonest, waits_until_s
+from nodes.resumption import (
+    FINISH_MARGIN,
+    WORK_MARGIN,
+    Remote,
+    expected_s,
+    patience_s,
+    remote_s,
+    soonest,
+    waits_until_s,
+)
 from simulations.edge_facts import EdgeFacts
 from simulations.edge_link import EdgeLink
 from simulations.kernel import Simulation
@@ -70,6 +79,7 @@ class SiteAsking:
         crossing.ended = True
         self._stop_waiting(crossing)
         if under_way:
+            crossing.came_to_nothing(self._simulation.now_s)
             self._link.watch.catch_up(self._simulation.now_s)
             self._cloud.turned_away(asked_replica(crossing), crossing.number)
             self._take_back(crossing)
@@ -77,22 +87,24 @@ class SiteAsking:
     def _send(self, crossing: Crossing, replica: SimulatedReplica) -> None:
         """Its boundary, and wait for the answer so long at most."""
         now_s = crossing.sent_s = self._simulation.now_s
-        expected_s = self._expected_s(crossing, replica)
-        crossing.patience_s = patience_s(expected_s)
+        answer_s = self._expected_s(crossing, replica)
+        crossing.patience_s = patience_s(answer_s)
         crossing.late_s = now_s + crossing.patience_s
         crossing.attempt += 1
         crossing.replica, crossing.tried, crossing.suffix = replica, (*crossing.tried, replica), 0
         attempt = crossing.attempt
-        crossing.there_s = self._link.send(crossing, expected_s, now_s)
+        crossing.way, crossing.asked_s = self._link.watched_way(crossing, now_s), math.inf
+        crossing.there_s = self._link.send(crossing, answer_s, now_s)
         lost = partial(self._lost, crossing, attempt)
         self._cloud.sent(replica, crossing.number, crossing.suffix_s, now_s, lost)
         crossing.arrived_s = crossing.there_s + self._facts.cloud_overhead_s
         self._simulation.at(crossing.arrived_s + crossing.arrival.cloud_wait_s, self._arrived, crossing, attempt)
-        self._wait(crossing, now_s + expected_s)
+        self._wait(crossing, now_s + answer_s)
+        self._look_at_way(crossing, attempt)
 
     # ---- how long it waits -------------------------------------------------------------------------------------
 
-    def _wait(self, crossing: Crossing, expected_s: float) -> None:
+    def _wait(self, crossing: Crossing, answered_s: float) -> None:
         """Until the answer, which is expected then, is late, or the edge must begin to finish it."""
         deadline_s, margin = crossing.arrival.deadline_s, WORK_MARGIN if crossing.promised else FINISH_MARGIN
         ends_s = math.inf if deadline_s is None else _waits_until_s(crossing, self._simulation.now_s, margin)
@@ -104,7 +116,7 @@ class SiteAsking:
             self._give_up_at(crossing, min(ends_s, moment_s))
 
         kept_back_s = margin * crossing.finish_s
-        waiting = Waiting(crossing.due_s - self._edge.queued_s, kept_back_s, expected_s)
+        waiting = Waiting(crossing.due_s - self._edge.queued_s, kept_back_s, answered_s)
         crossing.insured = self._schedule.enter(waiting, moved, promised=crossing.promised)
 
     def _give_up_at(self, crossing: Crossing, moment_s: float) -> None:
@@ -119,6 +131,17 @@ class SiteAsking:
         if crossing.patience is not None:
             self._simulation.cancel(crossing.patience)
             crossing.patience = None
+
+    def _look_at_way(self, crossing: Crossing, attempt: int) -> None:
+        """Whether its bytes get up, or the edge shall finish it."""
+        if not crossing.waits_for(attempt):
+            return
+        now_s = self._simulation.now_s
+        leaves_s = self._link.leaves_s(crossing, self._edge.queued_s + crossing.finish_s, now_s)
+        if leaves_s <= now_s:
+            self._leave(crossing, late=False)
+        elif leaves_s < math.inf:
+            self._simulation.at(leaves_s, self._look_at_way, crossing, attempt)
 
     def _stop_waiting(self, crossing: Crossing) -> None:
         self._forget_patience(crossing)
@@ -157,7 +180,7 @@ class SiteAsking:
 
     def _turned_away(self, crossing: Crossing, attempt: int, _: IsthmusError) -> None:
         """The replica says that it does not run it, which is on its way to the edge."""
-        there_s = self._link.small_answer_s(self._simulation.now_s)
+        there_s = self._link.small_answer_s(crossing, self._simulation.now_s)
         self._simulation.at(there_s, self._not_run, crossing, attempt)
 
     # ---- what comes back ---------------------------------------------------------------------------------------
@@ -180,6 +203,7 @@ class SiteAsking:
         if not crossing.waits_for(attempt):
             return
         now_s = self._simulation.now_s
+        crossing.came_to_nothing(now_s)
         self._link.watch.catch_up(now_s)
         self._stop_waiting(crossing)
         self._link.heard(now_s)
@@ -192,6 +216,7 @@ class SiteAsking:
         if not crossing.waits_for(attempt):
             return
         now_s = self._simulation.now_s
+        crossing.came_to_nothing(now_s)
         self._link.watch.catch_up(now_s)
         self._stop_waiting(crossing)
         self._link.give_up(crossing, now_s)
@@ -205,8 +230,14 @@ class SiteAsking:
         if now_s < crossing.ends_s and self._gets_on(crossing, now_s):
             self._give_up_at(crossing, crossing.ends_s)
             return
+        self._leave(crossing, late=late)
+
+    def _leave(self, crossing: Crossing, *, late: bool) -> None:
+        now_s = self._simulation.now_s
+        crossing.came_to_nothing(now_s)
         self._stop_waiting(crossing)
         self._link.watch.catch_up(now_s)
+        self._link.learn_unfinished(crossing, now_s)
         self._cloud.gave_up(asked_replica(crossing), crossing.number, crossing.sent_s, now_s, late=late)
         self._take_back(crossing)
         self._go_on(crossing)
@@ -249,13 +280,19 @@ class SiteAsking:
     def _remote_s(self, crossing: Crossing, replica: SimulatedReplica) -> float:
         """Until that replica would have answered, sent now behind what is on the link; infinite for an unknown link."""
         up_bytes = crossing.said_bytes + self._link.in_flight_bytes
+        return remote_s(self._chooser.link(), up_bytes, crossing.down_bytes, self._cloud_s(crossing, replica))
+
+    def _cloud_s(self, crossing: Crossing, replica: SimulatedReplica) -> float:
+        """Wait and work there."""
         waits_s = self._cloud.wait_s(replica, self._simulation.now_s) + crossing.arrival.cloud_wait_s
-        cloud_s = waits_s + crossing.suffix_s
-        return remote_s(self._chooser.link(), up_bytes, crossing.down_bytes, cloud_s)
+        return waits_s + crossing.suffix_s
 
     def _expected_s(self, crossing: Crossing, replica: SimulatedReplica) -> float:
-        remote = self._remote_s(crossing, replica)
-        return max(crossing.predicted_s, remote) if math.isfinite(remote) else crossing.predicted_s
+        """Of an answer that is about to be asked for there."""
+        return expected_s(
+            crossing.predicted, self._chooser.link(), self._link.way_up.crossing_s(self._simulation.now_s),
+            crossing.said_bytes, crossing.down_bytes, self._cloud_s(crossing, replica),
+        )  # fmt: skip
 
 
 def _edge_must_begin(crossing: Crossing, now_s: float) -> bool:

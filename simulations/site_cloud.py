@@ -92,6 +92,8 @@ class SiteCloud:
         """Those that can be asked now, but for some."""
         known = self._known()
         doubtful = [*self._cloud.troubled(), *self._doubts]
+        if not (doubtful or without):
+            return known
         out = {one for one in doubtful if not self.open(one, now_s)}.union(without)
         return [one for one in known if one not in out] if out else known
 

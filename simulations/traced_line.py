@@ -7,6 +7,7 @@ from nodes.protocol.path_model import LEAST_WINDOW_BYTES
 from simulations.bandwidth_trace import BandwidthTrace
 from simulations.faults import Absences
 from simulations.line_capacity import LineCapacity
+from simulations.markov_line import MarkovLine
 
 __all__ = ["TracedLine"]
 
@@ -16,11 +17,14 @@ class TracedLine:
     seconds."""
 
     def __init__(
-        self, trace: BandwidthTrace | LineCapacity, start_s: float = 0.0, outages: Absences | None = None
+        self,
+        trace: BandwidthTrace | LineCapacity | MarkovLine,
+        start_s: float = 0.0,
+        outages: Absences | None = None,
     ) -> None:
         """trace: prepared, where many lines share it. start_s: where in the trace the simulation begins. outages: while
         one lasts nothing crosses, and the trace goes on."""
-        self._capacity = trace if isinstance(trace, LineCapacity) else LineCapacity(trace)
+        self._capacity = LineCapacity(trace) if isinstance(trace, BandwidthTrace) else trace
         self._start_s, self._outages = start_s, outages
         self.free_s = 0.0
         self._unused: dict[float, float] = {}  # until when, since when: before messages that still cross
@@ -62,6 +66,16 @@ class TracedLine:
         """When something too small to take time gets through: now, or when the outage is over."""
         outage = None if self._outages is None else self._outages.next(now_s)
         return now_s if outage is None or now_s < outage.at_s else outage.until_s
+
+    def carried_bytes(self, start_s: float, end_s: float) -> float:
+        """How many cross between two moments in which there is always something to carry."""
+        bits, offset_s = 0.0, self._start_s
+        while start_s < end_s:
+            outage = None if self._outages is None else self._outages.next(start_s)
+            until_s = end_s if outage is None else min(end_s, max(start_s, outage.at_s))
+            bits += self._capacity.bits(start_s + offset_s, until_s + offset_s)
+            start_s = end_s if outage is None else max(until_s, outage.until_s)
+        return bits / 8
 
     def end_s(self, size_bytes: float, start_s: float) -> float:
         """When `size_bytes` that start to cross at `start_s`, alone, have crossed."""

@@ -28,6 +28,8 @@ WORKDIR /etc/isthmus
 EXPOSE 8001 9464
 STOPSIGNAL SIGTERM
 # A drain answers what was accepted: give it longer than the longest deadline (docker stop --time).
-HEALTHCHECK --interval=10s --timeout=5s --start-period=120s CMD ["isthmus", "status", "--server", "127.0.0.1:8001"]
+# How the edge is asked whether it is ready. One with edge.tls: "--server localhost:8001 --tls-authority FILE".
+ENV STATUS_OPTIONS="--server 127.0.0.1:8001"
+HEALTHCHECK --interval=10s --timeout=5s --start-period=120s CMD ["sh", "-c", "exec isthmus status ${STATUS_OPTIONS}"]
 ENTRYPOINT ["isthmus"]
 CMD ["edge", "isthmus.yaml"]

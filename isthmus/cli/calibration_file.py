@@ -5,7 +5,7 @@ Besides, where they are known: `groups`, the source of each item, and `truth`, i
 
 from __future__ import annotations
 
-import zipfile
+import tokenize
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,15 @@ import torch
 
 from isthmus.errors import InvalidInput
 from partitioner.model import Calibration, Model
+from partitioner.zip_entries import DAMAGED
 
 __all__ = ["read_calibration"]
 
 _OPTION = "--calibration"
 _NUMBERS = ("groups", "truth")
+_REMEDY = "write it with numpy.savez: arrays by input name"
+# Of an array's own header: a dtype, a shape or an expression that is none, or more than the memory holds.
+_NO_ARRAY = (AttributeError, TypeError, SyntaxError, tokenize.TokenError, RecursionError, MemoryError)
 
 
 def read_calibration(path: Path, model: Model) -> Calibration:
@@ -43,13 +47,19 @@ def read_calibration(path: Path, model: Model) -> Calibration:
 
 def _arrays(path: Path) -> Mapping[str, npt.NDArray[Any]]:
     try:
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
+        raw = path.open("rb")
     except OSError as error:
         raise InvalidInput(_OPTION, f"cannot be read: {error.strerror}", value=str(path)) from error
-    except (ValueError, AttributeError, EOFError, zipfile.BadZipFile) as error:
-        remedy = "write it with numpy.savez: arrays by input name"
-        raise InvalidInput(_OPTION, "is no .npz file of plain arrays", value=str(path), remedy=remedy) from error
+    problem = "is no .npz file of plain arrays"
+    with raw:
+        try:
+            with np.load(raw, allow_pickle=False) as file:
+                found = {name: file[name] for name in file.files}
+        except (*DAMAGED, *_NO_ARRAY) as error:
+            raise InvalidInput(_OPTION, problem, value=str(path), remedy=_REMEDY) from error
+    if not all(isinstance(one, np.ndarray) for one in found.values()):  # other entries come as their bytes
+        raise InvalidInput(_OPTION, problem, value=str(path), remedy=_REMEDY)
+    return found
 
 
 def _input(array: npt.NDArray[Any], name: str, model: Model) -> torch.Tensor:

@@ -43,7 +43,10 @@ def capacity(
     file = read_scenario(scenario)
     if settings:
         file = with_settings(file, [parse_setting(one, "--set") for one in settings])
-    answer = CapacityPlanner(file, _told).answer()
+    try:
+        answer = CapacityPlanner(file, _told).answer()
+    finally:
+        _told()
     # Printed first: a picture that cannot be written after all must not cost what the search found.
     if as_json:
         print(json.dumps(_plain(_table(answer)), allow_nan=False))
@@ -55,10 +58,11 @@ def capacity(
         raise typer.Exit(1)
 
 
-def _told(said: str) -> None:
-    """On a terminal: a search takes a minute."""
+def _told(said: str = "") -> None:
+    """On a terminal: a search takes a minute. Nothing takes away what was said last."""
     if sys.stderr.isatty():
-        print(f"\r\x1b[Ksimulating {said}", end="", file=sys.stderr, flush=True)
+        words = f"simulating {said}" if said else ""
+        print(f"\r\x1b[K{words}", end="", file=sys.stderr, flush=True)
 
 
 def _table(answer: CapacityAnswer) -> dict[str, Any]:

@@ -7,14 +7,22 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from isthmus.units import format_duration
 from simulations.answers.interval import Estimate
-from simulations.capacity.plan_answer import CapacityAnswer, Found, QueueCheck, Sensitivity, Tried
+from simulations.capacity.plan_answer import (
+    CapacityAnswer,
+    Considered,
+    Found,
+    QueueCheck,
+    Sensitivity,
+    Tried,
+    WorstGroup,
+)
 from simulations.capacity.verdict import Blame
 
 __all__ = ["blame_words", "capacity_lines"]
 
 _SIDES = {"above": "yes", "below": "no", "open": "too near to tell"}
 _WORDS = {
-    "refused": "the edges' admission: most of what is late was not let in",
+    "refused": "the edges' admission: no wait stands out",
     "edge_queue": "the edges' compute: requests wait for it",
     "edge": "the edges' compute: prefixes take too long",
     "uplink": "the uplinks: requests wait for them, or cross too slowly",
@@ -24,6 +32,7 @@ _WORDS = {
     "finish": "the edges' compute: they finish what the cloud did not answer",
     "unfinished": "work that piles up",
 }
+_NOT_CONFIRMED = "not confirmed"  # by whole runs: told by how they begin
 _NONE = "no fleet that may be keeps it: see what breaks those that were tried, and capacity.replicas.most"
 _NOT_SURE = (
     "no fleet surely keeps it, and of some that may there are too few requests to tell: set a longer duration, or more "
@@ -46,10 +55,7 @@ def capacity_lines(answer: CapacityAnswer) -> Iterator[str]:
         yield ""
         yield from _table(
             ("considered", "fewest that keep it", f"{answer.currency or 'price'} an hour"),
-            [
-                (one.choice, "-" if one.replicas is None else str(one.replicas), _price(one.per_hour))
-                for one in answer.considered
-            ],
+            [(one.choice, _fewest(one), _price(one.per_hour)) for one in answer.considered],
         )
     yield ""
     yield f"taken for granted ({answer.requests:,} requests were simulated):"
@@ -61,7 +67,8 @@ def blame_words(blame: Blame) -> str:
     if not blame.stage:
         return "-"
     more = f" ({format_duration(blame.more_s)} more than others)" if blame.more_s > 0.0 else ""
-    return _WORDS[blame.stage] + more
+    refused = "; most of what is late was not let in" if blame.refused else ""
+    return _WORDS[blame.stage] + more + refused
 
 
 def _found(found: Found, answer: CapacityAnswer) -> Iterator[str]:
@@ -70,6 +77,8 @@ def _found(found: Found, answer: CapacityAnswer) -> Iterator[str]:
     if found.cost is not None and found.per_hour is not None and found.cost.per_hour.value > 1.001 * found.per_hour:
         yield f"  with its traffic {_price(found.cost.per_hour.value)} {answer.currency} an hour"
     yield f"  {_share(found.verdict.share)} in time when it was clear; {_share(found.confirmed.share)} in whole runs"
+    if found.worst is not None:
+        yield f"  {_worst(found.worst, answer.slo.share)}"
     for one in found.utilisation:
         yield f"  {one.kind} {one.group}: busy {one.share.value:.0%} of the time, the busiest {one.busiest:.0%}"
     yield ""
@@ -85,6 +94,20 @@ def _found(found: Found, answer: CapacityAnswer) -> Iterator[str]:
     yield from _table(
         ("what if", "in time", "keeps it", "replicas needed", "what is late"), map(_what_if, found.sensitivities)
     )
+    yield from (f"left out, {one}" for one in found.left_out)
+
+
+def _fewest(one: Considered) -> str:
+    if one.replicas is not None:
+        return str(one.replicas)
+    return "none that would be cheaper" if one.cheaper_only else "none that may be"
+
+
+def _worst(worst: WorstGroup, promised: float) -> str:
+    """The promise is about all requests together."""
+    name = worst.name or "of none"
+    said = f"the worst served, {worst.kind} {name}: {_share(worst.share)} in time"
+    return f"{said}, BELOW what is promised of all together" if worst.share.value < promised else said
 
 
 def _binding(found: Found) -> str:
@@ -98,15 +121,21 @@ def _binding(found: Found) -> str:
         nothing, why = "nothing", f"{found.replicas} {least} that there may be"
     if found.binding.stage:
         return f"{words}, with more edges; {why}"
-    roomy = f"{room.keeps} edges keep it, too" if room.breaks is None else "of more edges it is too near to tell"
+    roomy = "of more edges it is too near to tell"
+    if room.breaks is None:
+        roomy = f"{room.keeps} edges keep it, too" + ("" if room.whole else f" ({_NOT_CONFIRMED})")
     return f"{nothing}: {why}, and {roomy}"
 
 
 def _headroom(found: Found) -> Iterator[str]:
     room = found.headroom
     keeps = f"{room.keeps - room.now} more than {room.now} edges keep it"
+    if room.keeps > room.now and not room.whole:
+        keeps += f" ({_NOT_CONFIRMED})"
     if room.breaks is None:
-        yield f"how many more edges until it breaks: {keeps}; no number up to {room.keeps} was found that does not"
+        limit = f", and more there may not be: {room.limit}" if room.limit else ""
+        none = f"no number up to {room.keeps} was found that does not"
+        yield f"how many more edges until it breaks: {keeps}; {none}{limit}"
         return
     more = room.breaks - room.now
     breaks = f"{more} more break it" if room.side == "below" else f"with {more} more it is too near to tell"
@@ -116,6 +145,9 @@ def _headroom(found: Found) -> Iterator[str]:
 
 def _queue(check: QueueCheck) -> Iterator[str]:
     theory = check.theory
+    if not check.poisson:
+        yield f"waiting for a replica, mean: {_estimate_s(check.simulated)} simulated; no theory for such arrivals"
+        return
     joint, apart, most = (_seconds(one) for one in (theory.joint_s, theory.apart_s, theory.bound_s))
     yield f"waiting for a replica, mean: {_estimate_s(check.simulated)} simulated; by theory {joint}"
     yield f"  with one queue for all (M/G/{theory.replicas}, Lee and Longton), {apart} with queues apart,"
@@ -140,8 +172,11 @@ def _tried(one: Tried) -> Sequence[str]:
 
 
 def _what_if(one: Sensitivity) -> Sequence[str]:
-    needed = "more than may be" if one.replicas is None else str(one.replicas)
-    return one.change, _share(one.share), _SIDES[one.side], needed, blame_words(one.blame)
+    needed, keeps = "more than may be" if one.replicas is None else str(one.replicas), _SIDES[one.side]
+    if not one.whole:
+        needed += "" if one.replicas is None else f", {_NOT_CONFIRMED}"
+        keeps += f", {_NOT_CONFIRMED}" if one.side == "above" else ""
+    return one.change, _share(one.share), keeps, needed, blame_words(one.blame)
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:

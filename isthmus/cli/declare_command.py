@@ -1,4 +1,4 @@
-"""`isthmus declare`: what a device's profile cannot measure and the objectives energy and cost need."""
+"""`isthmus declare`: what the objectives energy and cost need and a profile does not measure, or may not read."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from isthmus.cli.model_argument import read_profile
 from isthmus.cli.output_file import write_output
 from isthmus.errors import InvalidInput
+from isthmus.profile_file import read_profile
 from isthmus.units import parse_power_w, parse_price_per_s
 
 if TYPE_CHECKING:
     from partitioner.profiles import DeviceProfile
 
 __all__ = ["declare"]
+
+_REST = "; the rest "
 
 
 def declare(
@@ -47,13 +49,19 @@ def _with_power(known: DeviceProfile, given: dict[str, str], by: str) -> DeviceP
     from partitioner.measurements import Power
 
     was = known.power
-    watts = {"busy": was.busy_w, "idle": was.idle_w, "radio": was.radio_w} if was else {}
+    watts = {"busy": was.busy_w, "idle": was.idle_w} if was else {}
+    if was is not None and was.knows_radio:
+        watts["radio"] = was.radio_w
     watts |= {name: parse_power_w(text, f"--{name}") for name, text in given.items() if text}
     missing = [f"--{name}" for name in given if name not in watts]
     if missing:
         raise InvalidInput(missing[0], "is needed too", remedy="a device's power is stated busy, idle and of its radio")
     if watts["busy"] < watts["idle"]:
         raise InvalidInput("--busy", "is less than --idle", value=watts["busy"], remedy="give both as the device draws")
+    if was is not None and was.measured and not (given["busy"] or given["idle"]):
+        return replace(known, power=was.with_radio(watts["radio"], by))
+    if was is not None and not (given["busy"] and given["idle"]):
+        by += f"{_REST}{was.provenance.partition(_REST)[2] or was.provenance}"
     return replace(known, power=Power(watts["busy"], watts["idle"], watts["radio"], by))
 
 

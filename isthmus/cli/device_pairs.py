@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from isthmus.cli.noise_words import noise_words
 from isthmus.errors import InfeasibleCut
 
 if TYPE_CHECKING:
     from isthmus.planning import Planner
     from partitioner.partition import BestPlan
+    from partitioner.profiles import DeviceProfile
     from partitioner.setting import Setting
 
-__all__ = ["PairedPlan", "best_pairs", "sides_words", "unlike_measures"]
+__all__ = ["PairedPlan", "best_pairs", "doubtful_times", "sides_words", "unlike_measures"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,24 @@ def unlike_measures(pairs: Sequence[PairedPlan]) -> Iterator[str]:
     measured = [has_measured_halves(pair.planner.model, pair.best.setting) for pair in pairs]
     if any(measured) and not all(measured):
         yield "some of these pairs go by halves measured whole, others by sums of op times: measure all with --against"
+
+
+def doubtful_times(settings: Iterable[Setting], model_digest: str) -> Iterator[str]:
+    """A line for each device whose times are no measured ones of that model, or were measured on a busy machine."""
+    sides = ((side, device) for one in settings for side, device in (("edge", one.edge), ("cloud", one.cloud)))
+    lines = {
+        f"times of {side} {device.name} ({device.ran_on}): {'; '.join(doubts)}": None
+        for side, device in sides
+        if (doubts := list(_doubts(device, model_digest)))
+    }
+    yield from lines
+
+
+def _doubts(device: DeviceProfile, model_digest: str) -> Iterator[str]:
+    if device.provenance.scaled_from or not device.has_op_times(model_digest):
+        yield f"not measured, {device.op_times_are(model_digest)}"
+    if noise := noise_words(device, model_digest):
+        yield noise
 
 
 def sides_words(setting: Setting) -> str:

@@ -63,8 +63,8 @@ def _asked(request: Mapping[str, Any]) -> str:
 
 def _believed(record: Mapping[str, Any]) -> str:
     request, link = record["request"], record["link"]
-    edge_s, cloud_s = request["edge_queue_s"], request["cloud_queue_s"]
-    waits = f"edge queue {format_duration(edge_s)}, cloud queue {format_duration(cloud_s)}"
+    queues = {one: request[f"{one}_queue_s"] for one in ("edge", "uplink", "cloud")}
+    waits = ", ".join(f"{one} queue {format_duration(wait_s)}" for one, wait_s in queues.items())
     if not request["cloud_reachable"]:
         return f"no replica reachable, {waits}"
     if link is None:

@@ -38,6 +38,8 @@ def import_model(
     """Make an artifact (graph, weights and spec: data only) of a model."""
     from isthmus.cli.calibration_file import read_calibration
     from isthmus.cli.interface_file import read_interface
+    from isthmus.cli.least_work import least_work
+    from isthmus.cli.top_lines import plain
     from partitioner.artifact import save_artifact
 
     check_folder(output, "--output")
@@ -47,6 +49,12 @@ def import_model(
     if calibration is not None:
         made = made.calibrated(read_calibration(calibration, made))
     write_folder(output, "--output", partial(save_artifact, made))
-    facts = {"model": made.name, "digest": made.digest, "ops": len(made.graph.ops), "folder": str(output)}
+    facts = {
+        "model": made.name,
+        "digest": made.digest,
+        "ops": len(made.graph.ops),
+        "flops_at_least": list(made.graph.least_counted),
+        "folder": str(output),
+    }
     text = f"{made.name}: {len(made.graph.ops)} ops, digest {made.digest[:12]}, written to {output}"
-    print(json.dumps(facts) if as_json else text)
+    print(json.dumps(facts) if as_json else "\n".join([text, *map(plain, least_work(made.graph))]))

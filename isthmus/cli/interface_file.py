@@ -1,4 +1,5 @@
-"""What a model's inputs and outputs mean, in a file: how a picture becomes an input, and the classes of an output.
+"""What a model's inputs and outputs mean, in a file: how a picture becomes an input, and the classes of an output; the
+largest batch, and whether an edge may do without the cloud.
 
 Files of models (`.onnx`, `.pt2`, TorchScript) do not say it; a factory's `ModelSpec` does.
 """
@@ -20,7 +21,7 @@ from partitioner.spec import ImagePreprocessing, InputSpec, Interface, OutputSpe
 __all__ = ["read_interface"]
 
 _OPTION = "--interface"
-_KEYS = ("inputs", "outputs", "max_batch")
+_KEYS = ("inputs", "outputs", "max_batch", "autonomy")
 
 T = TypeVar("T")
 
@@ -39,6 +40,7 @@ def read_interface(path: Path, model: Model) -> Interface:
         inputs=tuple(_input(one, inputs.get(one.name), model) for one in known.inputs),
         outputs=tuple(_output(one, outputs.get(one.name), path.parent) for one in known.outputs),
         max_batch=told.get("max_batch", known.max_batch),
+        autonomy=told.get("autonomy", known.autonomy),
     )
 
 

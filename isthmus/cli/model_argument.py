@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from isthmus.errors import InvalidProfile
+from isthmus.profile_file import read_profile
 
 if TYPE_CHECKING:
     from partitioner.model import Model
     from partitioner.profiles import DeviceProfile
 
-__all__ = ["Examples", "ModelArgument", "loaded_model", "read_profile", "read_profile_of"]
+__all__ = ["Examples", "ModelArgument", "loaded_model", "read_profile_of"]
 
 ModelArgument = Annotated[
     str, typer.Argument(metavar="MODEL", help="An artifact folder, a model file, or module:callable.")
@@ -37,19 +38,6 @@ def loaded_model(model: str, example: Iterable[str] | None) -> Model:
     from partitioner.model_source import resolve_model
 
     return resolve_model(model, example_inputs=tuple(map(example_tensor, example or ())))
-
-
-def read_profile(path: Path) -> DeviceProfile:
-    """The profile in that file. Raises InvalidProfile naming it."""
-    from partitioner.profiles import DeviceProfile
-
-    try:
-        return DeviceProfile.from_json(path.read_bytes())
-    except OSError as error:
-        raise InvalidProfile(str(path), f"cannot be read: {error.strerror}", remedy="run `isthmus profile`") from error
-    except InvalidProfile as error:
-        problem = f"is no profile: {error.field}: {error.problem}"
-        raise InvalidProfile(str(path), problem, value=error.value, remedy="run `isthmus profile`") from error
 
 
 def read_profile_of(path: Path, model: Model) -> DeviceProfile:

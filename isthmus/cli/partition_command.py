@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from isthmus.cli.device_pairs import best_pairs, sides_words, unlike_measures
+from isthmus.cli.device_pairs import best_pairs, doubtful_times, sides_words, unlike_measures
 from isthmus.cli.model_argument import Examples, ModelArgument, loaded_model, read_profile_of
 from isthmus.cli.option_names import option_names
 from isthmus.cli.output_file import check_output, write_output
@@ -47,16 +48,18 @@ from isthmus.cli.partition_options import (
     constraints_of,
     file_facts,
 )
+from isthmus.errors import InfeasibleCut, InvalidInput
 from isthmus.units import format_bandwidth, format_duration, parse_duration_s
 
 if TYPE_CHECKING:
     from isthmus.planning import Planner
     from nodes.measure.codec_survey import SurveyRow
     from partitioner.cost_model import Costing
+    from partitioner.graph import ModelGraph
     from partitioner.link import Link
     from partitioner.model import Model
     from partitioner.partition import BestPlan
-    from partitioner.plan import Plan, TensorCodec
+    from partitioner.plan import InputForm, Plan, TensorCodec
     from partitioner.setting import Setting
 
 __all__ = ["partition"]
@@ -105,6 +108,7 @@ def partition(
 ) -> None:
     """Choose the best plan of MODEL for two devices and a link, and say what it beats."""
     from isthmus.planning import Planner
+    from nodes.measure.codec_findings import CodecFindings
     from nodes.measure.lossless_sizes import with_lossless_sizes
     from partitioner.cost_model import Costing
     from partitioner.link import Link
@@ -122,6 +126,8 @@ def partition(
         cloud_load=cloud_load,
         constraints=constraints_of(privacy, (edge_memory, cloud_memory, wire_limit), (pin_edge, pin_cloud)),
     )
+    if lossy and accuracy_budget is not None:
+        raise InvalidInput("--lossy", "allows any loss, --accuracy-budget only so much", remedy="give one of them")
     limit_s = parse_duration_s(time_limit, "--time-limit")
     loaded = loaded_model(model, example)
     check_batch(batch, loaded)
@@ -130,7 +136,8 @@ def partition(
     costing = with_lossless_sizes(costing, loaded)
     check_ops(loaded.graph, {"--privacy": filter(None, [privacy]), "--pin-edge": pin_edge, "--pin-cloud": pin_cloud})
     settings = _settings(loaded, (edge, cloud), link, costing)
-    planners = [Planner(loaded, setting, accuracy_budget, limit_s) for setting in settings]
+    findings = CodecFindings(loaded) if loaded.calibration and accuracy_budget is not None else None
+    planners = [Planner(loaded, setting, accuracy_budget, limit_s, findings) for setting in settings]
     if plans is not None:
         write_output(plans, planners[0].table().to_json(), "--plans")
     shown = _frontier(planners[0], objective) if frontier else _best(planners, objective, picture, report)
@@ -158,41 +165,74 @@ def _best(
     if report is not None:
         _report(planner, best, objective, report)
     others = [plan for plan in planner.others() if plan.plan_id != best.plan.plan_id]
+    line = partial(_line, planner.model.graph, best.setting.costing.batch)
     lines = [
-        f"* {_line(best.plan)}",
-        *(f"  {_line(plan)}" for plan in others),
-        *(f"  {_line(pair.best.plan)}; {sides_words(pair.best.setting)}" for pair in rest),
-        *_left_out(planner),
+        f"* {line(best.plan)}",
+        *(f"  {line(plan)}" for plan in others),
+        *(f"  {line(pair.best.plan)}; {sides_words(pair.best.setting)}" for pair in rest),
+        *_remarks(planner, objective),
+        *_above_the_limit(planner.model.graph, best),
+        *doubtful_times((pair.best.setting for pair in (first, *rest)), planner.model.digest),
         *unlike_measures([first, *rest]),
-        sides_words(best.setting),
+        _asked(best.setting),
         _verdict(best),
     ]
     return best.plan.to_json(), lines
 
 
-def _left_out(planner: Planner) -> Iterator[str]:
-    """The codecs that could not be looked at."""
+def _remarks(planner: Planner, objective: str) -> Iterator[str]:
+    """The codecs that could not be looked at, what a limit on the edge's memory leaves out, and a radio that nobody
+    has told of."""
     if unrated := planner.unrated_codecs():
         yield f"codecs left out for want of a rate: {unrated}"
+    if memory := planner.memory_line():
+        yield f"to finish alone {memory}"
+    if "energy" in objective and (power := planner.given.edge.power) is not None and not power.knows_radio:
+        yield f"energy: {power.provenance}; its radio counts 0 W: state it with isthmus declare EDGE.json --radio 2W"
+
+
+def _above_the_limit(graph: ModelGraph, best: BestPlan) -> Iterator[str]:
+    """What --wire-limit cannot promise of codecs whose sizes hang on the input."""
+    from partitioner.request_bytes import request_bytes, request_spread_bytes
+
+    costing, sent = best.setting.costing, (*best.plan.boundary, *best.plan.downlink)
+    spread = sum(request_spread_bytes(tensor, costing.batch) for tensor in sent)
+    expected = request_bytes(sent, graph, costing.batch)
+    if expected + spread > costing.constraints.wire_bytes:
+        yield f"--wire-limit is kept on average: a request takes {expected} ± {spread} B"
+
+
+def _of_both_sides(planner: Planner, objective: str) -> Iterator[str]:
+    """What a table is about, and what is to be known of it."""
+    yield from _remarks(planner, objective)
+    yield from doubtful_times([planner.given], planner.model.digest)
+    yield _asked(planner.given)
+
+
+def _asked(setting: Setting) -> str:
+    """What runs where, and how many items at once."""
+    batch = setting.costing.batch
+    return sides_words(setting) + (f", {batch} items a request" if batch > 1 else "")
 
 
 def _frontier(planner: Planner, objective: str) -> tuple[str, Iterable[str]]:
     """As JSON, and as lines."""
     from isthmus.cli.frontier_table import check_linear, frontier_lines, throughput_lines
     from partitioner.measured_halves import has_measured_halves
+    from partitioner.objectives import objective_for
     from partitioner.partition import gap_words
 
-    if objective == "throughput":
+    if objective_for(objective, planner.given).name == "throughput":
         wide = planner.throughput_frontier()
         gap = f"gap {gap_words(wide.gap, planner.accuracy_budget is not None)}"
         said = filter(None, (gap, planner.budget_line()))
-        return wide.to_json(), [*throughput_lines(wide), *_left_out(planner), sides_words(planner.given), *said]
+        return wide.to_json(), [*throughput_lines(wide), *_of_both_sides(planner, objective), *said]
     check_linear(objective, planner.given)
     found = planner.frontier
-    lines = [*frontier_lines(found, planner.given, objective), *_left_out(planner), sides_words(planner.given)]
+    lines = [*frontier_lines(found, planner.given, objective), *_of_both_sides(planner, objective)]
     if has_measured_halves(planner.model, planner.given):
         lines.append("by sums of op times; one plan alone goes by the halves that were measured whole")
-    if planner.given.costing.constraints.has_budget:
+    if planner.given.costing.constraints.has_budget or found.gap > 0.0:
         lines.append(f"gap {gap_words(found.gap, planner.accuracy_budget is not None)}")
     if budget := planner.budget_line():
         lines.append(f"{budget}; every plan that wins somewhere, of the codecs measured")
@@ -204,7 +244,8 @@ def _draw(model: Model, setting: Setting, plan: Plan, picture: Path) -> None:
     from partitioner.plan_op_times import plan_op_seconds
 
     seconds = plan_op_seconds(model, setting, plan.edge_ops)
-    write_output(picture, cut_picture(model.graph, plan, op_seconds=seconds), "--picture")
+    drawn = cut_picture(model.graph, plan, op_seconds=seconds, batch=setting.costing.batch)
+    write_output(picture, drawn, "--picture")
 
 
 def _report(planner: Planner, best: BestPlan, objective: str, report: Path) -> None:
@@ -218,14 +259,21 @@ def _report(planner: Planner, best: BestPlan, objective: str, report: Path) -> N
     budget, setting = planner.codec_budget, best.setting
     surveyed: tuple[SurveyRow, ...] = ()
     if budget is not None:
-        setting = planner.frontier_setting
-        console, quiet = Console(stderr=True), not sys.stderr.isatty()
-        cuts = track(planner.cuts_to_survey(), "codecs at each cut", console=console, transient=True, disable=quiet)
-        surveyed = tuple(planner.survey(cuts))
-    made = report_of(
-        planner.model, setting, best.plan, surveyed, budget, objective, partial(time_is_over, planner.limit_s)
-    )
+        with suppress(InfeasibleCut):  # no frontier in time: the chapter says so
+            setting = planner.frontier_setting
+            console, quiet = Console(stderr=True), not sys.stderr.isatty()
+            cuts = track(planner.cuts_to_survey(), "codecs at each cut", console=console, transient=True, disable=quiet)
+            surveyed = tuple(planner.survey(cuts))
+    clock, best_of = partial(time_is_over, planner.limit_s), partial(_best_of, planner, objective)
+    made = report_of(planner.model, setting, best.plan, surveyed, budget, objective, clock, best_of)
     write_output(report, report_page(made), "--report")
+
+
+def _best_of(planner: Planner, objective: str, form: InputForm) -> BestPlan:
+    """Of the other form of input, under the same accuracy budget."""
+    other = planner.of_form(form)
+    best = other.best(objective)
+    return best if other.codec_budget is None else replace(best, setting=other.frontier_setting)
 
 
 def _emit(text: str, lines: Iterable[str], output: Path | None, as_json: bool) -> None:
@@ -233,8 +281,12 @@ def _emit(text: str, lines: Iterable[str], output: Path | None, as_json: bool) -
     print(text if as_json else "\n".join(lines), end="" if as_json else "\n")
 
 
-def _bytes(tensor: TensorCodec) -> str:
-    return f"{tensor.bytes} ± {tensor.spread_bytes} B" if tensor.spread_bytes else f"{tensor.bytes} B"
+def _bytes(tensor: TensorCodec, graph: ModelGraph, batch: int) -> str:
+    """Of all items of a request."""
+    from partitioner.request_bytes import request_bytes, request_spread_bytes
+
+    size, spread = request_bytes([tensor], graph, batch), request_spread_bytes(tensor, batch)
+    return f"{size} ± {spread} B" if spread else f"{size} B"
 
 
 def _verdict(best: BestPlan) -> str:
@@ -247,7 +299,8 @@ def _verdict(best: BestPlan) -> str:
     return f"accuracy: {provenance['accuracy']}; {provenance['objective']} {over}; gap {provenance['gap']}{halves}"
 
 
-def _line(plan: Plan) -> str:
-    crossing = ", ".join(f"{t.tensor} as {t.codec} ({_bytes(t)})" for t in plan.boundary) or "nothing crosses"
+def _line(graph: ModelGraph, batch: int, plan: Plan) -> str:
+    sent = [f"{t.tensor} as {t.codec} ({_bytes(t, graph, batch)})" for t in plan.boundary]
+    crossing = ", ".join(sent) or "nothing crosses"
     total_ms = plan.predicted.total_s * 1e3 if plan.predicted is not None else float("nan")
     return f"{plan.kind:10} {total_ms:9.2f} ms  {len(plan.edge_ops)} ops on the edge; {crossing}"

@@ -66,7 +66,12 @@ CloudProfile = Annotated[list[Path], typer.Option(help="The cloud's profile; rep
 Bandwidth = Annotated[str, typer.Option(help="Both ways, like 20mbps; with --downlink of the way up alone.")]
 Downlink = Annotated[str, typer.Option(help="Bandwidth of the way down, where it is another.")]
 RoundTrip = Annotated[str, typer.Option(help="There and back, like 30ms.")]
-Batch = Annotated[int, typer.Option(min=1, help="Items a request.")]
+Batch = Annotated[
+    int,
+    typer.Option(
+        min=1, help="Items a request: what is printed and drawn is of them all; a plan file holds one's bytes."
+    ),
+]
 TimeLimit = Annotated[
     str, typer.Option(help="Most for each search that throughput, memory or a wire limit need.", rich_help_panel=_RULES)
 ]
@@ -87,21 +92,29 @@ AccuracyBudget = Annotated[
 Privacy = Annotated[
     str,
     typer.Option(
-        help="raw-input: inputs never leave the edge, padded, resized or scaled ones neither; or an op: of it and all "
-        "before it only what it makes crosses.",
+        help="raw-input: inputs never leave the edge, padded, resized, scaled or grey ones neither; or an op: of it "
+        "and all before it only what it makes crosses.",
         rich_help_panel=_RULES,
     ),
 ]
 EdgeMemory = Annotated[
     str,
-    typer.Option(help="Most that parameters and activations take on the edge, like 64MB.", rich_help_panel=_RULES),
+    typer.Option(
+        help="Most that the parameters and activations of the edge's ops take, like 64MB; an edge that can also finish "
+        "alone needs all parameters, which is said where it is more.",
+        rich_help_panel=_RULES,
+    ),
 ]
 CloudMemory = Annotated[
     str, typer.Option(help="The same in the cloud, for one request at a time.", rich_help_panel=_RULES)
 ]
 WireLimit = Annotated[
     str,
-    typer.Option(help="Most bytes of a request on the wire, both ways together, like 50kB.", rich_help_panel=_RULES),
+    typer.Option(
+        help="Most bytes of a request on the wire, both ways together, like 50kB; on average, where they hang on the "
+        "input.",
+        rich_help_panel=_RULES,
+    ),
 ]
 PinEdge = Annotated[
     list[str] | None,

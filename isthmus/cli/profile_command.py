@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from isthmus.cli.connection_options import Authority, Certificate, Key, tls_files
+from isthmus.cli.given_options import refuse_given
 from isthmus.cli.mergeable import check_mergeable
-from isthmus.cli.model_argument import Examples, loaded_model, read_profile, read_profile_of
+from isthmus.cli.model_argument import Examples, loaded_model, read_profile_of
+from isthmus.cli.noise_words import noise_words
 from isthmus.cli.option_names import option_names
 from isthmus.cli.output_file import check_output, write_output
 from isthmus.errors import InvalidInput, InvalidProfile
+from isthmus.profile_file import read_profile
 
 if TYPE_CHECKING:
     from partitioner.model import Model
@@ -45,8 +48,13 @@ Against = Annotated[
 ]
 
 
+_OF_MEASURING = {"budget": "--budget", "threads": "--threads", "device": "--device", "engine": "--engine"}
+_OF_ASKING = {"tls_authority": "--tls-authority", "tls_certificate": "--tls-certificate", "tls_key": "--tls-key"}
+
+
 @option_names({"device": "--device", "engine": "--engine"})
 def profile(
+    context: typer.Context,
     model: Annotated[str | None, typer.Argument(metavar="MODEL", help="Measure this model too.")] = None,
     example: Examples = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="File to write, or to merge into.")] = Path(
@@ -82,8 +90,13 @@ def profile(
     check_output(output, "--output")
     if source and like is not None:
         raise InvalidInput("--from", "is another profile than --like's", remedy="give one of them")
+    for option, given in {"--peak": peak, "--memory": memory}.items():
+        if given and like is None:
+            remedy = "give --like and the profile to scale, or leave it out"
+            raise InvalidInput(option, "is what a profile is scaled to", value=given, remedy=remedy)
     if against is not None and (model is None or source or like is not None):
         raise InvalidInput("--against", "is for measuring a MODEL", remedy="give MODEL, without --from and --like")
+    _check_given(context, like=like is not None, source=bool(source), model=model is not None)
     loaded = None if model is None else loaded_model(model, example)
     other = None if against is None or loaded is None else read_profile_of(against, loaded)
     if source:
@@ -100,8 +113,19 @@ def profile(
     if as_json:
         print(made.to_json())
         return
-    _print_summary(output, made)
+    _print_summary(output, made, loaded)
     _print_tables(made, loaded, against=against is not None or bool(source) or like is not None)
+
+
+def _check_given(context: typer.Context, *, like: bool, source: bool, model: bool) -> None:
+    """Raise InvalidInput naming the options that would change nothing, by what else was given."""
+    if like or source:
+        beside = "--like" if like else "--from"
+        refuse_given(context, _OF_MEASURING, f"changes nothing beside {beside}, which measures nothing", "leave it out")
+    if not source:
+        refuse_given(context, _OF_ASKING, "is for asking a cloud", "give --from, or leave it out")
+    if not model:
+        refuse_given(context, {"example": "--example"}, "is for inputs of a MODEL", "give MODEL, or leave it out")
 
 
 def _known(output: Path, device: str, threads: int, engine: str) -> DeviceProfile | None:
@@ -130,12 +154,17 @@ def _measured(
 
 
 def _with_declared(output: Path, measured: DeviceProfile) -> DeviceProfile:
-    """The power and price that were declared in the file that is about to be replaced hold on."""
+    """The power and price that were declared in the file that is about to be replaced hold on, before any measured."""
     try:
         was = read_profile(output)
     except InvalidProfile:
         return measured  # no file, or none whose declarations could be read
-    return replace(measured, power=was.power, price=was.price)
+    power = measured.power
+    if was.power is not None and not was.power.measured:
+        power = was.power
+    elif was.power is not None and power is not None:
+        power = power.with_radio_of(was.power)
+    return replace(measured, power=power, price=was.price)
 
 
 def _scaled(profile: DeviceProfile, name: str, stated: tuple[str, str], model: Model | None) -> DeviceProfile:
@@ -154,10 +183,11 @@ def _scaled(profile: DeviceProfile, name: str, stated: tuple[str, str], model: M
     )
 
 
-def _print_summary(output: Path, made: DeviceProfile) -> None:
+def _print_summary(output: Path, made: DeviceProfile, model: Model | None) -> None:
     from isthmus.cli.top_lines import plain
 
-    noisy = ", noisy: measure again on a quiet machine" if made.provenance.noisy else ""
+    noise = noise_words(made, None if model is None else model.digest)
+    noisy = f", {noise}" if noise else ""
     scaled = f", not measured: scaled from {made.provenance.scaled_from}" if made.provenance.scaled_from else ""
     flops, memory = made.flops_per_s.get("float32", 0.0) / 1e9, made.memory_bytes_per_s / 1e9
     print(f"{output}: {plain(made.name)}, {flops:.1f} GFLOP/s float32, {memory:.1f} GB/s{noisy}{scaled}")

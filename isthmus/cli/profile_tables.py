@@ -10,11 +10,13 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from isthmus.cli.least_work import least_work
+from isthmus.cli.noise_words import NOISY
 from isthmus.cli.plain_table import plain_table
 from isthmus.units import format_duration, format_flops, format_size
 from partitioner.cost_model import ModelFacts
 from partitioner.graph import ModelGraph, Op
-from partitioner.measurements import OpTimes
+from partitioner.measurements import CodecRate, OpTimes, Power
 from partitioner.picture_stages import plain_kind
 from partitioner.profiles import DeviceProfile
 from partitioner.unrated_codecs import FREE_CODECS
@@ -29,6 +31,7 @@ _FREE_S_PER_BYTE = 1e-12  # a terabyte a second: a tensor handed over, not copie
 def device_tables(profile: DeviceProfile) -> Iterator[RenderableType]:
     """The roofline and the codecs' rates, with what speaks against trusting them."""
     yield Text(_device_line(profile))
+    yield Text(_power_line(profile.power))
     roof = plain_table("roofline", "peak", "even at")
     apart = {kind.rpartition(" ")[2] for kind in profile.kind_flops_per_s}
     whole = {dtype: peak for dtype, peak in profile.flops_per_s.items() if dtype not in apart}
@@ -38,19 +41,25 @@ def device_tables(profile: DeviceProfile) -> Iterator[RenderableType]:
     roof.add_row("memory", f"{format_size(profile.memory_bytes_per_s)}/s", "")
     roof.add_row("any op", f"{format_duration(profile.op_overhead_s)} at least", "")
     yield roof
-    codecs = plain_table("codec", "encode", "decode", "encode, fixed", "decode, fixed")
+    codecs = plain_table("codec", "encode", "decode", "encode, fixed", "decode, fixed", "spread")
     for name, rate in profile.codec_rates.items():
         per_byte = (_rate(rate.encode_s_per_byte), _rate(rate.decode_s_per_byte))
         fixed = (format_duration(rate.encode_fixed_s), format_duration(rate.decode_fixed_s))
-        codecs.add_row(name, *per_byte, *fixed)
+        codecs.add_row(name, *per_byte, *fixed, _spread(rate))
     yield codecs
 
 
 def _device_line(profile: DeviceProfile) -> str:
     taken = profile.provenance
     slowed = f", emulated slowdown {profile.slowdown:g}x" if profile.slowdown != 1.0 else ""
-    noise = "NOISY: measure again on a quiet machine" if taken.noisy else "quiet"
+    noise = f"{NOISY}, without MODEL" if taken.noisy else "quiet"
     return f"{profile.ran_on}{slowed}; {taken.measured_at} on {taken.host}, load {taken.load:.2f}, {noise}"
+
+
+def _power_line(power: Power | None) -> str:
+    if power is None:
+        return "power: not known; `isthmus declare` states it"
+    return f"power: {power.busy_w:.3g} W busy, {power.idle_w:.3g} W idle, {power.radio_w:g} W radio; {power.provenance}"
 
 
 def model_tables(profile: DeviceProfile, model: ModelFacts) -> Iterator[RenderableType]:
@@ -60,7 +69,8 @@ def model_tables(profile: DeviceProfile, model: ModelFacts) -> Iterator[Renderab
         return
     apart = profile.taken_apart(model.digest)
     taken = "" if apart is None else f"; {apart.measured_at} on {apart.host}, apart from the device"
-    yield Text(f"{model.name}: {format_duration(times.whole.seconds)} for a batch of {times.batch}{taken}")
+    noise = f"; {NOISY}" if profile.taken(model.digest).noisy else ""
+    yield Text(f"{model.name}: {format_duration(times.whole.seconds)} for a batch of {times.batch}{taken}{noise}")
     costs = _op_costs(profile, model.graph, times)
     kinds = sorted(costs, key=lambda cost: cost.kind)
     by_kind = [_sum(kind, list(of_kind)) for kind, of_kind in groupby(kinds, key=lambda cost: cost.kind)]
@@ -147,6 +157,7 @@ def _left_out_of_model(profile: DeviceProfile, model: ModelFacts | None) -> Iter
     if times is None:
         yield f"op times of {model.name}: plans are made from the {profile.op_times_are(model.digest)}"
         return
+    yield from least_work(model.graph)
     missing = [op.name for op in model.graph.ops if op.name not in times.seconds]
     if missing:
         yield f"{len(missing)} ops without a time of their own, {missing[0]} first: taken from the roofline"
@@ -154,7 +165,7 @@ def _left_out_of_model(profile: DeviceProfile, model: ModelFacts | None) -> Iter
     if min(repeats, times.whole.repeats) < _FEW_REPEATS:
         yield f"repeats: the budget allowed {times.whole.repeats} runs of the whole and {repeats} of each op"
     if any(one.model_digest == model.digest and one.peak_activation_bytes is None for one in profile.footprints):
-        yield f"{model.name}: memory of activations (only torch models on eager, on a CPU, show it)"
+        yield f"{model.name}: memory of activations (onnxruntime shows it to nobody)"
     yield from profile.provenance.left_out
     yield from _never_tried(profile, model)
 
@@ -180,6 +191,14 @@ def _never_tried(profile: DeviceProfile, model: ModelFacts) -> Iterator[str]:
 
 def _times(profile: DeviceProfile, model: ModelFacts) -> OpTimes | None:
     return min(profile.op_times_of(model.digest), key=lambda times: times.batch, default=None)
+
+
+def _spread(rate: CodecRate) -> str:
+    """Of its encoder and its decoder."""
+    both = (rate.encode_spread, rate.decode_spread)
+    return (
+        ", ".join("" if one is None else f"{one:.0%}" for one in both) if any(one is not None for one in both) else ""
+    )
 
 
 def _rate(seconds_per_byte: float) -> str:

@@ -15,7 +15,7 @@ from isthmus.cli.policy_setting import policy_options
 from isthmus.errors import InvalidRequest, NotFound
 
 if TYPE_CHECKING:
-    from nodes.steering import PolicySetting
+    from nodes.steering import PolicySetting, Steering
     from simulations.replay.logged_run import LoggedRun
 
 __all__ = ["replay"]
@@ -33,7 +33,9 @@ def replay(
     options: Annotated[
         list[str] | None,
         typer.Option(
-            "--options", metavar="KEY=VALUE", help="An option of the policy, or of the one that ran; repeatable."
+            "--options",
+            metavar="KEY=VALUE",
+            help="An option of the policy; without one, of that which ran last for all requests; repeatable.",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the error bars' resampling.")] = 0,
@@ -66,15 +68,17 @@ def _lines(log: Path) -> Iterator[Mapping[str, Any]]:
         yield from log_lines(path)
 
 
-def _settings(run: LoggedRun, names: Sequence[str], options: Sequence[str]) -> list[PolicySetting]:
-    """The policies to run it under: those named, or the one that ran with other options."""
+def _settings(run: LoggedRun, names: Sequence[str], options: Sequence[str]) -> list[PolicySetting] | list[Steering]:
+    """The policies to run it under: those named, or what was in force in the end, the policy for all requests with
+    other options. Those of models and classes stay: they are others', with options of their own."""
     from nodes.steering import EVERYTHING, PolicySetting
     from simulations.replay.policy_history import policy_history
 
     given = policy_options(options, "--options")
     if not names and given:
-        ran = policy_history(run.requests)[-1].steering.policies[EVERYTHING]
-        return [PolicySetting(ran.name, {**ran.options, **given})]
+        steering = policy_history(run.requests)[-1].steering
+        ran = steering.policies[EVERYTHING]
+        return [steering.with_policy(EVERYTHING, PolicySetting(ran.name, {**ran.options, **given}))]
     return [PolicySetting(name, given) for name in names]
 
 

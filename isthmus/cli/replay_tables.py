@@ -33,7 +33,7 @@ def replay_lines(answer: ReplayAnswer) -> Iterator[str]:
         yield from _other(one)
     yield ""
     blocks = f"{answer.blocks} blocks of the log's time resampled, - where fewer than {LEAST_BLOCKS} have a value"
-    yield f"in brackets: 95 %, {blocks}; not in them:"
+    yield f"in brackets: 95 %, {blocks}, or a quantile has fewer than 5 requests beyond it; not in them:"
     yield from (f"- {caveat}" for caveat in answer.caveats)
 
 

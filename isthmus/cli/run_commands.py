@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from isthmus.cli.connection_options import DEFAULT_SERVER, Authority, Certificate, Key, Server, tls_files
+from isthmus.cli.output_file import check_folder
 from isthmus.errors import InvalidRequest
 from isthmus.file_stamp import FileStamp
 from isthmus.interruption import Interruption, interruptible, keep_forks_quiet
@@ -240,6 +241,7 @@ def demo(
     """Cut a real ImageNet model on this machine and watch what is chosen on four links, and why."""
     from isthmus.telemetry import configure_logging
 
+    check_folder(output, "-o")
     configure_logging("warning")
     keep_forks_quiet()
     from isthmus.demo import run_demo

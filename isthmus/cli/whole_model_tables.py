@@ -30,8 +30,10 @@ def whole_model_tables(profile: DeviceProfile, model: ModelFacts) -> Iterator[Re
 
 
 def _footprint(held: Footprint) -> str:
+    spread = "" if held.load_spread_s is None else f" + {format_duration(held.load_spread_s)}"
+    load = f"{format_duration(held.load_s)}{spread}"
     parts = [
-        f"loads in {format_duration(held.load_s)} (from its artifact, cached by the system, to the first answer)",
+        f"loads in {load} (from its artifact, cached by the system, to the first answer)",
         f"{format_size(held.parameter_bytes)} of parameters",
     ]
     if held.peak_activation_bytes is not None:

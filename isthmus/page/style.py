@@ -29,6 +29,7 @@ dl{display:grid;grid-template-columns:max-content 1fr;gap:4px 18px;font-size:15p
 dt{color:var(--dim)}dd{margin:0;overflow-wrap:anywhere}
 .code{display:inline-block;min-width:2em;text-align:center;font-weight:bold;border-left:14px solid var(--c);
 padding-left:6px;white-space:nowrap;print-color-adjust:exact}
+.keys{display:flex;flex-wrap:wrap;gap:4px 22px;max-width:none;font-size:14px}
 .chart text{fill:var(--ink);font:13px Helvetica,Arial,'Liberation Sans',sans-serif}.chart .tick{fill:var(--dim)}
 .chart .axis{fill:var(--dim)}.chart .strong{font-weight:bold}.chart .grid{stroke:var(--rule);fill:none}
 .chart .asked{stroke:var(--ink);stroke-width:1.5;stroke-dasharray:2 4;fill:none}

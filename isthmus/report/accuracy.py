@@ -41,7 +41,8 @@ def accuracy_section(chapter: Chapter, op_count: int) -> str:
         figure(
             _plot(rows, within, places),
             f"How far the answers agree with the whole model's ({rows[0].accuracy.metric.replace('_', ' ')}), over the "
-            f"bytes of one item, with 95 % intervals by source, on {rows[0].accuracy.n} calibration items. The "
+            f"bytes of one item, with 95 % intervals by source, on {rows[0].accuracy.n} calibration items. Where "
+            "all of them agree, others may still not, unless the codec is lossless. The "
             "transform and the tiles' ends were calibrated on these very items; on others they lose a little more.",
         ),
         table(
@@ -66,6 +67,7 @@ _QUALITIES = (
     "before",
     "KL, nats",
     "cosine",
+    "closeness",
     "largest difference",
 )
 
@@ -74,7 +76,7 @@ def _qualities(found: AnswerQuality) -> tuple[str, ...]:
     """Each of `_QUALITIES`, as far as it can be said."""
     shares = (
         found.top1_agreement, found.confident_agreement, found.accuracy, found.whole_accuracy, found.divergence,
-        found.cosine,
+        found.cosine, found.closeness,
     )  # fmt: skip
     return (*map(_share, shares), f"{found.max_abs:.2g}")
 

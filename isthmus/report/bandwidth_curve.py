@@ -12,8 +12,10 @@ from isthmus.report.plan_names import PlanName, codecs_of
 from isthmus.units import format_bandwidth, format_duration
 from partitioner.bandwidth_pieces import Piece, TimeLine, pieces_of, time_lines
 from partitioner.frontier import Frontier
+from partitioner.graph import ModelGraph
 from partitioner.link import Link
 from partitioner.plan import Plan
+from partitioner.request_bytes import request_bytes
 from partitioner.svg import element, escaped, text
 
 __all__ = ["bandwidth_axis", "bandwidth_section", "said_range"]
@@ -32,7 +34,7 @@ def bandwidth_axis(asked_bps: float, start: float, stop: float) -> LogAxis:
     return LogAxis(least, most, start, stop, "uplink bandwidth", format_bandwidth)
 
 
-def bandwidth_section(chapter: Chapter, frontier: Frontier, names: Mapping[str, PlanName]) -> str:
+def bandwidth_section(chapter: Chapter, frontier: Frontier, names: Mapping[str, PlanName], graph: ModelGraph) -> str:
     """The curve and, beside it, each piece as numbers."""
     condition = chapter.condition
     lines = time_lines(frontier, condition)
@@ -43,7 +45,7 @@ def bandwidth_section(chapter: Chapter, frontier: Frontier, names: Mapping[str, 
     return section(
         "Latency against bandwidth",
         figure(
-            _curve(chapter, lines, pieces, codes),
+            _curve(chapter, _references(chapter, graph), lines, pieces, codes),
             f"The best plan at each bandwidth, in its colour, for a round trip of {rtt} and {loads}; where the colour "
             "changes is exact. Dashed: edge-only, and the cloud-only plan that is best at the bandwidth asked about."
             f"{_SUMS if chapter.has_halves else ''}",
@@ -82,10 +84,15 @@ def said_range(piece: Piece) -> str:
     return f"above {slow}" if piece.to_bps == math.inf else f"{slow} to {format_bandwidth(piece.to_bps)}"
 
 
-def _curve(chapter: Chapter, lines: Sequence[TimeLine], pieces: Sequence[Piece], codes: Sequence[PlanName]) -> str:
+def _curve(
+    chapter: Chapter,
+    references: Sequence[tuple[str, TimeLine]],
+    lines: Sequence[TimeLine],
+    pieces: Sequence[Piece],
+    codes: Sequence[PlanName],
+) -> str:
     asked_bps = chapter.condition.link.uplink_bps
     x = bandwidth_axis(asked_bps, _LEFT, _RIGHT)
-    references = _references(chapter)
     shown = [line.seconds(bps) for piece in pieces for line in [lines[piece.line]] for bps in _ends(piece, x)]
     slow = [min(line.seconds(x.least), 30 * max(shown)) for _, line in references]
     y = LogAxis(min(shown) / 1.4, max(*shown, *slow) * 1.4, _BOTTOM, _TOP, "time of a request", format_duration)
@@ -148,14 +155,17 @@ def _path(points: Sequence[tuple[float, float]], kind: str, label: str, colour: 
     return element("path", element("title", escaped(label)), d=d, class_=kind, stroke=colour) if points else ""
 
 
-def _references(chapter: Chapter) -> list[tuple[str, TimeLine]]:
+def _references(chapter: Chapter, graph: ModelGraph) -> list[tuple[str, TimeLine]]:
     """Edge-only and the best cloud-only plan, with the codecs that they have at the bandwidth asked about."""
     plans = [plan for plan in (chapter.plan, *chapter.others) if plan.predicted is not None]
     found = []
     for kind in ("edge-only", "cloud-only"):
         of_kind = [plan for plan in plans if plan.kind == kind]
         if of_kind:
-            found.append((kind, _line_of(min(of_kind, key=_total_s), chapter.condition.link)))
+            best = min(of_kind, key=_total_s)
+            batch = chapter.setting.costing.batch
+            up, down = (request_bytes(way, graph, batch) for way in (best.boundary, best.downlink))
+            found.append((kind, _line_of(_total_s(best), up, down, chapter.condition.link)))
     return found
 
 
@@ -163,8 +173,7 @@ def _total_s(plan: Plan) -> float:
     return plan.predicted.total_s if plan.predicted is not None else math.inf
 
 
-def _line_of(plan: Plan, link: Link) -> TimeLine:
-    """The plan's time over bandwidth, from its prediction at one bandwidth and its bytes."""
-    up, down = plan.uplink_bytes, sum(tensor.bytes for tensor in plan.downlink)
-    fixed_s = _total_s(plan) - link.uplink_s(up) - link.downlink_s(down)
+def _line_of(total_s: float, up: int, down: int, link: Link) -> TimeLine:
+    """A plan's time over bandwidth, from its prediction at one bandwidth and the bytes of a request."""
+    fixed_s = total_s - link.uplink_s(up) - link.downlink_s(down)
     return TimeLine(max(fixed_s, 0.0), 8 * (up + down * link.uplink_bps / link.downlink_bps))

@@ -8,7 +8,9 @@ from isthmus.page.html import figure, section, swatch, table
 from isthmus.report.facts import Chapter
 from isthmus.report.plan_names import PlanName, plan_title
 from isthmus.units import format_duration, format_size
+from partitioner.graph import ModelGraph
 from partitioner.plan import Plan, Prediction
+from partitioner.request_bytes import request_bytes
 from partitioner.svg import element, escaped, text, wrapped
 
 __all__ = ["breakdown_section"]
@@ -17,8 +19,9 @@ _WIDTH, _LABEL, _ROW, _BAR = 1000, 250, 46, 24
 _PARTS = ("edge", "uplink", "cloud", "downlink")
 
 
-def breakdown_section(chapter: Chapter, names: Mapping[str, PlanName], op_count: int) -> str:
+def breakdown_section(chapter: Chapter, names: Mapping[str, PlanName], graph: ModelGraph) -> str:
     """Stacked bars and their numbers: the chosen plan, edge-only, and each way to leave everything to the cloud."""
+    op_count, batch = len(graph.ops), chapter.setting.costing.batch
     plans = _distinct((chapter.plan, *chapter.others))
     predicted = [(plan, plan.predicted) for plan in plans if plan.predicted is not None]
     caption = "Predicted time of one request over the link that was asked about; the chosen plan is first."
@@ -28,7 +31,7 @@ def breakdown_section(chapter: Chapter, names: Mapping[str, PlanName], op_count:
         table(
             "The same as numbers. Uplink and downlink hold half of the round trip each.",
             ("", "plan", "edge", "uplink", "cloud", "downlink", "total", "beside the chosen", "bytes up"),
-            [_row(plan, one, predicted[0][1], names, op_count) for plan, one in predicted],
+            [(*_row(plan, one, predicted[0][1], names, op_count), _up(plan, graph, batch)) for plan, one in predicted],
             numbers_from=2,
         ),
     )
@@ -46,7 +49,11 @@ def _row(
     parts = (predicted.edge_s, predicted.uplink_s, predicted.cloud_s, predicted.downlink_s, predicted.total_s)
     times = (format_duration(seconds) for seconds in parts)
     code = swatch(name.code, name.colour)
-    return (code, plan_title(plan, op_count), *times, f"× {ratio:.3g}", format_size(plan.uplink_bytes))
+    return (code, plan_title(plan, op_count), *times, f"× {ratio:.3g}")
+
+
+def _up(plan: Plan, graph: ModelGraph, batch: int) -> str:
+    return format_size(request_bytes(plan.boundary, graph, batch))
 
 
 def _bars(plans: Sequence[tuple[Plan, Prediction]], op_count: int) -> str:

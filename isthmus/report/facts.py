@@ -13,7 +13,7 @@ from partitioner.cost_model import ModelFacts
 from partitioner.frontier import Frontier, frontier_of
 from partitioner.measured_halves import has_measured_halves
 from partitioner.menu import MOST_CUTS, Menu, menu_of
-from partitioner.partition import best_plan, plans_to_compare
+from partitioner.partition import BestPlan, best_plan, plans_to_compare
 from partitioner.plan import InputForm, Plan
 from partitioner.setting import Setting
 
@@ -86,17 +86,20 @@ def report_of(
     budget: float | None = None,
     objective: str | Mapping[str, float] = "latency",
     clock: Callable[[], Callable[[], bool]] = lambda: lambda: False,
+    best_of: Callable[[InputForm], BestPlan] | None = None,
 ) -> Report:
     """The report about `plan`; where requests may bring the other input form too, with the best plan for that one.
 
     surveyed, budget: see `Chapter`; they go to the first one. objective: what `plan` was chosen for, and what the other
-    one is; clock: begins a search's time, and says what ends it, as `best_plan` takes it.
+    one is; clock: begins a search's time, and says what ends it, as `best_plan` takes it. best_of: the best plan of a
+    form and the setting that holds for all its plans, where more than costs has to be looked at, as an accuracy that
+    plans must keep as a whole.
     """
     chapters = [replace(chapter_of(model, setting, plan, clock()), surveyed=surveyed, budget=budget)]
     if any(spec.preprocessing is not None for spec in model.interface.inputs):
         form: InputForm = "tensor" if plan.form == "bytes" else "bytes"
         other = replace(setting, costing=replace(setting.costing, form=form))
         with suppress(InfeasibleCut):  # what forbids every cut of that form says nothing against this one
-            best = best_plan(model, other, objective, clock()).plan
-            chapters.append(chapter_of(model, other, best, clock()))
+            best = best_plan(model, other, objective, clock()) if best_of is None else best_of(form)
+            chapters.append(chapter_of(model, best.setting, best.plan, clock()))
     return Report(model, tuple(chapters))

@@ -15,6 +15,7 @@ from isthmus.report.plan_names import PlanName, codecs_of, plan_names, plan_titl
 from isthmus.report.question import assumed_section, question_section, warnings_of
 from isthmus.report.winner_map import map_section
 from isthmus.units import format_duration
+from partitioner.graph import ModelGraph
 from partitioner.picture import cut_picture
 from partitioner.plan import Plan
 from partitioner.plan_op_times import plan_op_seconds
@@ -44,12 +45,18 @@ def report_page(report: Report) -> str:
 def _answer(chapter: Chapter, op_count: int) -> str:
     """The choice in a sentence."""
     plan = chapter.plan
-    said = f"{_FORMS[plan.form]}, over {chapter.setting.link}: {plan_title(plan, op_count)}"
-    if plan.kind != "edge-only":
+    said = f"{_requests(chapter)}, over {chapter.setting.link}: {plan_title(plan, op_count)}"
+    if plan.kind == "split":  # of cloud-only the title says it
         said += f", sending {codecs_of(plan.boundary)}"
     if plan.predicted is None:
         return said + "."
     return f"{said}; {format_duration(plan.predicted.total_s)} predicted{_gains(plan, chapter)}."
+
+
+def _requests(chapter: Chapter) -> str:
+    """Which requests the chapter's times and bytes are of, but where it says otherwise."""
+    batch = chapter.setting.costing.batch
+    return _FORMS[chapter.plan.form] + (f", {batch} items each" if batch > 1 else "")
 
 
 def _gains(plan: Plan, chapter: Chapter) -> str:
@@ -65,14 +72,15 @@ def _gains(plan: Plan, chapter: Chapter) -> str:
 
 
 def _chapter(report: Report, chapter: Chapter) -> str:
-    names = plan_names(_plans(chapter), len(report.model.graph.ops))
+    graph = report.model.graph
+    names = plan_names(_plans(chapter), len(graph.ops))
     parts = [
-        breakdown_section(chapter, names, len(report.model.graph.ops)),
+        breakdown_section(chapter, names, graph),
         _picture(report, chapter),
-        *_conditions(chapter, names),
-        accuracy_section(chapter, len(report.model.graph.ops)),
+        *_conditions(chapter, names, graph),
+        accuracy_section(chapter, len(graph.ops)),
     ]
-    return section(_FORMS[chapter.plan.form], *parts, level=2)
+    return section(_requests(chapter), *parts, level=2)
 
 
 def _plans(chapter: Chapter) -> Iterator[Plan]:
@@ -82,12 +90,12 @@ def _plans(chapter: Chapter) -> Iterator[Plan]:
     yield from (chapter.plan, *chapter.others)
 
 
-def _conditions(chapter: Chapter, names: Mapping[str, PlanName]) -> Iterator[str]:
+def _conditions(chapter: Chapter, names: Mapping[str, PlanName], graph: ModelGraph) -> Iterator[str]:
     """What the frontier says, or why there is none."""
     if chapter.frontier is None:
         yield section("Other conditions", paragraph(f"Not on this page: {chapter.why_none}."))
         return
-    yield bandwidth_section(chapter, chapter.frontier, names)
+    yield bandwidth_section(chapter, chapter.frontier, names, graph)
     yield map_section(chapter, chapter.frontier, names)
     yield frontier_section(chapter, chapter.frontier, names)
     if chapter.menu is not None:
@@ -96,7 +104,8 @@ def _conditions(chapter: Chapter, names: Mapping[str, PlanName]) -> Iterator[str
 
 def _picture(report: Report, chapter: Chapter) -> str:
     seconds = plan_op_seconds(report.model, chapter.setting, chapter.plan.edge_ops)
-    drawing = cut_picture(report.model.graph, chapter.plan, op_seconds=seconds)
+    batch = chapter.setting.costing.batch
+    drawing = cut_picture(report.model.graph, chapter.plan, op_seconds=seconds, batch=batch)
     drawn = figure(drawing, "Time runs downwards; repeated blocks are drawn once, with their number.")
     return section("The cut", drawn, _crossing(report, chapter.plan))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from isthmus.page.palette import plan_colour
@@ -21,16 +21,16 @@ class PlanName:
 
 
 def plan_names(plans: Iterable[Plan], op_count: int) -> Mapping[str, PlanName]:
-    """A name for each plan, by plan id. Plans of one cut share a name; cloud-only ones of one encoding do."""
-    given: dict[object, PlanName] = {}
-    names: dict[str, PlanName] = {}
+    """A name for each plan, by plan id. Plans of one cut share a name; cloud-only ones of one encoding do.
+
+    Numbered as they come; coloured by the depth of the cut.
+    """
+    groups: dict[object, list[Plan]] = {}
     for plan in plans:
-        key = _group(plan)
-        if key not in given:
-            number = sum(name.code[0] == _LETTER[plan.kind] for name in given.values())
-            given[key] = _named(plan, number, op_count)
-        names[plan.plan_id] = given[key]
-    return names
+        groups.setdefault(_group(plan), []).append(plan)
+    firsts = [of_one[0] for of_one in groups.values()]
+    given = {id(plan): name for kind in _LETTER for plan, name in _named_of(kind, firsts, op_count)}
+    return {plan.plan_id: given[id(of_one[0])] for of_one in groups.values() for plan in of_one}
 
 
 _LETTER = {"edge-only": "E", "cloud-only": "C", "split": "S"}
@@ -42,10 +42,14 @@ def _group(plan: Plan) -> object:
     return plan.kind if plan.kind == "edge-only" else plan.edge_ops
 
 
-def _named(plan: Plan, number: int, op_count: int) -> PlanName:
-    letter = _LETTER[plan.kind]
-    code = letter if letter == "E" else f"{letter}{number + 1}"
-    return PlanName(code, plan_title(plan, op_count), plan_colour(plan.kind, number))
+def _named_of(kind: str, plans: Iterable[Plan], op_count: int) -> Iterator[tuple[Plan, PlanName]]:
+    """Those of that kind."""
+    alike = [plan for plan in plans if plan.kind == kind]
+    by_depth = sorted(range(len(alike)), key=lambda number: len(alike[number].edge_ops))
+    for place, number in enumerate(by_depth):
+        code = _LETTER[kind] if kind == "edge-only" else f"{_LETTER[kind]}{number + 1}"
+        colour = plan_colour(kind, place, len(alike))
+        yield alike[number], PlanName(code, plan_title(alike[number], op_count), colour)
 
 
 def plan_title(plan: Plan, op_count: int) -> str:

@@ -37,7 +37,8 @@ def _model(model: ModelFacts) -> Iterator[tuple[str, str]]:
     yield "model", model.name
     yield "digest", model.digest
     flops = format_flops(sum(op.flops for op in graph.ops))
-    yield "size", f"{len(graph.ops)} ops, {flops} for one item, {format_size(_parameter_bytes(model))} of parameters"
+    work = f"{'at least ' if graph.least_counted else ''}{flops} for one item"
+    yield "size", f"{len(graph.ops)} ops, {work}, {format_size(_parameter_bytes(model))} of parameters"
     for word, names in (("input", graph.inputs), ("output", dict.fromkeys(graph.outputs))):
         for name in names:
             tensor = graph.tensors[name]
@@ -50,7 +51,7 @@ def _parameter_bytes(model: ModelFacts) -> int:
 
 def _device(device: DeviceProfile, model: ModelFacts) -> list[tuple[str, str]]:
     taken, apart = device.provenance, device.taken_apart(model.digest)
-    noisy = "noisy: repeats disagreed or the machine was busy" if taken.noisy else "quiet"
+    noisy = "noisy: repeats disagreed or the machine was busy" if device.is_noisy(model.digest) else "quiet"
     slowed = f"× {device.slowdown:g}, inside all its times" if device.slowdown != 1.0 else "none"
     return [
         ("device", f"{device.name} ({device.device})"),
@@ -76,7 +77,7 @@ def warnings_of(report: Report) -> Iterator[str]:
             yield f"The {side}'s op times are guesses from its peak rates: run `isthmus profile`."
         if device.provenance.scaled_from:
             yield f"The {side} was never measured: its profile is scaled from {device.provenance.scaled_from}."
-        if device.provenance.noisy:
+        if device.is_noisy(report.model.digest):
             yield f"The {side}'s profile was taken on a busy machine and is flagged noisy."
 
 
@@ -122,7 +123,7 @@ def _assumed(setting: Setting) -> Iterator[tuple[str, str]]:
     if costing.form == "bytes":
         file = costing.file
         side = math.sqrt(file.pixels)
-        yield "file", f"{format_size(file.size_bytes)} and {file.pixels} pixels (as {side:.0f} × {side:.0f}) a request"
+        yield "file", f"{format_size(file.size_bytes)} and {file.pixels} pixels (as {side:.0f} × {side:.0f}) an item"
 
 
 def _rules(costing: Costing) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from isthmus.page.axes import LogAxis, frame
@@ -37,6 +37,7 @@ def map_section(chapter: Chapter, frontier: Frontier, names: Mapping[str, PlanNa
     said_rtt = format_duration(rtt_s)
     return section(
         "Which plan wins where",
+        _keys(names[entry.plan.plan_id] for entry in frontier.plans),
         figure(
             by_load,
             f"The best plan by bandwidth and by how many times slower the cloud computes than when idle, "
@@ -46,6 +47,12 @@ def map_section(chapter: Chapter, frontier: Frontier, names: Mapping[str, PlanNa
         figure(by_rtt, f"The best plan by bandwidth and round trip, for a cloud load of {load:g}."),
         _rows_table(f"Rows of that map (cloud load {load:g})", frontier, names, condition, rtts, _with_rtt),
     )
+
+
+def _keys(names: Iterable[PlanName]) -> str:
+    """Each plan's colour, code and title: regions may be too narrow for a code."""
+    keys = (element("span", f"{swatch(name.code, name.colour)} {escaped(name.title)}") for name in dict.fromkeys(names))
+    return element("p", " ".join(keys), class_="keys") + "\n"
 
 
 def _with_cloud_load(condition: Condition, load: float) -> Condition:
@@ -71,7 +78,7 @@ def _map(
     values = y.between(y.least, y.most, 2 * _ROWS)[1::2]  # the middles of the rows
     rows = [_merged(pieces_of(time_lines(frontier, along(chapter.condition, value))), codes) for value in values]
     body = [element("title", f"The best plan by bandwidth and {y.label}")]
-    body.append(element("g", "".join(_regions(rows, values, x, y)), opacity=0.8))
+    body.append(element("g", "".join(_regions(rows, values, x, y))))
     body += frame(x, y)
     body += _labels(rows, values, x, y)
     body.append(

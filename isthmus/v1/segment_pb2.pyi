@@ -664,12 +664,15 @@ class RequestError(_message.Message):
     CODE_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
+    RETRY_AFTER_MS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.int
     code: _builtins.str
     """the name of a gRPC status"""
     reason: _builtins.str
     """a stable word: UNKNOWN_PLAN, EXPIRED, DRAINING, BAD_TENSOR, COMPUTE, OVERLOADED, TOO_LARGE"""
     message: _builtins.str
+    retry_after_ms: _builtins.int
+    """since 2.5, of RESOURCE_EXHAUSTED: when it is worth trying again; 0: not said"""
     def __init__(
         self,
         *,
@@ -677,10 +680,11 @@ class RequestError(_message.Message):
         code: _builtins.str = ...,
         reason: _builtins.str = ...,
         message: _builtins.str = ...,
+        retry_after_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "message", b"message", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "message", b"message", "reason", b"reason", "request_id", b"request_id", "retry_after_ms", b"retry_after_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -885,6 +889,7 @@ class DescribeResponse(_message.Message):
     PACKAGE_VERSION_FIELD_NUMBER: _builtins.int
     PROTOCOL_MAJOR_FIELD_NUMBER: _builtins.int
     PROTOCOL_MINOR_FIELD_NUMBER: _builtins.int
+    EDGES_FIELD_NUMBER: _builtins.int
     replica_id: _builtins.str
     device_profile_json: _builtins.str
     package_version: _builtins.str
@@ -898,6 +903,10 @@ class DescribeResponse(_message.Message):
     def counts(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """since 2.1: what became of the work that arrived here"""
 
+    @_builtins.property
+    def edges(self) -> _containers.RepeatedCompositeFieldContainer[Global___EdgeUse]:
+        """one for each stream to this replica; none: not said, where `counts` has streams"""
+
     def __init__(
         self,
         *,
@@ -908,11 +917,44 @@ class DescribeResponse(_message.Message):
         package_version: _builtins.str = ...,
         protocol_major: _builtins.int = ...,
         protocol_minor: _builtins.int = ...,
+        edges: _abc.Iterable[Global___EdgeUse] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "device_profile_json", b"device_profile_json", "models", b"models", "package_version", b"package_version", "protocol_major", b"protocol_major", "protocol_minor", b"protocol_minor", "replica_id", b"replica_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "device_profile_json", b"device_profile_json", "edges", b"edges", "models", b"models", "package_version", b"package_version", "protocol_major", b"protocol_major", "protocol_minor", b"protocol_minor", "replica_id", b"replica_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DescribeResponse: _TypeAlias = DescribeResponse  # noqa: Y015
+
+@_typing.final
+class EdgeUse(_message.Message):
+    """What an edge has of a replica that it has a stream to."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EDGE_ID_FIELD_NUMBER: _builtins.int
+    MODELS_FIELD_NUMBER: _builtins.int
+    SETTLED_FIELD_NUMBER: _builtins.int
+    edge_id: _builtins.str
+    """its first 128 characters"""
+    settled: _builtins.bool
+    """it has none under way, and has offered none lately"""
+    @_builtins.property
+    def models(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """of which it has plans prepared"""
+
+    def __init__(
+        self,
+        *,
+        edge_id: _builtins.str = ...,
+        models: _abc.Iterable[_builtins.str] | None = ...,
+        settled: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["edge_id", b"edge_id", "models", b"models", "settled", b"settled"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EdgeUse: _TypeAlias = EdgeUse  # noqa: Y015

@@ -51,7 +51,7 @@ def frequencies(positions: torch.Tensor) -> torch.Tensor:
     return cosine_basis(positions.shape[-2]) @ positions @ cosine_basis(positions.shape[-1]).T
 
 
-@functools.cache
+@functools.lru_cache(maxsize=32)  # not of every size that tables ever named
 def cosine_basis(size: int) -> torch.Tensor:
     """The orthonormal DCT-II of `size` points as a matrix: row k holds the cosine of frequency k."""
     frequency, point = torch.arange(size, dtype=torch.float64)[:, None], torch.arange(size, dtype=torch.float64)

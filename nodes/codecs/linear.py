@@ -16,7 +16,8 @@ an item is quantised the same in every batch.
 
 Data: one mode byte; for mode 1 the steps and then the offsets as little-endian float32 in C order of the groups
 (nothing with "ranges"), and the levels in stride order (`nodes.codecs.level_packing`). Mode 0 is a packed lossless
-frame: for dtypes that are not floats, and for tensors that hold NaN, infinity or a range beyond float32.
+frame: for dtypes that are not floats, for tensors that hold NaN, infinity or a range beyond float32, and where the
+highest level would decode to infinity (a step rounded up, next to the largest float32: a mask of attention has such).
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from nodes.codecs.frame import pack, unpack
 from nodes.codecs.layout import checked_size, from_memory, memory_bytes, stride_order
 from nodes.codecs.level_packing import pack_levels, unpack_levels
 
-__all__ = ["LINEAR_BITS", "LinearCodec", "ranges_parameter", "read_ranges"]
+__all__ = ["LINEAR_BITS", "LinearCodec", "have_ends", "ranges_parameter", "read_ranges"]
 
 LINEAR_BITS = (8, 6, 5, 4, 3)
 """The widths on offer; the codecs are named int8, int6, ..."""
@@ -57,8 +58,16 @@ class _Quantised:
     offsets: torch.Tensor
 
 
+def have_ends(activations: torch.Tensor) -> bool:
+    """Whether there are ranges that fit `activations`: all finite, none so wide that a level decodes to infinity."""
+    values = activations.float()
+    return bool(torch.isfinite(values).all()) and _decode_to_floats(values.amin(), values.amax())
+
+
 def ranges_parameter(activations: torch.Tensor, *, scope: str = "channel") -> str:
-    """The parameter "ranges" that fits `activations`: float32 (items, C, ...), calibration items of one tensor."""
+    """The parameter "ranges" that fits `activations`: float32 (items, C, ...), calibration items of one tensor that
+    `have_ends`.
+    """
     channels = activations.float().transpose(0, 1).flatten(1)
     pairs = torch.stack((channels.amin(1), channels.amax(1)), 1)
     if scope == "tensor":
@@ -125,8 +134,9 @@ class LinearCodec:
             steps = (torch.amax(values, dim=spanned, keepdim=True) - low) / self._top
         else:
             steps, low = (part.to(values.device) for part in self._calibrated(name, tuple(tensor.shape)))
-        finite = steps if self._ranges is None else values  # NaN and infinity reach amin and amax
-        if not bool(torch.isfinite(finite).all()):
+        # NaN and infinity reach amin and amax, and so the steps. That no range decodes to infinity was checked.
+        sound = torch.isfinite(values).all() if self._ranges is not None else _reaches(steps, low, self._top)
+        if not bool(sound):
             return None
         divisors = torch.where(steps > 0, steps, 1.0)
         levels = ((values - low) / divisors).round_().clamp_(0, self._top).to(torch.uint8)
@@ -173,10 +183,22 @@ def read_ranges(text: str) -> torch.Tensor:
     except (ValueError, binascii.Error):
         pairs = np.empty((0, 2), np.float32)
     sound = 0 < len(pairs) <= _MOST_RANGES and np.isfinite(pairs).all() and (pairs[:, 0] <= pairs[:, 1]).all()
-    if not sound or not np.isfinite(pairs[:, 1] - pairs[:, 0]).all():
+    if not sound or not _decode_to_floats(*torch.from_numpy(pairs).unbind(1)):
         remedy = "make them with nodes.codecs.linear.ranges_parameter"
         raise InvalidPlan("codec ranges", "are no pairs of lowest and highest", value=text[:40], remedy=remedy)
     return torch.from_numpy(pairs)
+
+
+def _decode_to_floats(low: torch.Tensor, high: torch.Tensor) -> bool:
+    """Whether levels of every width between these ends, finite ones, do."""
+    tops = ((1 << bits) - 1 for bits in LINEAR_BITS)
+    return all(bool(_reaches((high - low) / top, low, top)) for top in tops)
+
+
+def _reaches(steps: torch.Tensor, low: torch.Tensor, top: int) -> torch.Tensor:
+    """Whether the highest level decodes to finite numbers as `_dequantise` does it: steps may have been rounded up."""
+    highest = steps * top
+    return torch.isfinite(highest).all() & torch.isfinite(highest + low).all()
 
 
 def _spanned_dimensions(groups: tuple[int, ...]) -> tuple[int, ...]:

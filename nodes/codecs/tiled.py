@@ -5,8 +5,9 @@ may be. Parameters: "format" ("jpeg", "webp-lossy" or "avif"), "quality" (1 to 1
 `nodes.codecs.linear`. It is a competitor for the transform codec, and loses: a picture codec knows nothing of what
 channels share, and AVIF takes ten times as long.
 
-Data: for each item its length as a little-endian uint32, then its picture. Only for float tensors of four dimensions;
-values outside the ranges are clipped.
+Data: one mode byte; for mode 1 for each item its length as a little-endian uint32, then its picture. Mode 0 is a packed
+lossless frame: for tensors that hold NaN or infinity, and for tiles that make no picture that every format holds. Only
+for float tensors of four dimensions; values outside the ranges are clipped.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -23,14 +25,16 @@ from PIL import Image
 from isthmus.errors import InvalidPlan, InvalidRequest
 from nodes.codecs.base import DEFAULT_MAX_BYTES, EncodedTensor
 from nodes.codecs.dtypes import dtype_name, dtype_named
+from nodes.codecs.frame import pack, unpack
 from nodes.codecs.items import join_items, split_items
-from nodes.codecs.layout import checked_size, in_stride_order, stride_order
+from nodes.codecs.layout import checked_size, from_memory, in_stride_order, memory_bytes, stride_order
 from nodes.codecs.linear import read_ranges
 from nodes.codecs.lossy_image import LOSSY_FORMATS, save_options
 from nodes.image_files import open_image
 
 __all__ = ["TiledCodec", "takes_tiles"]
 
+_EXACT, _PICTURES = b"\0", b"\1"
 _TOP = 255
 _LONGEST_SIDE = 16383  # of WebP, which holds the smallest pictures of the three
 _PARAMETERS = {"format", "quality", "ranges"}
@@ -56,24 +60,28 @@ class TiledCodec:
         self._steps = (ranges[:, 1].view(-1, 1, 1) - self._low) / _TOP
 
     def encode(self, name: str, tensor: torch.Tensor) -> EncodedTensor:
-        """See `Codec`. Raises InvalidRequest for a tensor that has not the ranges' channels, or is no finite float."""
+        """See `Codec`. Raises InvalidRequest for a tensor that has not the ranges' channels, or is no float."""
         self._check(name, tuple(tensor.shape), tensor.is_floating_point())
-        values = tensor.detach().to("cpu", torch.float32)
-        if not bool(torch.isfinite(values).all()):
-            raise InvalidRequest(name, "must be finite", remedy="send it with another codec")
-        divisors = torch.where(self._steps > 0, self._steps, 1.0)
-        levels = ((values - self._low) / divisors).round_().clamp_(0, _TOP).to(torch.uint8).numpy()
-        data = join_items([self._picture(item) for item in levels])
         order, dtype = stride_order(tensor, name), dtype_name(tensor.dtype, name)
+        values = tensor.detach().to("cpu", torch.float32)
+        if takes_tiles(tuple(tensor.shape)) and bool(torch.isfinite(values).all()):
+            data = _PICTURES + join_items([self._picture(item) for item in self._levels(values)])
+        else:
+            data = _EXACT + pack(memory_bytes(name, tensor, order), tensor.element_size())
         return EncodedTensor(name, dtype, tuple(tensor.shape), order, self.name, {}, data)
 
     def decode(self, encoded: EncodedTensor, max_bytes: int = DEFAULT_MAX_BYTES) -> torch.Tensor:
         """See `Decoder`."""
-        checked_size(encoded, max_bytes)
-        dtype = dtype_named(encoded.dtype)
+        size, dtype = checked_size(encoded, max_bytes), dtype_named(encoded.dtype)
         self._check(encoded.name, encoded.shape, dtype.is_floating_point)
+        content = encoded.content
+        mode, body = content[:1], content[1:]
+        if mode == _EXACT:
+            return from_memory(encoded, unpack(encoded.name, body, dtype.itemsize, size), max_bytes)
+        if mode != _PICTURES:
+            raise InvalidRequest(encoded.name, "has an unknown tiled mode", value=mode)
         levels = np.empty(encoded.shape, np.uint8)
-        for index, item in enumerate(split_items(encoded)):
+        for index, item in enumerate(split_items(replace(encoded, data=body))):
             levels[index] = self._channels(item, f"{encoded.name}[{index}]", encoded.shape[1:])
         return in_stride_order(torch.from_numpy(levels).float().mul_(self._steps).add_(self._low), encoded, dtype)
 
@@ -81,6 +89,12 @@ class TiledCodec:
         channels = len(self._low)
         if not floating or len(shape) != 4 or (channels > 1 and shape[1] != channels) or 0 in shape[1:]:
             raise InvalidRequest(name, f"must be floats of items x {channels} channels x height x width", value=shape)
+
+    def _levels(self, values: torch.Tensor) -> Bytes:
+        """(items, C, H, W)."""
+        divisors = torch.where(self._steps > 0, self._steps, 1.0)
+        levels: Bytes = ((values - self._low) / divisors).round_().clamp_(0, _TOP).to(torch.uint8).numpy()
+        return levels
 
     def _picture(self, levels: Bytes) -> bytes:
         """levels: (C, H, W)."""

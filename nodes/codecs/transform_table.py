@@ -19,19 +19,24 @@ import zstandard
 
 from isthmus.errors import InvalidPlan
 
-__all__ = ["EIGHTHS", "CoderClass", "TransformTable", "channel_grid"]
+__all__ = ["EIGHTHS", "LARGEST_NUMBER", "CoderClass", "TransformTable", "channel_grid", "quantised_columns"]
 
 EIGHTHS = 8
 """Scales are counted in eighths of an octave: a scale of n stands for a mean magnitude of 2**(n / 8)."""
 
+LARGEST_NUMBER = 1e9
+"""All numbers in a table are below it, so that products of a few stay within float32."""
+
 _MAX_TEXT = 4 << 20
 _MAX_CONTENT = 16 << 20
-_MAX_CHANNELS, _MAX_POSITIONS, _MAX_CLASSES, _MAX_LEVELS = 4096, 1 << 16, 64, 1024
+_MAX_CLASSES, _MAX_LEVELS = 64, 1024
+# Who reads a table inverts its rotation and makes a matrix for each side that a DCT goes over: seconds and tens of
+# megabytes at these sizes, minutes and gigabytes beyond.
+_MAX_CHANNELS, _MAX_POSITIONS, _MAX_SIDE, _MAX_COSINE_SIDE = 1536, 1 << 16, (1 << 16) - 1, 1024
 _HEADER = struct.Struct("<BBHHHHhB")
 _CLASS = struct.Struct("<BBH")
 _MAGIC = b"KLT1"
 _SCALE_LIMIT = 127
-_LARGEST = 1e9
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
 
@@ -106,12 +111,20 @@ class TransformTable:
 
 
 def channel_grid(shape: tuple[int, ...]) -> tuple[bool, int, int, int] | None:
-    """(channels last?, channels, height, width) of one item of that shape; None where a transform does not apply."""
+    """(channels last?, channels, height, width) of one item of that shape; None where a transform does not apply, and
+    where no table holds it.
+    """
     if len(shape) == 3:
-        return False, shape[0], shape[1], shape[2]
+        return (False, *shape) if _fits(*shape, cosine=True) else None
     if len(shape) == 2:
-        return True, shape[1], shape[0], 1
+        height, channels = shape
+        return (True, channels, height, 1) if _fits(channels, height, 1, cosine=False) else None
     return None
+
+
+def _fits(channels: int, height: int, width: int, *, cosine: bool) -> bool:
+    sides_fit = max(height, width) <= (_MAX_COSINE_SIDE if cosine else _MAX_SIDE)
+    return sides_fit and 0 < channels <= _MAX_CHANNELS and 0 < height * width <= _MAX_POSITIONS
 
 
 def quantised_columns(matrix: Floats) -> Floats:
@@ -150,7 +163,7 @@ class _Reader:
         self._offset = len(_MAGIC)
         flags, gain, channels, kept, height, width, first, classes = self._struct(_HEADER)
         positions = height * width
-        sound = 0 < kept <= channels <= _MAX_CHANNELS and 0 < positions <= _MAX_POSITIONS
+        sound = 0 < kept <= channels and _fits(channels, height, width, cosine=bool(flags & 2))
         if not (sound and 0 < classes <= _MAX_CLASSES and flags < 4 and (flags != 3 or width == 1)):
             raise ValueError("its header is not one")
         mean, scales = self._floats(channels), self._floats(kept)
@@ -179,7 +192,7 @@ class _Reader:
 
     def _floats(self, count: int) -> Floats:
         values = self._array("<f4", count).astype(np.float32)
-        if not (np.abs(values) < _LARGEST).all():  # not for NaN either; products of a few stay within float32
+        if not (np.abs(values) < LARGEST_NUMBER).all():  # not for NaN either
             raise ValueError("holds a number beyond all measure")
         return values
 

@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from nodes.engines.compiler_folder import compiler_folder
 from nodes.engines.cpp_compiler import check_compiler, processor_id
 from nodes.engines.package_cache import Package, PackageCache
 from nodes.engines.private_folder import compiled_folder
+from nodes.engines.recently_used import MOST_SLICES, RecentlyUsed
 from nodes.engines.running import check_threads
 from nodes.engines.segment_export import cannot_compile
 from nodes.engines.slowdown import check_slowdown
@@ -40,17 +42,20 @@ class AotEngine:
     """Compiles each slice once for this processor and thread budget (15 to 60 s for a whole model), and keeps it.
 
     threads: of one op, and of the compiler; part of the code. slowdown: emulated, 1 for none. folder: for the packages,
-    private to this user. The weights are the model's own, not copied. Raises InvalidConfiguration for a slowdown below
-    1, no threads, or a folder that others may write to.
+    private to this user. most_slices: whose code it has loaded, those used longest ago go first. The weights are the
+    model's own, not copied. Raises InvalidConfiguration for a slowdown below 1, no threads, or a folder that others may
+    write to.
     """
 
     name, device = "aot", "cpu"
 
-    def __init__(self, threads: int = 1, slowdown: float = 1.0, folder: Path | None = None) -> None:
+    def __init__(
+        self, threads: int = 1, slowdown: float = 1.0, folder: Path | None = None, most_slices: int = MOST_SLICES
+    ) -> None:
         self.threads, self.slowdown = check_threads(threads), check_slowdown(slowdown)
         self._packages = PackageCache((folder or compiled_folder()) / "aot")
         self._compiler_folder = compiler_folder(folder)
-        self._runs: dict[CompiledSlice, CompiledRun] = {}
+        self._runs = RecentlyUsed[CompiledSlice, CompiledRun](most_slices)
         self._lock = threading.Lock()  # one compiler at a time: it takes all the memory and threads that it may
 
     @property
@@ -66,23 +71,26 @@ class AotEngine:
     def load(self, segment: Runnable) -> Runner:
         """See `Engine`. Raises InvalidModel for what is no torch segment; else as `prepare` does."""
         piece = slice_of(segment, self.name)
-        run = self._run(piece) if piece.outputs else None
+        run = self._runs.get(piece, partial(self._run, piece)) if piece.outputs else None
         return CompiledRunner(segment, piece, run, self.slowdown)  # type: ignore[arg-type]  # slice_of checked it
 
     def _run(self, piece: CompiledSlice) -> CompiledRun:
-        if piece not in self._runs:
-            (package,) = self._made([piece])
-            self._runs[piece] = _loaded(piece, package.path)
-        return self._runs[piece]
+        (package,) = self._made([piece])
+        return _loaded(piece, package.path)
 
     def _made(self, pieces: Sequence[CompiledSlice]) -> tuple[Package, ...]:
         """The packages of `pieces`; those that are missing are compiled first, model by model."""
-        with self._lock:
-            found = {piece: self._packages.find(self._facts(piece)) for piece in pieces}
-            missing = sorted((piece for piece in found if found[piece] is None), key=lambda piece: piece.model_digest)
-            for _, of_model in groupby(missing, key=lambda piece: piece.model_digest):
-                found |= self._compile(list(of_model))
+        found = self._found(pieces)
+        if None in found.values():  # else nobody waits for what is compiled meanwhile: requests may wait for this
+            with self._lock:
+                found = self._found(pieces)
+                missing = sorted((one for one in found if found[one] is None), key=lambda one: one.model_digest)
+                for _, of_model in groupby(missing, key=lambda one: one.model_digest):
+                    found |= self._compile(list(of_model))
         return tuple(package for package in found.values() if package is not None)
+
+    def _found(self, pieces: Sequence[CompiledSlice]) -> dict[CompiledSlice, Package | None]:
+        return {piece: self._packages.find(self._facts(piece)) for piece in pieces}
 
     def _facts(self, piece: CompiledSlice) -> Mapping[str, object]:
         """All that the code of `piece` depends on: it holds for nothing else."""

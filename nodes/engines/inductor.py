@@ -10,6 +10,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from nodes.engines.compiled_runner import CompiledRunner
 from nodes.engines.compiled_slice import CompiledRun, CompiledSlice, slice_of
 from nodes.engines.compiler_folder import compiler_folder
 from nodes.engines.cpp_compiler import check_compiler
+from nodes.engines.recently_used import MOST_SLICES, RecentlyUsed
 from nodes.engines.running import check_threads
 from nodes.engines.segment_export import cannot_compile, exported_slice
 from nodes.engines.slowdown import check_slowdown
@@ -35,17 +37,20 @@ class InductorEngine:
     """Compiles each slice once when it is first asked for, 15 to 60 s for a whole model; a restart compiles it again.
 
     threads: of one op, and of the compiler; they are part of the code. slowdown: emulated, 1 for none. The weights are
-    the model's own, not copied. folder: for the C++ that Inductor makes, private to this user. Raises
-    InvalidConfiguration for a slowdown below 1, no threads, no C++ compiler, or a folder that others may write to.
+    the model's own, not copied. folder: for the C++ that Inductor makes, private to this user. most_slices: whose code
+    it keeps, those used longest ago go first. Raises InvalidConfiguration for a slowdown below 1, no threads, no C++
+    compiler, or a folder that others may write to.
     """
 
     name, device = "inductor", "cpu"
 
-    def __init__(self, threads: int = 1, slowdown: float = 1.0, folder: Path | None = None) -> None:
+    def __init__(
+        self, threads: int = 1, slowdown: float = 1.0, folder: Path | None = None, most_slices: int = MOST_SLICES
+    ) -> None:
         self.threads, self.slowdown = check_threads(threads), check_slowdown(slowdown)
         check_compiler(self.name)
         self._folder = compiler_folder(folder)
-        self._compiled: dict[CompiledSlice, tuple[CompiledRun, float]] = {}
+        self._compiled = RecentlyUsed[CompiledSlice, tuple[CompiledRun, float]](most_slices)
 
     @property
     def held_bytes(self) -> int:
@@ -64,14 +69,18 @@ class InductorEngine:
         return CompiledRunner(segment, piece, run, self.slowdown)  # type: ignore[arg-type]  # slice_of checked it
 
     def _ready(self, piece: CompiledSlice) -> tuple[CompiledRun, float]:
+        found = self._compiled.find(piece)  # without waiting for what is compiled meanwhile: requests may wait for this
+        if found is not None:
+            return found
         with _COMPILING:
-            if piece not in self._compiled:
-                started = time.perf_counter()
-                # The number of threads at the time of compiling becomes part of the code.
-                with ComputePool(self.threads, name="compile") as pool:
-                    run = pool.run_blocking(_compile, piece, self.threads, self._folder)
-                self._compiled[piece] = (run, time.perf_counter() - started)
-            return self._compiled[piece]
+            return self._compiled.get(piece, partial(self._made, piece))
+
+    def _made(self, piece: CompiledSlice) -> tuple[CompiledRun, float]:
+        started = time.perf_counter()
+        # The number of threads at the time of compiling becomes part of the code.
+        with ComputePool(self.threads, name="compile") as pool:
+            run = pool.run_blocking(_compile, piece, self.threads, self._folder)
+        return run, time.perf_counter() - started
 
 
 def _compile(piece: CompiledSlice, threads: int, folder: Path) -> CompiledRun:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
-
-import torch
 
 from nodes.codecs.base import Codec
 from nodes.codecs.factory import codec
@@ -14,16 +11,15 @@ from nodes.measure.calibration_items import CalibrationRuns, accuracy_of
 from partitioner.model import Model
 from partitioner.plan_table import Accuracy
 
-__all__ = ["Metric", "agreement", "measure_accuracy", "measure_quality"]
-
-Metric = Literal["top1_agreement", "cosine"]
+__all__ = ["measure_accuracy", "measure_quality"]
 
 
 def measure_accuracy(model: Model, edge_ops: Iterable[str], codecs: Mapping[str, str | Codec]) -> Accuracy:
     """How well prefix -> codecs -> suffix agrees with the whole model on its first output, as plans keep it.
 
-    codecs: by boundary tensor, "raw" where none is named. The metric is top-1 agreement for an output with labels,
-    cosine similarity otherwise, its mean over the calibration items. Runs eager on the calling thread.
+    codecs: by boundary tensor, "raw" where none is named. The metric is top-1 agreement for an output with classes,
+    closeness for one of one number, cosine similarity otherwise, its mean over the calibration items. Runs eager on the
+    calling thread.
     Raises InvalidModel without calibration inputs, InvalidPlan when `edge_ops` is not a cut.
     """
     return accuracy_of(measure_quality(model, edge_ops, codecs))
@@ -43,11 +39,3 @@ def measure_quality(
     items = CalibrationRuns(model, groups).at(edge_ops)
     made = {name: codec(given) if isinstance(given, str) else given for name, given in codecs.items()}
     return items.quality({name: items.crossed(name, one).values for name, one in made.items()})
-
-
-def agreement(metric: Metric, whole: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
-    """float32, one value an item (dimension 0): 1 where the two agree perfectly."""
-    whole, other = whole.flatten(1).float(), other.flatten(1).float()
-    if metric == "top1_agreement":
-        return (whole.argmax(1) == other.argmax(1)).float()
-    return torch.cosine_similarity(whole, other)

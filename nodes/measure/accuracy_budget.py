@@ -13,20 +13,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from isthmus.errors import InfeasibleCut, InvalidModel
-from nodes.codecs.factory import LOSSLESS_CODEC_NAMES, codec, encodes_images
-from nodes.codecs.lossy_image import LossyPictureCodec
+from nodes.codecs.factory import LOSSLESS_CODEC_NAMES
 from nodes.codecs.transform import TransformCodec
-from nodes.measure.calibration_items import CalibrationItems, CalibrationRuns, Crossed, accuracy_of
 from nodes.measure.codec_effort import size_with_effort
-from nodes.measure.codec_sizes import MeasuredCodec, lossy_codecs, measured_codec, takes_transform
+from nodes.measure.codec_findings import CodecFindings
+from nodes.measure.codec_sizes import MeasuredCodec, takes_transform
 from nodes.measure.engine_loss import NO_LOSS, EngineLoss
-from nodes.measure.picture_codecs import as_pictures, lossy_pictures, through_pictures
 from partitioner.accuracy_rule import AccuracyTable
 from partitioner.codec_choice import CodecSize
 from partitioner.constraints import Constraints
 from partitioner.cost_model import Costing
 from partitioner.graph import TensorInfo
-from partitioner.model import Model
+from partitioner.model import Model, has_judged_items
 from partitioner.plan import CodecKey, Plan, TensorCodec
 from partitioner.plan_table import Accuracy
 
@@ -37,32 +35,30 @@ FIRST_RATIO = 0.08
 efficientnet-lite0's and MiniLM's hidden states."""
 
 _HOPE = 0.9  # of what it reached on the nearest tensor, if that has another shape
-_LOSSLESS = ("zstd", "lz4")
 Solve = Callable[[Costing], Sequence[Plan]]
 """The plans that a solver takes under a costing."""
 
-_Whole = tuple[frozenset[str], tuple[CodecKey, ...]]
-
 
 @dataclass(frozen=True, slots=True)
-class _Findings:
-    """What was measured: codecs by tensor, an input's as a picture apart, the loss of each alone, and of plans as a
-    whole. over: losses that were too large, of codecs alone and of plans.
+class _Known:
+    """What the searches know by now: codecs by tensor, an input's as a picture apart, and the loss of each alone, or
+    infinity where a plan broke the budget by it. over: losses that were too large, of codecs alone and of plans.
     """
 
     codecs: dict[str, tuple[MeasuredCodec, ...]]
     pictures: dict[str, tuple[MeasuredCodec, ...]]
     losses: dict[CodecKey, float]
-    wholes: dict[_Whole, Accuracy]
     over: list[float]
 
 
 class AccuracyBudget:
     """The most that lossy codecs may lose of a model's answers, as measured on its calibration inputs."""
 
-    def __init__(self, model: Model, budget: float, engines: EngineLoss = NO_LOSS) -> None:
+    def __init__(
+        self, model: Model, budget: float, engines: EngineLoss = NO_LOSS, findings: CodecFindings | None = None
+    ) -> None:
         """engines: what they take of the budget before any codec does. Where both sides' together break it, one side
-        runs the whole model.
+        runs the whole model. findings: those of other budgets of this model, which it shares and adds to.
 
         Raises InvalidInput for a budget outside 0 to 1, InfeasibleCut for one that each side's engine breaks alone.
         """
@@ -70,12 +66,13 @@ class AccuracyBudget:
         self.words = f"{table.words} ({said})" if said else table.words
         if charged > budget:
             raise InfeasibleCut(self.words, "is broken without any codec", remedy="allow more, or use engine eager")
-        blind = "" if model.calibration else " (no calibration inputs)"
+        judged = has_judged_items(model)
+        blind = "" if judged else f" (no calibration inputs{' that begin with the batch' if model.calibration else ''})"
         self._table = replace(table, budget=budget - charged, words=f"{self.words}{blind}")
         self._sides = Constraints(whole_on=engines.whole_on(budget), whole_words=self._table.words)
         self._model = model
-        self._runs = CalibrationRuns(model) if model.calibration else None
-        self._found = _Findings({}, {}, {}, {}, [])
+        self._findings = findings or CodecFindings(model) if judged else None
+        self._found = _Known({}, {}, {}, [])
         specs = model.interface.inputs
         self._preprocessing = {spec.name: spec.preprocessing for spec in specs if spec.preprocessing is not None}
         self._places = {op.name: place for place, op in enumerate(model.graph.ops)}
@@ -87,10 +84,10 @@ class AccuracyBudget:
         no lossy codec is allowed.
         """
         costing = self.constrained(costing)
-        if self._runs is None:
+        if self._findings is None:
             return replace(costing, accuracy=self._table)
         if costing.form == "bytes":
-            self._learn_pictures(self._runs)
+            self._learn_pictures(self._findings)
         while True:
             if self._learn(costing, (nominate or solve)(self._hopeful(costing))):
                 continue
@@ -113,7 +110,7 @@ class AccuracyBudget:
     @property
     def why_unused(self) -> str:
         """Why no lossy codec is allowed after a search, in words; "" where one is, and where none could have won."""
-        if self._runs is None:
+        if self._findings is None:
             return "not used: no calibration inputs (isthmus import --calibration)"
         budget, losses = self._table.budget, self._found.losses
         lossy = [loss for (_, name, _), loss in losses.items() if name not in LOSSLESS_CODEC_NAMES]
@@ -130,7 +127,7 @@ class AccuracyBudget:
 
         Empty without calibration inputs. Takes seconds a tensor, once.
         """
-        if self._runs is None:
+        if self._findings is None:
             return {}
         tensors = self._model.graph.tensors
         crossing = [name for name in self._model.graph.boundary(edge_ops) if _is_floating(tensors[name])]
@@ -144,21 +141,9 @@ class AccuracyBudget:
         lossy = _lossy(plan)
         if not lossy:
             return None
-        if self._runs is None:
+        if self._findings is None:
             raise InvalidModel("calibration", "is empty", remedy="give the ModelSpec some calibration inputs")
-        key = frozenset(plan.edge_ops), tuple(tensor.key for tensor in lossy)
-        if key not in self._found.wholes:
-            items = self._runs.at(plan.edge_ops)
-            changed = {tensor.tensor: self._crossed(items, tensor).values for tensor in lossy}
-            self._found.wholes[key] = accuracy_of(items.quality(changed))
-        return self._found.wholes[key]
-
-    def _crossed(self, items: CalibrationItems, tensor: TensorCodec) -> Crossed:
-        if not encodes_images(tensor.codec):
-            return items.crossed(tensor.tensor, codec(tensor.codec, tensor.parameters))
-        how = self._preprocessing[tensor.tensor]
-        made = LossyPictureCodec(tensor.codec, how, tensor.parameters)
-        return through_pictures(tensor.tensor, as_pictures(items.values(tensor.tensor), how), made)
+        return self._findings.together(plan.edge_ops, lossy)
 
     # ---- what the solver is told -------------------------------------------------------------------------------
 
@@ -219,31 +204,26 @@ class AccuracyBudget:
             self._found.losses.update({key: loss for key, loss in assumed.items() if key not in self._found.losses})
         return bool(new)
 
-    def _learn_pictures(self, runs: CalibrationRuns) -> None:
+    def _learn_pictures(self, findings: CodecFindings) -> None:
         """Measure the lossy pictures of every input that files can make, once."""
-        for name, how in self._preprocessing.items():
+        for name in self._preprocessing:
             if name not in self._found.pictures:
-                found = tuple(lossy_pictures(runs.at(()), name, how, self._table.budget))
-                self._found.pictures[name] = found
+                self._found.pictures[name] = found = findings.pictures(name, self._table.budget)
                 self._found.losses.update({one.key: one.loss for one in found})
 
     def _measure(self, tensor: str, edge_ops: Sequence[str], *, smallest: bool = False) -> None:
         """The codecs of `tensor` at that cut, `smallest` as of `lossy_codecs`; its share of the budget is that of one
         of several.
         """
-        assert self._runs is not None
-        items = self._runs.at(edge_ops)
-        sharing = sum(takes_transform(self._model.graph.tensors[name]) for name in items.segments.boundary)
-        found = [measured_codec(items, tensor, codec(name)) for name in _LOSSLESS]
+        assert self._findings is not None
+        graph = self._model.graph
+        sharing = sum(takes_transform(graph.tensors[name]) for name in graph.boundary(edge_ops))
         share = self._table.budget / max(1, sharing)
-        lossy = list(lossy_codecs(self._runs, items, tensor, share, smallest=smallest))
-        if not lossy:  # one more run of the suffix, to be able to say how far it is off
-            self._found.over.append(measured_codec(items, tensor, codec("int8")).loss)
-        found += lossy
-        self._found.codecs[tensor] = tuple(found)
-        self._found.losses.update({one.key: one.loss for one in found})
-        cut = frozenset(edge_ops)
-        self._found.wholes.update({(cut, (one.key,)): accuracy_of(one.quality) for one in found if one.quality})
+        found = self._findings.tensor(tensor, edge_ops, share, smallest=smallest)
+        if found.over is not None:
+            self._found.over.append(found.over)
+        self._found.codecs[tensor] = found.codecs
+        self._found.losses.update({one.key: one.loss for one in found.codecs})
 
     def _refuse(self, plan: Plan) -> bool:
         """Forbid the worst codec of a plan that loses more than the budget as a whole; whether it did."""

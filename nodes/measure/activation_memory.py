@@ -1,16 +1,25 @@
-"""How much memory a model's activations hold at once, watched while it runs on eager."""
+"""How much memory a model's activations hold at once, watched while it runs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import accumulate
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 from torch.multiprocessing.reductions import StorageWeakRef
+from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-__all__ = ["peak_activation_bytes"]
+__all__ = ["peak_activation_bytes", "peak_allocated_bytes"]
+
+_CPU, _CUDA = 0, 1  # as c10 numbers its devices
 
 
 def peak_activation_bytes(run: Any, inputs: tuple[torch.Tensor, ...], parameters: Iterable[torch.Tensor] = ()) -> int:
@@ -24,6 +33,46 @@ def peak_activation_bytes(run: Any, inputs: tuple[torch.Tensor, ...], parameters
     with torch.inference_mode(), watch:
         run(*inputs)
     return watch.peak_bytes
+
+
+def peak_allocated_bytes(run: Callable[..., object], inputs: tuple[torch.Tensor, ...], device: str) -> int:
+    """The most bytes that the inputs (on the CPU) and all that torch's allocator of `device` ("cpu", "cuda") handed out
+    during `run(*inputs)` held at once: of compiled code, too, whose ops nobody sees one by one.
+
+    Call it when `run` has run before: the first call keeps things that no other does. Memory that code takes from the
+    system by itself is not seen.
+    """
+    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if device == "cuda" else [])]
+    with _quiet_profiler(), profile(activities=activities, profile_memory=True) as watched:
+        run(*inputs)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "trace.json"
+        watched.export_chrome_trace(str(path))
+        events = json.loads(path.read_text())["traceEvents"]
+    if device == "cuda":
+        return _highest(events, _CUDA)
+    return sum(tensor.nbytes for tensor in inputs) + _highest(events, _CPU)
+
+
+@contextmanager
+def _quiet_profiler() -> Iterator[None]:
+    """It writes lines to stderr, unless the environment says before its first run that it shall not."""
+    name = "KINETO_LOG_LEVEL"
+    if name in os.environ:
+        yield
+        return
+    os.environ[name] = "6"  # above errors, which torch raises besides
+    try:
+        yield
+    finally:
+        del os.environ[name]
+
+
+def _highest(events: list[Any], kind: int) -> int:
+    """Above what was held before the first event of that kind of memory."""
+    memory = sorted((one for one in events if one.get("name") == "[memory]"), key=lambda one: one["ts"])
+    steps: list[int] = [one["args"]["Bytes"] for one in memory if one["args"]["Device Type"] == kind]
+    return max(accumulate(steps, initial=0))
 
 
 class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -8,7 +8,7 @@ its cut (`CalibrationItems`). Each codec then costs one run of the suffix.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Self, TypeVar
@@ -24,7 +24,7 @@ from nodes.measure.one_thread import one_thread
 from nodes.measure.sensitivity import Boundary, boundary_tensors
 from nodes.measure.timing import summary
 from nodes.sample_inputs import calibration_batches
-from partitioner.model import Model, has_classes
+from partitioner.model import Model, has_classes, without_rows
 from partitioner.plan_table import Accuracy
 from partitioner.segments import Segments
 
@@ -48,8 +48,14 @@ class Crossed:
     decode_s: float
 
     @classmethod
-    def of(cls, items: Sequence[T], encode: Callable[[T], EncodedTensor], codec: Decoder) -> Self:
-        """Each of `items` there and back, on one thread. encode: by `codec`."""
+    def of(
+        cls,
+        items: Sequence[T],
+        encode: Callable[[T], EncodedTensor],
+        codec: Decoder,
+        together: Callable[[list[torch.Tensor]], torch.Tensor] = torch.cat,
+    ) -> Self:
+        """Each of `items` there and back, on one thread. encode: by `codec`. together: of what comes back."""
         sizes, values, there, back = list[int](), list[torch.Tensor](), list[float](), list[float]()
         with one_thread():
             codec.decode(encode(items[0]))  # the first call of a codec makes what the others find there
@@ -61,15 +67,18 @@ class Crossed:
                 back.append(time.perf_counter() - sent_s)
                 there.append(sent_s - began_s)
                 sizes.append(len(sent.data))
-        return cls(np.array(sizes), torch.cat(values), summary(there).seconds, summary(back).seconds)
+        return cls(np.array(sizes), together(values), summary(there).seconds, summary(back).seconds)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CalibrationItems:
     """Items at a cut: what the prefix made of them, the whole model's first output, and where each came from.
 
-    classes: whether the output has classes, so that a budget is about the best one; else about cosine similarity.
-    truth: the right class of each item, where it is known.
+    classes: whether the output has classes, so that a budget is about the best one; else about cosine similarity, or
+    closeness where it has one number.
+    truth: the right class of each item, where it is known. batch: so many items run at once. apart: positions in
+    `boundary` of tensors whose rows are no items: these hold an item each along a dimension before their own, and items
+    run one by one.
     """
 
     segments: Segments
@@ -78,6 +87,8 @@ class CalibrationItems:
     groups: Sequence[int]
     classes: bool
     truth: torch.Tensor | None = None
+    batch: int = _BATCH
+    apart: frozenset[int] = frozenset()
 
     def values(self, tensor: str) -> torch.Tensor:
         """What crosses as `tensor`, of all items."""
@@ -89,16 +100,21 @@ class CalibrationItems:
         for name, values in changed.items():
             parts[self.segments.boundary.index(name)] = values
         made = []
-        for start in range(0, len(self.outputs), _BATCH):
+        for start in range(0, len(self.outputs), self.batch):
             with torch.inference_mode():
-                made.append(self.segments.suffix(*(part[start : start + _BATCH] for part in parts))[0])
+                made.append(self.segments.suffix(*self._fed(parts, start))[0])
         return torch.cat(made)
+
+    def _fed(self, parts: Sequence[torch.Tensor], start: int) -> Iterator[torch.Tensor]:
+        for at, part in enumerate(parts):
+            yield part[start] if at in self.apart else part[start : start + self.batch]
 
     def crossed(self, tensor: str, codec: Codec) -> Crossed:
         """`tensor` of every item through `codec`."""
-        values = self.values(tensor)
-        items = [values[item : item + 1] for item in range(len(values))]
-        return Crossed.of(items, partial(codec.encode, tensor), codec)
+        values, encode = self.values(tensor), partial(codec.encode, tensor)
+        if self.segments.boundary.index(tensor) in self.apart:
+            return Crossed.of(list(values), encode, codec, torch.stack)
+        return Crossed.of([values[item : item + 1] for item in range(len(values))], encode, codec)
 
     def quality(self, changed: Mapping[str, torch.Tensor]) -> AnswerQuality:
         """How close the answers with those boundary tensors are to the whole model's, and to the truth."""
@@ -119,19 +135,23 @@ class CalibrationRuns:
     def __init__(self, model: Model, groups: Sequence[int] | None = None) -> None:
         """groups: the source of each item; as the model says without, and each its own where it does not say either.
 
-        Raises InvalidModel without calibration inputs.
+        Raises InvalidModel without calibration inputs, and where an input or the first output is not led by the batch.
         """
         self.model = model
         if not model.calibration or len(model.calibration[0]) == 0:
             raise InvalidModel("calibration", "is empty", remedy="give the ModelSpec some calibration inputs")
         self.groups = tuple(groups or model.calibration_groups or range(len(model.calibration[0])))
+        if mixed := without_rows(model):
+            problem = f"cannot be told apart: {mixed[0]!r} does not begin with the batch"
+            raise InvalidModel("calibration", problem, remedy="give the model inputs whose first dimension it is")
+        self._batch = min(_BATCH, model.interface.max_batch)
         self._cuts: dict[frozenset[str], CalibrationItems] = {}
 
     @cached_property
     def outputs(self) -> torch.Tensor:
         """The whole model's first output for every item."""
         made = []
-        for items in calibration_batches(self.model.calibration, _BATCH):
+        for items in calibration_batches(self.model.calibration, self._batch):
             with torch.inference_mode():
                 made.append(self.model(*items)[0])
         return torch.cat(made)
@@ -141,11 +161,15 @@ class CalibrationRuns:
         cut = frozenset(edge_ops)
         if cut not in self._cuts:
             segments = self.model.split(cut)
-            boundary = boundary_tensors(segments, self.model.calibration)
+            names = enumerate((*segments.boundary, *segments.kept))
+            apart = frozenset(at for at, name in names if not self.model.graph.tensors[name].rows_are_items)
+            batch = 1 if apart else self._batch
+            boundary = boundary_tensors(segments, self.model.calibration, batch, apart)
             truth = torch.tensor(self.model.calibration_truth) if self.model.calibration_truth else None
             classes = has_classes(self.model)
             self._make_room(_size(boundary))
-            self._cuts[cut] = CalibrationItems(segments, boundary, self.outputs, self.groups, classes, truth)
+            about = (self.outputs, self.groups, classes, truth, batch, apart)
+            self._cuts[cut] = CalibrationItems(segments, boundary, *about)
         return self._cuts[cut]
 
     def _make_room(self, size_bytes: int) -> None:
@@ -159,8 +183,6 @@ def _size(boundary: Boundary) -> int:
 
 
 def accuracy_of(quality: AnswerQuality) -> Accuracy:
-    """What plans keep of it: top-1 agreement for outputs with classes, cosine similarity else."""
+    """What plans keep of it: what a budget is about."""
     found = quality.agreement
-    return Accuracy(
-        "cosine" if quality.top1_agreement is None else "top1_agreement", found.value, found.n, found.low, found.high
-    )
+    return Accuracy(quality.metric, found.value, found.n, found.low, found.high)

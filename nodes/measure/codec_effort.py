@@ -45,6 +45,6 @@ def _sample_seconds(name: str, size_bytes: int, how: ImagePreprocessing | None) 
     """Of this machine, taken once a process: many tensors are as large as another."""
     sample = codec_sample(name, size_bytes, how)
     with one_thread():
-        encode_s, decode_s = sample.seconds(_BUDGET_S)
+        encode, decode = sample.times(_BUDGET_S)
     scale = size_bytes / sample.size_bytes
-    return encode_s * scale, decode_s * scale
+    return encode.seconds * scale, decode.seconds * scale

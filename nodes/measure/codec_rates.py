@@ -34,7 +34,7 @@ from nodes.measure.transform_fit import fit_transform
 from nodes.preprocessing import ImageBatch, pictures, preprocess
 from nodes.sample_inputs import sample_file
 from partitioner.affine_fit import affine_time
-from partitioner.measurements import AffineTime, CodecRate
+from partitioner.measurements import AffineTime, CodecRate, Measurement
 from partitioner.spec import ImagePreprocessing
 
 __all__ = [
@@ -64,12 +64,12 @@ class CodecSample:
     encode: Callable[[], EncodedTensor]
     decoder: Decoder
 
-    def seconds(self, budget_s: float) -> tuple[float, float]:
+    def times(self, budget_s: float) -> tuple[Measurement, Measurement]:
         """To encode it and to decode it, on the calling thread, for about so long each."""
         encoded = self.encode()
         there = measure(self.encode, budget_s=budget_s, min_repeats=3)
         back = measure(partial(self.decoder.decode, encoded), budget_s=budget_s, min_repeats=3)
-        return there.seconds, back.seconds
+        return there, back
 
 
 def sample_activation(channels: int, size: int) -> torch.Tensor:
@@ -161,9 +161,15 @@ def _image_sample(made: ImageCodec, how: ImagePreprocessing, batch: int) -> Code
 
 
 def _rate(samples: tuple[CodecSample, ...], budget_s: float) -> CodecRate:
-    encode, decode = dict[float, float](), dict[float, float]()
+    encode, decode = dict[float, Measurement](), dict[float, Measurement]()
     for sample in samples:
         size = float(sample.size_bytes)
-        encode[size], decode[size] = sample.seconds(budget_s)
-    out, back = affine_time(encode), affine_time(decode)
-    return CodecRate(out.per_item_s, out.fixed_s, back.per_item_s, back.fixed_s)
+        encode[size], decode[size] = sample.times(budget_s)
+    (out, out_spread), (back, back_spread) = _line(encode), _line(decode)
+    return CodecRate(out.per_item_s, out.fixed_s, back.per_item_s, back.fixed_s, out_spread, back_spread)
+
+
+def _line(times: Mapping[float, Measurement]) -> tuple[AffineTime, float]:
+    """Through times by bytes, and the most that their repeats were apart."""
+    line = affine_time({size: time.seconds for size, time in times.items()})
+    return line, max(time.spread_share for time in times.values())

@@ -18,14 +18,13 @@ from isthmus.errors import InvalidInput
 from nodes.codecs.base import Codec
 from nodes.codecs.factory import codec
 from nodes.codecs.image import PictureCodec
-from nodes.codecs.linear import LINEAR_BITS, ranges_parameter
+from nodes.codecs.linear import LINEAR_BITS, have_ends, ranges_parameter
 from nodes.codecs.tiled import TiledCodec, takes_tiles
-from nodes.codecs.transform import TransformCodec
-from nodes.codecs.transform_table import channel_grid
+from nodes.codecs.transform_table import LARGEST_NUMBER, channel_grid
 from nodes.measure.answer_quality import AnswerQuality
 from nodes.measure.calibration_items import CalibrationItems, CalibrationRuns, Crossed
 from nodes.measure.sensitivity import boundary_gradients
-from nodes.measure.transform_calibration import LARGEST_BUDGET, calibrated_step, finer_factor
+from nodes.measure.transform_calibration import LARGEST_BUDGET, calibrated_step, finer_factor, transform_codec
 from nodes.measure.transform_fit import TransformFit, fit_transform
 from partitioner.codec_choice import CodecSize
 from partitioner.graph import TensorInfo
@@ -131,14 +130,15 @@ def lossy_codecs(
 ) -> Iterator[MeasuredCodec]:
     """The lossy codecs of a floating tensor that keep its answers within `budget`: the transform, if it takes one, int8
     and the narrowest of its kind, that one also calibrated and with one step for all channels, and its channels as the
-    tiles of a JPEG, each loss as measured.
+    tiles of a JPEG, each loss as measured. What is learned is learned of items that are rows: of a cut where some
+    tensor's are not, only int8 and the narrowest.
 
     smallest: whether only int8 and the smallest are wanted. A transform is smaller than the narrowest, which then costs
     no runs to find.
     """
     values = items.values(tensor)
     made = None
-    if takes_transform(values) and budget > 0:
+    if takes_transform(values) and budget > 0 and not items.apart:
         made = calibrated_transform(runs.model, items, tensor, budget)
     if made is not None:
         yield made.measured
@@ -146,11 +146,11 @@ def lossy_codecs(
     few = smallest and made is not None
     for bits in LINEAR_BITS[:1] if few else LINEAR_BITS:
         one = measured_codec(items, tensor, codec(f"int{bits}"))
-        if one.loss > budget:
+        if not one.loss <= budget:
             break
         within.append(one)
     yield from {one.codec.name: one for one in (*within[:1], *within[-1:])}.values()
-    if within and not few:
+    if within and not few and not items.apart:
         # One width only: each costs a run of the suffix, and what calibration saves does not make up for a bit.
         others = (*_of_the_width(within[-1].codec.name, values), *tiled_codecs(values, _TILED))
         measured = (measured_codec(items, tensor, other) for other in others)
@@ -170,7 +170,7 @@ def _of_the_width(name: str, values: torch.Tensor) -> Iterator[Codec]:
 def tiled_codecs(values: torch.Tensor, pictures: Iterable[tuple[str, str]]) -> Iterator[TiledCodec]:
     """Channels as tiles of one picture, by format and quality, between the ends of `values` (calibration items); none
     where they make no picture."""
-    if takes_tiles(tuple(values.shape)) and bool(torch.isfinite(values).all()):
+    if takes_tiles(tuple(values.shape)) and have_ends(values):
         ends = ranges_parameter(values)
         for form, quality in pictures:
             yield TiledCodec({"format": form, "quality": quality, "ranges": ends})
@@ -182,15 +182,19 @@ def calibrated_linear(name: str, values: torch.Tensor) -> Codec | None:
 
     As without calibration, ends are a channel's where there are three dimensions or more, else the whole tensor's.
     """
-    if values.dim() < 2 or not bool(torch.isfinite(values).all()):
+    if values.dim() < 2 or not have_ends(values):
         return None
     ranges = ranges_parameter(values, scope="channel" if values.dim() > 2 else "tensor")
     return codec(name, {"ranges": ranges, "coder": "range"})
 
 
 def takes_transform(tensor: torch.Tensor | TensorInfo) -> bool:
-    """Whether a transform codec can be made for it: floats, large enough, channels on a grid or tokens."""
+    """Whether a transform codec can be made for it: floats, large enough, channels on a grid or tokens that a table
+    holds.
+    """
     if isinstance(tensor, TensorInfo):
+        if not tensor.rows_are_items:
+            return False
         shape, floating, size = tensor.shape_at(1), tensor.dtype.startswith(("float", "bfloat")), tensor.bytes_at(1)
     else:
         shape, floating, size = tuple(tensor[:1].shape), tensor.is_floating_point(), tensor[:1].nbytes
@@ -202,9 +206,9 @@ def calibrated_transform(
 ) -> CalibratedTransform | None:
     """The transform at the step calibrated to `budget`, or at a finer one where these items lose more than that.
 
-    None for values that are not finite, and where no step keeps the budget.
+    None for values that no table holds, and where no step keeps the budget.
     """
-    if not bool(torch.isfinite(items.values(tensor)).all()):
+    if not bool((items.values(tensor).abs() < LARGEST_NUMBER).all()):  # not for NaN either
         return None
     fit = _fitted(model, items, tensor)
     step = calibrated_step(fit, items, tensor, min(budget, LARGEST_BUDGET))
@@ -212,7 +216,8 @@ def calibrated_transform(
         answers = items.answers({tensor: fit.rounded(step)})
         # Coded only where rounding alone keeps the budget: making the codec and coding take longer than the suffix.
         if _loss(items, answers) <= budget:
-            made = TransformCodec({"table": fit.table(step).to_text()})
+            if (made := transform_codec(fit, step)) is None:
+                return None
             crossed = items.crossed(tensor, made)
             answers = items.answers({tensor: crossed.values})
             found = MeasuredCodec.of(items, tensor, made, crossed, items.quality_of(answers))

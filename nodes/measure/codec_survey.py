@@ -18,11 +18,11 @@ from nodes.codecs.base import Codec
 from nodes.codecs.factory import codec, image_codec
 from nodes.codecs.image import PictureCodec
 from nodes.codecs.linear import LINEAR_BITS
-from nodes.codecs.transform import TransformCodec
 from nodes.measure.answer_quality import AnswerQuality, Share
 from nodes.measure.calibration_items import CalibrationItems, CalibrationRuns, accuracy_of
 from nodes.measure.codec_sizes import calibrated_linear, calibrated_transform, takes_transform, tiled_codecs
 from nodes.measure.picture_codecs import as_pictures, through_pictures
+from nodes.measure.transform_calibration import transform_codec
 from nodes.preprocessing import Pictures
 from partitioner.plan_table import Accuracy
 from partitioner.spec import ImagePreprocessing
@@ -90,6 +90,8 @@ def survey_of_cut(runs: CalibrationRuns, edge_ops: Sequence[str], budget: float 
 
 def _calibrated(items: CalibrationItems, floats: Sequence[str], name: str) -> dict[str, Codec]:
     """That width for each of `floats`, with calibrated ends and range coded where it has such."""
+    if items.apart:
+        return {tensor: codec(name) for tensor in floats}
     return {tensor: calibrated_linear(name, items.values(tensor)) or codec(name) for tensor in floats}
 
 
@@ -102,19 +104,20 @@ def _transforms(
     runs: CalibrationRuns, items: CalibrationItems, floats: Sequence[str], budget: float
 ) -> Iterator[tuple[str, dict[str, Codec]]]:
     """At each factor on the calibrated steps."""
-    able = [name for name in floats if takes_transform(items.values(name))]
+    able = [name for name in floats if takes_transform(items.values(name)) and not items.apart]
     tried = {name: calibrated_transform(runs.model, items, name, budget / len(able)) for name in able if budget > 0}
     made = {name: one for name, one in tried.items() if one is not None}
     others: dict[str, Codec] = {name: codec("zstd") for name in floats if name not in made}
     for factor in FACTORS if made else ():
-        tables = {name: one.fit.table(factor * one.step).to_text() for name, one in made.items()}
-        transforms = {name: TransformCodec({"table": text}) for name, text in tables.items()}
-        yield f"transform, step x{factor:g}", {**others, **transforms}
+        found = {name: transform_codec(one.fit, factor * one.step) for name, one in made.items()}
+        transforms = {name: one for name, one in found.items() if one is not None}
+        if len(transforms) == len(made):  # a finer step has more components than some table holds
+            yield f"transform, step x{factor:g}", {**others, **transforms}
 
 
 def _tiled(items: CalibrationItems, floats: Sequence[str]) -> Iterator[tuple[str, dict[str, Codec]]]:
     """Each of `TILED` for the tensors that make a picture; nothing where none does."""
-    made = {name: list(tiled_codecs(items.values(name), TILED)) for name in floats}
+    made = {name: [] if items.apart else list(tiled_codecs(items.values(name), TILED)) for name in floats}
     others: dict[str, Codec] = {name: codec("zstd") for name in floats if not made[name]}
     for number, (form, quality) in enumerate(TILED if len(others) < len(floats) else ()):
         tiles = {name: codecs[number] for name, codecs in made.items() if codecs}

@@ -6,8 +6,8 @@ import os
 import platform
 import re
 from collections.abc import Collection
-from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Literal, cast
 
@@ -17,6 +17,7 @@ from nodes.engines.allocator import allocator_state
 from nodes.engines.base import Engine
 from nodes.measure.codec_rates import RATED_CODEC_NAMES, measure_codec_rates, measure_preprocessing
 from nodes.measure.op_times import measure_op_times
+from nodes.measure.power import POWERCAP, power_meter, with_power
 from nodes.measure.roofline import measure_roofline
 from nodes.measure.timing import is_noisy
 from partitioner.measurements import Provenance, Taken
@@ -27,15 +28,19 @@ from partitioner.scaled_profile import slowed_profile
 __all__ = ["device_name", "measure_device", "measure_model"]
 
 
-def measure_device(budget_s: float, engine: Engine, codecs: Collection[str] = RATED_CODEC_NAMES) -> DeviceProfile:
-    """Roofline, codec rates and preprocessing of this machine on `engine`'s device, in about `budget_s` seconds.
+def measure_device(
+    budget_s: float, engine: Engine, codecs: Collection[str] = RATED_CODEC_NAMES, powercap: Path = POWERCAP
+) -> DeviceProfile:
+    """Roofline, codec rates and preprocessing of this machine on `engine`'s device, in about `budget_s` seconds, and
+    its power during the first, where it can be read; not of a device that is emulated.
 
-    codecs: those to time; with fewer it takes so much less.
+    codecs: those to time; with fewer it takes so much less. powercap: see `power_meter`.
     Runs on the calling thread and under its thread budget: call it in a `ComputePool` of `engine.threads`. Everything
     includes the engine's emulated slowdown. The profile is flagged noisy when repeats disagree or the machine is busy.
     """
     load = os.getloadavg()[0]
-    roofline = measure_roofline(engine.device, 0.5 * budget_s)
+    meter = power_meter(engine.device, powercap) if engine.slowdown == 1.0 else None
+    roofline, power = with_power(meter, partial(measure_roofline, engine.device), 0.5 * budget_s)
     rates = measure_codec_rates(0.35 * budget_s, codecs)
     preprocessing = measure_preprocessing(0.15 * budget_s)
     measured = DeviceProfile(
@@ -52,6 +57,7 @@ def measure_device(budget_s: float, engine: Engine, codecs: Collection[str] = RA
         preprocessing_fixed_s=preprocessing.fixed_s,
         engine=engine.name,
         kind_flops_per_s=roofline.kind_flops_per_s,
+        power=power,
     )
     return slowed_profile(measured, engine.slowdown)
 
@@ -59,13 +65,13 @@ def measure_device(budget_s: float, engine: Engine, codecs: Collection[str] = RA
 def measure_model(
     model: Model, profile: DeviceProfile, engine: Engine, *, batch: int = 1, budget_s: float = 2.0
 ) -> DeviceProfile:
-    """`profile` with the op times of `model` on this machine merged in, with when that was, and flagged noisy when the
-    whole run's repeats disagree. Runs on the calling thread, as `measure_device` does.
+    """`profile` with the op times of `model` on this machine merged in, with when that was, and whether the machine was
+    busy or the whole run's repeats disagree. Runs on the calling thread, as `measure_device` does.
     """
+    busy = _is_busy(os.getloadavg()[0])
     times = measure_op_times(model, engine, batch=batch, budget_s=budget_s)
-    noisy = profile.provenance.noisy or is_noisy(times.whole)
-    known = profile.with_op_times(times).with_session(model.digest, Taken(_now(), platform.node()))
-    return replace(known, provenance=replace(profile.provenance, noisy=noisy))
+    taken = Taken(_now(), platform.node(), busy or is_noisy(times.whole))
+    return profile.with_op_times(times).with_session(model.digest, taken)
 
 
 def _provenance(load: float, noisy: bool) -> Provenance:
@@ -74,9 +80,13 @@ def _provenance(load: float, noisy: bool) -> Provenance:
         host=platform.node(),
         torch_version=str(torch.__version__),
         load=load,
-        noisy=noisy or load > (os.cpu_count() or 1),
+        noisy=noisy or _is_busy(load),
         allocator=allocator_state(),
     )
+
+
+def _is_busy(load: float) -> bool:
+    return load > (os.cpu_count() or 1)
 
 
 def _now() -> str:

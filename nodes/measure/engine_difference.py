@@ -10,18 +10,18 @@ from isthmus.errors import IsthmusError
 from nodes.engines.base import Engine, Runner
 from nodes.engines.eager import EagerEngine
 from nodes.engines.factory import engine_for
-from nodes.measure.accuracy import Metric, agreement
+from nodes.measure.answer_agreement import agreement, metric_for
 from nodes.sample_inputs import calibration_batches, sample_tensors
 from nodes.settings import COMPILING_ENGINES
-from partitioner.model import Model
-from partitioner.plan_table import EngineDifference
+from partitioner.model import Model, has_judged_items
+from partitioner.plan_table import EngineDifference, Metric
 from partitioner.profiles import DeviceProfile
 from partitioner.segments import Segments
 
 __all__ = ["difference_here", "measure_engine_difference", "measure_whole_difference"]
 
 _BATCH = 8
-_METRICS: tuple[Metric, Metric] = ("cosine", "top1_agreement")
+_METRICS: tuple[Metric, Metric, Metric] = ("cosine", "top1_agreement", "closeness")
 
 Tensors = tuple[torch.Tensor, ...]
 
@@ -39,14 +39,15 @@ def measure_engine_difference(
     exact = EagerEngine(threads=edge.threads).load(model.whole)
     prefix, suffix = edge.load(segments.prefix), cloud.load(segments.cloud)
     pairs = [(exact(*batch), _through(segments, prefix, suffix, batch)) for batch in _batches(model, most_items)]
-    first = [(whole[0], cut[0]) for whole, cut in pairs]
-    cosine, top1 = (torch.cat([agreement(metric, *pair) for pair in first]) for metric in _METRICS)
+    first = [torch.cat([outputs[0] for outputs in side]) for side in zip(*pairs, strict=True)]
+    cosine, top1, closeness = (float(agreement(metric, *first).mean()) for metric in _METRICS)
     return EngineDifference(
         max_abs=max(_largest(*pair) for pair in pairs),
-        cosine=float(cosine.mean()),
-        top1_agreement=float(top1.mean()),
-        n=len(cosine),
-        calibrated=bool(model.calibration),
+        cosine=cosine,
+        top1_agreement=top1,
+        n=len(first[0]),
+        calibrated=has_judged_items(model),
+        closeness=closeness if metric_for(first[0], classes=False) == "closeness" else None,
     )
 
 
@@ -69,10 +70,11 @@ def difference_here(model: Model, device: DeviceProfile) -> EngineDifference | N
 
 def _batches(model: Model, most_items: int | None) -> Iterator[Tensors]:
     """Calibration inputs in batches; without them one batch of samples."""
-    if not model.calibration:
-        yield sample_tensors(model, _BATCH)
+    size = min(_BATCH, model.interface.max_batch)
+    if not has_judged_items(model):
+        yield sample_tensors(model, size)
         return
-    yield from calibration_batches(tuple(one[:most_items] for one in model.calibration), _BATCH)
+    yield from calibration_batches(tuple(one[:most_items] for one in model.calibration), size)
 
 
 def _through(segments: Segments, prefix: Runner, suffix: Runner, inputs: Tensors) -> Tensors:

@@ -16,10 +16,13 @@ _SIZED_BY = ("zstd", "lz4")
 
 
 def untimed_cuts(model: Model, mine: DeviceProfile, other: DeviceProfile) -> tuple[tuple[str, ...], ...]:
-    """The edge ops of each cut on the exact frontier between the two devices of which `mine` knows no half yet."""
+    """The edge ops of each cut on the exact frontier between the two devices of which `mine` knows no half yet that
+    was timed for its own sake."""
     known = {one.key for one in mine.segment_times}
     cuts = candidate_cuts(model, mine, other, with_lossless_sizes(Costing(), model))
-    return tuple(cut for cut in cuts if (model.digest, "prefix", digest_of_ops(cut), mine.engine, 1) not in known)
+    return tuple(
+        cut for cut in cuts if (model.digest, "prefix", digest_of_ops(cut), mine.engine, 1, False) not in known
+    )
 
 
 def finding_s(model: Model, mine: DeviceProfile, whole_s: float) -> float:

@@ -21,7 +21,7 @@ from partitioner.cost_model import Costing
 from partitioner.model import Model
 from partitioner.plan import InputForm
 
-__all__ = ["with_lossless_sizes"]
+__all__ = ["in_form", "with_lossless_sizes"]
 
 MOST_ITEMS = 3
 _PICTURES = ("png", "webp")
@@ -41,6 +41,15 @@ def with_lossless_sizes(costing: Costing, model: Model) -> Costing:
     measured = {size.codec for size in sizes}
     assumed = (size for size in costing.codecs if size.codec not in measured)
     return replace(costing, codecs=(*assumed, *sizes))
+
+
+def in_form(costing: Costing, form: InputForm, model: Model) -> Costing:
+    """`costing` for requests that bring that form of input. Codecs that `with_lossless_sizes` made of the usual ones
+    become those that it makes for that form; others stay."""
+    usual = replace(costing, codecs=DEFAULT_CODECS)
+    if with_lossless_sizes(usual, model).codecs != costing.codecs:
+        return replace(costing, form=form)
+    return with_lossless_sizes(replace(usual, form=form), model)
 
 
 def _sizes(model: Model, form: InputForm) -> Iterator[CodecSize]:

@@ -11,15 +11,15 @@ import torch
 
 from nodes.engines.base import Engine
 from nodes.engines.factory import engine_for
-from nodes.measure.activation_memory import peak_activation_bytes
+from nodes.measure.activation_memory import peak_activation_bytes, peak_allocated_bytes
 from nodes.measure.anchors import anchor_positions, measure_anchors, measure_halves
 from nodes.measure.device_profile import measure_model
 from nodes.measure.engine_difference import measure_whole_difference
 from nodes.measure.frontier_cuts import finding_s, untimed_cuts
-from nodes.measure.timing import measure_interleaved
+from nodes.measure.timing import measure, measure_interleaved
 from nodes.sample_inputs import sample_tensors
 from partitioner.artifact import load_artifact, save_artifact
-from partitioner.measurements import Footprint, OpTimes, SegmentTime, digest_of_ops
+from partitioner.measurements import Footprint, Measurement, OpTimes, SegmentTime, digest_of_ops
 from partitioner.model import Model
 from partitioner.profiles import DeviceProfile
 from partitioner.torch_model import TorchModel
@@ -30,6 +30,7 @@ OPS_SHARE, MOST_OPS_S = 0.3, 4.0
 FEW_ANCHORS, MANY_ANCHORS = 3, 9
 # Calls of the whole model (of one batch) that a step makes at least: warm-up and five repeats.
 LEAST_CALLS = 6
+LOADS = 3
 STEP_BUDGET_S = 2.0
 CUT_BUDGET_S = 0.5
 # Writing an artifact, then reading and checking it: about half a gigabyte a second.
@@ -81,7 +82,9 @@ def _steps(
     loading_s, compile_s = prepared
     times = profile.op_times_of(model.digest, engine.name)[0]
     call_s = times.whole.seconds
-    load_s = loading_s + 2 * call_s + ARTIFACT_S_PER_BYTE * sum(tensor.nbytes for tensor in model.weights.values())
+    load_s = LOADS * (loading_s + 2 * call_s) + ARTIFACT_S_PER_BYTE * sum(
+        tensor.nbytes for tensor in model.weights.values()
+    )
     # A budget that compiling has eaten up still pays for saying so, and for what the code does to the answers.
     compiled = compile_s > 0
 
@@ -175,18 +178,30 @@ def batch_time(model: Model, engine: Engine, batch: int, one_s: float) -> Segmen
 
 def _footprint(model: Model, engine: Engine, compile_s: float) -> Footprint:
     inputs = sample_tensors(model, 1)
-    load_s = _load_s(model, engine, inputs)
-    parameters = tuple(model.weights.values())
-    watched = isinstance(model, TorchModel) and engine.name == "eager" and engine.device == "cpu"
-    peak = peak_activation_bytes(model, inputs, parameters) if watched else None
-    return Footprint(model.digest, engine.name, 1, load_s, sum(tensor.nbytes for tensor in parameters), peak, compile_s)
+    load = _load_time(model, engine, inputs)
+    weights = sum(tensor.nbytes for tensor in model.weights.values())
+    peak = _peak_bytes(model, engine, inputs)
+    return Footprint(model.digest, engine.name, 1, load.seconds, weights, peak, compile_s, load.spread_s)
 
 
-def _load_s(model: Model, engine: Engine, inputs: tuple[torch.Tensor, ...]) -> float:
+def _peak_bytes(model: Model, engine: Engine, inputs: tuple[torch.Tensor, ...]) -> int | None:
+    """None of an engine whose allocator tells nobody."""
+    if not isinstance(model, TorchModel) or engine.name == "onnxruntime":
+        return None
+    if (engine.name, engine.device) == ("eager", "cpu"):
+        return peak_activation_bytes(model, inputs, model.weights.values())
+    runner = engine.load(model.whole)
+    runner(*inputs)
+    return peak_allocated_bytes(runner, inputs, engine.device)
+
+
+def _load_time(model: Model, engine: Engine, inputs: tuple[torch.Tensor, ...]) -> Measurement:
     """From the artifact on disk (its pages are in memory already) to the first answer, in a running process."""
     with TemporaryDirectory() as folder:
         save_artifact(model, folder)
-        started = time.perf_counter()
-        # A fresh engine: the other one keeps what it made of the model before.
-        engine_for(engine.name, engine.device, threads=engine.threads).load(load_artifact(folder).whole)(*inputs)
-        return (time.perf_counter() - started) * engine.slowdown
+
+        def load() -> None:
+            # A fresh engine: the other one keeps what it made of the model before.
+            engine_for(engine.name, engine.device, threads=engine.threads).load(load_artifact(folder).whole)(*inputs)
+
+        return measure(load, budget_s=0.0, min_repeats=LOADS, warm_ups=0).scaled(engine.slowdown)

@@ -3,12 +3,13 @@
 For a classifier the gradients are of log p(c) for a class c drawn from the answer itself; the mean of g g^T over draws
 is the Fisher information, and d^T E[g g^T] d / 2 is the Kullback-Leibler divergence that a small change d causes (Amari
 1998). Uncertain answers weigh more, as they should: they change first. For any other output the gradients are of its
-projections on random directions of length 1, so that d^T E[g g^T] d is the squared change of the output over its size.
+projections on random directions of length 1, so that d^T E[g g^T] d is the squared change of the output over its size;
+for one of one number over the size of the largest, since small ones may be off by no less than large ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import torch
 
@@ -24,13 +25,18 @@ Boundary = tuple[torch.Tensor, ...]
 """What the prefix made of some items: the boundary tensors, then what is kept."""
 
 
-def boundary_tensors(segments: Segments, inputs: tuple[torch.Tensor, ...]) -> Boundary:
-    """The prefix over all items of `inputs`, in small batches."""
+def boundary_tensors(
+    segments: Segments, inputs: tuple[torch.Tensor, ...], batch: int = _BATCH, apart: Collection[int] = ()
+) -> Boundary:
+    """The prefix over all items of `inputs`, so many at a time. apart: positions of those whose rows are no items: of
+    them, one item at a time, what each item gives is put behind the others in a new first dimension.
+    """
     parts = []
-    for start in range(0, len(inputs[0]), _BATCH):
+    for start in range(0, len(inputs[0]), batch):
         with torch.inference_mode():
-            parts.append(segments.prefix(*(tensor[start : start + _BATCH] for tensor in inputs)))
-    return tuple(torch.cat(made) for made in zip(*parts, strict=True))
+            parts.append(segments.prefix(*(tensor[start : start + batch] for tensor in inputs)))
+    together = enumerate(zip(*parts, strict=True))
+    return tuple(torch.stack(made) if at in apart else torch.cat(made) for at, made in together)
 
 
 def boundary_gradients(
@@ -51,7 +57,8 @@ def boundary_gradients(
     found: list[torch.Tensor] = []
     for items in _batches(boundary):
         items[position].requires_grad_(True)
-        output = segments.suffix(*items)[0].flatten(1)
+        output = segments.suffix(*items)[0]
+        output = output.reshape(len(output), -1)
         if not output.requires_grad:
             raise InvalidInput("tensor", "has no gradient", value=tensor, remedy="treat all directions alike")
         for _ in range(draws):
@@ -75,6 +82,7 @@ def _log_likelihood(logits: torch.Tensor, generator: torch.Generator) -> torch.T
 
 def _projection(output: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     directions = torch.randn(output.shape, generator=generator)
-    size = output.detach().norm(dim=1, keepdim=True).clamp_min(1e-12)
-    projected: torch.Tensor = (output * directions / size).sum()
+    size = output.detach().norm(dim=1, keepdim=True)
+    size = size if output.shape[1] > 1 else size.amax(0, keepdim=True)
+    projected: torch.Tensor = (output * directions / size.clamp_min(1e-12)).sum()
     return projected

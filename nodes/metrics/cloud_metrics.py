@@ -57,7 +57,11 @@ class CloudFacts:
 def cloud_families(facts: CloudFacts) -> Iterator[Metric]:
     """Every metric of a replica but the process' own."""
     stages, wanted = {(stage,): one for stage, one in facts.stages.items()}, facts.wanted
-    yield gauge("isthmus_cloud_queue_seconds", "Wait that a new request is predicted to find here.", facts.queue_s)
+    yield gauge(
+        "isthmus_cloud_queue_seconds",
+        "Work of requests that waits or runs here, in seconds; without what preparing plans takes.",
+        facts.queue_s,
+    )
     yield counter(
         "isthmus_cloud_offered_seconds", "Seconds of work that requests brought, at the pace of the best batch, those "
         "refused included: what autoscaling goes by.", facts.offered_s,

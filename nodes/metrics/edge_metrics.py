@@ -35,9 +35,9 @@ class EdgeFacts:
 
     engine_bytes: copies of weights that engines hold. usable_replicas: may be asked now. registry_connected: None
     without a registry. credits: by replica id, the oldest connection first. link: None before anything was measured.
-    queue_s: wait before a new prefix. admission: who waits for a turn. decisions: by policy and plan kind. executions:
-    by stage. lost_records: of the decision log. drifts: alarms that stand, by stage. remeasured: how often plans were
-    measured again.
+    queue_s: wait before a new prefix. admission: who waits for a turn. decisions: by policy and plan kind.
+    without_replica: requests that might have used one when none could be asked. executions: by stage. lost_records: of
+    the decision log. drifts: alarms that stand, by stage. remeasured: how often plans were measured again.
     """
 
     status: NodeStatus
@@ -51,6 +51,7 @@ class EdgeFacts:
     queue_s: float
     admission: AdmissionCounts
     decisions: Mapping[tuple[str, str], int]
+    without_replica: int
     executions: Mapping[str, ExecutionCounts]
     resumes: ResumeCounts
     prefixes: BatchCounts
@@ -67,6 +68,8 @@ def edge_families(facts: EdgeFacts) -> Iterator[Metric]:
         "isthmus_decisions", "Plans chosen, by who decided, those of requests that failed later included.",
         facts.decisions, ("policy", "plan_kind"),
     )  # fmt: skip
+    without = "Requests that might have used a replica, as far as who decides can tell, when none could be asked."
+    yield counter("isthmus_requests_without_replica", without, facts.without_replica)
     yield from _link_families(facts.link)
     yield from _holding_families(facts)
     yield from _resume_families(facts.resumes)
@@ -126,7 +129,8 @@ def _holding_families(facts: EdgeFacts) -> Iterator[Metric]:
     yield gauge("isthmus_turn_wait_seconds", until, facts.admission.wait_s)
     yield gauge("isthmus_requests_waiting", "Requests accepted and not answered yet.", status.requests)
     yield gauge("isthmus_requests_waiting_limit", "How many may wait (limits.queue).", facts.waiting_limit)
-    yield gauge("isthmus_kept_bytes", "Boundary tensors kept until their answers are in.", status.held_bytes)
+    kept = "Boundary tensors kept until their answers are in, and inputs that wait for a replica."
+    yield gauge("isthmus_kept_bytes", kept, status.held_bytes)
     yield gauge("isthmus_kept_limit_bytes", "How many bytes may be kept (edge.kept_memory).", facts.kept_limit_bytes)
     yield engine_family(facts.engine_bytes)
     yield gauge("isthmus_replicas_connected", "Cloud replicas that plans are prepared on.", status.streams)

@@ -72,6 +72,11 @@ class Assembly:
         """What has arrived so far."""
         return sum(self._received)
 
+    @property
+    def received_s(self) -> float:
+        """When the last of it came."""
+        return self._last_at
+
     def add(self, chunk: pb.Chunk, data: bytes, now_s: float) -> None:
         """Take one chunk. Raises InvalidRequest where it does not continue its tensor.
 

@@ -30,6 +30,7 @@ from isthmus.errors import (
     TooLarge,
     UnknownPlan,
     grpc_status_name,
+    shortened,
 )
 from isthmus.v1 import segment_pb2 as pb
 from nodes.byte_budget import MOST_HELD_BYTES, ByteBudget
@@ -46,17 +47,26 @@ from nodes.protocol.events import (
     RequestRejected,
 )
 from nodes.protocol.held_bytes import HeldBytes
-from nodes.protocol.limits import DEFAULT_LIMITS, MEMORY_FIELD, StreamLimits
+from nodes.protocol.limits import (
+    DEFAULT_LIMITS,
+    MEMORY_FIELD,
+    MOST_DIGEST_CHARACTERS,
+    MOST_OFFER_BYTES,
+    MOST_OFFER_PARTS,
+    StreamLimits,
+)
 from nodes.protocol.message_values import plan_of, ready_message, write_timings
 from nodes.protocol.outbox import Outbox, announce
 from nodes.protocol.transit import TransitClock
 from nodes.protocol.version import PROTOCOL_MAJOR, PROTOCOL_MINOR, check_version
 
-__all__ = ["MOST_UNREAD_FRAMES", "CloudState", "CloudStream", "Rejection"]
+__all__ = ["MOST_FRAME_TENSORS", "MOST_UNREAD_FRAMES", "CloudState", "CloudStream", "Rejection"]
 
 MAX_ECHO_BYTES = 1 << 20
 # An edge that is read and does not read itself could have any number of errors and echoes made for it.
 MOST_UNREAD_FRAMES = 1024
+MOST_FRAME_TENSORS = 4096
+MOST_RETRY_AFTER_MS = (1 << 32) - 1
 
 
 class CloudState(enum.Enum):
@@ -70,18 +80,26 @@ class CloudState(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """Why a request is not answered. code: a gRPC status name; reason: a stable word."""
+    """Why a request is not answered. code: a gRPC status name; reason: a stable word. retry_after_s: when it is worth
+    trying again; None where nothing is said of it."""
 
     code: str
     reason: str
     message: str
+    retry_after_s: float | None = None
 
     @classmethod
     def of(cls, error: IsthmusError) -> Rejection:
         """What an edge is told of an error."""
         code = grpc_status_name(error)
         otherwise = "BAD_TENSOR" if code == "INVALID_ARGUMENT" else "COMPUTE"
-        return cls(code, _REASONS.get(type(error), otherwise), str(error))
+        retry_after_s = error.retry_after_s if isinstance(error, Overloaded) else None
+        return cls(code, _REASONS.get(type(error), otherwise), str(error), retry_after_s)
+
+    @property
+    def retry_after_ms(self) -> int:
+        """As it travels: 0 where nothing is said."""
+        return 0 if self.retry_after_s is None else max(1, round(min(self.retry_after_s * 1e3, MOST_RETRY_AFTER_MS)))
 
 
 _REASONS: Mapping[type[IsthmusError], str] = {
@@ -107,6 +125,27 @@ def _chunk_frame() -> tuple[pb.CloudFrame, pb.Chunk]:
 
 def _announced_bytes(message: pb.RequestHeader | pb.MoreTensors) -> int:
     return sum(tensor.encoded_bytes for tensor in message.tensors)
+
+
+def _parts(offer: pb.PlanOffer) -> int:
+    """Ops, codecs and parameters; where there are too many already, those of which are not looked at."""
+    parts = len(offer.edge_ops) + len(offer.uplink) + len(offer.downlink)
+    if parts > MOST_OFFER_PARTS:
+        return parts
+    return parts + sum(len(codec.parameters) for codec in (*offer.uplink, *offer.downlink))
+
+
+def _check_digest_length(digest: str) -> None:
+    if len(digest) > MOST_DIGEST_CHARACTERS:
+        raise RemoteProtocolError(f"a wire digest of {len(digest)} characters, {MOST_DIGEST_CHARACTERS} may be")
+
+
+def _check_counts(tensors: Sequence[pb.TensorHeader], chunks: Sequence[pb.Chunk]) -> None:
+    """Before they are looked at one by one: a frame has room for millions of empty ones, and no edge sends so many. Of
+    a tensor no more than its first chunk comes with its header."""
+    if len(tensors) > MOST_FRAME_TENSORS or len(chunks) > len(tensors):
+        most = f"{MOST_FRAME_TENSORS} tensors and a chunk of each may be"
+        raise RemoteProtocolError(f"a frame of {len(tensors)} tensors and {len(chunks)} chunks, {most}")
 
 
 def _new_outbox() -> Outbox[pb.CloudFrame]:
@@ -165,7 +204,8 @@ class CloudStream:
 
     def plan_refused(self, wire_digest: str, code: str, message: str) -> None:
         """Say that a plan will not be run here."""
-        self._send(pb.CloudFrame(refused=pb.PlanRefused(wire_digest=wire_digest, code=code, message=message)))
+        refused = pb.PlanRefused(wire_digest=wire_digest, code=code, message=shortened(message))
+        self._send(pb.CloudFrame(refused=refused))
 
     def hold_answer(self, request_id: int, tensors: Sequence[EncodedTensor]) -> None:
         """Count an answer in the place of its request, until `respond` has sent it. Ignored as `respond` is.
@@ -255,8 +295,9 @@ class CloudStream:
         self._held.let_go(request_id)
         self._rejections[rejection.reason] += 1
         error = pb.RequestError(
-            request_id=request_id, code=rejection.code, reason=rejection.reason, message=rejection.message
-        )
+            request_id=request_id, code=rejection.code, reason=rejection.reason, message=shortened(rejection.message),
+            retry_after_ms=rejection.retry_after_ms,
+        )  # fmt: skip
         self._send(pb.CloudFrame(error=error))
 
     def _take(self, request_id: int) -> bool:
@@ -287,12 +328,21 @@ class CloudStream:
         return [EdgeConnected(frame.hello.edge_id)]
 
     def _on_offer(self, frame: pb.EdgeFrame, now_s: float) -> list[CloudEvent]:
-        return [plan_of(frame.offer)]
+        offer = frame.offer
+        _check_digest_length(offer.wire_digest)
+        size_bytes, parts = offer.ByteSize(), _parts(offer)
+        if size_bytes > MOST_OFFER_BYTES or parts > MOST_OFFER_PARTS:
+            most = f"at most {MOST_OFFER_BYTES} bytes and {MOST_OFFER_PARTS} ops, codecs and parameters in an offer"
+            self.plan_refused(offer.wire_digest, "INVALID_ARGUMENT", f"{most}; got {size_bytes} and {parts}")
+            return []
+        return [plan_of(offer)]
 
     def _on_request(self, frame: pb.EdgeFrame, now_s: float) -> list[CloudEvent]:
         header = frame.request
+        _check_counts(header.tensors, header.chunks)
         chunks = [(chunk, self._outbox.receipts.take(chunk)) for chunk in header.chunks]
         request_id = header.request_id
+        _check_digest_length(header.wire_digest)
         if request_id in self._held:
             raise RemoteProtocolError(f"request id {request_id} is in use already")
         if self.state is CloudState.DRAINING:
@@ -322,6 +372,7 @@ class CloudStream:
 
     def _on_more(self, frame: pb.EdgeFrame, now_s: float) -> list[CloudEvent]:
         more = frame.more
+        _check_counts(more.tensors, more.chunks)
         chunks = [(chunk, self._outbox.receipts.take(chunk)) for chunk in more.chunks]
         incoming = self._incoming.get(more.request_id)
         if incoming is None:

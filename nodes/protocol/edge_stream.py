@@ -75,13 +75,15 @@ class WireRequest:
 
 @dataclass(slots=True)
 class _Submitted:
-    """How many of its tensors were queued, and how many follow. message: with the last of them."""
+    """How many of its tensors were queued, and how many follow. message: with the last of them. arrived_s: when the
+    replica was first known to have all that was queued."""
 
     deadline_s: float | None
     priority: int
     queued: int
     to_come: int
     message: Outgoing[pb.EdgeFrame]
+    arrived_s: float | None = None
 
 
 @dataclass(slots=True)
@@ -111,12 +113,14 @@ class EdgeStream:
         """started_s: now, on the clock of every other time handed in."""
         self.state = EdgeState.OPENING
         self.late_answers = 0  # to requests that were cancelled: each was discarded
-        self._started_s = self._moved_s = started_s
+        self._started_s = self._arrived_s = started_s
         self._given_up = GivenUp()
         self._limits = limits
         self._outbox = _new_outbox()
         self._downlink_bps, self._rtt_us = 0, 0
         self._in_flight: dict[int, _Submitted] = {}
+        self._echoed: dict[int, int] = {}  # by token: bytes that left before that echo
+        self._arrived_bytes = 0  # of what left
         self._peer_minor = 0
         self._responses: dict[int, _Response] = {}
         hello = pb.Hello(protocol_major=PROTOCOL_MAJOR, protocol_minor=PROTOCOL_MINOR, edge_id=edge_id)
@@ -129,15 +133,30 @@ class EdgeStream:
 
     def progress(self, request_id: int) -> Progress:
         """How far a request has got, as long as it is in flight."""
-        submitted, moved_bytes = self._in_flight.get(request_id), 0
-        if submitted is not None:
-            end_bytes, response = submitted.message.end_bytes, self._responses.get(request_id)
-            moved_bytes = self._outbox.window.acknowledged_bytes
-            if end_bytes is not None:  # what others send later gets past a request that computes for ever, too
-                moved_bytes = min(moved_bytes, end_bytes)
-            if response is not None:
-                moved_bytes += response.assembly.received_bytes
-        return Progress(moved_bytes, self._moved_s)
+        submitted = self._in_flight.get(request_id)
+        if submitted is None:
+            return Progress(0, self._started_s)
+        moved_bytes, moved_s, end_bytes = self.arrived_bytes, self._arrived_s, submitted.message.end_bytes
+        # What others send later, and what they are answered, gets past a request that computes for ever, too.
+        if end_bytes is not None:
+            moved_bytes = min(moved_bytes, end_bytes)
+        if submitted.arrived_s is not None:
+            moved_s = submitted.arrived_s
+        if (response := self._responses.get(request_id)) is not None:
+            moved_bytes += response.assembly.received_bytes
+            moved_s = max(moved_s, response.assembly.received_s)
+        return Progress(moved_bytes, moved_s, end_bytes)
+
+    @property
+    def arrived_bytes(self) -> int:
+        """Of those that left, what the replica is known to have: frames are read in order, so whatever answers a later
+        one tells of all before it, also of those that are too few to be acknowledged."""
+        return self._arrived_bytes
+
+    @property
+    def all_arrived(self) -> bool:
+        """Whether nothing that left is under way, as far as is known, and nothing waits to leave."""
+        return self.arrived_bytes >= self._outbox.window.sent_bytes and not self._outbox.stirring
 
     # ---- what the edge does ------------------------------------------------------------------------------------
 
@@ -185,6 +204,7 @@ class EdgeStream:
         submitted.message = self._outbox.put_more(
             request_id, submitted.queued, frame, more.chunks, tensors, submitted.deadline_s, submitted.priority
         )
+        submitted.arrived_s = None
         submitted.queued += len(tensors)
         submitted.to_come -= len(tensors)
 
@@ -212,6 +232,7 @@ class EdgeStream:
         """Ask for an echo, to time the way there and back. now_s: lets the replica see how long it was under way."""
         self._require(EdgeState.OPENING, EdgeState.OPEN, EdgeState.DRAINING)
         after_us = 0 if now_s is None else _microseconds(now_s - self._started_s)
+        self._echoed[token] = self._outbox.window.sent_bytes
         self._outbox.put_control(pb.EdgeFrame(echo=pb.Echo(token=token, padding=padding, sent_after_us=after_us)))
 
     def goodbye(self) -> None:
@@ -251,8 +272,11 @@ class EdgeStream:
 
     # ---- what the edge hears -----------------------------------------------------------------------------------
 
-    def receive(self, frame: pb.CloudFrame, now_s: float) -> list[EdgeEvent]:
-        """Take a frame from the replica. Raises RemoteProtocolError when it breaks the rules."""
+    def receive(self, frame: pb.CloudFrame | None, now_s: float) -> list[EdgeEvent]:
+        """Take a frame from the replica; None, as gRPC gives it, is one that cannot be read. Raises RemoteProtocolError
+        when it breaks the rules."""
+        if frame is None:
+            raise RemoteProtocolError("the replica sent a frame that cannot be read")
         kind = frame.WhichOneof("kind")
         if self.state is EdgeState.CLOSED:
             raise LocalProtocolError("the stream is closed")
@@ -278,7 +302,7 @@ class EdgeStream:
         return [PlanRejected(refused.wire_digest, refused.code, refused.message)]
 
     def _on_response(self, frame: pb.CloudFrame, now_s: float) -> list[EdgeEvent]:
-        header, self._moved_s = frame.response, now_s
+        header = frame.response
         chunks = [(chunk, self._outbox.receipts.take(chunk)) for chunk in header.chunks]
         if header.request_id not in self._in_flight:
             self.late_answers += self._given_up.forget(header.request_id)
@@ -293,11 +317,10 @@ class EdgeStream:
         except InvalidInput as error:
             raise RemoteProtocolError(str(error)) from error
         self._responses[header.request_id] = _Response(assembly, timings_of(header.timings))
-        return self._finish(header.request_id)
+        return self._finish(header.request_id, now_s)
 
     def _on_chunk(self, frame: pb.CloudFrame, now_s: float) -> list[EdgeEvent]:
         request_id, data = frame.chunk.request_id, self._outbox.receipts.take(frame.chunk)
-        self._moved_s = now_s
         response = self._responses.get(request_id)
         if response is None:
             return []
@@ -305,14 +328,16 @@ class EdgeStream:
             response.assembly.add(frame.chunk, data, now_s)
         except InvalidInput as error:
             raise RemoteProtocolError(str(error)) from error
-        return self._finish(request_id)
+        return self._finish(request_id, now_s)
 
-    def _finish(self, request_id: int) -> list[EdgeEvent]:
+    def _finish(self, request_id: int, now_s: float) -> list[EdgeEvent]:
         response = self._responses[request_id]
         if not response.assembly.complete:
             return []
         del self._responses[request_id]
-        self._in_flight.pop(request_id, None)
+        submitted = self._in_flight.pop(request_id, None)
+        if submitted is not None:
+            self._arrived(submitted.message.end_bytes or 0, now_s)
         return [ResponseArrived(request_id, response.assembly.tensors(), response.timings, response.assembly.span())]
 
     def _on_error(self, frame: pb.CloudFrame, now_s: float) -> list[EdgeEvent]:
@@ -323,18 +348,30 @@ class EdgeStream:
         self._in_flight.pop(error.request_id, None)
         self._responses.pop(error.request_id, None)
         self._outbox.withdraw(error.request_id)
-        return [RequestFailed(error.request_id, error.code, error.reason, error.message)]
+        retry_after_s = error.retry_after_ms * 1e-3 or None
+        return [RequestFailed(error.request_id, error.code, error.reason, error.message, retry_after_s)]
 
     def _on_load(self, frame: pb.CloudFrame, now_s: float) -> list[EdgeEvent]:
         return [LoadReported(frame.load.queued_requests, frame.load.queued_s)]
 
     def _on_echo(self, frame: pb.CloudFrame, now_s: float) -> list[EdgeEvent]:
+        self._arrived(self._echoed.pop(frame.echo.token, 0), now_s)
         return [EchoReturned(frame.echo.token)]
 
     def _on_ack(self, frame: pb.CloudFrame, now_s: float) -> list[EdgeEvent]:
         self._outbox.window.acknowledged(frame.ack.received_bytes, now_s)
-        self._moved_s = now_s
+        self._arrived(frame.ack.received_bytes, now_s)
         return []
+
+    def _arrived(self, total_bytes: int, now_s: float) -> None:
+        """The replica has so much of what left."""
+        if total_bytes <= self._arrived_bytes:
+            return
+        self._arrived_bytes, self._arrived_s = total_bytes, now_s
+        for submitted in self._in_flight.values():
+            end_bytes = submitted.message.end_bytes
+            if submitted.arrived_s is None and end_bytes is not None and end_bytes <= total_bytes:
+                submitted.arrived_s = now_s
 
     def _on_draining(self, frame: pb.CloudFrame, now_s: float) -> list[EdgeEvent]:
         self.state = EdgeState.DRAINING

@@ -128,12 +128,14 @@ class ResponseArrived(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RequestFailed:
-    """The replica answered a request with an error. reason: a stable word such as UNKNOWN_PLAN."""
+    """The replica answered a request with an error. reason: a stable word such as UNKNOWN_PLAN. retry_after_s: when it
+    is worth trying again; None where it said nothing of that."""
 
     request_id: int
     code: str
     reason: str
     message: str
+    retry_after_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,21 @@ from dataclasses import dataclass
 from isthmus.errors import TooLarge
 from nodes.limits import check_size
 
-__all__ = ["DEFAULT_LIMITS", "MEMORY_FIELD", "StreamLimits"]
+__all__ = [
+    "DEFAULT_LIMITS", "MEMORY_FIELD", "MOST_DIGEST_CHARACTERS", "MOST_OFFER_BYTES", "MOST_OFFER_PARTS", "StreamLimits",
+]  # fmt: skip
 
 MEMORY_FIELD = "cloud.limits.memory"
 """What the configuration calls the bound on all streams of a replica together."""
+
+MOST_DIGEST_CHARACTERS = 128
+"""Of a wire digest, which answers and errors repeat: twice those of a SHA-256."""
+
+MOST_OFFER_BYTES = 16 << 20
+"""Of the offer of one plan: four of the longest tables of a codec (4 MiB each, `nodes/codecs/transform_table.py`)."""
+
+MOST_OFFER_PARTS = 1 << 16
+"""Of ops, codecs and their parameters in one offer: each takes some 100 bytes here, however few on the wire."""
 
 
 @dataclass(frozen=True, slots=True)

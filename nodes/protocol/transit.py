@@ -3,16 +3,18 @@
 A process that is stopped, or a link that stalls, delivers frames long after they were sent; a deadline counted from
 their arrival would let work begin that is long expired. The edge says how long after its hello it made a frame; the
 cloud knows how long after the hello the frame arrived. The difference is constant but for delay, so what exceeds the
-least difference seen is delay (the base delay of LEDBAT, RFC 6817, section 3.4.2). The least is kept for two windows,
-as clocks drift.
+least difference seen is delay (the base delay of LEDBAT, RFC 6817, section 3.4.2). The least is kept for two windows:
+clocks drift, and one that stood still (of a machine that was snapshotted) makes all frames seem late from then on.
 """
 
 from __future__ import annotations
 
 __all__ = ["TransitClock"]
 
-# Quartz drifts by up to 100 ppm: 60 ms in ten minutes.
-WINDOW_S = 300.0
+WINDOW_S = 10.0
+"""Until the least has aged out, what has less time left than a clock stood still is refused as expired. Not shorter, as
+whatever holds frames up shall count as delay: a link that stood still for minutes delivers fresh frames right after the
+old ones (echoes are made twice a second), and a window of bytes stands on a way for a few seconds at most."""
 
 
 class TransitClock:

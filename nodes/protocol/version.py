@@ -7,7 +7,7 @@ from isthmus.errors import RemoteProtocolError
 __all__ = ["ACK_MINOR", "MORE_TENSORS_MINOR", "PROTOCOL_MAJOR", "PROTOCOL_MINOR", "check_version"]
 
 PROTOCOL_MAJOR = 2
-PROTOCOL_MINOR = 4
+PROTOCOL_MINOR = 5
 ACK_MINOR = 2
 """From this minor version on an end acknowledges the bytes that arrive."""
 MORE_TENSORS_MINOR = 3

@@ -14,7 +14,7 @@ __all__ = ["CLIENTS_FAULTS", "KEPT_FAILURES", "Failure", "RecentFailures"]
 KEPT_FAILURES = 32
 CLIENTS_FAULTS = frozenset({"CANCELLED", "INVALID_ARGUMENT", "NOT_FOUND"})
 """What clients do wrong, or of their own will: nobody is called at night for it, as in the alert rules."""
-# A message may quote what a client sent.
+# A message may quote what a client sent, and be as long: it is cut before anything else is done with it.
 _MOST_CHARACTERS = 300
 
 
@@ -56,7 +56,7 @@ class RecentFailures:
         """One more; a client that left has failed its request too."""
         left = isinstance(error, asyncio.CancelledError)
         status = "CANCELLED" if left else grpc_status_name(error)
-        message = "the client took it back" if left else " ".join(str(error).split())[:_MOST_CHARACTERS]
+        message = "the client took it back" if left else " ".join(str(error)[:_MOST_CHARACTERS].split())
         if status in CLIENTS_FAULTS:
             self._mistaken += 1
         else:

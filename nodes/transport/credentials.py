@@ -13,8 +13,9 @@ from isthmus.errors import InvalidConfiguration
 from isthmus.telemetry import get_logger
 from nodes.tls_files import TlsFiles
 from nodes.transport.channel_options import CHANNEL_OPTIONS
+from nodes.transport.own_client import own_client
 
-__all__ = ["certified_name", "open_channel", "server_credentials"]
+__all__ = ["open_channel", "own_channel", "served_certificate", "server_credentials"]
 
 
 def open_channel(
@@ -36,17 +37,35 @@ def open_channel(
     return grpc.aio.secure_channel(target, credentials, options=(*options, *named))
 
 
-def certified_name(tls: TlsFiles) -> str:
-    """A host that the certificate is for: what who serves with it expects when dialling itself; "" where it names none.
-
-    Raises InvalidConfiguration naming a file that is not what it should be.
-    """
+def served_certificate(tls: TlsFiles) -> x509.Certificate:
+    """The one that a port with these files serves. Raises InvalidConfiguration naming a file that is not what it should
+    be, as in the middle of a renewal, when a port goes on serving the one before."""
     reader = _Reader(tls, "tls")
-    chain = reader.contents()[1]
-    if not chain:
-        return ""
+    return reader.certificate("certificate", reader.contents()[1])
+
+
+def own_channel(
+    target: str, served: x509.Certificate | None, server_name: str, options: tuple[tuple[str, int], ...]
+) -> grpc.aio.Channel:
+    """A channel to a port of this process that serves that certificate, in clear without. server_name: expected in it,
+    "" for a name that it holds.
+
+    What is expected is the certificate itself, whoever signed it: `authority` is for those that this side talks to, and
+    need not vouch for it.
+    """
+    if served is None:
+        return grpc.aio.insecure_channel(target, options=options)
+    own, pinned = own_client(), served.public_bytes(serialization.Encoding.PEM)
+    credentials = grpc.ssl_channel_credentials(pinned, own.key, own.certificate)
+    name = server_name or _certified_name(served)
+    named = (("grpc.ssl_target_name_override", name),) if name else ()
+    return grpc.aio.secure_channel(target, credentials, options=(*options, *named))
+
+
+def _certified_name(certificate: x509.Certificate) -> str:
+    """A host that it is for, "" where it names none."""
     try:
-        names = reader.certificate("certificate", chain).extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except x509.ExtensionNotFound:
         return ""
     hosts = names.value.get_values_for_type(x509.DNSName)
@@ -57,8 +76,8 @@ def certified_name(tls: TlsFiles) -> str:
 def server_credentials(tls: TlsFiles, *, require_clients: bool, field: str) -> grpc.ServerCredentials:
     """For a server port; connections made after the files changed get the new certificate.
 
-    require_clients: only clients whose certificate the authority signed get in (mutual TLS). Raises
-    InvalidConfiguration under `field` for a file that is missing or not what it should be.
+    require_clients: only clients whose certificate the authority signed get in (mutual TLS), and this process itself,
+    by `own_channel`. Raises InvalidConfiguration under `field` for a file that is missing or not what it should be.
     """
     if not tls.certificate or not tls.key:
         raise InvalidConfiguration(field, "needs certificate and key to serve", remedy="make some with `isthmus certs`")
@@ -66,10 +85,10 @@ def server_credentials(tls: TlsFiles, *, require_clients: bool, field: str) -> g
         raise InvalidConfiguration(
             f"{field}.authority", "is needed to check clients", remedy="set it, or require_clients: false"
         )
-    reader = _Reader(tls, field)
+    reader, besides = _Reader(tls, field), own_client().certificate if require_clients else b""
     reader.contents()  # raises naming the file at fault
     seen = reader.changed_at()  # before they are read: what is renewed meanwhile is read again
-    serving = _server_configuration(reader.contents())
+    serving = _server_configuration(reader.contents(), besides)
 
     def current() -> grpc.ServerCertificateConfiguration:
         """Called by gRPC for every connection."""
@@ -77,7 +96,7 @@ def server_credentials(tls: TlsFiles, *, require_clients: bool, field: str) -> g
         try:
             now = reader.changed_at()
             if now != seen:
-                serving, seen = _server_configuration(reader.contents()), now
+                serving, seen = _server_configuration(reader.contents(), besides), now
         except InvalidConfiguration as error:  # half of a renewal: the old pair still serves
             get_logger("tls").warning("certificate not renewed", reason=str(error))
         return serving
@@ -88,9 +107,11 @@ def server_credentials(tls: TlsFiles, *, require_clients: bool, field: str) -> g
 _Contents = tuple[bytes, bytes, bytes]
 
 
-def _server_configuration(contents: _Contents) -> grpc.ServerCertificateConfiguration:
+def _server_configuration(contents: _Contents, besides: bytes) -> grpc.ServerCertificateConfiguration:
+    """besides: a certificate that is taken for an authority's, too."""
     authority, chain, key = contents
-    return grpc.ssl_server_certificate_configuration([(key, chain)], authority or None)
+    trusted = b"\n".join(one for one in (authority, besides) if one)
+    return grpc.ssl_server_certificate_configuration([(key, chain)], trusted or None)
 
 
 class _Reader:

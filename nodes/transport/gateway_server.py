@@ -28,6 +28,7 @@ from nodes.transport.infer_handler import InferHandler
 from nodes.transport.infer_messages import check_version
 from nodes.transport.infer_stream import InferStream
 from nodes.transport.model_messages import index_message, metadata_message, model_config_message, statistics_message
+from nodes.transport.name_lengths import LONGEST_ID, LONGEST_NAME
 from nodes.transport.operator_service import OperatorService
 from nodes.transport.operators import check_operator
 from nodes.transport.status import abort, status_message
@@ -256,9 +257,10 @@ def _most_calls(limits: NodeLimits) -> tuple[str, int]:
 
 def _stream_error(message: oip.ModelInferRequest, error: Exception, request_id: str) -> oip.ModelStreamInferResponse:
     """The client's own id stands in the text, too: clients that turn the message into an exception keep nothing else of
-    it."""
-    named = f"[request id: {message.id}] " if message.id else ""
-    response = oip.ModelInferResponse(model_name=message.model_name, id=message.id)
+    it. Of an id that is refused for its length, and of a name as long, only the beginning goes back."""
+    model, own_id = message.model_name[:LONGEST_NAME], message.id[:LONGEST_ID]
+    named = f"[request id: {own_id}] " if own_id else ""
+    response = oip.ModelInferResponse(model_name=model, id=own_id)
     response.parameters["isthmus_request_id"].string_param = request_id
     return oip.ModelStreamInferResponse(error_message=named + status_message(error), infer_response=response)
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
+from typing import Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from isthmus.addresses import format_address, parse_address
 from isthmus.errors import PortInUse
 from nodes.tls_files import TlsFiles
 from nodes.transport.channel_options import SERVER_OPTIONS
 from nodes.transport.credentials import server_credentials
+from nodes.transport.guarded_service import add_readable, sound
 
 __all__ = ["GrpcServer"]
 
@@ -33,9 +36,11 @@ class GrpcServer:
         self._server = grpc.aio.server(options=options)
         self._health = health.aio.HealthServicer()
         add_services(self._server)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = (*self._services, health.SERVICE_NAME, reflection.SERVICE_NAME)
-        reflection.enable_server_reflection(names, self._server)
+        register_health = partial(health_pb2_grpc.add_HealthServicer_to_server, self._health)
+        register_reflection = partial(reflection_pb2_grpc.add_ServerReflectionServicer_to_server, _Reflection(names))
+        add_readable(self._server, health.SERVICE_NAME, register_health)
+        add_readable(self._server, reflection.SERVICE_NAME, register_reflection)
         self.address = ""
 
     async def start(
@@ -75,3 +80,15 @@ class GrpcServer:
         """Refuse new calls at once, let those under way end within the grace."""
         await self._health.enter_graceful_shutdown()
         await self._server.stop(grace_s)
+
+
+class _Reflection(reflection.aio.ReflectionServicer):
+    """gRPC's own, which knows no message that cannot be read."""
+
+    # The stubs have coroutines here, where gRPC has generators.
+    async def ServerReflectionInfo(  # type: ignore[override] # noqa: N802 (the schema's name)
+        self, request_iterator: AsyncIterator[Any], context: grpc.aio.ServicerContext[Any, Any]
+    ) -> AsyncIterator[Any]:
+        answers: Any = super().ServerReflectionInfo(sound(request_iterator, context), context)
+        async for answer in answers:
+            yield answer

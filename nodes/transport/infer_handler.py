@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 
 from isthmus.errors import NotFound
 from isthmus.oip import open_inference_pb2 as oip
+from nodes.background import run_apart
 from nodes.gateway import Gateway, InferResult
 from nodes.limits import NodeLimits
 from nodes.metrics.request_ledger import NO_PLAN, RequestLedger
@@ -14,7 +15,8 @@ from nodes.model_statistics import RequestPhases, StatisticsLedger
 from nodes.sight.failures import RecentFailures
 from nodes.tracing.base import Tracing
 from nodes.transport.caller import Caller
-from nodes.transport.infer_messages import answer_bytes, read_request, write_response
+from nodes.transport.infer_messages import answer_bytes, read_request, write_response, writes_long
+from nodes.transport.name_lengths import LONGEST_NAME
 
 __all__ = ["InferHandler"]
 
@@ -62,7 +64,7 @@ class InferHandler:
         """
         if self._tracing is None:
             return (await self._answer(message, remaining_s, caller, request_id))[0]
-        span = self._tracing.request(message.model_name, _traceparent(metadata()))
+        span = self._tracing.request(message.model_name[:LONGEST_NAME], _traceparent(metadata()))
         try:
             response, result = await self._answer(message, remaining_s, caller, request_id, span.traceparent)
         except BaseException as error:
@@ -75,7 +77,7 @@ class InferHandler:
         self, message: oip.ModelInferRequest, remaining_s: float | None, caller: Caller, request_id: str,
         traceparent: str = "",
     ) -> tuple[oip.ModelInferResponse, InferResult]:  # fmt: skip
-        began_s, kinds = time.perf_counter(), list[str]()
+        came_s, began_s, kinds = time.monotonic(), time.perf_counter(), list[str]()
         try:
             described = self._gateway.describe_model(message.model_name)
         except NotFound as error:
@@ -83,12 +85,17 @@ class InferHandler:
             raise
         try:
             request = read_request(described, message, remaining_s, self._limits, caller, request_id)
-            request = request._replace(traceparent=traceparent, chosen=kinds.append)
+            timeout_s = _left_s(request.timeout_s, came_s)
+            request = request._replace(timeout_s=timeout_s, traceparent=traceparent, chosen=kinds.append)
             read_s = time.perf_counter()
             result = await self._gateway.infer(request)
             inferred_s = time.perf_counter()
-            self._limits.check_message("the answer", answer_bytes(message, result))
-            response = write_response(message, result, described)
+            size_bytes = answer_bytes(message, result)
+            self._limits.check_message("the answer", size_bytes)
+            if writes_long(message, size_bytes):
+                response = await run_apart(write_response, message, result, described)
+            else:
+                response = write_response(message, result, described)
         except BaseException as error:  # a cancelled one too: its client has left
             self._ledger.failed(described.name, time.perf_counter() - began_s, _now_ms())
             self._failed(described.name, error, request_id, *kinds)
@@ -104,6 +111,11 @@ class InferHandler:
         self._failures.record(model, error, request_id)
         if self._requests is not None:
             self._requests.failed(model, error, plan_kind)
+
+
+def _left_s(timeout_s: float | None, came_s: float) -> float | None:
+    """Of the time that a request has from when its message came: reading it took some."""
+    return None if timeout_s is None else max(0.0, timeout_s - (time.monotonic() - came_s))
 
 
 def _traceparent(metadata: Iterable[tuple[str, str | bytes]] | None) -> str:

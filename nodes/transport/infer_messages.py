@@ -12,9 +12,17 @@ from nodes.limits import NodeLimits
 from nodes.request_inputs import check_inputs
 from nodes.transport.caller import Caller
 from nodes.transport.classification import class_count, least_bytes, write_classes
-from nodes.transport.oip_messages import ParameterValue, parameter_values, read_inputs, set_parameters, write_output
+from nodes.transport.name_lengths import check_id, check_name
+from nodes.transport.oip_messages import (
+    MAX_DIMENSIONS,
+    ParameterValue,
+    parameter_values,
+    read_inputs,
+    set_parameters,
+    write_output,
+)
 
-__all__ = ["answer_bytes", "check_version", "read_request", "write_response"]
+__all__ = ["answer_bytes", "check_version", "read_request", "write_response", "writes_long"]
 
 # Parameters of extensions that are not there. They would change what the answer is or where it goes: not to be ignored.
 _UNSUPPORTED = {
@@ -22,6 +30,10 @@ _UNSUPPORTED = {
     "shared_memory_region": "tensors travel in messages",
 }
 _LONGEST_TIMEOUT_S = 1e7
+# Of one kind in a message, where a model has no more.
+_MOST_PARTS = 64
+# Of an answer with classes: some 7,000 of them, which are sorted and made text one by one in 8 ms.
+_CLASSES_AT_ONCE_BYTES = 64 << 10
 _LAST_PRIORITY = (1 << 32) - 1  # what the segment stream has room for
 
 
@@ -38,11 +50,15 @@ def read_request(
 
     Raises NotFound, InvalidRequest and TooLarge naming the field.
     """
+    _check_counts(message, described)
+    check_id(message.id)
     check_version(described, message.model_version)
     _check_outputs(message, described)
     for tensor in message.inputs:
         if tensor.parameters:
             _check_supported(f"input {tensor.name}, parameter", tensor.parameters)
+        if tensor.datatype == "BYTES":
+            _check_files(tensor, described)
     timeout_s = _bounded_s(grpc_remaining_s)
     inputs = check_inputs(described, read_inputs(message, limits), limits)
     if not message.parameters:  # as from most clients
@@ -75,6 +91,21 @@ def check_version(described: ModelDescription, asked: str) -> None:
         raise NotFound(f"model {described.name} has no version {asked!r}; version {described.version!r} is served")
 
 
+def _check_counts(message: oip.ModelInferRequest, described: ModelDescription) -> None:
+    """Before anything is looked at one by one: a message has room for millions of empty parts, which takes seconds."""
+    parts = (
+        ("inputs", message.inputs, len(described.inputs)),
+        ("raw_input_contents", message.raw_input_contents, len(described.inputs)),
+        ("outputs", message.outputs, len(described.outputs)),
+        ("parameters", message.parameters, 0),
+    )
+    for field, given, known in parts:
+        most = max(_MOST_PARTS, known)
+        if len(given) > most:
+            remedy = "send what the model takes, each once"
+            raise InvalidRequest(field, f"may be {most} at most", value=len(given), remedy=remedy)
+
+
 def _check_outputs(message: oip.ModelInferRequest, described: ModelDescription) -> None:
     for output in message.outputs:
         names = [tensor.name for tensor in described.outputs]
@@ -84,6 +115,14 @@ def _check_outputs(message: oip.ModelInferRequest, described: ModelDescription) 
             )
         _check_supported(f"output {output.name}, parameter", output.parameters)
         class_count(output)
+
+
+def _check_files(tensor: oip.ModelInferRequest.InferInputTensor, described: ModelDescription) -> None:
+    """Before they are taken apart: a message has room for millions of empty ones, which takes seconds."""
+    most, shape = described.max_batch, tensor.shape
+    if len(shape) <= MAX_DIMENSIONS and math.prod(shape) > most:  # more dimensions are refused before that, too
+        problem = f"takes one image file an item, of {most} items at most"
+        raise InvalidRequest(f"input {tensor.name}", problem, value=math.prod(shape), remedy="split the request")
 
 
 def _check_supported(field: str, names: Iterable[str]) -> None:
@@ -115,6 +154,7 @@ def _text(parameters: Mapping[str, ParameterValue], name: str) -> str:
     value = parameters.get(name, "")
     if not isinstance(value, str):
         raise InvalidRequest(f"parameter {name}", "must be a string", value=value)
+    check_name(f"parameter {name}", value)
     return value
 
 
@@ -128,6 +168,12 @@ def answer_bytes(message: oip.ModelInferRequest, result: InferResult) -> int:
         for name, tensor in result.outputs
         if name in classes
     )
+
+
+def writes_long(message: oip.ModelInferRequest, size_bytes: int) -> bool:
+    """Whether the answer may have so many classes that writing them keeps whoever does it for long. size_bytes: see
+    `answer_bytes`."""
+    return size_bytes > _CLASSES_AT_ONCE_BYTES and any(class_count(output) for output in message.outputs)
 
 
 def write_response(

@@ -19,6 +19,7 @@ from nodes.inputs import RequestInput
 from nodes.limits import NodeLimits
 
 __all__ = [
+    "MAX_DIMENSIONS",
     "ParameterValue",
     "join_bytes_elements",
     "parameter_values",
@@ -53,18 +54,24 @@ def _read_input(tensor: oip.ModelInferRequest.InferInputTensor, raw: bytes | Non
     if raw is not None and tensor.HasField("contents"):
         raise InvalidRequest(field, "has both contents and raw_input_contents", remedy="send one of them")
     if tensor.datatype == "BYTES":
-        elements = split_bytes_elements(raw, field) if raw is not None else tuple(tensor.contents.bytes_contents)
-        if len(elements) != math.prod(shape):
-            raise InvalidRequest(
-                field, f"shape {list(shape)} asks for {math.prod(shape)} elements", value=len(elements)
-            )
-        return RequestInput(tensor.name, "BYTES", shape, None, elements)
+        return RequestInput(tensor.name, "BYTES", shape, None, _bytes_elements(tensor, raw, shape, field))
     name, datatype = tensor.name, datatype_of(tensor.datatype, field)
     limits.check_tensor(name, math.prod(shape) * datatype.item_bytes)
     values = (
         _raw_tensor(raw, datatype, shape, field) if raw is not None else _typed_tensor(tensor, datatype, shape, field)
     )
     return RequestInput(name, datatype.name, shape, values)
+
+
+def _bytes_elements(
+    tensor: oip.ModelInferRequest.InferInputTensor, raw: bytes | None, shape: tuple[int, ...], field: str
+) -> tuple[bytes, ...]:
+    typed, asked = tensor.contents.bytes_contents, math.prod(shape)
+    elements = tuple(typed[: asked + 1]) if raw is None else split_bytes_elements(raw, field, asked + 1)
+    if len(elements) != asked:
+        given = f"more than {asked}" if len(elements) > asked else len(elements)
+        raise InvalidRequest(field, f"shape {list(shape)} asks for {asked} elements", value=given)
+    return elements
 
 
 def _checked_shape(shape: Iterable[int], field: str) -> tuple[int, ...]:
@@ -127,11 +134,11 @@ _WIDE = {
 }
 
 
-def split_bytes_elements(raw: bytes, field: str) -> tuple[bytes, ...]:
-    """The elements of a raw BYTES tensor: each a little-endian uint32 length and as many bytes."""
+def split_bytes_elements(raw: bytes, field: str, most: int = MAX_ELEMENTS) -> tuple[bytes, ...]:
+    """The first `most` elements of a raw BYTES tensor: each a little-endian uint32 length and as many bytes."""
     elements: list[bytes] = []
     offset = 0
-    while offset < len(raw):
+    while offset < len(raw) and len(elements) < most:
         if offset + 4 > len(raw):
             raise InvalidRequest(field, "raw BYTES end inside an element's length")
         (length,) = struct.unpack_from("<I", raw, offset)

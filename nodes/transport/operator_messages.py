@@ -10,7 +10,10 @@ from isthmus.errors import InvalidRequest
 from isthmus.v1 import operator_pb2 as pb
 from nodes.steering import Canary, PolicySetting, Scope, ShadowReport, Steering
 
-__all__ = ["canary_message", "changed", "policy_message", "scope_message", "steering_from_message", "steering_message"]
+__all__ = [
+    "canary_message", "change_words", "changed", "policy_message", "scope_message", "steering_from_message",
+    "steering_message",
+]  # fmt: skip
 
 
 def steering_message(steering: Steering, report: ShadowReport) -> pb.Steering:
@@ -56,6 +59,22 @@ def changed(steering: Steering, request: pb.SteerRequest) -> Steering:
         case "unset_canary":
             return replace(steering, canary=None)
     raise InvalidRequest("change", "is missing", remedy="say what to set or to unset")
+
+
+def change_words(request: pb.SteerRequest) -> str:
+    """What was changed, for the log: for a request that `changed` has taken."""
+    match request.WhichOneof("change"):
+        case "set_policy":
+            return f"{_scope(request.set_policy.scope)}: {_policy(request.set_policy.policy)}"
+        case "unset_policy":
+            return f"{_scope(request.unset_policy)}: no policy of its own"
+        case "set_shadow":
+            return f"shadow: {_policy(request.set_shadow)}"
+        case "set_canary":
+            canary = _canary(request.set_canary)
+            return f"canary, {canary.share:.3g} of the requests: {canary.policy}"
+        case other:
+            return f"{(other or '').removeprefix('unset_')}: off"
 
 
 def policy_message(policy: PolicySetting) -> pb.PolicySetting:

@@ -3,6 +3,7 @@ have its plans measured again."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any, Protocol
 
@@ -13,12 +14,14 @@ from isthmus.telemetry import get_logger
 from isthmus.v1 import operator_pb2 as pb
 from isthmus.v1 import operator_pb2_grpc
 from nodes.background import run_apart
+from nodes.gateway import ModelState
 from nodes.limits import NodeLimits
 from nodes.sight.document import sight_json
 from nodes.sight.view import EdgeView
 from nodes.steering import Steerable
+from nodes.steering_checks import check_steering
 from nodes.transport.guarded_service import add_guarded
-from nodes.transport.operator_messages import changed, steering_message
+from nodes.transport.operator_messages import change_words, changed, steering_message
 from nodes.transport.operators import check_operator
 from nodes.transport.status import abort
 
@@ -48,8 +51,12 @@ class OperatorService(operator_pb2_grpc.OperatorServiceServicer):
     """The servicer in front of an edge's chooser and of its sight. Only callers on the edge's own machine are answered:
     a record tells who asked for what."""
 
-    def __init__(self, steered: Steerable, sight: Seen, limits: NodeLimits, remeasuring: Remeasurable) -> None:
-        self._steered, self._sight, self._remeasuring = steered, sight, remeasuring
+    def __init__(
+        self, steered: Steerable, sight: Seen, limits: NodeLimits, remeasuring: Remeasurable,
+        models: Callable[[], Collection[ModelState]],
+    ) -> None:  # fmt: skip
+        """models: that the edge is configured with."""
+        self._steered, self._sight, self._remeasuring, self._models = steered, sight, remeasuring, models
         self._limits = limits
         self._log = get_logger("operator")
 
@@ -79,10 +86,13 @@ class OperatorService(operator_pb2_grpc.OperatorServiceServicer):
         """One change; the answer is what is in force after it."""
         try:
             check_operator(context, "changing a policy")
-            self._steered.steer(changed(self._steered.steering, request))
+            before = self._steered.steering
+            after = changed(before, request)
+            check_steering(before, after, self._models())
+            self._steered.steer(after)
         except IsthmusError as error:
             await abort(context, error)
-        self._log.warning("policies changed", change=request.WhichOneof("change"), peer=context.peer())
+        self._log.warning("policies changed", change=change_words(request), peer=context.peer())
         return self._now()
 
     async def Remeasure(self, request: pb.RemeasureRequest, context: Context) -> pb.RemeasureResponse:  # noqa: N802

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TypeVar
 
-from isthmus.errors import IsthmusError, PlanAway, TooLarge, UnknownPlan, error_from_status
+from isthmus.errors import IsthmusError, Overloaded, PlanAway, TooLarge, UnknownPlan, error_from_status
 from nodes.protocol.events import RequestFailed
 
 __all__ = ["error_of_frame", "reject", "resolve"]
@@ -33,4 +33,6 @@ def error_of_frame(failed: RequestFailed) -> IsthmusError:
     if failed.reason == "TOO_LARGE":
         field, _, problem = failed.message.partition(": ")  # as TooLarge writes it: the limit's name comes first
         return TooLarge(field, problem)
+    if failed.code == "RESOURCE_EXHAUSTED" and failed.retry_after_s is not None:
+        return Overloaded(message, retry_after_s=failed.retry_after_s)
     return error_from_status(failed.code, message)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from isthmus.telemetry import get_logger
 from isthmus.v1 import fleet_pb2, fleet_pb2_grpc
 from nodes.tls_files import TlsFiles
 from nodes.transport.fleet_service import EndpointMapper, FleetBook, FleetService
 from nodes.transport.grpc_server import GrpcServer
+from nodes.transport.guarded_service import add_readable
 
 __all__ = ["RegistryServer"]
 
@@ -42,9 +44,8 @@ class RegistryServer:
         is none.
         """
         service = FleetService(book, endpoint_mapper=endpoint_mapper, on_want=on_want, emulated_link=emulated_link)
-        server = GrpcServer(
-            [SERVICE], lambda server: fleet_pb2_grpc.add_FleetServiceServicer_to_server(service, server)
-        )
+        register = partial(fleet_pb2_grpc.add_FleetServiceServicer_to_server, service)
+        server = GrpcServer([SERVICE], lambda server: add_readable(server, SERVICE, register))
         address = await server.start(listen, "cloud.registry_listen", tls, require_clients=require_clients)
         service.start()
         await server.set_serving(True)

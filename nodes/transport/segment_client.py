@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import grpc
 
@@ -54,6 +55,7 @@ FIRST_ECHOES = 3
 FIRST_ECHO_GAP_S = 0.05
 FOLLOW_UP_ECHOES = 2
 
+T = TypeVar("T")
 _Call = grpc.aio.StreamStreamCall[pb.EdgeFrame, pb.CloudFrame]
 
 
@@ -78,6 +80,7 @@ class SegmentClient:
         self._welcome: asyncio.Future[Connected] = asyncio.get_running_loop().create_future()
         self._requests: dict[int, asyncio.Future[ResponseArrived]] = {}
         self._bytes: dict[int, int] = {}
+        self._outstayed: set[int] = set()
         self._heard_s = time.monotonic()
         self._plans: dict[str, asyncio.Future[PlanTimes]] = {}
         self._echoes = EchoTimer(observer)
@@ -154,9 +157,25 @@ class SegmentClient:
         """See CloudConnection."""
         return self._stream.progress(request_id)
 
+    @property
+    def arrived_bytes(self) -> int:
+        return self._stream.arrived_bytes
+
+    def ask_arrived(self) -> None:
+        """See CloudConnection."""
+        if self._stream.state in (EdgeState.OPEN, EdgeState.DRAINING):
+            # Stamped, as echoes are: requests that wait to leave tell the replica nothing of the way.
+            self._stream.echo(self._echoes.untimed(), now_s=time.monotonic())
+            self._wake.set()
+
     def stayed(self) -> None:
         """See CloudConnection."""
         self._probe.stayed(time.monotonic())
+
+    def outstayed(self, request_id: int) -> None:
+        """See CloudConnection."""
+        if request_id in self._requests:
+            self._outstayed.add(request_id)
 
     @property
     def late_answers(self) -> int:
@@ -216,18 +235,26 @@ class SegmentClient:
             self._wake.set()
             response = await future
             if alone and self._submitted == number:
-                elapsed_s = time.monotonic() - sent_s
-                asyncio.get_running_loop().call_soon(learn_from_whole, self._observer, request, response, elapsed_s)
+                soon = asyncio.get_running_loop().call_soon
+                if request.request_id in self._outstayed:  # for its replica, most likely
+                    soon(self._look_again)
+                else:
+                    soon(learn_from_whole, self._observer, request, response, time.monotonic() - sent_s)
             return response
         finally:
             if feed is not None:
                 feed.leave()
             self._requests.pop(request.request_id, None)
             self._bytes.pop(request.request_id, None)
+            self._outstayed.discard(request.request_id)
             self._queue.finished(request.request_id)
             if not future.done() or future.cancelled():
                 self._stream.cancel(request.request_id)
                 self._wake.set()
+
+    def _look_again(self) -> None:
+        self._probe.doubted(time.monotonic())
+        self._probe_again()
 
     def _more(self, request_id: int, tensors: Sequence[EncodedTensor]) -> None:
         if request_id in self._bytes:
@@ -302,14 +329,16 @@ class SegmentClient:
         call.cancel()
 
     def _fail(self, error: IsthmusError) -> None:
-        """End whatever waits, each with the error, once."""
+        """End whatever waits, once. What ended the stream is the handshake's answer and nobody else's: a status of the
+        call says nothing of the requests and plans that were under way on it."""
         self._stream.close()
         self._unusable.set()
-        waiting: list[asyncio.Future[object]] = [self._welcome, *self._requests.values(), *self._plans.values()]  # type: ignore[list-item]
-        for future in waiting:
-            if not future.done():
-                future.set_exception(error)
-                future.exception()  # mark as seen: nobody may be waiting any more
+        broken = error if isinstance(error, CloudUnavailable) else CloudUnavailable(f"the stream ended: {error}")
+        _end(self._welcome, error)
+        for request in self._requests.values():
+            _end(request, broken)
+        for plan in self._plans.values():
+            _end(plan, broken)
 
     def _handle(self, event: EdgeEvent) -> None:
         match event:
@@ -317,7 +346,7 @@ class SegmentClient:
                 if not self._welcome.done():
                     self._welcome.set_result(event)
             case ResponseArrived(request_id=request_id):
-                self._probe.crossed(time.monotonic())
+                self._probe.crossed(self._bytes.get(request_id, 0), time.monotonic())
                 resolve(self._requests.get(request_id), event)
                 # Once the answer is on its way to the client.
                 asyncio.get_running_loop().call_soon(learn_from_spans, self._observer, event)
@@ -341,21 +370,32 @@ class SegmentClient:
         if seen_bps is None:
             return
         self._probe.returned(seen_bps, believed_bps, now_s)
-        if self._probe.again and not self._requests:
-            self._send_echo(self._probe.padding_bytes(self._observer.uplink_bps(), now_s))
+        self._probe_again()
+
+    def _probe_again(self) -> None:
+        """At once, where another probe is wanted and would time nothing else."""
+        usable = self._stream.state in (EdgeState.OPEN, EdgeState.DRAINING)
+        if usable and self._probe.again and not self._requests and self._stream.all_arrived:
+            self._send_echo(self._probe.padding_bytes(time.monotonic()))
 
     def _send_echo(self, padding_bytes: int = 0) -> None:
+        """A padded one behind a small one: the path may have changed since the last."""
+        if padding_bytes:
+            self._send_echo()
         self._stream.echo(self._echoes.sent(padding_bytes), bytes(padding_bytes), time.monotonic())
         self._wake.set()
 
     def _look(self) -> None:
-        """At the idle link."""
-        believed_bps = self._observer.uplink_bps()
-        if believed_bps is None and self._echoes.untold:  # the first look again: no request crosses an unknown link
+        """At the idle link. Behind bytes that are under way, also of what was given up, an echo would time these: there
+        it only asks whether they are there."""
+        if not self._stream.all_arrived:
+            self.ask_arrived()
+        elif self._requests:
             self._send_echo()
-            self._send_echo(MOST_PROBE_BYTES)
+        elif self._observer.uplink_bps() is None and self._echoes.untold:
+            self._send_echo(MOST_PROBE_BYTES)  # the first look again: no request crosses an unknown link
         else:
-            self._send_echo(self._probe.padding_bytes(believed_bps, time.monotonic()))
+            self._send_echo(self._probe.padding_bytes(time.monotonic()))
 
     async def _echo_periodically(self) -> None:
         with contextlib.suppress(IsthmusError):  # the welcome failed, or the stream closed: nothing to time
@@ -367,9 +407,14 @@ class SegmentClient:
             while True:
                 surprised = await self._echoes.surprise_within(ECHO_PERIOD_S)
                 for _ in range(FOLLOW_UP_ECHOES if surprised else 1):
-                    if not self._requests:  # behind a request's chunks an echo would time the queue
-                        self._look()
+                    self._look()
                     await asyncio.sleep(FIRST_ECHO_GAP_S if surprised else 0)
+
+
+def _end(future: asyncio.Future[T], error: IsthmusError) -> None:
+    if not future.done():
+        future.set_exception(error)
+        future.exception()  # mark as seen: nobody may be waiting any more
 
 
 def _nobody_listens() -> None:

@@ -4,28 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple, Protocol
 
 import grpc
 
-from isthmus.errors import ComputeFailed, IsthmusError, grpc_status_name
+from isthmus.errors import ComputeFailed, IsthmusError, Overloaded, RemoteProtocolError, grpc_status_name
 from isthmus.telemetry import get_logger
 from isthmus.v1 import segment_pb2 as pb
 from isthmus.v1 import segment_pb2_grpc
 from nodes.byte_budget import MOST_HELD_BYTES, ByteBudget
 from nodes.cloud_connection import ReplicaDescription
 from nodes.codecs.base import EncodedTensor
+from nodes.edge_use import EdgeUse
 from nodes.limits import CLOUD_LIMITS, NodeLimits
 from nodes.node_status import NodeStatus, node_status
+from nodes.offered_plans import MOST_ON_STREAM, OfferedPlans
 from nodes.protocol.cloud_stream import CloudStream, Rejection
 from nodes.protocol.events import (
     CloudEvent,
     CloudTimings,
+    EdgeConnected,
     PlanDefinition,
     PlanTimes,
     RequestArrived,
@@ -35,11 +38,17 @@ from nodes.protocol.limits import MEMORY_FIELD, StreamLimits
 from nodes.protocol.periods import LOAD_PERIOD_S
 from nodes.tracing.base import Tracing
 from nodes.transport.description_messages import description_message
+from nodes.transport.grpc_server import GrpcServer
+from nodes.transport.guarded_service import add_readable
 from nodes.transport.status import abort
+from nodes.transport.unreadable_messages import Unreadable
 
-__all__ = ["Load", "SegmentNode", "SegmentService", "SuffixResult"]
+__all__ = ["SERVICE", "Load", "SegmentNode", "SegmentService", "SuffixResult"]
 
+SERVICE = pb.DESCRIPTOR.services_by_name["SegmentService"].full_name
 SETTLED_S = 1.0
+# A replica tells whoever asks about all its edges.
+_MOST_EDGE_ID_CHARACTERS = 128
 
 
 class SuffixResult(NamedTuple):
@@ -51,7 +60,7 @@ class SuffixResult(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Work that waits on a replica."""
+    """Work that waits on a replica. queued_s: with what plans that are being prepared take there, for edges to know."""
 
     queued_requests: int
     queued_s: float
@@ -68,6 +77,10 @@ class SegmentNode(Protocol):
 
     def load(self) -> Load:
         """The work that waits now."""
+
+    def check_offer(self, offer: PlanDefinition) -> None:
+        """Quickly, before anything is done for it. Raises NotFound for a model that is not served, InvalidPlan where
+        its parts are not what its digest says."""
 
     async def prepare(self, offer: PlanDefinition) -> PlanTimes:
         """Split, warm up and measure a plan. Raises InvalidPlan, NotFound."""
@@ -87,14 +100,20 @@ class SegmentService(segment_pb2_grpc.SegmentServiceServicer):
         most_held_bytes: int = MOST_HELD_BYTES,
     ) -> None:
         """tracing: makes spans of answered requests, None for none. most_held_bytes: of requests and answers, encoded,
-        on all streams."""
+        and of plans that are being prepared, on all streams."""
         self._tracing = tracing
         self._node = node
         self._limits = limits
         self.held = ByteBudget(most_held_bytes, MEMORY_FIELD)
+        self._offers = OfferedPlans(node, self.held)
         self.rejections = Counter[str]()
         self._sessions: set[_Session] = set()
         self._draining = False
+
+    def server(self) -> GrpcServer:
+        """A server of this service, not started yet."""
+        register = partial(segment_pb2_grpc.add_SegmentServiceServicer_to_server, self)
+        return GrpcServer([SERVICE], lambda server: add_readable(server, SERVICE, register))
 
     def status(self) -> NodeStatus:
         """What this replica holds now, for all its edges."""
@@ -116,21 +135,20 @@ class SegmentService(segment_pb2_grpc.SegmentServiceServicer):
         """What this replica serves and how fast it is."""
         if request.every_codec:
             await self._node.rate_codecs()
-        return description_message(self._node.describe(), self._use())
-
-    def _use(self) -> dict[str, int]:
-        """Edges with a stream, and those of them that are done with preparing plans."""
-        settled = sum(session.settled(time.monotonic()) for session in self._sessions)
-        return {"streams": len(self._sessions), "settled_streams": settled}
+        now_s = time.monotonic()
+        edges = [session.use(now_s) for session in self._sessions]
+        settled = sum(bool(one.models) and one.settled for one in edges)
+        use = {"streams": len(edges), "settled_streams": settled}
+        return description_message(self._node.describe(), use, edges)
 
     async def Run(  # noqa: N802 (the schema's name)
         self,
-        request_iterator: AsyncIterator[pb.EdgeFrame],
+        request_iterator: AsyncIterator[pb.EdgeFrame | Unreadable],
         context: grpc.aio.ServicerContext[pb.EdgeFrame, pb.CloudFrame],
     ) -> AsyncIterator[pb.CloudFrame]:
         """One edge's stream, until it leaves."""
         limits = StreamLimits(self._limits.message_bytes)
-        session = _Session(self._node, limits, self.held, self.rejections, self._tracing)
+        session = _Session(self._node, limits, self.held, self._offers, self.rejections, self._tracing)
         if self._draining:
             session.drain()
         try:
@@ -153,27 +171,30 @@ class SegmentService(segment_pb2_grpc.SegmentServiceServicer):
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace_s):
                 await asyncio.gather(*(session.idle() for session in self._sessions))
+        self._offers.close()
 
 
 class _Session:
     """One stream: a CloudStream, its reader and the tasks that answer its requests."""
 
     def __init__(
-        self, node: SegmentNode, limits: StreamLimits, budget: ByteBudget, rejections: Counter[str],
-        tracing: Tracing | None,
+        self, node: SegmentNode, limits: StreamLimits, budget: ByteBudget, offers: OfferedPlans,
+        rejections: Counter[str], tracing: Tracing | None,
     ) -> None:  # fmt: skip
         self._tracing = tracing
-        self._node = node
+        self._node, self._offers = node, offers
         said = node.describe()
         models = {one.name: one.digest for one in said.versions}
+        self._versions = said.versions  # several of one model may be served
         self._stream = CloudStream(said.replica_id, models, limits, budget, rejections)
         self._wake, self._taken = asyncio.Event(), asyncio.Event()
         self._tasks: dict[int | str, asyncio.Task[None]] = {}
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._done = asyncio.Event()  # something may be
         self._ended = False
         self._failure: BaseException | None = None
-        self._planned_s: float | None = None
+        self._edge_id = ""
+        self._ready = set[str]()  # digests of the models of which the edge has plans prepared
+        self._planned_s = 0.0
         self._log = get_logger("cloud").bind(replica=said.replica_id)
 
     @property
@@ -181,7 +202,7 @@ class _Session:
         """The protocol's state, to look at."""
         return self._stream
 
-    async def frames(self, incoming: AsyncIterator[pb.EdgeFrame]) -> AsyncGenerator[pb.CloudFrame]:
+    async def frames(self, incoming: AsyncIterator[pb.EdgeFrame | Unreadable]) -> AsyncGenerator[pb.CloudFrame]:
         """Frames to send, until the edge has left and all is answered. Raises what broke the stream."""
         background = [asyncio.create_task(self._read(incoming)), asyncio.create_task(self._report_load())]
         for task in background:
@@ -195,6 +216,7 @@ class _Session:
                     continue
                 if self._failure is not None:
                     raise self._failure
+                self._done.set()  # with all that may be sent now
                 self._wake.clear()
                 await self._wake.wait()
             while (frame := self._stream.next_frame(time.monotonic())) is not None:
@@ -203,6 +225,7 @@ class _Session:
                 raise self._failure
         finally:
             self._stream.close()
+            self._done.set()
             for task in (*background, *self._tasks.values()):
                 task.cancel()
 
@@ -213,10 +236,15 @@ class _Session:
             self._failure, self._ended = ComputeFailed(f"the stream failed: {type(failure).__name__}"), True
             self._wake.set()
 
-    def settled(self, now_s: float) -> bool:
-        """Whether the edge has plans ready here and has not offered another one lately: an offer comes a round trip
-        after the answer to the one before."""
-        return self._planned_s is not None and now_s - self._planned_s > SETTLED_S
+    def use(self, now_s: float) -> EdgeUse:
+        """What the edge has of this replica. It is settled when it has no offer under way and has made none lately: an
+        offer comes a round trip after the answer to the one before."""
+        models = frozenset(one.name for one in self._versions if one.digest in self._ready)
+        return EdgeUse(self._edge_id, models, not self._offered() and now_s - self._planned_s > SETTLED_S)
+
+    def _offered(self) -> int:
+        """Offers that have no answer yet."""
+        return sum(isinstance(key, str) and not task.done() for key, task in self._tasks.items())
 
     def drain(self) -> None:
         """Tell the edge that no new requests are taken."""
@@ -225,11 +253,15 @@ class _Session:
 
     async def idle(self) -> None:
         """Return when no request waits for its answer and all frames have been handed to the transport."""
-        await self._idle.wait()
+        while self._tasks or self._stream.stirring:
+            self._done.clear()
+            await self._done.wait()
 
-    async def _read(self, incoming: AsyncIterator[pb.EdgeFrame]) -> None:
+    async def _read(self, incoming: AsyncIterator[pb.EdgeFrame | Unreadable]) -> None:
         try:
             async for frame in incoming:
+                if isinstance(frame, Unreadable):
+                    raise RemoteProtocolError(f"a frame {frame.error.problem}")
                 for event in self._stream.receive(frame, time.monotonic()):
                     self._handle(event)
                 self._stir()
@@ -247,29 +279,41 @@ class _Session:
 
     def _handle(self, event: CloudEvent) -> None:
         match event:
+            case EdgeConnected(edge_id=edge_id):
+                self._edge_id = edge_id[:_MOST_EDGE_ID_CHARACTERS]
             case RequestArrived(request_id=request_id):
                 self._spawn(request_id, self._answer(event))
             case PlanDefinition(wire_digest=digest):
-                self._planned_s = math.inf  # until it is ready
                 if digest not in self._tasks:
-                    self._spawn(digest, self._prepare(event))
+                    self._take_offer(event)
             case RequestCancelled(request_id=request_id):
                 task = self._tasks.get(request_id)
                 if task is not None:
                     task.cancel()
             case _:
-                pass  # hello, goodbye and rejected requests need nothing from the node
+                pass  # goodbye and rejected requests need nothing from the node
+
+    def _take_offer(self, offer: PlanDefinition) -> None:
+        digest = offer.wire_digest
+        try:
+            if self._offered() >= MOST_ON_STREAM:
+                raise Overloaded(f"{MOST_ON_STREAM} offers of this edge wait for their answers; offer it again later")
+            under_way = self._offers.begin(offer)
+        except IsthmusError as error:
+            self._stream.plan_refused(digest, grpc_status_name(error), str(error))
+        else:
+            self._spawn(digest, self._tell_plan(offer, under_way))
 
     def _spawn(self, key: int | str, work: Coroutine[object, object, None]) -> None:
-        self._idle.clear()
         task: asyncio.Task[None] = asyncio.create_task(work)
         self._tasks[key] = task
-        task.add_done_callback(lambda _: self._finished(key))
+        task.add_done_callback(partial(self._finished, key))
 
-    def _finished(self, key: int | str) -> None:
-        self._tasks.pop(key, None)
+    def _finished(self, key: int | str, ended: asyncio.Task[None]) -> None:
+        if self._tasks.get(key) is ended:  # an id that was cancelled may be another request's by now
+            del self._tasks[key]
         if not self._tasks:
-            self._idle.set()
+            self._done.set()
         if self._ended:
             self._wake.set()
 
@@ -296,16 +340,19 @@ class _Session:
                 self._tracing.suffix(request.traceparent, result.timings)
         self._stir()
 
-    async def _prepare(self, offer: PlanDefinition) -> None:
+    async def _tell_plan(self, offer: PlanDefinition, under_way: asyncio.Task[PlanTimes]) -> None:
+        digest = offer.wire_digest
         try:
-            times = await self._node.prepare(offer)
+            times = await asyncio.shield(under_way)
         except IsthmusError as error:
-            self._stream.plan_refused(offer.wire_digest, grpc_status_name(error), str(error))
+            self._stream.plan_refused(digest, grpc_status_name(error), str(error))
         except Exception as error:
-            self._log.exception("plan could not be prepared", wire_digest=offer.wire_digest)
-            self._stream.plan_refused(offer.wire_digest, "INTERNAL", f"cannot be prepared: {type(error).__name__}")
+            self._log.error("plan could not be prepared", wire_digest=digest, exc_info=error)
+            self._stream.plan_refused(digest, "INTERNAL", f"cannot be prepared: {type(error).__name__}")
         else:
-            self._stream.plan_ready(offer.wire_digest, times)
+            self._stream.plan_ready(digest, times)
+            if times.batches:  # or the edge does not use it
+                self._ready.add(offer.model_digest)
         finally:
             self._planned_s = time.monotonic()
         self._stir()

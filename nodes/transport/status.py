@@ -20,14 +20,12 @@ from isthmus.errors import (
     TooLarge,
     error_from_status,
     grpc_status_name,
+    shortened,
 )
 
 __all__ = ["abort", "error_of", "status_message"]
 
 DOMAIN = "isthmus"
-# A status travels in HTTP/2 trailers, of which gRPC takes 8 KiB: the text three bytes a byte at worst, and once more in
-# the details (base64), where field and problem stand too. With more a client sees another error instead.
-MOST_TOLD_BYTES = 500
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
@@ -41,7 +39,7 @@ async def abort(
     name, metadata = grpc_status_name(error), _metadata(error, request_id)
     details = [_packed(error_details_pb2.ErrorInfo(reason=_reason(error), domain=DOMAIN, metadata=metadata))]
     if isinstance(error, InvalidInput):
-        field, problem = _shortened(error.field), _shortened(error.problem)
+        field, problem = shortened(error.field), shortened(error.problem)
         violation = error_details_pb2.BadRequest.FieldViolation(field=field, description=problem)
         details.append(_packed(error_details_pb2.BadRequest(field_violations=[violation])))
     if isinstance(error, Overloaded | DeadlineUnreachable) and error.retry_after_s is not None:
@@ -56,17 +54,7 @@ async def abort(
 
 def status_message(error: BaseException) -> str:
     """What a client is told of `error`: nothing of the inside where nobody planned it, nothing very long."""
-    return _shortened(str(error)) if isinstance(error, IsthmusError) else f"internal error: {type(error).__name__}"
-
-
-def _shortened(text: str) -> str:
-    """Without its middle where it is longer than MOST_TOLD_BYTES: an error begins with the field, which a client may
-    have named, and ends in the remedy."""
-    data = text.encode(errors="replace")
-    if len(data) <= MOST_TOLD_BYTES:
-        return text
-    ends = data[: MOST_TOLD_BYTES // 2], data[-MOST_TOLD_BYTES // 2 :]
-    return "…".join(end.decode(errors="ignore") for end in ends)
+    return shortened(str(error)) if isinstance(error, IsthmusError) else f"internal error: {type(error).__name__}"
 
 
 def _packed(

@@ -52,16 +52,15 @@ class EdgeCommitments:
         self._ordered[self._place(known)] = self._by_number[number] = rest
         self._stopped(number, now_s)
 
-    def may_finish(self, number: int, rest: EdgeWork, now_s: float) -> bool:
-        """Whether the edge can do the rest of one, too, and all else in time; it then does. One that was promised it
-        always can."""
+    def finishes(self, number: int, rest: EdgeWork, now_s: float) -> bool:
+        """The edge does the rest of one, too. Whether by its due time: always where that was promised; else where all
+        that was promised keeps its own. Where not, all that has a due time goes before it."""
         known = self._by_number.get(number)
-        promised = known is not None and known.finish_s > 0
-        if not promised and rest.due_s is not None and rest.finish_s > self.spare_s(rest.due_s, now_s):
-            return False
         self.left(number, now_s)
-        self.add(number, EdgeWork(rest.due_s, rest.finish_s, 0.0), now_s)
-        return True
+        promised = known is not None and known.finish_s > 0
+        fits = promised or rest.due_s is None or rest.finish_s <= self.spare_s(rest.due_s, now_s)
+        self.add(number, EdgeWork(rest.due_s if fits else None, rest.finish_s, 0.0), now_s)
+        return fits
 
     def left(self, number: int, now_s: float) -> None:
         """It is over. Nothing to do for one not known."""

@@ -16,10 +16,8 @@ from scheduler.admission.crowded_out import CrowdedOut
 from scheduler.admission.fair_queue import FairQueue, Waiting
 from scheduler.admission.refusal import LEAST_RETRY_S, unreachable
 
-__all__ = ["HOPELESS", "AdmissionControl"]
+__all__ = ["AdmissionControl"]
 
-# On an idle edge only what is this unlikely to end in time is refused: a late answer costs nobody else anything there.
-HOPELESS = 0.01
 _LEAST_COST_S = 1e-6
 _SMOOTHING = 0.2
 # Who has to leave room for others lets the edge be sure to work for so much of its time, and no more.
@@ -63,8 +61,10 @@ class AdmissionControl:
 
     At most `queue` requests are let in at a time. Half of them, at most, run; and of these at most `depth` are still
     to do their part on the edge: so many that it is never idle and can batch, and no more, so that who comes later
-    waits for little. The others wait for their turn in a FairQueue. What the edge may be asked for by a request whose
-    turn it is leaves room for those who were CrowdedOut lately and have more right.
+    waits for little. The others wait for their turn in a FairQueue. Those that have stepped aside, half of all at most,
+    are not among the half that may run: a model whose only replica is gone keeps no other model from its turns. What
+    the edge may be asked for by a request whose turn it is leaves room for those who were CrowdedOut lately and have
+    more right.
     """
 
     def __init__(self, queue: int, depth: int, probability: float = DEFAULT_PROBABILITY) -> None:
@@ -76,6 +76,7 @@ class AdmissionControl:
         self._waiting = FairQueue()
         self._running: dict[int, _Running] = {}
         self._on_edge = 0
+        self._aside = set[int]()  # of those that run
         self._promises, self._crowded_out = EdgeCommitments(), CrowdedOut()
         self._gap = _Mean()
         self._took: dict[str, _Took] = {}  # by model
@@ -133,7 +134,7 @@ class AdmissionControl:
 
     def start(self, now_s: float) -> Sequence[int]:
         """See Admission."""
-        started = list[int]()
+        started: list[int] = []
         while len(self._waiting) and self._room():
             request = self._waiting.pop()
             self._running[request.number] = _Running(request, now_s)
@@ -147,12 +148,13 @@ class AdmissionControl:
         return started
 
     def _room(self) -> bool:
-        return self._on_edge < self._depth and len(self._running) < self._most_running
+        return self._on_edge < self._depth and len(self._running) - len(self._aside) < self._most_running
 
     def outlook(self, number: int, due_s: float | None, now_s: float, *, idle: bool) -> Outlook:
         """See Admission."""
         spare_s = None if due_s is None else self._spare_s(number, due_s, now_s)
-        return Outlook(spare_s, HOPELESS if idle and not len(self._waiting) else self._probability)
+        alone = len(self._running) == 1 and not len(self._waiting)
+        return Outlook(spare_s, self._probability, idle and alone)
 
     def _spare_s(self, number: int, due_s: float, now_s: float) -> float:
         """What keeps every promise and leaves room. An edge with nothing to do does not wait for who might come."""
@@ -170,9 +172,14 @@ class AdmissionControl:
         """See Admission."""
         self._crowded_out.add(self._running[number].request, self._others(number), now_s)
 
-    def steps_aside(self, number: int, now_s: float) -> None:
+    def steps_aside(self, number: int, now_s: float) -> bool:
         """See Admission. It goes on without another turn, so for a while there may be more than `depth`."""
-        self._left_edge(number)
+        if number not in self._aside:
+            if len(self._aside) >= self._most_running:
+                return False
+            self._aside.add(number)
+            self._left_edge(number)
+        return True
 
     def placed(self, number: int, work: EdgeWork, now_s: float) -> None:
         """See Admission."""
@@ -180,6 +187,7 @@ class AdmissionControl:
         running = self._running[number]
         if not running.on_edge:  # it stepped aside: what it waited for says nothing of how long its model takes
             running.since_s = now_s
+        self._aside.discard(number)
         self._on_edge += not running.on_edge
         running.on_edge = running.placed = True
 
@@ -190,9 +198,9 @@ class AdmissionControl:
         self._promises.prefix_ended(number, now_s)
         self._left_edge(number)
 
-    def may_finish(self, number: int, work: EdgeWork, now_s: float) -> bool:
+    def finishes(self, number: int, work: EdgeWork, now_s: float) -> bool:
         """See Admission."""
-        return self._promises.may_finish(number, work, now_s)
+        return self._promises.finishes(number, work, now_s)
 
     def _left_edge(self, number: int) -> None:
         running = self._running.get(number)
@@ -208,7 +216,9 @@ class AdmissionControl:
         self._left_edge(number)
         self._promises.left(number, now_s)
         running = self._running.pop(number, None)
-        if running is not None and running.placed:
+        stayed = number in self._aside  # what it waited for says nothing of how long its model takes
+        self._aside.discard(number)
+        if running is not None and running.placed and not stayed:
             self._learn(running.request, now_s - running.since_s)
 
     def _learn(self, request: Waiting, took_s: float) -> None:

@@ -25,8 +25,7 @@ __all__ = ["FairQueue", "Waiting"]
 _MOST_KNOWN = 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(NamedTuple):  # made for each request
     """A request that waits. deadline_s: a moment, infinite without one. cost_s: above 0. priority: 1 first, 0 last.
     model: the order does not go by it."""
 

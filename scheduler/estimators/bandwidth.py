@@ -85,6 +85,13 @@ class BandwidthEstimator:
             return
         self._blend(size_bytes, believed, ratio)
 
+    def observe_unfinished(self, size_bytes: int, span_s: float, now_s: float) -> None:
+        """No more than `size_bytes` had arrived after `span_s` seconds, and more was to come: the direction is no
+        faster. That says nothing where it is believed to be slower anyhow."""
+        seen = self._seen
+        if seen.transfers and span_s * seen.size_bytes > size_bytes * seen.span_s:
+            self.observe(size_bytes, span_s, now_s)
+
     def estimate(self, now_s: float) -> BandwidthEstimate | None:
         """What is believed now; None before the first transfer."""
         seen = self._seen

@@ -27,13 +27,17 @@ __all__ = ["LEAST_S", "DriftEstimator", "stage_ratio"]
 
 # The last five requests carry about 80 % of the weight.
 _KEPT = 0.7
-# How many requests of its own outweigh what is known of the other plans.
+# How many requests of its own outweigh what is known of the other plans, which is forgotten as they come.
 _PRIOR_REQUESTS = 0.5
+# Of what sums are divided by: a request of its own adds one and takes of the others what it forgets.
+_OWN = 1.0 - _PRIOR_REQUESTS * (1.0 - _KEPT)
 LEAST_S = 0.002
 """Below it a stage is noise of the scheduler, and its ratio says nothing: its difference counts among the rest."""
 _LEAST_BYTES = 1024
-# One request counts as at most this far off.
+# One request counts as at most this far off: of a plan, from what was learned of it, so that one whose costs are
+# further off is learned too; of the device, from what costs say, as others lean on it.
 _LIMIT = 4.0
+_MOST_DRIFT = math.log(_LIMIT)
 # Of a plan's sums: totals of edge, cloud, uplink bytes, seconds besides and nothing; then what each is divided by.
 _TOTALS = 5
 _NEVER_SEEN = (0.0, 0.0, 0.0, 0.0, 0.0, _PRIOR_REQUESTS, _PRIOR_REQUESTS, _PRIOR_REQUESTS, _PRIOR_REQUESTS, 1.0)
@@ -60,9 +64,14 @@ class _Mean:
         """Of what was seen alone; 0 where nothing was."""
         return self.total / self.weight if self.weight else 0.0
 
-    def with_prior(self, prior: float) -> float:
-        """The mean, leaning on `prior` where little was seen."""
-        return (self.total + prior * _PRIOR_REQUESTS) / (self.weight + _PRIOR_REQUESTS)
+    @property
+    def divisor(self) -> float:
+        """Its weight, and that of what it leans on where little was seen."""
+        return _PRIOR_REQUESTS + _OWN * self.weight
+
+    def leaning(self) -> float:
+        """The mean, leaning on 0 where little was seen."""
+        return self.total / self.divisor
 
 
 @dataclass(slots=True)
@@ -84,8 +93,7 @@ class _Stages:
         edge, cloud, size, besides = self.edge, self.cloud, self.uplink_bytes, self.besides_s
         return (
             edge.total, cloud.total, size.total, besides.total, 0.0,
-            edge.weight + _PRIOR_REQUESTS, cloud.weight + _PRIOR_REQUESTS, size.weight + _PRIOR_REQUESTS,
-            besides.weight + _PRIOR_REQUESTS, 1.0,
+            edge.divisor, cloud.divisor, size.divisor, besides.divisor, 1.0,
         )  # fmt: skip
 
 
@@ -103,12 +111,12 @@ class DriftEstimator:
         """One request was answered."""
         entry, batch, device = times.entry, times.batch, self._device
         plan = self._plans.get(entry.plan.plan_id) or self._first_seen(entry.plan.plan_id)
-        _learn(times.edge_s, entry.costs.edge.at(batch), LEAST_S, (plan.edge, device.edge))
+        _learn(times.edge_s, entry.costs.edge.at(batch), LEAST_S, plan.edge, device.edge)
         if times.cloud_s is not None:
-            _learn(times.cloud_s, entry.costs.cloud.at(batch), LEAST_S, (plan.cloud, device.cloud))
+            _learn(times.cloud_s, entry.costs.cloud.at(batch), LEAST_S, plan.cloud, device.cloud)
         if times.uplink_bytes is not None:  # content makes the size: one plan's says nothing of another's
             said = entry.uplink_bytes(batch, times.file_bytes)
-            _learn(times.uplink_bytes, said, _LEAST_BYTES, (plan.uplink_bytes,))
+            _learn(times.uplink_bytes, said, _LEAST_BYTES, plan.uplink_bytes)
         if times.besides_s is not None:
             self._learn_besides(times.besides_s + _of_short_stages(times), plan)
         self._sums[plan.row] = plan.sums()
@@ -140,9 +148,12 @@ class DriftEstimator:
         """The corrections of those plans, a row each: factors of edge seconds, cloud seconds and uplink bytes, seconds
         besides, and 1."""
         sums, device = self._sums.take(self._rows_of(plan_ids), axis=0), self._device
-        edge, cloud, besides_s = device.edge.with_prior(0.0), device.cloud.with_prior(0.0), device.besides_s.mean()
-        leaning = (edge * _PRIOR_REQUESTS, cloud * _PRIOR_REQUESTS, 0.0, besides_s * _PRIOR_REQUESTS, 1.0)
-        means: Floats = (sums[:, :_TOTALS] + leaning) / sums[:, _TOTALS:]
+        others = (device.edge.leaning(), device.cloud.leaning(), 0.0, device.besides_s.mean(), 1.0)
+        divisors = sums[:, _TOTALS:]
+        # What is left of the weight of the others: all of it where the divisor is that of a plan never seen.
+        weights = _PRIOR_REQUESTS - (divisors - _PRIOR_REQUESTS) * ((1.0 - _OWN) / _OWN)
+        weights[:, -1] = 1.0
+        means: Floats = (sums[:, :_TOTALS] + others * weights) / divisors
         logarithms = means[:, :_FACTORS]
         np.exp(logarithms, out=logarithms)
         return means
@@ -166,17 +177,21 @@ def _of_short_stages(times: StageTimes) -> float:
     return sum(took - said for took, said in stages if min(took, said) < LEAST_S)
 
 
-def _learn(took: float, said: float, least: float, means: tuple[_Mean, ...]) -> None:
-    ratio = stage_ratio(took, said, least)
+def _learn(took: float, said: float, least: float, plan: _Mean, device: _Mean | None = None) -> None:
+    ratio = _ratio(took, said, least)
     if ratio is not None:
-        drift = math.log(ratio)
-        for mean in means:
-            mean.add(drift)
+        drift, known = math.log(ratio), plan.mean()
+        plan.add(min(max(drift, known - _MOST_DRIFT), known + _MOST_DRIFT))
+        if device is not None:
+            device.add(min(max(drift, -_MOST_DRIFT), _MOST_DRIFT))
 
 
 def stage_ratio(took: float, said: float, least: float) -> float | None:
     """What a stage took over what its costs said, as far off as one request may count; None where it says nothing: no
     number, or less than `least`."""
-    if not (math.isfinite(took) and took >= least and said >= least):
-        return None
-    return min(max(took / said, 1 / _LIMIT), _LIMIT)
+    ratio = _ratio(took, said, least)
+    return None if ratio is None else min(max(ratio, 1 / _LIMIT), _LIMIT)
+
+
+def _ratio(took: float, said: float, least: float) -> float | None:
+    return took / said if math.isfinite(took) and took >= least and said >= least else None

@@ -57,9 +57,10 @@ class LinkEstimator:
         self._round_trip = RoundTripEstimator()
 
     def observe_transfer(self, transfer: Transfer, now_s: float) -> None:
-        """Learn from bytes that arrived."""
+        """Learn from bytes that arrived, or of which no more had."""
         direction = self._up if transfer.direction == "up" else self._down
-        direction.observe(transfer.size_bytes, transfer.span_s, now_s)
+        learn = direction.observe if transfer.finished else direction.observe_unfinished
+        learn(transfer.size_bytes, transfer.span_s, now_s)
 
     def observe_exchange(self, exchange: Exchange, now_s: float) -> None:
         """Learn both directions from a small request. Where its bytes took no time that can be told from the round

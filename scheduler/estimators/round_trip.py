@@ -29,6 +29,7 @@ class RoundTripEstimator:
         self._earlier: deque[tuple[float, float]] = deque()
         self._earlier_sorted: list[float] = []
         self._estimate_s: float | None = None
+        self._changed_since = False
 
     def observe(self, rtt_s: float, now_s: float) -> None:
         """A small echo took `rtt_s` seconds, seen now."""
@@ -44,11 +45,13 @@ class RoundTripEstimator:
         if self._earlier and self._changed(latest):
             self._earlier.clear()
             self._earlier_sorted.clear()
-        # Asked for far oftener than it changes.
-        self._estimate_s = _low_quantile(sorted((*self._earlier_sorted, *latest)))
+        self._changed_since = True
 
     def estimate_s(self) -> float | None:
         """The round trip without queues; None before the first echo."""
+        if self._changed_since:  # several echoes may come before anybody asks, and many ask before the next one
+            self._changed_since = False
+            self._estimate_s = _low_quantile(sorted((*self._earlier_sorted, *(rtt_s for _, rtt_s in self._latest))))
         return self._estimate_s
 
     def _grow_earlier(self, echo: tuple[float, float]) -> None:

@@ -21,10 +21,11 @@ class Policy(Protocol):
     `scheduler.policies.forecast` predicts all plans at once.
 
     One's own (docs/policies.md): a class that has this method, named as `module:Class` or registered as an entry point
-    in the group `isthmus.policies`. Three attributes of the class are looked at where they are there: `Options`, a
+    in the group `isthmus.policies`. Four attributes are looked at where they are there: `Options` of the class, a
     pydantic model, makes what the configuration says beside the name the class's only argument (without it the class is
     made without arguments and takes no options); `explores = True` lets some requests cross only to learn the link;
-    `may_cross(request)` says false of a request that stays on the edge whatever the cloud has (see `Chooser`).
+    `may_cross(request)` says false of a request that stays on the edge whatever the cloud has, and `timeout_s` is a
+    deadline that every request gets, in seconds (see `Chooser` for both).
     The first line of the docstring is what `isthmus policy list` says.
     """
 

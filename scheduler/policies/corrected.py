@@ -67,10 +67,15 @@ class Amounts:
         return seconds
 
     @cached_property
-    def alone_s(self) -> list[float]:
-        """What the edge takes for all of the model by each plan, where the cloud does not answer."""
-        seconds: list[float] = (self.matrix[:, 0] + self._sized.local_finish_s * self._factors[:, 0]).tolist()
+    def finish_s(self) -> list[float]:
+        """What the edge takes for the rest of each plan, where the cloud does not answer."""
+        seconds: list[float] = (self._sized.local_finish_s * self._factors[:, 0]).tolist()
         return seconds
+
+    @cached_property
+    def alone_s(self) -> list[float]:
+        """What it takes for all of the model then."""
+        return [edge_s + finish_s for edge_s, finish_s in zip(self.edge_s, self.finish_s, strict=True)]
 
     @cached_property
     def variances(self) -> Floats:

@@ -7,7 +7,7 @@ from typing import get_args
 
 from pydantic import Field
 
-from isthmus.errors import NotFound
+from isthmus.errors import CloudUnavailable, NotFound
 from nodes.chooser import Choice, ChoiceRequest
 from partitioner.link import Link
 from partitioner.plan import PlanKind
@@ -43,12 +43,17 @@ class FixedPolicy:
         return cls(FixedOptions(plan=plan))
 
     def choose(self, request: ChoiceRequest, link: Link | None, rng: Random) -> Choice:
-        """See Policy. Raises NotFound when the model has no such plan for this form of input."""
+        """See Policy. Raises NotFound when the model has no such plan for this form of input, CloudUnavailable when it
+        may have one once a replica is there."""
         found = forecast(request, link)
         of_kind = self._plan in _KINDS
         number = found.amounts.index.get(self._plan)
         meant = found.numbers(self._plan) if of_kind else [] if number is None else [number]
         if not meant:
+            if of_kind and self._plan != "edge-only" and not request.cloud_reachable:
+                raise CloudUnavailable(
+                    f"model {request.table.model!r}: a {self._plan} plan needs the cloud, and no replica is reachable"
+                )
             raise NotFound(self._not_there(found))
         fit = found.reachable(meant)
         chosen = draw_least(found.in_time(fit) if of_kind else fit, found.total_s, rng)

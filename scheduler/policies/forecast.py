@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isthmus.errors import CloudUnavailable, DeadlineUnreachable, NotFound
-from nodes.chooser import EVEN, Choice, ChoiceRequest
+from nodes.chooser import EVEN, HOPELESS, Choice, ChoiceRequest
 from partitioner.link import Link
 from partitioner.objectives import Stage, latency_stage
 from partitioner.plan import Prediction
@@ -42,7 +42,7 @@ class Forecast:
         self.total_s: list[float] = self.values(self.stage).tolist()
         # Worked out where there is a deadline only.
         self._arrival: Arrival | None = None
-        self._late_s: list[float] | None = None
+        self._late_s: dict[float, list[float]] = {}  # by sureness
 
     def values(self, stage: Stage, waiting: float = 1.0) -> Floats:
         """What each plan pays in that stage. waiting: the price of a second that the request waits for others, and of
@@ -127,37 +127,41 @@ class Forecast:
 
     def in_time(self, among: Sequence[int]) -> Sequence[int]:
         """Those that end within the remaining time as surely as the request has to, or by the edge's own work for
-        certain, which it has the time for. Raises DeadlineUnreachable when none does."""
+        certain, which it has the time for. On an idle edge where none does, those that rather do than not; where there
+        is none either, those that are not hopeless. Raises DeadlineUnreachable when none is left."""
         remaining_s = self.request.remaining_s
         if remaining_s is None:
             return among
         kept = self._ending_by(remaining_s, among)
+        if not kept and self.request.idle:
+            kept = self._likely(remaining_s, among, EVEN) or self._likely(remaining_s, among, HOPELESS)
         if not kept:
             raise self._unreachable(among, remaining_s)
         return kept
 
     def ends_in_time(self, number: int) -> bool:
-        """Whether the plan does; always without a deadline."""
+        """Whether the plan does, as surely as the request has to; always without a deadline."""
         remaining_s = self.request.remaining_s
         return remaining_s is None or bool(self._ending_by(remaining_s, (number,)))
 
     def _ending_by(self, remaining_s: float, among: Sequence[int]) -> Sequence[int]:
         request, spare_s = self.request, self.request.spare_s
-        if spare_s is None or request.sureness < EVEN:  # idle: no promise to break
-            if self._all_end_by(remaining_s):
-                return among
-            late_s = self.late_s()
-            return [number for number in among if late_s[number] <= remaining_s]
+        if spare_s is None:
+            return among if self._all_end_by(remaining_s) else self._likely(remaining_s, among, request.sureness)
         alone_s, edge_s, total_s, wait_s = self.amounts.alone_s, self.amounts.edge_s, self.total_s, request.edge_queue_s
         if max(alone_s) <= spare_s:  # how late any would be need not be known
             return among
-        late_s = self.late_s()
+        late_s, free = self._late(request.sureness), request.idle  # idle: no promise to break
         return [
             number
             for number in among
             if alone_s[number] <= spare_s
-            or (late_s[number] <= remaining_s and (edge_s[number] <= 0 or total_s[number] - wait_s <= spare_s))
+            or (late_s[number] <= remaining_s and (free or edge_s[number] <= 0 or total_s[number] - wait_s <= spare_s))
         ]
+
+    def _likely(self, remaining_s: float, among: Sequence[int], sureness: float) -> Sequence[int]:
+        late_s = self._late(sureness)
+        return [number for number in among if late_s[number] <= remaining_s]
 
     def _all_end_by(self, remaining_s: float) -> bool:
         """Whether there is so much time that no plan's uncertainty need be worked out: an unsure link makes the mean
@@ -173,26 +177,32 @@ class Forecast:
             self._arrival = arrivals(self.request, self.amounts, self.stage, self.values)
         return self._arrival
 
-    def late_s(self) -> list[float]:
-        """When each plan's answer is there as surely as the request has to end in time."""
-        if self._late_s is None:
-            sureness = self.request.sureness
-            self._late_s = self.total_s if sureness == EVEN else self.arrival.by_s(sureness).tolist()
-        return self._late_s
+    def _late(self, sureness: float) -> list[float]:
+        """When each plan's answer is there with that probability."""
+        if sureness == EVEN:
+            return self.total_s
+        known = self._late_s.get(sureness)
+        if known is None:
+            known = self._late_s[sureness] = self.arrival.by_s(sureness).tolist()
+        return known
 
     def _unreachable(self, among: Sequence[int], remaining_s: float) -> DeadlineUnreachable:
         request = self.request
-        quickest_s, late_s = (min([times[n] for n in among]) for times in (self.total_s, self.late_s()))
+        least = HOPELESS if request.idle else request.sureness
+        quickest_s, late_s = (min([times[n] for n in among]) for times in (self.total_s, self._late(least)))
         waits_s = max(request.edge_queue_s, request.cloud_queue_s, request.uplink_queue_s)
         late_by_s = late_s - remaining_s
-        surely = None if quickest_s > remaining_s else request.sureness
-        return unreachable(remaining_s, quickest_s, late_by_s if late_by_s <= waits_s else None, surely)
+        surely = None if quickest_s > remaining_s else least
+        retry_after_s = late_by_s if late_by_s <= waits_s else None
+        quickest = self.entries[min(among, key=self.total_s.__getitem__)].plan.plan_id
+        return unreachable(remaining_s, quickest_s, retry_after_s, surely, quickest)
 
     def choice(self, number: int, before: str = "", after: str | Callable[[], str] = "") -> Choice:
         """The plan of that number. before, after: what its reason says besides the comparison of times; `after` may be
         what makes it, as a reason is worked out when somebody asks for it."""
         why = partial(self._reason, number, before, after)
-        return Choice(self.entries[number], self.predicted(number), why, self.request.policy)
+        finish_s = self.amounts.finish_s[number]
+        return Choice(self.entries[number], self.predicted(number), why, self.request.policy, finish_s)
 
     def _reason(self, number: int, before: str, after: str | Callable[[], str]) -> str:
         said = after if isinstance(after, str) else after()

@@ -32,7 +32,8 @@ class SloPolicy:
 
     Cheapest is the fewest cloud seconds, then the quickest. What a plan's time is expected to be, and how surely, is
     `arrival.arrivals`; it meets the deadline where mean + z spread <= deadline, z the normal quantile of the
-    probability. Without any deadline the cheapest plan is taken. A switch costs its seconds of the cloud.
+    probability. Without any deadline the cheapest plan is taken. A switch costs its seconds of the cloud. Its own
+    deadline is the request's: what cannot end by it is refused, and nothing goes on after it.
     """
 
     Options = SloOptions
@@ -41,6 +42,7 @@ class SloPolicy:
     def __init__(self, options: SloOptions | None = None) -> None:
         options = options or SloOptions()
         self._probability = options.probability
+        self.timeout_s = options.deadline
         self._deadline_s = math.inf if options.deadline is None else options.deadline
         self._switch_cost_s = options.switch_cost
 

@@ -21,9 +21,9 @@ class ThroughputPolicy:
     """The most requests a second: the slowest of edge, uplink, downlink and cloud decides, queues included.
 
     Edge, link and cloud each work on a request of their own, so the slowest of them sets the pace. A stage takes its
-    wait and its own time: max(edge wait + edge, bytes up / bandwidth, bytes down / bandwidth, cloud wait + cloud), the
-    least of it: where one side has work to spare, the next request goes to the other. Of plans whose bottleneck is
-    equal within 1 % the quickest is taken.
+    wait and its own time: max(edge wait + edge, uplink wait + bytes up / bandwidth, bytes down / bandwidth,
+    cloud wait + cloud), the least of it: where one side has work to spare, the next request goes to the other. Of plans
+    whose bottleneck is equal within 1 % the quickest is taken.
     """
 
     Options = SwitchingOptions
@@ -47,6 +47,7 @@ def busiest_s(found: Forecast) -> list[float]:
     request, prices = found.request, np.zeros((PRICED_AMOUNTS, 4))
     prices[0, 0], prices[5, 0] = edge.edge_s, request.edge_queue_s
     prices[1, 1], prices[6, 1] = uplink.uplink_bytes, uplink.uplink_bytes * request.file_bytes
+    prices[4, 1] = request.uplink_queue_s
     prices[2, 2] = downlink.downlink_bytes
     prices[3, 3], prices[4, 3] = cloud.cloud_s, request.cloud_queue_s
     result: list[float] = np.maximum.reduce(found.amounts.matrix.dot(prices), axis=1).tolist()

@@ -13,9 +13,9 @@ __all__ = ["POLL_S", "until_running"]
 POLL_S = 0.1
 
 
-async def until_running(name: str, timeout_s: float, status: Callable[[], Awaitable[Any]]) -> None:
-    """Return when the application runs. status: Serve's. Raises Unavailable with the constructor's error when it
-    cannot."""
+async def until_running(name: str, timeout_s: float, key: str, status: Callable[[], Awaitable[Any]]) -> None:
+    """Return when the application runs. key: of the configuration, which says the timeout. status: Serve's. Raises
+    Unavailable with the constructor's error when it cannot."""
     for _ in range(round(timeout_s / POLL_S)):
         application = (await status()).applications[name]
         if application.status == "RUNNING":
@@ -23,7 +23,8 @@ async def until_running(name: str, timeout_s: float, status: Callable[[], Awaita
         if application.status in ("DEPLOY_FAILED", "UNHEALTHY"):
             raise Unavailable(f"{name} application: {_last_line(application)}")
         await asyncio.sleep(POLL_S)
-    raise Unavailable(f"{name} application: not running within {timeout_s:g} s")
+    late = f"{name} application: not running within {timeout_s:g} s"
+    raise Unavailable(f"{late}; where its models take longer, raise {key}")
 
 
 def _last_line(application: Any) -> str:

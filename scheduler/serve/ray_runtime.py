@@ -5,23 +5,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import logging
 import os
-import re
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
 from isthmus.errors import HostLost, Unavailable
 from nodes.background import run_apart, to_its_end
 from nodes.configured_policies import ConfiguredPolicies
-from nodes.settings import CloudSettings, EdgeSettings, ModelArtifact, start_timeout_s
+from nodes.settings import CloudSettings, EdgeSettings, ModelArtifact
 from scheduler.autoscaling import AutoscalingRule
 from scheduler.edge_settings_file import EdgeSettingsFile
 from scheduler.node_orders import models_order, policies_order, raise_refusal
+from scheduler.serve.application_names import ApplicationNames
 from scheduler.serve.application_start import POLL_S, until_running
 from scheduler.serve.gpu_share import gpu_share, wait_free
 from scheduler.serve.head_watch import while_head_answers
@@ -46,24 +45,26 @@ CLUSTER_CPUS = 1.0
 
 
 class RayRuntime:
-    """One Ray with the applications "edge" and "cloud"; "cloud-2" and so on are the versions after it.
+    """One Ray with the application "edge" and those of one cloud, a version each: see `ApplicationNames`.
 
-    On a cluster of others they are called "isthmus-cloud" and so on, nobody else's application is touched, and the
-    cluster runs on at the end. Applications that a launcher left there which died count as versions before, but they
-    stay where this one's do not get to take their place.
+    On a cluster of others, nobody else's application is touched, nor another cloud's, and the cluster runs on at the
+    end. Applications that a launcher of the same cloud left there which died count as versions before, but they stay
+    where this one's do not get to take their place.
     """
 
-    def __init__(self, num_cpus: int | None = None, address: str = "", cpus: float | None = None) -> None:
+    def __init__(
+        self, num_cpus: int | None = None, address: str = "", cpus: float | None = None, name: str = ""
+    ) -> None:
         """num_cpus: of a Ray of its own. address: of a cluster that runs ("auto", "HOST:PORT"), "" for a Ray of its
-        own. cpus: for each cloud replica; by default next to none on a Ray of its own and 1 on a cluster."""
+        own. cpus: for each cloud replica; by default next to none on a Ray of its own and 1 on a cluster. name: of the
+        cloud on a cluster, "" for where its replicas register: of one machine no two that run have one registry."""
         self._num_cpus = num_cpus or os.cpu_count() or 1
-        self._address = address
+        self._address, self._name = address, name
         self._cpus = cpus if cpus is not None else (CLUSTER_CPUS if address else REPLICA_CPUS)
-        self._name = "isthmus-cloud" if address else "cloud"
         self._head = ""
-        self._left: list[str] = []
+        self._names: ApplicationNames | None = None
+        self._left: tuple[str, ...] = ()
         self._clouds: dict[str, Any] = {}  # handles by application, the last version last
-        self._versions = itertools.count(1)
         self._started = False
         self._changing = threading.Lock()  # whether Ray runs, which threads change that outlive a cancelled await
         self._edge: Any = None
@@ -76,11 +77,10 @@ class RayRuntime:
 
     async def start_cloud(self, settings: CloudSettings, rule: AutoscalingRule, replicas: int) -> None:
         """See Runtime. An application of its own: Serve itself would take the old replicas down first."""
-        await self.start()
+        names = await self._named(settings)
         from scheduler.serve.replicas import CloudReplica
 
-        number = next(self._versions)
-        name = self._name if number == 1 else f"{self._name}-{number}"
+        name = names.next()
         beside = replicas if self._clouds else 0
         gpus = await self._called(partial(self._gpus_for, settings.device, rule.max_replicas, beside))
         count, share = replica_count(rule, replicas), (self._cpus, gpus)
@@ -91,16 +91,16 @@ class RayRuntime:
             await asyncio.shield(self._called(partial(delete_application, name)))
             raise
 
-    @property
-    def takes_over(self) -> bool:
+    async def takes_over(self, settings: CloudSettings) -> bool:
         """See Runtime."""
+        await self._named(settings)
         return bool(self._left)
 
     async def retire_clouds(self) -> None:
         """See Runtime."""
         *before, last = self._clouds
         gone = {**dict.fromkeys(self._left), **{name: self._clouds[name] for name in before}}
-        self._left, self._clouds = [], {last: self._clouds[last]}
+        self._left, self._clouds = (), {last: self._clouds[last]}
         for name, handle in gone.items():
             await self._called(partial(delete_application, name, handle))
 
@@ -171,6 +171,18 @@ class RayRuntime:
             if self._edge_file is not None:
                 self._edge_file.close()
 
+    async def _named(self, settings: CloudSettings) -> ApplicationNames:
+        """Those of this cloud; found when its first replicas are to start."""
+        await self.start()
+        if self._names is None:
+            from ray import serve
+
+            there = (await self._called(serve.status)).applications if self._address else ()
+            identity = (self._name or settings.registry) if self._address else ""
+            self._names = ApplicationNames(identity, there)
+            self._left = self._names.left
+        return self._names
+
     async def _called(self, call: Callable[[], T]) -> T:
         """What a call of Ray returns. Raises what it raises, HostLost where Ray does not answer any more."""
         return await while_head_answers(self._head, call)
@@ -203,8 +215,6 @@ class RayRuntime:
             self._started = True
             logging.getLogger("ray.serve").setLevel(logging.WARNING)
             serve.start(proxy_location="Disabled")  # nothing where Serve runs already
-            if self._address:
-                self._adopt(serve.status().applications)
 
     def _connect(self, ray: Any) -> None:
         """Raises Unavailable for a cluster that is not there."""
@@ -218,13 +228,6 @@ class RayRuntime:
             ray.init(address=self._address, **quiet)
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise Unavailable(f"cloud.address: no Ray cluster at {self._address}: {error}") from error
-
-    def _adopt(self, there: Iterable[str]) -> None:
-        """Applications that a launcher left which died: the next version is named after them, and takes their place."""
-        own = re.compile(rf"{self._name}(?:-(\d+))?")
-        numbers = {name: int(found[1] or 1) for name in there if (found := own.fullmatch(name))}
-        self._left = sorted(numbers, key=numbers.__getitem__)
-        self._versions = itertools.count(1 + max(numbers.values(), default=0))
 
     @property
     def head(self) -> str:
@@ -266,7 +269,8 @@ class RayRuntime:
         # Not `serve.run`: it waits without end for an application whose constructor raises.
         run = partial(serve.run_many, [target], wait_for_applications_running=False)
         handles = await to_its_end(self._called(run))
-        await until_running(name, start_timeout_s(settings.engine), partial(self._called, serve.status))
+        status = partial(self._called, serve.status)
+        await until_running(name, settings.start_limit_s, settings.start_limit_key, status)
         return handles[0]
 
 

@@ -38,7 +38,7 @@ class CloudReplica:
         now_s, node = time.monotonic(), self._host.node
         since_s, offered = max(1e-3, now_s - self._said_s), node.offered_s - self._offered_s
         self._said_s, self._offered_s = now_s, node.offered_s
-        load = ReplicaLoad(node.load().queued_s, offered / since_s)
+        load = ReplicaLoad(node.queued_s, offered / since_s)
         node.wanted = WantedReplicas(wanted_by(self._rule, load), self._rule.max_replicas)
         return {QUEUED_S: load.queued_s, OFFERED: load.offered}
 
@@ -53,7 +53,7 @@ class CloudReplica:
             await host.drain()
 
     async def __call__(self) -> str:
-        """The address of the segment service: for tests and status, never for data."""
+        """The address of the segment service: for tests, status and Serve's HTTP proxies, never for data."""
         return self._host.address
 
 

@@ -23,9 +23,12 @@ def assumptions(
         "that confidence is of each fleet by itself, not of the whole answer, the cheapest of several that were "
         "judged; intervals are those that looks went by, each at its part of the error"
     )
+    yield "the promise is about all requests together: a client, a class or a model may have less"
     replaced = policies_replaced(scenario, section)
     if replaced:
         yield f"capacity.policies decide in place of {', '.join(replaced)}"
+    if scenario.sweep:
+        yield f"sweep is for isthmus simulate: here {', '.join(scenario.sweep)} stay as the scenario says"
     yield "more replicas never keep the promise worse"
     yield f"more edges never keep it better; edges are counted, each with its clients ({', '.join(_clients(scenario))})"
     yield _same_requests(scenario)
@@ -33,6 +36,12 @@ def assumptions(
     yield _queues(changes)
     yield "replicas are there from the start"
     yield "times were measured on single devices; others of a kind differ"
+    yield (
+        "a message crosses at the link's rate from its first byte: TCP starts slowly after each idle moment, which may "
+        "cost a live request some round trips more (two for 100 kB at 20 Mbit/s and 40 ms), and loss costs more yet"
+    )
+    if any(one.file is not None for one in scenario.clients):
+        yield "how long a file is changes what crosses, not how long it takes to decode it"
     yield from notes
     yield _prices(scenario, prices)
 
@@ -84,7 +93,7 @@ def _queues(changes: Sequence[str]) -> str:
         return f"queues are empty at the start; {confirmed}"
     return (
         f"queues are empty at the start, and a load that is hardly too much fills them slowly: {confirmed}; other "
-        "kinds, more edges and what-ifs are not, and may look better than they are over the whole time"
+        "kinds, more edges and what-ifs are not confirmed, and may look better than they are over the whole time"
     )
 
 

@@ -14,7 +14,7 @@ from simulations.scenario.reading import ScenarioFile
 from simulations.scenario.scenario import Scenario
 from simulations.scenario.sweep import with_settings
 
-__all__ = ["CLOUD", "HOUR_S", "FleetChoice", "choices", "edge_group", "fleet_price"]
+__all__ = ["CLOUD", "HOUR_S", "FleetChoice", "choices", "edge_group", "fleet_price", "prices_by_group"]
 
 HOUR_S = 3600.0
 CLOUD = "cloud"  # the group of replicas that have no type
@@ -81,3 +81,16 @@ def edge_group(choice: FleetChoice, name: str) -> str:
     """By what an edge of that group is priced: its type, where the type sets anything of it."""
     of_type = any(path.startswith(f"edges.{name}.") and not path.endswith(".policy") for path, _ in choice.settings)
     return choice.edge_type if choice.edge_type and of_type else name
+
+
+def prices_by_group(prices: Prices | None, scenario: Scenario, choice: FleetChoice) -> Prices | None:
+    """For the bill of a run, which knows groups and no types."""
+    if prices is None:
+        return None
+    replica = prices.of_replica(choice.replica_type or CLOUD)
+    edges = (
+        {one.name: prices.of_edge(edge_group(choice, one.name)) for one in scenario.edges} if prices.edge_per_s else {}
+    )
+    return Prices(
+        prices.currency, {CLOUD: replica}, edges, prices.uplink_per_byte, prices.downlink_per_byte, prices.source
+    )

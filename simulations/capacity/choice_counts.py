@@ -98,4 +98,5 @@ def _plan_files(scenario: Scenario) -> Mapping[tuple[str, str], tuple[str, str]]
         own = edges[edge].get(model)
         return (f"models.{model}.plans", models[model]) if own is None else (f"edges.{edge}.plans.{model}", own)
 
-    return {(one.edges, one.model): found(one.edges, one.model) for one in scenario.clients}
+    asked = ((one.edges, model) for one in scenario.clients for model in one.asked_models())
+    return {pair: found(*pair) for pair in asked}

@@ -16,20 +16,21 @@ from pathlib import Path
 from typing import Any
 
 from isthmus.errors import InvalidConfiguration
-from simulations.answers.prices import Prices, read_prices
+from simulations.answers.prices import read_prices
 from simulations.answers.slo import Slo
 from simulations.answers.summary import Summary, summary
 from simulations.capacity.altered import Change, edge_count, sensitivities, with_edges
 from simulations.capacity.assumptions import assumptions, notes_of_kinds
-from simulations.capacity.candidate import CLOUD, FleetChoice, choices, edge_group, fleet_price
+from simulations.capacity.candidate import FleetChoice, choices, fleet_price, prices_by_group
 from simulations.capacity.changes_over_time import changes_over_time
-from simulations.capacity.cheapest import Cheapest, Kind, cheapest
+from simulations.capacity.cheapest import Cheapest, Fewest, Kind, cheapest
 from simulations.capacity.choice_counts import check_choice_counts
 from simulations.capacity.fewest import fewest
 from simulations.capacity.pilot import Pilot, pilot
 from simulations.capacity.plan_answer import CapacityAnswer, Considered, Found, Headroom, Sensitivity, Tried
 from simulations.capacity.queue_check import queue_check
 from simulations.capacity.verdict import Blame, Verdict, judged, window_count
+from simulations.capacity.worst_group import worst_group
 from simulations.fleet import Fleet, FleetRun
 from simulations.run_record import RunRecord
 from simulations.scenario.capacity import CapacitySection
@@ -49,10 +50,11 @@ _HEADROOM_STEPS, _MOST_TIMES = 25, 4
 
 @dataclass(frozen=True, slots=True)
 class _Whole:
-    """What whole runs say of a fleet. first: of them, at the time when it was judged."""
+    """What whole runs say of a fleet. first: of them, at the time when it was judged; None where they refute it, as
+    nobody asks for more of it."""
 
     verdict: Verdict
-    first: FleetRun
+    first: FleetRun | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ class CapacityPlanner:
         self.requests = 0
         for choice, scenario in self._scenarios.items():
             check_choice_counts(file, self._section, choice, scenario)
+            window_count(scenario, self._slo)
             self._price(choice, 1)
 
     def cheapest(self) -> Cheapest[FleetChoice] | None:
@@ -112,7 +115,7 @@ class CapacityPlanner:
             currency="" if self._prices is None else self._prices.currency,
             prices_source="" if self._prices is None else self._prices.source,
             found=found,
-            considered=() if best is None else tuple(self._considered(one, n) for one, n in best.fewest),
+            considered=() if best is None else tuple(map(self._considered, best.fewest)),
             tried=tuple(self._tried()),
             assumptions=tuple(assumptions(scenario, self._slo, self._changes, tuple(self._notes(told)), self._prices)),
             requests=self.requests,
@@ -125,10 +128,11 @@ class CapacityPlanner:
         per_hour, seen = self._per_hour(choice, replicas), self._pilots.get(choice)
         return float(replicas) if per_hour is None else per_hour + (0.0 if seen is None else seen.traffic)
 
-    def _considered(self, choice: FleetChoice, replicas: int | None) -> Considered:
-        if self._prices is None or replicas is None:
-            return Considered(choice.name, replicas, None)
-        return Considered(choice.name, replicas, self._price(choice, replicas))
+    def _considered(self, one: Fewest[FleetChoice]) -> Considered:
+        per_hour = None
+        if self._prices is not None and one.replicas is not None:
+            per_hour = self._price(one.of, one.replicas)
+        return Considered(one.of.name, one.replicas, per_hour, one.cheaper_only)
 
     def _per_hour(self, choice: FleetChoice, replicas: int) -> float | None:
         """Of its machines."""
@@ -164,8 +168,9 @@ class CapacityPlanner:
     @property
     def _pilot_s(self) -> float:
         """That a few windows last; all there is where they do not tell of the others."""
-        counted_s = self._file.scenario.duration - self._file.scenario.warm_up
-        return counted_s if self._changes else counted_s * _PILOT_WINDOWS / window_count(counted_s, self._slo)
+        scenario = self._file.scenario
+        counted_s = scenario.duration - scenario.warm_up
+        return counted_s if self._changes else counted_s * _PILOT_WINDOWS / window_count(scenario, self._slo)
 
     def _cheapest_so_far(self) -> Cheapest[FleetChoice] | None:
         """Of those that whole runs have not refuted."""
@@ -192,7 +197,7 @@ class CapacityPlanner:
             fleet, used = Fleet(self._scenario(choice, replicas), self._file.folder), self._file.scenario.replications
             begun, unused = list[FleetRun](), range(used, 2 * used)
             verdict = judged(fleet, self._slo, self._section.confidence, unused, early=False, begun=begun.append)
-            known = self._wholes[choice, replicas] = _Whole(verdict, begun[0])
+            known = self._wholes[choice, replicas] = _Whole(verdict, begun[0] if verdict.holds else None)
             self.requests += verdict.requests
         return known
 
@@ -200,13 +205,17 @@ class CapacityPlanner:
 
     def _told(self, choice: FleetChoice, replicas: int) -> _Told:
         """What the first whole run tells of it."""
-        run = self._whole(choice, replicas).first.record()
-        prices = _by_group(self._prices, self._scenarios[choice], choice)
+        first = self._whole(choice, replicas).first
+        assert first is not None
+        run = first.record()
+        prices = prices_by_group(self._prices, self._scenarios[choice], choice)
         return _Told(choice, run, summary([run], self._slo, prices))
 
     def _found(self, choice: FleetChoice, replicas: int, told: _Told) -> Found:
         scenario = self._scenario(choice, replicas)
+        changes = [(one, self._cannot_be(choice, one[1])) for one in sensitivities(scenario)]
         batched = scenario.cloud.batching.limits.max_batch > 1
+        poisson = all(one.arrivals.kind == "poisson" for one in scenario.clients)
         return Found(
             choice=choice.name,
             replicas=replicas,
@@ -214,12 +223,22 @@ class CapacityPlanner:
             verdict=_tried(choice, replicas, self._judged(choice, replicas)),
             confirmed=_tried(choice, replicas, self._whole(choice, replicas).verdict, whole=True),
             less=self._less(choice, replicas - 1),
+            worst=worst_group(told.summary.groups),
             utilisation=told.summary.utilisation,
             cost=told.summary.cost,
-            queue=queue_check(told.run, replicas, batched=batched),
+            queue=queue_check(told.run, replicas, batched=batched, poisson=poisson),
             headroom=self._headroom(choice, replicas),
-            sensitivities=tuple(self._sensitivity(choice, replicas, one) for one in sensitivities(scenario)),
+            sensitivities=tuple(self._sensitivity(choice, replicas, one) for one, why in changes if not why),
+            left_out=tuple(f"{said}: {why}" for (said, _), why in changes if why),
         )
+
+    def _cannot_be(self, choice: FleetChoice, changed: Sequence[Setting]) -> str:
+        """Why no scenario may be like that; "" where it may. What was found must not be lost for what cannot be."""
+        try:
+            self._scenario(choice, self._section.replicas.least, changed)
+        except InvalidConfiguration as error:
+            return str(error)
+        return ""
 
     def _less(self, choice: FleetChoice, replicas: int) -> Tried | None:
         """Of whole runs where those decided."""
@@ -236,12 +255,19 @@ class CapacityPlanner:
         def verdict(steps: int) -> Verdict:
             return self._judged(choice, replicas, with_edges(scenario, now + steps * step))
 
-        most = (_MOST_TIMES - 1) * now // step
-        breaking = fewest(lambda steps: not verdict(steps).holds, 1, most, 1)
+        def limit(steps: int) -> str:
+            return self._cannot_be(choice, with_edges(scenario, now + steps * step))
+
+        most, whole = (_MOST_TIMES - 1) * now // step, bool(self._changes)
+        beyond = fewest(lambda steps: bool(limit(steps)), 1, most, most)
+        if beyond is not None:
+            most = beyond - 1
+        breaking = fewest(lambda steps: not verdict(steps).holds, 1, most, 1) if most else None
         if breaking is None:
-            return Headroom(now, now + most * step, None, "above", Blame("", 0.0))
+            why = "" if beyond is None else limit(beyond)
+            return Headroom(now, now + most * step, None, "above", Blame("", 0.0), whole, why)
         found = verdict(breaking)
-        return Headroom(now, now + (breaking - 1) * step, now + breaking * step, found.side, found.blame)
+        return Headroom(now, now + (breaking - 1) * step, now + breaking * step, found.side, found.blame, whole)
 
     def _sensitivity(self, choice: FleetChoice, replicas: int, change: Change) -> Sensitivity:
         said, changed = change
@@ -249,7 +275,7 @@ class CapacityPlanner:
         least, most = self._section.replicas.least, self._section.replicas.most
         guess = replicas if verdict.holds else replicas + max(1, replicas // 3)
         needed = fewest(lambda n: self._holds(choice, n, changed), least, most, guess)
-        return Sensitivity(said, verdict.side, verdict.share, verdict.blame, needed)
+        return Sensitivity(said, verdict.side, verdict.share, verdict.blame, needed, whole=bool(self._changes))
 
     # ---- what was simulated ------------------------------------------------------------------------------------
 
@@ -269,16 +295,3 @@ class CapacityPlanner:
 
 def _tried(choice: FleetChoice, replicas: int, verdict: Verdict, *, whole: bool = False) -> Tried:
     return Tried(choice.name, replicas, verdict.side, verdict.share, verdict.blame, verdict.requests, whole)
-
-
-def _by_group(prices: Prices | None, scenario: Scenario, choice: FleetChoice) -> Prices | None:
-    """For the bill of a run, which knows groups and no types."""
-    if prices is None:
-        return None
-    replica = prices.of_replica(choice.replica_type or CLOUD)
-    edges = (
-        {one.name: prices.of_edge(edge_group(choice, one.name)) for one in scenario.edges} if prices.edge_per_s else {}
-    )
-    return Prices(
-        prices.currency, {CLOUD: replica}, edges, prices.uplink_per_byte, prices.downlink_per_byte, prices.source
-    )

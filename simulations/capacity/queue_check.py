@@ -17,10 +17,11 @@ _SLACK = 2.0
 _NOTHING_S = 1e-3
 
 
-def queue_check(run: RunRecord, replicas: int, *, batched: bool) -> QueueCheck | None:
+def queue_check(run: RunRecord, replicas: int, *, batched: bool, poisson: bool) -> QueueCheck | None:
     """None where too few requests crossed to tell. batched: replicas may run several requests as one, which takes less
     than theory says and waits for companions. Where they bear more that way than one by one, no wait would be too long
-    or too short for theory: it then says nothing."""
+    or too short for theory: it then says nothing. poisson: all clients ask by a Poisson process. Of bursts, of rates
+    that change and of users who wait for their answers theory says nothing: their waits may be any."""
     counted = run.counted()
     crossed = answered(run, counted) & (counted.cloud_s > 0.0)
     service_s, wait_s = counted.cloud_s[crossed], counted.cloud_queue_s[crossed]
@@ -30,8 +31,8 @@ def queue_check(run: RunRecord, replicas: int, *, batched: bool) -> QueueCheck |
     seconds = run.facts.duration_s - run.facts.warm_up_s
     variation = float(np.std(service_s) / np.mean(service_s))
     theory = queue_theory(len(service_s) / seconds, float(np.mean(service_s)), variation, replicas)
-    if batched and theory.load >= 1.0:
-        return QueueCheck(theory, simulated, batched, plausible=None)
+    if not poisson or (batched and theory.load >= 1.0):
+        return QueueCheck(theory, simulated, batched, plausible=None, poisson=poisson)
     least_s = 0.0 if batched else theory.joint_s / _SLACK - _NOTHING_S
     most_s = max(theory.bound_s, theory.apart_s) * _SLACK + _NOTHING_S
     return QueueCheck(theory, simulated, batched, simulated.high >= least_s and simulated.low <= most_s)

@@ -12,7 +12,9 @@ __all__ = ["SloWindows"]
 
 
 class SloWindows:
-    """Of one run. `arrived` and `ended` are called with each request. requests: that count, so far."""
+    """Of one run. `arrived` and `ended` are called with each request. requests: that count, so far. kept_s, broken_s,
+    refused_s: the stages of those that keep the promise, of those that do not, and of those that were refused, as they
+    were foreseen; sums."""
 
     def __init__(self, slo: Slo, from_s: float, until_s: float, windows: int) -> None:
         """from_s, until_s: when what arrives counts."""
@@ -20,7 +22,7 @@ class SloWindows:
         self.length_s = (until_s - from_s) / windows
         self._arrived, self._kept = [0] * windows, [0] * windows
         self.requests = 0
-        self.kept_s, self.broken_s = [0.0] * len(STAGES), [0.0] * len(STAGES)
+        self.kept_s, self.broken_s, self.refused_s = ([0.0] * len(STAGES) for _ in range(3))
         self.kept = self.refused = self.broken = 0
 
     def window(self, time_s: float) -> int | None:
@@ -46,9 +48,10 @@ class SloWindows:
         self.kept += keeps
         if served.refused:
             self.refused += 1
-            return
-        self.broken += not keeps
-        sums, stages = self.kept_s if keeps else self.broken_s, served.stages
+            sums, stages = self.refused_s, served.foreseen
+        else:
+            self.broken += not keeps
+            sums, stages = self.kept_s if keeps else self.broken_s, served.stages
         for place, name in enumerate(STAGES):
             sums[place] += getattr(stages, name)
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
 from isthmus.errors import InvalidRequest
 from nodes.steering import EVERYTHING, PolicySetting, Steering
@@ -77,7 +76,6 @@ class _Judge:
 
     world: RecordedWorld
     counted: tuple[int, ...]
-    timed: NDArray[np.bool_]
     blocks: Blocks
 
     def fates(self, under: Sequence[InForce], gaps: Gaps = "nearest") -> list[Fate]:
@@ -85,18 +83,18 @@ class _Judge:
         return [every[number] for number in self.counted]
 
     def told(self, fates: Sequence[Fate]) -> RunTold:
-        return told(fates, self.timed, self.blocks)
+        return told(fates, self.blocks)
 
     def changes(self, fates: Sequence[Fate], others: Sequence[Fate]) -> dict[str, Interval]:
         change = partial(self.blocks.change, taken_s(fates), taken_s(others))
         return {name: change(statistic) for name, statistic in STATISTICS.items()}
 
-    def counterfactual(self, setting: PolicySetting, ran: Sequence[Fate], known: frozenset[str]) -> Counterfactual:
-        under = (InForce(0.0, Steering({EVERYTHING: setting})),)
+    def counterfactual(self, steering: Steering, ran: Sequence[Fate], known: frozenset[str]) -> Counterfactual:
+        under = (InForce(0.0, steering),)
         fates = self.fates(under)
         found = self.told(fates)
         return Counterfactual(
-            policy=str(setting),
+            policy=_words(steering),
             told=found,
             changes=self.changes(fates, ran),
             links={gaps: _values(self.told(self.fates(under, gaps))) for gaps in _BOUNDS},
@@ -104,8 +102,8 @@ class _Judge:
         )
 
 
-def replay(run: LoggedRun, others: Sequence[PolicySetting], seed: int = 0) -> ReplayAnswer:
-    """others: policies to run it under. seed: of the resampling.
+def replay(run: LoggedRun, others: Sequence[PolicySetting | Steering], seed: int = 0) -> ReplayAnswer:
+    """others: what to run it under: a policy for all requests, or which one for which. seed: of the resampling.
 
     Raises InvalidRequest for a log that does not show what is needed, NotFound and InvalidInput for a policy that
     cannot be made.
@@ -118,7 +116,7 @@ def replay(run: LoggedRun, others: Sequence[PolicySetting], seed: int = 0) -> Re
     requests = [run.requests[number] for number in counted]
     real = [real_fate(one) for one in requests]
     blocks = Blocks.of([one.asked.came_s for one in requests], _block_s(real), seed)
-    judge = _Judge(world, counted, np.array([one.asked.timeout_s is not None for one in requests]), blocks)
+    judge = _Judge(world, counted, blocks)
     own = judge.fates(history)
     really, again = judge.told(real), judge.told(own)
     known = frozenset(really.plans)
@@ -132,9 +130,18 @@ def replay(run: LoggedRun, others: Sequence[PolicySetting], seed: int = 0) -> Re
         really=really,
         again=again,
         error=ReplayError(judge.changes(own, real), mix_points(again.plans, really.plans)),
-        others=tuple([judge.counterfactual(setting, own, known) for setting in others]),
+        others=tuple([judge.counterfactual(_steering(one), own, known) for one in others]),
         caveats=world.caveats(),
     )
+
+
+def _steering(policy: PolicySetting | Steering) -> Steering:
+    return policy if isinstance(policy, Steering) else Steering({EVERYTHING: policy})
+
+
+def _words(steering: Steering) -> str:
+    scoped = [f"{policy} for {scope}" for scope, policy in steering.policies.items() if scope != EVERYTHING]
+    return ", ".join([str(steering.policies[EVERYTHING]), *scoped])
 
 
 def _block_s(real: Sequence[Fate]) -> float:

@@ -14,20 +14,29 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from simulations.answers.interval import quantile
+
 __all__ = ["LEAST_BLOCKS", "P50", "P99", "Blocks", "Interval", "Statistic", "mean"]
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
-Statistic = Callable[[Floats, Counts], float]
-"""Of values in rising order, and how often each counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statistic:
+    """of: values in rising order, and how often each counts. least: values that it needs to tell of chance: with fewer
+    than five beyond it a quantile is little but its largest ones, as in `answers.interval`."""
+
+    of: Callable[[Floats, Counts], float]
+    least: int = 1
+
 
 RESAMPLES = 500
 _MOST_BLOCKS = 60
 LEAST_BLOCKS = 5
 
 
-def mean(values: Floats, counts: Counts) -> float:
-    """See Statistic."""
+def _mean(values: Floats, counts: Counts) -> float:
     return float(values @ counts / counts.sum())
 
 
@@ -37,8 +46,9 @@ def _quantile(share: float, values: Floats, counts: Counts) -> float:
     return float(values[np.searchsorted(reached, share * reached[-1])])
 
 
-P50: Statistic = partial(_quantile, 0.5)
-P99: Statistic = partial(_quantile, 0.99)
+mean = Statistic(_mean)
+P50 = Statistic(partial(_quantile, 0.5), quantile(0.5).least)
+P99 = Statistic(partial(_quantile, 0.99), quantile(0.99).least)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,29 +85,31 @@ class Blocks:
     def interval(self, values: Floats, statistic: Statistic) -> Interval:
         """Of the requests' values, one each; nan is none."""
         whole = self._once(values, statistic)
-        if self._with_a_value(values) < LEAST_BLOCKS:
+        if not self._tells(values, statistic):
             return Interval(whole)
         return _interval(whole, self._resampled(values, statistic))
 
     def change(self, values: Floats, others: Floats, statistic: Statistic) -> Interval:
         """How far the statistic of `values` is above that of `others`, as a share of it."""
         whole = self._once(values, statistic) / self._once(others, statistic) - 1
-        if min(map(self._with_a_value, (values, others))) < LEAST_BLOCKS:
+        if not all(self._tells(one, statistic) for one in (values, others)):
             return Interval(whole)
         return _interval(whole, self._resampled(values, statistic) / self._resampled(others, statistic) - 1)
 
-    def _with_a_value(self, values: Floats) -> int:
-        return len(np.unique(self.block[~np.isnan(values)]))
+    def _tells(self, values: Floats, statistic: Statistic) -> bool:
+        """Whether there are blocks and values enough for an interval."""
+        known = ~np.isnan(values)
+        return int(known.sum()) >= statistic.least and len(np.unique(self.block[known])) >= LEAST_BLOCKS
 
     def _once(self, values: Floats, statistic: Statistic) -> float:
         known = np.sort(values[~np.isnan(values)])
-        return statistic(known, np.ones(len(known), np.int64)) if len(known) else float("nan")
+        return statistic.of(known, np.ones(len(known), np.int64)) if len(known) else float("nan")
 
     def _resampled(self, values: Floats, statistic: Statistic) -> Floats:
         order = np.argsort(values)[: int((~np.isnan(values)).sum())]  # nan comes last
         ordered, block = values[order], self.block[order]
         counts = (drawn[block] for drawn in self.drawn)
-        return np.array([statistic(ordered, one) if one.any() else np.nan for one in counts])
+        return np.array([statistic.of(ordered, one) if one.any() else np.nan for one in counts])
 
 
 def _interval(value: float, resampled: Floats) -> Interval:

@@ -23,19 +23,21 @@ STATISTICS: Mapping[str, Statistic] = {"p50_s": P50, "p99_s": P99, "mean_s": mea
 
 
 class Fate(NamedTuple):
-    """took_s: nan where there was no answer. plan: its name, "" where none was chosen. late: it had a deadline and no
-    answer by then. stages: where the time went; a log's edge_s holds what the edge finished, too."""
+    """took_s: nan where there was no answer. plan: its name, "" where none was chosen. late: it had no answer
+    by its deadline, the client's own or that of the policy of this run, the sooner of both; None without one. stages:
+    where the time went; a log's edge_s holds what the edge finished, too."""
 
     took_s: float
     end: End
     plan: str
-    late: bool
+    late: bool | None
     stages: StageSeconds = StageSeconds()
 
 
 @dataclass(frozen=True, slots=True)
 class RunTold:
-    """p50_s, p99_s, mean_s: of what was answered. in_time: share of the requests with a deadline, None without any.
+    """p50_s, p99_s, mean_s: of what was answered. in_time: share of the requests that had a deadline in this
+    run, None without any.
     plans: share of the requests that were placed."""
 
     p50_s: Interval
@@ -66,15 +68,15 @@ def taken_s(fates: Sequence[Fate]) -> NDArray[np.float64]:
     return np.array([fate.took_s for fate in fates])
 
 
-def told(fates: Sequence[Fate], timed: NDArray[np.bool_], blocks: Blocks) -> RunTold:
-    """fates: of the requests of `blocks`, in their order. timed: which had a deadline."""
+def told(fates: Sequence[Fate], blocks: Blocks) -> RunTold:
+    """fates: of the requests of `blocks`, in their order."""
     took_s = taken_s(fates)
     intervals = {name: blocks.interval(took_s, statistic) for name, statistic in STATISTICS.items()}
-    in_time = np.where(timed, [float(not fate.late) for fate in fates], np.nan)
+    in_time = np.array([np.nan if fate.late is None else float(not fate.late) for fate in fates])
     counted = Counter(fate.plan for fate in fates if fate.plan)
     return RunTold(
         **intervals,
-        in_time=blocks.interval(in_time, mean) if timed.any() else None,
+        in_time=None if np.isnan(in_time).all() else blocks.interval(in_time, mean),
         ends=dict(Counter(fate.end for fate in fates).most_common()),
         plans={plan: count / counted.total() for plan, count in counted.most_common()},
     )

@@ -85,7 +85,7 @@ def link_history(run: LoggedRun) -> LinkHistory:
     others = [_of_silence(one) for one in run.requests if one.resumed and one.outcome and one.outcome.sendings]
     for seen in run.seen:
         rtt_s = round_trips.at(seen.at_s)
-        if isinstance(seen.what, Transfer):
+        if isinstance(seen.what, Transfer) and seen.what.finished:
             transfers[seen.what.direction].append(
                 _of_transfer(seen.what, seen.at_s, rtt_s, _answered(run, ends, seen.at_s))
             )

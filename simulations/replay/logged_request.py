@@ -78,7 +78,7 @@ class LoggedRequest:
         return self.asked.came_s + self.outcome.edge_queue_s + self.outcome.edge_s
 
     @property
-    def late(self) -> bool:
-        """Whether it had a deadline and no answer by then."""
+    def late(self) -> bool | None:
+        """Whether it had no answer by its deadline, its client's or that of who decided; None without one."""
         timeout_s = self.asked.timeout_s
-        return timeout_s is not None and not (self.answered and self.took_s <= timeout_s)
+        return None if timeout_s is None else not (self.answered and self.took_s <= timeout_s)

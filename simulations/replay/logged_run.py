@@ -111,13 +111,15 @@ def _decision(line: Mapping[str, Any], reading: _Reading) -> None:
     request, table = line["request"], reading.tables[line["table"]]
     remaining_s, came_s, turn_s = request["remaining_s"], float(request["came_s"]), float(request["now_s"])
     setting = PolicySetting(**line["policy"])
+    timeout_s = None if remaining_s is None else remaining_s + turn_s - came_s
     asked = Asked(
         came_s=came_s,
         model=table.model,
         form=request["form"],
         batch=request["batch"],
         file_bytes=request["file_bytes"],
-        timeout_s=None if remaining_s is None else remaining_s + turn_s - came_s,
+        timeout_s=timeout_s,
+        asked_s=request.get("asked_s", timeout_s),  # up to version 4 a client's own deadline is not told
         priority=request["priority"],
         client=request["client"],
         request_class=request["request_class"],
@@ -130,7 +132,8 @@ def _decision(line: Mapping[str, Any], reading: _Reading) -> None:
 
 
 def _refused(line: Mapping[str, Any], reading: _Reading) -> None:
-    _came(reading, Asked(**_without(line, "kind", "failure", "request_id")), None, "", line["failure"])
+    asked = {"asked_s": line["timeout_s"], **_without(line, "kind", "failure", "request_id")}
+    _came(reading, Asked(**asked), None, "", line["failure"])
 
 
 def _came(reading: _Reading, asked: Asked, placed: Placed | None, request_id: str, failure: str = "") -> None:

@@ -68,7 +68,7 @@ def recorded_arrivals(requests: Sequence[LoggedRequest], cloud: CloudHistory) ->
         last[asked.model] = found
         arrivals.append(
             RecordedArrival(
-                asked.came_s, asked.file_bytes, asked.timeout_s, client=asked.client, priority=asked.priority,
+                asked.came_s, asked.file_bytes, asked.asked_s, client=asked.client, priority=asked.priority,
                 model=asked.model, request_class=asked.request_class, form=asked.form, policy=asked.policy,
                 plan_id=asked.plan_id, cloud_reachable=found.cloud_reachable, cloud_wait_s=cloud.wait_s(asked.came_s),
                 items=asked.batch, number=number, request=request, table=found.table,

@@ -33,7 +33,7 @@ __all__ = ["RecordedWorld"]
 
 # Crossings below this are too few to say how long others' work made them wait.
 _FEW_CROSSINGS = 30
-_NOT_THERE = Fate(float("nan"), "failed", "", False)
+_NOT_THERE = Fate(float("nan"), "failed", "", None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +99,11 @@ class RecordedWorld:
         ]
         if not self.link.down:
             said.append("the way down was never seen by itself: it is taken to be as fast as the way up")
+        needy = [name for name, table in sorted(self.tables.items()) if not _has_edge_only(table)]
+        if needy:
+            said.append(
+                f"{', '.join(needy)} needs the cloud: what fails or waits for it live is finished by the edge here"
+            )
         unknown = sum(one.asked.model not in self.tables for one in self.logged.requests)
         if unknown:
             said.append(f"{unknown} requests are of models of which no plan is known: they are left out")
@@ -108,6 +113,10 @@ class RecordedWorld:
         """In words."""
         low, high = (f"{pick(self.link.round_trips.rtts_s) * 1e3:.1f}" for pick in (min, max))
         return f"{low} ms throughout" if low == high else f"{low} to {high} ms"
+
+
+def _has_edge_only(table: PlanTable) -> bool:
+    return any(one.plan.kind == "edge-only" for one in table.entries)
 
 
 def _put_in_force(chooser: PlanChooser, one: InForce) -> None:
@@ -120,5 +129,5 @@ def _put_in_force(chooser: PlanChooser, one: InForce) -> None:
 def _fate(served: Served, table: PlanTable) -> Fate:
     end: End = served.outcome
     plan = plan_name(table.by_id(served.plan_id).plan) if served.plan_id else ""
-    late = served.arrival.timeout_s is not None and not served.in_time
+    late = None if served.arrival.within_s is None else not served.in_time
     return Fate(served.took_s if served.answered else float("nan"), end, plan, late, served.stages)

@@ -27,9 +27,9 @@ def plan_labels(plans: Sequence[PlanAnswer]) -> Mapping[str, PlanLabel]:
     """By plan id; those that ran most are numbered first, and beyond ten of a kind they share one."""
     labels: dict[str, PlanLabel] = {}
     numbers: dict[str, int] = {}
+    kinds = [_kind(plan) for plan in plans]
     models = len({plan.model for plan in plans})
-    for plan in plans:
-        kind = plan.kind if plan.kind in _LETTERS else "split"
+    for plan, kind in zip(plans, kinds, strict=True):
         number = numbers[kind] = numbers.get(kind, -1) + 1
         several = sum(other.kind == plan.kind for other in plans) > 1
         if number >= _MOST:
@@ -37,5 +37,9 @@ def plan_labels(plans: Sequence[PlanAnswer]) -> Mapping[str, PlanLabel]:
             continue
         code = f"{_LETTERS[kind]}{number + 1}" if several else _LETTERS[kind]
         title = f"{plan.model}, {plan.title}" if models > 1 else plan.title
-        labels[plan.plan] = PlanLabel(code, title, plan_colour(kind, number))
+        labels[plan.plan] = PlanLabel(code, title, plan_colour(kind, number, min(kinds.count(kind), _MOST)))
     return labels
+
+
+def _kind(plan: PlanAnswer) -> str:
+    return plan.kind if plan.kind in _LETTERS else "split"

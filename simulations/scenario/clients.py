@@ -44,6 +44,12 @@ class ClientSection(Section):
                 problem = "is what each request of the log says"
                 raise InvalidConfiguration(f"clients.{self.name}.{name}", problem, value=value, remedy="leave it out")
 
+    def asked_models(self) -> frozenset[str]:
+        """What its requests are of: as it says, or as its log does."""
+        if isinstance(self.arrivals, LoggedArrivals):
+            return frozenset(one.model for one in self.arrivals.requests().requests)
+        return frozenset({self.model})
+
 
 class SloSection(Section):
     """So large a share of requests answered within so long; what is refused, dropped or fails is not."""

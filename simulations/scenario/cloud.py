@@ -18,6 +18,8 @@ from simulations.scenario.fields import Duration, Power
 __all__ = ["MOST_REPLICAS", "CloudAutoscaling", "CloudSection", "ReplicaPower"]
 
 MOST_REPLICAS = 100_000
+LEAST_REPORT_S = 0.01
+"""An edge looks back over the lifetime of a report, report by report: a million of them a second never end."""
 PlanName = Annotated[str, Field(min_length=1)]
 
 
@@ -43,9 +45,10 @@ class CloudSection(Section):
     start: from when one is asked for until it serves; those of the beginning are there. speed: of these replicas, where
     1 is what the plans were measured on. queue: requests without an answer that a replica takes, as cloud.limits.queue.
     plans: those that replicas offer, by id or kind ("split", "cloud-only"), besides what edges run alone; None: all
-    that there are. report: how often an edge hears of each replica's queue. registry: how late an edge hears which
-    replicas there are. failures: a replica is gone with all that it had, and another one starts in its place when `for`
-    is over. A planned one is of a replica that there is, or may be with autoscaling. power: of each of them.
+    that there are. report: how often an edge hears of each replica's queue, every 10 ms at most. registry: how late an
+    edge hears which replicas there are. failures: a replica is gone with all that it had, and another one starts in its
+    place when `for` is over. A planned one is of a replica that there is, or may be with autoscaling. power: of each of
+    them.
     """
 
     replicas: int = Field(default=1, ge=1, le=MOST_REPLICAS)
@@ -55,7 +58,7 @@ class CloudSection(Section):
     plans: tuple[PlanName, ...] | None = None
     batching: Batching = Batching()
     autoscaling: CloudAutoscaling | None = None
-    report: Duration = Field(default=LOAD_PERIOD_S, gt=0.0)
+    report: Duration = Field(default=LOAD_PERIOD_S, ge=LEAST_REPORT_S)
     registry: Duration = 0.5
     failures: ReplicaFailures = ()
     power: ReplicaPower | None = None

@@ -78,7 +78,7 @@ def _check_models(client: ClientSection, models: Sequence[str]) -> None:
     if not isinstance(client.arrivals, LoggedArrivals):
         _check_known(f"clients.{client.name}.model", client.model, models)
         return
-    for model in sorted({one.model for one in client.arrivals.requests().requests}.difference(models)):
+    for model in sorted(client.asked_models().difference(models)):
         field, remedy = f"clients.{client.name}.arrivals.log", f"add it to models; there are: {', '.join(models)}"
         raise InvalidConfiguration(field, "asks of a model that is not there", value=model, remedy=remedy)
 

@@ -20,8 +20,8 @@ class Bursty:
     """Bursts begin as a Poisson process, each with a geometric number of requests, so far from one to the next.
 
     rate_per_s: requests a second in the long run. burst: how many a burst has in the mean, one or more. spacing_s:
-    between two of a burst; 0 brings them at once. Bursts overlap. Counts over long times have a variance of
-    2 * burst - 1 times their mean. Raises InvalidQuantity.
+    between two of a burst; 0 brings them at once. Bursts overlap; some are under way at zero. Counts over long times
+    have a variance of 2 * burst - 1 times their mean. Raises InvalidQuantity.
     """
 
     rate_per_s: float
@@ -41,7 +41,7 @@ class Bursty:
 
     def times(self, random: random.Random, until_s: float) -> Iterator[float]:
         """See ArrivalProcess."""
-        under_way: list[float] = []  # of bursts that have begun, a heap
+        under_way = self._begun_before(random)  # of bursts that have begun, a heap
         for begin_s in poisson_times(self.rate_per_s / self.burst, 0.0, until_s, random):
             while under_way and under_way[0] <= begin_s:
                 yield heapq.heappop(under_way)
@@ -49,6 +49,18 @@ class Bursty:
                 heapq.heappush(under_way, begin_s + number * self.spacing_s)
         while under_way and under_way[0] < until_s:
             yield heapq.heappop(under_way)
+
+    def _begun_before(self, random: random.Random) -> list[float]:
+        """What is still to come of bursts that began before zero, so that the beginning is like any other moment. Each
+        second of the mean (burst - 1) * spacing_s that a burst goes on for finds as many under way as begin in one; the
+        next request of each is anywhere within a spacing, and what follows it has no memory."""
+        lasts_s, coming = (self.burst - 1.0) * self.spacing_s, list[float]()
+        if lasts_s > 0.0:
+            for _ in poisson_times(self.rate_per_s / self.burst, 0.0, lasts_s, random):
+                next_s = random.random() * self.spacing_s
+                coming += (next_s + number * self.spacing_s for number in range(self._requests(random)))
+        heapq.heapify(coming)
+        return coming
 
     def _requests(self, random: random.Random) -> int:
         """Geometric from one on, with the mean `burst`: by inversion of a uniform number in (0, 1]."""

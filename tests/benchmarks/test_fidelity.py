@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 import time
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 
 import pytest
 import torch
@@ -193,18 +195,45 @@ def stayed(run: RunSummary) -> float:
     return sum(share for plan, share in run.plans.items() if plan.startswith("edge-only"))
 
 
+SHORT_BOUNDS = {"p50": 0.25, "p99": 0.45, "throughput": 0.15}
+SHORT_MIX = 0.25
+# Beyond so much to do for each core the live half says more of its neighbours than of itself. Below, each bound times
+# the load stays under 1: a simulation that says nothing (0) breaks it.
+MOST_LOAD = 2.0
+
+
+def load_of_a_core() -> float:
+    """As the last minute had it, one at least. Skips where nothing can be judged."""
+    load = max(1.0, os.getloadavg()[0] / len(os.sched_getaffinity(0)))
+    if load > MOST_LOAD:
+        pytest.skip(f"too busy to judge by: a load of {load:.1f} a core, {MOST_LOAD:g} may be")
+    return load
+
+
+def test_every_bound_can_be_broken_from_below_at_the_most_load() -> None:
+    assert max(SHORT_MIX, *SHORT_BOUNDS.values()) * MOST_LOAD < 1.0
+
+
 @pytest.mark.slow
 def test_a_short_live_run_and_its_simulation_are_alike(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bounds that a busy machine keeps too; how near they are is the benchmark's to say. Policy `latency` sends what
-    comes, with next to no work on the edge before: its choice, the link and the cloud take part, the load hardly."""
+    """The medians of three runs; how near they are is the benchmark's to say. Each may be off by its bound, or by what
+    the live runs differ by, and where the machine has more to do than it has cores by as much more, twice at most: a
+    busier one is no judge. Policy `latency`
+    sends what comes, with next to no work on the edge before: its choice, the link and the cloud take part, the load
+    hardly."""
+    load_of_a_core()
     monkeypatch.setitem(SUBJECTS, "slow-sensor-array", Subject(heavy, slowdown=8.0, paced_s=0.024))
     short = {"duration": 9.0, "warm_up": 1.0, "links.lte.uplink": 50e6, "links.lte.rtt": 0.01}
     measured, file = Measured(), with_settings(read_scenario(SCENARIOS["lte"]), [*short.items()])
-    asyncio.run(measure(file, measured, 1, time.monotonic() + 60))
-    found, live, simulated = compare("short", measured.live, measured.simulated, 0), *measured.live, *measured.simulated
-    print(found.row, found.stages, *measured.profiles, sep="\n")
-    assert live.requests == simulated.requests > 100
-    assert live.ended["answered"] == simulated.ended["answered"] == 1.0
-    assert stayed(simulated) == pytest.approx(stayed(live), abs=0.3)
-    assert found.measures["throughput"].error <= 0.25
-    assert 0.6 < simulated.p50 / live.p50 < 1.4
+    asyncio.run(measure(file, measured, 3, time.monotonic() + 120))
+    load = load_of_a_core()
+    found = compare("short", measured.live, measured.simulated, 0)
+    print(found.row, found.stages, f"load {load:.1f} a core", *measured.profiles, sep="\n")
+    for live, simulated in zip(measured.live, measured.simulated, strict=True):
+        assert live.requests == simulated.requests > 100
+        assert live.ended["answered"] == simulated.ended["answered"] == 1.0
+    stays = [median(map(stayed, runs)) for runs in (measured.live, measured.simulated)]
+    assert stays[0] == pytest.approx(stays[1], abs=SHORT_MIX * load)
+    for name, bound in SHORT_BOUNDS.items():
+        one = found.measures[name]
+        assert one.error <= max(bound * load, one.half_spread), name

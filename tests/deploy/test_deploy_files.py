@@ -113,6 +113,7 @@ def test_the_serve_configuration_is_one_and_names_a_builder_with_its_arguments(r
     arguments = CloudArguments.model_validate(application.args)
     [workers] = rayservice.spec.rayClusterConfig.workerGroupSpecs
     assert float(workers.rayStartParams["num-cpus"]) == arguments.cpus
+    assert application.route_prefix == "/"  # with none its pods never become ready
     replicas = read_configuration(DEPLOY / "kuberay/isthmus.yaml").cloud.replicas
     assert replicas * arguments.cpus <= workers.minReplicas * arguments.cpus
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 import torch
 
 from isthmus import api
+from isthmus.errors import InvalidProfile
 from nodes.measure.lossless_sizes import with_lossless_sizes
 from partitioner.codec_choice import DEFAULT_CODECS, CodecSize
 from partitioner.constraints import Constraints
@@ -52,3 +56,30 @@ def test_the_frontiers_go_by_measured_sizes_too(calibrated: Model, setting: Sett
     wide = api.throughput_frontier(calibrated, setting.edge, setting.cloud)
     crossing = [sent for entry in wide.plans for sent in entry.plan.boundary if sent.codec == "zstd"]
     assert any(sent.tensor == "image" and sent.spread_bytes == 0 and sent.bytes < 1000 for sent in crossing)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, r"none\.json: cannot be read: No such file or directory; run `isthmus profile`"),
+        (b"\xff\xfe", r"none\.json: is no profile: "),
+        (b"{}", r"none\.json: is no profile: "),
+    ],
+)
+@pytest.mark.parametrize("plan", [api.partition, api.frontier, api.throughput_frontier])
+def test_a_profile_that_cannot_be_read_is_named(
+    model: Model, setting: Setting, tmp_path: Path, content: bytes | None, said: str, plan: Callable[..., object]
+) -> None:
+    path = tmp_path / "none.json"
+    if content is not None:
+        path.write_bytes(content)
+    for edge, cloud in ((path, setting.cloud), (setting.edge, str(path))):
+        with pytest.raises(InvalidProfile, match=said):
+            plan(model, edge, cloud, setting.link)
+
+
+def test_profiles_are_read_from_files(model: Model, setting: Setting, tmp_path: Path) -> None:
+    for name, profile in (("edge.json", setting.edge), ("cloud.json", setting.cloud)):
+        (tmp_path / name).write_text(profile.to_json())
+    found = api.partition(model, str(tmp_path / "edge.json"), tmp_path / "cloud.json", setting.link)
+    assert found.plan_id == api.partition(model, setting.edge, setting.cloud, setting.link).plan_id

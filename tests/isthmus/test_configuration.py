@@ -9,9 +9,10 @@ import pytest
 
 from isthmus.configuration import Configuration, read_configuration
 from isthmus.errors import InvalidConfiguration, IsthmusError
-from isthmus.node_settings import cloud_settings
+from isthmus.node_settings import cloud_settings, edge_settings
 from nodes.batching import BatchLimits
 from nodes.byte_budget import MOST_HELD_BYTES
+from nodes.configured_policies import LATENCY_FOR_ALL
 from nodes.limits import CLOUD_LIMITS, EDGE_LIMITS
 from scheduler.autoscaling import AutoscalingRule
 
@@ -110,7 +111,10 @@ def test_link_takes_quantities_as_people_write_them(tmp_path: Path) -> None:
         (MODELS + "cloud: {address: nowhere}", "127.0.0.1:8001"),
         (MODELS + "cloud: {address: auto, runtime: process}", "cloud.address: is of a Ray cluster"),
         (MODELS + "cloud: {cpus: 0}", "cloud.cpus"),
+        (MODELS + "cloud: {start_timeout: 0s}", "cloud.start_timeout"),
         (MODELS + "cloud: {cpus: 2, runtime: process}", "cloud.cpus: is of a replica on Ray (got 'process'); use"),
+        (MODELS + "cloud: {name: shop}", "cloud.name: is of a cloud on a Ray cluster (got 'shop'); set cloud.address"),
+        (MODELS + "cloud: {address: auto, name: 'a@b'}", "cloud.name"),
         (MODELS + "edge: {tls: {certificate: c, key: k, server_name: cloud}}", "edge.tls.server_name: is of the cloud"),
         (MODELS + "cloud: {model_memory: 0}", "cloud.model_memory"),
         ("models: [{name: m, source: a, versions: ['']}]", "models.0.versions.0"),
@@ -219,3 +223,11 @@ def test_limits_are_read_and_those_left_out_have_defaults(tmp_path: Path) -> Non
 def test_a_replica_is_started_with_the_memory_that_it_may_hold(tmp_path: Path) -> None:
     made = read(tmp_path, MODELS + "cloud: {limits: {memory: 500MB}}")
     assert cloud_settings(made, (), "127.0.0.1:1").held_bytes == 500_000_000
+
+
+def test_nodes_may_take_so_long_to_start_as_the_file_says(tmp_path: Path) -> None:
+    made = read(tmp_path, MODELS + "cloud: {start_timeout: 10m}\nedge: {start_timeout: 300s}")
+    assert cloud_settings(made, (), "127.0.0.1:1").start_limit_s == 600.0
+    assert edge_settings(made, (), "127.0.0.1:1", LATENCY_FOR_ALL).start_limit_s == 300.0
+    made = read(tmp_path, MODELS)
+    assert cloud_settings(made, (), "127.0.0.1:1").start_limit_s == 120.0

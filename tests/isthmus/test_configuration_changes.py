@@ -70,7 +70,7 @@ def test_policies_that_changed_are_named_with_what_was() -> None:
     ("keys", "cloud", "edge", "rolled"),
     [
         (("cloud.engine", "cloud.autoscaling"), True, False, ("cloud.engine", "cloud.autoscaling")),
-        (("cloud.tls", "cloud.registry_listen", "cloud.runtime", "edge.threads", "link"), True, True, ()),
+        (("cloud.tls", "cloud.registry_listen", "cloud.runtime", "cloud.name", "edge.threads", "link"), True, True, ()),
         (("models.net.source", "models.net.plans"), False, True, ("models.net.source", "models.net.plans")),
         (("models.net", "models.net.source"), True, True, ("models.net.source",)),
         (("models.net.versions", "cloud.address"), True, True, ("models.net.versions",)),

@@ -15,6 +15,7 @@ from isthmus.configuration_follower import ConfigurationFollower, FollowedFile
 from isthmus.errors import Unavailable
 from isthmus.file_stamp import FileStamp
 from nodes.configured_policies import ConfiguredPolicies
+from scheduler.roll_out import Moved
 
 MODELS = "models: [{name: net, source: 'a:b'}]\n"
 FAILS = """
@@ -45,6 +46,7 @@ class Followed:
         self.bad_version = False
         self.saved_meanwhile: list[str] = []
         self.roll_out_s = 0.0
+        self.moved = Moved()
         started = read_configuration(self.path)
         self.follower = ConfigurationFollower(
             FollowedFile(self.path, FileStamp.of(self.path), ("models", "edge")),
@@ -55,7 +57,7 @@ class Followed:
             self.roll_out,
         )
 
-    async def roll_out(self, configuration: Configuration) -> None:
+    async def roll_out(self, configuration: Configuration) -> Moved:
         if self.bad_version:
             raise Unavailable("cloud-2 application: this version does not start")
         for text in self.saved_meanwhile:
@@ -63,6 +65,7 @@ class Followed:
             await asyncio.sleep(self.roll_out_s)
         await asyncio.sleep(self.roll_out_s)
         self.rolled_out.append(configuration.models[0].source)
+        return self.moved
 
     async def configure(self, policies: ConfiguredPolicies) -> None:
         if not self.edge_answers:
@@ -190,6 +193,15 @@ async def test_another_version_of_a_model_is_rolled_out_once(file: Followed) -> 
     said = [line.removeprefix("isthmus.yaml: ") for line in file.said]
     assert said[1:3] == ["rolling out: models.net.source", "rolled out: models.net.source"]
     assert not any("restart" in line for line in said)
+
+
+async def test_edges_that_a_roll_out_has_left_behind_are_told_of(file: Followed) -> None:
+    file.moved = Moved(3, 1)
+    file.replace(NEWER)
+    await file.looks(3)
+    assert file.said[-1] == (
+        "isthmus.yaml: rolled out: models.net.source; 1 of 3 edges had not moved when cloud.overlap was over"
+    )
 
 
 async def test_a_version_that_is_not_rolled_out_is_tried_again_when_the_file_is_saved(file: Followed) -> None:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 import torch
 from torch import Tensor, nn
 
-from isthmus.planning import Planner
+from isthmus.planning import Planner, accuracy_line
+from nodes.measure.lossless_sizes import with_lossless_sizes
+from nodes.preprocessing import normalise
 from partitioner.cost_model import Costing
 from partitioner.front_end import model_from_module
 from partitioner.model import Calibration, Model
+from partitioner.plan_table import Accuracy
 from partitioner.setting import Setting
 
 
@@ -36,6 +40,52 @@ def test_the_lossy_codecs_of_a_budget_are_missed_where_they_could_be_measured(mo
     )
     files = replace(given, costing=replace(given.costing, form="bytes"))
     assert "jpeg" in Planner(calibrated, files, 0.02).unrated_codecs()
+
+
+@pytest.fixture(scope="module")
+def pictured(model: Model) -> Model:
+    """With pictures as calibration inputs, of smooth colours, which JPEG keeps well."""
+    (how,) = (spec.preprocessing for spec in model.interface.inputs)
+    assert how is not None
+    corners = torch.randint(0, 256, (12, 3, 2, 2), generator=torch.Generator().manual_seed(0)).float()
+    pixels = nn.functional.interpolate(corners, (32, 32), mode="bilinear").permute(0, 2, 3, 1).to(torch.uint8)
+    return model.calibrated(Calibration((normalise(pixels.numpy(), how),)))
+
+
+@pytest.fixture(scope="module")
+def quick_link(setting: Setting) -> Setting:
+    """Both sides take JPEG; the edge is as quick as a link that is slow for a tensor."""
+    rates = {**setting.edge.codec_rates, "jpeg": setting.edge.codec_rates["png"]}
+    edge, cloud = (replace(side, codec_rates=rates) for side in (setting.edge, setting.cloud))
+    return replace(setting, edge=edge, cloud=cloud)
+
+
+def test_of_the_other_form_a_plan_keeps_the_budget_as_a_whole(pictured: Model, quick_link: Setting) -> None:
+    given = replace(quick_link, costing=with_lossless_sizes(Costing(), pictured))
+    planner = Planner(pictured, given, 0.3)
+    assert "jpeg" not in {size.codec for size in planner.frontier_setting.costing.codecs}
+    other = planner.of_form("bytes")
+    plan = other.best("latency").plan
+    assert plan.form == "bytes"
+    assert "accuracy budget 0.3" in plan.provenance["accuracy"]
+    measured = {size.codec for size in other.frontier_setting.costing.codecs if "measured" in size.provenance}
+    assert {"png", "jpeg"} <= measured
+
+
+def test_what_was_measured_of_codecs_goes_along_to_the_other_form(pictured: Model, quick_link: Setting) -> None:
+    planner = Planner(pictured, replace(quick_link, costing=Costing()), 0.3)
+    planner.best("latency")
+    other = planner.of_form("bytes")
+    assert other.findings is not None
+    assert other.findings is planner.of_form("bytes").findings
+    assert Planner(pictured, planner.given).of_form("bytes").findings is None  # nothing to measure without a budget
+
+
+def test_an_accuracy_says_what_it_was_judged_by() -> None:
+    found = Accuracy("closeness", 0.99, 30, 0.98, 1.0)
+    said = "closeness 0.9900 [0.9800, 1.0000] on 30 calibration items"
+    assert accuracy_line(found, 1) == said
+    assert accuracy_line(found, 3) == f"{said}, the first of 3 outputs alone"
 
 
 class Centred(nn.Module):

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from isthmus.errors import InvalidQuantity, IsthmusError
-from isthmus.units import format_size, parse_bandwidth_bps, parse_duration_s, parse_size_bytes
+from isthmus.units import (
+    format_bandwidth,
+    format_duration,
+    format_flops,
+    format_size,
+    parse_bandwidth_bps,
+    parse_duration_s,
+    parse_size_bytes,
+)
 
 
 @pytest.mark.parametrize(
@@ -58,3 +67,17 @@ def test_any_text_reads_or_raises_our_error(text: str) -> None:
 @given(st.floats(1, 1e12))
 def test_sizes_print_short(size: float) -> None:
     assert len(format_size(size)) <= 8
+
+
+@example(999_600.0, format_size)
+@example(999.7e6, format_bandwidth)
+@example(999.7e3, format_flops)
+@example(0.9996e9, format_duration)
+@given(st.floats(1, 9.99e11), st.sampled_from([format_size, format_bandwidth, format_flops, format_duration]))
+def test_what_rounds_to_a_thousand_is_one_of_the_next_unit(amount: float, said: Callable[[float], str]) -> None:
+    scaled = amount * 1e-9 if said is format_duration else amount
+    assert "e+" not in said(scaled)
+
+
+def test_more_digits_are_shown_where_they_are_asked_for() -> None:
+    assert (format_size(81_049_000), format_size(81_049_000, 5)) == ("81 MB", "81.049 MB")

@@ -15,7 +15,6 @@ import torch
 from torch import nn
 
 from isthmus.errors import ComputeFailed
-from isthmus.v1 import segment_pb2_grpc
 from nodes.accepted_request import Surroundings
 from nodes.batch_times import BatchTimes
 from nodes.byte_budget import ByteBudget
@@ -152,10 +151,7 @@ class Cloud:
             held = CloudModels(served, most_models)
         node = kind(replica_id, held, pool, profile(), limits=limits)
         service = SegmentService(node, limits, tracing)
-        server = GrpcServer(
-            ["isthmus.v1.SegmentService"],
-            lambda server: segment_pb2_grpc.add_SegmentServiceServicer_to_server(service, server),
-        )
+        server = service.server()
         return cls(node, engine, service, server, pool, await server.start("127.0.0.1:0", "cloud.listen"))
 
     async def die(self) -> None:
@@ -202,8 +198,8 @@ class Site:
     chooser: PlanChooser
     cloud_required: bool = False
 
-    async def run(self, seed: int, timeout_s: float | None = None) -> Answer:
-        """One request by the split plan."""
+    async def run(self, seed: int, timeout_s: float | None = None, first: GuardedConnection | None = None) -> Answer:
+        """One request by the split plan. first: whom to ask first; whom the chooser takes, where nothing is said."""
         request = InferRequest(
             self.model.name, ModelInputs({self.model.graph.inputs[0]: inputs_of(seed)}, 1), timeout_s
         )
@@ -213,14 +209,14 @@ class Site:
             cloud_required=self.cloud_required,
         )  # fmt: skip
         return await run.run(
-            self.around.replicas.pick((self.ready.entry.plan.wire_digest,), self.chooser.choose_replica)
+            first or self.around.replicas.pick((self.ready.entry.plan.wire_digest,), self.chooser.choose_replica)
         )
 
     def is_right(self, answer: Answer, seed: int) -> bool:
-        """Whether the outputs are the whole model's, bit for bit: on one thread, as the nodes compute here. On some
-        processors the sums of long rows are others on two."""
+        """Whether the outputs are the whole model's, on one thread, as the nodes compute here: to the last digits, in
+        which those of a batch that was joined may differ (docs/batching.md). Those of another seed are far away."""
         with torch.inference_mode(), one_thread():
-            return torch.equal(answer.outputs[0][1], self.model(inputs_of(seed))[0])
+            return torch.allclose(answer.outputs[0][1], self.model(inputs_of(seed))[0], rtol=1e-4, atol=1e-5)
 
     def expect(self, cloud_s: float, finish_s: float) -> None:
         """Other costs for the requests to come: of the suffix in the cloud and here."""

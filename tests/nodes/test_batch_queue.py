@@ -14,11 +14,12 @@ from nodes.batch_queue import AT_ONCE_S, LONGEST_TURN_S, WARY_RUNS, BatchQueue, 
 from nodes.batch_times import BatchTimes
 from nodes.batching import Batcher, BatchGroup, BatchLimits
 from nodes.compute_pool import ComputePool
-from nodes.execution_ledger import ExecutionCounts, Ticket
+from nodes.execution_ledger import ExecutionCounts, ExecutionLedger, Ticket
 from nodes.overdue import HUNG_TIMES
+from tests.nodes.sites import eventually
 
 GROUP = BatchGroup("model", "cut", "eager", ())
-FLAT = BatchTimes.of({1: 10.0, 8: 10.0})
+FLAT, QUICK = BatchTimes.of({1: 10.0, 8: 10.0}), BatchTimes.of({1: 1e-6, 8: 1e-6})
 
 
 class Engine:
@@ -78,12 +79,97 @@ async def test_what_came_while_the_engine_was_busy_runs_as_one(queue: BatchQueue
     assert engine.batches == [(1,), (2, 3, 4)]
 
 
+async def test_work_of_another_kind_is_counted_by_its_own_ledger(queue: BatchQueue[int, int], engine: Engine) -> None:
+    engine.gate.set()
+    other = ExecutionLedger()
+    assert await queue.run(queued(2)._replace(ledger=other)) == 4
+    assert (other.counts.executed, queue.ledger.counts.executed, queue.counts.batches) == (1, 0, 0)
+    assert await queue.run(queued(3)) == 6
+    assert (other.counts.executed, queue.ledger.counts.executed, queue.counts.batches) == (1, 1, 1)
+
+
 async def test_an_error_of_one_reaches_only_that_one(queue: BatchQueue[int, int], engine: Engine) -> None:
     engine.gate.set()
     tasks = await asked(queue, queued(12), queued(13), queued(14))
     answers = await asyncio.gather(*tasks, return_exceptions=True)
     assert (answers[0], answers[2]) == (24, 28)
     assert isinstance(answers[1], ComputeFailed)
+
+
+class Unjoinable(Engine):
+    """Fails whatever runs as one, and shuts the gate before what runs then."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.failed = threading.Event()
+
+    def run(self, works: Sequence[int]) -> Sequence[int | Exception]:
+        if len(works) == 1:
+            return super().run(works)
+        self.batches.append(tuple(works))
+        self.gate.clear()
+        self.failed.set()
+        raise ComputeFailed("one of them")
+
+
+@pytest.fixture
+def unjoinable() -> Iterator[Unjoinable]:
+    made = Unjoinable()
+    yield made
+    made.gate.set()
+
+
+@pytest.fixture
+def failing(unjoinable: Unjoinable, pool: ComputePool) -> BatchQueue[int, int]:
+    return BatchQueue(pool, BatchLimits(max_delay_s=0.0), unjoinable.run)
+
+
+async def failed_as_one(
+    queue: BatchQueue[int, int], engine: Unjoinable, *works: QueuedWork[int]
+) -> list[asyncio.Task[int]]:
+    """A batch of these that has failed, and of which the first now waits at the gate by itself."""
+    first = await busy(queue, engine)
+    tasks = await asked(queue, *works)
+    engine.gate.set()
+    await first
+    await asyncio.to_thread(engine.failed.wait)
+    return tasks
+
+
+async def test_of_a_batch_that_fails_as_one_only_the_one_at_fault_gets_the_error(
+    failing: BatchQueue[int, int], unjoinable: Unjoinable
+) -> None:
+    tasks = await failed_as_one(failing, unjoinable, queued(12), queued(13), queued(14))
+    unjoinable.gate.set()
+    answers = await asyncio.gather(*tasks, return_exceptions=True)
+    assert (answers[0], str(answers[1]), answers[2]) == (24, "odd", 28)
+    assert failing.ledger.counts == ExecutionCounts(executed=4)
+
+
+async def test_of_a_batch_that_fails_as_one_nobody_runs_alone_whose_time_is_over_by_then(
+    failing: BatchQueue[int, int], unjoinable: Unjoinable
+) -> None:
+    deadline_s = time.monotonic() + 0.3
+    works = queued(2)._replace(due_s=0.0), queued(3, deadline_s), queued(4)
+    tasks = await failed_as_one(failing, unjoinable, *(work._replace(times=QUICK) for work in works))
+    await eventually(lambda: time.monotonic() >= deadline_s)
+    unjoinable.gate.set()
+    with pytest.raises(DeadlineExceeded, match="before it ran by itself"):
+        await tasks[1]
+    assert [await tasks[0], await tasks[2]] == [4, 8]
+    assert unjoinable.batches == [(1,), (2, 3, 4), (2,), (4,)]
+    assert failing.ledger.counts.executed_after_deadline == 0
+
+
+async def test_of_a_batch_that_fails_as_one_nobody_runs_alone_who_left_meanwhile(
+    failing: BatchQueue[int, int], unjoinable: Unjoinable
+) -> None:
+    tasks = await failed_as_one(failing, unjoinable, queued(2), queued(3), queued(4))
+    tasks[1].cancel()
+    await asyncio.gather(tasks[1], return_exceptions=True)
+    unjoinable.gate.set()
+    assert [await tasks[0], await tasks[2]] == [4, 8]
+    assert unjoinable.batches == [(1,), (2, 3, 4), (2,), (4,)]
 
 
 async def test_a_cancelled_request_does_not_run_and_its_companions_do(

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nodes.batch_times import BatchTimes
 
@@ -33,3 +37,17 @@ def test_where_two_at_once_save_nothing_none_are_made() -> None:
 def test_a_new_pace_keeps_the_shape() -> None:
     assert CURVE.paced(2, 0.024).at(8) == pytest.approx(0.040)
     assert CURVE.paced(1, 0.0) is CURVE
+
+
+@given(
+    curve=st.lists(st.floats(0.001, 0.01), min_size=1, max_size=8), items=st.integers(1, 30), most=st.integers(1, 12)
+)
+def test_the_best_size_is_the_first_with_the_least_and_the_same_when_asked_again(
+    curve: list[float], items: int, most: int
+) -> None:
+    times = BatchTimes.of(dict(enumerate(accumulate(curve), start=1)))
+    wait_s = {size: times.at(size) * (items / size + 1) for size in range(1, min(items, most) + 1)}
+    least = min(wait_s.values())
+    best = next(size for size, waits_s in wait_s.items() if waits_s == least)
+    assert [times.best_size(items, most) for _ in range(2)] == [best, best]
+    assert times.scaled(3.0).best_size(1, most) == 1  # what is made of it remembers its own

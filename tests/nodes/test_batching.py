@@ -121,6 +121,46 @@ def test_one_that_cannot_be_in_time_any_more_holds_no_one_back() -> None:
     assert started(waiting.next(0.0)) == [1, 2]
 
 
+comings = st.tuples(st.integers(1, 4), st.sampled_from(GROUPS), st.none() | st.floats(0.0, 1.0), st.integers(0, 2))
+
+
+@given(steps=st.lists(st.sampled_from(["next", "withdraw", "expire"]) | comings, max_size=40))
+def test_the_work_said_is_that_of_what_waits_whatever_came_and_went(
+    steps: list[str | tuple[int, BatchGroup, float | None, int]],
+) -> None:
+    waiting, here = Batcher(BatchLimits(max_batch=8, max_delay_s=0.0)), dict[int, WaitingRequest]()
+    for number, step in enumerate(steps):
+        now_s = number / 10
+        if step == "next":
+            decision = waiting.next(now_s)
+            assert isinstance(decision, Start) == bool(here)
+            for member in decision.members if isinstance(decision, Start) else ():
+                del here[member.request_id]
+        elif step == "expire":
+            late = {one for one, it in here.items() if it.deadline_s is not None and it.deadline_s <= now_s}
+            assert {one.request_id for one in waiting.drop_expired(now_s)} == late
+            here = {one: it for one, it in here.items() if one not in late}
+        elif isinstance(step, str):
+            gone = min(here, default=-1)
+            assert waiting.withdraw(gone) == (here.pop(gone, None) is not None)
+        else:
+            items, group, deadline_s, priority = step
+            here[number] = request(number, now_s, items=items, group=group, deadline_s=deadline_s, priority=priority)
+            waiting.add(here[number])
+        assert waiting.work_s() == math.fsum(plain_work_s(list(here.values()), group) for group in GROUPS)
+        assert waiting.least_urgent() == max(here.values(), key=lambda one: one.urgency, default=None)
+
+
+def plain_work_s(here: list[WaitingRequest], group: BatchGroup) -> float:
+    """Of one group, in batches of the size that serves all of it best."""
+    items = sum(one.items for one in here if one.group == group)
+    if not items:
+        return 0.0
+    size = min(range(1, min(items, 8) + 1), key=lambda size: FLAT.at(size) * (items / size + 1))
+    rounds, rest = divmod(items, size)
+    return rounds * FLAT.at(size) + (FLAT.at(rest) if rest else 0.0)
+
+
 # ---- order -------------------------------------------------------------------------------------------------------
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sys
 import time
+from collections import Counter
 
 import pytest
 
@@ -35,5 +38,25 @@ async def test_who_was_cancelled_is_told_nothing_any_more() -> None:
         await waiting
     with changes.heard_by(lambda: told.append("while it listened")):
         changes.tell()
+        await asyncio.sleep(0)
     changes.tell()
+    await asyncio.sleep(0)
     assert told == ["while it listened"]
+
+
+async def test_any_number_may_listen_who_tell_something_themselves_and_each_is_called_once_for_all_of_it() -> None:
+    changes, called = Changes(), Counter[int]()
+    with contextlib.ExitStack() as listening:
+        for number in range(2 * sys.getrecursionlimit()):
+
+            def listener(number: int = number) -> None:
+                called[number] += 1
+                if called[number] == 1:
+                    changes.tell()
+
+            listening.enter_context(changes.heard_by(listener))
+        changes.tell()
+        for _ in range(5):
+            await asyncio.sleep(0)
+    assert len(called) == 2 * sys.getrecursionlimit()
+    assert set(called.values()) == {2}

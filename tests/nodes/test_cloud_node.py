@@ -12,7 +12,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from isthmus.errors import DeadlineExceeded, InvalidRequest, Overloaded, PlanAway, Unavailable, UnknownPlan
+from isthmus.errors import (
+    DeadlineExceeded,
+    InvalidPlan,
+    InvalidRequest,
+    NotFound,
+    Overloaded,
+    PlanAway,
+    Unavailable,
+    UnknownPlan,
+)
 from nodes.batch_times import BatchTimes
 from nodes.batching import BatchLimits
 from nodes.cloud_models import CloudModels
@@ -28,12 +37,12 @@ from nodes.model_runtime import plan_definition, wire_codecs
 from nodes.plan_shapes import cut_plan
 from nodes.protocol.assembly import ReceiveSpan
 from nodes.protocol.events import RequestArrived
-from nodes.transport.segment_server import SuffixResult
+from nodes.transport.segment_server import Load, SuffixResult
 from partitioner.front_end import model_from_module
 from partitioner.model import Model
 from partitioner.plan import Plan
 from partitioner.profiles import DeviceProfile
-from tests.nodes.sites import served_model
+from tests.nodes.sites import eventually, served_model
 
 NO_DELAY = BatchLimits(max_delay_s=0.0)
 MOST_WAITING = 6
@@ -76,19 +85,20 @@ class Replica:
     pool: ComputePool
     gate: threading.Event = field(default_factory=threading.Event)
     outcomes: dict[int, EdgeOutcome] = field(default_factory=dict)
+    batches: dict[int, int] = field(default_factory=dict)
 
     def request(
         self, number: int, batch: int = 1, deadline_s: float | None = None, priority: int = 0
     ) -> RequestArrived:
         inputs = ModelInputs({self.input: vectors(batch)[0] * number}, batch)
-        self.outcomes[number] = self.half.run(inputs)
+        self.outcomes[number], self.batches[number] = self.half.run(inputs), batch
         tensors, now_s = self.outcomes[number].encoded, time.monotonic()
         return RequestArrived(
             number, self.wire_digest, batch, deadline_s, priority, tensors, ReceiveSpan(0.0, 0), now_s, ""
         )  # fmt: skip
 
     def outputs(self, number: int, result: SuffixResult) -> list[Tensor]:
-        return [tensor for _, tensor in self.half.finish(self.outcomes[number], result.tensors)]
+        return [tensor for _, tensor in self.half.finish(self.outcomes[number], result.tensors, self.batches[number])]
 
     async def together(self, *requests: RequestArrived) -> list[asyncio.Task[SuffixResult]]:
         """The requests in the queue of a worker that is busy until the gate opens."""
@@ -268,6 +278,23 @@ async def test_a_model_with_requests_does_not_make_room(
     assert node.models.counts().evictions == 1
 
 
+async def test_an_offer_that_is_not_what_its_digest_says_waits_for_no_room(
+    model: Model, profile: DeviceProfile, pool: ComputePool
+) -> None:
+    node, plans, replica = two_models(model, profile, pool)
+    await node.prepare(plan_definition(plans[0]))
+    (asked,) = await replica.together(replica.request(1))  # so that its model stays
+    try:
+        with pytest.raises(InvalidPlan, match="does not match the plan"):
+            async with asyncio.timeout(5):
+                await node.prepare(replace(plan_definition(plans[1]), wire_digest="0" * 16))
+    finally:
+        replica.gate.set()
+    await asked
+    with pytest.raises(NotFound, match="is not served here"):
+        node.check_offer(replace(plan_definition(plans[1]), model_digest="another"))
+
+
 async def test_what_is_remembered_of_plans_is_bounded_and_the_oldest_goes(
     model: Model, profile: DeviceProfile, pool: ComputePool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -290,3 +317,16 @@ async def test_what_is_remembered_of_plans_is_bounded_and_the_oldest_goes(
     assert not isinstance(first.value, PlanAway)
     await node.prepare(plan_definition(longer))
     assert len(measured) == 4
+
+
+async def test_a_plan_that_is_being_prepared_is_in_the_report_of_load_and_no_request(
+    model: Model, replica: Replica
+) -> None:
+    plan = cut_plan(model, tuple(op.name for op in model.graph.ops[:4]), {})
+    await replica.together()
+    preparing = asyncio.create_task(replica.node.prepare(plan_definition(plan)))
+    await eventually(lambda: replica.node.load().queued_s > 0)
+    assert (replica.node.load().queued_requests, replica.node.queued_s) == (0, 0.0)
+    replica.gate.set()
+    await preparing
+    assert replica.node.load() == Load(0, 0.0)

@@ -7,16 +7,20 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
 from isthmus.addresses import format_address, parse_address
-from isthmus.errors import CloudUnavailable, DeadlineExceeded
+from isthmus.errors import CloudUnavailable, DeadlineExceeded, UnknownPlan
 from nodes.circuit_breaker import FAILURES_TO_OPEN
 from nodes.fleet import Endpoint, FleetView, Replica
 from nodes.guarded_connection import GuardedConnection
 from nodes.onward import MOST_UNANSWERED
+from nodes.protocol.events import RequestArrived
 from nodes.request_run import Answer
+from nodes.transport.segment_server import SuffixResult
+from partitioner.measurements import AffineTime
 from simulations.link_emulator import LinkShape
 from simulations.link_thread import LinkEmulatorThread
 from tests.nodes.sites import Cloud, Site, edge_site, eventually
@@ -52,6 +56,20 @@ async def held_past_patience(site: Site, deadline_s: float = DEADLINE_S) -> tupl
     await eventually(lambda: way_up.wait_s(time.monotonic()) > 0.5)
     await eventually(lambda: way_up.wait_s(time.monotonic()) == 0.0)
     return holder, task
+
+
+async def test_a_silent_replica_is_not_waited_for_the_longer_for_what_the_edge_was_expected_to_take() -> None:
+    async with required_site(clouds=2) as site:
+        costs = site.ready.entry.costs
+        entry = replace(site.ready.entry, costs=replace(costs, edge=AffineTime(0.0, DEADLINE_S)))
+        site.ready = replace(site.ready, entry=entry)
+        _, task = await held(site, 1, DEADLINE_S)
+        answer = await task
+        assert (answer.finished_by, answer.sendings, site.is_right(answer, 1)) == ("cloud", 2, True)
+
+
+def replica_of(site: Site, connection: GuardedConnection) -> Cloud:
+    return site.clouds[int(connection.replica_id.removeprefix("replica-"))]
 
 
 def set_aside(connection: GuardedConnection) -> None:
@@ -165,6 +183,50 @@ async def test_a_replica_whose_stream_breaks_answers_once_it_is_back() -> None:
         assert (prefixes(site), suffixes(site)) == (1, 0)
 
 
+async def test_a_replica_that_did_not_know_the_plan_is_asked_again_once_it_does() -> None:
+    async with required_site(clouds=2) as site:
+        forgetful, other = await site.usable(2)
+        gates = [replica_of(site, each).engine.gate for each in (forgetful, other)]
+        replica_of(site, forgetful).node.forget(site.ready.entry.plan.wire_digest)
+        for gate in gates:
+            gate.shut()  # it learns the plan no sooner
+        came = gates[1].came
+        task = asyncio.create_task(site.run(1, 2 * DEADLINE_S, forgetful))
+        await eventually(lambda: gates[1].came > came)
+        gates[0].open()
+        answer = await task
+        assert (answer.replica, answer.sendings, site.is_right(answer, 1)) == (forgetful.replica_id, 3, True)
+
+
+async def test_a_replica_that_had_no_room_just_then_is_asked_again_where_the_other_is_late() -> None:
+    async with required_site(clouds=2) as site:
+        full, other = await site.usable(2)
+        held, gate = replica_of(site, full).service.held, replica_of(site, other).engine.gate
+        held.reserve(held.limit_bytes, 1.0)
+        gate.shut()
+        came = gate.came
+        task = asyncio.create_task(site.run(1, 2 * DEADLINE_S, full))
+        await eventually(lambda: gate.came > came)
+        held.release(held.limit_bytes)
+        answer = await task
+        assert (answer.replica, answer.sendings, site.is_right(answer, 1)) == (full.replica_id, 3, True)
+
+
+async def test_a_plan_that_is_forgotten_again_is_offered_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with required_site() as site:
+        node, known = site.clouds[0].node, site.clouds[0].node.run
+        forgets = iter((UnknownPlan("forgotten"), UnknownPlan("and again")))
+
+        async def run(request: RequestArrived) -> SuffixResult:
+            if (error := next(forgets, None)) is not None:
+                raise error
+            return await known(request)
+
+        monkeypatch.setattr(node, "run", run)
+        answer = await site.run(1, DEADLINE_S)
+        assert (answer.finished_by, answer.sendings, site.is_right(answer, 1)) == ("cloud", 3, True)
+
+
 async def test_a_request_that_lost_its_replica_goes_to_one_that_the_view_names_later() -> None:
     async with required_site() as site:
         holder, task = await held(site, 1, DEADLINE_S)
@@ -211,7 +273,18 @@ async def test_requests_wait_for_a_replica_whose_breaker_is_open_and_are_all_ans
         assert connection.healthy
 
 
-async def test_without_a_deadline_nobody_waits_for_a_replica_and_the_edge_does_not_finish_either() -> None:
+async def test_without_a_deadline_a_replica_that_is_set_aside_is_waited_for_a_moment() -> None:
+    async with required_site() as site:
+        (connection,) = await site.usable(1)
+        set_aside(connection)
+        assert (await site.run(1)).finished_by == "cloud"
+        assert suffixes(site) == 0
+
+
+async def test_without_a_deadline_nobody_waits_longer_and_the_edge_does_not_finish_either(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("nodes.onward.REPLICA_WAIT_S", 0.001)
     async with required_site() as site:
         (connection,) = await site.usable(1)
         set_aside(connection)

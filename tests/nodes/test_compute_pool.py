@@ -93,6 +93,27 @@ def test_what_a_pool_is_posted_runs_or_is_dropped_by_its_close_and_later_posts_a
         pool.post(list, list)
 
 
+async def test_the_loop_goes_on_while_the_last_call_of_a_pool_that_closes_ends() -> None:
+    gate, begun, said = threading.Event(), threading.Event(), list[str]()
+    pool = ComputePool()
+
+    def last() -> None:
+        begun.set()
+        said.append("went on" if gate.wait(5.0) else "stood still")
+
+    pool.post(last, list)
+    await asyncio.to_thread(begun.wait)
+    pool.post(list, lambda: said.append(f"dropped on {threading.current_thread().name}"))
+    closing = asyncio.create_task(pool.aclose())
+    await asyncio.sleep(0.01)
+    assert not closing.done()
+    with pytest.raises(RuntimeError, match="closed"):
+        pool.post(list, list)
+    gate.set()
+    await closing
+    assert said == [f"dropped on {threading.current_thread().name}", "went on"]
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 async def test_a_worker_that_does_not_return_is_seen_and_so_is_one_that_is_gone() -> None:
     gate, began = threading.Event(), threading.Event()

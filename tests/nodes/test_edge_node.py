@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from isthmus.errors import DeadlineUnreachable, NotFound, Shed
+from isthmus.errors import DeadlineExceeded, DeadlineUnreachable, NotFound, Shed
 from nodes.admission import Arriving
-from nodes.chooser import Refused, StageTimes
+from nodes.chooser import Choice, ChoiceRequest, Refused, StageTimes
 from nodes.cloud_connection import CloudConnection
 from nodes.compute_pool import ComputePool
 from nodes.edge_node import EdgeNode
@@ -24,6 +26,7 @@ from nodes.limits import EDGE_LIMITS
 from nodes.model_shelf import LoadedModel, ModelShelf
 from nodes.plan_builder import PlanBuilder
 from nodes.prefix_queue import PrefixQueue
+from nodes.steering import EVERYTHING, Canary, PolicySetting, Steering
 from scheduler.decision_log import Decision
 from scheduler.plan_chooser import PlanChooser
 from tests.nodes.sites import eventually, inputs_of, nobody_loads, profile, small_model
@@ -100,6 +103,24 @@ async def test_what_became_of_a_request_says_where_its_time_went(alone: Alone) -
     assert outcome.edge_s == result.timings.edge_s > 0
 
 
+async def test_what_choosing_takes_is_of_the_requests_own_time(alone: Alone, monkeypatch: pytest.MonkeyPatch) -> None:
+    choose = alone.chooser.choose
+
+    def slowly(request: ChoiceRequest) -> Choice:
+        time.sleep(0.2)
+        return choose(request)
+
+    monkeypatch.setattr(alone.chooser, "choose", slowly)
+    timings = (await alone.ask()).timings
+    assert timings.edge_queue_s >= 0.2
+    await eventually(lambda: bool(alone.chooser.lessons))
+    assert alone.chooser.lessons[-1].besides_s == timings.edge_queue_s  # not told twice
+    with pytest.raises(DeadlineExceeded):
+        await alone.ask(timeout_s=0.1)
+    counts = alone.node.counts()["prefixes"]
+    assert (counts["executed"], counts["expired_unexecuted"]) == (1, 1)
+
+
 async def test_a_request_that_no_plan_is_chosen_for_is_told_as_it_came(alone: Alone) -> None:
     with pytest.raises(NotFound):
         await alone.ask(plan_id="0" * 16, priority=2, client="camera", request_class="alarm", timeout_s=5.0)
@@ -112,6 +133,50 @@ async def test_a_request_that_no_plan_is_chosen_for_is_told_as_it_came(alone: Al
     assert len(alone.chooser.refusals) == 2
     await alone.ask()
     assert len(alone.chooser.refusals) == 2
+
+
+def decide_within(alone: Alone, deadline_s: float) -> None:
+    alone.chooser.steer(Steering({EVERYTHING: PolicySetting("slo", {"deadline": deadline_s})}))
+
+
+async def test_the_deadline_of_its_policy_refuses_a_request_that_states_none(alone: Alone) -> None:
+    await alone.ask()
+    decide_within(alone, 1e-6)
+    with pytest.raises(DeadlineUnreachable):
+        await alone.ask()
+    with pytest.raises(DeadlineUnreachable):
+        await alone.ask(timeout_s=5.0)
+    assert [(one.timeout_s, one.asked_s) for one in alone.chooser.refusals[-2:]] == [(1e-6, None), (1e-6, 5.0)]
+    assert (await alone.ask(policy="latency")).finished_by == "edge"
+    assert (await alone.ask(plan_id="edge-only")).finished_by == "edge"
+
+
+async def test_a_canarys_requests_have_its_deadline_and_are_counted_as_its(alone: Alone) -> None:
+    await alone.ask()
+    standing, canary = (PolicySetting("slo", {"deadline": deadline_s}) for deadline_s in (9.0, 5.0))
+    alone.chooser.steer(Steering({EVERYTHING: standing}, canary=Canary(canary, 0.5)))
+    before, told = Counter(alone.node.decisions), Counter[str]()
+    for _ in range(8):
+        result = await alone.ask()
+        decision, _ = alone.chooser.log.find(result.request_id)
+        assert isinstance(decision, Decision)
+        assert decision.request.remaining_s == pytest.approx(5.0 if decision.policy == canary else 9.0, abs=1.0)
+        told[result.policy] += 1
+    assert told == {"slo": 4, "slo (canary)": 4}
+    assert Counter(alone.node.decisions) - before == {(policy, "edge-only"): 4 for policy in told}
+
+
+@pytest.mark.parametrize(("own_s", "left_s"), [(None, 5.0), (9.0, 5.0), (3.0, 3.0)])
+async def test_the_sooner_of_both_deadlines_is_what_the_edge_promises(
+    alone: Alone, own_s: float | None, left_s: float
+) -> None:
+    decide_within(alone, 5.0)
+    result = await alone.ask(timeout_s=own_s)
+    decision, _ = alone.chooser.log.find(result.request_id)
+    assert isinstance(decision, Decision)
+    assert decision.request.remaining_s == pytest.approx(left_s, abs=1.0)
+    assert decision.request.asked_s == own_s
+    assert decision.request.spare_s is not None
 
 
 async def test_a_request_that_its_policy_refused_is_explained_by_its_id(alone: Alone) -> None:
@@ -136,17 +201,39 @@ async def test_a_decision_knows_when_its_request_came_and_whose_it_is(alone: Alo
     assert result.waited_s == request.waited_s
 
 
+async def test_who_decided_holds_no_name_of_a_plan_that_a_client_asked_for(alone: Alone) -> None:
+    """It is a label of metrics."""
+    plan_id = (await alone.ask()).plan_id
+    before = set(alone.node.decisions)
+    for wishes in ({"plan_id": plan_id}, {"policy": f"fixed:{plan_id}"}, {"policy": "fixed:edge-only"}):
+        assert (await alone.ask(**wishes)).policy == "fixed"
+    assert set(alone.node.decisions) - before == {("fixed", "edge-only")}
+
+
 async def test_only_what_might_use_a_replica_wants_one(alone: Alone) -> None:
     wanted = list[str]()
     alone.node.want_cloud = lambda: wanted.append("one")
     await alone.ask(policy="edge-only")
     with pytest.raises(NotFound):
         await alone.ask(policy="no-such-policy")
-    assert wanted == []
+    assert (wanted, alone.node.without_replica) == ([], 0)
     await alone.ask()
     with pytest.raises(DeadlineUnreachable):  # a replica may be quick enough for the next
         await alone.ask(timeout_s=1e-6)
-    assert wanted == ["one", "one"]
+    assert (wanted, alone.node.without_replica) == (["one", "one"], 2)
+
+
+@pytest.mark.parametrize(
+    ("policy", "deadline_s", "missed"),
+    [("cost", None, 0), ("slo", None, 0), ("slo", 5.0, 1), ("edge-only", 5.0, 0), ("latency", None, 1)],
+)
+async def test_a_replica_is_missed_where_who_decides_might_use_one(
+    alone: Alone, policy: str, deadline_s: float | None, missed: int
+) -> None:
+    options = {"price": 1.0} if policy == "cost" else {}
+    alone.chooser.steer(Steering({EVERYTHING: PolicySetting(policy, options)}))
+    await alone.ask(timeout_s=deadline_s)
+    assert alone.node.without_replica == missed
 
 
 async def test_what_is_not_let_in_wants_no_replica(alone: Alone) -> None:

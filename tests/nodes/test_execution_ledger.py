@@ -44,6 +44,26 @@ def test_work_that_was_taken_back_does_not_begin() -> None:
     assert ledger.counts == ExecutionCounts(cancelled_unexecuted=1)
 
 
+def test_work_whose_batch_failed_begins_again_in_time_and_counts_once() -> None:
+    ledger = ExecutionLedger()
+    ticket = ledger.admit(5.0)
+    ticket.begin(4.0)
+    ticket.begin_again(4.9)
+    with pytest.raises(DeadlineExceeded):
+        ticket.begin_again(5.0)
+    assert ledger.counts == ExecutionCounts(executed=1)
+
+
+def test_work_that_was_taken_back_while_its_batch_ran_does_not_begin_again() -> None:
+    ledger = ExecutionLedger()
+    ticket = ledger.admit(None)
+    ticket.begin(4.0)
+    ticket.withdraw(4.1)
+    with pytest.raises(Cancelled):
+        ticket.begin_again(4.2)
+    assert ledger.counts == ExecutionCounts(executed=1)
+
+
 @given(st.lists(st.tuples(st.none() | st.integers(0, 9), st.permutations(["begin", "withdraw"])), max_size=20))
 def test_every_piece_of_work_ends_in_one_count_and_none_begins_late(
     works: list[tuple[int | None, list[str]]],

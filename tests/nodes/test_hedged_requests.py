@@ -6,12 +6,20 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
+import pytest
+
 from isthmus.addresses import format_address, parse_address
+from nodes.accepted_request import AcceptedRequest
+from nodes.cloud_answer import CloudAnswer
+from nodes.cloud_asking import CloudAsking
+from nodes.codecs.base import EncodedTensor
 from nodes.fleet import Endpoint, FleetView, Replica
+from nodes.guarded_connection import GuardedConnection
+from nodes.halves import EdgeOutcome
 from nodes.hedging import REQUESTS_A_HEDGE, Hedging
 from simulations.link_emulator import LinkEmulator, LinkShape
 from tests.nodes.sites import Site, edge_site, eventually
-from tests.nodes.test_resume import held, prefixes, suffixes
+from tests.nodes.test_resume import Garbling, held, one_row_more, prefixes, suffixes
 
 
 class LateAtOnce(Hedging):
@@ -97,6 +105,54 @@ async def test_a_first_answer_that_comes_after_all_counts() -> None:
         assert (answer.finished_by, answer.sendings, site.is_right(answer, 99)) == ("cloud", 2, True)
         assert (site.around.counts.hedges_won, site.around.counts.answered) == (0, REQUESTS_A_HEDGE + 1)
         assert site.around.replicas.in_flight_bytes == 0
+
+
+async def test_where_the_first_answer_is_none_of_the_plans_the_other_one_is_still_waited_for() -> None:
+    async with hedging_site() as site:
+        holder, task = await held(site, 99)
+        (other,) = (cloud for cloud in site.clouds if cloud is not holder)
+        (asked,) = (one for one in await site.usable(2) if one.replica_id == f"replica-{site.clouds.index(other)}")
+        garbled = list[str]()
+
+        def garble(tensor: EncodedTensor) -> EncodedTensor:
+            garbled.append(tensor.name)
+            return one_row_more(tensor)
+
+        Garbling(other, garble)
+        await eventually(lambda: bool(garbled) and asked.in_flight == 0)
+        holder.engine.gate.open()
+        answer = await task
+        assert (answer.finished_by, answer.sendings, site.is_right(answer, 99)) == ("cloud", 2, True)
+        counts = site.around.counts
+        assert (counts.hedged, counts.hedges_won, counts.resent, suffixes(site)) == (1, 0, 0, 0)
+        assert counts.answered == REQUESTS_A_HEDGE + 1  # by whom it was asked first
+        assert answer.timings.total_s > 0
+
+
+async def test_an_answer_that_is_there_is_read_though_the_edge_would_have_to_begin(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with hedging_site() as site:
+        holder, task = await held(site, 99)
+        (other,) = (cloud for cloud in site.clouds if cloud is not holder)
+        asking, is_late = CloudAsking.ask, list[bool]()
+
+        def garble(tensor: EncodedTensor) -> EncodedTensor:
+            holder.engine.gate.open()
+            return one_row_more(tensor)
+
+        async def ask_late(self: CloudAsking, outcome: EdgeOutcome, replica: GuardedConnection) -> CloudAnswer | None:
+            if self._other is not None:
+                await asyncio.wait([self._other.asked])
+                is_late.append(True)
+            return await asking(self, outcome, replica)
+
+        monkeypatch.setattr(CloudAsking, "ask", ask_late)
+        monkeypatch.setattr(AcceptedRequest, "edge_must_begin", lambda self: bool(is_late))
+        Garbling(other, garble)
+        answer = await task
+        assert site.is_right(answer, 99)
+        assert (is_late, answer.finished_by, suffixes(site)) == ([True], "cloud", 0)
 
 
 async def test_where_both_die_the_edge_finishes() -> None:

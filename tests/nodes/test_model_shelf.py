@@ -8,19 +8,22 @@ import shutil
 import weakref
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Literal
 
 import grpc
 import pytest
 import torch
 from torch import nn
 
-from isthmus.errors import NotFound, Unavailable
+from isthmus.errors import InvalidRequest, NotFound, Unavailable
 from isthmus.oip import open_inference_pb2 as oip
 from isthmus.oip import open_inference_pb2_grpc
 from nodes.edge_host import EdgeHost
 from nodes.gateway import InferRequest, ModelState
 from nodes.inputs import ModelInputs
 from nodes.settings import EdgeSettings, ModelArtifact
+from nodes.steering import EVERYTHING, PolicySetting, Scope
+from nodes.transport.operator_client import OperatorClient
 from partitioner.artifact import save_artifact
 from partitioner.front_end import model_from_module
 from partitioner.spec import ModelSpec
@@ -28,11 +31,14 @@ from scheduler.plan_chooser import PlanChooser
 from tests.nodes.test_edge_models import gone
 
 
-def save(folder: Path, bias: float) -> None:
+def save(folder: Path, bias: float, autonomy: Literal["full", "cloud-required"] = "full") -> None:
     module = nn.Sequential(nn.Linear(4, 2), nn.ReLU()).eval()
     nn.init.constant_(module[0].bias, bias)  # type: ignore[arg-type]
     save_artifact(
-        model_from_module(ModelSpec(module=module, example_inputs=(torch.zeros(2, 4),), name="small")), folder
+        model_from_module(
+            ModelSpec(module=module, example_inputs=(torch.zeros(2, 4),), name="small", autonomy=autonomy)
+        ),
+        folder,
     )
 
 
@@ -49,6 +55,26 @@ async def host(tmp_path: Path) -> AsyncIterator[EdgeHost]:
 def request_for(host: EdgeHost) -> InferRequest:
     (tensor,) = host.node.describe_model("small").inputs
     return InferRequest("small", ModelInputs({tensor.name: torch.ones(1, 4)}, 1))
+
+
+async def test_an_operator_sets_policies_for_its_models_alone(host: EdgeHost) -> None:
+    client = OperatorClient(host.address)
+    with pytest.raises(NotFound, match="model 'smal' is not served here; models: small"):
+        await client.set_policy(Scope("smal", ""), PolicySetting("edge-only"))
+    await client.set_policy(Scope("small", ""), PolicySetting("edge-only"))
+    await client.close()
+
+
+async def test_a_model_that_needs_the_cloud_is_known_by_it(tmp_path: Path) -> None:
+    save(tmp_path / "small", 1.0, "cloud-required")
+    settings = EdgeSettings((ModelArtifact("small", str(tmp_path / "small")),), "127.0.0.1:0", registry="")
+    host = await EdgeHost.start(settings, PlanChooser())
+    assert [one.cloud_required for one in host.node.models()] == [True]
+    client = OperatorClient(host.address)
+    with pytest.raises(InvalidRequest, match="never asks the cloud"):
+        await client.set_policy(EVERYTHING, PolicySetting("edge-only"))
+    await client.close()
+    await host.drain()
 
 
 async def test_a_model_goes_and_comes_back_the_same(host: EdgeHost) -> None:

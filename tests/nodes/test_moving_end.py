@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from nodes.changes import Changes
 from nodes.moving_end import LONGEST_LOOK_S, LOOK_S, MovingEnd
 
 
@@ -105,3 +106,26 @@ async def test_it_is_told_that_it_may_be_late_sooner() -> None:
     asyncio.get_running_loop().call_later(0.02, sooner)
     assert 0.015 <= await lasted_s(end) < 10.0
     end.again()  # it has ended
+
+
+async def test_a_thousand_that_are_late_in_one_moment_and_tell_each_other_all_end() -> None:
+    changes, waits, late_s = Changes(), 1000, time.monotonic() + 0.2
+
+    async def waits_on() -> None:
+        untold = [True]
+
+        def late() -> float:
+            if time.monotonic() >= late_s and untold:
+                untold.clear()
+                changes.tell()
+            return late_s
+
+        async with MovingEnd(math.inf, late) as end:
+            with changes.heard_by(end.again):
+                await asyncio.Event().wait()
+
+    tasks = [asyncio.create_task(waits_on()) for _ in range(waits)]
+    await asyncio.sleep(0.01)
+    time.sleep(max(0.0, late_s + 0.05 - time.monotonic()))  # noqa: ASYNC251 - a process that stands still
+    ends = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 20.0)
+    assert [type(end) for end in ends] == [TimeoutError] * waits

@@ -11,6 +11,7 @@ from nodes.model_runtime import ReadyPlan
 from nodes.plan_builder import PlanBuilder, with_cloud_times
 from nodes.protocol.events import MeasuredBatch, PlanTimes
 from partitioner.measurements import AffineTime
+from tests.nodes.measure.test_calibration_items import second_first
 from tests.nodes.sites import small_model
 
 ONE_AND_TWO = (MeasuredBatch(1, 0.008, 0.001, 0.001, 0.0005), MeasuredBatch(2, 0.018, 0.001, 0.001, 0.0002))
@@ -22,6 +23,13 @@ def split() -> ReadyPlan:
     builder = PlanBuilder(model, engine_for("eager"), slowdown=1.0)
     (draft, *_) = builder.split(tuple(op.name for op in model.graph.ops[:3]))
     return builder.ready(draft)[0]
+
+
+def test_a_model_whose_items_cannot_be_told_apart_is_planned_as_one_without_calibration() -> None:
+    model = second_first()
+    builder = PlanBuilder(model, engine_for("eager"), slowdown=1.0)
+    (draft, *_) = builder.split((model.graph.ops[0].name,))
+    assert draft.accuracy is None
 
 
 def test_the_edges_side_has_a_spread_and_the_clouds_none_before_it_says(split: ReadyPlan) -> None:

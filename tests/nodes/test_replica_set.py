@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections import deque
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from isthmus.errors import CloudUnavailable
 from nodes.circuit_breaker import FAILURES_TO_OPEN
 from nodes.cloud_connection import ReplicaDescription
 from nodes.fleet import Endpoint, FleetView, Replica
@@ -18,6 +20,7 @@ from nodes.protocol.edge_stream import WireRequest
 from nodes.protocol.events import MeasuredBatch, PlanDefinition, PlanTimes, ResponseArrived
 from nodes.protocol.progress import Progress
 from nodes.protocol.send_window import Credit
+from nodes.replica_health import LONGEST_WANTED_S
 from nodes.replica_set import ReplicaSet
 from nodes.tensor_feed import TensorFeed
 from tests.nodes.sites import eventually
@@ -55,6 +58,13 @@ class Idle:
     async def run(self, request: WireRequest, feed: TensorFeed | None = None) -> ResponseArrived:
         raise NotImplementedError
 
+    @property
+    def arrived_bytes(self) -> int:
+        return 0
+
+    def ask_arrived(self) -> None:
+        pass
+
     def progress(self, request_id: int) -> Progress:
         raise NotImplementedError
 
@@ -63,6 +73,9 @@ class Idle:
 
     def stayed(self) -> None:
         """Its link is not looked at."""
+
+    def outstayed(self, request_id: int) -> None:
+        raise NotImplementedError
 
     async def wait_until_unusable(self) -> None:
         await self.gone.wait()
@@ -102,6 +115,25 @@ async def replicas_of(plans: dict[str, tuple[str, ...]], connections: dict[str, 
     replicas.follow(FleetView(1, tuple(Replica(name, Endpoint(name)) for name in connections)))
     await eventually(lambda: replicas.usable == len(connections))
     return replicas
+
+
+@dataclass
+class Stuck(Idle):
+    """Has requests that it never answers."""
+
+    async def wait_until_answered(self) -> None:
+        await asyncio.Event().wait()
+
+
+async def test_goodbye_waits_for_no_answer() -> None:
+    connections: dict[str, Idle] = {"a": Stuck(0.0, 0.1), "b": Stuck(0.0, 0.1, heard_s=1.0)}
+    replicas = await replicas_of({"a": (), "b": ()}, connections)
+    connections["a"].gone.set()
+    await eventually(lambda: replicas.usable == 1)
+    assert not connections["a"].closed  # it still answers what it has
+    async with asyncio.timeout(5):
+        await replicas.close()
+    await eventually(lambda: all(one.closed for one in connections.values()))
 
 
 async def test_a_finish_is_the_wait_and_what_the_replicas_own_plans_take_for_that_batch() -> None:
@@ -286,6 +318,25 @@ async def test_who_waits_for_a_replica_that_failed_goes_on_once_it_may_be_tried(
     trial_s = connection.trial_s
     assert await found(replicas) is connection
     assert trial_s <= time.monotonic() < trial_s + 10.0
+    await replicas.close()
+
+
+async def test_who_waits_has_a_lost_replica_dialled_sooner(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nodes.replica_health.FIRST_RETRY_S", 3600.0)
+    monkeypatch.setattr("nodes.replica_health.LONGEST_RETRY_S", 3600.0)
+    balancer, dials = Balancer("a"), list[float]()
+
+    async def dial(endpoint: Endpoint) -> Idle:
+        dials.append(time.monotonic())
+        if len(dials) < 3:
+            raise CloudUnavailable("nobody there")
+        return await balancer.dial(endpoint)
+
+    replicas = ReplicaSet(dial, welcomed)
+    replicas.follow(FleetView(1, (Replica("a", Endpoint("host:1")),)))
+    await eventually(lambda: len(dials) == 1)
+    assert await found(replicas) in replicas.connections
+    assert all(after_s - before_s > LONGEST_WANTED_S / 20 for before_s, after_s in itertools.pairwise(dials))
     await replicas.close()
 
 

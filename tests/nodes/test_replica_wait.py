@@ -10,16 +10,18 @@ from dataclasses import replace
 
 import pytest
 
-from isthmus.errors import CloudUnavailable
+from isthmus.errors import CloudUnavailable, Overloaded
 from nodes.admission import depth_of
+from nodes.byte_budget import MOST_KEPT_BYTES
 from nodes.circuit_breaker import FAILURES_TO_OPEN
 from nodes.compute_pool import ComputePool
-from nodes.edge_node import REPLICA_WAIT_S, EdgeNode
+from nodes.edge_node import EdgeNode
 from nodes.engines.eager import EagerEngine
-from nodes.fleet import FleetView
+from nodes.fleet import Endpoint, FleetView, Replica
 from nodes.gateway import InferRequest, InferResult
 from nodes.inputs import ModelInputs
 from nodes.model_loading import measured_profile
+from nodes.onward import REPLICA_WAIT_S
 from partitioner.profiles import DeviceProfile
 from tests.nodes.sites import Cloud, eventually, inputs_of, small_model
 from tests.nodes.test_version_skew import edge_with
@@ -46,10 +48,10 @@ async def set_aside(profile: DeviceProfile) -> AsyncIterator[EdgeNode]:
 
 
 @contextlib.asynccontextmanager
-async def unreachable(profile: DeviceProfile) -> AsyncIterator[EdgeNode]:
+async def unreachable(profile: DeviceProfile, kept_bytes: int = MOST_KEPT_BYTES) -> AsyncIterator[EdgeNode]:
     """An edge whose only replica has died, which its registry does not know yet."""
     cloud = await Cloud.start([MODEL], "only")
-    async with edge_with({"only": cloud}, profile, MODEL) as node:
+    async with edge_with({"only": cloud}, profile, MODEL, kept_bytes) as node:
         await cloud.die()
         await eventually(lambda: not node.replicas.connections)
         yield node
@@ -73,9 +75,15 @@ async def test_a_request_waits_for_a_replica_that_was_set_aside_and_is_answered(
         assert {result.finished_by for result in results} == {"cloud"}
 
 
-async def test_without_a_deadline_it_is_told_at_once(profile: DeviceProfile) -> None:
+async def test_without_a_deadline_it_waits_for_as_long_as_a_replica_is_mostly_set_aside(profile: DeviceProfile) -> None:
     async with set_aside(profile) as node:
-        assert await refused_after_s(node, None, "only set aside") < REPLICA_WAIT_S
+        results = await asyncio.gather(*(ask(node, None) for _ in range(8)))  # it lets one of them through at first
+        assert {result.finished_by for result in results} == {"cloud"}
+
+
+async def test_without_a_deadline_it_is_told_soon(profile: DeviceProfile) -> None:
+    async with unreachable(profile) as node:
+        assert REPLICA_WAIT_S <= await refused_after_s(node, None, "only connecting") < 10.0
 
 
 async def test_where_no_replica_is_in_the_view_it_is_told_at_once(profile: DeviceProfile) -> None:
@@ -87,7 +95,24 @@ async def test_where_no_replica_is_in_the_view_it_is_told_at_once(profile: Devic
 async def test_it_waits_no_longer_than_it_is_good_for(profile: DeviceProfile) -> None:
     async with unreachable(profile) as node:
         assert 0.4 <= await refused_after_s(node, 0.5, "only connecting") < REPLICA_WAIT_S
-        assert REPLICA_WAIT_S <= await refused_after_s(node, 60.0, "only connecting") < 10.0
+
+
+async def test_it_waits_for_as_long_as_it_is_good_for(profile: DeviceProfile) -> None:
+    async with unreachable(profile) as node:
+        task = asyncio.create_task(ask(node, 60.0))
+        await asyncio.sleep(REPLICA_WAIT_S + 0.2)  # for which nobody answers
+        later = await Cloud.start([MODEL], "later")
+        node.replicas.follow(FleetView(2, (Replica("later", Endpoint(later.target)),)))
+        assert (await task).finished_by == "cloud"
+        await later.stop()
+
+
+async def test_where_no_replica_is_left_in_the_view_it_is_told_then(profile: DeviceProfile) -> None:
+    async with unreachable(profile) as node:
+        refused = asyncio.create_task(refused_after_s(node, 60.0, "no replica in the fleet view"))
+        await eventually(lambda: node.waiting == 1 and node.gate.counts.running == 1)
+        node.replicas.follow(FleetView(2))
+        assert await refused < 30.0
 
 
 async def test_who_leaves_while_waiting_is_among_those_without_a_decision(profile: DeviceProfile) -> None:
@@ -108,3 +133,38 @@ async def test_those_that_wait_keep_no_turn_from_others(profile: DeviceProfile) 
         assert (node.gate.counts.waiting, node.gate.counts.running) == (0, len(waiting))
         await asyncio.gather(*waiting, return_exceptions=True)
         assert node.gate.counts.running == 0
+
+
+async def test_one_that_waits_is_counted_when_it_begins_and_once(profile: DeviceProfile) -> None:
+    async with unreachable(profile) as node:
+        before, wanted = node.without_replica, list[str]()
+        node.want_cloud = lambda: wanted.append("one")
+        waiting = asyncio.create_task(ask(node, 60.0))
+        await eventually(lambda: node.waiting == 1 and node.gate.counts.running == 1)
+        assert (node.without_replica, wanted) == (before + 1, [])
+        node.replicas.follow(FleetView(2))
+        await asyncio.gather(waiting, return_exceptions=True)
+        assert (node.without_replica, wanted) == (before + 1, ["one"])  # none is left: one is to be started
+
+
+async def test_one_that_is_too_large_to_wait_may_try_again(profile: DeviceProfile) -> None:
+    """It is served by a replica that takes it at once."""
+    async with unreachable(profile, inputs_of(1).nbytes - 1) as node:
+        assert await refused_after_s(node, 60.0, "only connecting") < 30.0
+
+
+async def test_what_waits_is_within_the_bytes_that_an_edge_may_keep(profile: DeviceProfile) -> None:
+    size_bytes = inputs_of(1).nbytes
+    async with unreachable(profile, 2 * size_bytes) as node:
+        waiting = [asyncio.create_task(ask(node, 60.0)) for _ in range(2)]
+        await eventually(lambda: node.kept.held_bytes == 2 * size_bytes)
+        with pytest.raises(Overloaded, match=r"edge\.kept_memory: 128 of 128 bytes") as refused:
+            await ask(node, 60.0)
+        assert refused.value.retry_after_s == REPLICA_WAIT_S
+        waiting[0].cancel()
+        await asyncio.gather(waiting[0], return_exceptions=True)
+        assert node.kept.held_bytes == size_bytes
+        await refused_after_s(node, 0.1, "only connecting")  # there is room for another one
+        node.replicas.follow(FleetView(2))
+        await asyncio.gather(*waiting, return_exceptions=True)
+        assert node.kept.held_bytes == 0

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+import torch
 
-from isthmus.errors import CloudUnavailable, ComputeFailed, Overloaded, TooLarge
+from isthmus.errors import CloudUnavailable, ComputeFailed, InvalidRequest, Overloaded, TooLarge
 from nodes.circuit_breaker import FAILURES_TO_OPEN
-from nodes.limits import CLOUD_LIMITS
+from nodes.codecs.base import EncodedTensor
+from nodes.codecs.raw import RawCodec
+from nodes.guarded_connection import GuardedConnection
+from nodes.halves import EdgeHalf
+from nodes.limits import CLOUD_LIMITS, EDGE_LIMITS
+from nodes.model_runtime import wire_codecs
+from nodes.protocol.events import RequestArrived
 from nodes.request_run import Answer
+from nodes.transport.segment_server import SuffixResult
 from tests.nodes.sites import Cloud, Site, edge_site, eventually
 
 
@@ -242,6 +251,136 @@ async def test_a_replica_that_cannot_compute_what_another_one_can_is_at_fault() 
             if not all(connection.healthy for connection in connections):
                 break
         assert [connection.replica_id for connection in connections if not connection.healthy] == [first]
+
+
+async def misread(request: RequestArrived) -> SuffixResult:
+    raise InvalidRequest("tensor x", "cannot be decoded")
+
+
+async def test_what_a_replica_reads_as_wrong_is_finished_by_the_edge_or_another_one() -> None:
+    async with edge_site(clouds=2) as site:
+        misreads, other = await site.usable(2)
+        site.clouds[int(misreads.replica_id.removeprefix("replica-"))].node.run = misread  # type: ignore[method-assign]
+        site.expect(cloud_s=1.0, finish_s=1e-6)
+        answer = await site.run(1, None, misreads)
+        assert (answer.finished_by, site.is_right(answer, 1)) == ("edge", True)
+        site.cloud_required = True
+        for seed in range(FAILURES_TO_OPEN):
+            assert (await site.run(seed, None, misreads)).replica == other.replica_id
+        assert not misreads.healthy
+        assert other.healthy
+
+
+async def test_what_every_replica_reads_as_wrong_is_told_so_where_only_they_may_finish() -> None:
+    async with edge_site() as site:
+        site.cloud_required = True
+        site.clouds[0].node.run = misread  # type: ignore[method-assign]
+        with pytest.raises(InvalidRequest, match="cannot be decoded"):
+            await site.run(1)
+
+
+class Garbling:
+    """A replica that computes as it should, and answers something else."""
+
+    def __init__(self, cloud: Cloud, garble: Callable[[EncodedTensor], EncodedTensor]) -> None:
+        self._run, self._garble = cloud.node.run, garble
+        self.garbling = True
+        cloud.node.run = self  # type: ignore[method-assign]
+
+    async def __call__(self, request: RequestArrived) -> SuffixResult:
+        result = await self._run(request)
+        if not self.garbling:
+            return result
+        return result._replace(tensors=tuple(self._garble(tensor) for tensor in result.tensors))
+
+
+def one_row_more(tensor: EncodedTensor) -> EncodedTensor:
+    return RawCodec().encode(tensor.name, torch.zeros(tensor.shape[0] + 1, *tensor.shape[1:]))
+
+
+GARBLED: dict[str, Callable[[EncodedTensor], EncodedTensor]] = {
+    "another name": lambda tensor: replace(tensor, name="nobody"),
+    "another codec": lambda tensor: replace(tensor, codec="zstd"),
+    "bytes that are missing": lambda tensor: replace(tensor, data=tensor.data[:-1]),
+    "another shape": one_row_more,
+    "another dtype": lambda tensor: RawCodec().encode(tensor.name, torch.zeros(tensor.shape, dtype=torch.float64)),
+}
+garbled = pytest.mark.parametrize("garble", GARBLED.values(), ids=GARBLED.keys())
+
+
+def cloud_of(site: Site, connection: GuardedConnection) -> Cloud:
+    return site.clouds[int(connection.replica_id.removeprefix("replica-"))]
+
+
+@garbled
+async def test_an_answer_that_is_not_the_plans_is_made_by_the_edge_once(
+    garble: Callable[[EncodedTensor], EncodedTensor],
+) -> None:
+    async with edge_site() as site:
+        Garbling(site.clouds[0], garble)
+        answer = await site.run(1)
+        assert (answer.finished_by, answer.sendings, site.is_right(answer, 1)) == ("edge", 1, True)
+        assert (prefixes(site), suffixes(site)) == (1, 1)
+        counts = site.around.counts
+        assert (counts.answered, counts.resumed_on_edge) == (0, 1)
+        assert answer.timings.uplink_s > 0.0  # what the wait for it took
+
+
+@garbled
+async def test_a_replica_whose_answers_are_not_the_plans_is_set_aside_and_another_one_asked(
+    garble: Callable[[EncodedTensor], EncodedTensor],
+) -> None:
+    async with edge_site(clouds=2) as site:
+        site.cloud_required = True
+        garbles, other = await site.usable(2)
+        Garbling(cloud_of(site, garbles), garble)
+        for seed in range(FAILURES_TO_OPEN):
+            assert garbles.healthy
+            answer = await site.run(seed, None, garbles)
+            assert (answer.replica, answer.sendings, site.is_right(answer, seed)) == (other.replica_id, 2, True)
+        assert not garbles.healthy
+        assert other.healthy
+
+
+async def test_a_replica_that_answers_what_is_asked_again_is_used_again() -> None:
+    async with edge_site() as site:
+        (connection,) = await site.usable(1)
+        garbling = Garbling(site.clouds[0], one_row_more)
+        for seed in range(FAILURES_TO_OPEN):
+            assert (await site.run(seed)).finished_by == "edge"
+        assert not connection.open
+        garbling.garbling = False
+        await site.usable(1)
+        assert (await site.run(1)).finished_by == "cloud"
+        assert connection.healthy
+
+
+@garbled
+async def test_where_only_the_cloud_may_finish_and_nobody_answers_the_plans_it_could_not_be_computed(
+    garble: Callable[[EncodedTensor], EncodedTensor],
+) -> None:
+    async with edge_site() as site:
+        site.cloud_required = True
+        Garbling(site.clouds[0], garble)
+        with pytest.raises(ComputeFailed, match="the cloud's answer is not what the plan makes"):
+            await site.run(1)
+        assert (prefixes(site), suffixes(site)) == (1, 0)
+
+
+async def test_an_answer_too_large_for_the_edge_is_no_replicas_fault() -> None:
+    async with edge_site() as site:
+        (connection,) = await site.usable(1)
+        plan, small = site.ready.entry.plan, replace(EDGE_LIMITS, tensor_bytes=8)
+        codecs = wire_codecs(plan.boundary), wire_codecs(plan.downlink)
+        half = EdgeHalf(site.model, plan.edge_ops, *codecs, site.engine, limits=small)
+        site.ready = replace(site.ready, half=half)
+        for seed in range(FAILURES_TO_OPEN):
+            answer = await site.run(seed)
+            assert (answer.finished_by, site.is_right(answer, seed)) == ("edge", True)
+        assert connection.healthy
+        site.cloud_required = True
+        with pytest.raises(TooLarge, match=r"edge\.limits\.tensor"):
+            await site.run(1)
 
 
 async def test_what_only_the_cloud_may_finish_is_told_of_its_overload() -> None:

@@ -7,8 +7,9 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodes.resumption import EDGE_ADVANTAGE, Remote, patience_s, remote_s, soonest, waits_until_s
+from nodes.resumption import EDGE_ADVANTAGE, Remote, expected_s, patience_s, remote_s, soonest, waits_until_s
 from partitioner.link import Link
+from partitioner.plan import Prediction
 
 times = st.floats(0.0, 100.0)
 
@@ -47,6 +48,17 @@ def test_a_replica_is_predicted_by_all_that_is_on_the_link_before_it() -> None:
 
 def test_nobody_can_say_that_a_replica_is_sooner_on_an_unknown_link() -> None:
     assert remote_s(None, 1, 1, 0.0) == math.inf
+
+
+def test_an_answer_is_expected_by_what_follows_the_sending() -> None:
+    """Not by the edge's queue and prefix, what it costs besides, and the wait that was feared for something overdue."""
+    link, predicted = Link(8e6, 8e6, 0.1), Prediction.of(12.0, 13.0, 0.2, 0.5, 2.0)
+    assert expected_s(predicted, link, 0.5, 1_000_000, 500_000, 0.1) == 0.5 + 1.0 + 0.1 + 0.2 + 0.5
+    assert expected_s(predicted, link, 0.0, 1_000_000, 500_000, 3.0) == 1.0 + 0.1 + 3.0 + 0.5
+
+
+def test_on_an_unknown_link_an_answer_is_expected_as_the_stages_after_the_sending_were_predicted() -> None:
+    assert expected_s(Prediction.of(12.0, 0.5, 0.25, 0.125, 2.0), None, 0.0, 1, 1, 9.0) == 0.875
 
 
 def test_patience_is_a_multiple_of_the_prediction_and_a_second_at_least() -> None:

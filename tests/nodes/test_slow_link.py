@@ -19,9 +19,11 @@ from isthmus.addresses import format_address, parse_address
 from isthmus.errors import CloudUnavailable
 from nodes.chooser import Transfer
 from nodes.fleet import Endpoint, FleetView, Replica
+from nodes.protocol.chunk_sizes import MIN_OPENING_BYTES
 from nodes.request_run import Answer
 from nodes.resumption import patience_s
 from partitioner.front_end import model_from_module
+from partitioner.measurements import AffineTime
 from partitioner.model import Model
 from simulations.link_emulator import LinkEmulator, LinkShape
 from tests.nodes.sites import WIDTH, Site, edge_site, eventually
@@ -84,6 +86,13 @@ def believe(site: Site) -> None:
     assert link.downlink_bps == pytest.approx(BELIEVED_BPS, rel=0.2)
 
 
+def finishing_takes(site: Site, seconds: float) -> None:
+    """As the edge predicts."""
+    entry = site.ready.entry
+    costs = replace(entry.costs, local_finish=AffineTime(seconds, 0.0))
+    site.ready = replace(site.ready, entry=replace(entry, costs=costs))
+
+
 async def test_uploads_that_crawl_are_all_answered_by_the_cloud() -> None:
     async with linked_site() as (site, link):
         site.cloud_required = True
@@ -107,10 +116,26 @@ async def test_an_answer_that_crawls_is_waited_for() -> None:
         assert time.monotonic() - began_s > PATIENCE_S
 
 
+async def test_what_was_waited_for_past_its_patience_does_not_make_the_link_slow() -> None:
+    async with linked_site(Wide(boundary=9_000)) as (site, link):
+        site.cloud_required = True
+        for seed in (1, 2):
+            await asyncio.sleep(0.3)  # what looks at the link is back
+            link.stall(1.3)  # as a replica that has no core would have it
+            answer = await site.run(seed, timeout_s=10.0)
+            assert (answer.finished_by, answer.late, answer.sendings) == ("cloud", True, 1)
+            assert answer.uplink_bytes < MIN_OPENING_BYTES  # and has no span
+        await asyncio.sleep(0.3)
+        believed = site.chooser.link()
+        assert believed is not None
+        assert believed.uplink_bps > BELIEVED_BPS / 4
+
+
 async def test_what_stops_half_way_is_given_up_a_patience_later_and_the_replica_set_aside() -> None:
     async with linked_site() as (site, link):
         (connection,) = await site.usable(1)
         link.set_shape(LinkShape(SLOW_BPS, BELIEVED_BPS, 0.0))
+        finishing_takes(site, 60.0)
         (request_id,) = itertools.islice(copy.copy(site.around.wire_ids), 1)
         task = asyncio.create_task(site.run(1))
         await eventually(lambda: connection.progress(request_id).moved_bytes > 0)
@@ -121,6 +146,31 @@ async def test_what_stops_half_way_is_given_up_a_patience_later_and_the_replica_
         assert (answer.finished_by, site.is_right(answer, 1)) == ("edge", True)
         assert PATIENCE_S <= time.monotonic() - stalled_s < 2 * PATIENCE_S
         assert not connection.open
+
+
+async def test_a_way_that_stands_still_is_left_for_the_edge_long_before_patience_and_believed_to_be_slow() -> None:
+    async with linked_site() as (site, link):
+        finishing_takes(site, 0.1)
+        link.stall(60.0)
+        began_s = time.monotonic()
+        answer = await site.run(1)
+        assert (answer.finished_by, site.is_right(answer, 1)) == ("edge", True)
+        assert time.monotonic() - began_s < PATIENCE_S
+        believed = site.chooser.link()
+        assert believed is not None
+        assert believed.uplink_bps < 0.99 * BELIEVED_BPS  # one that was given up is no proof
+
+
+async def test_a_few_bytes_that_are_there_are_known_by_an_echo_and_their_answer_is_waited_for() -> None:
+    async with linked_site(Wide()) as (site, _):
+        finishing_takes(site, 0.1)
+        gate = site.clouds[0].engine.gate
+        gate.shut()
+        task = asyncio.create_task(site.run(1))
+        await asyncio.sleep(0.8)  # all that a way which stands still would be given
+        assert not task.done()
+        gate.open()
+        assert (await task).finished_by == "cloud"
 
 
 async def test_a_replica_that_computes_for_ever_is_given_up_whatever_else_it_is_sent() -> None:

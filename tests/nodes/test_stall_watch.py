@@ -15,7 +15,7 @@ def test_whatever_moves_does() -> None:
     assert [watched.got_on_s(Progress(moved, 10.0 + moved)) for moved in (0, 1, 40, 100)] == [10.0, 11.0, 50.0, 110.0]
 
 
-def test_what_moves_without_taking_it_further_does_not() -> None:
+def test_what_was_seen_before_it_ended_is_remembered() -> None:
     watched = StallWatch(10.0)
     watched.got_on_s(Progress(40, 12.0))
-    assert watched.got_on_s(Progress(40, 17.0)) == 12.0
+    assert watched.got_on_s(Progress(0, 0.0)) == 12.0

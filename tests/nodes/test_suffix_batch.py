@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,7 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from isthmus.errors import ComputeFailed, InvalidRequest
+from nodes.batch_queue import BatchQueue, QueuedWork
 from nodes.batch_times import BatchTimes
+from nodes.batching import BatchLimits
+from nodes.compute_pool import ComputePool
 from nodes.engines.base import Runner
 from nodes.engines.eager import EagerEngine
 from nodes.halves import CloudHalf, CloudOutcome, EdgeHalf
@@ -125,12 +129,24 @@ def test_a_request_that_does_not_decode_fails_alone(models: Mapping[str, Model])
     assert all(isinstance(one, InvalidRequest) for one in run_suffixes([short, short]))
 
 
-def test_a_request_that_makes_the_engine_raise_fails_alone(models: Mapping[str, Model]) -> None:
+async def test_a_request_that_makes_the_engine_raise_fails_alone(models: Mapping[str, Model]) -> None:
     side = Side(models["sentences"], 0)
     ids, mask = sentences(2)
-    outcomes = run_suffixes([side.work(ids, mask), side.work(ids + 1000, mask), side.work(ids, mask)])  # no such word
+    works = [side.work(ids, mask), side.work(ids + 1000, mask), side.work(ids, mask)]  # no such word
+    with pytest.raises(ComputeFailed):
+        run_suffixes(works)
+    with ComputePool() as pool:
+        queue: BatchQueue[SuffixWork, CloudOutcome] = BatchQueue(pool, BatchLimits(max_delay_s=0.0), run_suffixes)
+        queued = [
+            QueuedWork(work, suffix_group(side.cloud, work.encoded), 2, TIMES, time.monotonic(), None, 0)
+            for work in works
+        ]
+        outcomes = await asyncio.gather(*map(queue.run, queued), return_exceptions=True)
     assert isinstance(outcomes[1], ComputeFailed)
-    assert [values(outcomes[index])[0].numel() for index in (0, 2)] == [32, 32]
+    for index in (0, 2):
+        outcome = outcomes[index]
+        assert isinstance(outcome, CloudOutcome)
+        assert values(outcome)[0].numel() == 32
 
 
 def test_own_times_are_what_the_request_would_have_needed(models: Mapping[str, Model]) -> None:

@@ -15,6 +15,7 @@ import torch
 from isthmus.errors import InvalidPlan, Unavailable
 from isthmus.v1 import segment_pb2 as pb
 from isthmus.v1 import segment_pb2_grpc
+from nodes.byte_budget import MOST_KEPT_BYTES
 from nodes.chooser_observer import ChooserObserver
 from nodes.cloud_node import CloudNode
 from nodes.compute_pool import ComputePool
@@ -57,7 +58,7 @@ def measured() -> DeviceProfile:
 
 @contextlib.asynccontextmanager
 async def edge_with(
-    clouds: Mapping[str, Cloud], measured: DeviceProfile, model: Model = OLD
+    clouds: Mapping[str, Cloud], measured: DeviceProfile, model: Model = OLD, kept_bytes: int = MOST_KEPT_BYTES
 ) -> AsyncIterator[EdgeNode]:
     """An edge of that version, the old one by default, connected to all of these."""
     pool, chooser = ComputePool(1), PlanChooser()
@@ -69,7 +70,8 @@ async def edge_with(
         return await SegmentClient.connect(endpoint, "edge", observer, chooser.cloud_queue())
 
     shelf = ModelShelf({"small": LoadedModel(builder.model, builder)}, nobody_loads)
-    node = EdgeNode(shelf, measured, chooser, PrefixQueue(pool, chooser.edge_queue(), at_once_s=0.0), dial)
+    queue = PrefixQueue(pool, chooser.edge_queue(), at_once_s=0.0)
+    node = EdgeNode(shelf, measured, chooser, queue, dial, kept_bytes)
     await node.start()
     node.replicas.follow(FleetView(1, tuple(Replica(name, Endpoint(cloud.target)) for name, cloud in clouds.items())))
     try:

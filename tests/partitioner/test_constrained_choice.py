@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 import random
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from isthmus.errors import InfeasibleCut
@@ -122,7 +124,10 @@ def test_any_weighted_sum_is_found_and_proven(
     problem: ParametricProblem, weights: dict[str, float], throughput: float, condition: Condition
 ) -> None:
     """What it is worth is what its parts are, added up; and no plan is worth less than the one found."""
-    weights = {**weights, "throughput": throughput}
+    weights = {name: weight for name, weight in {**weights, "throughput": throughput}.items() if weight}
+    assume(len(weights) > 0)  # a sum that weighs nothing is refused
+    if len(weights) == 1:
+        weights = dict.fromkeys(weights, 1.0)  # as it is read
     costing = Costing(edge_load=condition.edge_load, cloud_load=condition.cloud_load)
     setting = Setting(_device("edge"), _device("cloud"), condition.link, costing)
     objective = objective_for(weights, setting)
@@ -173,6 +178,46 @@ def test_a_search_that_is_stopped_says_how_far_it_may_be_off(problem: Parametric
     found = ConstrainedChoice(problem, graph_of(problem, 0), Constraints()).best(objective, lambda: True)
     least = min(map(_value(problem, objective), every_choice(problem)))
     assert found.value * (1 - found.gap) <= least * (1 + 1e-8) + 1e-300
+
+
+@st.composite
+def asking_graphs(draw: st.DrawFn) -> tuple[ParametricProblem, ModelGraph]:
+    """Ops that read the batch size, which inputs and perhaps others tell; inputs must not cross, and perhaps others."""
+    problem = draw(problems(4, forbidding=False))
+    hidden = {t.name for t in problem.tensors if t.producer is None}
+    hidden |= draw(st.sets(st.sampled_from([t.name for t in problem.tensors]), max_size=1))
+    problem = replace(problem, tensors=tuple(replace(t, uplink=()) if t.name in hidden else t for t in problem.tensors))
+    graph = graph_of(problem, draw(st.integers(0, 9)))
+    told = set(graph.inputs) | draw(st.sets(st.sampled_from(sorted(graph.tensors)), max_size=1))
+    shapes = {name: (Dimension(int(name in told), 5),) for name in graph.tensors}
+    tensors = {name: replace(one, shape=shapes[name]) for name, one in graph.tensors.items()}
+    readers = frozenset(draw(st.sets(st.sampled_from([op.name for op in graph.ops]), min_size=1)))
+    return problem, replace(graph, tensors=tensors, batch_readers=readers)
+
+
+@given(asking_graphs(), st.lists(_STAGES, min_size=1, max_size=2), conditions())
+@settings(max_examples=150, deadline=None)
+def test_no_secret_crosses_to_tell_the_batch_size(
+    asking: tuple[ParametricProblem, ModelGraph], stages: list[Stage], condition: Condition
+) -> None:
+    """The best of those that send none, and all that are the best under some condition."""
+    problem, graph = asking
+    hidden = {tensor.name for tensor in problem.tensors if not tensor.uplink}
+    allowed = [one for one in every_choice(problem) if hidden.isdisjoint(graph.boundary(one.edge_ops))]
+    cuts, objective = ConstrainedChoice(problem, graph, Constraints()), Objective("slowest", "", tuple(stages))
+    if not allowed:
+        for find in (lambda: cuts.best(objective, never).choice, lambda: cuts.all_best(1.0, never)):
+            with contextlib.suppress(InfeasibleCut):
+                assert find() is None
+        return
+    found, (supported, gap) = cuts.best(objective, never), cuts.all_best(1.0, never)
+    assert found.choice in allowed
+    assert (found.gap, gap) == (0.0, 0.0)
+    least = min(map(_value(problem, objective), allowed))
+    assert found.value == pytest.approx(least, rel=1e-8, abs=1e-300)
+    assert all(cut.choice in allowed for cut in supported)
+    best_s = min(choice.costs.seconds(condition) for choice in allowed)
+    assert min(cut.choice.costs.seconds(condition) for cut in supported) == pytest.approx(best_s, rel=1e-8, abs=0)
 
 
 def _budgeted(seed: int, edge: float, cloud: float, wire: float) -> Constraints:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,12 @@ def test_something_that_is_no_module_is_refused() -> None:
 def test_a_batch_of_one_as_example_gives_a_dynamic_batch() -> None:
     model = model_from_module(nn.Linear(3, 4), (torch.randn(1, 3),))
     assert model.graph.tensors[model.graph.outputs[0]].shape == (Dimension(1, 0), Dimension(0, 4))
+
+
+def test_a_spec_says_whether_an_edge_may_do_without_the_cloud() -> None:
+    spec = ModelSpec(nn.Linear(3, 2).eval(), (torch.zeros(2, 3),))
+    tied = replace(spec, autonomy="cloud-required")
+    assert [model_from_module(one).interface.autonomy for one in (spec, tied)] == ["full", "cloud-required"]
 
 
 def test_dict_outputs_keep_their_names_and_nested_ones_their_order(case_named: Any) -> None:

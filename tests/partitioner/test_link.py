@@ -35,6 +35,19 @@ def test_the_constructor_refuses_a_nan_too() -> None:
         Link(1e6, math.nan, 0.0)
 
 
+@pytest.mark.parametrize(
+    ("bandwidth", "rtt", "field"),
+    [
+        ("0.5bps", "1ms", r"link\.bandwidth: is no bandwidth of a link"),
+        ("1e200bps", "1ms", r"link\.bandwidth: is no bandwidth of a link"),
+        ("1mbps", "1e308s", r"link\.rtt: is longer than any"),
+    ],
+)
+def test_what_no_link_can_be_is_refused(bandwidth: str, rtt: str, field: str) -> None:
+    with pytest.raises(InvalidQuantity, match=field):
+        Link.of(bandwidth, rtt)
+
+
 def test_a_direction_without_bandwidth_is_refused() -> None:
     with pytest.raises(InvalidQuantity, match="missing"):
         Link.of(uplink="1mbps")

@@ -217,5 +217,7 @@ def test_a_file_exported_without_a_word_about_the_batch_takes_any(tmp_path: Path
 
 def test_a_batch_that_stands_in_computed_sizes_is_refused_by_its_reason(tmp_path: Path) -> None:
     module, examples = network("encoder")
-    with pytest.raises(InvalidModel, match=r"batch fixed to 1, and fails with another.*dynamic batch dimension"):
+    with pytest.raises(
+        InvalidModel, match=r"batch fixed to 1, and the model fails with another.*dynamic batch dimension"
+    ):
         model_from_onnx(export(tmp_path / "a.onnx", module, examples, dynamo=False, batch="fixed"))

@@ -162,6 +162,18 @@ def test_a_branch_on_a_fixed_size_is_put_in_place(tmp_path: Path) -> None:
     check_every_prefix(model, path, [rows(1), rows(3)], {})
 
 
+@pytest.mark.parametrize("name", ["n" * 300, "two\nlines"])
+def test_an_op_whose_name_cannot_be_shown_is_called_by_its_operator(tmp_path: Path, name: str) -> None:
+    model = model_from_onnx(saved(tmp_path / "named.onnx", proto([helper.make_node("Relu", ["x"], ["y"], name=name)])))
+    assert [op.name for op in model.graph.ops] == ["Relu_0"]
+
+
+def test_an_op_may_not_have_a_name_that_planning_uses(tmp_path: Path) -> None:
+    model = proto([helper.make_node("Relu", ["x"], ["y"], name="isthmus/preprocess:x")])
+    with pytest.raises(InvalidModel, match="graph: has an op with an unusable name"):
+        model_from_onnx(saved(tmp_path / "named.onnx", model))
+
+
 @pytest.mark.parametrize("flag", [True, False])
 def test_a_branch_on_a_pinned_input_is_put_in_place(tmp_path: Path, flag: bool) -> None:
     inputs = [value("x", "batch", 4), value("flag", kind=TensorProto.BOOL)]
@@ -288,7 +300,7 @@ def test_a_batch_fixed_to_1_is_opened_where_its_items_stay_apart(tmp_path: Path)
                 helper.make_node("Concat", ["t", "z"], ["c"], axis=1),
                 helper.make_node("Split", ["c"], ["y", "w"], axis=1, num_outputs=4),
             ],
-            "fails with another",
+            "the model fails with another",
         ),
     ],
 )
@@ -454,3 +466,17 @@ def test_sizes_that_no_multiple_of_the_batch_explains_are_refused(tmp_path: Path
     model = proto(nodes, [numbers("zero", 0), numbers("one", 1), numbers("four", 4)])
     with pytest.raises(InvalidModel, match="fixed multiple of the batch"):
         model_from_onnx(saved(tmp_path / "a.onnx", model))
+
+
+def test_a_text_that_is_none_is_refused_without_a_word_on_the_screen(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """onnxruntime would try again on the same provider, and print that it does."""
+    node = helper.make_node("Relu", ["x"], ["y"])
+    node.attribute.append(helper.make_attribute("name-of-it", 1))
+    made = proto([node])
+    path = tmp_path / "a.onnx"
+    path.write_bytes(made.SerializeToString().replace(b"name-of-it", b"name\xff\xff\xff-it"))
+    with pytest.raises(InvalidModel, match=r"a\.onnx"):
+        model_from_onnx(path)
+    assert capfd.readouterr() == ("", "")

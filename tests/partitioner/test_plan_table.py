@@ -146,3 +146,7 @@ def test_what_two_engines_lose_adds_up() -> None:
     assert both.max_abs == pytest.approx(0.3)
     assert both.cosine == pytest.approx(0.97)
     assert (both.top1_agreement, both.n, both.calibrated) == (0.0, 6, False)
+    assert both.closeness is None
+    near = replace(first, closeness=0.9).plus(replace(first, closeness=0.8))
+    assert near.closeness == pytest.approx(0.7)
+    assert near.loss(classes=False) == pytest.approx(0.3)

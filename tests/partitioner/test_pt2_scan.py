@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import pickle
 import zipfile
 from collections.abc import Callable
@@ -146,6 +147,33 @@ def test_a_truncated_archive_is_refused(plain: Path, tmp_path: Path) -> None:
     (tmp_path / "a.pt2").write_bytes(plain.read_bytes()[:-200])
     with pytest.raises(InvalidModel):
         model_from_pt2(tmp_path / "a.pt2")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "doing"),
+    [("range_constraints", {}, "make out its graph"), ("schema_version", {"major": 0, "minor": 1}, "load it")],
+)
+def test_a_graph_at_odds_with_itself_is_refused_in_one_line(
+    plain: Path, tmp_path: Path, key: str, value: Any, doing: str
+) -> None:
+    """Whatever torch makes of it: it raises a dozen classes, and logs some of them with all their lines."""
+    bad, logged, log = tmp_path / "bad.pt2", list[str](), logging.getLogger("torch.export")
+
+    def hear(record: logging.LogRecord) -> bool:
+        logged.append(record.getMessage())
+        return True
+
+    doctored(plain, bad, "model.json", with_key(key, value))
+    log.addFilter(hear)
+    try:
+        with pytest.raises(InvalidModel, match=rf"bad\.pt2: torch cannot {doing}: ") as caught:
+            model_from_pt2(bad)
+        assert "\n" not in str(caught.value)
+        assert logged == []
+        log.warning("as ever")
+        assert logged == ["as ever"]
+    finally:
+        log.removeFilter(hear)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import torch
 from onnx import helper
 from torch import nn
@@ -11,7 +12,7 @@ from torch import nn
 from partitioner.front_end import model_from_module
 from partitioner.graph import ModelGraph
 from partitioner.onnx_front_end import model_from_onnx
-from partitioner.roofline import op_group
+from partitioner.roofline import kind_group, op_group
 from tests.partitioner.test_onnx_front_end import proto, saved, value, weight
 
 
@@ -40,3 +41,17 @@ def test_depthwise_convolutions_of_onnx_are_told_apart(tmp_path: Path) -> None:
     ]
     model = proto(nodes, [weight("each", 4, 1, 3, 3), weight("mixing", 6, 4, 1, 1)], [value("x", "batch", 4, 6, 6)])
     assert groups(model_from_onnx(saved(tmp_path / "m.onnx", model)).graph) == ["depthwise", "convolution"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "group"),
+    [
+        ("QLinearConv", "convolution"),
+        ("QLinearMatMul", "matmul"),
+        ("Einsum", "matmul"),
+        ("DequantizeLinear", "other"),
+        ("DynamicQuantizeLinear", "other"),
+    ],
+)
+def test_quantised_products_of_onnx_are_told_from_rounding(kind: str, group: str) -> None:
+    assert kind_group(kind) == group

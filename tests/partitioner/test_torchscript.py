@@ -131,6 +131,42 @@ def test_without_shapes_the_remedy_is_named(tmp_path: Path) -> None:
         model_from_torchscript(path)
 
 
+class First(nn.Module):
+    """The first of however many."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[:, :1] + 1
+
+
+@pytest.mark.parametrize("items", [1 << 27, 1 << 40])
+def test_inputs_of_a_size_that_only_a_file_can_have_are_refused(tmp_path: Path, items: int) -> None:
+    """Its strides are 0, so that the file is as short as any."""
+    wide = torch.zeros(1, 1).expand(1, items)
+    path = saved(tmp_path / "a.pt", torch.jit.trace(First(), wide, check_trace=False))  # type: ignore[no-untyped-call]
+    with pytest.raises(InvalidModel, match=rf"states inputs of {4 * items} bytes.*--example"):
+        model_from_torchscript(path)
+
+
+def test_examples_that_are_given_go_before_those_that_a_file_states(tmp_path: Path) -> None:
+    wide = torch.zeros(1, 1).expand(1, 1 << 40)
+    path = saved(tmp_path / "a.pt", torch.jit.trace(First(), wide, check_trace=False))  # type: ignore[no-untyped-call]
+    assert model_from_torchscript(path, (torch.randn(1, 6),)).graph.inputs == ("x",)
+
+
+class Zeros(nn.Module):
+    """Zeros, whatever the dtype of its input."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.zeros_like(x, dtype=torch.uint8)
+
+
+def test_inputs_of_a_dtype_that_takes_no_noise_are_as_good_as_none(tmp_path: Path) -> None:
+    odd = torch.zeros(2, 4, dtype=torch.uint8).view(torch.float4_e2m1fn_x2)
+    path = saved(tmp_path / "a.pt", torch.jit.trace(Zeros(), odd, check_trace=False))  # type: ignore[no-untyped-call]
+    with pytest.raises(InvalidModel, match="says nothing of its inputs' shapes"):
+        model_from_torchscript(path)
+
+
 def test_examples_that_do_not_fit_are_refused(line: Path) -> None:
     with pytest.raises(InvalidModel, match="fails on its example inputs"):
         model_from_torchscript(line, (torch.randn(1, 5, 8, 8),))

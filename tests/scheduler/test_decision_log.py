@@ -53,7 +53,7 @@ def declined_of(request: ChoiceRequest, failure: str = "no plan") -> Declined:
 
 
 def refused_of(request_id: str) -> Refused:
-    return Refused(1.0, "net", "bytes", 1, 900, None, 0, "", "", "", "", "shed", request_id)
+    return Refused(1.0, "net", "bytes", 1, 900, None, 0, "", "", "", "", "shed", request_id, asked_s=None)
 
 
 def test_refusals_are_kept_apart_so_that_answers_are_not_forgotten(request_of: Requests, link: Link) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from isthmus.errors import DeadlineUnreachable, InvalidConfiguration, NotFound
+from isthmus.errors import CloudUnavailable, DeadlineUnreachable, InvalidConfiguration, NotFound, Unavailable
 from nodes.chooser import Choice, ChoiceRequest, Chooser, Outcome, Refused, StageTimes, Transfer
 from nodes.configured_policies import ConfiguredPolicies, ScopedPolicy
 from nodes.settings import EdgeSettings
@@ -59,6 +59,57 @@ def test_the_policy_hears_how_sure_the_link_is(request_of: Requests, link: Link)
 
 def test_the_configured_policy_rules(request_of: Requests, link: Link) -> None:
     assert chooser_on(link, "cloud-only").choose(request_of()).entry.plan.kind == "cloud-only"
+
+
+def test_the_deadline_of_requests_is_that_of_the_policy_that_stands_for_them() -> None:
+    chooser = PlanChooser("slo", {"deadline": 0.2})
+    assert chooser.arrives("net", "") == (0.2, False)
+    scopes = {Scope("", "alarm"): PolicySetting("slo", {"deadline": 2.0}), Scope("net", ""): PolicySetting("latency")}
+    chooser.steer(Steering({**chooser.steering.policies, **scopes}))
+    asked = ("net", "alarm"), ("net", ""), ("other", "")
+    assert [chooser.arrives(*of).timeout_s for of in asked] == [2.0, None, 0.2]
+
+
+@pytest.mark.parametrize(
+    ("canary", "its_s"), [(PolicySetting("slo", {"deadline": 0.1}), 0.1), (PolicySetting("latency"), None)]
+)
+def test_the_deadline_of_a_canarys_requests_is_its_own(
+    request_of: Requests, link: Link, canary: PolicySetting, its_s: float | None
+) -> None:
+    standing = {EVERYTHING: PolicySetting("slo", {"deadline": 0.2})}
+    chooser = steered(chooser_on(link), policies=standing, canary=Canary(canary, 0.2))
+    terms = [chooser.arrives("net", "") for _ in range(50)]
+    assert [one.timeout_s for one in terms] == [its_s if one.canary else 0.2 for one in terms]
+    assert sum(one.canary for one in terms) == pytest.approx(10, abs=1)
+    for one in reversed(terms):  # in whatever order their turns come
+        chooser.choose(request_of(canary=one.canary))
+        assert (chooser.log.last(1)[0].policy == canary) is one.canary
+
+
+def test_a_request_of_a_canary_that_has_ended_is_the_standing_policys(request_of: Requests, link: Link) -> None:
+    chooser = steered(chooser_on(link), canary=Canary(PolicySetting("edge-only"), 1.0))
+    canary = chooser.arrives("net", "").canary
+    steered(chooser)
+    assert canary
+    assert chooser.choose(request_of(canary=canary)).entry.plan.kind == "split"
+
+
+def test_a_request_that_came_before_the_canary_is_not_its(request_of: Requests, link: Link) -> None:
+    chooser = chooser_on(link)
+    canary = chooser.arrives("net", "").canary
+    steered(chooser, canary=Canary(PolicySetting("edge-only"), 1.0))
+    assert chooser.choose(request_of(canary=canary)).entry.plan.kind == "split"
+
+
+def test_what_a_canary_decides_is_told_apart_from_what_the_same_policy_decides(
+    request_of: Requests, link: Link
+) -> None:
+    before, canary = PolicySetting("slo", {"deadline": 0.2}), PolicySetting("slo", {"deadline": 0.3})
+    chooser = steered(chooser_on(link), policies={EVERYTHING: before}, canary=Canary(canary, 0.5))
+    told = {chooser.choose(request_of()).policy for _ in range(20)}
+    assert told == {"slo", "slo (canary)"}
+    for one in chooser.log.last(20):
+        assert one.choice.policy == one.request.policy == ("slo" if one.policy == before else "slo (canary)")
 
 
 def test_a_request_may_name_another_policy(request_of: Requests, link: Link) -> None:
@@ -195,7 +246,7 @@ def test_a_new_configuration_replaces_what_was_set_and_leaves_shadow_and_canary(
     assert chooser.choose(request_of()).entry.plan.kind == "split"
     assert chooser.choose(request_of(request_class="alarm")).entry.plan.kind == "cloud-only"
     assert (chooser.steering.shadow, chooser.steering.canary) == (shadow, canary)
-    assert chooser.shadow_report.decisions == 3
+    assert chooser.shadow_report.decisions == 2  # since then
 
 
 def test_a_configuration_that_cannot_be_made_changes_nothing(link: Link) -> None:
@@ -228,6 +279,22 @@ def test_a_shadow_decides_without_effect_and_is_reported(request_of: Requests, l
     chooser.choose(request_of(policy="edge-only"))
     assert chooser.shadow_report.agreed == 1
     steered(chooser, shadow=PolicySetting("cloud-only"))
+    assert chooser.shadow_report.decisions == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"policies": {EVERYTHING: PolicySetting("edge-only")}}, {"canary": Canary(PolicySetting("throughput"), 0.5)}],
+)
+def test_a_shadow_is_reported_of_one_regime_at_a_time(
+    request_of: Requests, link: Link, change: Mapping[str, object]
+) -> None:
+    shadow = PolicySetting("edge-only")
+    chooser = steered(chooser_on(link), shadow=shadow)
+    chooser.choose(request_of())
+    steered(chooser, shadow=shadow)
+    assert chooser.shadow_report.decisions == 1  # nothing has changed
+    steered(chooser, shadow=shadow, **change)
     assert chooser.shadow_report.decisions == 0
 
 
@@ -370,8 +437,35 @@ def test_a_form_that_no_plan_takes_is_explained_without_any(request_of: Requests
     assert json.loads(chooser.explain("r1"))["candidates"] == []
 
 
+GONE = "0" * 16
+
+
+@pytest.mark.parametrize("policy", ["edge-only", f"fixed:{GONE}"])
+def test_a_policy_in_force_that_finds_no_plan_is_no_fault_of_the_client(
+    table: PlanTable, request_of: Requests, link: Link, policy: str
+) -> None:
+    cloud = PlanTable("net", DIGEST, tuple(one for one in table.entries if one.plan.kind != "edge-only"))
+    with pytest.raises(Unavailable) as refused:
+        chooser_on(link, policy).choose(request_of(table=cloud))
+    assert not isinstance(refused.value, CloudUnavailable)
+    said = str(refused.value)
+    assert said.startswith(f"policy {policy} for all requests cannot serve model 'net': plan ")
+    assert "`isthmus policy set POLICY --model net`" in said
+
+
+def test_a_policy_in_force_that_finds_no_plan_may_find_one_once_the_cloud_is_there(request_of: Requests) -> None:
+    with pytest.raises(CloudUnavailable, match=f"policy fixed:{GONE} for all requests"):
+        PlanChooser(f"fixed:{GONE}").choose(request_of(cloud_reachable=False))
+
+
+def test_a_canary_that_finds_no_plan_is_no_fault_of_the_client(request_of: Requests, link: Link) -> None:
+    chooser = steered(chooser_on(link), canary=Canary(PolicySetting(f"fixed:{GONE}"), 1.0))
+    with pytest.raises(Unavailable, match="for the canary, 1 of the requests cannot serve"):
+        chooser.choose(request_of())
+
+
 def refusal_of(request_id: str, failure: str) -> Refused:
-    return Refused(1.0, "net", "bytes", 1, 900, 0.3, 0, "", "alarm", "", "", failure, request_id)
+    return Refused(1.0, "net", "bytes", 1, 900, 0.3, 0, "", "alarm", "", "", failure, request_id, asked_s=0.3)
 
 
 def test_the_link_is_told_with_its_spread(link: Link) -> None:

@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +136,13 @@ async def test_an_edge_that_died_is_told_of_and_does_not_answer(tmp_path: Path) 
         await asyncio.wait_for(watching, 30)
     with pytest.raises(Unavailable, match="edge node: does not answer"):
         await runtime.configure(policies(tmp_path, "latency"))
+    await runtime.stop()
+
+
+async def test_a_node_that_does_not_start_in_time_says_what_allows_more(tmp_path: Path) -> None:
+    runtime = ProcessRuntime()
+    with pytest.raises(Unavailable, match=r"edge node: not ready within 0\.01 s; .* raise edge\.start_timeout"):
+        await runtime.start_edge(replace(edge_settings(tmp_path), starts_within_s=0.01))
     await runtime.stop()
 
 

@@ -8,14 +8,21 @@ import pytest
 
 from isthmus.errors import InvalidModel, Unavailable
 from nodes.configured_policies import ConfiguredPolicies
+from nodes.edge_use import EdgeUse
 from nodes.fleet import Endpoint, FleetView, Replica
 from nodes.settings import CloudSettings, EdgeSettings
 from scheduler import roll_out
 from scheduler.autoscaling import AutoscalingRule
-from scheduler.roll_out import EdgeMove, ReplicaUse, RollOut, edges_have_moved
+from scheduler.roll_out import EdgeMove, Moved, ReplicaUse, RollOut, moved_edges
 
 ONE = AutoscalingRule.fixed(1)
 SETTINGS = CloudSettings((), "127.0.0.1:0", "127.0.0.1:1")
+
+
+def used(streams: int, settled: int) -> ReplicaUse:
+    """By so many edges, of which so many are ready."""
+    edges = (EdgeUse(f"edge {number}", frozenset({"net"}), number < settled) for number in range(streams))
+    return ReplicaUse(frozenset({"net"}), tuple(edges), streams, settled)
 
 
 class Fleet:
@@ -23,7 +30,7 @@ class Fleet:
 
     def __init__(self) -> None:
         self.clouds = [["old"]]
-        self.uses = {"old": ReplicaUse(2, 2), "new": ReplicaUse(2, 2)}
+        self.uses = {"old": used(2, 2), "new": used(2, 2)}
         self.happened: list[str] = []
         self.starts, self.registers = True, True
         self.old_scales_up, self.leaves = False, False
@@ -31,6 +38,7 @@ class Fleet:
         self.moving: list[ReplicaUse] = []  # what the new one says before `uses`
         self.asked_for = 0
         self.prefix = ""
+        self.moved = Moved()
 
     def view(self) -> FleetView:
         return FleetView(1, tuple(Replica(name, Endpoint(name)) for names in self.clouds for name in names))
@@ -58,7 +66,8 @@ class Fleet:
         self.clouds[0] += ["old-2"] if self.old_scales_up else []
         self.clouds.append([f"{self.prefix}new"] if self.registers else [])
 
-    takes_over = False
+    async def takes_over(self, settings: CloudSettings) -> bool:
+        return False
 
     async def retire_clouds(self) -> None:
         self.happened.append("retire old")
@@ -97,7 +106,7 @@ class Fleet:
 
     async def roll(self, overlap_s: float = 30.0, *, refused: bool = False, rule: AutoscalingRule = ONE) -> None:
         move = EdgeMove(self.refuses if refused else self.there, self.back)
-        await RollOut(self, self.view, self.ask).run(SETTINGS, rule, overlap_s, move)
+        self.moved = await RollOut(self, self.view, self.ask).run(SETTINGS, rule, overlap_s, move)
 
 
 @pytest.fixture
@@ -108,7 +117,7 @@ def fleet(monkeypatch: pytest.MonkeyPatch) -> Fleet:
 
 
 async def test_the_old_one_goes_only_when_the_edges_have_moved(fleet: Fleet) -> None:
-    fleet.moving = [ReplicaUse(0, 0), ReplicaUse(2, 0), ReplicaUse(2, 1)]
+    fleet.moving = [used(0, 0), used(2, 0), used(2, 1)]
     await fleet.roll()
     assert not fleet.moving  # all of it was heard before
     assert fleet.happened == ["start", "edge there", "retire old"]
@@ -116,11 +125,37 @@ async def test_the_old_one_goes_only_when_the_edges_have_moved(fleet: Fleet) -> 
 
 
 async def test_edges_that_do_not_move_are_waited_for_as_long_as_the_overlap(fleet: Fleet) -> None:
-    fleet.uses["new"] = ReplicaUse(2, 0)
+    fleet.uses["new"] = used(2, 1)
     began_s = time.monotonic()
     await fleet.roll(overlap_s=0.05)
     assert time.monotonic() - began_s >= 0.05
     assert fleet.names == [["new"]]
+    assert (fleet.moved, str(fleet.moved)) == (Moved(2, 1), "1 of 2 edges had not moved when cloud.overlap was over")
+
+
+async def test_edges_none_of_which_moves_are_waited_for_and_told_of(fleet: Fleet) -> None:
+    fleet.uses["new"] = used(2, 0)
+    began_s = time.monotonic()
+    await fleet.roll(overlap_s=0.05)
+    assert time.monotonic() - began_s >= 0.05
+    assert (fleet.names, fleet.moved) == ([["new"]], Moved(2, 2))
+
+
+async def test_no_edge_is_waited_for_without_an_overlap(fleet: Fleet) -> None:
+    fleet.uses["new"] = used(2, 0)
+    await fleet.roll(overlap_s=0.0)
+    assert (fleet.names, fleet.moved) == ([["new"]], Moved(2, 2))
+
+
+async def test_an_edge_whose_other_model_alone_is_ready_is_waited_for(fleet: Fleet) -> None:
+    both, served = frozenset({"net", "other"}), frozenset({"net", "other"})
+    fleet.uses["old"] = ReplicaUse(served, (EdgeUse("edge", both, True),), 1, 1)
+    switched = ReplicaUse(served, (EdgeUse("edge", both, True),), 1, 1)
+    fleet.moving = [ReplicaUse(served, (EdgeUse("edge", frozenset({"net"}), True),), 1, 1)] * 5
+    fleet.uses["new"] = switched
+    await fleet.roll()
+    assert not fleet.moving  # as long as it was so the old one stayed
+    assert (fleet.names, fleet.moved) == ([["new"]], Moved(1, 0))
 
 
 @pytest.mark.parametrize(("rule", "begun"), [((1, 8), 3), ((1, 2), 2), ((5, 8), 5)])
@@ -157,7 +192,7 @@ async def test_an_old_replica_that_starts_meanwhile_is_no_new_one(fleet: Fleet) 
 
 async def test_an_old_replica_that_starts_meanwhile_has_edges_to_lose(fleet: Fleet) -> None:
     fleet.old_scales_up = True
-    fleet.uses["old-2"] = ReplicaUse(3, 3)
+    fleet.uses["old-2"] = used(3, 3)
     began_s = time.monotonic()
     await fleet.roll(overlap_s=0.05)
     assert (fleet.names, time.monotonic() - began_s >= 0.05) == ([["new"]], True)
@@ -166,7 +201,7 @@ async def test_an_old_replica_that_starts_meanwhile_has_edges_to_lose(fleet: Fle
 async def test_each_version_is_called_by_a_name_of_its_own(fleet: Fleet) -> None:
     await fleet.roll()
     first = fleet.prefix
-    fleet.uses[f"{first}new"] = ReplicaUse(2, 2)
+    fleet.uses[f"{first}new"] = used(2, 2)
     await fleet.roll()
     assert fleet.clouds == [[f"{fleet.prefix}new"]]
     assert first != fleet.prefix
@@ -214,22 +249,52 @@ async def test_an_edge_that_does_not_go_back_is_told_of(fleet: Fleet) -> None:
 
 async def test_an_old_replica_that_is_gone_holds_nothing_up(fleet: Fleet) -> None:
     fleet.silent = {"old"}
-    fleet.uses["new"] = ReplicaUse(0, 0)
+    fleet.uses["new"] = used(0, 0)
     await fleet.roll()
     assert fleet.names == [["new"]]
+
+
+Edges = dict[str, tuple[str, bool]]
+
+
+def use(edges: Edges, models: str = "ab") -> ReplicaUse:
+    """edges: the models (one letter each) that they have there, and whether they are settled, by id."""
+    found = (EdgeUse(edge_id, frozenset(has), settled) for edge_id, (has, settled) in edges.items())
+    return ReplicaUse(frozenset(models), tuple(found), len(edges), sum(settled for _, settled in edges.values()))
 
 
 @pytest.mark.parametrize(
     ("old", "new", "moved"),
     [
-        ([], [(0, 0)], True),
-        ([(2, 2)], [(2, 2)], True),
-        ([(2, 2), (3, 3)], [(3, 3), (3, 2)], False),
-        ([(2, 2)], [(2, 1)], False),
-        ([(0, 0)], [], False),
+        ([], [{}], Moved(0, 0)),
+        ([{"one": ("ab", True)}], [{"one": ("ab", True)}], Moved(1, 0)),
+        ([{"one": ("ab", True)}], [{"one": ("a", True)}], Moved(1, 1)),  # b is another version, which it has not
+        ([{"one": ("a", True)}], [{"one": ("a", True)}], Moved(1, 0)),
+        ([{"one": ("ab", True)}], [{"one": ("ab", False)}], Moved(1, 1)),
+        ([{"one": ("a", True), "two": ("a", True)}], [{"one": ("a", True), "three": ("a", True)}], Moved(2, 1)),
+        ([{"one": ("a", True)}, {"one": ("b", True)}], [{"one": ("a", True)}], Moved(1, 1)),
+        ([{"one": ("a", True)}], [{"one": ("a", True)}, {}], Moved(1, 1)),
+        ([{"one": ("", True)}], [{}], Moved(0, 0)),  # it has nothing to lose
+        ([{"one": ("a", True)}], [], Moved(1, 1)),
     ],
 )
-def test_edges_have_moved_when_every_new_replica_is_ready_for_as_many(
-    old: list[tuple[int, int]], new: list[tuple[int, int]], moved: bool
+def test_an_edge_has_moved_when_every_new_replica_has_for_it_what_any_old_one_had(
+    old: list[Edges], new: list[Edges], moved: Moved
 ) -> None:
-    assert edges_have_moved([ReplicaUse(*one) for one in old], [ReplicaUse(*one) for one in new]) is moved
+    assert moved_edges([use(one) for one in old], [use(one) for one in new]) == moved
+
+
+def test_who_uses_a_model_that_the_new_version_does_not_serve_has_the_whole_overlap() -> None:
+    assert moved_edges([use({"one": ("ab", True)})], [use({"one": ("a", True)}, models="a")]) == Moved(1, 1)
+
+
+def test_edges_of_one_id_are_told_apart_by_their_number() -> None:
+    edge = EdgeUse("one", frozenset("a"), True)
+    models = frozenset("a")
+    assert moved_edges([ReplicaUse(models, (edge, edge))], [ReplicaUse(models, (edge,))]) == Moved(2, 1)
+
+
+@pytest.mark.parametrize(("settled", "left"), [(3, 0), (1, 2)])
+def test_edges_that_an_older_version_does_not_name_are_counted(settled: int, left: int) -> None:
+    old, new = ReplicaUse(frozenset("a"), (), 3, 3), ReplicaUse(frozenset("a"), (), 3, settled)
+    assert moved_edges([old], [new]) == Moved(3, left)

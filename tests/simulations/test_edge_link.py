@@ -30,7 +30,7 @@ def crossing_of(up_bytes: int) -> Crossing:
 
 
 def send(link: EdgeLink, crossing: Crossing, now_s: float) -> float:
-    crossing.there_s = link.send(crossing, crossing.predicted_s, now_s)
+    crossing.there_s = link.send(crossing, 0.0, now_s)
     return crossing.there_s
 
 

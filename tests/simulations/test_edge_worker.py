@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
 from hypothesis import example, given
@@ -40,12 +41,12 @@ class Bench:
 
     def prefix(self, number: int, seconds: float = 1.0, deadline_s: float | None = None, priority: int = 0) -> None:
         waiting = self.waiting(number, deadline_s, priority)
-        self.worker.submit_prefix(waiting, seconds, lambda own_s: self.end(number, own_s))
+        self.worker.submit_piece(waiting, seconds, lambda own_s: self.end(number, own_s))
 
     def batched(self, number: int, seconds: float, times: BatchTimes, deadline_s: float | None = None) -> None:
         """A prefix that may run with others, and takes so many seconds by itself."""
         waiting = WaitingRequest(number, GROUP, 1, times, self.simulation.now_s, deadline_s)
-        self.worker.submit_prefix(waiting, seconds, lambda own_s: self.end(number, own_s))
+        self.worker.submit_piece(waiting, seconds, lambda own_s: self.end(number, own_s))
 
     def job(self, number: int, seconds: float = 1.0, expected_s: float = 1.0) -> None:
         self.worker.submit(number, expected_s, seconds, lambda: self.end(number))
@@ -81,6 +82,14 @@ def test_between_two_prefixes_jobs_have_their_turn_first_come_first_served() -> 
     assert bench.order() == [1, 11, 12, 2, 13, 3]
 
 
+def test_pieces_go_by_when_they_are_due_and_not_by_when_they_came() -> None:
+    bench = Bench()
+    for number, due_s in ((1, 90.0), (2, math.inf), (3, 80.0), (4, None), (5, 60.0)):
+        waiting = bench.waiting(number, deadline_s=70.0)._replace(due_s=due_s)
+        bench.worker.submit_piece(waiting, 1.0, partial(bench.end, number))
+    assert bench.order() == [1, 5, 4, 3, 2]
+
+
 def test_the_next_piece_has_begun_when_somebody_hears_of_the_end_of_the_last() -> None:
     bench = Bench()
 
@@ -88,7 +97,7 @@ def test_the_next_piece_has_begun_when_somebody_hears_of_the_end_of_the_last() -
         bench.end(1, own_s)
         bench.prefix(3, deadline_s=10.0)
 
-    bench.worker.submit_prefix(bench.waiting(1), 1.0, more)
+    bench.worker.submit_piece(bench.waiting(1), 1.0, more)
     bench.prefix(2, deadline_s=20.0)
     assert bench.order() == [1, 2, 3]
 
@@ -190,3 +199,17 @@ def test_it_is_known_when_a_prefix_begins_that_comes_now_if_nothing_else_does(
     assert bench.ended[99] - 0.5 == pytest.approx(begins_s)
     wanted = {number for number, (at_s, *_, withdrawn) in enumerate(work) if at_s <= now_s and not withdrawn}
     assert wanted <= bench.ended.keys()
+
+
+def test_an_edge_is_idle_when_nothing_waits_or_runs_wanted_or_not() -> None:
+    bench = Bench()
+    assert bench.worker.idle
+    bench.job(1)
+    bench.job(2)
+    bench.worker.withdraw(1)
+    bench.worker.withdraw(2)  # what runs goes on to its end, though nobody wants it
+    assert not bench.worker.idle
+    bench.simulation.run()
+    assert bench.worker.idle
+    bench.prefix(3)
+    assert not bench.worker.idle

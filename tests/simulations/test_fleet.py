@@ -82,6 +82,16 @@ def test_replications_and_seeds_differ_and_follow_each_other(tmp_path: Path) -> 
     assert [run.facts.seed for run in runs] == [1, 2, 2]
 
 
+def test_a_policy_that_cannot_be_made_is_refused_before_any_run(tmp_path: Path) -> None:
+    (tmp_path / "broken_policy.py").write_text(
+        "class Broken:\n    def __init__(self): raise RuntimeError\n    def choose(self, request, link, rng): ...\n"
+    )
+    edges = [{"name": "shop", "link": "lan", "policy": "broken_policy:Broken"}]
+    file = read_scenario(scenario_file(tmp_path, edges=edges))
+    with pytest.raises(InvalidConfiguration, match="cannot be made"):
+        Fleet(file.scenario, file.folder)
+
+
 def test_requests_come_at_the_rate_and_all_end(tmp_path: Path) -> None:
     run = run_scenario(tmp_path, edges=[{"name": "shop", "count": 40, "link": "lan"}], cloud={"replicas": 40})
     assert len(run.requests) == pytest.approx(40 * 30, rel=0.1)
@@ -227,6 +237,42 @@ def test_a_faster_cloud_and_a_slower_edge_take_as_much_less_and_more(tmp_path: P
     )  # fmt: skip
     assert np.median(cloud.requests.cloud_s) == pytest.approx(0.025)
     assert np.median(edge.requests.took_s) == pytest.approx(0.45)
+
+
+def test_requests_that_were_recorded_at_one_moment_come_at_one_moment(tmp_path: Path) -> None:
+    """0.503 + (1.506 - 0.503) is an ulp more than 1.506: the last request would have been before now."""
+    times_s = [0.0, 0.503, 1.506, 1.506]
+    (tmp_path / "log.txt").write_text("".join(f"{time_s}\n" for time_s in times_s))
+    client = {**CAMERA, "arrivals": {"kind": "recorded", "file": "log.txt", "start": "0s"}}
+    run = run_scenario(tmp_path, edges=[{"name": "shop", "link": "lan"}], clients=[client])
+    assert run.requests.time_s.tolist() == times_s
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_a_model_that_needs_the_cloud_is_refused(tmp_path: Path, own: bool) -> None:
+    """What no replica answers fails live, and would be finished here."""
+    (tmp_path / "cloud.json").write_text(replace(TABLE, entries=(SPLIT, FILE)).to_json())
+    cameras = [{"name": "shop", "link": "lan", "plans": {"net": "cloud.json"} if own else {}}]
+    models = [{"name": "net", "plans": "net.json" if own else "cloud.json"}]
+    field = r"edges\.shop\.plans\.net" if own else r"models\.net\.plans"
+    with pytest.raises(InvalidConfiguration, match=rf"{field}: holds no plan by which an edge answers files alone"):
+        run_scenario(tmp_path, edges=cameras, clients=[CAMERA], models=models)
+
+
+def test_a_request_meets_the_same_jitter_whoever_else_asks(tmp_path: Path) -> None:
+    """All of what the till meets but for the few that wait for one of the crowd's."""
+    link = {"name": "lan", "uplink": "800mbps", "downlink": "800mbps", "rtt": "40ms", "jitter": "10ms"}
+    edges = [{"name": "shop", "link": "lan", "policy": "cloud-only"}]
+    till = {**CAMERA, "name": "till", "arrivals": {"kind": "poisson", "rate_per_s": 2.0}}
+
+    def way_s(*others: dict[str, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
+        run = run_scenario(tmp_path, links=[link], edges=edges, clients=[till, *others], cloud={"replicas": 9})
+        mine = run.requests.where(run.requests.client == run.id_of("till"))
+        return mine.uplink_s + mine.downlink_s
+
+    alone_s, among_s = way_s(), way_s({**CAMERA, "name": "crowd"})
+    assert np.std(alone_s) > 0.005
+    assert np.mean(np.isclose(alone_s, among_s, atol=1e-9)) > 0.9
 
 
 def curved(folder: Path, name: str = "curved.json", two_s: float = 0.29) -> list[dict[str, str]]:

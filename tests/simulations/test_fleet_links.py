@@ -18,7 +18,7 @@ def test_a_fitted_link_carries_so_many_times_what_its_model_does(tmp_path: Path)
     def carried_s(scale: float) -> float:
         rate = {"markov": str(model), "scale": scale}
         section = LinkSection.model_validate({"name": "lte", "uplink": rate, "downlink": rate})
-        lines = LinkMaker(section).lines("1", 10.0, (0.0, 10.0))
+        lines = LinkMaker(section).lines("1", (0.0, 10.0))
         return lines.uplink.end_s(1e4, 0.0)
 
     assert carried_s(0.5) == pytest.approx(2.0 * carried_s(1.0))  # within the first second, in one state
@@ -29,7 +29,7 @@ def recorded(folder: Path, seed: str = "1", **rate: object) -> LinkLines:
     (folder / "bus.txt").write_text("0 1\n10 2\n20 4\n")
     said = {"trace": str(folder / "bus.txt"), **rate}
     section = LinkSection.model_validate({"name": "lte", "uplink": said, "downlink": said})
-    return LinkMaker(section).lines(seed, 60.0, (0.0, 60.0))
+    return LinkMaker(section).lines(seed, (0.0, 60.0))
 
 
 @pytest.mark.parametrize(("scale", "wanted_mbps"), [(1.0, [1.0, 2.0, 4.0]), (0.5, [0.5, 1.0, 2.0])])
@@ -63,7 +63,7 @@ def test_a_recording_of_one_value_holds_wherever_it_begins(tmp_path: Path) -> No
     (tmp_path / "flat.txt").write_text("0 8\n")
     said = {"trace": str(tmp_path / "flat.txt")}
     section = LinkSection.model_validate({"name": "lte", "uplink": said, "downlink": said})
-    assert LinkMaker(section).lines("1", 60.0, (0.0, 60.0)).uplink.end_s(1e6, 3.0) == pytest.approx(4.0)
+    assert LinkMaker(section).lines("1", (0.0, 60.0)).uplink.end_s(1e6, 3.0) == pytest.approx(4.0)
 
 
 # ---- round trips ---------------------------------------------------------------------------------------------------
@@ -76,7 +76,7 @@ def half_trips(folder: Path, **link: object) -> list[float]:
     (folder / "other.txt").write_text("0 1\n15 2\n")
     written = {"name": "lte", "uplink": {"trace": str(folder / "bus.csv"), "start": "0s"}, "downlink": "9mbps", **link}
     maker = LinkMaker(LinkSection.model_validate(written))
-    up, down = maker.delays("1", maker.lines("1", 60.0, (0.0, 60.0)))
+    up, down = maker.delays("1", maker.lines("1", (0.0, 60.0)))
     moments_s = [number + 0.5 for number in range(30)]
     assert [up.mean_s(at_s) for at_s in moments_s] == [down.mean_s(at_s) for at_s in moments_s]
     return [up.mean_s(at_s) for at_s in moments_s]
@@ -111,7 +111,7 @@ def test_round_trips_begin_where_their_recordings_bandwidth_does(tmp_path: Path)
     maker = LinkMaker(LinkSection.model_validate({"name": "lte", "uplink": trace, "downlink": trace, "shared": True}))
     starts = set()
     for seed in map(str, range(20)):
-        lines = maker.lines(seed, 60.0, (0.0, 60.0))
+        lines = maker.lines(seed, (0.0, 60.0))
         up, _ = maker.delays("an edge", lines)
         belongs = {1e6: 0.01, 2e6: 0.05, 4e6: 0.02}
         moments_s = [number / 2 for number in range(60)]

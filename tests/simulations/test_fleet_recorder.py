@@ -44,3 +44,13 @@ def test_what_a_link_carries_stands_beside_what_is_believed_of_it(tmp_path: Path
     carried_bps = samples(run, "uplink_bps", "shop-0")
     assert [carried_bps[time_s] for time_s in (5.0, 12.5, 15.0, 16.5, 17.5, 25.0)] == [8e6, 4e6, 0, 0, 4e6, 8e6]
     assert samples(run, "uplink_estimate_bps", "shop-0").keys() <= carried_bps.keys()
+
+
+def test_what_waits_for_edges_is_seen_by_group(tmp_path: Path) -> None:
+    """At each of two edges three requests of 0.3 s."""
+    edges = [{"name": "shop", "count": 2, "link": "lan", "policy": "edge-only"}]
+    run = run_scenario(tmp_path, edges=edges, clients=[camera(tmp_path, "0\n0\n0")], spread=0.0)
+    waits_s = samples(run, "edge_queue_s", "shop")
+    assert waits_s[0.125] == pytest.approx(2 * (0.9 - 0.125))
+    assert waits_s[0.75] == pytest.approx(2 * (0.9 - 0.75))
+    assert waits_s[15.0] == 0.0

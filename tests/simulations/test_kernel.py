@@ -63,6 +63,44 @@ def test_actions_schedule_more_at_once_or_later() -> None:
     assert simulation.now_s == 2.5
 
 
+@given(st.lists(TIMES, min_size=1, max_size=8), st.lists(TIMES, max_size=4))
+def test_moments_that_are_planned_one_by_one_are_those_that_were_meant(
+    planned: list[float], stops: list[float]
+) -> None:
+    """Each action plans the next one, as clients do, each moment twice: a delay from now might miss it by an ulp."""
+    moments, simulation, happened = sorted(planned * 2), Simulation(), list[float]()
+
+    def come(number: int) -> None:
+        assert simulation.now_s == moments[number]
+        happened.append(moments[number])
+        if number + 1 < len(moments):
+            simulation.at(moments[number + 1], come, number + 1)
+
+    simulation.at(moments[0], come, 0)
+    for stop_s in sorted(stops):
+        simulation.run(stop_s)
+        assert simulation.now_s == stop_s
+        assert happened == [moment_s for moment_s in moments if moment_s < stop_s]
+    simulation.run()
+    assert happened == moments
+
+
+def test_what_one_moment_holds_comes_in_the_order_of_the_calls_wherever_it_was_planned() -> None:
+    """From 0.503 on, a delay to 1.506 would end an ulp behind it."""
+    simulation, happened = Simulation(), list[str]()
+
+    def plan() -> None:
+        simulation.at(1.506, happened.append, "first")
+        simulation.at(1.2, simulation.at, 1.506, happened.append, "second")
+
+    simulation.at(0.503, plan)
+    simulation.run(1.506)
+    assert (happened, simulation.now_s) == ([], 1.506)
+    simulation.at(1.506, happened.append, "third")
+    simulation.run()
+    assert happened == ["first", "second", "third"]
+
+
 def test_a_run_ends_at_its_time_and_goes_on_from_there() -> None:
     simulation, happened = Simulation(), list[float]()
     for time_s in (1.0, 2.0, 3.0):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from random import Random
-
+import numpy as np
 import pytest
 
 from simulations.link_delay import LinkDelay
@@ -16,8 +15,8 @@ def test_without_jitter_every_message_takes_the_mean() -> None:
 
 
 def test_jitter_stays_within_its_bounds_and_nothing_overtakes() -> None:
-    delay = LinkDelay(0.03, 0.01, Random(1))
-    drawn = [delay.draw_s(0.0) for _ in range(1000)]
+    delay = LinkDelay(0.03, 0.01, "a")
+    drawn = [delay.draw_s(0.0, (n,)) for n in range(1000)]
     assert 0.02 <= min(drawn) < 0.021
     assert 0.039 < max(drawn) <= 0.04
     arrived = [delay.arrives_s(1.0 + n * 0.001, 0.9 + n * 0.001) for n in range(100)]
@@ -25,8 +24,31 @@ def test_jitter_stays_within_its_bounds_and_nothing_overtakes() -> None:
 
 
 def test_a_delay_is_never_below_zero() -> None:
-    delay = LinkDelay(0.001, 0.01, Random(1))
-    assert min(delay.draw_s(0.0) for _ in range(100)) == 0.0
+    delay = LinkDelay(0.001, 0.01, "a")
+    assert min(delay.draw_s(0.0, (n,)) for n in range(100)) == 0.0
+
+
+def test_jitter_is_evenly_distributed_and_of_each_seed_its_own() -> None:
+    one, other = (np.array([LinkDelay(1.0, 0.5, seed).draw_s(0.0, (n, 0.25)) for n in range(4000)]) for seed in "ab")
+    assert np.histogram(one, 8, (0.5, 1.5))[0] == pytest.approx(500, abs=100)
+    assert abs(np.corrcoef(one, other)[0, 1]) < 0.06
+    assert abs(np.corrcoef(one[1:], one[:-1])[0, 1]) < 0.06
+
+
+def test_a_messages_jitter_is_its_own_whatever_else_was_sent() -> None:
+    def there_s(others: int) -> float:
+        delay = LinkDelay(0.03, 0.01, "a")
+        for n in range(others):
+            delay.arrives_s(n * 0.1, n * 0.1, (n * 0.1, 1.0))
+            delay.draw_s(n * 0.1)
+        return delay.arrives_s(5.0, 5.0, (5.0, 0.7))
+
+    assert len({there_s(others) for others in (0, 1, 17)}) == 1
+
+
+def test_echoes_are_told_apart_by_when_they_leave() -> None:
+    delay = LinkDelay(0.03, 0.01, "a")
+    assert delay.draw_s(1.0) == delay.draw_s(1.0) != delay.draw_s(1.5)
 
 
 def test_nobody_waits_behind_what_was_taken_back() -> None:
@@ -49,7 +71,7 @@ def test_a_message_takes_half_of_what_was_recorded_for_when_it_leaves_and_overta
 
 
 def test_jitter_is_about_what_was_recorded() -> None:
-    delay = LinkDelay(0.5, 0.01, Random(1), RoundTrips((0.0, 10.0), (2.0, 0.1), usual_s=1.05))
-    drawn = [delay.draw_s(12.0) for _ in range(1000)]
+    delay = LinkDelay(0.5, 0.01, "a", RoundTrips((0.0, 10.0), (2.0, 0.1), usual_s=1.05))
+    drawn = [delay.draw_s(12.0, (n,)) for n in range(1000)]
     assert 0.04 <= min(drawn) < 0.041
     assert 0.059 < max(drawn) <= 0.06

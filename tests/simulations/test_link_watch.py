@@ -106,17 +106,29 @@ def test_a_long_silence_is_not_gone_through_echo_by_echo() -> None:
     assert heard[-1] > 3600.0 - ECHO_PERIOD_S
 
 
-def test_while_requests_cross_an_echo_tells_that_the_cloud_is_there_and_no_round_trip() -> None:
+def test_while_an_edges_bytes_cross_an_echo_tells_that_the_cloud_is_there_and_no_round_trip() -> None:
     watched, chooser, _ = watch()
     watched.catch_up(1.2)
     heard = round_trips_told(chooser)
-    watched.under_way = 1
+    watched.under_way, watched.crosses_until_s = 1, 2.99
     watched.catch_up(3.2)
-    assert heard == []
+    assert heard == []  # the last of them crossed just before, and is not acknowledged
     assert watched.heard_s == pytest.approx(3.0 + 2 * HALF_S)
-    watched.under_way = 0
     watched.catch_up(3.7)
-    assert heard == pytest.approx([3.5 + 2 * HALF_S])
+    assert heard == pytest.approx([3.5 + 2 * HALF_S])  # the request is not answered: the cloud works
+
+
+def test_behind_what_was_given_up_and_still_crosses_no_probe_goes() -> None:
+    watched, _, line = watch()
+    watched.catch_up(1.2)
+    watched.crosses_until_s = 4.0
+    for moment_s in (2.4, 3.4):
+        watched.probe.stayed(moment_s)
+        watched.catch_up(moment_s)
+    assert line.free_s < 2.0
+    watched.taken_back(4.0, 3.9)
+    watched.catch_up(4.2)
+    assert line.free_s > 4.0
 
 
 def test_an_edge_that_connected_long_ago_looked_at_a_line_of_which_only_the_others_of_today_are_known() -> None:

@@ -70,6 +70,14 @@ def test_an_edge_is_asked_what_was_logged(tmp_path: Path) -> None:
     assert second == wanted
 
 
+def test_the_deadline_of_the_policy_that_ran_is_not_the_clients(tmp_path: Path) -> None:
+    watcher = Watching()
+    fleet(tmp_path, refused(1.0, timeout_s=0.2, asked_s=None), refused(2.0, timeout_s=0.2, asked_s=0.7)).begin(
+        watcher=watcher
+    ).record()
+    assert [one.timeout_s for one in watcher.came] == [None, 0.7]
+
+
 def test_requests_are_told_of_by_what_they_were(tmp_path: Path) -> None:
     found = run(tmp_path, refused(0.0, request_class="a", client="x"), refused(4.0, timeout_s=0.5, client="y"))
     assert found.requests.time_s.tolist() == [0.0, 4.0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from random import Random
 from statistics import fmean
@@ -41,19 +41,23 @@ def test_in_the_long_run_it_is_in_each_state_and_carries_as_much_as_the_recordin
     assert list(model.bandwidths_bps) == sorted(model.bandwidths_bps)
 
 
-def test_samples_have_the_shares_and_the_runs_of_the_chain() -> None:
-    trace = TWO.sample(Random(5), 50_000.0)
-    high = [bps > 1.5e6 for bps in trace.bandwidths_bps]
+def drawn_bps(model: MarkovLink, seed: int, steps: int) -> list[float]:
+    """What a link carries, step by step."""
+    rng = Random(seed)
+    return [model.bandwidths_bps[state] for state in islice(model.states(rng, model.first_state(rng)), steps)]
+
+
+def test_links_have_the_shares_and_the_runs_of_the_chain() -> None:
+    high = [bps > 1.5e6 for bps in drawn_bps(TWO, 5, 50_000)]
     changes = sum(one != other for one, other in pairwise(high))
     assert fmean(high) == pytest.approx(0.5, abs=0.03)
     assert changes / len(high) == pytest.approx(0.1, rel=0.05)
 
 
-def test_a_sample_is_as_long_as_asked_and_the_same_for_the_same_seed() -> None:
+def test_a_link_is_the_same_for_the_same_seed() -> None:
     model = fit_markov_link(read_link_trace(RECORDED).uplink, 1.0, 6)
-    one, same, other = (model.sample(Random(seed), 99.5) for seed in (1, 1, 2))
+    one, same, other = (drawn_bps(model, seed, 99) for seed in (1, 1, 2))
     assert one == same != other
-    assert 99.5 <= one.period_s < 99.5 + model.step_s
 
 
 def test_a_recording_that_follows_a_pattern_gives_a_chain_that_follows_it() -> None:
@@ -104,8 +108,8 @@ def test_a_recording_too_short_for_its_steps_is_refused(trace: BandwidthTrace, s
 
 
 def test_scaled_it_jumps_alike_between_other_bandwidths() -> None:
-    once, twice = (model.sample(Random(5), 100.0) for model in (TWO, TWO.scaled(2.0)))
-    assert twice == BandwidthTrace(once.times_s, tuple(2.0 * bps for bps in once.bandwidths_bps))
+    once, twice = (drawn_bps(model, 5, 100) for model in (TWO, TWO.scaled(2.0)))
+    assert twice == [2.0 * bps for bps in once]
 
 
 def test_one_state_is_a_steady_link() -> None:

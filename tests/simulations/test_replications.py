@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from isthmus.errors import InvalidInput
-from simulations.replications import Run, Runs, run_key
+from simulations.replications import Run, Runs, code_digest, run_key
 from simulations.run_record import RunRecord
 from simulations.scenario.reading import ScenarioFile, read_scenario
 from simulations.scenario.sweep import with_settings
@@ -119,3 +119,32 @@ def test_a_run_is_known_by_all_that_the_folder_of_its_log_holds(tmp_path: Path) 
     assert key() == before
     written(log / "2.jsonl", lines_of([decided(asked(9.0), EDGE)]))
     assert key() != before
+
+
+def test_a_run_is_known_by_the_code_that_makes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = file(tmp_path)
+    before = run_key(read.scenario, tmp_path)
+    package = tmp_path / "changed"
+    package.mkdir()
+    monkeypatch.setattr("simulations.replications._PACKAGES", (package,))
+    assert run_key(read.scenario, tmp_path) != before
+
+
+def test_code_is_known_by_the_names_and_the_contents_of_its_files(tmp_path: Path) -> None:
+    def digest(**files: str) -> str:
+        package = tmp_path / str(len(list(tmp_path.iterdir()))) / "sim"
+        (package / "inner").mkdir(parents=True)
+        for name, text in files.items():
+            (package / "inner" / f"{name}.py").write_text(text)
+        (package / "notes.txt").write_text(str(package))
+        return code_digest((package,))
+
+    first = digest(one="a = 1", two="b = 2")
+    assert digest(one="a = 1", two="b = 2") == first
+    others = [
+        digest(one="a = 1", two="b = 3"),
+        digest(one="a = 1", too="b = 2"),
+        digest(one="a = 1"),
+        digest(one="b = 2", two="a = 1"),
+    ]
+    assert len({first, *others}) == 5

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from nodes.batch_times import BatchTimes
 from nodes.batching import BatchGroup
 from nodes.chooser import Choice, ChoiceRequest, Exchange, StageTimes, Transfer
+from nodes.steering import EVERYTHING, Canary, PolicySetting, Steering
 from partitioner.plan_table import PlanTable
 from scheduler.admission.control import AdmissionControl
 from scheduler.decision_record import Observed
@@ -89,6 +90,40 @@ def test_an_edge_does_not_idle_for_a_promise_that_may_fall_due() -> None:
     assert second.took_s == pytest.approx(0.3)
 
 
+def test_an_edge_that_is_slower_of_late_begins_to_finish_so_much_sooner() -> None:
+    slower = (2 * (math.log(1.5) + 0.125), 0.0, 0.0)  # of a spread of 0.5: one and a half times what the costs say
+    stops = BandwidthTrace((0.0, 60.105), (8 * MBPS, 1000.0))
+    arrivals = [Arrival(1.0 + n, 1, noise=slower) for n in range(50)]
+    last = run(plan_of(SPLIT), [*arrivals, Arrival(60.0, 1, 0.85, slower)], stops, spread=0.5)[-1]
+    assert last.resumed
+    assert last.promised
+    assert last.took_s - last.stages.finish_s == pytest.approx(0.8 - 1.1 * 1.5 * 0.2, abs=0.03)
+
+
+def test_the_deadline_of_its_policy_is_that_of_a_request_that_states_none() -> None:
+    table, simulation = PlanTable("net", DIGEST, (EDGE,)), Simulation()
+    for deadline_s, refused in ((0.2, "deadline"), (0.5, "")):
+        chooser = PlanChooser("slo", {"deadline": deadline_s})
+        site = Site(SiteFacts(table, STEADY, STEADY, RTT_S), chooser, simulation)
+        site.expect([Arrival(5.0, 1), Arrival(9.0, 2, timeout_s=9.0), Arrival(13.0, 3, policy="latency")])
+        simulation.run()
+        assert [one.refused for one in site.served] == [refused, refused, ""]
+        assert [one.promised for one in site.served] == [not refused, not refused, False]
+        simulation = Simulation()
+
+
+def test_a_canarys_requests_have_its_deadline() -> None:
+    standing, canary = (PolicySetting("slo", {"deadline": deadline_s}) for deadline_s in (0.2, 0.5))
+    chooser, simulation = PlanChooser(), Simulation()
+    chooser.steer(Steering({EVERYTHING: standing}, canary=Canary(canary, 0.5)))
+    site = Site(SiteFacts(PlanTable("net", DIGEST, (EDGE,)), STEADY, STEADY, RTT_S), chooser, simulation)
+    site.expect([Arrival(5.0 * number, number) for number in range(1, 9)])
+    simulation.run()
+    assert sorted(one.refused for one in site.served) == [""] * 4 + ["deadline"] * 4
+    for one in chooser.log.last(8):
+        assert one.request.remaining_s == pytest.approx(0.5 if one.policy == canary else 0.2)
+
+
 class Watching(PlanChooser):
     """Remembers what it was asked."""
 
@@ -114,7 +149,8 @@ def test_an_edge_that_finishes_a_request_believes_what_was_predicted_and_not_wha
     simulation.run()
     assert first.resumed
     assert first.stages.finish_s == pytest.approx(0.2 * math.exp(0.5 * 3.0 - 0.125))
-    assert chooser.asked[1].edge_queue_s == pytest.approx(0.2 - 0.05)
+    pace = 1.0 + 0.2 * (math.exp(0.5 * 3.0 - 0.125) - 1.0)  # by the prefix
+    assert chooser.asked[1].edge_queue_s == pytest.approx(0.2 * pace - 0.05)
 
 
 def test_a_replica_that_is_late_does_not_keep_an_edge_from_asking_another() -> None:
@@ -176,12 +212,16 @@ def test_what_a_request_takes_besides_is_learned_from_one_that_is_alone() -> Non
     assert [one.besides_s for one in learned(heard, StageTimes)] == [pytest.approx(0.0), None, None]
 
 
+SLOWER = BandwidthTrace((0.0, 3.0), (8 * MBPS, 0.4 * MBPS))
+"""Which a short probe shows: one that is as quick as believed teaches nothing."""
+
+
 @pytest.mark.parametrize("replicas", [0, 1])
 def test_a_link_is_looked_at_for_requests_that_stay_only_where_there_is_a_replica(replicas: int) -> None:
     simulation, heard = Simulation(), list[object]()
     cloud = SimulatedCloud(simulation, ReplicaKind(UNBATCHED), replicas)
     chooser = PlanChooser("edge-only", journal=heard.append)
-    site = Site(SiteFacts(TABLE, STEADY, STEADY, RTT_S), chooser, simulation, cloud)
+    site = Site(SiteFacts(TABLE, SLOWER, STEADY, RTT_S), chooser, simulation, cloud)
     site.expect([Arrival(5.0 + number, 1) for number in range(10)])
     simulation.run()
     looks = len(learned(heard, Transfer)) - 1  # one when it connects
@@ -190,6 +230,7 @@ def test_a_link_is_looked_at_for_requests_that_stay_only_where_there_is_a_replic
 
 def test_a_link_is_looked_at_for_requests_that_are_refused() -> None:
     heard: list[object] = []
-    served = run("latency", [Arrival(5.0 + number, 1, timeout_s=0.01) for number in range(10)], heard=heard)
+    arrivals = [Arrival(5.0 + number, 1, timeout_s=0.01) for number in range(10)]
+    served = run("latency", arrivals, SLOWER, heard=heard)
     assert all(one.refused for one in served)
     assert len(learned(heard, Transfer)) > 1

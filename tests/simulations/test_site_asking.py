@@ -7,6 +7,8 @@ import pytest
 from nodes.batch_times import BatchTimes
 from nodes.batching import BatchGroup
 from nodes.resumption import FINISH_MARGIN, WORK_MARGIN, patience_s, remote_s
+from nodes.way_watch import LEAST_WAIT_S
+from partitioner.plan import Prediction
 from scheduler.plan_chooser import PlanChooser
 from simulations.bandwidth_trace import BandwidthTrace
 from simulations.busy_time import BusyTime
@@ -25,7 +27,7 @@ from simulations.traced_line import TracedLine
 from tests.simulations.test_site import MBPS, RTT_S, SPLIT, TABLE
 
 STOPS_AT_5 = BandwidthTrace((0.0, 5.0), (8 * MBPS, 1.0))
-FINISH_S = 0.2  # of SPLIT
+CLOUD_S, FINISH_S = 0.02, 0.2  # of SPLIT
 NOW_S = 5.0
 
 
@@ -53,12 +55,18 @@ class Edge:
         self.answered_s[crossing.number] = self.simulation.now_s
 
     def ask(
-        self, number: int, timeout_s: float | None = None, up_bytes: int = 10_000, promised: bool = False
-    ) -> Crossing:
+        self, number: int, timeout_s: float | None = None, up_bytes: int = 10_000, promised: bool = False,
+        watched: bool = False, waits_s: float = 0.0,
+    ) -> Crossing:  # fmt: skip
+        """watched: it is left as soon as its bytes do not get up; else patience alone says. waits_s: what was predicted
+        for the edge and, again, for the way up, for what was overdue."""
         arrival = Arrival(NOW_S, 0, timeout_s)
-        crossing = Crossing(number, arrival, SPLIT, 0.1, 0.02, FINISH_S, up_bytes, 4000, promised=promised)
-        crossing.replica, crossing.predicted_s = self.cloud.replicas[0], 0.1
+        crossing = Crossing(number, arrival, SPLIT, 0.1, CLOUD_S, FINISH_S, up_bytes, 4000, promised=promised)
+        crossing.replica = self.cloud.replicas[0]
+        crossing.predicted = Prediction.of(0.1 + waits_s, 0.03 + waits_s, CLOUD_S, 0.03)
         self.asking.ask(crossing)
+        if not watched:
+            crossing.way = None
         return crossing
 
 
@@ -93,11 +101,19 @@ def test_an_edge_is_as_patient_as_the_bytes_before_a_request_take() -> None:
     edge.ask(1, up_bytes=1_000_000)
     edge.ask(2)
     link = edge.chooser.link()
-    expected_s = remote_s(link, 1_010_000, 4000, 2 * 0.02)  # there it waits for the first one's suffix
+    behind_s = remote_s(link, 1_010_000, 4000, 2 * CLOUD_S)  # there it waits for the first one's suffix
     edge.simulation.run(20.0)
-    assert expected_s > 1.0
-    assert edge.alone_s[2] - NOW_S == pytest.approx(patience_s(expected_s))
-    assert edge.alone_s[1] - NOW_S == pytest.approx(patience_s(0.1))  # nobody was before it
+    assert behind_s > 1.0
+    assert edge.alone_s[2] - NOW_S == pytest.approx(patience_s(behind_s))
+    assert edge.alone_s[1] - NOW_S == pytest.approx(patience_s(remote_s(link, 10_000, 4000, CLOUD_S)))
+
+
+def test_an_edge_is_not_the_more_patient_for_what_was_over_when_the_request_was_sent() -> None:
+    edge = Edge()
+    patience = patience_s(remote_s(edge.chooser.link(), 10_000, 4000, CLOUD_S))
+    edge.ask(1, waits_s=12.0)
+    edge.simulation.run(80.0)
+    assert edge.alone_s[1] - NOW_S == pytest.approx(patience)
 
 
 def test_a_link_that_crawls_is_waited_for_while_it_moves() -> None:
@@ -150,3 +166,85 @@ def test_a_request_that_is_abandoned_leaves_nothing_behind() -> None:
     assert replica.requests == 1
     edge.simulation.run(20.0)
     assert (edge.alone_s, edge.answered_s, replica.busy_s) == ({}, {}, 0.5)
+
+
+def test_a_way_that_stands_still_is_left_long_before_patience_and_the_link_is_believed_to_be_slower() -> None:
+    edge = Edge()
+    before = edge.chooser.link()
+    edge.ask(1, up_bytes=100_000, watched=True)
+    edge.simulation.run(NOW_S + 1.0)
+    after = edge.chooser.link()
+    assert edge.alone_s == {1: pytest.approx(NOW_S + 0.01 + RTT_S + 0.05 + LEAST_WAIT_S, abs=0.005)}
+    assert before is not None
+    assert after is not None
+    assert after.uplink_bps < before.uplink_bps
+
+
+def test_a_slow_way_is_waited_for_where_the_rest_comes_sooner_than_the_edge_would_finish() -> None:
+    edge = Edge(link=BandwidthTrace((0.0, 5.0), (8 * MBPS, 3 * MBPS)))
+    edge.ask(1, up_bytes=100_000, watched=True)
+    edge.simulation.run(20.0)
+    assert edge.alone_s == {}
+
+
+def test_a_replica_that_computes_for_long_is_no_way_that_stands_still() -> None:
+    edge = Edge(link=BandwidthTrace((0.0,), (8 * MBPS,)))
+    (replica,) = edge.cloud.replicas
+    others = PlanSuffix(BatchGroup("net", "cut", "eager", ()), BatchTimes.of({1: 0.8}))
+    replica.submit(Suffix(others, 1.0, lambda _: None, lambda _: None))
+    edge.ask(1, watched=True)
+    edge.simulation.run(20.0)
+    assert edge.alone_s == {}
+    assert edge.answered_s[1] > NOW_S + 0.8
+
+
+def busy_for(edge: Edge, seconds: float) -> None:
+    """Its replica, with others' work."""
+    others = PlanSuffix(BatchGroup("net", "cut", "eager", ()), BatchTimes.of({1: seconds}))
+    edge.cloud.replicas[0].submit(Suffix(others, 1.0, lambda _: None, lambda _: None))
+
+
+def test_what_a_dropped_request_waited_at_a_replica_is_no_time_on_the_way_up() -> None:
+    edge = Edge(link=BandwidthTrace((0.0,), (8 * MBPS,)))
+    busy_for(edge, 5.0)
+    crossing = edge.ask(1)
+    crossing.ready_s = NOW_S
+    edge.simulation.run(NOW_S + 1.0)
+    edge.asking.abandon(crossing)
+    stages = crossing.served(NOW_S + 1.0, 0.0, resumed=False, dropped=True).stages
+    up_s = 0.01 + RTT_S / 2
+    assert stages.uplink_s == pytest.approx(up_s, abs=0.002)
+    assert stages.cloud_queue_s == pytest.approx(1.0 - up_s, abs=0.002)
+
+
+def test_what_a_request_waited_at_a_replica_before_the_edge_went_on_alone_is_the_clouds() -> None:
+    edge = Edge(link=BandwidthTrace((0.0,), (8 * MBPS,)))
+    busy_for(edge, 5.0)
+    crossing = edge.ask(1, timeout_s=1.0)
+    crossing.ready_s = NOW_S
+    edge.simulation.run(NOW_S + 2.0)
+    stages = crossing.served(edge.alone_s[1] + FINISH_S, 0.0, resumed=True, dropped=False).stages
+    assert stages.finish_s == pytest.approx(FINISH_S)
+    assert stages.cloud_queue_s == pytest.approx(edge.alone_s[1] - NOW_S - 0.01 - RTT_S / 2, abs=0.002)
+
+
+def test_what_is_given_up_before_it_has_crossed_was_on_the_way_up_all_the_time() -> None:
+    edge = Edge()  # whose link stops
+    crossing = edge.ask(1)
+    crossing.ready_s = NOW_S
+    edge.simulation.run(NOW_S + 0.5)
+    edge.asking.abandon(crossing)
+    stages = crossing.served(NOW_S + 0.5, 0.0, resumed=False, dropped=True).stages
+    assert stages.uplink_s == pytest.approx(0.5)
+    assert stages.cloud_queue_s == 0.0
+
+
+def test_an_answer_on_a_way_down_that_stands_still_is_the_downlinks() -> None:
+    edge = Edge(link=BandwidthTrace((0.0, 5.02), (8 * MBPS, 1.0)))  # it stops when all has crossed
+    crossing = edge.ask(1)
+    crossing.ready_s = NOW_S
+    edge.simulation.run(NOW_S + 0.5)
+    edge.asking.abandon(crossing)
+    stages = crossing.served(NOW_S + 0.5, 0.0, resumed=False, dropped=True).stages
+    assert stages.downlink_s == pytest.approx(0.5 - 0.03 - CLOUD_S, abs=0.03)
+    assert stages.uplink_s == pytest.approx(0.03, abs=0.01)

@@ -130,7 +130,7 @@ async def test_the_split_gives_the_bits_of_the_whole(
             outcome = await pool.run(half.run, _named(subject.model, inputs, batch))
             request = WireRequest(1000 * number + batch, plan.wire_digest, batch, outcome.encoded)
             answer = await connection.run(request)
-            outputs = half.finish(outcome, answer.tensors)
+            outputs = half.finish(outcome, answer.tensors, batch)
             whole = await pool.run(_whole, subject.model, inputs)
             for (output, tensor), expected in zip(outputs, whole, strict=True):
                 assert torch.equal(tensor, expected), (output, number, batch)

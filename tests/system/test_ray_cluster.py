@@ -15,6 +15,7 @@ from tests.system.launched import ending
 from tests.system.ray_cluster import (
     WAIT_S,
     Cluster,
+    Running,
     configured,
     edge_of,
     finished,
@@ -43,7 +44,7 @@ async def test_a_cloud_is_rolled_over_there_under_load_and_leaves_with_its_launc
         async with edge_of(cloud) as edge, AsyncClient(edge.address) as client:
             await until(edge, 1)
             before = edge.node.replicas.states()[0].replica_id
-            assert cluster.applications() == "isthmus-cloud,theirs"
+            assert cluster.applications() == f"isthmus-cloud@{cloud.registry},theirs"
             rolling = asyncio.create_task(asyncio.to_thread(cloud.saved, "rolled out: cloud.version", version="2"))
             ends = [await finished(client) for _ in range(20)]
             while not rolling.done():
@@ -54,7 +55,7 @@ async def test_a_cloud_is_rolled_over_there_under_load_and_leaves_with_its_launc
             assert edge.node.replicas.states()[0].replica_id != before
             assert len(ends) >= 20
             assert await finished(client) == "cloud"
-        assert cluster.applications() == "isthmus-cloud-2,theirs"
+        assert cluster.applications() == f"isthmus-cloud-2@{cloud.registry},theirs"
     assert cloud.process.returncode == 0
     assert cluster.applications() == "theirs"
 
@@ -66,7 +67,8 @@ async def test_a_cloud_that_is_scaled_there_comes_for_a_request_and_goes_when_th
     rule = {"min_replicas": 0, "max_replicas": 2, "scale_down_after": "3s"}
     with running(tmp_path, cluster, autoscaling=rule) as cloud:
         async with edge_of(cloud) as edge, AsyncClient(edge.address) as client:
-            assert await finished(client, "edge-only") == "edge"
+            await until(edge, 0)
+            assert await finished(client, "latency") == "edge"
             await until(edge, 1)  # woken
             assert await finished(client) == "cloud"
             await until(edge, 0)
@@ -74,10 +76,10 @@ async def test_a_cloud_that_is_scaled_there_comes_for_a_request_and_goes_when_th
 
 @pytest.mark.slow
 def test_a_cloud_that_is_interrupted_while_it_starts_leaves_nothing_there(cluster: Cluster, tmp_path: Path) -> None:
-    file = configured(tmp_path, cluster, cpus=64)  # more than there are: its replica waits for a place
+    file = configured(tmp_path, cluster, cpus=64, name="shop")  # more than there are: its replica waits for a place
     process, over_s = launched(file, cluster), time.monotonic() + WAIT_S
     with ending(process):
-        while cluster.applications() != "isthmus-cloud,theirs":
+        while cluster.applications() != "isthmus-cloud@shop,theirs":
             assert time.monotonic() < over_s, file.with_suffix(".log").read_text()
         process.send_signal(signal.SIGINT)
         assert process.wait(WAIT_S) == 0
@@ -95,7 +97,7 @@ async def test_no_request_notices_that_serves_controller_dies_and_comes_back(clu
             while not back.done() or len(ends) < 20:
                 ends.append(await finished(client))
                 await asyncio.sleep(0.02)
-            assert await back == "isthmus-cloud,theirs"
+            assert await back == f"isthmus-cloud@{cloud.registry},theirs"
             assert cluster.controller().pid != controller.pid
             assert set(ends) == {"cloud"}
             assert edge.node.replicas.states()[0].replica_id == replica
@@ -121,8 +123,29 @@ async def test_the_next_launcher_takes_over_from_one_that_died_and_no_request_no
                     await asyncio.sleep(0.02)
                 assert (await ready) == f"ready: registry {cloud.registry}\n"
                 assert set(ends) == {"cloud"}
-                assert cluster.applications() == "isthmus-cloud-2,theirs"
+                assert cluster.applications() == f"isthmus-cloud-2@{cloud.registry},theirs"
                 await until(edge, 1)
                 assert edge.node.replicas.states()[0].replica_id != before
                 assert await finished(client) == "cloud"
     assert cluster.applications() == "theirs"
+
+
+@pytest.mark.slow
+async def test_a_second_cloud_on_the_cluster_lives_beside_the_first(cluster: Cluster, tmp_path: Path) -> None:
+    with running(tmp_path / "first", cluster) as first:
+        async with edge_of(first) as edge, AsyncClient(edge.address) as client:
+            await until(edge, 1)
+            replica = edge.node.replicas.states()[0].replica_id
+            second = asyncio.to_thread(_come_and_gone, tmp_path / "second", cluster, first)
+            assert set(await second) == {"isthmus-cloud@shop", f"isthmus-cloud@{first.registry}", "theirs"}
+            assert [one.replica_id for one in edge.node.replicas.states()] == [replica]
+            assert await finished(client) == "cloud"
+        assert cluster.applications() == f"isthmus-cloud@{first.registry},theirs"
+    assert cluster.applications() == "theirs"
+
+
+def _come_and_gone(folder: Path, cluster: Cluster, first: Running) -> list[str]:
+    """The applications while another cloud was there, which begins and ends here."""
+    with running(folder, cluster, name="shop") as second:
+        assert second.registry != first.registry
+        return cluster.applications().split(",")

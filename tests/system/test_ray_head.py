@@ -98,10 +98,8 @@ async def test_no_request_notices_that_rays_head_dies_and_the_next_cloud_is_used
                 cloud.process.send_signal(signal.SIGINT)
                 assert await asyncio.to_thread(cloud.process.wait, BOUND_S) == 1
                 *_, said = cloud.file.with_suffix(".log").read_text().splitlines()
-                assert (
-                    said
-                    == f"error: Ray: its head at {cluster.address} does not answer; left on the cluster: isthmus-cloud"
-                )
+                left = f"left on the cluster: isthmus-cloud@{registry}"
+                assert said == f"error: Ray: its head at {cluster.address} does not answer; {left}"
                 await asked.more(20, "cloud")  # nor is the replica drained
 
                 end(machine)  # it is gone, as the registry is

@@ -79,7 +79,7 @@ function asked(request) {
 }
 
 function believed(request, link) {
-  const waits = `edge queue ${duration(request.edge_queue_s)}, cloud queue ${duration(request.cloud_queue_s)}`;
+  const waits = `edge queue ${duration(request.edge_queue_s)}, uplink queue ${duration(request.uplink_queue_s)}, cloud queue ${duration(request.cloud_queue_s)}`;
   if (!request.cloud_reachable) return `no replica reachable, ${waits}`;
   if (!link) return `link not measured yet, ${waits}`;
   return `${bandwidth(link.uplink_bps)} up ± ${share(request.uplink_spread)}, ${bandwidth(link.downlink_bps)} down, RTT ${duration(link.rtt_s)}, ${waits}`;

@@ -12,12 +12,21 @@ from xml.etree.ElementTree import fromstring
 import pytest
 from typer.testing import CliRunner
 
-from isthmus.cli.capacity_tables import capacity_lines
+from isthmus.cli.capacity_tables import blame_words, capacity_lines
 from isthmus.cli.main import app
 from simulations.answers.interval import Estimate
 from simulations.answers.slo import Slo
 from simulations.capacity.fleet_picture import fleet_picture
-from simulations.capacity.plan_answer import CapacityAnswer, Found, Headroom, QueueCheck, Sensitivity, Tried
+from simulations.capacity.plan_answer import (
+    CapacityAnswer,
+    Considered,
+    Found,
+    Headroom,
+    QueueCheck,
+    Sensitivity,
+    Tried,
+    WorstGroup,
+)
 from simulations.capacity.queueing import QueueTheory
 from simulations.capacity.verdict import Blame
 from tests.simulations.capacity.conftest import Make, scenario_file, scenario_of
@@ -84,7 +93,7 @@ WAITED = "the replicas: requests wait for them (500 ms more than others)"
 TRIED = Tried("as the scenario says", 2, "above", Estimate(0.99, 0.98, 1.0, 900, "exact"), NONE, 900)
 THEORY = QueueTheory(24.0, 0.05, 0.0, 2, 0.6, 0.01, 0.02, math.inf)
 FOUND = Found(
-    "as the scenario says", 2, None, TRIED, replace(TRIED, whole=True), None, (), None,
+    "as the scenario says", 2, None, TRIED, replace(TRIED, whole=True), None, None, (), None,
     QueueCheck(THEORY, Estimate(0.012), batched=False, plausible=True), Headroom(4, 5, 6, "below", LATE), (),
 )  # fmt: skip
 
@@ -97,12 +106,16 @@ def test_another_world_is_told_with_what_it_needs_and_a_wait_with_its_bounds() -
     worlds = (
         Sensitivity("uplink halved", "above", Estimate(0.95, 0.93, 0.97, 900, "exact"), NONE, 2),
         Sensitivity("load doubled", "below", Estimate(0.2), LATE, None),
+        Sensitivity("load tripled", "below", Estimate(0.1), LATE, 9),
+        Sensitivity("load the same", "above", Estimate(0.95), NONE, 2, whole=True),
     )
     said = list(capacity_lines(answer_of(replace(FOUND, sensitivities=worlds))))
     rows = [re.split(r"  +", line) for line in said if line.startswith(("uplink", "load"))]
     assert rows == [
-        ["uplink halved", "95.00% [93.00%, 97.00%]", "yes", "2", "-"],
+        ["uplink halved", "95.00% [93.00%, 97.00%]", "yes, not confirmed", "2, not confirmed", "-"],
         ["load doubled", "20.00%", "no", "more than may be", WAITED],
+        ["load tripled", "10.00%", "no", "9, not confirmed", WAITED],
+        ["load the same", "95.00%", "yes", "2", "-"],
     ]
     assert "  with one queue for all (M/G/2, Lee and Longton), without end with queues apart," in said
     assert "  at most 20 ms (Kingman)" in said
@@ -126,16 +139,29 @@ def test_what_theory_says_of_a_wait_is_told_or_that_it_says_nothing(
     assert said.endswith(words)
 
 
+def test_of_arrivals_that_theory_does_not_know_the_simulated_wait_is_told_alone() -> None:
+    check = QueueCheck(THEORY, Estimate(0.012), batched=False, plausible=None, poisson=False)
+    said = list(capacity_lines(answer_of(replace(FOUND, queue=check))))
+    assert "waiting for a replica, mean: 12 ms simulated; no theory for such arrivals" in said
+    assert not any("Kingman" in line or "NOT of the size" in line for line in said)
+
+
 @pytest.mark.parametrize(
     ("headroom", "words"),
     [
         (Headroom(4, 5, 6, "below", LATE),
-         f"1 more than 4 edges keep it, 2 more break it: {WAITED}"),
+         f"1 more than 4 edges keep it (not confirmed), 2 more break it: {WAITED}"),
+        (Headroom(4, 5, 6, "below", LATE, whole=True), f"1 more than 4 edges keep it, 2 more break it: {WAITED}"),
+        (Headroom(4, 4, 5, "below", LATE), f"0 more than 4 edges keep it, 1 more break it: {WAITED}"),
         (Headroom(4, 5, 6, "open", LATE),
-         f"1 more than 4 edges keep it, with 2 more it is too near to tell: {WAITED}"),
-        (Headroom(4, 5, 6, "open", NONE), "1 more than 4 edges keep it, with 2 more it is too near to tell"),
+         f"1 more than 4 edges keep it (not confirmed), with 2 more it is too near to tell: {WAITED}"),
+        (Headroom(4, 5, 6, "open", NONE),
+         "1 more than 4 edges keep it (not confirmed), with 2 more it is too near to tell"),
         (Headroom(4, 16, None, "above", NONE),
-         "12 more than 4 edges keep it; no number up to 16 was found that does not"),
+         "12 more than 4 edges keep it (not confirmed); no number up to 16 was found that does not"),
+        (Headroom(4, 4, None, "above", NONE, limit="edges.cell.count: too many"),
+         "0 more than 4 edges keep it; no number up to 4 was found that does not, and more there may not be: "
+         "edges.cell.count: too many"),
     ],
 )  # fmt: skip
 def test_how_many_more_edges_keep_it_and_how_surely_the_next_do_not(headroom: Headroom, words: str) -> None:
@@ -149,15 +175,15 @@ def test_how_many_more_edges_keep_it_and_how_surely_the_next_do_not(headroom: He
         (3, replace(TRIED, side="below", blame=Blame("uplink", 0.0)), Headroom(4, 5, 6, "below", LATE),
          "the uplinks: requests wait for them, or cross too slowly"),
         (1, None, Headroom(4, 16, None, "above", NONE),
-         "nothing: 1 replica is the least that there may be, and 16 edges keep it, too"),
+         "nothing: 1 replica is the least that there may be, and 16 edges keep it, too (not confirmed)"),
         (2, None, Headroom(4, 4, 5, "open", NONE),
          "nothing: 2 replicas are the least that there may be, and of more edges it is too near to tell"),
         (2, None, Headroom(4, 4, 5, "below", Blame("edge", 0.0)),
          "the edges' compute: prefixes take too long, with more edges; 2 replicas are the least that there may be"),
         (2, replace(TRIED, side="open"), Headroom(4, 16, None, "above", NONE),
-         "nothing that was seen: one replica less is too near to tell, and 16 edges keep it, too"),
+         "nothing that was seen: one replica less is too near to tell, and 16 edges keep it, too (not confirmed)"),
         (2, replace(TRIED, side="open", blame=LATE), Headroom(4, 16, None, "above", NONE),
-         "nothing that was seen: one replica less is too near to tell, and 16 edges keep it, too"),
+         "nothing that was seen: one replica less is too near to tell, and 16 edges keep it, too (not confirmed)"),
         (2, replace(TRIED, side="open"), Headroom(4, 4, 5, "below", Blame("edge", 0.0)),
          "the edges' compute: prefixes take too long, with more edges; one replica less is too near to tell"),
     ],
@@ -185,6 +211,48 @@ def test_what_whole_runs_say_is_told_apart_and_drawn_in_place_of_what_the_search
     assert len([one for one in drawn.iter() if one.tag.endswith("circle") and one.get("r") == "4"]) == 2
 
 
+@pytest.mark.parametrize(
+    ("worst", "words"),
+    [
+        (WorstGroup("client", "till", 90, Estimate(0.45, 0.4, 0.5)),
+         "  the worst served, client till: 45.00% [40.00%, 50.00%] in time, BELOW what is promised of all together"),
+        (WorstGroup("class", "", 90, Estimate(0.95)), "  the worst served, class of none: 95.00% in time"),
+    ],
+)  # fmt: skip
+def test_whom_a_promise_about_all_leaves_out_is_named(worst: WorstGroup, words: str) -> None:
+    assert words in list(capacity_lines(answer_of(replace(FOUND, worst=worst))))
+
+
+def test_kinds_of_which_none_keeps_it_are_told_from_those_that_would_be_dearer() -> None:
+    considered = (
+        Considered("small", 2, 2.0), Considered("weak", None, None), Considered("large", None, None, cheaper_only=True)
+    )  # fmt: skip
+    said = list(capacity_lines(replace(answer_of(FOUND), considered=considered)))
+    rows = [re.split(r"  +", line) for line in said if line.startswith(("small  ", "weak", "large"))]
+    assert rows == [
+        ["small", "2", "2"],
+        ["weak", "none that may be", "-"],
+        ["large", "none that would be cheaper", "-"],
+    ]
+
+
+def test_other_worlds_that_may_not_be_are_told_with_why() -> None:
+    found = replace(FOUND, left_out=("load doubled: clients.idle.count: too many",))
+    assert "left out, load doubled: clients.idle.count: too many" in list(capacity_lines(answer_of(found)))
+
+
+@pytest.mark.parametrize(
+    ("blame", "words"),
+    [
+        (Blame("cloud_queue", 0.5, refused=True), f"{WAITED}; most of what is late was not let in"),
+        (Blame("refused", 0.0, refused=True),
+         "the edges' admission: no wait stands out; most of what is late was not let in"),
+    ],
+)  # fmt: skip
+def test_what_is_late_as_it_was_not_let_in_is_told_with_what_it_would_have_waited_for(blame: Blame, words: str) -> None:
+    assert blame_words(blame) == words
+
+
 def test_json_holds_what_binds(scenario: Path) -> None:
     done = CliRunner().invoke(app, ["capacity", str(scenario), "--json"])
     found = json.loads(done.stdout)["found"]
@@ -199,10 +267,9 @@ def test_no_fleet_that_will_do_is_a_failure_and_json_holds_no_infinity(scenario:
     assert json.loads(done.stdout)["found"] is None
 
 
-def test_a_picture_that_cannot_be_written_costs_no_search(scenario: Path, tmp_path: Path) -> None:
-    picture = tmp_path / "fleets.svg"
-    picture.symlink_to(tmp_path / "gone" / "fleets.svg")
-    words = ["--set", "slo.within=50ms", "--set", "capacity.replicas.most=1", "--picture", str(picture)]
+def test_a_picture_that_cannot_be_written_costs_no_search(scenario: Path) -> None:
+    full = "/dev/full"  # may be opened, and then takes nothing
+    words = ["--set", "slo.within=50ms", "--set", "capacity.replicas.most=1", "--picture", full]
     done = CliRunner().invoke(app, ["capacity", str(scenario), *words])
     assert "no fleet that may be keeps it" in done.stdout
     assert str(done.exception).startswith("--picture: cannot be written")

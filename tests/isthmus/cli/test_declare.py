@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from typer.testing import CliRunner
 from isthmus.cli.main import app
 from isthmus.errors import InvalidInput
 from partitioner.artifact import save_artifact
+from partitioner.measurements import Power
 from partitioner.model import Model
 from partitioner.profiles import DeviceProfile
 from partitioner.setting import Setting
@@ -62,6 +65,63 @@ def test_what_is_not_given_stays(folder: Path) -> None:
     assert (known.power.busy_w, known.power.idle_w) == (4.0, 1.0)
     assert known.price.per_s == pytest.approx(0.001)
     assert known.power.provenance.startswith("declared 2")
+
+
+def test_what_was_declared_goes_before_what_is_measured(folder: Path, setting: Setting) -> None:
+    like = ["--like", str(folder / "cloud.json"), "--peak", "1gflops", "--memory", "1GB/s"]
+    kept = []
+    for measured in (False, True):
+        path = folder / f"{measured}.json"
+        known = replace(setting.edge, power=Power(5.0, 1.0, 0.0, "somebody", measured=measured))
+        path.write_text(known.to_json())
+        _call("profile", "-o", str(path), *like)
+        kept.append(DeviceProfile.from_json(path.read_text()).power)
+    assert kept == [Power(5.0, 1.0, 0.0, "somebody"), None]  # what was read is of the hardware that it was read on
+
+
+def test_a_radio_is_declared_beside_what_was_measured_and_stays_when_that_is_measured_again(
+    folder: Path, setting: Setting
+) -> None:
+    path, power = folder / "edge.json", Power(5.0, 1.0, 0.0, "measured by RAPL", measured=True)
+    assert not power.knows_radio
+    path.write_text(replace(setting.edge, power=power).to_json())
+    for watts in ("3W", "2W"):
+        _call("declare", str(path), "--radio", watts)
+    kept = DeviceProfile.from_json(path.read_text()).power
+    assert kept is not None
+    assert (kept.busy_w, kept.idle_w, kept.radio_w, kept.measured, kept.knows_radio) == (5.0, 1.0, 2.0, True, True)
+    assert re.fullmatch(r"measured by RAPL; radio declared \d{4}-\d\d-\d\d", kept.provenance)
+    anew = Power(7.0, 2.0, 0.0, "measured later", measured=True).with_radio_of(kept)
+    assert (anew.busy_w, anew.idle_w, anew.radio_w) == (7.0, 2.0, 2.0)
+    assert anew.provenance == kept.provenance.replace("by RAPL", "later")
+
+
+def test_what_was_read_is_said_beside_what_was_declared_however_often(folder: Path, setting: Setting) -> None:
+    path = folder / "edge.json"
+    path.write_text(replace(setting.edge, power=Power(5.0, 1.0, 0.0, "measured by RAPL", measured=True)).to_json())
+    for words in (("--busy", "6W", "--radio", "1W"), ("--radio", "2W")):
+        _call("declare", str(path), *words)
+        power = DeviceProfile.from_json(path.read_text()).power
+        assert power is not None
+        assert re.fullmatch(r"declared \d{4}-\d\d-\d\d; the rest measured by RAPL", power.provenance)
+        assert (power.busy_w, power.idle_w, power.measured) == (6.0, 1.0, False)
+
+
+def test_who_declared_the_rest_is_not_forgotten(folder: Path, setting: Setting) -> None:
+    path = folder / "edge.json"
+    path.write_text(replace(setting.edge, power=Power(5.0, 1.0, 2.0, "somebody")).to_json())
+    _call("declare", str(path), "--radio", "3W")
+    power = DeviceProfile.from_json(path.read_text()).power
+    assert power is not None
+    assert re.fullmatch(r"declared \d{4}-\d\d-\d\d; the rest somebody", power.provenance)
+
+
+def test_a_radio_that_nobody_told_of_is_asked_for(folder: Path, setting: Setting) -> None:
+    path = folder / "edge.json"
+    path.write_text(replace(setting.edge, power=Power(5.0, 1.0, 0.0, "measured by RAPL", measured=True)).to_json())
+    done = CliRunner().invoke(app, ["declare", str(path), "--busy", "6W", "--idle", "1W"])
+    assert done.exit_code != 0
+    assert str(done.exception).startswith("--radio: is needed too")
 
 
 def test_measuring_a_device_again_keeps_what_was_declared(folder: Path) -> None:

@@ -79,7 +79,7 @@ def test_a_request_that_its_policy_refused_is_told_with_every_plan() -> None:
 
 
 def test_a_request_that_no_policy_was_asked_for_is_told_in_words() -> None:
-    refused = Refused(1.0, "net", "tensor", 2, 0, None, 0, "", "", "", "", "shed", "r1")
+    refused = Refused(1.0, "net", "tensor", 2, 0, None, 0, "", "", "", "", "shed", "r1", asked_s=None)
     assert list(explanation_lines(explanation(refused, None))) == [
         "request r1, model net", "asked: tensors, batch 2, no deadline", "refused before any policy was asked: shed",
     ]  # fmt: skip
@@ -93,7 +93,10 @@ def test_the_wait_for_a_turn_is_told_apart_and_was_not_predicted() -> None:
 
 
 def test_a_link_that_nobody_measured_is_said_to_be_so() -> None:
-    assert lines(None, linked=False)[3] == "believed: link not measured yet, edge queue 0 s, cloud queue 0 s"
+    assert (
+        lines(None, linked=False)[3]
+        == "believed: link not measured yet, edge queue 0 s, uplink queue 0 s, cloud queue 0 s"
+    )
 
 
 @pytest.mark.parametrize(

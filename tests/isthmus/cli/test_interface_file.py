@@ -63,6 +63,11 @@ def test_what_is_not_said_stays(model: Model, tmp_path: Path) -> None:
     assert read_interface(written(tmp_path, "max_batch: 3"), model).inputs == model.interface.inputs
 
 
+def test_whether_an_edge_may_do_without_the_cloud(model: Model, tmp_path: Path) -> None:
+    assert read_interface(written(tmp_path, "max_batch: 3"), model).autonomy == "full"
+    assert read_interface(written(tmp_path, "autonomy: cloud-required"), model).autonomy == "cloud-required"
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -84,6 +89,7 @@ def test_what_is_not_said_stays(model: Model, tmp_path: Path) -> None:
         ("labels: [a]", "--interface, labels: is not known"),
         ("max_batch: 0", "max_batch: is not valid (got 0)"),
         ("max_batch: [1", "is not YAML"),
+        ("autonomy: some", "autonomy: is not valid (got 'some')"),
     ],
 )
 def test_what_does_not_fit_is_named(model: Model, tmp_path: Path, text: str, said: str) -> None:

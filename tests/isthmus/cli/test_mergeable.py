@@ -30,10 +30,12 @@ def folder(tmp_path: Path, model: Model, setting: Setting) -> Path:
     return tmp_path
 
 
-def _profile(folder: Path, *words: str) -> None:
-    done = CliRunner().invoke(app, ["profile", *words, "--budget", "0.1s"])
+def _profile(folder: Path, *words: str) -> str:
+    measured = () if "--like" in words else ("--budget", "0.1s")
+    done = CliRunner().invoke(app, ["profile", *words, *measured])
     if done.exception is not None:
         raise done.exception
+    return done.stdout
 
 
 def _scaled(known: DeviceProfile) -> DeviceProfile:
@@ -99,3 +101,12 @@ def test_hardware_that_one_does_not_have_keeps_its_own_power_and_price(folder: P
     _profile(folder, *like, "-o", str(camera))
     known = DeviceProfile.from_json(camera.read_text())
     assert (known.power, known.price) == (None, price)
+
+
+def test_a_device_that_was_measured_on_a_busy_machine_stays_so_and_the_remedy_is_said(folder: Path) -> None:
+    path = folder / "d.json"
+    known = DeviceProfile.from_json(path.read_text())
+    path.write_text(replace(known, provenance=replace(known.provenance, noisy=True)).to_json())
+    said = _profile(folder, str(folder / "model"), "-o", str(path))
+    assert "noisy: measure again on a quiet machine, first without MODEL" in said.splitlines()[0]
+    assert DeviceProfile.from_json(path.read_text()).provenance.noisy

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from onnx import helper
+from onnx import TensorProto, helper
 from typer.testing import CliRunner
 
 from isthmus.cli.main import app
-from isthmus.errors import InvalidInput, InvalidModel
+from isthmus.errors import InvalidInput, InvalidModel, InvalidProfile
 from partitioner.plan import Plan
 from partitioner.profiles import DeviceProfile
 from partitioner.setting import Setting
@@ -55,6 +56,12 @@ def run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     return call
 
 
+def test_an_engine_that_runs_no_onnx_is_refused(run: Run, folder: Path, setting: Setting) -> None:
+    (folder / "aot.json").write_text(replace(setting.edge, engine="aot").to_json())
+    with pytest.raises(InvalidProfile, match=r"edge profile: is of an engine that runs no ONNX model \(got 'aot'\)"):
+        run("partition", "open.onnx", *SHAPE, "--edge", "aot.json", "--cloud", "cloud.json")
+
+
 def partition(*words: str) -> tuple[str, ...]:
     return ("partition", "open.onnx", "--edge", "edge.json", "--cloud", "cloud.json", "--bandwidth", "4mbps", *words)
 
@@ -89,3 +96,33 @@ def test_without_an_example_the_open_size_is_named(run: Run) -> None:
 def test_an_example_that_is_none_is_refused_by_the_options_name(run: Run) -> None:
     with pytest.raises(InvalidInput, match="--example"):
         run(*partition("--example", "large"))
+
+
+@pytest.fixture
+def looping(folder: Path) -> str:
+    """A file whose loop goes round as often as its input says."""
+    body = helper.make_graph(
+        [helper.make_node("MatMul", ["carried", "w"], ["next"]), helper.make_node("Identity", ["going"], ["on"])],
+        "body",
+        [value("step", kind=TensorProto.INT64), value("going", kind=TensorProto.BOOL), value("carried", "batch", 4)],
+        [value("on", kind=TensorProto.BOOL), value("next", "batch", 4)],
+    )
+    nodes = [
+        helper.make_node("ReduceMax", ["n"], ["rounds"], "rounds", keepdims=0),
+        helper.make_node("Loop", ["rounds", "", "x"], ["y"], "loop", body=body),
+    ]
+    inputs = [value("x", "batch", 4), value("n", "batch", 1, kind=TensorProto.INT64)]
+    saved(folder / "loop.onnx", proto(nodes, [weight("w", 4, 4)], inputs))
+    return "loop.onnx"
+
+
+def test_an_import_says_whose_flops_data_decides(run: Run, looping: str) -> None:
+    assert "FLOPs of loop: the least, as data decides how often" in run("import", looping, "-o", "artifact")
+    assert json.loads(run("import", looping, "-o", "artifact", "--json"))["flops_at_least"] == ["loop"]
+    assert "FLOPs" not in run("import", "open.onnx", *SHAPE, "-o", "artifact")
+
+
+def test_a_report_says_that_flops_are_at_least_those(run: Run, folder: Path, looping: str) -> None:
+    sides = ("--edge", "edge.json", "--cloud", "cloud.json", "--bandwidth", "20mbps", "--rtt", "30ms")
+    run("partition", looping, *sides, "--report", "page.html")
+    assert "2 ops, at least 33 FLOP for one item" in (folder / "page.html").read_text()

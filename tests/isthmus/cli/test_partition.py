@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,16 +17,22 @@ from typer.testing import CliRunner
 
 from isthmus.cli.frontier_table import bandwidths_won
 from isthmus.cli.main import app
+from isthmus.units import format_size
+from nodes.measure.calibration_items import CalibrationItems, CalibrationRuns
+from nodes.measure.codec_sizes import lossy_codecs
 from partitioner.artifact import load_artifact, save_artifact
 from partitioner.condition import Condition
+from partitioner.constrained_choice import NothingInTime
 from partitioner.front_end import model_from_module
 from partitioner.frontier import Frontier
 from partitioner.link import Link
-from partitioner.measurements import CodecRate, Power, Provenance
+from partitioner.measurements import CodecRate, Measurement, OpTimes, Power, Provenance, SegmentTime, digest_of_ops
+from partitioner.memory import MemoryModel
 from partitioner.menu import MOST_CUTS, menu_of
 from partitioner.model import Calibration
 from partitioner.plan_table import EngineDifference, PlanTable
 from partitioner.profiles import DeviceProfile
+from partitioner.scaled_profile import scaled_profile
 from partitioner.setting import Setting
 from partitioner.spec import ImagePreprocessing, ModelSpec
 
@@ -102,6 +109,27 @@ def test_edge_memory_is_kept(run: Run) -> None:
     assert 0 < len(plan["edge_ops"]) < 4
 
 
+def test_edge_memory_that_cannot_hold_the_model_says_what_finishing_alone_takes(run: Run, folder: Path) -> None:
+    graph = load_artifact(folder / "model").graph
+    needs = format_size(MemoryModel(graph).edge(frozenset(op.name for op in graph.ops)))
+    said = f"an edge needs {needs}, with all parameters (autonomy: full); the limit of 5 MB is for the ops of a cut"
+    slow = ("--bandwidth", "1kbps", "--edge-memory")
+    assert f"to finish alone {said}" in run(*slow, "5MB").splitlines()
+    assert f"to finish alone {said}" in run(*slow, "5MB", "--frontier").splitlines()
+    assert json.loads(run(*slow, "5MB", "--json"))["provenance"]["to finish alone"] == said
+    assert "alone an edge" not in run(*slow, "20MB")
+    assert "alone an edge" not in run("--bandwidth", "1kbps")
+
+
+def test_a_model_that_requires_the_cloud_never_finishes_alone(run: Run, folder: Path) -> None:
+    known = load_artifact(folder / "model")
+    tied = replace(known, interface=replace(known.interface, autonomy="cloud-required"))  # type: ignore[type-var]
+    save_artifact(tied, folder / "tied")
+    said = run("--bandwidth", "1kbps", "--edge-memory", "5MB", model="tied")
+    assert "alone an edge" not in said
+    assert "edge-only" not in said
+
+
 def test_privacy_and_memory_that_contradict_say_so_in_one_line(run: Run) -> None:
     said = run("--privacy", "raw-input", "--edge-memory", "1MB", fails=True)
     assert said.startswith("edge memory 1 MB: the ops kept on the edge by privacy need 2.11 MB")
@@ -146,8 +174,12 @@ def test_cloud_memory_and_the_wire_limit_are_kept(run: Run) -> None:
         (("--rtt", "soon"), "--rtt: is not a quantity (got 'soon')"),
         (("--accuracy-budget", "7"), "--accuracy-budget: must be between 0 and 1 (got 7.0)"),
         (("--objective", "-1*latency"), "--objective latency: needs a weight"),
-        (("--edge-load", "0"), "--edge-load: must be above zero (got 0.0)"),
-        (("--cloud-load", "nan"), "--cloud-load: must be above zero (got nan)"),
+        (("--edge-load", "0"), "--edge-load: must be from 1e-06 to 1e+06 (got 0.0)"),
+        (("--edge-load", "1e300"), "--edge-load: must be from 1e-06 to 1e+06 (got 1e+300)"),
+        (("--cloud-load", "nan"), "--cloud-load: must be from 1e-06 to 1e+06 (got nan)"),
+        (("--bandwidth", "1e-310bps"), "--bandwidth: is no bandwidth of a link (got '1e-310bps')"),
+        (("--downlink", "1e200bps"), "--downlink: is no bandwidth of a link (got '1e200bps')"),
+        (("--rtt", "1e308s"), "--rtt: is longer than any (got '1e308s')"),
         (("--frontier", "--objective", "latency+throughput"), "--frontier: goes by no sum with throughput"),
         (
             ("--pin-cloud", "linear", "--wire-limit", "9kB", "--accuracy-budget", "0.1"),
@@ -155,6 +187,7 @@ def test_cloud_memory_and_the_wire_limit_are_kept(run: Run) -> None:
         ),
         (("--wire-limit", "much"), "--wire-limit: is not a quantity"),
         (("--cloud-memory", "5 stones"), "--cloud-memory: has an unknown unit"),
+        (("--lossy", "--accuracy-budget", "0.1"), "--lossy: allows any loss, --accuracy-budget only so much; give one"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_kept_is_said_in_one_line(run: Run, words: tuple[str, ...], said: str) -> None:
@@ -166,8 +199,8 @@ def test_what_cannot_be_kept_is_said_in_one_line(run: Run, words: tuple[str, ...
 def test_the_frontier_is_a_table(run: Run, tmp_path: Path) -> None:
     lines = run("--frontier", "-o", str(tmp_path / "frontier.json")).splitlines()
     frontier = Frontier.from_json((tmp_path / "frontier.json").read_text())
-    assert len(lines) == 3 + len(frontier.plans)
-    assert [line[:10].rstrip() for line in lines[1:-2]] == [entry.plan.kind for entry in frontier.plans]
+    assert len(lines) == 5 + len(frontier.plans)
+    assert [line[:10].rstrip() for line in lines[1:-4]] == [entry.plan.kind for entry in frontier.plans]
     assert max(map(len, lines)) <= 100
 
 
@@ -178,16 +211,29 @@ def test_plans_of_one_cut_are_told_apart_by_what_crosses(run: Run) -> None:
     menu = menu_of(frontier, most_cuts=MOST_CUTS)
     offered = [entry.plan.plan_id for cut in menu.cuts for entry in cut.plans]
     at = lines[0].index("crosses")
-    for line, entry in zip(lines[1:-2], frontier.plans, strict=True):
+    for line, entry in zip(lines[1:-4], frontier.plans, strict=True):
         said = ", ".join(f"{one.tensor} {one.codec}" for one in entry.plan.boundary) or "nothing"
         assert line[at:].startswith(f"{said} ")
         assert (line[10] == "*") == (entry.plan.plan_id in offered)
-    assert {line[10] for line in lines[1:-2]} == {"*", " "}
+    assert {line[10] for line in lines[1:-4]} == {"*", " "}
+
+
+def test_pairs_of_which_only_some_were_measured_whole_are_told_apart(run: Run, folder: Path) -> None:
+    """What is measured whole takes longer than the sum of its ops, so that the sums win."""
+    model, edge = load_artifact(folder / "model"), DeviceProfile.from_json((folder / "edge.json").read_text())
+    ops = [op.name for op in model.graph.ops]
+    half = SegmentTime(model.digest, "prefix", digest_of_ops(ops[:2]), "eager", 1, Measurement(0.5, 0.0, 9))
+    (folder / "measured.json").write_text(replace(edge, name="measured").with_segment_times(half).to_json())
+    also = ("--edge", str(folder / "measured.json"))
+    (warning,) = [line for line in run(*also).splitlines() if "measured whole" in line]
+    assert warning.startswith("some of these pairs go by halves measured whole, others by sums of op times")
+    assert "measured whole" not in run()
+    assert "measured whole" not in run(edge="measured.json")
 
 
 def test_the_table_ends_with_what_the_menu_costs(run: Run) -> None:
     menu = menu_of(Frontier.from_json(run("--frontier", "--json")), most_cuts=MOST_CUTS)
-    *_, last, sides = run("--frontier").splitlines()
+    *_, last, _, _, sides = run("--frontier").splitlines()
     assert sides == "edge edge (eager, 1 thread), cloud cloud (eager, 1 thread)"
     assert last.startswith(f"*menu: {len(menu.cuts)} cuts, at most {menu.excess:.2%} slower than the frontier at ")
     assert last.endswith(" 500 kbit/s–1 Gbit/s, edge x1–2, cloud x1–4")
@@ -231,10 +277,11 @@ def test_the_table_says_who_wins_by_another_objective(run: Run, folder: Path, ob
 def test_a_frontier_for_throughput_is_a_table_too(run: Run) -> None:
     lines = run("--frontier", "--objective", "throughput").splitlines()
     found = json.loads(run("--frontier", "--objective", "throughput", "--json"))
-    assert len(lines) == 3 + len(found["plans"])
+    assert len(lines) == 5 + len(found["plans"])
     assert lines[-1] == "gap 0, proven best"
     assert lines[1].startswith("edge-only")
     assert max(map(len, lines)) <= 100
+    assert run("--frontier", "--objective", "3*throughput").splitlines() == lines
 
 
 def test_a_frontier_within_limits_says_that_it_is_proven(run: Run) -> None:
@@ -265,6 +312,13 @@ def test_a_batch_takes_longer_and_more_than_the_model_takes_is_refused(run: Run)
     one, four = (json.loads(run(*_QUICK, "--batch", batch, "--json")) for batch in ("1", "4"))
     assert four["predicted"]["total_s"] > one["predicted"]["total_s"]
     assert [plan["provenance"]["batch"] for plan in (one, four)] == ["1", "4"]
+    sizes = [[tensor["bytes"] for tensor in plan["boundary"]] for plan in (one, four)]
+    assert sizes[0] == sizes[1]  # a plan's are one item's
+    lines = run(*_QUICK, "--batch", "4").splitlines()
+    assert f"({4 * sizes[1][0]} B)" in lines[0]
+    assert lines[-2].endswith("(eager, 1 thread), 4 items a request")
+    assert run(*_QUICK, "--batch", "4", "--frontier").splitlines()[-1].endswith(", 4 items a request")
+    assert "items a request" not in run(*_QUICK)
     assert run("--batch", "4096", fails=True).startswith("--batch: is more than narrow takes at once (got 4096)")
 
 
@@ -380,6 +434,56 @@ def test_of_several_profiles_the_best_pair_wins(run: Run, folder: Path, quick: s
     assert f"  {other}; edge edge (eager, 1 thread), cloud cloud (eager, 1 thread)" in both
 
 
+def test_times_that_nobody_measured_are_told_of_each_device(run: Run, folder: Path) -> None:
+    cloud = DeviceProfile.from_json((folder / "cloud.json").read_text())
+    model = load_artifact(folder / "model")
+    took = Measurement(1e-3, 0.0, 5)
+    times = OpTimes(model.digest, "eager", 1, 1, {op.name: took for op in model.graph.ops}, took)
+    noisy = replace(cloud.provenance, noisy=True)
+    (folder / "timed.json").write_text(replace(cloud.with_op_times(times), provenance=noisy).to_json())
+    (folder / "like.json").write_text(
+        scaled_profile(cloud, name="like", flops_per_s=1e12, memory_bytes_per_s=1e12).to_json()
+    )
+    for shown in ([], ["--frontier"]):
+        lines = [line for line in run(*shown, edge="like.json", cloud="timed.json").splitlines() if "times of" in line]
+        edge, noise = lines
+        assert edge.startswith("times of edge like (eager, 1 thread): not measured, roofline scaled from cloud, ")
+        assert (
+            noise
+            == "times of cloud cloud (eager, 1 thread): noisy: measure again on a quiet machine, first without MODEL"
+        )
+
+
+def test_a_wire_limit_that_some_inputs_break_says_so(run: Run, folder: Path) -> None:
+    words = (*_QUICK, "--pin-cloud", "linear_1", "--json")
+    plan = json.loads(run(*words, model="calibrated"))
+    (sent,) = plan["boundary"]
+    together = sum(tensor["bytes"] for tensor in (sent, *plan["downlink"]))
+    spread = sum(tensor["spread_bytes"] for tensor in (sent, *plan["downlink"]))
+    assert spread > 0
+    told = run(*words[:-1], "--wire-limit", f"{together}B", model="calibrated")
+    assert f"--wire-limit is kept on average: a request takes {together} ± {spread} B" in told
+    assert "on average" not in run(*words[:-1], "--wire-limit", f"{together + spread}B", model="calibrated")
+
+
+def test_pairs_share_what_was_measured_of_codecs(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at = list[str]()
+
+    def counted(runs: CalibrationRuns, items: CalibrationItems, name: str, loss: float, *, smallest: bool) -> Any:
+        looked_at.append(name)
+        return lossy_codecs(runs, items, name, loss, smallest=smallest)
+
+    monkeypatch.setattr("nodes.measure.codec_findings.lossy_codecs", counted)
+    words = (*_QUICK, "--accuracy-budget", "0.5")
+    run(*words, model="calibrated")
+    once = looked_at.copy()
+    edge = DeviceProfile.from_json((folder / "edge.json").read_text())
+    (folder / "other.json").write_text(replace(edge, memory_bytes_per_s=2e9).to_json())
+    both = run(*words, "--edge", str(folder / "other.json"), model="calibrated")
+    assert sum(", cloud cloud (eager" in line for line in both.splitlines()) == 2
+    assert looked_at[len(once) :] == once != []
+
+
 def test_a_pair_that_cannot_keep_to_the_rules_leaves_the_others(
     run: Run, folder: Path, inexact: Callable[[str, float], str]
 ) -> None:
@@ -433,6 +537,19 @@ def test_a_page_without_calibration_inputs_says_that_no_lossy_codec_was_used(run
     assert "allowed all the same" not in page
 
 
+def test_a_frontier_that_is_not_found_in_time_leaves_the_plan_and_its_page(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def late(*given: Any) -> Any:
+        raise NothingInTime
+
+    for at in ("isthmus.planning.frontier_of", "isthmus.report.facts.frontier_of"):
+        monkeypatch.setattr(at, late)
+    words = (*_QUICK, "--accuracy-budget", "0.5", "--report", str(folder / "late.html"))
+    assert run(*words, model="calibrated").startswith("* ")
+    assert "no plan that keeps to them was found in time" in (folder / "late.html").read_text()
+
+
 def test_what_a_page_compares_with_keeps_to_the_accuracy_budget_too(run: Run, folder: Path) -> None:
     """A limit on memory leaves no frontier to survey; the codecs are those measured all the same."""
     limit = ("--cloud-memory", "100MB")
@@ -480,3 +597,14 @@ def test_a_small_file_crosses_as_it_arrived_and_a_large_one_does_not(
 def test_a_file_that_is_no_picture_is_refused_by_its_option(run: Run, pictures: Path) -> None:
     said = run("--file", str(pictures / "edge.json"), model="pictures", fails=True)
     assert said.startswith("--file")
+
+
+def test_a_radio_that_nobody_told_of_is_said_to_count_nothing(run: Run, folder: Path) -> None:
+    edge = DeviceProfile.from_json((folder / "edge.json").read_text())
+    read = Power(5.0, 1.0, 0.0, "measured by RAPL", measured=True)
+    (folder / "read.json").write_text(replace(edge, power=read).to_json())
+    said = "energy: measured by RAPL; its radio counts 0 W: state it with isthmus declare"
+    for words in (("--objective", "energy"), ("--objective", "energy", "--frontier")):
+        assert said in run(*words, edge="read.json")
+        assert said not in run(*words)
+    assert said not in run(edge="read.json")

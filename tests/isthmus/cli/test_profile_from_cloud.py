@@ -17,13 +17,11 @@ from isthmus.certificates import issue_certificates
 from isthmus.cli.cloud_profile import cloud_profile
 from isthmus.cli.main import app, main
 from isthmus.errors import InvalidInput
-from isthmus.v1 import segment_pb2_grpc
 from nodes.cloud_connection import ReplicaDescription
 from nodes.cloud_node import CloudNode
 from nodes.fleet import Endpoint, Replica
 from nodes.measure.codec_rates import RATED_CODEC_NAMES
 from nodes.tls_files import TlsFiles
-from nodes.transport.grpc_server import GrpcServer
 from nodes.transport.registry_server import RegistryServer
 from nodes.transport.segment_server import SegmentService
 from partitioner.artifact import save_artifact
@@ -176,10 +174,7 @@ async def test_a_cloud_that_asks_for_certificates_is_shown_one(tmp_path: Path) -
         return TlsFiles(*(str(tmp_path / name) for name in ("authority.pem", f"{role}.pem", f"{role}.key")))
 
     cloud = await started()
-    server = GrpcServer(
-        ["isthmus.v1.SegmentService"],
-        lambda server: segment_pb2_grpc.add_SegmentServiceServicer_to_server(SegmentService(cloud.node), server),
-    )
+    server = SegmentService(cloud.node).server()
     address = await server.start("127.0.0.1:0", "cloud.listen", files("cloud"), require_clients=True)
     try:
         shown = files("client")
@@ -214,7 +209,24 @@ def failed(
         (("--from", "127.0.0.1:1"), "--from: no profile comes from there"),
         (("--from", "nowhere"), "--from: is not an address"),
         (("--from", "127.0.0.1:1", "--like", "cloud.json"), "--from: is another profile than --like's"),
+        (("--peak", "500gflops"), "--peak: is what a profile is scaled to (got '500gflops'); give --like"),
+        (("--memory", "50GB/s"), "--memory: is what a profile is scaled to (got '50GB/s'); give --like"),
+        (("--from", "127.0.0.1:1", "--peak", "500gflops"), "--peak: is what a profile is scaled to"),
         (("--from", "127.0.0.1:1", "--tls-authority", "/none.pem"), "tls.authority: cannot be read"),
+        (
+            ("--from", "127.0.0.1:1", "--budget", "10s", "--threads", "2", "--device", "cpu", "--engine", "eager"),
+            "--budget, --threads, --device, --engine: changes nothing beside --from, which measures nothing; leave it",
+        ),
+        (
+            ("--like", "cloud.json", "--engine", "aot"),
+            "--engine: changes nothing beside --like, which measures nothing",
+        ),
+        (
+            ("--like", "cloud.json", "--tls-authority", "a.pem", "--tls-certificate", "c.pem", "--tls-key", "k.pem"),
+            "--tls-authority, --tls-certificate, --tls-key: is for asking a cloud; give --from, or leave it out",
+        ),
+        (("--tls-key", "k.pem"), "--tls-key: is for asking a cloud"),
+        (("--example", "1x3"), "--example: is for inputs of a MODEL; give MODEL, or leave it out"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_2(

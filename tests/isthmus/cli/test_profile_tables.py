@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from io import StringIO
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console, RenderableType
@@ -11,7 +12,17 @@ from rich.console import Console, RenderableType
 from isthmus.cli.profile_tables import device_tables, left_out, model_tables
 from isthmus.cli.whole_model_tables import whole_model_tables
 from nodes.measure.codec_rates import RATED_CODEC_NAMES
-from partitioner.measurements import CodecRate, Footprint, Half, Measurement, OpTimes, SegmentTime, Taken, digest_of_ops
+from partitioner.measurements import (
+    CodecRate,
+    Footprint,
+    Half,
+    Measurement,
+    OpTimes,
+    Power,
+    SegmentTime,
+    Taken,
+    digest_of_ops,
+)
 from partitioner.model import Model
 from partitioner.profiles import DeviceProfile
 from partitioner.setting import Setting
@@ -80,12 +91,23 @@ def test_the_whole_model_shows_loading_memory_and_the_law_of_the_batch(profile: 
     ]
     known = profile.with_segment_times(*wholes).with_footprints(Footprint(model.digest, "eager", 1, 0.25, 1000, 2000))
     lines = [" ".join(words) for words in _printed(list(whole_model_tables(known, model)))]
-    assert lines[0].startswith("loads in 250 ms")
+    assert lines[0].startswith("loads in 250 ms (")
     assert "1 kB of parameters; 2 kB of activations at most (batch 1)" in lines[0]
     assert lines[1].startswith("a batch of B, up to 8: ")
     assert not lines[1].endswith(" is 0.0% off")  # the three times are on no one line
     assert [line.split()[-1] for line in lines[3:]] == ["1.00x", "1.33x", "1.33x"]
     assert list(whole_model_tables(profile, model)) == []
+
+
+def test_spreads_are_shown_where_they_were_kept(profile: DeviceProfile, model: Model) -> None:
+    told = Footprint(model.digest, "eager", 1, 0.25, 1000, 2000, load_spread_s=0.01)
+    lines = [" ".join(words) for words in _printed(list(whole_model_tables(profile.with_footprints(told), model)))]
+    assert lines[0].startswith("loads in 250 ms + 10 ms (")
+    rate = profile.codec_rates["zstd"]
+    both = {"zstd": replace(rate, encode_spread=0.03, decode_spread=0.004), "raw": rate}
+    rows = {words[0]: words for words in _printed(list(device_tables(replace(profile, codec_rates=both)))) if words}
+    assert rows["zstd"][-2:] == ["3%,", "0%"]
+    assert not rows["raw"][-1].endswith("%")
 
 
 def test_a_model_measured_on_another_day_than_the_device_says_so(profile: DeviceProfile, model: Model) -> None:
@@ -120,6 +142,14 @@ def test_nothing_is_left_out_only_where_nothing_is(known: DeviceProfile, model: 
     assert "nothing" not in " ".join(left_out(hidden, model))
 
 
+def test_work_that_data_decides_is_said_to_be_the_least(known: DeviceProfile, model: Model) -> None:
+    first, *others = model.graph.ops
+    graph = replace(model.graph, ops=(replace(first, flops_are_least=True), *others))
+    facts = SimpleNamespace(name=model.name, digest=model.digest, graph=graph, interface=model.interface)
+    (line,) = left_out(known, facts)
+    assert line.startswith(f"FLOPs of {first.name}: the least")
+
+
 def test_what_nobody_tried_to_measure_is_listed(known: DeviceProfile, profile: DeviceProfile, model: Model) -> None:
     assert [line.removeprefix(f"{model.name}: ") for line in left_out(profile, model)] == [
         "memory and load time",
@@ -146,8 +176,15 @@ def test_the_device_says_that_it_is_emulated_and_noisy(setting: Setting) -> None
     noisy = replace(setting.edge, provenance=replace(setting.edge.provenance, noisy=True))
     text = " ".join(word for line in _printed(list(device_tables(noisy))) for word in line)
     assert "emulated slowdown 40x" in text
-    assert "NOISY" in text
+    assert "noisy: measure again on a quiet machine, without MODEL" in text
     assert "125 MFLOP/s" in text
+
+
+def test_the_power_is_shown_with_who_says_so_or_said_to_be_unknown(setting: Setting) -> None:
+    told = replace(setting.edge, power=Power(21.04, 8.0, 0.0, "measured by RAPL", measured=True))
+    lines = [[str(part) for part in device_tables(one)][1] for one in (setting.edge, told)]
+    assert lines[0] == "power: not known; `isthmus declare` states it"
+    assert lines[1] == "power: 21 W busy, 8 W idle, 0 W radio; measured by RAPL"
 
 
 def test_what_was_not_measured_is_said(profile: DeviceProfile, model: Model, setting: Setting) -> None:

@@ -54,7 +54,7 @@ def test_every_form_is_read_again(far: str, tmp_path: Path, form: str, names: li
         (("--target", "127.0.0.1:1", "-o", "l", "--for", "long"), InvalidQuantity, "--for"),
         (("--target", "127.0.0.1:1", "-o", "l", "--budget", "1kB"), InvalidQuantity, "--budget"),
         (("--target", "127.0.0.1:1", "-o", "no/l"), InvalidInput, "-o"),
-        (("--target", "127.0.0.1:1", "-o", "/proc/l"), InvalidConfiguration, "cannot be written"),
+        (("--target", "127.0.0.1:1", "-o", "/proc/l"), InvalidInput, "-o: cannot be written"),
         (("--target", "127.0.0.1:1", "-o", "l"), CloudUnavailable, "--listen"),
         (("--listen", "nowhere"), InvalidConfiguration, "--listen"),
     ],

@@ -49,6 +49,18 @@ def test_a_file_is_a_log_too_and_options_alone_change_the_policy_that_ran(log: P
     assert said["really"]["in_time"] is None
 
 
+def test_options_alone_leave_the_policies_of_classes_as_they_were(tmp_path: Path) -> None:
+    lines = [dict(line) for line in log_of(poisson(2.0, 15.0))]
+    decisions = [line for line in lines if line["kind"] == "decision"]
+    for line in decisions[::2]:
+        line["request"] = {**line["request"], "request_class": "alarm"}
+        line |= {"because": "class alarm", "policy": {"name": "edge-only", "options": {}}}
+    (tmp_path / "1.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (told,) = json.loads(call(tmp_path, "--options", "switch_cost=5ms", "--json"))["others"]
+    assert told["policy"] == "latency (switch_cost=5ms), edge-only for class alarm"
+    assert told["told"]["plans"]["edge-only"] >= len(decisions[::2]) / len(decisions)
+
+
 def test_what_rests_on_costs_alone_is_said(tmp_path: Path) -> None:
     log = written(tmp_path, 15.0, "edge-only")
     words = "  100% of the requests take plans that never ran in the log: they rest on costs"

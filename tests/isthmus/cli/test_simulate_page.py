@@ -21,6 +21,14 @@ INSIDE = """((plot) => {
       && text.top >= box.top - 1 && text.bottom <= box.bottom + 1;
   });
 })"""
+OVERLAPS = """((plot) => {
+  const texts = [...plot.querySelectorAll("text")].filter((one) => one.textContent);
+  const boxes = texts.map((one) => one.getBoundingClientRect());
+  const shared = (a, b, low, high) => Math.min(a[high], b[high]) - Math.max(a[low], b[low]);
+  return boxes.flatMap((a, i) => boxes.slice(i + 1).flatMap((b, j) =>
+    shared(a, b, "left", "right") > 1 && shared(a, b, "top", "bottom") > 3
+      ? [`${texts[i].textContent} | ${texts[i + 1 + j].textContent}`] : []));
+})"""
 SIZES = "((plot) => { const box = plot.getBoundingClientRect(); return [box.width, box.height]; })"
 
 
@@ -51,6 +59,7 @@ def test_its_plots_are_there_and_nothing_overflows(
     assert all(wide > 300 and high > 30 for wide, high in sizes)
     cut = browser.value(f"{PLOTS}.filter((one) => !{INSIDE}(one)).map((one) => one.querySelector('title').textContent)")
     assert cut == []
+    assert browser.value(f"{PLOTS}.flatMap({OVERLAPS})") == []
     paper, ink = browser.value("((one) => [one.backgroundColor, one.color])(getComputedStyle(document.body))")
     assert (paper, ink) == (
         ("rgb(25, 23, 36)", "rgb(232, 230, 242)") if dark else ("rgb(255, 255, 255)", "rgb(38, 35, 58)")

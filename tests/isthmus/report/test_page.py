@@ -27,7 +27,7 @@ from partitioner.measurements import Measurement, Power, SegmentTime, digest_of_
 from partitioner.memory import MemoryModel
 from partitioner.menu import MOST_CUTS, menu_of
 from partitioner.model import Model
-from partitioner.partition import partition_graph
+from partitioner.partition import BestPlan, best_plan, partition_graph, plan_for_cut, plans_to_compare
 from partitioner.setting import Setting
 from partitioner.spec import ModelSpec
 
@@ -72,6 +72,14 @@ def test_names_are_escaped(page: str) -> None:
     assert "small &lt;&amp;&gt; model" in page
 
 
+def test_the_maps_have_a_key_of_every_plan_of_the_frontier(page: str) -> None:
+    keys = next(one for one in _tree(page).iter("p") if one.get("class") == "keys")
+    said = [" ".join("".join(key.itertext()).split()) for key in keys]
+    codes = {row[0] for row in _table(page, "The pieces of the curve")[1:]}
+    assert codes <= {key.partition(" ")[0] for key in said}
+    assert "E edge-only" in said
+
+
 def test_no_two_elements_have_one_id(page: str) -> None:
     ids = re.findall(r' id="([^"]+)"', page)
     assert page.count('class="cut"') == 2
@@ -88,9 +96,44 @@ def test_the_breakdown_holds_the_plans_own_numbers(page: str, report: Report) ->
     ]
 
 
+def test_of_a_batch_the_page_says_how_many_items_and_holds_all_their_bytes(model: Model, setting: Setting) -> None:
+    many = replace(setting, costing=replace(setting.costing, batch=4))
+    made = report_of(model, many, plan_for_cut(model, many, [op.name for op in model.graph.ops[:2]]))
+    page, chapter = report_page(made), made.chapters[0]
+    assert "Requests that bring the tensor, 4 items each" in _said(page)
+    assert "items each" not in _said(report_page(report_of(model, setting, partition_graph(model, setting))))
+    rows = {row[1]: row[-1] for row in _table(page, "The same as numbers. Uplink")[1:]}
+    (cloud,) = (plan for plan in chapter.others if plan.kind == "cloud-only")
+    (title,) = (title for title in rows if title.startswith("cloud-only"))
+    assert rows[title] == format_size(4 * cloud.uplink_bytes)
+    (crossing,) = (row for row in _table(page, "What crosses, for one item")[1:] if row[1] == "up")
+    assert crossing[4] == f"{chapter.plan.boundary[0].bytes:,}"
+
+
+def test_the_other_forms_plan_may_come_from_whoever_judges_it(model: Model, setting: Setting) -> None:
+    files = replace(setting, costing=replace(setting.costing, form="bytes", accuracy=AccuracyTable(0.02, {})))
+    judged = best_plan(model, files)
+    asked = list[str]()
+
+    def best_of(form: str) -> BestPlan:
+        asked.append(form)
+        return judged
+
+    made = report_of(model, setting, partition_graph(model, setting), best_of=best_of)
+    assert asked == ["bytes"]
+    assert (made.chapters[1].plan, made.chapters[1].setting) == (judged.plan, files)
+
+
 def test_every_cloud_only_encoding_of_a_file_is_there(page: str) -> None:
     said = _said(page)
     assert all(f"cloud-only, image as {codec}" in said for codec in ("file", "png"))
+
+
+def test_how_a_cloud_only_plan_sends_is_said_once(model: Model, setting: Setting) -> None:
+    (plan,) = (one for one in plans_to_compare(model, setting) if one.kind == "cloud-only")
+    said = _said(report_page(report_of(model, setting, plan)))
+    assert ": cloud-only, image as" in said
+    assert "sending" not in said
 
 
 def test_every_tensor_that_crosses_is_named_with_its_bytes(page: str, report: Report) -> None:
@@ -293,7 +336,7 @@ def test_every_codec_at_every_cut_is_plotted_and_listed(report: Report) -> None:
     answers = _table(page, "What becomes of the answers")[1:]
     assert answers[1] == [
         "cut 2", "transform, step x1", "0.9875 (0.9775 to 1.0000)", "–", "0.7500 (0.7000 to 0.8000)",
-        "0.8125 (0.7500 to 0.8750)", "0.1250 (0.1000 to 0.1500)", "0.5000 (0.4000 to 0.6000)", "0.25",
+        "0.8125 (0.7500 to 0.8750)", "0.1250 (0.1000 to 0.1500)", "0.5000 (0.4000 to 0.6000)", "–", "0.25",
     ]  # fmt: skip
     bold = [strong.text for strong in _tree(page).iter("strong") if strong.text in ("int8", "transform, step x1")]
     assert bold == ["int8", "transform, step x1"]

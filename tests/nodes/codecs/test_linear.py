@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from isthmus.errors import InvalidPlan, InvalidRequest
 from nodes.codecs.base import EncodedTensor
-from nodes.codecs.linear import LINEAR_BITS, LinearCodec, ranges_parameter
+from nodes.codecs.linear import LINEAR_BITS, LinearCodec, have_ends, ranges_parameter
 
 CODEC = LinearCodec(8)
 
@@ -63,6 +63,34 @@ def test_values_that_are_not_finite_make_the_tensor_exact(bad: float) -> None:
 def test_a_range_beyond_float32_makes_the_tensor_exact() -> None:
     values = torch.tensor([-3e38, 3e38]).repeat(32)
     assert torch.equal(round_trip(values), values)
+
+
+_LARGEST = torch.finfo(torch.float32).max
+
+
+@pytest.mark.parametrize("bits", LINEAR_BITS)
+@pytest.mark.parametrize("ends", [(0.0, _LARGEST), (-_LARGEST, 0.0), (1.0, _LARGEST), (-_LARGEST, -1.0)])
+def test_what_is_finite_stays_finite(bits: int, ends: tuple[float, float]) -> None:
+    values = torch.tensor(ends).repeat(32)
+    decoded = round_trip(values, LinearCodec(bits))
+    assert torch.isfinite(decoded).all()
+    assert ((decoded.double() - values.double()).abs() <= 1e-6 * _LARGEST).all()
+
+
+def test_five_bits_of_an_attention_mask_are_exact() -> None:
+    """A 31st of the largest float32 rounds up, and 31 of that are infinity."""
+    values = torch.tensor([0.0, -_LARGEST]).repeat(1, 4, 16)
+    assert torch.equal(round_trip(values, LinearCodec(5)), values)
+
+
+@pytest.mark.parametrize("ends", [(0.0, _LARGEST), (-_LARGEST, 0.0), (-_LARGEST, _LARGEST)])
+def test_ranges_that_decode_to_infinity_are_none(ends: tuple[float, float]) -> None:
+    values = torch.tensor(ends).repeat(1, 4, 16)
+    assert not have_ends(values)
+    with pytest.raises(InvalidPlan, match="ranges"):
+        LinearCodec(8, {"ranges": ranges_parameter(values)})
+    assert have_ends(values / 4)
+    assert torch.isfinite(round_trip(values, LinearCodec(5, {"ranges": ranges_parameter(values / 4)}))).all()
 
 
 @pytest.mark.parametrize("dtype", [torch.int64, torch.uint8, torch.bool, torch.complex64])

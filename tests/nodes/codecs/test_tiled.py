@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
 from dataclasses import replace
 
@@ -36,6 +37,31 @@ def test_channels_last_stays_channels_last() -> None:
     made = codec("tiled", {"format": "avif", "quality": "95", "ranges": RANGES})
     values = VALUES.contiguous(memory_format=torch.channels_last)
     assert made.decode(made.encode("x", values)).stride() == values.stride()
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_values_that_are_not_finite_make_the_tensor_exact(bad: float, dtype: torch.dtype) -> None:
+    made = codec("tiled", {"format": "jpeg", "quality": "95", "ranges": RANGES})
+    values = VALUES.to(dtype, memory_format=torch.channels_last, copy=True)
+    values[1, 2, 3, 4] = bad
+    decoded = made.decode(made.encode("x", values))
+    assert torch.equal(decoded.nan_to_num(7.0), values.nan_to_num(7.0))
+    assert decoded.stride() == values.stride()
+
+
+@pytest.mark.parametrize("form", LOSSY_FORMATS)
+def test_tiles_larger_than_pictures_can_be_are_exact(form: str) -> None:
+    values = torch.randn(1, 1, 1, 16_384)
+    made = codec("tiled", {"format": form, "quality": "95", "ranges": ranges_parameter(values)})
+    assert torch.equal(made.decode(made.encode("x", values)), values)
+
+
+def test_a_mode_that_is_none_is_refused() -> None:
+    made = codec("tiled", {"format": "jpeg", "quality": "95", "ranges": RANGES})
+    encoded = made.encode("x", VALUES)
+    with pytest.raises(InvalidRequest, match="mode"):
+        made.decode(replace(encoded, data=b"\2" + encoded.content[1:]))
 
 
 @pytest.mark.parametrize("shape", [(3, 9, 4, 4), (3, 10), (3, 10, 0, 4)])

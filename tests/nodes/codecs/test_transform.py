@@ -7,6 +7,7 @@ import math
 from contextlib import suppress
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 import zstandard
@@ -18,7 +19,7 @@ from nodes.codecs.base import EncodedTensor
 from nodes.codecs.coefficient_grid import cosine_basis
 from nodes.codecs.factory import codec
 from nodes.codecs.transform import TransformCodec
-from nodes.codecs.transform_table import TransformTable
+from nodes.codecs.transform_table import CoderClass, TransformTable
 from nodes.measure.transform_fit import TransformFit, fit_transform
 
 STEP = 0.5
@@ -171,6 +172,36 @@ def test_garbage_decodes_or_raises_invalid_request(data: bytes, mode: int, words
     with suppress(InvalidRequest):
         decoded = made.decode(EncodedTensor("x", "float32", (items, 12, 6, 7), (), "transform", {}, message))
         assert decoded.shape == (items, 12, 6, 7)
+
+
+@pytest.mark.parametrize(
+    ("channels", "height", "width", "cosine"),
+    [(4096, 1, 1, False), (1, 1, 65_535, True), (1, 1025, 1, True), (1, 257, 256, False), (1537, 1, 1, False)],
+)
+def test_a_table_that_would_take_minutes_or_gigabytes_is_refused(
+    channels: int, height: int, width: int, cosine: bool
+) -> None:
+    with pytest.raises(InvalidPlan, match="header"):
+        codec("transform", {"table": plain_table(channels, height, width, cosine=cosine).to_text()})
+
+
+def test_the_largest_grids_are_still_read() -> None:
+    for channels, height, width, cosine in (
+        (1, 1024, 64, True),
+        (1536, 1, 1, False),
+        (1, 65_535, 1, False),
+        (1, 256, 256, True),
+    ):
+        made = codec("transform", {"table": plain_table(channels, height, width, cosine=cosine).to_text()})
+        assert made.name == "transform"
+
+
+def plain_table(channels: int, height: int, width: int, *, cosine: bool) -> TransformTable:
+    """One component, steps of 1."""
+    one, flat = np.ones((height, width), np.float32), np.zeros((height, width), np.int64)
+    synthesis, mean = np.ones((channels, 1), np.float32), np.zeros(channels, np.float32)
+    classes = (CoderClass(0, 0, np.ones(2, np.uint16)),)
+    return TransformTable(False, cosine, mean, synthesis, one, np.zeros(1, np.int64), flat, 0, 0, classes)
 
 
 def test_what_follows_the_message_is_refused(chosen: TransformCodec) -> None:

@@ -7,6 +7,7 @@ import shutil
 import time
 import weakref
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from nodes.engines.aot import AotEngine
 from nodes.engines.base import Engine
 from nodes.engines.eager import EagerEngine
 from nodes.engines.factory import engine_for
-from nodes.engines.inductor import InductorEngine
+from nodes.engines.inductor import _COMPILING, InductorEngine
 from partitioner.front_end import model_from_module
 from partitioner.segments import Segments
 from partitioner.torch_model import TorchModel
@@ -91,6 +92,22 @@ def test_an_engine_that_goes_leaves_nothing_of_its_model(engine_class: Make, com
 
 
 @BOTH
+def test_an_engine_lets_go_of_the_code_that_was_used_longest_ago(
+    tiny: TorchModel, engine_class: Make, compiled: Path
+) -> None:
+    torch.manual_seed(0)
+    model = model_from_module(Tiny().eval(), (torch.randn(2, 4),))
+    engine, gone = engine_class(folder=compiled, most_slices=1), weakref.ref(model)
+    engine.load(model.whole)
+    del model
+    gc.collect()
+    assert gone() is not None
+    engine.load(cut(tiny, 2).prefix)
+    gc.collect()
+    assert gone() is None
+
+
+@BOTH
 def test_what_was_prepared_is_loaded_without_compiling(tiny: TorchModel, engine_class: Make, compiled: Path) -> None:
     engine, segments = engine_class(folder=compiled), cut(tiny, 2)
     both = (segments.prefix, segments.suffix)
@@ -100,6 +117,10 @@ def test_what_was_prepared_is_loaded_without_compiling(tiny: TorchModel, engine_
         engine.load(segment)
     assert time.perf_counter() - started < 0.5 * took_s
     assert engine.prepare(both) == took_s > 0
+    # While another model is compiled: requests wait where plans are loaded, and must not wait for that, too.
+    again = AotEngine(folder=compiled) if isinstance(engine, AotEngine) else engine
+    with ThreadPoolExecutor() as beside, again._lock if isinstance(again, AotEngine) else _COMPILING:
+        beside.submit(again.load, segments.suffix).result(timeout=30.0)
 
 
 def test_a_restart_finds_packages_where_no_compiler_is(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import pytest
 import torch
@@ -123,3 +124,15 @@ def test_engines_of_several_models_hold_what_each_holds_once(small: dict[str, tu
     for engine, (model, _) in zip(engines, small.values(), strict=True):
         engine.load(model.whole)
     assert engines_bytes([*engines, engines[0]]) == sum(engine.held_bytes for engine in engines) > engines[0].held_bytes
+
+
+def test_what_takes_seconds_once_is_done_where_it_is_prepared(tmp_path: Path) -> None:
+    """Plans are loaded where requests wait."""
+    model = model_from_module(Pictures().eval(), pictures(2))
+    engine = OnnxRuntimeEngine(folder=tmp_path / "weights")
+    assert engine.prepare([model.whole, lambda *tensors: tensors]) == 0.0
+    assert "onnx_form" in vars(model)
+    (file,) = (tmp_path / "weights").iterdir()
+    written = file.stat().st_mtime_ns
+    engine.load(model.whole)
+    assert file.stat().st_mtime_ns == written

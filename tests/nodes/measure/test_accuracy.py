@@ -9,7 +9,8 @@ import torch
 
 from isthmus.errors import InvalidModel
 from nodes.codecs.factory import codec
-from nodes.measure.accuracy import agreement, measure_accuracy, measure_quality
+from nodes.measure.accuracy import measure_accuracy, measure_quality
+from nodes.measure.answer_agreement import agreement
 from partitioner.torch_model import TorchModel
 
 

@@ -12,7 +12,8 @@ from isthmus.errors import InfeasibleCut, InvalidInput
 from nodes.codecs.factory import codec
 from nodes.measure.accuracy import measure_accuracy
 from nodes.measure.accuracy_budget import AccuracyBudget
-from nodes.measure.engine_loss import EngineLoss
+from nodes.measure.codec_findings import CodecFindings
+from nodes.measure.engine_loss import NO_LOSS, EngineLoss
 from nodes.plan_shapes import cut_plan
 from partitioner.codec_choice import AS_RATED, DEFAULT_CODECS, CodecSize
 from partitioner.cost_model import Costing
@@ -150,6 +151,16 @@ def test_nothing_is_lossy_without_calibration_inputs(model: TorchModel) -> None:
     assert kept.accuracy is not None
     assert not kept.accuracy.allows(model.graph.ops[0].outputs[0], "int8", {})
     assert kept.accuracy.words == "accuracy budget 1 (no calibration inputs)"
+
+
+def test_budgets_that_leave_codecs_as_much_share_what_was_measured(model: TorchModel) -> None:
+    few = replace(model, calibration=(model.calibration[0][:6],))
+    findings, cut = CodecFindings(few), (few.graph.ops[0].name,)
+    engines = (NO_LOSS, EngineLoss(0.0, 0.0, 0.0, "0 lost by onnxruntime"), EngineLoss(0.015, 0.0, 0.015, "some"))
+    first, alike, less = (AccuracyBudget(few, 0.02, one, findings).codecs_at(cut) for one in engines)
+    (tensor,) = first
+    assert alike[tensor] is first[tensor]
+    assert less[tensor] is not first[tensor]
 
 
 def test_a_budget_that_is_none_is_refused(model: TorchModel) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 
-from nodes.measure.activation_memory import peak_activation_bytes
+from nodes.measure.activation_memory import peak_activation_bytes, peak_allocated_bytes
 from partitioner.torch_model import TorchModel
 
 
@@ -35,3 +36,14 @@ def test_a_model_holds_its_widest_place(small_model: TorchModel) -> None:
     peak = peak_activation_bytes(small_model, (x,), small_model.weights.values())
     widest = max(t.bytes_at(1) for t in small_model.graph.tensors.values())
     assert widest <= peak <= x.nbytes + sum(t.bytes_at(1) for t in small_model.graph.tensors.values())
+
+
+def test_what_is_allocated_is_seen_without_ops_being_watched(capfd: pytest.CaptureFixture[str]) -> None:
+    def two_at_once(x: torch.Tensor) -> torch.Tensor:
+        half = x[:500] + 1  # gone before the most is held
+        del half
+        return (x + 1).exp()
+
+    x = torch.zeros(1000)
+    assert peak_allocated_bytes(two_at_once, (x,), "cpu") == 3 * 4000 == peak_activation_bytes(two_at_once, (x,))
+    assert capfd.readouterr().err == ""

@@ -8,6 +8,7 @@ import pytest
 
 from nodes.engines.eager import EagerEngine
 from nodes.measure.device_profile import measure_device, measure_model
+from nodes.measure.power import power_meter
 from partitioner.model import Model
 from partitioner.profiles import DeviceProfile
 
@@ -26,6 +27,12 @@ def test_the_numbers_are_those_of_a_computer(profile: DeviceProfile) -> None:
 def test_every_kind_of_arithmetic_has_a_peak_in_every_dtype(profile: DeviceProfile) -> None:
     kinds = ("matmul", "convolution", "depthwise")
     assert set(profile.kind_flops_per_s) == {f"{kind} {dtype}" for kind in kinds for dtype in profile.flops_per_s}
+
+
+def test_its_power_is_known_only_where_the_machine_tells_it(profile: DeviceProfile) -> None:
+    assert profile.power is None or profile.power.measured
+    if power_meter("cpu") is None:
+        assert profile.power is None
 
 
 def test_it_survives_json(profile: DeviceProfile) -> None:

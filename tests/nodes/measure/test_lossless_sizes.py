@@ -11,13 +11,14 @@ from nodes.codecs.factory import codec
 from nodes.codecs.image import PngCodec
 from nodes.measure.calibration_items import CalibrationRuns
 from nodes.measure.codec_sizes import measured_codec
-from nodes.measure.lossless_sizes import MOST_ITEMS, with_lossless_sizes
+from nodes.measure.lossless_sizes import MOST_ITEMS, in_form, with_lossless_sizes
 from nodes.measure.picture_codecs import lossless_picture
 from nodes.preprocessing import normalise
 from partitioner.codec_choice import CodecSize
 from partitioner.cost_model import Costing, model_costs
 from partitioner.link import Link
 from partitioner.measurements import CodecRate, Provenance
+from partitioner.plan import InputForm
 from partitioner.profiles import DeviceProfile
 from partitioner.spec import ImagePreprocessing
 from partitioner.torch_model import TorchModel
@@ -83,6 +84,20 @@ def test_without_calibration_inputs_nothing_changes(model: TorchModel) -> None:
 def test_codecs_that_were_stated_stay_as_they_are(model: TorchModel) -> None:
     stated = Costing(codecs=(CodecSize("raw", 1.0, True, "exact"), CodecSize("zstd", 0.5, True, "stated")))
     assert with_lossless_sizes(stated, model) is stated
+
+
+@pytest.mark.parametrize(("given", "other"), [("tensor", "bytes"), ("bytes", "tensor")])
+def test_for_the_other_form_of_input_the_sizes_are_those_measured_for_it(
+    model: TorchModel, given: InputForm, other: InputForm
+) -> None:
+    assert in_form(with_lossless_sizes(Costing(form=given), model), other, model) == with_lossless_sizes(
+        Costing(form=other), model
+    )
+
+
+def test_for_the_other_form_codecs_that_were_stated_stay(model: TorchModel) -> None:
+    stated = Costing(codecs=(CodecSize("raw", 1.0, True, "stated"),))
+    assert in_form(stated, "bytes", model) == replace(stated, form="bytes")
 
 
 def test_a_model_is_measured_once(model: TorchModel) -> None:

@@ -14,6 +14,7 @@ from nodes.engines.eager import EagerEngine
 from nodes.engines.factory import engine_for
 from nodes.measure.anchors import anchor_positions, measure_anchors, measure_halves
 from nodes.measure.device_profile import measure_device
+from nodes.measure.frontier_cuts import untimed_cuts
 from nodes.measure.model_session import batch_time, measure_model_within
 from partitioner.batch_law import batch_law
 from partitioner.candidate_cuts import candidate_cuts
@@ -37,6 +38,7 @@ def test_a_large_budget_leaves_nothing_out(device: DeviceProfile, small_model: T
     known = measure_model_within(small_model, device, EagerEngine(), budget_s=60.0)
     assert known.provenance.left_out == ()
     assert known.footprints[0].peak_activation_bytes
+    assert known.footprints[0].load_spread_s is not None
     law = batch_law(known, small_model.digest, len(small_model.graph.ops))
     assert law is not None
     assert max(law.seconds) == small_model.interface.max_batch
@@ -97,12 +99,23 @@ def _cuts(known: DeviceProfile) -> set[str]:
 def test_the_frontier_with_the_other_side_is_timed_too(device: DeviceProfile, narrowing: TorchModel) -> None:
     other = scaled_profile(device, name="cloud", flops_per_s=1e15, memory_bytes_per_s=1e15)
     known = measure_model_within(narrowing, device, EagerEngine(), 60.0, other)
-    anchors = {one.edge_ops_digest for one in known.segment_times if one.leading_ops is not None}
     cuts = candidate_cuts(narrowing, known, other, Costing())
     assert cuts
-    assert _cuts(known) == {digest_of_ops(cut) for cut in cuts} - anchors
+    assert _cuts(known) == {digest_of_ops(cut) for cut in cuts}
     assert all(known.segment_time(narrowing.digest, "suffix", cut, 1).seconds > 0 for cut in cuts)
     assert known.provenance.left_out == ()
+
+
+def test_an_anchor_at_a_cut_of_the_frontier_is_timed_for_its_own_sake_too(
+    device: DeviceProfile, narrowing: TorchModel
+) -> None:
+    slow = replace(device, op_overhead_s=1.0)  # by the op, so that what codecs take decides nothing
+    other = replace(device, op_overhead_s=1e-9)
+    cut, *_ = untimed_cuts(narrowing, slow, other)
+    half = SegmentTime(narrowing.digest, "prefix", digest_of_ops(cut), "eager", 1, Measurement(1.0, 0.0, 5))
+    anchored = slow.with_segment_times(replace(half, leading_ops=len(cut)))
+    assert cut in untimed_cuts(narrowing, anchored, other)
+    assert cut not in untimed_cuts(narrowing, slow.with_segment_times(half), other)
 
 
 def test_cuts_of_the_frontier_that_the_budget_leaves_out_are_named(
@@ -186,6 +199,10 @@ def test_compiling_counts_against_the_budget_and_is_told(
     known = measure_model_within(small_model, replace(device, engine="aot"), engine_for("aot"), budget_s=2.0)
     (footprint,) = known.footprints
     assert footprint.compile_s > 2.0
+    eager = measure_model_within(small_model, device, EagerEngine(), budget_s=2.0).footprints[0]
+    assert footprint.peak_activation_bytes is not None
+    assert eager.peak_activation_bytes is not None
+    assert 0.5 < footprint.peak_activation_bytes / eager.peak_activation_bytes < 4
     assert any("both halves" in one for one in known.provenance.left_out)
     assert all(times.whole.seconds > 0 for times in known.op_times_of(small_model.digest))
     again = measure_model_within(small_model, replace(device, engine="aot"), engine_for("aot"), budget_s=2.0)

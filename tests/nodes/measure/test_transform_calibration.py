@@ -10,10 +10,13 @@ import torch
 from isthmus.errors import InvalidInput
 from nodes.codecs.base import Codec
 from nodes.codecs.transform import TransformCodec
-from nodes.measure.calibration_items import CalibrationItems
+from nodes.measure.calibration_items import CalibrationItems, CalibrationRuns
+from nodes.measure.codec_sizes import calibrated_transform
 from nodes.measure.sensitivity import boundary_gradients, boundary_tensors
 from nodes.measure.transform_calibration import calibrated_codec, calibrated_step, finer_factor
 from nodes.measure.transform_fit import TransformFit, fit_transform
+from partitioner.front_end import model_from_module
+from partitioner.spec import ModelSpec
 from partitioner.torch_model import TorchModel
 
 
@@ -83,3 +86,33 @@ def test_a_budget_that_is_none_is_refused(small_model: TorchModel, budget: float
     items = calibration(small_model, 1, 10)
     with pytest.raises(InvalidInput, match="budget"):
         calibrated_step(fitted(small_model, items), items, items.segments.boundary[0], budget)
+
+
+class Classifier(torch.nn.Module):
+    """Three classes, and one more that is never to be answered."""
+
+    def __init__(self, masked: bool) -> None:
+        super().__init__()
+        self.features, self.answer, self.masked = torch.nn.Conv2d(3, 8, 3, padding=1), torch.nn.Linear(8, 3), masked
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.answer(self.features(x).relu().mean((2, 3)) * 30)
+        return torch.nn.functional.pad(logits, (0, 1), value=-torch.inf) if self.masked else logits
+
+
+def test_a_masked_class_changes_nothing() -> None:
+    steps = []
+    for masked in (False, True):
+        torch.manual_seed(1)
+        inputs = torch.randn(60, 3, 12, 12)
+        spec = ModelSpec(
+            module=Classifier(masked).eval(), example_inputs=(inputs[:2],), name="m", input_names=("x",),
+            output_names=("y",), calibration=(inputs,), calibration_truth=(0,) * 60,
+        )  # fmt: skip
+        model = model_from_module(spec)
+        items = CalibrationRuns(model).at([model.graph.ops[0].name])
+        made = calibrated_transform(model, items, items.segments.boundary[0], 0.05)
+        assert made is not None
+        assert made.measured.loss <= 0.05
+        steps.append(made.step)
+    assert steps[1] == pytest.approx(steps[0], rel=0.2)

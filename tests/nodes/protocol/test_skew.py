@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from isthmus.errors import RemoteProtocolError
+from isthmus.errors import Overloaded, RemoteProtocolError
 from isthmus.v1 import segment_pb2 as pb
-from nodes.protocol.cloud_stream import CloudState, CloudStream
+from nodes.protocol.cloud_stream import MOST_RETRY_AFTER_MS, CloudState, CloudStream, Rejection
 from nodes.protocol.edge_stream import EdgeState, EdgeStream
-from nodes.protocol.events import MeasuredBatch, PlanPrepared, PlanTimes, RequestArrived
+from nodes.protocol.events import MeasuredBatch, PlanPrepared, PlanTimes, RequestArrived, RequestFailed
 from nodes.protocol.version import PROTOCOL_MAJOR
+from nodes.transport.pending_answers import error_of_frame
 from tests.nodes.protocol.test_streams import TIMINGS, Pair, request
 
 # Field 15 of a frame, length-delimited: a kind of frame that no version before some later minor one knows.
@@ -64,6 +65,31 @@ def test_a_replica_of_the_minor_version_before_says_nothing_of_batches() -> None
     times = [pb.MeasuredBatch(batch=1, suffix_s=0.1), pb.MeasuredBatch(batch=2, suffix_s=0.2)]
     heard = edge.receive(pb.CloudFrame(ready=pb.PlanReady(wire_digest="w", times=times)), 0.0)
     assert heard == [PlanPrepared("w", PlanTimes((MeasuredBatch(1, 0.1, 0, 0), MeasuredBatch(2, 0.2, 0, 0))))]
+
+
+def test_a_replica_of_the_minor_version_before_does_not_say_when_to_try_again() -> None:
+    pair = Pair()
+    pair.settle()
+    pair.edge.submit(request(1))
+    pair.settle()
+    error = pb.RequestError(request_id=1, code="RESOURCE_EXHAUSTED", reason="OVERLOADED", message="full")
+    (failed,) = pair.edge.receive(pb.CloudFrame(error=error), 0.0)
+    assert isinstance(failed, RequestFailed)
+    assert getattr(error_of_frame(failed), "retry_after_s", None) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("retry_after_s", "told_s"), [(2.5, 2.5), (0.0, 0.001), (1e12, pytest.approx(MOST_RETRY_AFTER_MS / 1e3))]
+)
+def test_an_edge_is_told_when_it_is_worth_trying_again(retry_after_s: float, told_s: float) -> None:
+    pair = Pair()
+    pair.settle()
+    pair.edge.submit(request(1))
+    pair.settle()
+    pair.cloud.reject(1, Rejection.of(Overloaded("full", retry_after_s=retry_after_s)))
+    pair.settle()
+    (failed,) = (event for event in pair.edge_heard if isinstance(event, RequestFailed))
+    assert getattr(error_of_frame(failed), "retry_after_s", None) == told_s
 
 
 @pytest.mark.parametrize("major", [PROTOCOL_MAJOR - 1, PROTOCOL_MAJOR + 1])

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isthmus.errors import IsthmusError, LocalProtocolError, RemoteProtocolError
+from isthmus.errors import MOST_TOLD_BYTES, IsthmusError, LocalProtocolError, RemoteProtocolError
 from isthmus.v1 import segment_pb2 as pb
 from nodes.codecs.base import EncodedTensor
 from nodes.protocol.assembly import ReceiveSpan
-from nodes.protocol.cloud_stream import CloudState, CloudStream, Rejection
+from nodes.protocol.cloud_stream import MOST_FRAME_TENSORS, CloudState, CloudStream, Rejection
 from nodes.protocol.edge_stream import EdgeState, EdgeStream, WireRequest
 from nodes.protocol.events import (
     CloudEvent,
@@ -21,6 +21,7 @@ from nodes.protocol.events import (
     PeerDraining,
     PlanDefinition,
     PlanPrepared,
+    PlanRejected,
     PlanTimes,
     RequestArrived,
     RequestCancelled,
@@ -29,7 +30,7 @@ from nodes.protocol.events import (
     ResponseArrived,
     WireCodec,
 )
-from nodes.protocol.limits import StreamLimits
+from nodes.protocol.limits import MOST_DIGEST_CHARACTERS, MOST_OFFER_BYTES, MOST_OFFER_PARTS, StreamLimits
 
 TIMINGS = CloudTimings(ReceiveSpan(0.1, 10), 0.2, 0.3, 0.4, 0.5)
 
@@ -366,3 +367,96 @@ def test_the_cloud_says_what_it_holds_of_requests(pair: Pair) -> None:
     assert (pair.cloud.open_requests, pair.cloud.arriving_bytes) == (1, 0)
     pair.answer_all()
     assert (pair.cloud.open_requests, pair.cloud.arriving_bytes) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        pb.PlanOffer(uplink=[pb.TensorCodec(parameters={"table": "t" * (MOST_OFFER_BYTES + 1)})]),
+        pb.PlanOffer(edge_ops=[""] * (MOST_OFFER_PARTS + 1)),
+        pb.PlanOffer(downlink=[pb.TensorCodec(parameters={str(n): "" for n in range(MOST_OFFER_PARTS)})]),
+    ],
+    ids=["bytes", "ops", "parameters"],
+)
+def test_an_offer_of_more_than_a_plan_takes_is_refused_alone(pair: Pair, more: pb.PlanOffer) -> None:
+    more.wire_digest = "digest"
+    assert pair.cloud.receive(pb.EdgeFrame(offer=more), 1.0) == []
+    pair.settle()
+    (refused,) = (event for event in pair.edge_heard if isinstance(event, PlanRejected))
+    assert (refused.wire_digest, refused.code) == ("digest", "INVALID_ARGUMENT")
+    assert str(MOST_OFFER_PARTS) in refused.message
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [pb.EdgeFrame(offer=pb.PlanOffer()), pb.EdgeFrame(request=pb.RequestHeader())],
+    ids=["offer", "request"],
+)
+def test_a_wire_digest_that_answers_would_repeat_without_end_breaks_the_rules(pair: Pair, frame: pb.EdgeFrame) -> None:
+    getattr(frame, frame.WhichOneof("kind") or "").wire_digest = "d" * (MOST_DIGEST_CHARACTERS + 1)
+    with pytest.raises(RemoteProtocolError, match="a wire digest of 129 characters"):
+        pair.cloud.receive(frame, 1.0)
+
+
+@pytest.mark.parametrize("kind", ["request", "more"])
+@pytest.mark.parametrize(("tensors", "chunks"), [(MOST_FRAME_TENSORS + 1, 0), (1, 2)])
+def test_a_frame_of_more_parts_than_any_edge_sends_breaks_the_rules(
+    pair: Pair, kind: str, tensors: int, chunks: int
+) -> None:
+    frame = pb.EdgeFrame()
+    message = getattr(frame, kind)
+    message.tensors.extend(pb.TensorHeader() for _ in range(tensors))
+    message.chunks.extend(pb.Chunk() for _ in range(chunks))
+    with pytest.raises(RemoteProtocolError, match=f"a frame of {tensors} tensors and {chunks} chunks"):
+        pair.cloud.receive(frame, 1.0)
+
+
+def test_what_a_peer_named_is_not_repeated_at_any_length(pair: Pair) -> None:
+    pair.edge.submit(request(1))
+    pair.edge.offer(PlanDefinition("plan", "d", (), (), ()))
+    pair.settle()
+    pair.cloud.reject(1, Rejection("INTERNAL", "COMPUTE", "x" * 10_000))
+    pair.cloud.plan_refused("plan", "INTERNAL", "y" * 10_000)
+    pair.settle()
+    told = [event.message for event in pair.edge_heard if isinstance(event, RequestFailed | PlanRejected)]
+    assert [len(one) for one in told] == [MOST_TOLD_BYTES + 1] * 2
+
+
+def test_an_echo_that_comes_back_tells_that_all_which_left_before_it_is_there(pair: Pair) -> None:
+    pair.edge.submit(request(1, size=3000))  # too few to be acknowledged
+    pair.settle()
+    assert (pair.edge.progress(1).moved_bytes, pair.edge.all_arrived) == (0, False)
+    pair.edge.echo(7)
+    pair.settle()
+    progress = pair.edge.progress(1)
+    assert (progress.moved_bytes, progress.end_bytes, pair.edge.all_arrived) == (3000, 3000, True)
+    pair.edge.submit(request(2, size=500))
+    assert not pair.edge.all_arrived  # it has not left yet
+    assert pair.edge.progress(2).end_bytes is None
+
+
+def test_a_request_that_is_there_gets_on_by_its_own_answer_alone(pair: Pair) -> None:
+    def sent_and_there(request_id: int, at_s: float) -> None:
+        pair.edge.submit(request(request_id, size=3000))
+        while pair.edge.next_frame(0.0) is not None:
+            """All of it leaves."""
+        pair.edge.echo(request_id)
+        pair.edge.receive(pb.CloudFrame(echo=pb.Echo(token=request_id)), at_s)
+
+    def moved_s() -> list[float]:
+        return [pair.edge.progress(request_id).moved_s for request_id in (1, 2)]
+
+    sent_and_there(1, 5.0)
+    sent_and_there(2, 7.0)
+    assert moved_s() == [5.0, 7.0]
+    header = pb.ResponseHeader(request_id=2, tensors=[pb.TensorHeader(name="y", encoded_bytes=10)])
+    header.chunks.add(request_id=2, data=b"12345")
+    pair.edge.receive(pb.CloudFrame(response=header), 9.0)
+    assert moved_s() == [5.0, 9.0]
+
+
+def test_an_answer_tells_that_its_request_is_there(pair: Pair) -> None:
+    pair.edge.submit(request(1, size=3000))
+    pair.settle()
+    pair.answer_all()
+    assert (pair.edge.arrived_bytes, pair.edge.all_arrived) == (3000, True)

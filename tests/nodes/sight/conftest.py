@@ -40,7 +40,7 @@ class LiveSite:
     request_id: str
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # not longer: what it logs meanwhile would stand among what others print
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveSite]:
     """After three requests in the cloud and one on the edge, of the class HOSTILE, one for a plan that is not there and
     one for a model HOSTILE."""

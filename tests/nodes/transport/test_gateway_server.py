@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import numpy as np
 import pytest
+import torch
 
 from isthmus.oip import model_config_pb2 as configuration
 from isthmus.oip import open_inference_pb2 as oip
+from nodes.gateway import InferRequest, InferResult
 from nodes.transport.gateway_server import GatewayService
+from nodes.transport.infer_messages import read_request, write_response
 from nodes.transport.infer_stream import MOST_IN_FLIGHT
 from nodes.transport.oip_messages import split_bytes_elements
 
@@ -56,6 +62,23 @@ class TestUnary:
         assert (answer.id, answer.model_version) == ("mine", "0123456789ab")
         assert answer.parameters["isthmus_cloud_ms"].double_param == pytest.approx(5)
 
+    @pytest.mark.parametrize("way", ["gRPC", "parameter"])
+    async def test_reading_a_request_is_of_its_own_time(
+        self, stub: Stub, ask: Ask, node: DoublingNode, monkeypatch: pytest.MonkeyPatch, way: str
+    ) -> None:
+        def slowly(*given: Any) -> InferRequest:
+            time.sleep(0.5)  # more than gRPC rounds a timeout up by
+            return read_request(*given)
+
+        monkeypatch.setattr("nodes.transport.infer_handler.read_request", slowly)
+        request = ask()
+        if way == "parameter":
+            request.parameters["timeout"].int64_param = 5_000_000
+        await stub.ModelInfer(request, timeout=5.0 if way == "gRPC" else None)
+        (asked,) = node.requests
+        assert asked.timeout_s is not None
+        assert 3.0 < asked.timeout_s <= 4.6
+
     async def test_what_nobody_planned_tells_nothing_of_the_inside(self, stub: Stub, ask: Ask) -> None:
         assert await refused(stub.ModelInfer(ask(first=-2))) == (
             grpc.StatusCode.INTERNAL,
@@ -93,6 +116,52 @@ class TestUnary:
         request.parameters["timeout"].uint64_param = timeout_us
         await stub.ModelInfer(request)
         assert [one.timeout_s for one in node.requests] == [None]
+
+    @pytest.mark.parametrize("field", ["inputs", "raw_input_contents", "outputs", "parameters"])
+    async def test_more_parts_than_any_model_has_are_refused_untouched(
+        self, stub: Stub, ask: Ask, monkeypatch: pytest.MonkeyPatch, field: str
+    ) -> None:
+        monkeypatch.setattr("nodes.transport.infer_messages.check_id", None)  # nobody gets so far
+        request = ask()
+        request.raw_input_contents.extend([b""] * 65 * (field == "raw_input_contents"))
+        request.inputs.extend([oip.ModelInferRequest.InferInputTensor()] * 65 * (field == "inputs"))
+        request.outputs.extend([oip.ModelInferRequest.InferRequestedOutputTensor(name="y")] * 65 * (field == "outputs"))
+        for number in range(65 * (field == "parameters")):
+            request.parameters[str(number)].bool_param = True
+        code, message = await refused(stub.ModelInfer(request))
+        assert code is grpc.StatusCode.INVALID_ARGUMENT
+        assert message.startswith(f"{field}: may be 64 at most (got 6")
+
+    @pytest.mark.parametrize("shape", [[1_000_000], [1_000_000, 1], [1000, 10, 100]])
+    async def test_more_files_than_a_model_takes_are_refused_untouched(
+        self, stub: Stub, monkeypatch: pytest.MonkeyPatch, shape: list[int]
+    ) -> None:
+        monkeypatch.setattr("nodes.transport.oip_messages.split_bytes_elements", None)  # nobody calls it
+        request = oip.ModelInferRequest(model_name="double", raw_input_contents=[bytes(4 * 1_000_000)])
+        request.inputs.add(name="x", datatype="BYTES", shape=shape)
+        code, message = await refused(stub.ModelInfer(request))
+        assert code is grpc.StatusCode.INVALID_ARGUMENT
+        assert message.startswith("input x: takes one image file an item, of 8 items at most (got 1000000)")
+
+    @pytest.mark.parametrize(("classes", "apart"), [(3, False), (20_000, True)])
+    async def test_many_classes_are_written_off_the_event_loop(
+        self, stub: Stub, ask: Ask, node: DoublingNode, monkeypatch: pytest.MonkeyPatch, classes: int, apart: bool
+    ) -> None:
+        infer, threads = node.infer, list[threading.Thread]()
+
+        async def wide(request: InferRequest) -> InferResult:
+            return replace(await infer(request), outputs=(("y", torch.zeros(1, 20_000)),))
+
+        def noting(*given: Any) -> oip.ModelInferResponse:
+            threads.append(threading.current_thread())
+            return write_response(*given)
+
+        monkeypatch.setattr(node, "infer", wide)
+        monkeypatch.setattr("nodes.transport.infer_handler.write_response", noting)
+        request = ask()
+        request.outputs.add(name="y").parameters["classification"].int64_param = classes
+        assert (await stub.ModelInfer(request)).outputs[0].shape == [1, classes]
+        assert [thread is not threading.current_thread() for thread in threads] == [apart]
 
     async def test_classes_come_as_bytes_with_their_labels(self, stub: Stub, ask: Ask) -> None:
         request = ask(first=2.0)

@@ -29,7 +29,6 @@ from nodes.protocol.version import PROTOCOL_MAJOR, PROTOCOL_MINOR
 from nodes.sight.failures import RecentFailures
 from nodes.transport.caller import Caller
 from nodes.transport.gateway_server import MOST_CALLS, GatewayService
-from nodes.transport.grpc_server import GrpcServer
 from nodes.transport.infer_handler import InferHandler
 from nodes.transport.segment_server import Load, SegmentService, SuffixResult
 from nodes.transport.status import error_of
@@ -143,7 +142,7 @@ def hello() -> pb.EdgeFrame:
 async def test_an_edge_too_many_is_refused_and_the_first_is_served() -> None:
     async with edge_site() as site:
         service = SegmentService(site.clouds[0].node, replace(CLOUD_LIMITS, connections=1))
-        server = GrpcServer([], lambda made: segment_pb2_grpc.add_SegmentServiceServicer_to_server(service, made))
+        server = service.server()
         async with grpc.aio.insecure_channel(await server.start("127.0.0.1:0", "cloud.listen")) as channel:
             stub = segment_pb2_grpc.SegmentServiceStub(channel)
             first = stub.Run()
@@ -174,6 +173,9 @@ class Answering:
     def load(self) -> Load:
         return Load(0, 0.0)
 
+    def check_offer(self, offer: PlanDefinition) -> None:
+        pass
+
     async def prepare(self, offer: PlanDefinition) -> PlanTimes:
         return PlanTimes(())
 
@@ -186,7 +188,7 @@ class Answering:
 async def remembering(most_held_bytes: int) -> AsyncIterator[tuple[SegmentService, Callable[[], Stream]]]:
     """A replica with so much memory for requests and answers, and what dials it."""
     service = SegmentService(Answering(), most_held_bytes=most_held_bytes)
-    server = GrpcServer([], lambda made: segment_pb2_grpc.add_SegmentServiceServicer_to_server(service, made))
+    server = service.server()
     async with grpc.aio.insecure_channel(await server.start("127.0.0.1:0", "cloud.listen")) as channel:
         yield service, segment_pb2_grpc.SegmentServiceStub(channel).Run
         await server.stop(0)

@@ -89,6 +89,8 @@ def test_garbage_bytes_elements_are_refused_or_read_whole(raw: bytes) -> None:
         (one_input("INT16", [1], int_contents=[-40000]), r"outside INT16 \(got -40000\); send -32768 to 32767"),
         (one_input("FP16", [1], fp32_contents=[1.0]), "no typed contents"),
         (one_input("BYTES", [2], b"\x01\x00\x00\x00a"), "asks for 2 elements"),
+        (one_input("BYTES", [2], bytes(4 * 1000)), "asks for 2 elements .got 'more than 2'"),
+        (one_input("BYTES", [2], bytes_contents=[b""] * 1000), "asks for 2 elements .got 'more than 2'"),
         (one_input("FP32", [1], b"1234", fp32_contents=[1.0]), "both contents"),
     ],
 )
@@ -118,6 +120,10 @@ def test_typed_contents_hold_every_integer_of_their_datatype(datatype: str) -> N
     (read,) = read_inputs(one_input(datatype, [2], None, **{kind.contents: edges}), EDGE_LIMITS)
     assert read.tensor is not None
     assert read.tensor.tolist() == edges
+
+
+def test_no_more_elements_are_taken_apart_than_are_of_use() -> None:
+    assert split_bytes_elements(bytes(4 * 1000), "x", most=3) == (b"", b"", b"")
 
 
 def test_typed_bytes_are_the_elements() -> None:

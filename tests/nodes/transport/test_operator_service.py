@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 
 import grpc
 import pytest
+from structlog.testing import capture_logs
 
 from isthmus.errors import InvalidRequest, NotFound, PermissionDenied, Unavailable
 from isthmus.v1 import operator_pb2 as pb
 from isthmus.v1 import operator_pb2_grpc
+from nodes.gateway import ModelState
 from nodes.limits import EDGE_LIMITS
 from nodes.sight.view import EdgeView
 from nodes.steering import EVERYTHING, Canary, PolicySetting, Scope, ShadowReport, Steering
@@ -37,6 +39,9 @@ class Steered:
         if request_id == "gone":
             raise NotFound("request 'gone' is not known here")
         return json.dumps({"request_id": request_id})
+
+
+MODELS = ModelState("net", "1", "READY"), ModelState("other", "1", "READY", cloud_required=True)
 
 
 class Shown:
@@ -70,7 +75,7 @@ class Served:
 async def served() -> AsyncIterator[Served]:
     edge = Steered()
     remeasuring = Ordered()
-    server = GrpcServer([SERVICE], OperatorService(edge, Shown(), EDGE_LIMITS, remeasuring).add_to)
+    server = GrpcServer([SERVICE], OperatorService(edge, Shown(), EDGE_LIMITS, remeasuring, lambda: MODELS).add_to)
     address = await server.start("127.0.0.1:0", "edge.listen")
     client = OperatorClient(address)
     yield Served(edge, client, address, remeasuring)
@@ -103,11 +108,11 @@ async def test_policies_are_set_and_taken_back(served: Served) -> None:
 
 
 async def test_shadow_and_canary_are_set_apart(served: Served) -> None:
-    client, edge_only, energy = served.client, PolicySetting("edge-only"), PolicySetting("energy", {"weight": 2})
+    client, cost, energy = served.client, PolicySetting("cost"), PolicySetting("energy", {"weight": 2})
     assert await client.steering() == (Steering({EVERYTHING: PolicySetting("latency")}), ShadowReport())
     await client.set_shadow(energy)
-    await client.set_canary(Canary(edge_only, 0.1))
-    expected = Steering({EVERYTHING: PolicySetting("latency")}, energy, Canary(edge_only, 0.1))
+    await client.set_canary(Canary(cost, 0.1))
+    expected = Steering({EVERYTHING: PolicySetting("latency")}, energy, Canary(cost, 0.1))
     assert await client.steering() == (expected, ShadowReport(7, 5, 1, 0.25))
     await client.set_shadow(None)
     assert (await client.set_canary(None)) == Steering({EVERYTHING: PolicySetting("latency")})
@@ -118,9 +123,9 @@ async def test_what_the_configuration_says_is_told_beside_what_an_operator_set(s
     served.edge.steering = Steering({EVERYTHING: latency}, configured={EVERYTHING: latency})
     await client.set_shadow(PolicySetting("cost"))
     await client.set_canary(Canary(latency, 0.1))
-    now = await client.set_policy(alarm, PolicySetting("edge-only"))
+    now = await client.set_policy(alarm, PolicySetting("energy"))
     assert now.configured == {EVERYTHING: latency}
-    assert now.by_operator == {alarm: PolicySetting("edge-only")}
+    assert now.by_operator == {alarm: PolicySetting("energy")}
 
 
 async def test_plans_are_ordered_to_be_measured_again_once(served: Served) -> None:
@@ -132,6 +137,30 @@ async def test_a_refused_change_changes_nothing(served: Served) -> None:
     with pytest.raises(NotFound, match="bad"):
         await served.client.set_policy(EVERYTHING, PolicySetting("bad"))
     assert served.edge.steering is before
+
+
+async def test_a_policy_for_a_model_that_is_not_served_is_refused(served: Served) -> None:
+    before = served.edge.steering
+    with pytest.raises(NotFound, match="model 'nett' is not served here; models: net, other"):
+        await served.client.set_policy(Scope("nett", ""), PolicySetting("latency"))
+    assert served.edge.steering is before
+
+
+async def test_what_was_changed_is_logged_with_scope_and_policy(served: Served) -> None:
+    client, slow, alarm = served.client, PolicySetting("slo", {"probability": 0.99}), Scope("net", "alarm")
+    with capture_logs() as lines:
+        await client.set_policy(alarm, slow)
+        await client.unset_policy(alarm)
+        await client.set_shadow(slow)
+        await client.set_canary(Canary(slow, 0.1))
+        await client.set_canary(None)
+    assert [line["change"] for line in lines if line["event"] == "policies changed"] == [
+        "model net, class alarm: slo (probability=0.99)",
+        "model net, class alarm: no policy of its own",
+        "shadow: slo (probability=0.99)",
+        "canary, 0.1 of the requests: slo (probability=0.99)",
+        "canary: off",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ import pytest
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from isthmus.errors import CloudUnavailable, ComputeFailed, Unsupported
+from isthmus.errors import MOST_TOLD_BYTES, CloudUnavailable, ComputeFailed, Unsupported
 from isthmus.oip import open_inference_pb2 as oip
 from nodes.transport.gateway_server import GatewayService
-from nodes.transport.status import MOST_TOLD_BYTES, error_of
+from nodes.transport.status import error_of
 from tests.nodes.transport.conftest import DoublingNode
 
 if TYPE_CHECKING:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from onnx import helper
 
 from isthmus.errors import InfeasibleCut, InvalidInput
 from partitioner.accuracy_rule import AccuracyTable
+from partitioner.condition import Condition
 from partitioner.constraints import Constraints
 from partitioner.frontier import frontier_of
+from partitioner.graph import Dimension, ModelGraph
 from partitioner.link import Link
 from partitioner.memory import MemoryModel
+from partitioner.onnx_front_end import model_from_onnx
 from partitioner.partition import Setting, best_plan, partition_graph, plans_to_compare
 from partitioner.plan import codec_key
+from tests.partitioner.test_onnx_front_end import proto, saved, weight
 
 _LINKS = ("10kbps", "20mbps", "100gbps")
 
@@ -90,6 +96,57 @@ def test_the_frontier_keeps_to_pins_and_privacy(model: Any, setting: Setting) ->
     assert {entry.plan.edge_ops for entry in plans} <= {("stem", "body"), ("stem", "body", "grow")}
 
 
+def _asks_for_the_batch(model: Any) -> Any:
+    """`narrow` says nothing of the batch, which `grow` reads."""
+    graph = model.graph
+    narrow = replace(graph.tensors["narrow"], shape=(Dimension(0, 2000),))
+    tensors = {**graph.tensors, "narrow": narrow}
+    return replace(model, graph=ModelGraph(graph.ops, tensors, graph.inputs, graph.outputs, frozenset({"grow"})))
+
+
+_SECRECY = [{"private": True}, {"private_up_to": "stem"}]
+
+
+@pytest.mark.parametrize("secrecy", _SECRECY)
+@pytest.mark.parametrize(("objective", "next_best"), [("latency", 4), ("throughput", 3)])
+def test_a_secret_tensor_does_not_cross_to_tell_the_batch_size(
+    model: Any, setting: Setting, secrecy: dict[str, Any], objective: str, next_best: int
+) -> None:
+    """The cut that would be the best without it is passed over; the next best is proven to be the best."""
+    asking = _asks_for_the_batch(model)
+    assert [tensor.tensor for tensor in partition_graph(asking, _ruled(setting)).boundary] == ["image", "narrow"]
+    assert partition_graph(model, _ruled(setting, **secrecy), objective).edge_ops == ("stem", "body")
+    found = best_plan(asking, _ruled(setting, **secrecy), objective)
+    assert len(found.plan.edge_ops) == next_best
+    assert found.gap == 0.0
+
+
+@pytest.mark.parametrize("secrecy", _SECRECY)
+def test_the_frontier_passes_over_cuts_that_a_secret_tensor_would_have_to_cross(
+    model: Any, setting: Setting, secrecy: dict[str, Any]
+) -> None:
+    asking, here = _asks_for_the_batch(model), _ruled(setting, **secrecy)
+    frontier = frontier_of(asking, here)
+    assert frontier.gap == 0.0
+    assert all(entry.plan.edge_ops != ("stem", "body") for entry in frontier.plans)
+    for bandwidth in ("10kbps", "1mbps", "20mbps", "1gbps", "100gbps"):
+        link = Link.of(bandwidth, "2ms")
+        fresh = partition_graph(asking, replace(here, link=link)).predicted
+        assert fresh is not None
+        assert frontier.best(Condition(link)).total_s(Condition(link)) == pytest.approx(fresh.total_s, rel=1e-9)
+
+
+def test_what_only_a_secret_tensor_could_tell_is_refused_by_its_name(model: Any, setting: Setting) -> None:
+    asking = _asks_for_the_batch(model)
+    pins: dict[str, Any] = {"edge_ops": frozenset({"body"}), "cloud_ops": frozenset({"grow"})}
+    for find in (partition_graph, frontier_of):
+        with pytest.raises(InfeasibleCut) as refused:
+            find(asking, _ruled(setting, private=True, **pins))
+        assert str(refused.value).startswith(
+            "privacy and pins to the edge and pins to the cloud: the cloud could tell the batch size from 'image' alone"
+        )
+
+
 @pytest.mark.parametrize("limit", [{"wire_bytes": 20_000}, {"edge_memory_bytes": 2_204_000}])
 def test_the_frontier_within_limits_has_the_plan_of_every_link(
     model: Any, setting: Setting, limit: dict[str, Any]
@@ -145,6 +202,37 @@ def test_the_smallest_reason_is_said(
         with pytest.raises(InfeasibleCut, match=reason) as refused:
             plan(model, _ruled(setting, private, **rules))
         assert "\n" not in str(refused.value)
+
+
+def test_a_need_is_told_in_the_digits_that_tell_it_from_the_limit(model: Any, setting: Setting) -> None:
+    needs = MemoryModel(model.graph).edge(frozenset({"stem", "body"}))
+    with pytest.raises(InfeasibleCut, match=rf"edge memory {needs / 1e6:.3g} MB: .* need {needs / 1e6:.7g} MB;"):
+        partition_graph(model, _ruled(setting, edge_memory_bytes=needs - 1, edge_ops=frozenset({"body"})))
+
+
+def test_a_need_that_is_a_lower_bound_is_told_as_one(model: Any, setting: Setting) -> None:
+    """`wide` waits for a reader in the cloud while `late` runs, or that reader's answer does: both take more."""
+    ops = (
+        replace(model.graph.ops[0], name="stem", inputs=("image",), outputs=("wide",)),
+        replace(model.graph.ops[1], name="body", inputs=("wide",), outputs=("narrow",)),
+        replace(model.graph.ops[2], name="late", inputs=("image",), outputs=("features",)),
+        replace(model.graph.ops[3], name="head", inputs=("narrow", "features"), outputs=("logits",)),
+    )
+    made = {name: (op.name, tuple(o.name for o in ops if name in o.inputs)) for op in ops for name in op.outputs}
+    tensors = {name: replace(model.graph.tensors[name], producer=p, consumers=c) for name, (p, c) in made.items()}
+    tensors["image"] = replace(model.graph.tensors["image"], consumers=("stem", "late"))
+    forked = replace(model, graph=ModelGraph(ops, tensors, ("image",), ("logits",)))
+    forced = frozenset({"stem", "late"})
+    memory = MemoryModel(forked.graph)
+    assert memory.edge(forced) > memory.edge_at_least(forced)
+    for limit, words in (
+        (memory.edge_at_least(forced) - 1, " at least;"),
+        (memory.edge(frozenset({"stem"})) - 1, " MB;"),
+    ):
+        pins = forced if words == " at least;" else frozenset({"stem"})
+        with pytest.raises(InfeasibleCut, match=r"need [0-9.]+ MB") as refused:
+            partition_graph(forked, _ruled(setting, edge_memory_bytes=limit, edge_ops=pins))
+        assert (" at least;" in str(refused.value)) == (words == " at least;")
 
 
 def test_an_accuracy_budget_is_part_of_the_reason(model: Any, setting: Setting) -> None:
@@ -207,3 +295,16 @@ def test_a_limit_that_is_none_is_refused(limit: float) -> None:
 def test_an_unknown_op_is_named(model: Any, setting: Setting) -> None:
     with pytest.raises(InvalidInput, match=r"'hade'.* like head"):
         partition_graph(model, _ruled(setting, private_up_to="hade"))
+
+
+def test_ops_may_be_called_as_parts_of_plans_are(setting: Setting, tmp_path: Path) -> None:
+    """A weight that two ops read is counted once, whatever they are called."""
+    names = ("preprocess:x", "edge:w", "cloud:w")
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["mixed"], name=names[0]),
+        helper.make_node("Relu", ["mixed"], ["r"], name=names[1]),
+        helper.make_node("MatMul", ["r", "w"], ["y"], name=names[2]),
+    ]
+    named = model_from_onnx(saved(tmp_path / "named.onnx", proto(nodes, [weight("w", 4, 4)])))
+    rules = _ruled(setting, edge_ops=frozenset(names[:1]), edge_memory_bytes=1e9)
+    assert partition_graph(named, rules).edge_ops == names

@@ -13,6 +13,7 @@ from partitioner.cost_model import Costing, FileFacts, cut_problem, model_costs
 from partitioner.cut_problem import CutProblem, TensorCost, evaluate
 from partitioner.link import Link
 from partitioner.partition import Setting
+from partitioner.pseudo_names import FILE, PREPROCESS
 
 
 def _problem(model: Any, setting: Setting, costing: Costing) -> CutProblem:
@@ -44,7 +45,7 @@ def test_each_way_uses_its_own_bandwidth(model: Any, setting: Setting) -> None:
 
 def test_private_inputs_must_not_cross(model: Any, setting: Setting) -> None:
     problem = _problem(model, setting, Costing(form="bytes", private_input=True))
-    crossing = {name: _tensor(problem, name).uplink_s for name in ("image", "file:image", "narrow")}
+    crossing = {name: _tensor(problem, name).uplink_s for name in ("image", f"{FILE}image", "narrow")}
     assert [math.isinf(seconds) for seconds in crossing.values()] == [True, True, False]
 
 
@@ -56,9 +57,9 @@ def test_the_bytes_form_pays_the_file_or_its_preprocessing(model: Any, setting: 
     costs = model_costs(
         model, setting.edge, setting.cloud, setting.link, Costing(form="bytes", file=FileFacts(25_000, 10**6))
     )
-    assert _tensor(costs.problem, "file:image").uplink_s == pytest.approx(0.01)
-    assert costs.edge_s["preprocess:image"] == pytest.approx(0.01)
-    assert costs.model_ops({"preprocess:image", "stem"}) == {"stem"}
+    assert _tensor(costs.problem, f"{FILE}image").uplink_s == pytest.approx(0.01)
+    assert costs.edge_s[f"{PREPROCESS}image"] == pytest.approx(0.01)
+    assert costs.model_ops({f"{PREPROCESS}image", "stem"}) == {"stem"}
 
 
 def test_a_preprocessed_input_may_cross_as_a_picture_codec(model: Any, setting: Setting) -> None:

@@ -60,6 +60,13 @@ def test_an_anchor_is_in_the_times_of_the_ops_already(model: PlainModel, setting
     assert predicted(model, replace(setting, edge=edge)).edge_s == predicted(model, setting).edge_s
 
 
+def test_a_cut_may_be_an_anchor_and_timed_for_its_own_sake(model: PlainModel, setting: Setting, known: Setting) -> None:
+    anchors = (replace(one, leading_ops=len(CUT), time=one.time.scaled(9.0)) for one in known.edge.segment_times)
+    both = replace(known, edge=known.edge.with_segment_times(*anchors))
+    assert predicted(model, both) == predicted(model, known)
+    assert both.edge.segment_time(model.digest, "prefix", CUT, 1).seconds == 3.0
+
+
 def test_loads_are_on_measured_halves_too(model: PlainModel, known: Setting) -> None:
     loaded = replace(known, costing=Costing(edge_load=2.0, cloud_load=3.0))
     idle, busy = predicted(model, known), predicted(model, loaded)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from isthmus.errors import InvalidInput, InvalidProfile
+from partitioner.condition import CostVector
 from partitioner.link import Link
 from partitioner.measurements import Power, Price
 from partitioner.objectives import objective_for
@@ -86,6 +87,13 @@ def test_provenance_says_what_was_wanted_and_how_sure_it_is(model: Any, setting:
         ("x*latency", "no sum"),
         ("-1*latency", "zero or more"),
         ("nan*latency", "zero or more"),
+        (
+            "latency+energy+latency",
+            r"names latency more than once \(got 'latency\+energy\+latency'\); write latency once",
+        ),
+        ("2*latency + 3 * latency", "names latency more than once"),
+        ("0*latency", r"weighs nothing.*\(got '0\*latency'\); give one of its parts a weight above zero"),
+        ("0*latency+-0*throughput", "weighs nothing"),
         ("energy", "power"),
         ("cost", "price"),
     ],
@@ -93,6 +101,30 @@ def test_provenance_says_what_was_wanted_and_how_sure_it_is(model: Any, setting:
 def test_an_objective_that_cannot_be_is_refused(setting: Setting, objective: str, fault: str) -> None:
     with pytest.raises(InvalidInput, match=fault):
         objective_for(objective, setting)
+
+
+@pytest.mark.parametrize("weights", [{}, {"latency": 0.0, "throughput": 0.0}])
+def test_weights_that_are_all_zero_are_refused(setting: Setting, weights: dict[str, float]) -> None:
+    with pytest.raises(InvalidInput, match="weighs nothing"):
+        objective_for(weights, setting)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "name"),
+    [
+        ("1e+3*latency", "latency"),
+        ("2*throughput", "throughput"),
+        ("latency+0*throughput", "latency"),
+        ("latency+0*energy", "latency"),  # of a device that declares no power
+        ("2.e+0*latency+1e-1*throughput", "2*latency+0.1*throughput"),
+    ],
+)
+def test_what_is_left_alone_is_itself(setting: Setting, wanted: str, name: str) -> None:
+    assert objective_for(wanted, setting).name == name
+
+
+def test_a_part_may_weigh_nothing(setting: Setting) -> None:
+    assert objective_for("0*latency+throughput", setting).value(CostVector(1.0, 0, 0, 0.5), crosses=False) == 1.0
 
 
 def test_power_and_price_travel_with_the_profile(declared: Setting) -> None:

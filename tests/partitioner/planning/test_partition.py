@@ -6,14 +6,20 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import torch
+from torch import nn
 
 from isthmus.errors import InfeasibleCut, InvalidInput, InvalidPlan
+from partitioner.accuracy_rule import AccuracyTable
 from partitioner.codec_choice import CodecSize
+from partitioner.constraints import Constraints
 from partitioner.cost_model import Costing, FileFacts, model_costs
+from partitioner.front_end import model_from_module
+from partitioner.frontier import frontier_of
 from partitioner.link import Link
 from partitioner.min_cut import solve
 from partitioner.partition import Setting, partition_graph, plan_for_cut, plans_to_compare
-from partitioner.plan import Plan
+from partitioner.plan import CodecKey, Plan
 
 BYTES = Costing(form="bytes", file=FileFacts(20_000, 300_000))
 
@@ -74,6 +80,33 @@ def test_a_picture_codec_with_several_sizes_is_compared_once(model: Any, setting
     plans = plans_to_compare(model, replace(setting, costing=replace(BYTES, codecs=(*BYTES.codecs, measured))))
     (png,) = (plan for plan in plans if plan.boundary and plan.boundary[0].codec == "png")
     assert png.boundary[0].bytes == round(0.2 * 4 * 150_528)
+
+
+def test_a_picture_codec_is_compared_where_every_file_input_takes_it(model: Any, setting: Setting) -> None:
+    """Of two pictures, JPEG keeps the budget for one alone."""
+    image, graph = model.graph.tensors["image"], model.graph
+    other = replace(image, name="mask")
+    stem = replace(graph.ops[0], inputs=("image", "mask"))
+    two = replace(
+        graph,
+        ops=(stem, *graph.ops[1:]),
+        tensors={"image": image, "mask": other, **graph.tensors},
+        inputs=("image", "mask"),
+    )
+    inputs = (*model.interface.inputs, replace(model.interface.inputs[0], name="mask"))
+    pictures = replace(model, graph=two, interface=replace(model.interface, inputs=inputs))
+    jpegs = tuple(CodecSize("jpeg", 0.02, False, "measured", "picture", tensor=name) for name in ("image", "mask"))
+    rates = {"jpeg": setting.edge.codec_rates["png"]}
+    sides = [replace(side, codec_rates={**side.codec_rates, **rates}) for side in (setting.edge, setting.cloud)]
+
+    def compared(mask_loss: float) -> set[str]:
+        losses: dict[CodecKey, float] = {("image", "jpeg", ()): 0.0, ("mask", "jpeg", ()): mask_loss}
+        costing = replace(BYTES, codecs=(*BYTES.codecs, *jpegs), lossless=False, accuracy=AccuracyTable(0.02, losses))
+        plans = plans_to_compare(pictures, Setting(sides[0], sides[1], setting.link, costing))
+        return {tensor.codec for plan in plans for tensor in plan.boundary}
+
+    assert compared(0.01) - compared(0.5) == {"jpeg"}
+    assert {"file", "png"} <= compared(0.5)
 
 
 def test_comparisons_leave_out_what_privacy_forbids(model: Any, setting: Setting) -> None:
@@ -143,3 +176,15 @@ def test_provenance_says_where_the_numbers_come_from(model: Any, setting: Settin
     assert "measured op times" in facts["edge"]
     assert "emulated slowdown 4x" in facts["edge"]
     assert "roofline" in facts["cloud"]
+
+
+def test_a_model_without_ops_has_plans(setting: Setting) -> None:
+    """What comes in goes out: there is nothing to compute, and nothing to send."""
+    same = model_from_module(nn.Identity(), (torch.zeros(2, 4),), "same")
+    assert same.graph.ops == ()
+    for objective in ("latency", "throughput"):
+        plan = partition_graph(same, setting, objective)
+        assert (plan.kind, plan.boundary) == ("edge-only", ())
+    assert [entry.plan.kind for entry in frontier_of(same, setting).plans] == ["edge-only"]
+    limited = replace(setting.costing, constraints=Constraints(edge_memory_bytes=1e6))
+    assert partition_graph(same, replace(setting, costing=limited)).kind == "edge-only"

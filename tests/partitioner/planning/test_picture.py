@@ -83,6 +83,26 @@ def test_times_of_the_stages_are_those_of_their_ops(model: Any, setting: Setting
     assert "250 ms" in shown
 
 
+def test_of_a_batch_all_is_of_the_whole_request(model: Any, setting: Setting) -> None:
+    four = replace(setting, costing=replace(setting.costing, batch=4))
+    shown = _texts(cut_picture(model.graph, partition_graph(model, four), batch=4))
+    assert "↑ narrow\nzstd, 32 kB → 28.8 kB" in shown
+    assert "\n↑ 28.8 kB, " in shown
+    assert "input: image\n2.41 MB" in shown
+    assert "1 op, 160 MFLOP, hands on 32 kB" in shown  # body: 40 an item
+    assert "plain, 4 items a request" in shown
+    assert "items" not in _texts(cut_picture(model.graph, partition_graph(model, setting)))
+
+
+def test_where_lanes_go_by_measured_halves_it_says_that_boxes_do_not(model: Any, setting: Setting) -> None:
+    plan = partition_graph(model, setting)
+    halves = replace(plan, provenance={**plan.provenance, "halves": "prefix predicted as measured whole"})
+    seconds, said = {"stem": 0.5}, "lanes: prefix predicted as measured whole; boxes: sums of op times"
+    assert said in _texts(cut_picture(model.graph, halves, op_seconds=seconds)).replace("\n", " ")
+    assert "boxes:" not in _texts(cut_picture(model.graph, halves))
+    assert "boxes:" not in _texts(cut_picture(model.graph, plan, op_seconds=seconds))
+
+
 def test_names_are_escaped(model: Any, setting: Setting) -> None:
     plan = replace(partition_graph(model, setting), model="<script>&\x00")
     assert "<script>&\ufffd: split" in _texts(cut_picture(model.graph, plan))
@@ -126,13 +146,46 @@ def test_what_crosses_leaves_the_box_that_makes_it_for_the_boxes_that_read_it(ed
     stages = stages_of(graph, frozenset(plan.edge_ops), 16)
     layout = layout_of(graph, plan, stages, 0.0)
     for pill in layout.pills:
-        tensor = graph.tensors[pill.tensor.tensor]
+        (crossing,) = pill.tensors
+        tensor = graph.tensors[crossing.tensor]
         source = layout.boxes[pill.source]
         assert source.kind == "input" if tensor.producer is None else tensor.producer in stages[source.stage].ops
         if pill.up:
             sinks = [stages[layout.boxes[sink].stage] for sink in pill.sinks]
             assert {op for stage in sinks for op in stage.ops} >= set(tensor.consumers) - set(plan.edge_ops)
             assert not any(stage.on_edge for stage in sinks)
+
+
+def _fan_graph(width: int) -> ModelGraph:
+    """One op that makes `width` tensors and one that reads them all; another reads one more of the first."""
+    made = tuple(f"t{i}" for i in range(width))
+    ops = (
+        Op("split", "aten.split.Tensor", 0, ("x",), (*made, "u"), 0, 0, 0),
+        Op("cat", "aten.cat.default", 0, made, ("y",), 0, 0, 0),
+        Op("relu", "aten.relu.default", 0, ("u",), ("z",), 0, 0, 0),
+    )
+    consumers = {"x": ("split",), "u": ("relu",), "y": (), "z": (), **dict.fromkeys(made, ("cat",))}
+    producers = {"x": None, "u": "split", "y": "cat", "z": "relu", **dict.fromkeys(made, "split")}
+    tensors = {
+        name: TensorInfo(name, "float32", (Dimension(1, 0),), producers[name], consumers[name], name in ("y", "z"))
+        for name in producers
+    }
+    return ModelGraph(ops, tensors, ("x",), ("y", "z"))
+
+
+def test_many_tensors_between_the_same_boxes_are_one_bundle() -> None:
+    graph = _fan_graph(27)
+    svg = cut_picture(graph, _plan(graph, 1))
+    assert "↑ 27 tensors\nint8, 108 B → 189 B" in _texts(svg)
+    assert "↑ u\nint8, 4 B → 7 B" in _texts(svg)
+    (bundle,) = [title for title in _titles(svg) if title.startswith("27 tensors")]
+    assert bundle.endswith(f"on the wire: {', '.join(f't{i}' for i in range(27))}")
+    assert svg.count('class="crossing"') == 2 * (1 + 1 + 2)  # the bundle, u, and both answers
+
+
+def test_a_dozen_tensors_that_cross_are_told_apart() -> None:
+    graph = _fan_graph(11)
+    assert sum(" as int8, 4 B" in title for title in _titles(cut_picture(graph, _plan(graph, 1)))) == 12
 
 
 @pytest.mark.parametrize("edge_count", [0, 60, 387, 1000])

@@ -79,6 +79,15 @@ def test_batches_take_what_the_whole_model_was_measured_to_take(model: PlainMode
     assert entry.costs.cloud_spread == pytest.approx(0.2)
 
 
+def test_a_batch_between_those_measured_lies_on_the_line_through_the_whole_models(
+    model: PlainModel, setting: Setting
+) -> None:
+    device = measured(setting.cloud, model, {1: 0.010, 4: 0.034})
+    half = SegmentTime(model.digest, "suffix", digest_of_ops(CUT), device.engine, 1, Measurement(50.0, 0.0, 5))
+    (entry,) = table_of(model, replace(setting, cloud=device.with_segment_times(half)), CUT).entries
+    assert entry.costs.cloud.at(2) == pytest.approx(50.0 * 1.8, rel=1e-4)  # of a half, too, whatever its ops
+
+
 def test_batches_that_follow_no_line_go_along_size_by_size(model: PlainModel, setting: Setting) -> None:
     seconds = {1: 0.010, 2: 0.010, 4: 0.030, 8: 0.035}
     both = replace(

@@ -66,8 +66,9 @@ def test_what_is_no_profile_is_refused(text: str) -> None:
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "-1.0", '"fast"'])
 def test_a_rate_that_is_none_is_refused_by_name(edge: DeviceProfile, value: str) -> None:
     text = edge.to_json().replace('"memory_bytes_per_s": 10000000000.0', f'"memory_bytes_per_s": {value}')
-    with pytest.raises(InvalidProfile, match="memory_bytes_per_s"):
+    with pytest.raises(InvalidProfile, match="memory_bytes_per_s") as refused:
         DeviceProfile.from_json(text)
+    assert value != '"fast"' or str(refused.value).endswith("(got 'fast')")
 
 
 @pytest.mark.parametrize(
@@ -154,6 +155,16 @@ def test_a_model_of_the_devices_day_and_host_was_not_measured_apart(edge: Device
     same = replace(edge.provenance.taken, measured_at="2026-01-01T23:00:00Z")
     assert edge.with_session("a", same).taken_apart("a") is None
     assert edge.with_session("a", replace(same, host="elsewhere")).taken_apart("a") is not None
+
+
+def test_noise_is_of_the_model_it_was_heard_with(edge: DeviceProfile) -> None:
+    noisy = Taken("2026-02-03T10:00:00Z", "elsewhere", noisy=True)
+    known = edge.with_session("a", noisy)
+    assert (known.is_noisy("a"), known.is_noisy("b")) == (True, False)
+    again = known.with_session("a", replace(noisy, noisy=False))
+    assert not again.is_noisy("a")
+    device = replace(edge, provenance=replace(edge.provenance, noisy=True))
+    assert device.is_noisy("a")
 
 
 def test_a_session_that_is_forgotten_takes_its_day_along(edge: DeviceProfile) -> None:

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given, settings
 
 from isthmus.errors import InfeasibleCut
+from partitioner.constrained_choice import NothingInTime
 from partitioner.constraints import Constraints
 from partitioner.link import Link
 from partitioner.parametric_problem import ParametricProblem
-from partitioner.partition import Setting, best_plan
+from partitioner.partition import Setting, best_choice, best_plan
 from partitioner.throughput_frontier import FASTEST_BPS, SLOWEST_BPS, Point, pareto_points, throughput_frontier
 from tests.partitioner.random_problems import every_choice, problems
 
@@ -63,6 +64,24 @@ def test_json_holds_plans_and_ranges(model: Any, setting: Setting) -> None:
     assert read["plans"][0]["plan"]["model_digest"] == model.digest
 
 
+@pytest.mark.parametrize("in_time", [1, 2])
+def test_an_uplink_for_which_time_is_over_leaves_what_is_known(
+    model: Any, setting: Setting, monkeypatch: pytest.MonkeyPatch, in_time: int
+) -> None:
+    asked = list[Any]()
+
+    def so_often(*given: Any) -> Any:
+        asked.append(given)
+        if len(asked) > in_time:
+            raise NothingInTime
+        return best_choice(*given)
+
+    monkeypatch.setattr("partitioner.throughput_frontier.best_choice", so_often)
+    found = throughput_frontier(model, setting)
+    assert len(asked) > in_time
+    assert (found.gap, len(found.plans)) == (1.0, in_time)
+
+
 @given(problems(forbidding=False))
 @settings(deadline=None, max_examples=40)
 def test_every_pareto_point_is_found(problem: ParametricProblem) -> None:
@@ -80,7 +99,7 @@ def test_every_pareto_point_is_found(problem: ParametricProblem) -> None:
     def least(uplink_bps: float) -> Point:
         return min(choices, key=lambda one: one.period_s(uplink_bps))
 
-    found = pareto_points(least)
+    found = pareto_points([least(SLOWEST_BPS), least(FASTEST_BPS)], least)
     rng = random.Random(0)
     for bps in (10 ** rng.uniform(3, 12) for _ in range(50)):
         assert min(one.period_s(bps) for one in found) == pytest.approx(least(bps).period_s(bps), rel=1e-8)

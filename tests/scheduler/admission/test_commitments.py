@@ -62,14 +62,24 @@ def test_a_request_without_a_deadline_keeps_nobody_out_unless_it_runs() -> None:
     assert WORK_MARGIN * promises.spare_s(1.0, 0.0) == pytest.approx(1.0 - WORK_MARGIN * 0.1)
 
 
-def test_whom_nothing_was_promised_is_finished_only_where_no_promise_breaks() -> None:
+def test_whom_nothing_was_promised_is_finished_by_its_due_time_only_where_no_promise_breaks() -> None:
     promises = EdgeCommitments()
     promises.add(1, EdgeWork(1.0, 0.0, 0.6), 0.0)
     promises.add(2, EdgeWork(1.0, 0.0, 0.0), 0.0)
-    assert not promises.may_finish(2, EdgeWork(1.0, 0.0, 0.5), 0.0)
-    assert promises.may_finish(1, EdgeWork(1.0, 0.0, 0.6), 0.0)
+    assert not promises.finishes(2, EdgeWork(1.0, 0.0, 0.5), 0.0)
+    assert promises.finishes(1, EdgeWork(1.0, 0.0, 0.6), 0.0)
     promises.left(1, 0.0)
-    assert promises.may_finish(2, EdgeWork(1.0, 0.0, 0.5), 0.0)
+    assert promises.finishes(2, EdgeWork(1.0, 0.0, 0.5), 0.0)
+
+
+@pytest.mark.parametrize("others_s", [0.1, 0.6], ids=["in time", "after all that was promised"])
+def test_what_the_edge_finishes_takes_its_time_whether_it_was_promised_or_not(others_s: float) -> None:
+    promises = EdgeCommitments()
+    promises.add(1, EdgeWork(1.0, 0.0, others_s), 0.0)
+    promises.finishes(2, EdgeWork(1.0, 0.0, 0.5), 0.0)
+    assert promises.certain_s(0.0) == pytest.approx(WORK_MARGIN * 0.5)
+    left_s = 1.0 - WORK_MARGIN * (0.5 + others_s)  # it has begun: who comes later waits for it
+    assert WORK_MARGIN * promises.spare_s(1.0, 0.0) == pytest.approx(left_s)
 
 
 def test_certain_is_what_no_answer_of_the_cloud_spares_the_edge() -> None:
@@ -79,5 +89,5 @@ def test_certain_is_what_no_answer_of_the_cloud_spares_the_edge() -> None:
     assert promises.certain_s(0.1) == pytest.approx(WORK_MARGIN * 0.3 - 0.1)
     promises.prefix_ended(1, 0.2)
     assert promises.certain_s(0.2) == pytest.approx(WORK_MARGIN * 0.1)
-    promises.may_finish(1, EdgeWork(1.0, 0.0, 0.5), 0.2)
+    promises.finishes(1, EdgeWork(1.0, 0.0, 0.5), 0.2)
     assert promises.certain_s(0.2) == pytest.approx(WORK_MARGIN * 0.6)

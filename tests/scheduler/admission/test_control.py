@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from isthmus.errors import DeadlineUnreachable, Overloaded, Shed
 from nodes.admission import AdmissionCounts, Arriving, EdgeWork
-from scheduler.admission.control import HOPELESS, AdmissionControl
+from scheduler.admission.control import AdmissionControl
 
 
 def asks(client: str = "a", priority: int = 0, deadline_s: float | None = None, **facts: Any) -> Arriving:
@@ -87,7 +87,16 @@ def test_an_idle_edge_lets_anybody_in_at_once(deadline_s: float | None, priority
     admission = AdmissionControl(2, 1)
     arrived = admission.arrive(asks("a", priority, deadline_s), 0.0)
     assert list(admission.start(0.0)) == [arrived.number]
-    assert admission.outlook(arrived.number, deadline_s, 0.0, idle=True).sureness == HOPELESS
+    assert admission.outlook(arrived.number, deadline_s, 0.0, idle=True).idle
+
+
+def test_an_edge_is_not_idle_beside_a_request_that_is_believed_to_be_over() -> None:
+    admission = AdmissionControl(8, 8)
+    crossing, number = started(admission, asks(), EdgeWork(1.0, 0.0, 0.5, promised=True)), started(admission, asks())
+    assert not admission.outlook(number, 1.0, 0.0, idle=True).idle
+    admission.ended(crossing, 0.0)
+    assert admission.outlook(number, 1.0, 0.0, idle=True).idle
+    assert not admission.outlook(number, 1.0, 0.0, idle=False).idle
 
 
 def test_a_full_queue_sheds_who_has_most_for_who_has_least() -> None:
@@ -262,6 +271,30 @@ def test_who_waits_for_a_replica_leaves_the_edge_to_others_until_its_plan_is_cho
     assert list(admission.start(1.0)) == []
     admission.prefix_ended(first, 1.0)
     assert list(admission.start(1.0)) == [third]
+
+
+def test_those_that_wait_for_a_replica_keep_nobody_from_a_turn_and_are_half_of_all_at_most() -> None:
+    admission = AdmissionControl(8, 8)
+    waiting = [started(admission, asks()) for _ in range(4)]
+    assert all(admission.steps_aside(number, 0.0) for number in waiting)
+    running = [started(admission, asks("b")) for _ in range(4)]
+    assert not admission.steps_aside(running[0], 0.0)
+    assert admission.steps_aside(waiting[0], 1.0)  # which has its place
+    admission.ended(waiting[0], 1.0)
+    assert admission.steps_aside(running[0], 1.0)
+    admission.placed(running[0], EdgeWork(None, 0.1, 0.0), 1.0)
+    assert admission.steps_aside(running[1], 1.0)
+    assert not admission.steps_aside(running[2], 1.0)
+
+
+def test_what_waited_for_a_replica_until_its_end_teaches_nothing_of_its_model() -> None:
+    admission = AdmissionControl(32, 1)
+    number = started(admission, asks(), EdgeWork(None, 0.1, 0.0))
+    admission.prefix_ended(number, 0.1)
+    assert admission.steps_aside(number, 1.0)
+    admission.ended(number, 60.0)
+    started(admission, asks())
+    assert admission.arrive(asks("b", deadline_s=60.5), 60.0).shed is None
 
 
 def test_what_a_request_waited_for_a_replica_does_not_make_its_model_seem_slow() -> None:

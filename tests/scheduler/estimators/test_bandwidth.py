@@ -90,3 +90,14 @@ def test_doubt_grows_with_age_and_shrinks_with_evidence() -> None:
     settled = estimator.estimate(64.0)
     assert settled is not None
     assert settled.uncertainty < first.uncertainty
+
+
+@pytest.mark.parametrize(("bps", "believed_bps"), [(1e6, 1e6), (100e6, 20e6)])
+def test_what_had_not_arrived_after_a_while_shows_a_link_that_is_no_faster(bps: float, believed_bps: float) -> None:
+    estimator = BandwidthEstimator()
+    estimator.observe_unfinished(BIG, BIG * 8 / bps, 0.0)
+    assert estimator.estimate(0.0) is None
+    feed(estimator, 20e6, [BIG] * 5)
+    for number in range(3):
+        estimator.observe_unfinished(BIG, BIG * 8 / bps, 5.0 + number)
+    assert believed(estimator) == pytest.approx(believed_bps, rel=0.05)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -91,10 +90,32 @@ def test_one_request_counts_as_four_times_off_at_most(split: PlanEntry) -> None:
     assert correction(estimator, split).cloud <= 4.0
 
 
+@pytest.mark.parametrize("off", [20.0, 0.05])
+def test_a_plan_that_is_further_off_is_learned_and_does_not_drag_the_others_along(
+    entry: Maker, split: PlanEntry, off: float
+) -> None:
+    """As one is whose costs were measured beside a compiler."""
+    estimator, other = DriftEstimator(), entry("blocks.9", edge_s=0.05, size=10_000, cloud_s=0.9)
+    slow = entry("blocks.5", edge_s=0.03, size=40_000, cloud_s=0.9)
+    for _ in range(12):
+        estimator.observe(took(slow, cloud=off))
+    assert correction(estimator, slow).cloud == pytest.approx(off, rel=0.05)
+    assert 1 / 4 <= correction(estimator, other).cloud <= 4.0
+
+
+def test_what_the_others_do_is_forgotten_as_requests_of_its_own_come(entry: Maker, split: PlanEntry) -> None:
+    estimator, other = DriftEstimator(), entry("blocks.9", edge_s=0.05, size=10_000, cloud_s=0.003)
+    for _ in range(30):
+        estimator.observe(took(other))
+        estimator.observe(took(split, edge=2.0))
+    assert correction(estimator, split).edge == pytest.approx(2.0, rel=0.01)
+    assert correction(estimator, other).edge == pytest.approx(1.0, rel=0.01)
+
+
 def test_what_a_request_takes_besides_its_stages_is_learned(split: PlanEntry) -> None:
     estimator = DriftEstimator()
     for _ in range(20):
-        estimator.observe(replace(took(split), besides_s=0.0012))
+        estimator.observe(took(split)._replace(besides_s=0.0012))
     assert correction(estimator, split).overhead_s == pytest.approx(0.0012, rel=0.01)
 
 
@@ -102,7 +123,7 @@ def test_a_stage_too_short_for_a_factor_counts_among_the_rest(entry: Maker) -> N
     small = entry("input", edge_s=0.0002, size=9_000, cloud_s=0.01)
     estimator = DriftEstimator()
     for _ in range(20):
-        estimator.observe(replace(took(small, edge=5.0), besides_s=0.0004))
+        estimator.observe(took(small, edge=5.0)._replace(besides_s=0.0004))
     learned = correction(estimator, small)
     assert learned.edge == 1.0
     assert learned.overhead_s == pytest.approx(0.0012, rel=0.01)
@@ -110,7 +131,7 @@ def test_a_stage_too_short_for_a_factor_counts_among_the_rest(entry: Maker) -> N
 
 def test_a_plan_not_tried_yet_takes_besides_what_the_others_do(entry: Maker, split: PlanEntry) -> None:
     estimator = DriftEstimator()
-    estimator.observe(replace(took(split), besides_s=0.001))
+    estimator.observe(took(split)._replace(besides_s=0.001))
     assert correction(estimator, entry(edge_s=0.1)).overhead_s == pytest.approx(0.001)
 
 
@@ -124,14 +145,14 @@ def test_a_request_that_was_not_alone_teaches_nothing_of_the_rest(split: PlanEnt
 def test_the_rest_is_a_duration_whatever_was_seen(seen: list[float]) -> None:
     split, estimator = make_split(), DriftEstimator()
     for seconds in seen:
-        estimator.observe(replace(took(split), besides_s=seconds))
+        estimator.observe(took(split)._replace(besides_s=seconds))
     assert 0.0 <= correction(estimator, split).overhead_s < math.inf
 
 
 def test_one_long_wait_moves_the_rest_by_no_more_than_four_times(split: PlanEntry) -> None:
     estimator = DriftEstimator()
     for seconds in (0.001, 0.001, 0.001, 5.0):
-        estimator.observe(replace(took(split), besides_s=seconds))
+        estimator.observe(took(split)._replace(besides_s=seconds))
     assert correction(estimator, split).overhead_s < 0.004
 
 
@@ -155,6 +176,6 @@ def test_plans_asked_of_together_are_as_each_alone(seen: list[tuple[int, float, 
     estimator, ids = DriftEstimator(), tuple(entry.plan.plan_id for entry in entries)
     for number, factor, besides_s in seen:
         estimator.factors(ids)  # as between any two requests
-        estimator.observe(replace(took(entries[number], factor, factor, factor), besides_s=besides_s))
+        estimator.observe(took(entries[number], factor, factor, factor)._replace(besides_s=besides_s))
     together, alone = estimator.factors(ids), [estimator.factors((plan_id,))[0] for plan_id in ids]
     assert together == pytest.approx(np.array(alone), rel=1e-12)

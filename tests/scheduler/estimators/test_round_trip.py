@@ -57,3 +57,17 @@ def test_old_echoes_age_out() -> None:
 @pytest.mark.parametrize("rtt_s", [-1.0, math.nan, math.inf])
 def test_nonsense_is_ignored(rtt_s: float) -> None:
     assert feed(RoundTripEstimator(), rtt_s) is None
+
+
+@given(st.lists(st.tuples(st.floats(0, 0.3), st.floats(0, 40), st.booleans()), max_size=60))
+def test_what_is_believed_goes_by_what_was_seen_and_not_by_who_asked(
+    echoes: list[tuple[float, float, bool]],
+) -> None:
+    asked, unasked, now_s = RoundTripEstimator(), RoundTripEstimator(), 0.0
+    for rtt_s, gap_s, asks in echoes:
+        now_s += gap_s
+        for one in (asked, unasked):
+            one.observe(rtt_s, now_s)
+        asked.estimate_s()
+        if asks:
+            assert unasked.estimate_s() == asked.estimate_s()

@@ -29,7 +29,8 @@ drawn_plans = st.tuples(
 
 @dataclass(frozen=True)
 class Stages:
-    """What one plan takes for one request, in seconds; the waits are 0 where it does not wait."""
+    """What one plan takes for one request, in seconds; the waits are 0 where it does not wait. up_wait: of the link's
+    wait, what is left when the prefix has ended; up_queue: all of it."""
 
     edge_wait: float
     edge: float
@@ -40,6 +41,7 @@ class Stages:
     cloud: float
     down: float
     besides: float
+    up_queue: float = 0.0
 
     @property
     def total(self) -> float:
@@ -65,7 +67,8 @@ def stages_of(entry: PlanEntry, request: ChoiceRequest, link: Link) -> Stages:
     up, down = 8 * up_bytes / link.uplink_bps, 8 * entry.downlink_bytes(batch) / link.downlink_bps
     cloud = (costs.cloud.fixed_s + costs.cloud.per_item_s * batch) * factor.cloud
     up_wait = max(0.0, request.uplink_queue_s - edge_wait - edge)
-    return Stages(edge_wait, edge, up_wait, up, link.rtt_s, request.cloud_queue_s, cloud, down, besides)
+    up_queue, cloud_wait = request.uplink_queue_s, request.cloud_queue_s
+    return Stages(edge_wait, edge, up_wait, up, link.rtt_s, cloud_wait, cloud, down, besides, up_queue)
 
 
 def usable_of(request: ChoiceRequest, link: Link) -> list[PlanEntry]:

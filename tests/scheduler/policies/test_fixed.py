@@ -62,6 +62,15 @@ def test_cloud_only_without_the_cloud_is_unavailable(request_of: Requests, link:
         CloudOnlyPolicy().choose(request_of(cloud_reachable=False), link, Random(0))
 
 
+@pytest.mark.parametrize("kind", ["cloud-only", "split"])
+def test_a_kind_that_needs_the_cloud_is_unavailable_before_any_replica_was_there(
+    entry: Callable[..., PlanEntry], request_of: Requests, kind: str
+) -> None:
+    alone = PlanTable("net", "d" * 64, (entry(edge_s=0.1),))
+    with pytest.raises(CloudUnavailable, match=f"a {kind} plan needs the cloud"):
+        FixedPolicy.of(kind).choose(request_of(table=alone, cloud_reachable=False), None, Random(0))
+
+
 def test_cloud_only_serves_over_an_unknown_link(request_of: Requests) -> None:
     assert CloudOnlyPolicy().choose(request_of(), None, Random(0)).entry.plan.kind == "cloud-only"
 

@@ -26,7 +26,8 @@ NEAR = 1.01
 
 
 def busiest(stages: Stages) -> float:
-    return max(stages.edge_wait + stages.edge, stages.up, stages.down, stages.cloud_wait + stages.cloud)
+    edge, up = stages.edge_wait + stages.edge, stages.up_queue + stages.up
+    return max(edge, up, stages.down, stages.cloud_wait + stages.cloud)
 
 
 def joules(stages: Stages) -> float:
@@ -95,6 +96,17 @@ def test_a_long_wait_on_one_side_sends_the_next_request_to_the_other(entry, requ
         for wait_s in (0.0, 0.1)
     ]
     assert kinds == ["edge-only", "cloud-only"]
+
+
+def test_a_link_on_which_much_waits_is_a_stage_that_is_busy(entry, request_of, link) -> None:  # type: ignore[no-untyped-def]
+    table = PlanTable("net", "d" * 64, (entry(edge_s=0.05), entry("input", "file", cloud_s=0.02)))
+    kinds = [
+        ThroughputPolicy()
+        .choose(request_of(table=table, file_bytes=1000, uplink_queue_s=wait_s), link, Random(0))
+        .entry.plan.kind
+        for wait_s in (0.0, 0.1)
+    ]
+    assert kinds == ["cloud-only", "edge-only"]
 
 
 def test_throughput_says_the_bottleneck(request_of, link) -> None:  # type: ignore[no-untyped-def]

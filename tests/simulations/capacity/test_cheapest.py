@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulations.capacity.cheapest import Kind, cheapest
+from simulations.capacity.cheapest import Fewest, Kind, cheapest
 
 KINDS = st.lists(
     st.tuples(st.integers(1, 40), st.integers(1, 20), st.integers(0, 200), st.integers(1, 30)), min_size=1, max_size=5
@@ -49,5 +49,17 @@ def test_what_cannot_be_cheaper_is_not_simulated() -> None:
 
     found = cheapest([Kind("cheap", float, lambda n: n >= 4, 4), Kind("dear", lambda n: 10.0 * n, dear_holds, 1)], 1, 9)
     assert found is not None
-    assert (found.of, found.replicas, found.fewest) == ("cheap", 4, (("cheap", 4), ("dear", None)))
+    assert (found.of, found.replicas, found.fewest) == (
+        "cheap",
+        4,
+        (Fewest("cheap", 4), Fewest("dear", None, cheaper_only=True)),
+    )
     assert dear_asked == []
+
+
+def test_a_kind_of_which_none_holds_is_told_from_one_of_which_none_is_cheaper() -> None:
+    found = cheapest(
+        [Kind("weak", float, lambda n: False, 1), Kind("good", lambda n: 5.0 * n, lambda n: n >= 2, 2)], 1, 9
+    )
+    assert found is not None
+    assert found.fewest == (Fewest("weak", None), Fewest("good", 2))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,9 @@ from simulations.capacity.choice_counts import policies_replaced
 from simulations.capacity.planner import CapacityPlanner
 from simulations.scenario.capacity import CapacitySection
 from tests.simulations.capacity.conftest import Make
+from tests.simulations.replay.logs import decided, lines_of, refused, written
+from tests.simulations.test_site import EDGE
+from tests.simulations.workload.test_logged import asked
 
 LAN: Mapping[str, Any] = {"name": "cell", "count": 4, "link": "lan"}
 NET: Mapping[str, Any] = {"name": "net", "plans": "plans.json"}
@@ -102,3 +106,14 @@ def test_types_of_which_each_counts_are_taken(
     scenario_of: Make, capacity: Mapping[str, Any], changed: Mapping[str, Any]
 ) -> None:
     CapacityPlanner(scenario_of(**changed, capacity=capacity, prices="prices.yaml"))
+
+
+def test_clients_of_a_log_ask_of_the_models_that_it_names(scenario_of: Make, tmp_path: Path) -> None:
+    written(tmp_path / "log.jsonl", lines_of([refused(1.0), decided(asked(3600.0), EDGE)]))
+    arrivals = {"kind": "logged", "log": str(tmp_path / "log.jsonl"), "start": "0s"}
+    lane = {"name": "lane", "edges": "cell", "arrivals": arrivals}
+    capacity = types({"models.net.plans": "large.json"})
+    CapacityPlanner(scenario_of(clients=[lane], capacity=capacity, prices="prices.yaml"))
+    overridden = {"clients": [lane], "edges": [{**LAN, "plans": {"net": "old.json"}}]}
+    with pytest.raises(InvalidConfiguration, match=r"models\.net\.plans|edges\.cell\.plans\.net"):
+        CapacityPlanner(scenario_of(**overridden, capacity=capacity, prices="prices.yaml"))

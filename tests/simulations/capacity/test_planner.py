@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
@@ -160,7 +162,8 @@ def test_more_edges_that_are_too_near_to_tell_are_not_told_as_too_many(scenario_
 
 
 def test_of_a_few_requests_that_are_all_in_time_nothing_is_concluded(scenario_of: Make) -> None:
-    file = with_settings(scenario_of(), [("cloud.replicas", 3), ("clients.camera.arrivals.rate_per_s", 0.2)])
+    settings = [("cloud.replicas", 3), ("clients.camera.arrivals.rate_per_s", 0.05), ("duration", "255s")]
+    file = with_settings(scenario_of(), settings)
     verdict = judged(Fleet(file.scenario, file.folder), Slo(5.0, 0.999), 0.95, range(1), early=True)
     assert verdict.requests < 100
     assert (verdict.side, verdict.share.value) == ("open", 1.0)
@@ -185,6 +188,85 @@ def test_the_pilots_requests_are_among_those_that_were_simulated(scenario_of: Ma
     judged_requests = sum(one.requests for one in answer.tried)
     pilot_s, rate_per_s = 5.0 + 3 * 5.0, 24.0  # the warm-up, then three windows
     assert answer.requests - judged_requests == pytest.approx(pilot_s * rate_per_s, rel=0.2)
+
+
+def test_of_fleets_that_whole_runs_refute_nothing_is_kept_but_the_verdict(filling: ScenarioFile) -> None:
+    planner = CapacityPlanner(filling)
+    planner.cheapest()
+    kept = [(whole.verdict.holds, whole.first is not None) for whole in planner._wholes.values()]
+    assert kept == [(False, False), (True, True)]
+
+
+def test_more_edges_and_other_worlds_are_not_told_as_if_whole_runs_had_confirmed_them(
+    scenario_of: Make, answer: CapacityAnswer
+) -> None:
+    assert answer.found is not None
+    assert not answer.found.headroom.whole
+    assert not any(one.whole for one in answer.found.sensitivities)
+    arrivals = {"kind": "diurnal", "rate_per_s": 6.0, "swing": 0.1, "period": "1h"}
+    five = {"replicas": {"least": 5, "most": 5}}
+    changing = with_settings(
+        scenario_of(replications=1, duration="30s", capacity=five), [("clients.camera.arrivals", arrivals)]
+    )
+    found = CapacityPlanner(changing).answer().found
+    assert found is not None
+    assert found.headroom.whole
+    assert all(one.whole for one in found.sensitivities)
+
+
+def test_the_client_that_the_promise_about_all_leaves_out_is_named(scenario_of: Make) -> None:
+    """Nine in ten requests are the crowd's, whose edges are near; the till's never come in time over a second's way."""
+    lan = {"name": "lan", "uplink": "50mbps", "downlink": "50mbps", "rtt": "10ms"}
+    edges = [{"name": "cell", "count": 4, "link": "lan"}, {"name": "far", "link": "sea"}]
+    camera = {"name": "camera", "edges": "cell", "model": "net", "file": "20kB"}
+    poisson = {"kind": "poisson", "rate_per_s": 6.0}
+    seldom = {"kind": "poisson", "rate_per_s": 0.5}
+    clients = [
+        {**camera, "arrivals": poisson},
+        {**camera, "name": "till", "edges": "far", "arrivals": seldom},
+    ]
+    links = [lan, {**lan, "name": "sea", "rtt": "1s"}]
+    five = {"replicas": {"least": 5, "most": 5}}
+    file = scenario_of(links=links, edges=edges, clients=clients, capacity=five)
+    found = CapacityPlanner(file).answer().found
+    assert found is not None
+    assert found.confirmed.share.value > 0.9
+    assert found.worst is not None
+    assert (found.worst.kind, found.worst.name, found.worst.share.value) == ("client", "till", 0.0)
+    assert found.worst.n == pytest.approx(30, abs=20)
+
+
+FIVE_REPLICAS = {"replicas": {"least": 5, "most": 5}}
+
+
+def refused(changed: Sequence[tuple[str, object]]) -> str:
+    """As if a scenario took five cells and one client of a section at the most: real bounds take minutes to reach."""
+    bounds = {"edges.cell.count": 5, "clients.camera.count": 1}
+    return next((f"{path}: too many" for path, count in changed if int(str(count)) > bounds.get(path, 0)), "")
+
+
+def test_what_no_scenario_may_be_is_left_out_with_its_reason_and_costs_no_answer(
+    scenario_of: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planner = CapacityPlanner(scenario_of(capacity=FIVE_REPLICAS, replications=1))
+    numbers = ("edges.cell.count", "clients.camera.count")
+    monkeypatch.setattr(
+        planner, "_cannot_be", lambda _, changed: refused([one for one in changed if one[0] in numbers])
+    )
+    found = planner.answer().found
+    assert found is not None
+    assert (found.headroom.keeps, found.headroom.breaks) == (5, None)
+    assert found.headroom.limit == "edges.cell.count: too many"
+    assert [one.change for one in found.sensitivities] == ["uplink halved", "replicas at 75% of their speed"]
+    assert found.left_out == ("load doubled: clients.camera.count: too many",)
+
+
+def test_more_clients_or_edges_than_a_section_takes_are_no_scenario(scenario_of: Make) -> None:
+    file = scenario_of(capacity=FIVE_REPLICAS)
+    planner, (choice,) = CapacityPlanner(file), choices(file)
+    for path in ("clients.camera.count", "edges.cell.count"):
+        assert planner._cannot_be(choice, [(path, 5_000_000)]).startswith(f"{path}: ")
+    assert planner._cannot_be(choice, [("edges.cell.count", 5)]) == ""
 
 
 def test_where_no_fleet_will_do_none_is_found(scenario_of: Make) -> None:
@@ -238,8 +320,11 @@ def test_what_crosses_counts_among_what_a_fleet_costs(
     """Edges that send 4 kB are dearer by 0.2 an hour than such that send files of 20 kB, 24 a second in all."""
     files = {"plain": "plans.json", "zipped": "zipped.json"}
     types = {name: {"edges.cell.plans.net": file} for name, file in files.items()}
-    file = scenario_of(prices="prices.yaml", capacity={"replicas": {"least": 3, "most": 3}, "edge_types": types})
-    table = PlanTable("net", DIGEST, (make_entry("input", "zstd", size=4_000, cloud_s=0.1),))
+    edges = [{"name": "cell", "count": 4, "link": "lan", "policy": "cloud-only"}]
+    capacity = {"replicas": {"least": 3, "most": 3}, "edge_types": types}
+    file = scenario_of(prices="prices.yaml", edges=edges, capacity=capacity)
+    zipped = make_entry("input", "zstd", size=4_000, cloud_s=0.1)
+    table = PlanTable("net", DIGEST, (make_entry(edge_s=2.0), zipped))
     (file.folder / "zipped.json").write_text(table.to_json())
     prices = f"replicas: 1/h\nedges: {{plain: 0.01/h, zipped: 0.06/h}}\nuplink: {traffic}\n"
     (file.folder / "prices.yaml").write_text(prices)

@@ -19,7 +19,8 @@ def check(scenario_of: Make, replicas: int, **settings: Any) -> QueueCheck:
     changed = [(name.replace("__", "."), value) for name, value in settings.items()]
     file = with_settings(file, [("cloud.replicas", replicas), *changed])
     run = Fleet(file.scenario, file.folder).run()
-    found = queue_check(run, replicas, batched=file.scenario.cloud.batching.limits.max_batch > 1)
+    poisson = file.scenario.clients[0].arrivals.kind == "poisson"
+    found = queue_check(run, replicas, batched=file.scenario.cloud.batching.limits.max_batch > 1, poisson=poisson)
     assert found is not None
     return found
 
@@ -41,3 +42,11 @@ def test_batches_at_a_load_that_they_are_not_needed_for_are_checked(scenario_of:
     found = check(scenario_of, 4)
     assert found.theory.load < 1.0
     assert found.plausible is not None
+
+
+def test_of_bursts_theory_says_nothing(scenario_of: Make) -> None:
+    """Of as many requests as a Poisson process has, whose wait would be a twentieth of theirs."""
+    bursts = {"kind": "bursty", "rate_per_s": 6.0, "burst": 20}
+    found = check(scenario_of, 4, cloud__batching__max_batch=1, clients__camera__arrivals=bursts)
+    assert found.simulated.value > 2.0 * found.theory.apart_s
+    assert (found.plausible, found.poisson) == (None, False)

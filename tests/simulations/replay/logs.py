@@ -46,6 +46,7 @@ def made(
         "model": "net", "form": "bytes", "batch": 1, "file_bytes": 200_000, "timeout_s": None, "priority": 0,
         "client": "", "request_class": "", "policy": "", "plan_id": "", **asked,
     }  # fmt: skip
+    facts.setdefault("asked_s", facts["timeout_s"])
     placed = None if entry is None else Placed(policy, because, 0, entry, TABLE, True)
     return LoggedRequest(Asked(came_s, **facts), placed, outcome, "shed" if entry is None else "")
 
@@ -75,6 +76,7 @@ def refused(came_s: float, **asked: Any) -> Refused:
         "model": "net", "form": "bytes", "batch": 1, "file_bytes": 20_000, "timeout_s": None, "priority": 0,
         "client": "", "request_class": "", "policy": "", "plan_id": "", **asked,
     }  # fmt: skip
+    facts.setdefault("asked_s", facts["timeout_s"])
     return Refused(came_s, **facts, failure="shed")
 
 

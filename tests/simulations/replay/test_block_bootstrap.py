@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulations.replay.block_bootstrap import LEAST_BLOCKS, P50, P99, Blocks, Interval, mean
+from simulations.replay.block_bootstrap import LEAST_BLOCKS, P50, P99, Blocks, Interval, Statistic, mean
 
 VALUES = st.lists(st.floats(0.001, 100.0), min_size=1, max_size=60)
 
@@ -30,7 +30,7 @@ def test_a_statistic_lies_within_the_values_and_its_interval_within_them_too(val
     for statistic in (P50, P99, mean):
         found = blocks.interval(np.array(values), statistic)
         assert min(values) - 1e-9 <= found.value <= max(values) + 1e-9
-        if blocks.number >= LEAST_BLOCKS:
+        if blocks.number >= LEAST_BLOCKS and len(values) >= statistic.least:
             low, high = ends(found)
             assert min(values) - 1e-9 <= low <= high <= max(values) + 1e-9
 
@@ -41,6 +41,18 @@ def test_too_few_blocks_tell_nothing_of_chance(number: int) -> None:
     assert blocks.number == number
     assert blocks.interval(values, mean) == Interval(values.mean())
     assert blocks.change(2 * values, values, mean) == Interval(1.0)
+
+
+@pytest.mark.parametrize(("statistic", "least"), [(P50, 10), (P99, 500)])
+def test_a_quantile_with_fewer_than_five_values_beyond_it_has_no_interval(statistic: Statistic, least: int) -> None:
+    values = np.random.default_rng(1).exponential(1.0, least)
+    blocks = Blocks.of([n * 60.0 / least for n in range(least)], 1.0, 0)
+    assert width(blocks.interval(values, statistic)) > 0.0
+    assert width(blocks.change(values, 2 * values, statistic)) >= 0.0
+    few = np.where(np.arange(least) == 7, np.nan, values)
+    assert blocks.interval(few, statistic).low is None
+    assert blocks.change(few, values, statistic).low is None
+    assert blocks.change(values, few, statistic).low is None
 
 
 def test_blocks_are_no_shorter_than_asked() -> None:
@@ -59,10 +71,10 @@ def test_blocks_without_a_value_tell_nothing_either() -> None:
 @given(values=VALUES, share=st.sampled_from([(P50, 0.5), (P99, 0.99)]))
 @settings(max_examples=20)
 def test_a_quantile_is_the_least_value_that_its_share_is_not_above(
-    values: list[float], share: tuple[object, float]
+    values: list[float], share: tuple[Statistic, float]
 ) -> None:
     statistic, wanted = share
-    found = Blocks.of(list(map(float, range(len(values)))), 1.0, 0).interval(np.array(values), statistic).value  # type: ignore[arg-type]
+    found = Blocks.of(list(map(float, range(len(values)))), 1.0, 0).interval(np.array(values), statistic).value
     assert found == np.quantile(values, wanted, method="inverted_cdf")
 
 

@@ -16,7 +16,7 @@ from scheduler.decision_record import AdmissionBounds, Observed
 from simulations.replay.logged_run import LoggedRun, logged_run
 from tests.simulations.replay.logs import EDGE, SPLIT, TABLE, decided, lines_of
 
-REFUSED = Refused(102.5, "net", "bytes", 1, 900, 0.3, 2, "camera", "alarm", "", "", "shed")
+REFUSED = Refused(102.5, "net", "bytes", 1, 900, 0.3, 2, "camera", "alarm", "", "", "shed", asked_s=0.3)
 
 
 def asked(request_id: str, came_s: float, **facts: Any) -> ChoiceRequest:
@@ -46,6 +46,20 @@ def test_a_request_has_its_arrival_its_whole_deadline_and_its_end() -> None:
     assert (one.placed.entry, one.placed.seed) == (SPLIT, 7)
     assert one.took_s == pytest.approx(0.3)
     assert (run.bounds, run.span_s, run.seed) == (AdmissionBounds(128, 16, 0.9), 1.0, 7)
+
+
+def test_a_clients_own_deadline_is_told_apart_from_the_one_that_held() -> None:
+    facts = asked("a", 101.0, remaining_s=0.1, asked_s=0.9), asked("b", 102.0, remaining_s=0.1)
+    run = read(*(decided(one, SPLIT) for one in facts), replace(REFUSED, asked_s=None))
+    assert [one.asked.asked_s for one in run.requests] == [0.9, None, None]
+    assert [one.asked.timeout_s for one in run.requests] == [pytest.approx(0.2), pytest.approx(0.2), 0.3]
+
+
+def test_in_a_log_of_before_the_deadline_that_held_is_taken_for_the_clients() -> None:
+    lines = [dict(line) for line in lines_of([decided(asked("a", 101.0, remaining_s=0.1), SPLIT), REFUSED])]
+    for line in lines:
+        line.get("request", line).pop("asked_s", None)
+    assert [one.asked.asked_s for one in logged_run(lines).requests] == [pytest.approx(0.2), 0.3]
 
 
 def test_a_request_was_placed_where_it_was_sent_to_learn_the_link() -> None:

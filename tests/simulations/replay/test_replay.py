@@ -25,7 +25,7 @@ from simulations.replay.policy_history import InForce
 from simulations.replay.recorded_world import RecordedWorld
 from simulations.round_trips import RoundTrips
 from simulations.site import Arrival, Served, Site, SiteFacts
-from tests.simulations.replay.logs import TABLE, lines_of
+from tests.simulations.replay.logs import TABLE, lines_of, refused
 from tests.simulations.replay.test_block_bootstrap import ends
 
 STEPS = BandwidthTrace((0.0, 30.0, 45.0, 60.0), (30e6, 2e6, 8e6, 8e6))
@@ -83,7 +83,7 @@ def test_the_policy_that_ran_finds_nearly_what_happened(answer: ReplayAnswer) ->
     assert answer.ran == ("latency",)
     assert answer.counted == answer.requests > 300
     assert abs(error.changes["p50_s"].value) < 0.03
-    assert abs(error.changes["p99_s"].value) < 0.10
+    assert abs(error.changes["p99_s"].value) < 0.15  # of four requests
     assert abs(error.changes["mean_s"].value) < 0.03
     assert error.mix_points < 5
 
@@ -107,7 +107,7 @@ def test_what_the_log_cannot_tell_is_said(answer: ReplayAnswer) -> None:
 
 
 def test_a_counterfactual_comes_near_to_what_that_policy_really_does() -> None:
-    arrivals = poisson(4.0)
+    arrivals = poisson(4.0, 180.0)  # p99 has no interval of fewer than 500
     (told,) = replay(logged_run(log_of(arrivals)), [PolicySetting("edge-only")]).others
     really = replay(logged_run(log_of(arrivals, "edge-only")), []).really
     assert told.told.p50_s.value == pytest.approx(really.p50_s.value, rel=0.05)
@@ -122,6 +122,15 @@ def test_plans_that_the_log_never_ran_are_told(answer: ReplayAnswer) -> None:
     run = logged_run(log_of(poisson(1.0, 30.0), "edge-only"))
     others = replay(run, [PolicySetting("cloud-only"), PolicySetting("edge-only")]).others
     assert [one.never_ran for one in others] == [1.0, 0.0]
+
+
+@pytest.mark.parametrize(("entries", "needs"), [(TABLE.entries, False), (TABLE.entries[1:], True)])
+def test_a_model_that_needs_the_cloud_is_said_to_be_finished_by_the_edge(
+    entries: tuple[PlanEntry, ...], needs: bool
+) -> None:
+    log = log_of(poisson(1.0, 30.0), "cloud-only", table=replace(TABLE, entries=entries))
+    caveats = RecordedWorld.of(logged_run(log)).caveats()
+    assert any(one.startswith("net needs the cloud: what fails") for one in caveats) == needs
 
 
 @pytest.mark.parametrize("way", ["up", "down"])
@@ -143,9 +152,14 @@ def test_requests_meet_the_round_trip_of_their_moment() -> None:
     was, becomes = (
         replace(world, link=replace(steady, round_trips=trips)).run(under) for trips in (STEADY_TRIPS, changed)
     )
-    more_s = [other.took_s - one.took_s for one, other in zip(was, becomes, strict=True)]
     came_s = [one.asked.came_s for one in world.logged.requests]
-    assert all(more == pytest.approx(0.0 if at_s < 16.0 else 0.5) for more, at_s in zip(more_s, came_s, strict=True))
+    more_s = [
+        (other.took_s - one.took_s, at_s)
+        for one, other, at_s in zip(was, becomes, came_s, strict=True)
+        if other.end == "answered"
+    ]
+    assert len(more_s) >= len(came_s) - 6  # until it is noticed, the edge would rather finish them itself
+    assert all(more == pytest.approx(0.0 if at_s < 16.0 else 0.5) for more, at_s in more_s)
     assert any("the round trip" in one and "10.0 ms throughout" in one for one in world.caveats())
 
 
@@ -157,16 +171,30 @@ def test_a_replay_is_the_same_each_time() -> None:
 
 def test_requests_that_were_refused_take_part() -> None:
     lines = log_of([replace(one, timeout_s=0.5) for one in poisson(2.0, 60.0)])
-    refused = {
+    shed = {
         "kind": "refused", "came_s": 30.0, "model": "net", "form": "bytes", "batch": 1, "file_bytes": 200_000,
         "timeout_s": 0.5, "priority": 0, "client": "", "request_class": "", "policy": "", "plan_id": "",
         "failure": "shed",
     }  # fmt: skip
-    found = replay(logged_run([*lines, refused]), [])
+    found = replay(logged_run([*lines, shed]), [])
     assert found.really.ends["refused"] == 1
     assert found.again.ends.get("refused", 0) == 0  # there was room: the log's edge had refused it at random
     assert found.really.in_time is not None
     assert found.really.in_time.value < found.again.in_time.value  # type: ignore[union-attr]
+
+
+def test_a_policy_with_more_time_answers_what_the_one_that_ran_had_none_for() -> None:
+    lines = log_of(poisson(2.0, 60.0))
+    facts = refused(30.0, file_bytes=200_000, timeout_s=0.001, asked_s=None)
+    found = replay(logged_run([*lines, *lines_of([facts])[1:]]), [PolicySetting("slo", {"deadline": 5.0})])
+    (slo,) = found.others
+    assert found.really.ends["refused"] == 1
+    assert slo.told.ends.get("refused", 0) == 0
+    assert found.really.in_time is not None
+    assert found.really.in_time.value == 0.0  # the only one with a deadline
+    assert found.again.in_time is None
+    assert slo.told.in_time is not None
+    assert slo.told.in_time.value > 0.9
 
 
 def test_a_log_that_was_cut_off_before_any_request_ended_is_refused() -> None:
@@ -206,9 +234,10 @@ def test_requests_of_several_items_take_what_so_many_do(policy: str) -> None:
     fates = world.run((InForce(0.0, Steering({EVERYTHING: PolicySetting(policy)})),))
     kind = policy.removeprefix("fixed:")
     (entry,) = (one for one in ITEMS.entries if one.plan.kind == kind)
-    for arrival, fate in list(zip(arrivals, fates, strict=True))[2:]:
+    answered = [one for one in zip(arrivals, fates, strict=True) if one[1].end == "answered"]
+    assert len(answered) >= len(arrivals) - 2  # when the link has just become slow some of them are not waited for
+    for arrival, fate in answered[2:]:
         stages, items = fate.stages, arrival.items
-        assert fate.end == "answered"
         assert stages.edge_s == pytest.approx(entry.costs.edge.at(items), rel=0.02)
         assert stages.cloud_s == pytest.approx(entry.costs.cloud.at(items), rel=0.02)
 

@@ -79,6 +79,7 @@ def test_quantities_become_numbers_and_paths_start_beside_the_file() -> None:
         ("cloud.autoscaling", {"max_replicas": 3}, "cloud.replicas"),
         ("cloud.power", {"busy": "much"}, "cloud.power.busy"),
         ("cloud.power", {"busy": "300W", "radio": "2W"}, "cloud.power.radio"),
+        ("cloud.report", "1us", "cloud.report"),
         ("cloud.replicas", 2, "cloud.failures.0.replica"),
         ("cloud", {"autoscaling": {"max_replicas": 2}, "failures": FAILURES}, "cloud.failures.1.replica"),
         ("clients.cameras.edges", "shops", "clients.cameras.edges"),

@@ -101,6 +101,12 @@ def test_bursts_vary_as_the_formula_says(spacing_s: float) -> None:
     assert dispersion(Bursty(2.0, 4.0, spacing_s), 20.0) == pytest.approx(2 * 4.0 - 1, rel=0.12)
 
 
+def test_as_many_requests_of_bursts_come_in_the_beginning_as_later() -> None:
+    """Twenty requests half a second apart: a burst that is under way at zero has most of its requests before it."""
+    counts = [len(taken(Bursty(2.0, 20.0, 0.5), seed, 5.0)) for seed in range(2000)]
+    assert fmean(counts) == pytest.approx(10.0, abs=1.5)
+
+
 def test_requests_of_a_burst_are_so_far_apart() -> None:
     found = taken(Bursty(0.02, 4.0, 0.25), 3, 10_000.0)
     inside = [b - a for a, b in pairwise(found) if b - a < 1.0]

@@ -22,7 +22,9 @@ def asked(came_s: float, batch: int = 1, file_bytes: int = 50_000, **facts: Any)
     return ChoiceRequest(TABLE, "bytes", batch, file_bytes, came_s=came_s, now_s=came_s + 0.1, **facts)
 
 
-FIRST = asked(1000.5, 2, 70_000, remaining_s=0.4, priority=1, client="till", request_class="pay", plan_id="p")
+FIRST = asked(
+    1000.5, 2, 70_000, remaining_s=0.4, asked_s=0.9, priority=1, client="till", request_class="pay", plan_id="p"
+)
 LATER = asked(1002.0)
 
 
@@ -30,7 +32,9 @@ def test_each_request_is_as_it_was_asked_and_the_first_comes_at_zero(tmp_path: P
     log = written(tmp_path / "a.jsonl", lines_of([decided(FIRST, EDGE), ended(), decided(LATER, EDGE)]))
     first, later = read_logged(log).requests
     assert first.timeout_s == pytest.approx(0.5)  # 0.4 s were left when its turn came, 0.1 s later
-    assert replace(first, timeout_s=None) == Asked(0.0, "net", "bytes", 2, 70_000, None, 1, "till", "pay", "", "p")
+    assert replace(first, timeout_s=None) == Asked(
+        0.0, "net", "bytes", 2, 70_000, None, 1, "till", "pay", "", "p", asked_s=0.9
+    )
     assert (later.came_s, later.timeout_s, later.client) == (1.5, None, "")
 
 
@@ -68,7 +72,8 @@ def test_where_no_log_is_that_is_said(tmp_path: Path) -> None:
 
 def of_sizes(*requests: tuple[float, int], start_s: float | None = 0.0) -> Logged:
     return Logged.of(
-        tuple(Asked(at, "net", "bytes", 1, size, None, 0, "", "", "", "") for at, size in requests), start_s
+        tuple(Asked(at, "net", "bytes", 1, size, None, 0, "", "", "", "", asked_s=None) for at, size in requests),
+        start_s,
     )
 
 
