@@ -57,7 +57,7 @@ from tests.nodes.networks import SKIP_OPS, skip_model
 __all__ = ["Gate", "GatedEngine", "Site", "edge_site", "inputs_of", "served_model", "small_model"]
 
 WIDTH = 16
-WAIT_S = 20.0
+WAIT_S = 120.0
 
 
 def small_model(seed: int = 0, name: str = "small") -> Model:

@@ -13,10 +13,9 @@ import pytest
 import yaml
 
 from isthmus.client import Client
-from tests.system.launched import ended_at_last
+from tests.system.launched import HANGS_S, ended_at_last
 
 MODEL = "efficientnet-lite0"
-READY_TIMEOUT_S = 240
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """efficientnet-lite0 with its real weights, imported once by the command line."""
     folder = tmp_path_factory.mktemp("artifacts") / MODEL
     command = [sys.executable, "-m", "isthmus", "import", "isthmus.zoo:efficientnet_lite0", "-o", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HANGS_S, check=False)
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -44,7 +43,9 @@ def run_up(tmp_path_factory: pytest.TempPathFactory, artifact: Path) -> Callable
 
     @contextlib.contextmanager
     def start(command: str = "up", **sections: dict[str, object]) -> Iterator[Up]:
-        configuration = {"models": [{"name": MODEL, "source": str(artifact)}], **sections}
+        patient: dict[str, object] = {"start_timeout": f"{HANGS_S:g}s"}
+        sides = {side: patient | sections[side] for side in ("edge", "cloud") if side in sections}
+        configuration = {"models": [{"name": MODEL, "source": str(artifact)}], **sections, **sides}
         path = tmp_path_factory.mktemp("config") / "isthmus.yaml"
         path.write_text(yaml.safe_dump(configuration))
         log = path.with_suffix(".log")

@@ -28,10 +28,9 @@ from nodes.settings import EdgeSettings, ModelArtifact
 from partitioner.artifact import save_artifact
 from partitioner.front_end import model_from_module
 from scheduler.plan_chooser import PlanChooser
-from tests.system.launched import ended_at_last
+from tests.system.launched import HANGS_S, ended_at_last
 
 __all__ = [
-    "WAIT_S",
     "Cluster",
     "Running",
     "configured",
@@ -46,7 +45,6 @@ __all__ = [
     "until",
 ]
 
-WAIT_S = 120.0
 # An application of somebody else, who is not to notice anything.
 OTHERS = """
 import ray, sys
@@ -93,7 +91,7 @@ class Cluster:
     def applications(self, what: str = "list") -> str:
         command = [sys.executable, "-c", OTHERS, self.address, what]
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=WAIT_S, check=False, env=self.environment
+            command, capture_output=True, text=True, timeout=HANGS_S, check=False, env=self.environment
         )
         assert done.returncode == 0, done.stderr
         return done.stdout.strip().splitlines()[-1]
@@ -122,7 +120,7 @@ def ray_head(*, shared: bool = True) -> Iterator[Cluster]:
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # that is, loopback stays loopback
     }
     process = psutil.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
-    made, over_s = Cluster(f"127.0.0.1:{port}", environment, process), time.monotonic() + WAIT_S
+    made, over_s = Cluster(f"127.0.0.1:{port}", environment, process), time.monotonic() + HANGS_S
     try:
         while True:
             try:
@@ -159,7 +157,7 @@ class Running:
         """Change keys of the cloud, and return when that was said."""
         data = yaml.safe_load(self.file.read_text())
         self.file.write_text(yaml.safe_dump({**data, "cloud": data["cloud"] | cloud}))
-        log, over_s = self.file.with_suffix(".log"), time.monotonic() + WAIT_S
+        log, over_s = self.file.with_suffix(".log"), time.monotonic() + HANGS_S
         while said not in log.read_text():
             assert time.monotonic() < over_s, log.read_text()
             time.sleep(0.1)
@@ -177,7 +175,8 @@ def configured(folder: Path, cluster: Cluster, **cloud: object) -> Path:
     layers = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 4)).eval()
     save_artifact(model_from_module(layers, (torch.zeros(2, 16),), "small"), folder / "small")
     file = folder / "isthmus.yaml"
-    keys = {"registry_listen": "127.0.0.1:0", "address": cluster.address, "cpus": 0.5, **cloud}
+    patient = {"start_timeout": f"{HANGS_S:g}s"}
+    keys = {"registry_listen": "127.0.0.1:0", "address": cluster.address, "cpus": 0.5, **patient, **cloud}
     file.write_text(yaml.safe_dump({"models": [{"name": "small", "source": str(folder / "small")}], "cloud": keys}))
     return file
 
@@ -216,7 +215,7 @@ async def finished(client: AsyncClient, policy: str = "cloud-only") -> str:
 
 async def until(edge: EdgeHost, replicas: int) -> None:
     """Return when the edge uses so many."""
-    over_s, there = time.monotonic() + WAIT_S, edge.node.replicas
+    over_s, there = time.monotonic() + HANGS_S, edge.node.replicas
     while (there.usable, there.seen) != (replicas, replicas):
         assert time.monotonic() < over_s, (there.usable, there.seen)
         await asyncio.sleep(0.05)

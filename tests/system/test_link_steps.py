@@ -24,6 +24,7 @@ from partitioner.front_end import model_from_module
 from scheduler.fleet_registry import FleetRegistry
 from scheduler.plan_chooser import PlanChooser
 from simulations.link_emulator import LinkEmulator, LinkShape
+from tests.system.launched import HANGS_S
 
 ANYWHERE = "127.0.0.1:0"
 WIDTH = 40_000  # 160 kB: 25 ms of the fast link, 1.3 s of the slow one
@@ -53,7 +54,7 @@ async def site(folder: Path) -> AsyncIterator[tuple[EdgeHost, LinkEmulator]]:
         settings = EdgeSettings(models, ANYWHERE, registry.address, slowdown=SLOWDOWN)
         edge = await EdgeHost.start(settings, PlanChooser(seed=1))
         stack.push_async_callback(edge.drain)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(HANGS_S):
             await edge.node.planned.wait()
         yield edge, link
 

@@ -22,6 +22,7 @@ import yaml
 
 from isthmus.zoo import demo_photos
 from tests.system.conftest import MODEL, Up
+from tests.system.launched import HANGS_S
 
 # Importing it here would patch this process's sockets and threads.
 pytestmark = pytest.mark.skipif(find_spec("locust") is None, reason="locust is not installed")
@@ -43,7 +44,7 @@ def scenario(folder: Path, *clients: dict[str, Any]) -> Path:
 
 def load(path: Path, server: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "isthmus", "load", str(path), "--server", server, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=HANGS_S, check=False)
 
 
 def test_a_scenario_loads_a_live_edge(up: Up, tmp_path: Path) -> None:
@@ -122,12 +123,12 @@ def test_a_load_is_started_watched_and_stopped_from_its_page(up: Up, tmp_path: P
     with (tmp_path / "load.log").open("w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
-        until(lambda: seen()["state"] == "ready", 60)
+        until(lambda: seen()["state"] == "ready", HANGS_S)
         assert answered() == 0  # nothing is sent before somebody says so
         assert json.loads(page(f"{url}/swarm", user_count="2", spawn_rate="2"))["success"]
-        until(lambda: answered() >= 2, 30)
+        until(lambda: answered() >= 2, HANGS_S)
         assert json.loads(page(f"{url}/stop", now="1"))["success"]
-        until(lambda: seen()["state"] == "stopped", 30)
+        until(lambda: seen()["state"] == "stopped", HANGS_S)
         before = answered()
         time.sleep(3.0)  # the page counts anew every two seconds
         assert answered() == before
@@ -135,7 +136,7 @@ def test_a_load_is_started_watched_and_stopped_from_its_page(up: Up, tmp_path: P
     finally:
         process.send_signal(signal.SIGINT)
         try:
-            process.wait(30)
+            process.wait(HANGS_S)
         finally:
             process.kill()
 

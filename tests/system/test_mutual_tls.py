@@ -15,13 +15,14 @@ from isthmus.client import Client
 from isthmus.errors import CloudUnavailable
 from isthmus.zoo import demo_photos
 from nodes.tls_files import TlsFiles
+from tests.system.launched import HANGS_S
 
 MODEL = "efficientnet-lite0"
 
 
 def isthmus(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "isthmus", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=HANGS_S, check=False)
 
 
 def test_a_photo_gets_its_class_through_the_cloud_with_mutual_tls(

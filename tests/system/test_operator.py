@@ -19,13 +19,14 @@ from scheduler.decision_replay import log_files, log_lines, replayed
 from scheduler.policies.base import Policy
 from scheduler.policies.factory import configured_policy
 from tests.system.conftest import MODEL, Up
+from tests.system.launched import HANGS_S
 
 FLOWER = demo_photos()[3]
 
 
 def isthmus(up: Up, *words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "isthmus", *words, "--server", up.address]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=HANGS_S, check=False)
 
 
 def said(up: Up, *words: str) -> Any:
@@ -97,7 +98,7 @@ def test_an_edge_measures_its_plans_again_when_it_is_told_and_answers_on(up: Up,
 
     before = count()
     assert said(up, "remeasure") == {"server": up.address, "ordered": True}
-    for _ in range(60):
+    for _ in range(int(2 * HANGS_S)):
         if count() > before:
             break
         time.sleep(0.5)
@@ -133,12 +134,12 @@ def test_a_wrong_order_is_one_line_and_exit_code_2(up: Up, words: tuple[str, ...
 
 def waited_for(up: Up, line: str, since: int) -> list[str]:
     """What the deployment said after that many lines of its log, once the line is among it."""
-    for _ in range(300):
+    for _ in range(int(10 * HANGS_S)):
         said = (up.folder / "isthmus.log").read_text().splitlines()[since:]
         if any(line in one for one in said):
             return said
         time.sleep(0.1)
-    raise AssertionError(f"{line!r} was not said in 30 s, but {said}")
+    raise AssertionError(f"{line!r} was not said, but {said}")
 
 
 def finished_by(client: Client, request_class: str) -> object:

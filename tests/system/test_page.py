@@ -13,6 +13,7 @@ from isthmus.client import Client
 from isthmus.zoo import demo_photos
 from tests.browser import CHROMIUM, Browser, open_browser
 from tests.system.conftest import MODEL, Up
+from tests.system.launched import HANGS_S
 
 ROCKET = demo_photos()[2]
 
@@ -27,7 +28,7 @@ def page_address(up: Up) -> str:
 
 def top(up: Up, *words: str) -> str:
     command = [sys.executable, "-m", "isthmus", "top", "--server", up.address, *words]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HANGS_S, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -25,6 +25,7 @@ from partitioner.measurements import CodecRate, Provenance
 from partitioner.plan import Plan, TensorCodec
 from partitioner.profiles import DeviceProfile
 from tests.system.conftest import MODEL
+from tests.system.launched import HANGS_S
 
 CAT, COFFEE, ROCKET, FLOWER = demo_photos()
 RIGHT = {CAT: ("tiger cat", "Egyptian cat", "tabby"), COFFEE: ("espresso",), ROCKET: ("missile",), FLOWER: ("daisy",)}
@@ -56,7 +57,7 @@ def planned(run_up: RunUp, artifact: Path, tmp_path_factory: pytest.TempPathFact
     command = [sys.executable, "-m", "isthmus", "partition", str(artifact), "--accuracy-budget", "0.02"]
     command += ["--edge", str(folder / "edge.json"), "--cloud", str(folder / "cloud.json")]
     command += ["--bandwidth", "2mbps", "--rtt", "10ms", "-o", str(folder / "plan.json")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HANGS_S, check=False)
     assert done.returncode == 0, done.stderr
     jpeg = TensorCodec("image", "jpeg", {"quality": "90"})
     pictures = cut_plan(load_artifact(artifact), (), {"image": jpeg}, form="bytes")
@@ -128,6 +129,6 @@ def test_a_plan_of_another_model_is_refused_by_the_key(artifact: Path, tmp_path:
         f"models: [{{name: {MODEL}, source: '{artifact}', plans: [plan.json]}}]\nedge: {{runtime: process}}\n"
     )
     command = [sys.executable, "-m", "isthmus", "edge", str(tmp_path / "isthmus.yaml")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HANGS_S, check=False)
     assert done.returncode == 2
     assert f"models.{MODEL}.plans: is a plan of another model" in done.stderr.splitlines()[-1]

@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 from isthmus.client import AsyncClient
-from tests.system.launched import ending
+from tests.system.launched import HANGS_S, ending
 from tests.system.ray_cluster import (
-    WAIT_S,
     Cluster,
     Running,
     configured,
@@ -77,12 +76,12 @@ async def test_a_cloud_that_is_scaled_there_comes_for_a_request_and_goes_when_th
 @pytest.mark.slow
 def test_a_cloud_that_is_interrupted_while_it_starts_leaves_nothing_there(cluster: Cluster, tmp_path: Path) -> None:
     file = configured(tmp_path, cluster, cpus=64, name="shop")  # more than there are: its replica waits for a place
-    process, over_s = launched(file, cluster), time.monotonic() + WAIT_S
+    process, over_s = launched(file, cluster), time.monotonic() + HANGS_S
     with ending(process):
         while cluster.applications() != "isthmus-cloud@shop,theirs":
             assert time.monotonic() < over_s, file.with_suffix(".log").read_text()
         process.send_signal(signal.SIGINT)
-        assert process.wait(WAIT_S) == 0
+        assert process.wait(HANGS_S) == 0
     assert cluster.applications() == "theirs"
 
 

@@ -16,7 +16,8 @@ import pytest
 from isthmus.client import AsyncClient, Result
 from nodes.configured_policies import ConfiguredPolicies, ScopedPolicy
 from nodes.steering import EVERYTHING, PolicySetting
-from tests.system.ray_cluster import WAIT_S, Cluster, Running, edge_at, end, free_port, ray_head, running, until
+from tests.system.launched import HANGS_S
+from tests.system.ray_cluster import Cluster, Running, edge_at, end, free_port, ray_head, running, until
 
 # A launcher waits 10 s for a head that is gone. Ray would end it 60 s after the head.
 BOUND_S = 30.0
@@ -34,7 +35,7 @@ class Asked:
 
     async def more(self, ends: int, finished_by: str) -> None:
         """Return when so many more were answered there, whatever others were meanwhile."""
-        over_s, before = time.monotonic() + WAIT_S, len(self.answers)
+        over_s, before = time.monotonic() + HANGS_S, len(self.answers)
         while self._finishers()[before:].count(finished_by) < ends:
             assert self.task is not None
             assert not self.task.done(), self.task.exception()

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from isthmus.zoo import demo_photos, imagenet_classes
+from tests.system.launched import HANGS_S
 
 SESSION = Path(__file__).with_name("triton_session.py")
 DAISY = imagenet_classes().index("daisy")
@@ -24,9 +25,9 @@ pytestmark = pytest.mark.slow
 def triton_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A virtual environment with tritonclient, which wants another protobuf than this one may have."""
     folder = tmp_path_factory.mktemp("triton")
-    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True, timeout=120)
+    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True, timeout=HANGS_S)
     python = folder / "bin" / "python"
-    subprocess.run([python, "-m", "pip", "install", "-q", "tritonclient[grpc]"], check=True, timeout=300)
+    subprocess.run([python, "-m", "pip", "install", "-q", "tritonclient[grpc]"], check=True, timeout=HANGS_S)
     return python
 
 
@@ -36,7 +37,7 @@ def play(up: Any, triton_python: Path) -> Play:
 
     def played(scene: str) -> Any:
         command = [triton_python, str(SESSION), scene, up.address, str(demo_photos()[-1])]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=HANGS_S, check=False)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 

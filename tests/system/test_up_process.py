@@ -25,7 +25,7 @@ from isthmus.errors import DeadlineExceeded, InvalidRequest, NotFound
 from isthmus.zoo import demo_photos, imagenet_classes
 from nodes.settings import EdgeSettings, ModelArtifact
 from partitioner.artifact import load_artifact
-from tests.system.launched import ending
+from tests.system.launched import HANGS_S, ending
 
 MODEL = "efficientnet-lite0"
 CAT, COFFEE, ROCKET, FLOWER = demo_photos()
@@ -137,7 +137,7 @@ def test_ctrl_c_leaves_no_process_behind(run_up: RunUp) -> None:
     ) as running:
         children = psutil.Process(running.process.pid).children(recursive=True)
         os.kill(running.process.pid, signal.SIGINT)
-        assert running.process.wait(60) == 0
+        assert running.process.wait(HANGS_S) == 0
     assert psutil.wait_procs(children, timeout=10)[1] == []
 
 
@@ -171,7 +171,7 @@ def test_an_edge_without_its_cloud_serves_alone(
         assert best_class(result.outputs["logits"]) == "daisy"
         (edge,) = (p for p in psutil.Process(running.process.pid).children() if "edge" in p.cmdline())
         edge.kill()  # nobody starts it again: who supervises the launcher must see that it is over
-        assert running.process.wait(60) == 1
+        assert running.process.wait(HANGS_S) == 1
     *_, draining, error = (running.folder / "isthmus.log").read_text().splitlines()
     assert (draining, error) == ("isthmus: draining", "error: edge node: died with -9")
 
@@ -189,13 +189,13 @@ def test_an_edge_that_dies_before_all_is_ready_ends_the_start(tmp_path: Path, ar
     with log.open("w") as errors:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
     with ending(process) as first_line:
-        over_s = time.monotonic() + 120
+        over_s = time.monotonic() + HANGS_S
         while "edge serves at" not in log.read_text():
             assert time.monotonic() < over_s, log.read_text()
             time.sleep(0.01)
         (edge,) = (one for one in psutil.Process(process.pid).children() if "edge" in one.cmdline())
         edge.kill()
-        assert process.wait(60) == 1  # waiting for plans alone would take twice as long
+        assert process.wait(100) == 1  # waiting for plans alone takes two minutes
         assert first_line() == ""
     assert log.read_text().splitlines()[-1] == "error: edge node: died with -9"
 
@@ -209,7 +209,7 @@ def test_a_port_in_use_is_a_failure_of_one_line(tmp_path: Path, artifact: Path) 
             f"cloud: {{registry_listen: '{address}', runtime: process}}\n"
         )
         command = [sys.executable, "-m", "isthmus", "cloud", str(path)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=HANGS_S, check=False)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert "cannot listen" in done.stderr.splitlines()[-1]

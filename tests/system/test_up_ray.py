@@ -18,6 +18,7 @@ from isthmus.client import Client
 from isthmus.errors import IsthmusError
 from isthmus.zoo import demo_photos, imagenet_classes
 from nodes.transport.operator_client import OperatorClient
+from tests.system.launched import HANGS_S
 
 FLOWER = demo_photos()[-1]
 
@@ -47,7 +48,7 @@ def edge_of(launcher: int) -> psutil.Process:
 
 async def policies_of(address: str) -> dict[str, str]:
     """Those in force there, once it answers."""
-    operator, over_s = OperatorClient(address), time.monotonic() + 120
+    operator, over_s = OperatorClient(address), time.monotonic() + HANGS_S
     try:
         while True:
             try:

@@ -21,7 +21,7 @@ from nodes.transport.segment_server import SegmentService, SuffixResult
 from tests.nodes.sites import eventually
 from tests.nodes.transport.test_limits import Answering, hello
 
-WAIT_S = 20.0
+WAIT_S = 120.0
 
 
 class Gated(Answering):
