@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import torch
@@ -13,12 +13,17 @@ __all__ = ["ModelInputs", "RequestInput"]
 
 
 class RequestInput(NamedTuple):
-    """One input as a client sent it: a tensor, or the byte strings of a BYTES input (tensor is None then)."""
+    """One input as a client sent it: a tensor, or the byte strings of a BYTES input (read is None then).
+
+    read: makes the tensor of what came, whose length is known to be right; to be called once all else is, since it
+    takes typed contents value by value with some versions of protobuf. Raises InvalidRequest for values that the
+    datatype has not.
+    """
 
     name: str
     datatype: str
     shape: tuple[int, ...]
-    tensor: torch.Tensor | None
+    read: Callable[[], torch.Tensor] | None
     elements: tuple[bytes, ...] = ()
 
 

@@ -18,17 +18,19 @@ __all__ = ["check_inputs"]
 
 def check_inputs(model: ModelDescription, given: Sequence[RequestInput], limits: NodeLimits) -> ModelInputs:
     """The inputs of a request for `model`. Raises InvalidRequest naming the input, the value and the remedy, TooLarge
-    for files that become too large a tensor; of tensors, that is checked before they are read."""
+    for files that become too large a tensor; of tensors, that is checked before. Tensors are read last: reading one
+    that is refused then would be work for nothing, as much as a client likes."""
     by_name = {value.name: value for value in given}
     expected = [tensor.name for tensor in model.inputs]
     if by_name.keys() != set(expected):
         _refuse_names(model, by_name, expected)
-    values = {tensor.name: _check_one(tensor, by_name[tensor.name]) for tensor in model.inputs}
+    for tensor in model.inputs:
+        _check_one(tensor, by_name[tensor.name])
     batch = _common_batch(model, by_name)
     for tensor in model.inputs:
-        if by_name[tensor.name].tensor is None:
+        if by_name[tensor.name].read is None:
             limits.check_tensor(tensor.name, tensor.bytes_at(batch))
-    return ModelInputs(values, batch)
+    return ModelInputs({name: _value(by_name[name]) for name in expected}, batch)
 
 
 def _refuse_names(model: ModelDescription, given: Collection[str], expected: Sequence[str]) -> None:
@@ -41,16 +43,17 @@ def _refuse_names(model: ModelDescription, given: Collection[str], expected: Seq
             raise InvalidRequest(f"input {name}", "is missing", remedy=remedy)
 
 
-def _check_one(expected: TensorDescription, given: RequestInput) -> torch.Tensor | ImageBatch:
+def _check_one(expected: TensorDescription, given: RequestInput) -> None:
     field = f"input {expected.name}"
-    if given.tensor is None:
+    if given.read is None:
         if not expected.accepts_files:
             raise InvalidRequest(
                 f"{field}.datatype",
                 "takes no BYTES: the model declares no preprocessing for it",
                 remedy=f"send {datatype_of_dtype(expected.dtype).name}",
             )
-        return _files(given, field)
+        _check_files(given, field)
+        return
     wanted = datatype_of_dtype(expected.dtype).name
     if given.datatype != wanted:
         also = " or BYTES (one image file an item)" if expected.accepts_files else ""
@@ -59,13 +62,15 @@ def _check_one(expected: TensorDescription, given: RequestInput) -> torch.Tensor
         size != have for size, have in zip(expected.shape, given.shape, strict=True) if size >= 0
     ):
         raise InvalidRequest(f"{field}.shape", f"must be {list(expected.shape)}", value=list(given.shape))
-    return given.tensor
 
 
-def _files(given: RequestInput, field: str) -> ImageBatch:
+def _check_files(given: RequestInput, field: str) -> None:
     if len(given.shape) not in (1, 2) or (len(given.shape) == 2 and given.shape[1] != 1):
         raise InvalidRequest(f"{field}.shape", "of BYTES must be [batch] or [batch, 1]", value=list(given.shape))
-    return ImageBatch(given.elements)
+
+
+def _value(given: RequestInput) -> torch.Tensor | ImageBatch:
+    return ImageBatch(given.elements) if given.read is None else given.read()
 
 
 def _batch(expected: TensorDescription, shape: tuple[int, ...]) -> int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -36,7 +37,8 @@ MAX_ELEMENTS = 1 << 40
 
 
 def read_inputs(request: oip.ModelInferRequest, limits: NodeLimits) -> tuple[RequestInput, ...]:
-    """The inputs of a request. Raises InvalidRequest naming the input and what is wrong with it, TooLarge."""
+    """The inputs of a request, whose contents are as long as their shapes ask; their values are read by who takes them.
+    Raises InvalidRequest naming the input and what is wrong with it, TooLarge."""
     raw, inputs = list(request.raw_input_contents), list(request.inputs)
     if raw and len(raw) != len(inputs):
         raise InvalidRequest(
@@ -57,10 +59,11 @@ def _read_input(tensor: oip.ModelInferRequest.InferInputTensor, raw: bytes | Non
         return RequestInput(tensor.name, "BYTES", shape, None, _bytes_elements(tensor, raw, shape, field))
     name, datatype = tensor.name, datatype_of(tensor.datatype, field)
     limits.check_tensor(name, math.prod(shape) * datatype.item_bytes)
-    values = (
-        _raw_tensor(raw, datatype, shape, field) if raw is not None else _typed_tensor(tensor, datatype, shape, field)
-    )
-    return RequestInput(name, datatype.name, shape, values)
+    if raw is not None:
+        read = _raw_reader(raw, datatype, shape, field)
+    else:
+        read = _typed_reader(tensor, datatype, shape, field)
+    return RequestInput(name, datatype.name, shape, read)
 
 
 def _bytes_elements(
@@ -86,18 +89,18 @@ def _checked_shape(shape: Iterable[int], field: str) -> tuple[int, ...]:
     return dimensions
 
 
-def _raw_tensor(raw: bytes, datatype: Datatype, shape: tuple[int, ...], field: str) -> torch.Tensor:
+def _raw_reader(raw: bytes, datatype: Datatype, shape: tuple[int, ...], field: str) -> Callable[[], torch.Tensor]:
     expected = math.prod(shape) * datatype.item_bytes
     if len(raw) != expected:
         raise InvalidRequest(
             field, f"{datatype.name} of shape {list(shape)} takes {expected} bytes", value=f"{len(raw)} bytes"
         )
-    return tensor_over(raw, dtype_named(datatype.dtype)).reshape(shape)
+    return lambda: tensor_over(raw, dtype_named(datatype.dtype)).reshape(shape)
 
 
-def _typed_tensor(
+def _typed_reader(
     tensor: oip.ModelInferRequest.InferInputTensor, datatype: Datatype, shape: tuple[int, ...], field: str
-) -> torch.Tensor:
+) -> Callable[[], torch.Tensor]:
     if not datatype.contents:
         raise InvalidRequest(field, f"{datatype.name} has no typed contents", remedy="send raw_input_contents")
     values: Sequence[float] = getattr(tensor.contents, datatype.contents)
@@ -107,6 +110,10 @@ def _typed_tensor(
             f"shape {list(shape)} asks for {math.prod(shape)} values",
             value=f"{len(values)} values",
         )
+    return partial(_typed_tensor, values, datatype, shape, field)
+
+
+def _typed_tensor(values: Sequence[float], datatype: Datatype, shape: tuple[int, ...], field: str) -> torch.Tensor:
     wide = np.asarray(values, dtype=_WIDE[datatype.contents])
     narrow = wide.astype(datatype.numpy)
     if narrow.dtype != wide.dtype:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import hypothesis
 import pytest
 import torch
+from hypothesis import strategies as st
 
 from isthmus.errors import InvalidRequest, TooLarge
 from nodes.gateway import ModelDescription, TensorDescription
@@ -26,7 +28,48 @@ MODEL = ModelDescription(
 
 
 def given(name: str, *shape: int) -> RequestInput:
-    return RequestInput(name, "FP32", shape, torch.zeros(shape))
+    return RequestInput(name, "FP32", shape, lambda: torch.zeros(shape))
+
+
+def unread(name: str, *shape: int, datatype: str = "FP32") -> RequestInput:
+    """An input whose values nobody is to look at."""
+
+    def read() -> torch.Tensor:
+        raise AssertionError(f"{name} was read")
+
+    return RequestInput(name, datatype, shape, read)
+
+
+_NUMBERS = st.integers(0, 9)
+
+
+@hypothesis.given(
+    st.lists(st.sampled_from(["image", "rows_first", "other"]), max_size=3, unique=True),
+    st.sampled_from(["FP32", "FP64", "INT8"]),
+    st.lists(_NUMBERS, max_size=3),
+    st.lists(_NUMBERS, max_size=3),
+)
+def test_no_values_are_read_of_a_request_that_is_refused(
+    names: list[str], datatype: str, first: list[int], second: list[int]
+) -> None:
+    shapes = {"image": first, "rows_first": second, "other": first}
+    inputs = [unread(name, *shapes[name], datatype=datatype) for name in names]
+    batch = first[0] if first else 0
+    fits = {*names} == {"image", "rows_first"} and datatype == "FP32" and 1 <= batch <= 8
+    if fits and (first, second) == ([batch, 3], [2, batch]):
+        with pytest.raises(AssertionError, match="was read"):
+            check_inputs(MODEL, inputs, EDGE_LIMITS)
+    else:
+        with pytest.raises(InvalidRequest):
+            check_inputs(MODEL, inputs, EDGE_LIMITS)
+
+
+def test_of_several_inputs_none_is_read_before_all_are_known_to_fit() -> None:
+    with pytest.raises(InvalidRequest, match="must share one batch size"):
+        check_inputs(MODEL, [unread("image", 2, 3), unread("rows_first", 2, 3)], EDGE_LIMITS)
+    files = RequestInput("image", "BYTES", (2,), None, (b"a", b"b"))
+    with pytest.raises(TooLarge):
+        check_inputs(MODEL, [files, unread("rows_first", 2, 2)], replace(EDGE_LIMITS, tensor_bytes=1))
 
 
 @pytest.mark.parametrize("batch", [1, 8])
