@@ -61,6 +61,7 @@ class CloudAsking:
         self._other: _Other | None = None  # is not waited for while another one's answer is read
         self._on_way: set[int] = set()  # sendings that the way up counts
         self._could_not: list[GuardedConnection] = []  # compute it: maybe nobody can
+        self._failures: dict[GuardedConnection, IsthmusError] = {}  # of this asking, as they came
         self.sendings = 0
         self.lost_s = 0.0
         self.stayed = False
@@ -110,14 +111,16 @@ class CloudAsking:
                 with self._told_of_changes(end):
                     return await (self._answer(outcome, sendings) if other is None else _answer_of(other, began_s))
         except TimeoutError:
-            for one in sendings:
+            left = [one for one in sendings if one.replica not in self._failures]
+            self._tell_failures()
+            for one in left:
                 self._learn_unfinished(one)
                 one.replica.stayed()
                 late = one is first and time.monotonic() >= one.got_on_s + patience and not self._stayed_to_the_end
                 one.replica.gave_up(one.sent_s, late=late)
-            self._onward.late(replica)
-        except IsthmusError as error:
-            self._onward.failed([one.replica for one in sendings], error)
+                self._onward.late(one.replica)
+        except IsthmusError:  # of one of them; of each, see `_send`
+            self._tell_failures()
         finally:
             if number is not None:
                 self._around.schedule.leave(number)
@@ -146,11 +149,12 @@ class CloudAsking:
         """It cannot be used, for that reason, and the request goes on elsewhere. The replica is to blame, unless what
         it sent is what the plan makes and too large for this edge: any other one would send as much."""
         self.lost_s += answer.elapsed_s
+        self._tell_failures()
         told: IsthmusError = error
         if not isinstance(error, TooLarge):
             answer.replica.at_fault()
             told = ComputeFailed(f"the cloud's answer is not what the plan makes: {error}")
-        self._onward.failed([answer.replica], told)
+        self._onward.failed(answer.replica, told)
 
     def answered(self) -> None:
         """The request has been answered, here or elsewhere: replicas that could not compute it are at fault, not it."""
@@ -212,17 +216,26 @@ class CloudAsking:
                 return await answer
             request = wire_request(self._accepted, sending.request_id, outcome.encoded, sending.sent_s)
             return await sending.replica.run(request)
-        except (ComputeFailed, InvalidInput) as error:
-            # The edge has checked the request and made its tensors: one that somebody else computes is not at fault.
-            if not isinstance(error, TooLarge):
-                self._could_not.append(sending.replica)
-            raise
-        except UnknownPlan:
-            self._onward.forgot(sending.replica)
+        except IsthmusError as error:
+            self._failed(sending.replica, error)
             raise
         finally:
             self._on_way.discard(number)
             way_up.finished(number, time.monotonic())
+
+    def _failed(self, replica: GuardedConnection, error: IsthmusError) -> None:
+        self._failures[replica] = error
+        if isinstance(error, UnknownPlan):
+            self._onward.forgot(replica)
+        # The edge has checked the request and made its tensors: one that somebody else computes is not at fault.
+        elif isinstance(error, ComputeFailed | InvalidInput) and not isinstance(error, TooLarge):
+            self._could_not.append(replica)
+
+    def _tell_failures(self) -> None:
+        """The request goes on elsewhere: what came of asking each of those that failed, the last one last."""
+        for replica, error in self._failures.items():
+            self._onward.failed(replica, error)
+        self._failures.clear()
 
     # ---- how long it waits ---------------------------------------------------------------------------------------
 

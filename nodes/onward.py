@@ -72,17 +72,16 @@ class Onward:
         self._unanswered[replica.replica_id] += 1
         self._went_on(replica, "no answer in time")
 
-    def failed(self, asked: Collection[GuardedConnection], error: IsthmusError) -> None:
-        """That is what came of asking them."""
+    def failed(self, replica: GuardedConnection, error: IsthmusError) -> None:
+        """That is what came of asking it."""
         early = isinstance(error, LocalProtocolError)  # another request's probe came first
         if not early:
             self._refused = error
-        for replica in asked:
-            if early and not replica.open:
-                self._tried.remove(replica)
-            self._refusals.refused(replica, error, time.monotonic())
-            self._unanswered[replica.replica_id] += isinstance(error, CloudUnavailable | RemoteProtocolError)
-            self._went_on(replica, str(error))
+        if early and not replica.open:
+            self._tried.remove(replica)
+        self._refusals.refused(replica, error, time.monotonic())
+        self._unanswered[replica.replica_id] += isinstance(error, CloudUnavailable | RemoteProtocolError)
+        self._went_on(replica, str(error))
 
     def forgot(self, replica: GuardedConnection) -> None:
         """It does not know the plan, and is offered it again."""

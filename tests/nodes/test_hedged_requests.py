@@ -7,8 +7,11 @@ import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
+from structlog.testing import capture_logs
+from structlog.typing import EventDict
 
 from isthmus.addresses import format_address, parse_address
+from isthmus.errors import CloudUnavailable, ComputeFailed
 from nodes.accepted_request import AcceptedRequest
 from nodes.cloud_answer import CloudAnswer
 from nodes.cloud_asking import CloudAsking
@@ -17,8 +20,9 @@ from nodes.fleet import Endpoint, FleetView, Replica
 from nodes.guarded_connection import GuardedConnection
 from nodes.halves import EdgeOutcome
 from nodes.hedging import REQUESTS_A_HEDGE, Hedging
+from nodes.request_run import Answer
 from simulations.link_emulator import LinkEmulator, LinkShape
-from tests.nodes.sites import Site, edge_site, eventually
+from tests.nodes.sites import Cloud, Site, edge_site, eventually
 from tests.nodes.test_resume import Garbling, held, one_row_more, prefixes, suffixes
 
 
@@ -179,6 +183,69 @@ async def test_where_both_fail_neither_is_asked_again() -> None:
             cloud.engine.gate.open()
         answer = await task
         assert (answer.finished_by, answer.sendings, site.is_right(answer, 99)) == ("edge", 2, True)
+
+
+async def both_asked(site: Site) -> tuple[Cloud, Cloud, asyncio.Task[Answer]]:
+    """A request that waits at the gates of two replicas, the one that was asked first before the other."""
+    before = [cloud.engine.gate.came for cloud in site.clouds]
+    for cloud in site.clouds:
+        cloud.engine.gate.shut()
+    task = asyncio.create_task(site.run(99))
+    await eventually(lambda: [cloud.engine.gate.came for cloud in site.clouds] != before)
+    (first,) = (c for c, n in zip(site.clouds, before, strict=True) if c.engine.gate.came > n)
+    (second,) = (cloud for cloud in site.clouds if cloud is not first)
+    await eventually(lambda: second.engine.gate.came > before[site.clouds.index(second)])
+    return first, second, task
+
+
+def told_of(lines: list[EventDict], site: Site, cloud: Cloud) -> list[str]:
+    """Why a request went on elsewhere from that replica, as the edge's log has it."""
+    replica = f"replica-{site.clouds.index(cloud)}"
+    return [line["reason"] for line in lines if line["event"] == "resuming from the cut" and line["replica"] == replica]
+
+
+@pytest.mark.parametrize("dies", [0, 1], ids=["the first", "the second"])
+async def test_where_both_fail_each_failure_is_of_the_replica_whose_it_is(dies: int) -> None:
+    async with hedging_site() as site:
+        with capture_logs() as lines:
+            *asked, task = await both_asked(site)
+            dead, failing = asked[dies], asked[1 - dies]
+            await dead.die()
+            failing.engine.failing = True
+            failing.engine.gate.open()
+            answer = await task
+        assert (answer.finished_by, answer.sendings, site.is_right(answer, 99)) == ("edge", 2, True)
+        (of_dead,), (of_failing,) = told_of(lines, site, dead), told_of(lines, site, failing)
+        assert "made to fail" in of_failing
+        assert "made to fail" not in of_dead
+
+
+@pytest.mark.parametrize(("dies", "told"), [(0, ComputeFailed), (1, CloudUnavailable)], ids=["the first", "the second"])
+async def test_where_both_fail_the_client_gets_one_error_by_what_came_last(dies: int, told: type[Exception]) -> None:
+    async with hedging_site() as site:
+        site.cloud_required = True
+        connections = {one.replica_id: one for one in await site.usable(2)}
+        first, second, task = await both_asked(site)
+        asked = connections[f"replica-{site.clouds.index(first)}"]
+        first.engine.failing = second.engine.failing = True
+        await first.die() if dies == 0 else first.engine.gate.open()
+        await eventually(lambda: asked.in_flight == 0)
+        await second.die() if dies == 1 else second.engine.gate.open()
+        with pytest.raises(told):
+            await task
+
+
+async def test_a_replica_that_failed_is_not_late_besides() -> None:
+    async with hedging_site() as site:
+        with capture_logs() as lines:
+            first, second, task = await both_asked(site)
+            first.engine.failing = True
+            first.engine.gate.open()
+            answer = await task
+        assert (answer.finished_by, site.is_right(answer, 99)) == ("edge", True)
+        (of_first,) = told_of(lines, site, first)
+        assert "made to fail" in of_first
+        assert told_of(lines, site, second) == ["no answer in time"]
 
 
 async def test_beyond_the_budget_requests_wait_for_their_replica() -> None:
