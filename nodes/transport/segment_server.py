@@ -13,7 +13,14 @@ from typing import NamedTuple, Protocol
 
 import grpc
 
-from isthmus.errors import ComputeFailed, IsthmusError, Overloaded, RemoteProtocolError, grpc_status_name
+from isthmus.errors import (
+    ComputeFailed,
+    DeadlineExceeded,
+    IsthmusError,
+    Overloaded,
+    RemoteProtocolError,
+    grpc_status_name,
+)
 from isthmus.telemetry import get_logger
 from isthmus.v1 import segment_pb2 as pb
 from isthmus.v1 import segment_pb2_grpc
@@ -47,6 +54,9 @@ __all__ = ["SERVICE", "Load", "SegmentNode", "SegmentService", "SuffixResult"]
 
 SERVICE = pb.DESCRIPTOR.services_by_name["SegmentService"].full_name
 SETTLED_S = 1.0
+# An edge says hello at once, and gives up itself where it is not welcome after so long. Without one a stream would hold
+# one of the places that `cloud.limits.connections` counts for as long as its peer likes.
+HELLO_TIMEOUT_S = 10.0
 # A replica tells whoever asks about all its edges.
 _MOST_EDGE_ID_CHARACTERS = 128
 
@@ -259,15 +269,20 @@ class _Session:
 
     async def _read(self, incoming: AsyncIterator[pb.EdgeFrame | Unreadable]) -> None:
         try:
-            async for frame in incoming:
-                if isinstance(frame, Unreadable):
-                    raise RemoteProtocolError(f"a frame {frame.error.problem}")
-                for event in self._stream.receive(frame, time.monotonic()):
-                    self._handle(event)
-                self._stir()
-                while self._stream.unread:
-                    self._taken.clear()
-                    await self._taken.wait()
+            async with asyncio.timeout(HELLO_TIMEOUT_S) as hello:
+                async for frame in incoming:
+                    if isinstance(frame, Unreadable):
+                        raise RemoteProtocolError(f"a frame {frame.error.problem}")
+                    for event in self._stream.receive(frame, time.monotonic()):
+                        self._handle(event)
+                    hello.reschedule(None)  # it was the first frame, or the stream would have refused it
+                    self._stir()
+                    while self._stream.unread:
+                        self._taken.clear()
+                        await self._taken.wait()
+        except TimeoutError:
+            self._log.warning("no hello came", within_s=HELLO_TIMEOUT_S)
+            self._failure = DeadlineExceeded(f"no hello within {HELLO_TIMEOUT_S:g} s: say it as the first frame")
         except IsthmusError as error:
             self._log.warning("edge broke the protocol", error=str(error))
             self._failure = error

@@ -27,6 +27,7 @@ from nodes.protocol.cloud_stream import MOST_UNREAD_FRAMES
 from nodes.protocol.events import CloudTimings, PlanDefinition, PlanTimes, RequestArrived
 from nodes.protocol.version import PROTOCOL_MAJOR, PROTOCOL_MINOR
 from nodes.sight.failures import RecentFailures
+from nodes.transport import segment_server
 from nodes.transport.caller import Caller
 from nodes.transport.gateway_server import MOST_CALLS, GatewayService
 from nodes.transport.infer_handler import InferHandler
@@ -157,6 +158,28 @@ async def test_an_edge_too_many_is_refused_and_the_first_is_served() -> None:
         await server.stop(0)
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert "cloud.limits.connections: 1 are served, 1 may be" in str(caught.value.details())
+
+
+async def test_a_stream_without_a_hello_ends_in_words_and_its_place_is_anothers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    service = SegmentService(Answering(), replace(CLOUD_LIMITS, connections=1))
+    server = service.server()
+    async with grpc.aio.insecure_channel(await server.start("127.0.0.1:0", "cloud.listen")) as channel:
+        dial = segment_pb2_grpc.SegmentServiceStub(channel).Run
+        with monkeypatch.context() as quick:
+            quick.setattr(segment_server, "HELLO_TIMEOUT_S", 0.05)
+            silent = dial()
+            async with asyncio.timeout(20):
+                assert await silent.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+            assert str(await silent.details()) == "no hello within 0.05 s: say it as the first frame"
+        await eventually(lambda: service.status().streams == 0)
+        edge = dial()
+        await edge.write(hello())
+        assert isinstance(welcomed := await edge.read(), pb.CloudFrame)
+        assert welcomed.HasField("welcome")
+        edge.cancel()
+    await server.stop(0)
 
 
 class Answering:

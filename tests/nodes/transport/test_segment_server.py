@@ -100,6 +100,14 @@ async def test_more_offers_than_an_edge_may_have_waiting_are_refused_alone() -> 
         assert (await edge.hear()).ready.wire_digest == "one more"
 
 
+async def test_after_its_hello_an_edge_may_be_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segment_server, "HELLO_TIMEOUT_S", 0.05)
+    async with dialled(SegmentService(Answering())) as edge:
+        await asyncio.sleep(0.1)
+        edge.say(pb.EdgeFrame(echo=pb.Echo(token=7)))
+        assert (await edge.hear()).echo.token == 7
+
+
 async def test_what_an_offer_holds_counts_until_it_is_prepared() -> None:
     node = Gated()
     service = SegmentService(node)
