@@ -220,37 +220,43 @@ class BatchQueue(Generic[W, R]):
             now_s = time.monotonic()
             expired, decision = self._waiting.next(now_s)
             late = [self._entries.pop(one.request_id) for one in expired]
-            members, over = list[_Entry[W, R]](), list[tuple[_Entry[W, R], Exception]]()
+            chosen = list[_Entry[W, R]]()
             if isinstance(decision, Start):
-                members, over = _begin([self._entries.pop(one.request_id) for one in decision.members], now_s)
-                if members:
-                    self._waiting.began(len(members), decision.expected_s, now_s)
+                chosen = [self._entries.pop(one.request_id) for one in decision.members]
+                self._waiting.began(len(chosen), decision.expected_s, now_s)
             self._asked = isinstance(decision, Start)
             waiting = next(iter(self._entries.values()), None)
         _deliver(late, [DeadlineExceeded("the deadline passed before its turn; nothing was computed") for _ in late])
-        _deliver([entry for entry, _ in over], [error for _, error in over])
         if isinstance(decision, Start):
-            if members:
-                self._run_batch(members, decision.expected_s)
+            self._run_batch(chosen, decision.expected_s)
             self._ask_again()
         elif isinstance(decision, Hold) and waiting is not None:
             waiting.loop.call_soon_threadsafe(
                 waiting.loop.call_later, max(0.0, decision.until_s - time.monotonic()), self._ask
             )
 
-    def _run_batch(self, members: Sequence[_Entry[W, R]], expected_s: float) -> None:
+    def _run_batch(self, chosen: Sequence[_Entry[W, R]], expected_s: float) -> None:
+        """Those that may still begin. The gate is right before the run: choosing them, and telling others that they are
+        late, may take a turn of the scheduler. Whom it holds back is told after the run, for the same reason."""
+        members, over = _begin(chosen, time.monotonic())
         started_s = time.monotonic()
         for member in members:
             member.ticket.runs(started_s)
-        results: Sequence[R | Exception]
-        try:
-            results = self._run([member.work for member in members])
-        except Exception as error:
-            results = [error] if len(members) == 1 else [self._run_again(member) for member in members]
+        results = self._results(members) if members else ()
         took_s = time.monotonic() - started_s
         with self._lock:
-            self._waiting.ended(len(members), expected_s, took_s, counted=members[0].counted)
+            if members:
+                self._waiting.ended(len(members), expected_s, took_s, counted=members[0].counted)
+            else:
+                self._waiting.held_back()
         _deliver(members, results)
+        _deliver([entry for entry, _ in over], [error for _, error in over])
+
+    def _results(self, members: Sequence[_Entry[W, R]]) -> Sequence[R | Exception]:
+        try:
+            return self._run([member.work for member in members])
+        except Exception as error:
+            return [error] if len(members) == 1 else [self._run_again(member) for member in members]
 
     def _run_again(self, member: _Entry[W, R]) -> R | Exception:
         """By itself, behind the gate once more: those before it took their time, too."""

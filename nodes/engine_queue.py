@@ -109,6 +109,10 @@ class EngineQueue:
         if expected_s > 0:
             self._learn_pace(expected_s, took_s)
 
+    def held_back(self) -> None:
+        """None of them has run: by then they were over."""
+        self._running = None
+
     def _learn_pace(self, expected_s: float, took_s: float) -> None:
         weight = PACE_SMOOTHING * min(1.0, expected_s / WHOLE_LESSON_S)
         most = MOST_SLOWER * max(1.0, self._pace)  # what failed at once says nothing of how long work takes

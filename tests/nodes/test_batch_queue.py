@@ -6,14 +6,17 @@ import asyncio
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pytest
 
 from isthmus.errors import Cancelled, ComputeFailed, DeadlineExceeded, Draining, Overloaded, Unavailable
+from nodes import batch_queue
 from nodes.batch_queue import AT_ONCE_S, LONGEST_TURN_S, WARY_RUNS, BatchQueue, QueuedWork
 from nodes.batch_times import BatchTimes
 from nodes.batching import Batcher, BatchGroup, BatchLimits
 from nodes.compute_pool import ComputePool
+from nodes.engine_queue import EngineQueue, Turn
 from nodes.execution_ledger import ExecutionCounts, ExecutionLedger, Ticket
 from nodes.overdue import HUNG_TIMES
 from tests.nodes.sites import eventually
@@ -373,6 +376,69 @@ async def test_a_batch_that_nobody_wants_any_more_does_not_run(
         await queue.run(queued(1))
     queue.check(time.monotonic() + 1e6)
     assert (queue.requests, engine.batches) == (0, [])
+
+
+class Slow(EngineQueue):
+    """Takes its time to choose: as where very much waits, or the process is stopped."""
+
+    def next(self, now_s: float) -> Turn:
+        turn = super().next(now_s)
+        time.sleep(0.1)
+        return turn
+
+
+async def test_what_expires_while_its_batch_is_chosen_does_not_run_and_its_companions_do(
+    pool: ComputePool, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch_queue, "EngineQueue", Slow)
+    queue = BatchQueue(pool, BatchLimits(max_delay_s=0.0), engine.run)
+    engine.gate.set()
+    tasks = await asked(queue, queued(2, deadline_s=time.monotonic() + 0.09)._replace(times=QUICK), queued(3))
+    with pytest.raises(DeadlineExceeded):
+        await tasks[0]
+    assert (await tasks[1], engine.batches) == (6, [(3,)])
+    assert queue.ledger.counts == ExecutionCounts(executed=1, expired_unexecuted=1)
+
+
+async def test_where_all_of_a_batch_expire_while_it_is_chosen_nothing_runs_and_what_comes_then_does(
+    pool: ComputePool, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch_queue, "EngineQueue", Slow)
+    queue = BatchQueue(pool, BatchLimits(max_delay_s=0.0), engine.run)
+    engine.gate.set()
+    with pytest.raises(DeadlineExceeded):
+        await queue.run(queued(2, deadline_s=time.monotonic() + 0.09)._replace(times=QUICK))
+    assert (queue.requests, queue.counts.batches, queue.wait_s()) == (0, 0, 0.0)
+    assert await queue.run(queued(3)) == 6
+    assert engine.batches == [(3,)]
+
+
+async def test_what_expires_while_another_one_is_told_that_it_is_late_does_not_run(
+    queue: BatchQueue[int, int], engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await busy(queue, engine)
+    soon_s = time.monotonic() + 0.5
+    gone, over = await asked(
+        queue, queued(2, deadline_s=time.monotonic() - 1), queued(3, deadline_s=soon_s)._replace(times=QUICK)
+    )
+    loop = asyncio.get_running_loop()
+    tell, by_worker = loop.call_soon_threadsafe, list[int]()
+
+    def tell_slowly(*told: Any, **context: Any) -> asyncio.Handle:
+        handle = tell(*told, **context)
+        if threading.current_thread() is not threading.main_thread():
+            by_worker.append(1)
+            if len(by_worker) == 2:  # the first was the answer of what ran
+                time.sleep(max(0.0, soon_s - time.monotonic()))
+        return handle
+
+    monkeypatch.setattr(loop, "call_soon_threadsafe", tell_slowly)
+    engine.gate.set()
+    for task in (gone, over):
+        with pytest.raises(DeadlineExceeded):
+            await task
+    assert (await first, engine.batches) == (2, [(1,)])
+    assert queue.ledger.counts == ExecutionCounts(executed=1, expired_unexecuted=2)
 
 
 async def test_what_runs_after_its_time_is_counted(
