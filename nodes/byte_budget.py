@@ -40,6 +40,14 @@ class ByteBudget:
         self.held_bytes += size_bytes
         self.peak_bytes = max(self.peak_bytes, self.held_bytes)
 
+    def resize(self, held_bytes: int, size_bytes: int, retry_after_s: float) -> None:
+        """Hold so much in place of what was reserved. Raises as `reserve`, and changes nothing then."""
+        self.check_alone("what one request keeps", size_bytes)
+        if size_bytes > held_bytes:
+            self.reserve(size_bytes - held_bytes, retry_after_s)
+        else:
+            self.release(held_bytes - size_bytes)
+
     def release(self, size_bytes: int) -> None:
         """Give back what was reserved."""
         self.held_bytes -= size_bytes

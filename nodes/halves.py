@@ -52,6 +52,12 @@ class EdgeOutcome:
         """Encoded bytes of all tensors."""
         return encoded_bytes(self.encoded)
 
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of all that is kept until the answer is in."""
+        values = ({**self.boundary, **self.kept}).values()
+        return self.wire_bytes + sum(v.size_bytes if isinstance(v, ImageBatch) else v.nbytes for v in values)
+
 
 class CloudOutcome(NamedTuple):
     """The cloud-made outputs, encoded, and the time of each stage."""

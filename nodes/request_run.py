@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
 
-from isthmus.errors import InvalidInput
+from isthmus.errors import InvalidInput, IsthmusError, Overloaded, TooLarge
+from isthmus.telemetry import get_logger
 from nodes.accepted_request import AcceptedRequest, Surroundings
 from nodes.admission_gate import Admitted
 from nodes.chooser import Choice
@@ -73,6 +75,7 @@ class RequestRun:
         self._cloud = CloudAsking(self._accepted)
         self._half = ready.half
         self._around = around
+        self._held_bytes = 0
 
     async def run(self, connection: GuardedConnection | None) -> Answer:
         """The answer. connection: the replica to ask first, None when the plan needs no cloud or nobody can be asked.
@@ -86,14 +89,21 @@ class RequestRun:
             return await self._finish_on_edge(await self._prefix())
         size = self._kept_bytes()
         self._around.kept.reserve(size, retry_after_s=self._accepted.choice.predicted.total_s)
+        self._held_bytes = size
         try:
             return await self._answered(connection)
         finally:
-            self._around.kept.release(size)
+            self._around.kept.release(self._held_bytes)
 
     async def _answered(self, connection: GuardedConnection | None) -> Answer:
         try:
             outcome = await self._prefix(connection)
+            try:
+                self._holds(outcome)
+            except (Overloaded, TooLarge) as error:
+                if self._accepted.cloud_required:
+                    raise
+                return await self._finish_unsent(outcome, error)
             if connection is None:
                 connection = await self._cloud.next()
             while connection is not None:
@@ -112,6 +122,21 @@ class RequestRun:
     def _kept_bytes(self) -> int:
         inputs = self._accepted.request.inputs
         return self._half.kept_bytes(inputs.batch, inputs.file_bytes) + self._accepted.uplink_bytes
+
+    def _holds(self, outcome: EdgeOutcome) -> None:
+        """What is kept counts as it is, where it was counted as predicted: encoded it may be more. Raises Overloaded,
+        TooLarge where there is no room for that."""
+        size = outcome.held_bytes
+        self._around.kept.resize(self._held_bytes, size, retry_after_s=self._accepted.choice.predicted.total_s)
+        self._held_bytes = size
+
+    async def _finish_unsent(self, outcome: EdgeOutcome, error: IsthmusError) -> Answer:
+        """Without what is encoded, which there is no room for: the plain tensors are in what was reserved."""
+        plan_id = self._accepted.choice.entry.plan.plan_id
+        get_logger("edge").warning("finishing on the edge, unsent", plan_id=plan_id, reason=str(error))
+        await self._cloud.close()  # it has what was sent early
+        self._around.counts.resumed_on_edge += 1
+        return await self._finish_on_edge(replace(outcome, encoded=()))
 
     async def _prefix(self, connection: GuardedConnection | None = None) -> EdgeOutcome:
         """connection: is sent boundary tensors as they are made."""

@@ -34,6 +34,24 @@ def test_what_would_not_fit_by_itself_is_too_large_whatever_is_held() -> None:
         budget.check_alone("one request", 101)
 
 
+@given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 120)), max_size=40))
+def test_what_turns_out_larger_or_smaller_counts_as_it_is_within_the_limit(sizes: list[tuple[int, int]]) -> None:
+    budget, held = ByteBudget(100, "limit"), list[int]()
+    for said, size in sizes:
+        try:
+            budget.reserve(said, 1.0)
+        except Overloaded:
+            continue
+        try:
+            budget.resize(said, size, 1.0)
+        except (Overloaded, TooLarge):
+            assert sum(held) + size > 100
+            held.append(said)
+        else:
+            held.append(size)
+        assert budget.held_bytes == sum(held) <= budget.peak_bytes <= 100
+
+
 @given(st.lists(st.integers(0, 60), max_size=40))
 def test_never_more_than_the_limit_is_held_and_all_comes_back(sizes: list[int]) -> None:
     budget, held = ByteBudget(100, "limit"), list[int]()

@@ -187,7 +187,7 @@ async def test_an_unknown_plan_disturbs_nobody_else_on_the_stream() -> None:
 
 
 async def test_over_the_bound_of_what_is_kept_new_requests_are_refused_at_once() -> None:
-    async with edge_site(kept_bytes=300) as site:  # one request keeps 256
+    async with edge_site(kept_bytes=300) as site:  # one request keeps 256, as predicted
         holder, task = await held(site, 1)
         with pytest.raises(Overloaded, match=r"edge\.kept_memory"):
             await site.run(2)
@@ -196,6 +196,36 @@ async def test_over_the_bound_of_what_is_kept_new_requests_are_refused_at_once()
         await task
         assert (await site.run(3)).finished_by == "cloud"
         assert (site.around.kept.peak_bytes, site.around.kept.held_bytes) == (256, 0)
+
+
+def predict_bytes(site: Site, uplink_bytes: float) -> None:
+    """Of what crosses."""
+    entry = site.ready.entry
+    costs = replace(entry.costs, uplink_bytes_per_item=uplink_bytes)
+    site.ready = replace(site.ready, entry=replace(entry, costs=costs))
+
+
+async def test_what_is_kept_counts_as_it_is_once_it_is_there() -> None:
+    async with edge_site(kept_bytes=400) as site:
+        predict_bytes(site, 1.0)
+        holder, task = await held(site, 1)
+        kept_bytes = site.around.kept.held_bytes
+        holder.engine.gate.open()
+        assert kept_bytes == 128 + (await task).uplink_bytes
+        assert site.around.kept.held_bytes == 0
+
+
+async def test_what_is_larger_than_predicted_and_has_no_room_is_finished_by_the_edge_unsent() -> None:
+    async with edge_site(kept_bytes=150) as site:
+        predict_bytes(site, 1.0)
+        answer = await site.run(1)
+        assert site.is_right(answer, 1)
+        assert (answer.finished_by, answer.sendings, suffixes(site)) == ("edge", 0, 1)
+        assert (site.around.kept.peak_bytes, site.around.kept.held_bytes) == (129, 0)
+        site.cloud_required = True
+        with pytest.raises(TooLarge, match=r"edge\.kept_memory"):
+            await site.run(2)
+        assert site.around.kept.held_bytes == 0
 
 
 async def test_a_replica_that_fails_every_request_is_not_asked_until_a_probe_succeeds() -> None:
