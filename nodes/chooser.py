@@ -257,6 +257,11 @@ class Chooser(Protocol):
         Who decides for it when its turn comes is the one that gave it these, as long as it is in force."""
         ...
 
+    def decider(self, model: str, request_class: str, policy: str, *, canary: bool) -> str:
+        """The name of who decides for such a request, that of a canary with " (canary)"; "" where it names a policy
+        that there is not. policy: that it names, "" for none. canary: see `Terms`."""
+        ...
+
     def choose_replica(self, count: int, finish_s: Callable[[int], float]) -> int:
         """Which of `count` replicas (at least one) gets a request. finish_s: in how many seconds the one of that number
         would have finished it."""

@@ -157,10 +157,10 @@ class CloudNode:
         make = partial(CloudHalf, model, offer.edge_ops, offer.uplink, offer.downlink, engine, self._limits)
         half = await self._preparing.run(("load", model.digest), make)
         # What was measured before takes next to nothing: what the others take is not to be told by it.
-        what = "run once" if offer.wire_digest in self._times else "measure"
-        times = await self._preparing.run((what, model.digest), partial(self._measure, held, offer, half))
-        what = "look up" if (half.model_digest, half.cut) in self._suffixes else "batch"
-        batches = await self._preparing.run((what, model.digest), partial(self._measure_batches, model, offer, half))
+        kind = "measure", model.digest, offer.wire_digest in self._times
+        times = await self._preparing.run(kind, partial(self._measure, held, offer, half))
+        kind = "batch", model.digest, (half.model_digest, half.cut) in self._suffixes
+        batches = await self._preparing.run(kind, partial(self._measure_batches, model, offer, half))
         while len(self._plans) >= MAX_PLANS:
             self.forget(next(iter(self._plans)))
         self._away.pop(offer.wire_digest, None)

@@ -22,7 +22,7 @@ from nodes.edge_memory import NO_MEMORY, EdgeMemory
 from nodes.edge_times import QuietTimer
 from nodes.edge_work import edge_work
 from nodes.engines.held_weights import engines_bytes
-from nodes.gateway import InferRequest, InferResult, ModelDescription, ModelState, new_request_id
+from nodes.gateway import UNDECIDED, Decided, InferRequest, InferResult, ModelDescription, ModelState, new_request_id
 from nodes.guarded_connection import GuardedConnection
 from nodes.hedging import Hedging
 from nodes.lesson_pace import LessonPace
@@ -199,7 +199,7 @@ class EdgeNode:
         try:
             admitted = await self.gate.enter(arriving)
         except BaseException as error:
-            self._chooser.observe_refusal(refusal(request, came_s, error))
+            self._refused(request, came_s, error)
             raise
         try:
             return await self._answer(runtime, request, came_s, admitted)
@@ -227,11 +227,9 @@ class EdgeNode:
             raise
         admitted.placed(edge_work(choice, asked, turn.due_s))
         plan = choice.entry.plan
-        named = request.plan_id or request.policy.startswith("fixed:")  # a plan, by what the client made up
-        decided_by = "fixed" if named else choice.policy
-        decided = decided_by, plan.kind
+        decided = Decided("fixed" if _names_plan(request) else choice.policy, plan.kind)
         self.decisions[decided] = self.decisions.get(decided, 0) + 1
-        request.chosen(plan.kind)
+        request.decided(decided)
         if plan.kind == "edge-only":
             if connection is not None:
                 connection.stayed()
@@ -261,7 +259,7 @@ class EdgeNode:
             reason=choice.reason,
             predicted=choice.predicted,
             plan_kind=plan.kind,
-            policy=decided_by,
+            policy=decided.policy,
             waited_s=turn.waited_s,
         )
 
@@ -273,7 +271,7 @@ class EdgeNode:
             self._without_replica(self._asked(runtime, request, turn, None))  # now: it may wait for long
             found = await awaited_replica(self._around, pick, turn, request.inputs.size_bytes)
         except BaseException as error:  # whose client left meanwhile has had no decision either
-            self._chooser.observe_refusal(refusal(request, turn.came_s, error))
+            self._refused(request, turn.came_s, error)
             raise
         if not self.replicas.seen:  # the last one has gone meanwhile
             self.want_cloud()
@@ -306,7 +304,15 @@ class EdgeNode:
             turn.admitted.crowded_out()
         if connection is not None:
             connection.stayed()
-        self._chooser.observe_refusal(refusal(request, turn.came_s, error))
+        self._refused(request, turn.came_s, error)
+
+    def _refused(self, request: InferRequest, came_s: float, error: BaseException) -> None:
+        """It ended before a plan was chosen for it: that of whose turn it was is its deadline, too."""
+        named, of = _names_plan(request), (request.model, request.request_class, request.policy)
+        by = "fixed" if named else self._chooser.decider(*of, canary=request.canary)
+        if by:
+            request.decided(UNDECIDED._replace(policy=by))
+        self._chooser.observe_refusal(refusal(request, came_s, error))
 
     def _asked(
         self, runtime: ModelRuntime, request: InferRequest, turn: Turn, connection: GuardedConnection | None
@@ -417,3 +423,8 @@ class EdgeNode:
     async def unload_model(self, name: str) -> None:
         """See Gateway, and `ModelPlanning.unload`."""
         await self._planning.unload(name)
+
+
+def _names_plan(request: InferRequest) -> bool:
+    """By what its client made up."""
+    return bool(request.plan_id) or request.policy.startswith("fixed:")

@@ -15,6 +15,8 @@ from nodes.inputs import ModelInputs
 from partitioner.plan import Prediction
 
 __all__ = [
+    "UNDECIDED",
+    "Decided",
     "Gateway",
     "InferRequest",
     "InferResult",
@@ -26,7 +28,21 @@ __all__ = [
 ]
 
 
-def _untold(kind: str) -> None:
+class Decided(NamedTuple):
+    """By whom, and for which kind of plan, as metrics tell it: nothing that clients make up.
+
+    policy: whose turn it was, also where no plan came of it. plan_kind: that of UNDECIDED where none did.
+    """
+
+    policy: str
+    plan_kind: str
+
+
+UNDECIDED = Decided("none", "none")
+"""Of a request that failed before anybody was to decide for it, or that named a policy that there is not."""
+
+
+def _untold(decided: Decided) -> None:
     """Nobody counts."""
 
 
@@ -37,8 +53,8 @@ class InferRequest(NamedTuple):
     what kind of request it is, "" for none. client: whose it is, for a fair share. traceparent: of its span (W3C Trace
     Context), "" where none is made. request_id: by which operators ask for it, see `new_request_id`; "" for one that
     the node makes. asked_s: the client's own timeout, once `timeout_s` is that of whoever decides, where that is less;
-    None for none. canary: whether that is the canary. chosen: told the plan's kind once there is a plan, so that who
-    counts a failure knows of what.
+    None for none. canary: whether that is the canary. decided: told who chose which kind of plan, or, where
+    there is none, whose turn it was, so that who counts a failure knows of what.
     """
 
     model: str
@@ -51,7 +67,7 @@ class InferRequest(NamedTuple):
     client: str = ""
     traceparent: str = ""
     request_id: str = ""
-    chosen: Callable[[str], None] = _untold
+    decided: Callable[[Decided], None] = _untold
     asked_s: float | None = None
     canary: bool = False
 

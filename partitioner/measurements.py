@@ -250,15 +250,12 @@ class Provenance:
         return Taken(self.measured_at, self.host, self.noisy)
 
 
-_RADIO = "; radio "
-
-
 @dataclass(frozen=True, slots=True)
 class Power:
     """Watts of a device: while it computes, while it waits, and what its radio takes on top while bytes move.
 
     provenance: "declared by ...", or what read it. measured: whether busy and idle were read. A radio never is, and
-    counts 0 until it is declared.
+    counts 0 until it is declared. radio_by: who declared it beside what was read, "" where nobody did.
     """
 
     __pydantic_config__ = STRICT
@@ -267,6 +264,7 @@ class Power:
     radio_w: float
     provenance: str
     measured: bool = False
+    radio_by: str = ""
 
     def __post_init__(self) -> None:
         check_times(self, "busy_w", "idle_w", "radio_w")
@@ -275,16 +273,20 @@ class Power:
     @property
     def knows_radio(self) -> bool:
         """Whether somebody has said what the radio takes."""
-        return not self.measured or _RADIO in self.provenance
+        return not self.measured or self.radio_w > 0.0 or bool(self.radio_by)
+
+    @property
+    def said_by(self) -> str:
+        """Whose word all of it is."""
+        return f"{self.provenance}; radio {self.radio_by}" if self.radio_by else self.provenance
 
     def with_radio(self, radio_w: float, by: str) -> Power:
         """What was read, and a radio as declared. by: who declared it."""
-        read = self.provenance.partition(_RADIO)[0]
-        return Power(self.busy_w, self.idle_w, radio_w, f"{read}{_RADIO}{by}", measured=True)
+        return replace(self, radio_w=radio_w, radio_by=by)
 
     def with_radio_of(self, other: Power) -> Power:
         """What was read, and the other one's radio where that was declared."""
-        return self.with_radio(other.radio_w, other.provenance.partition(_RADIO)[2]) if other.knows_radio else self
+        return self.with_radio(other.radio_w, other.radio_by) if other.knows_radio else self
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,6 +137,16 @@ class PlanChooser:
         policy = self._policies.for_request(model, request_class, canary=canary).policy
         return Terms(getattr(policy, "timeout_s", None), canary)
 
+    def decider(self, model: str, request_class: str, policy: str, *, canary: bool) -> str:
+        """See Chooser."""
+        if not policy:
+            return self._policies.for_request(model, request_class, canary=canary).told_as
+        try:
+            named_policy(policy)
+        except IsthmusError:
+            return ""
+        return policy
+
     def _deciding(self, request: ChoiceRequest, number: int) -> Deciding:
         """number: of the decision."""
         if request.plan_id or request.policy:

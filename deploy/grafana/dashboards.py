@@ -13,6 +13,7 @@ FOLDER = Path(__file__).parent
 _COLUMNS, _HEIGHT = 24, 8
 _DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 _WINDOW = "[$__rate_interval]"
+_FAILED = 'outcome!~"ok|CANCELLED|INVALID_ARGUMENT|NOT_FOUND"'  # as in the alert rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,7 @@ EDGE = Dashboard(
                     "reqps",
                     (Query(_rate("isthmus_decisions_total", "plan_kind, policy"), "{{plan_kind}}, {{policy}}"),),
                     stacked=True,
+                    width=6,
                 ),
                 Panel(
                     "Mean time by stage",
@@ -110,12 +112,21 @@ EDGE = Dashboard(
                     "s",
                     (Query(_mean("isthmus_request_stage_seconds", "stage"), "{{stage}}"),),
                     stacked=True,
+                    width=6,
+                ),
+                Panel(
+                    "Failed by policy",
+                    "Does the canary fail more? none: it was nobody's turn, as of what was refused unread.",
+                    "reqps",
+                    (Query(_rate("isthmus_requests_total", "policy", _FAILED), "{{policy}}"),),
+                    width=6,
                 ),
                 Panel(
                     "p99 by policy",
                     "Does the canary do better?",
                     "s",
                     (Query(_quantile(0.99, "isthmus_request_seconds", "policy"), "{{policy}}"),),
+                    width=6,
                 ),
             ),
         ),

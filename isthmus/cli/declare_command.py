@@ -61,7 +61,7 @@ def _with_power(known: DeviceProfile, given: dict[str, str], by: str) -> DeviceP
     if was is not None and was.measured and not (given["busy"] or given["idle"]):
         return replace(known, power=was.with_radio(watts["radio"], by))
     if was is not None and not (given["busy"] and given["idle"]):
-        by += f"{_REST}{was.provenance.partition(_REST)[2] or was.provenance}"
+        by += f"{_REST}{was.provenance.partition(_REST)[2] or was.said_by}"
     return replace(known, power=Power(watts["busy"], watts["idle"], watts["radio"], by))
 
 

@@ -59,7 +59,7 @@ def _device_line(profile: DeviceProfile) -> str:
 def _power_line(power: Power | None) -> str:
     if power is None:
         return "power: not known; `isthmus declare` states it"
-    return f"power: {power.busy_w:.3g} W busy, {power.idle_w:.3g} W idle, {power.radio_w:g} W radio; {power.provenance}"
+    return f"power: {power.busy_w:.3g} W busy, {power.idle_w:.3g} W idle, {power.radio_w:g} W radio; {power.said_by}"
 
 
 def model_tables(profile: DeviceProfile, model: ModelFacts) -> Iterator[RenderableType]:

@@ -21,15 +21,12 @@ from isthmus.errors import (
     TooLarge,
     grpc_status_name,
 )
-from nodes.gateway import InferResult, StageTimings
+from nodes.gateway import UNDECIDED, Decided, InferResult, StageTimings
 from nodes.metrics.histogram import RATIO_BOUNDS, SECONDS_BOUNDS, Histogram, HistogramCount
 
-__all__ = ["NO_PLAN", "REFUSALS", "STAGES", "RequestCounts", "RequestKind", "RequestLedger"]
+__all__ = ["REFUSALS", "STAGES", "RequestCounts", "RequestKind", "RequestLedger"]
 
 _Key = TypeVar("_Key")
-
-NO_PLAN = "none"
-"""The plan kind of a request that failed before a plan was chosen."""
 
 STAGES = ("edge_queue", "edge", "uplink", "cloud_queue", "cloud", "downlink")
 
@@ -49,8 +46,8 @@ REFUSALS = tuple(reason for _, reason in _REFUSALS)
 
 
 class RequestKind(NamedTuple):
-    """What requests are told apart by. model: "" where none of that name is served. policy, finished_by: "" where
-    there was no answer. plan_kind: NO_PLAN where none was chosen. outcome: "ok", or the name of the gRPC status."""
+    """What requests are told apart by. model: "" where none of that name is served. policy, plan_kind: see
+    `Decided`. finished_by: "" where there was no answer. outcome: "ok", or the name of the gRPC status."""
 
     model: str
     policy: str
@@ -95,11 +92,10 @@ class RequestLedger:
             error = abs(result.predicted.total_s - measured_s) / measured_s
             _of(self._errors, result.plan_kind, RATIO_BOUNDS).observe(error)
 
-    def failed(self, model: str, error: BaseException, plan_kind: str = NO_PLAN) -> None:
-        """An error, or the client's leaving. model: as configured, "" where it is not. plan_kind: of the plan that was
-        chosen for it."""
+    def failed(self, model: str, error: BaseException, decided: Decided = UNDECIDED) -> None:
+        """An error, or the client's leaving. model: as configured, "" where it is not."""
         outcome = "CANCELLED" if isinstance(error, asyncio.CancelledError) else grpc_status_name(error)
-        kind = RequestKind(model, "", plan_kind, "", outcome)
+        kind = RequestKind(model, decided.policy, decided.plan_kind, "", outcome)
         self._requests[kind] = self._requests.get(kind, 0) + 1
         reason = next((reason for refusal, reason in _REFUSALS if isinstance(error, refusal)), None)
         if reason is not None:

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable
 from isthmus.errors import NotFound
 from isthmus.oip import open_inference_pb2 as oip
 from nodes.background import run_apart
-from nodes.gateway import Gateway, InferResult
+from nodes.gateway import UNDECIDED, Decided, Gateway, InferResult
 from nodes.limits import NodeLimits
-from nodes.metrics.request_ledger import NO_PLAN, RequestLedger
+from nodes.metrics.request_ledger import RequestLedger
 from nodes.model_statistics import RequestPhases, StatisticsLedger
 from nodes.sight.failures import RecentFailures
 from nodes.tracing.base import Tracing
@@ -77,7 +77,7 @@ class InferHandler:
         self, message: oip.ModelInferRequest, remaining_s: float | None, caller: Caller, request_id: str,
         traceparent: str = "",
     ) -> tuple[oip.ModelInferResponse, InferResult]:  # fmt: skip
-        came_s, began_s, kinds = time.monotonic(), time.perf_counter(), list[str]()
+        came_s, began_s, decided = time.monotonic(), time.perf_counter(), list[Decided]()
         try:
             described = self._gateway.describe_model(message.model_name)
         except NotFound as error:
@@ -86,7 +86,7 @@ class InferHandler:
         try:
             request = read_request(described, message, remaining_s, self._limits, caller, request_id)
             timeout_s = _left_s(request.timeout_s, came_s)
-            request = request._replace(timeout_s=timeout_s, traceparent=traceparent, chosen=kinds.append)
+            request = request._replace(timeout_s=timeout_s, traceparent=traceparent, decided=decided.append)
             read_s = time.perf_counter()
             result = await self._gateway.infer(request)
             inferred_s = time.perf_counter()
@@ -98,7 +98,7 @@ class InferHandler:
                 response = write_response(message, result, described)
         except BaseException as error:  # a cancelled one too: its client has left
             self._ledger.failed(described.name, time.perf_counter() - began_s, _now_ms())
-            self._failed(described.name, error, request_id, *kinds)
+            self._failed(described.name, error, request_id, *decided)
             raise
         written_s = time.perf_counter()
         phases = _phases(result, read_s - began_s, written_s - inferred_s, written_s - began_s)
@@ -107,10 +107,10 @@ class InferHandler:
             self._requests.answered(described.name, result, written_s - began_s)
         return response, result
 
-    def _failed(self, model: str, error: BaseException, request_id: str, plan_kind: str = NO_PLAN) -> None:
+    def _failed(self, model: str, error: BaseException, request_id: str, decided: Decided = UNDECIDED) -> None:
         self._failures.record(model, error, request_id)
         if self._requests is not None:
-            self._requests.failed(model, error, plan_kind)
+            self._requests.failed(model, error, decided)
 
 
 def _left_s(timeout_s: float | None, came_s: float) -> float | None:

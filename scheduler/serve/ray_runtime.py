@@ -7,9 +7,11 @@ import asyncio
 import contextlib
 import logging
 import os
+import platform
 import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
 
@@ -24,6 +26,7 @@ from scheduler.serve.application_names import ApplicationNames
 from scheduler.serve.application_start import POLL_S, until_running
 from scheduler.serve.gpu_share import gpu_share, wait_free
 from scheduler.serve.head_watch import while_head_answers
+from scheduler.serve.launcher_lease import Launcher, RayLease, take_lease
 from scheduler.serve.ray_authentication import check_authenticated
 from scheduler.serve.ray_end import DELETE_TIMEOUT_S, delete_application, stop_ray
 from scheduler.serve.replica_scaling import replica_count, rule_arguments
@@ -49,7 +52,7 @@ class RayRuntime:
 
     On a cluster of others, nobody else's application is touched, nor another cloud's, and the cluster runs on at the
     end. Applications that a launcher of the same cloud left there which died count as versions before, but they stay
-    where this one's do not get to take their place.
+    where this one's do not get to take their place; while it lives, its cloud gets no second launcher.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class RayRuntime:
         self._head = ""
         self._names: ApplicationNames | None = None
         self._left: tuple[str, ...] = ()
+        self._lease: RayLease | None = None
         self._clouds: dict[str, Any] = {}  # handles by application, the last version last
         self._started = False
         self._changing = threading.Lock()  # whether Ray runs, which threads change that outlive a cancelled await
@@ -177,11 +181,20 @@ class RayRuntime:
         if self._names is None:
             from ray import serve
 
-            there = (await self._called(serve.status)).applications if self._address else ()
             identity = (self._name or settings.registry) if self._address else ""
+            if identity:
+                await self._take_lease(identity)
+            there = (await self._called(serve.status)).applications if identity else ()
             self._names = ApplicationNames(identity, there)
             self._left = self._names.left
         return self._names
+
+    async def _take_lease(self, identity: str) -> None:
+        """Until Ray is left. Raises as `take_lease`."""
+        since = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
+        mine = Launcher(platform.node(), os.getpid(), since)
+        self._lease = RayLease(identity)
+        await self._called(partial(take_lease, self._lease, identity, mine))
 
     async def _called(self, call: Callable[[], T]) -> T:
         """What a call of Ray returns. Raises what it raises, HostLost where Ray does not answer any more."""

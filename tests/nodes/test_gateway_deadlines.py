@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import grpc
 import pytest
@@ -25,6 +26,7 @@ from nodes.metrics.request_ledger import RequestLedger
 from nodes.model_shelf import LoadedModel, ModelShelf
 from nodes.plan_builder import PlanBuilder
 from nodes.prefix_queue import PrefixQueue
+from nodes.steering import Canary, PolicySetting
 from nodes.transport.gateway_server import GatewayService
 from nodes.transport.grpc_server import GrpcServer
 from nodes.transport.status import error_of
@@ -44,16 +46,20 @@ class Served:
 
     node: EdgeNode
     engine: GatedEngine
+    chooser: PlanChooser
     requests: RequestLedger
     stub: open_inference_pb2_grpc.GRPCInferenceServiceAsyncStub
 
-    def ask(self, timeout_s: float | None = None, timeout_us: int = 0) -> Call:
+    def ask(self, timeout_s: float | None = None, timeout_us: int = 0, **named: str) -> Call:
+        """named: parameters that name who is to decide."""
         request = oip.ModelInferRequest(model_name="small")
         (described,) = self.node.describe_model("small").inputs
         request.inputs.add(name=described.name, datatype="FP32", shape=[1, WIDTH])
         request.raw_input_contents.append(inputs_of(1).numpy().tobytes())
         if timeout_us:
             request.parameters["timeout"].int64_param = timeout_us
+        for key, value in named.items():
+            request.parameters[key].string_param = value
         return self.stub.ModelInfer(request, timeout=timeout_s)
 
     async def busy(self) -> Call:
@@ -63,6 +69,15 @@ class Served:
         call = self.ask()
         await eventually(lambda: self.engine.gate.came > before)
         return call
+
+    async def fails(self, **asked: Any) -> None:
+        with pytest.raises(grpc.aio.AioRpcError):
+            await self.ask(**asked)
+
+    def failures(self) -> dict[tuple[str, str, str], int]:
+        """By policy, plan kind and outcome."""
+        counted = self.requests.counts().requests.items()
+        return {(of.policy, of.plan_kind, of.outcome): count for of, count in counted if of.outcome != "ok"}
 
     def counts(self) -> ExecutionCounts:
         return ExecutionCounts(**self.node.counts()["prefixes"])
@@ -83,7 +98,7 @@ async def served() -> AsyncIterator[Served]:
         lambda server: open_inference_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(service, server),
     )
     async with grpc.aio.insecure_channel(await server.start("127.0.0.1:0", "edge.listen")) as channel:
-        yield Served(node, engine, requests, open_inference_pb2_grpc.GRPCInferenceServiceStub(channel))
+        yield Served(node, engine, chooser, requests, open_inference_pb2_grpc.GRPCInferenceServiceStub(channel))
     engine.gate.open()
     await server.stop(0)
     pool.close()
@@ -118,16 +133,42 @@ async def test_a_request_that_waits_past_its_deadline_is_answered_then_and_never
     assert counts.expired_unexecuted + counts.cancelled_unexecuted == 1
 
 
-async def test_a_failed_request_is_counted_by_the_kind_of_its_plan_where_one_was_chosen(served: Served) -> None:
+async def test_a_failed_request_is_counted_by_who_decided_and_by_the_kind_of_its_plan_where_one_was_chosen(
+    served: Served,
+) -> None:
     first = await served.busy()
     for limit_us in (1, 150_000):  # too little for any plan, and enough for one while nobody knows how long it waits
-        with pytest.raises(grpc.aio.AioRpcError):
-            await served.ask(timeout_us=limit_us)
+        await served.fails(timeout_us=limit_us)
     served.engine.gate.open()
     await first
-    counted = served.requests.counts().requests
-    kinds = {kind.plan_kind: count for kind, count in counted.items() if kind.outcome == "DEADLINE_EXCEEDED"}
-    assert kinds == {"none": 1, "edge-only": 1}
+    late = "DEADLINE_EXCEEDED"
+    assert served.failures() == {("latency", "none", late): 1, ("latency", "edge-only", late): 1}
+
+
+async def test_requests_that_a_canary_lets_fail_are_counted_as_its(served: Served) -> None:
+    cannot = Canary(PolicySetting("cloud-only"), 1.0)  # there is no cloud
+    served.chooser.steer(replace(served.chooser.steering, canary=cannot))
+    await served.fails()
+    hurried = Canary(PolicySetting("slo", {"deadline": 1e-6}), 1.0)  # refused before their turn, for its deadline
+    served.chooser.steer(replace(served.chooser.steering, canary=hurried))
+    await served.fails()
+    assert {policy for policy, _, _ in served.failures()} == {"cloud-only (canary)", "slo (canary)"}
+
+
+@pytest.mark.parametrize(
+    ("named", "counted"),
+    [
+        ({"isthmus_policy": "cloud-only"}, "cloud-only"),
+        ({"isthmus_policy": "made-up"}, "none"),
+        ({"isthmus_policy": "fixed:made-up"}, "fixed"),
+        ({"isthmus_plan": "made-up"}, "fixed"),
+    ],
+)
+async def test_a_request_that_names_who_decides_and_fails_is_counted_so_without_what_its_client_made_up(
+    served: Served, named: dict[str, str], counted: str
+) -> None:
+    await served.fails(**named)
+    assert {policy for policy, _, _ in served.failures()} == {counted}
 
 
 async def test_a_full_queue_is_resource_exhausted_at_once_and_says_when_to_come_back(served: Served) -> None:

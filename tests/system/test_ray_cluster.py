@@ -130,6 +130,23 @@ async def test_the_next_launcher_takes_over_from_one_that_died_and_no_request_no
 
 
 @pytest.mark.slow
+async def test_a_second_launcher_of_a_cloud_is_refused_while_the_first_lives(cluster: Cluster, tmp_path: Path) -> None:
+    with running(tmp_path / "first", cluster, name="shop") as first:
+        second = configured(tmp_path / "second", cluster, name="shop")
+        process = launched(second, cluster)
+        with ending(process):
+            assert await asyncio.to_thread(process.wait, HANGS_S) == 2
+        said = second.with_suffix(".log").read_text().strip().splitlines()[-1]
+        assert f", process {first.process.pid}, has run this cloud since 20" in said
+        assert said.startswith("error: cloud.name: a launcher on ")
+        async with edge_of(first) as edge, AsyncClient(edge.address) as client:
+            await until(edge, 1)
+            assert await finished(client) == "cloud"
+        assert cluster.applications() == "isthmus-cloud@shop,theirs"
+    assert cluster.applications() == "theirs"
+
+
+@pytest.mark.slow
 async def test_a_second_cloud_on_the_cluster_lives_beside_the_first(cluster: Cluster, tmp_path: Path) -> None:
     with running(tmp_path / "first", cluster) as first:
         async with edge_of(first) as edge, AsyncClient(edge.address) as client:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -90,10 +91,43 @@ def test_a_radio_is_declared_beside_what_was_measured_and_stays_when_that_is_mea
     kept = DeviceProfile.from_json(path.read_text()).power
     assert kept is not None
     assert (kept.busy_w, kept.idle_w, kept.radio_w, kept.measured, kept.knows_radio) == (5.0, 1.0, 2.0, True, True)
-    assert re.fullmatch(r"measured by RAPL; radio declared \d{4}-\d\d-\d\d", kept.provenance)
+    assert re.fullmatch(r"measured by RAPL; radio declared \d{4}-\d\d-\d\d", kept.said_by)
     anew = Power(7.0, 2.0, 0.0, "measured later", measured=True).with_radio_of(kept)
     assert (anew.busy_w, anew.idle_w, anew.radio_w) == (7.0, 2.0, 2.0)
-    assert anew.provenance == kept.provenance.replace("by RAPL", "later")
+    assert anew.said_by == kept.said_by.replace("by RAPL", "later")
+    assert anew.knows_radio
+
+
+@pytest.mark.parametrize(("radio_w", "known"), [(0.0, False), (2.0, True)])
+def test_a_profile_that_does_not_say_who_declared_its_radio_is_read_and_a_radio_that_takes_power_is_known(
+    setting: Setting, radio_w: float, known: bool
+) -> None:
+    power = Power(5.0, 1.0, radio_w, "measured by RAPL", measured=True)
+    document = json.loads(replace(setting.edge, power=power).to_json())
+    del document["power"]["radio_by"]
+    read = DeviceProfile.from_json(json.dumps(document)).power
+    assert read == power
+    assert read.knows_radio is known
+
+
+def test_who_declared_a_radio_is_said_of_what_was_read_when_the_rest_is_declared(
+    folder: Path, setting: Setting
+) -> None:
+    path = folder / "edge.json"
+    read = Power(5.0, 1.0, 2.0, "measured by RAPL", measured=True, radio_by="declared by somebody")
+    path.write_text(replace(setting.edge, power=read).to_json())
+    _call("declare", str(path), "--busy", "6W")
+    power = DeviceProfile.from_json(path.read_text()).power
+    assert power is not None
+    assert power.provenance.endswith("; the rest measured by RAPL; radio declared by somebody")
+    assert (power.radio_w, power.radio_by, power.knows_radio) == (2.0, "", True)
+
+
+def test_a_cable_is_a_radio_that_is_known_to_take_nothing() -> None:
+    read = Power(5.0, 1.0, 0.0, "measured by RAPL", measured=True)
+    cable = read.with_radio(0.0, "declared 2026-01-01")
+    assert (read.knows_radio, cable.knows_radio) == (False, True)
+    assert read.with_radio_of(cable) == cable
 
 
 def test_what_was_read_is_said_beside_what_was_declared_however_often(folder: Path, setting: Setting) -> None:

@@ -181,10 +181,10 @@ def test_the_device_says_that_it_is_emulated_and_noisy(setting: Setting) -> None
 
 
 def test_the_power_is_shown_with_who_says_so_or_said_to_be_unknown(setting: Setting) -> None:
-    told = replace(setting.edge, power=Power(21.04, 8.0, 0.0, "measured by RAPL", measured=True))
+    told = replace(setting.edge, power=Power(21.04, 8.0, 0.0, "measured by RAPL", measured=True, radio_by="somebody"))
     lines = [[str(part) for part in device_tables(one)][1] for one in (setting.edge, told)]
     assert lines[0] == "power: not known; `isthmus declare` states it"
-    assert lines[1] == "power: 21 W busy, 8 W idle, 0 W radio; measured by RAPL"
+    assert lines[1] == "power: 21 W busy, 8 W idle, 0 W radio; measured by RAPL; radio somebody"
 
 
 def test_what_was_not_measured_is_said(profile: DeviceProfile, model: Model, setting: Setting) -> None:

@@ -17,7 +17,7 @@ from isthmus.errors import (
     Overloaded,
     TooLarge,
 )
-from nodes.gateway import InferResult, StageTimings
+from nodes.gateway import Decided, InferResult, StageTimings
 from nodes.metrics.request_ledger import RequestKind, RequestLedger
 from partitioner.plan import Prediction
 
@@ -82,11 +82,11 @@ def test_an_error_is_counted_by_its_status_and_a_refusal_by_its_reason(
     ledger = RequestLedger()
     ledger.failed("m", error)
     counts = ledger.counts()
-    assert counts.requests == {RequestKind("m", "", "none", "", outcome): 1}
+    assert counts.requests == {RequestKind("m", "none", "none", "", outcome): 1}
     assert {one for one, count in counts.refusals.items() if count} == ({reason} if reason else set())
 
 
-def test_one_that_fails_on_a_plan_is_counted_under_its_kind() -> None:
+def test_one_that_fails_on_a_plan_is_counted_under_its_kind_and_whose_choice_it_was() -> None:
     ledger = RequestLedger()
-    ledger.failed("m", DeadlineExceeded("late"), "split")
-    assert ledger.counts().requests == {RequestKind("m", "", "split", "", "DEADLINE_EXCEEDED"): 1}
+    ledger.failed("m", DeadlineExceeded("late"), Decided("slo (canary)", "split"))
+    assert ledger.counts().requests == {RequestKind("m", "slo (canary)", "split", "", "DEADLINE_EXCEEDED"): 1}
