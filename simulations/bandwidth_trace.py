@@ -6,7 +6,11 @@ from dataclasses import dataclass
 
 from simulations.trace_steps import period_of, step_at
 
-__all__ = ["BandwidthTrace"]
+__all__ = ["DEAD_BPS", "BandwidthTrace"]
+
+DEAD_BPS = 1000.0
+"""What a recording's zero is held as: a rate cannot be zero, and at this one no request is there before the recording
+goes on. Nothing small gets through at it either, whatever its bytes would take: the link was dead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,3 +28,8 @@ class BandwidthTrace:
     def at(self, time_s: float) -> float:
         """Bits per second at `time_s` after the start."""
         return self.bandwidths_bps[step_at(self.times_s, time_s)]
+
+    def scaled(self, factor: float) -> BandwidthTrace:
+        """With so many times the bandwidth; where the link was dead it stays so."""
+        scaled = (bps if bps <= DEAD_BPS else factor * bps for bps in self.bandwidths_bps)
+        return BandwidthTrace(self.times_s, tuple(scaled))

@@ -144,7 +144,7 @@ def _capacity(rate: float | TraceRate | MarkovRate, name: str, way: Way) -> Line
     recording = _recording(rate, field)
     trace = recording.uplink if way == "uplink" else recording.downlink
     if rate.scale != 1.0:
-        trace = BandwidthTrace(trace.times_s, tuple(bps * rate.scale for bps in trace.bandwidths_bps))
+        trace = trace.scaled(rate.scale)
     return LineCapacity(trace)
 
 

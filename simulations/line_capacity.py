@@ -7,7 +7,8 @@ from array import array
 from bisect import bisect_right
 from itertools import accumulate
 
-from simulations.bandwidth_trace import BandwidthTrace
+from simulations.bandwidth_trace import DEAD_BPS, BandwidthTrace
+from simulations.trace_steps import step_at
 
 __all__ = ["LineCapacity"]
 
@@ -22,6 +23,9 @@ class LineCapacity:
         carried = (bps * length_s for bps, length_s in zip(trace.bandwidths_bps, lengths_s, strict=True))
         # Bits that have crossed when a step of the trace begins, and after the last one.
         self._bits = array("d", [0.0, *accumulate(carried)] if math.isfinite(self._period_s) else [0.0, math.inf])
+        dead = [bps <= DEAD_BPS for bps in trace.bandwidths_bps]
+        # A link that is as slow as that throughout is slow, not dead.
+        self._has_dead_zones = any(dead) and not all(dead)
 
     @property
     def period_s(self) -> float:
@@ -31,6 +35,18 @@ class LineCapacity:
     def bps(self, moment_s: float) -> float:
         """Bits per second at that moment."""
         return self._trace.at(moment_s)
+
+    def passes_s(self, moment_s: float) -> float:
+        """From when on anything gets through: that moment, or the end of the dead zone that it is in."""
+        rates_bps, times_s = self._trace.bandwidths_bps, self._trace.times_s
+        if not self._has_dead_zones or self._trace.at(moment_s) > DEAD_BPS:
+            return moment_s
+        step, lap_s = step_at(times_s, moment_s), moment_s // self._period_s * self._period_s
+        while rates_bps[step] <= DEAD_BPS:
+            step += 1
+            if step == len(times_s):
+                step, lap_s = 0, lap_s + self._period_s
+        return max(moment_s, lap_s + times_s[step])
 
     def end_s(self, bits: float, start_s: float) -> float:
         """When so many bits that start to cross then have crossed. Not before, whatever the rounding."""

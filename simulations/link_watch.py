@@ -65,11 +65,23 @@ class LinkWatch:
         while (due_s := self.next_s()) <= now_s:
             if self._coming and self._coming[0][0] == due_s:
                 self._returned(*heapq.heappop(self._coming))
-            elif self._connected and not self._coming and due_s < now_s - _CAUGHT_UP_S:
-                missed = math.ceil((now_s - _CAUGHT_UP_S - due_s) / ECHO_PERIOD_S)
+            elif missed := self._missed(due_s, now_s):
                 self._next_echo_s += missed * ECHO_PERIOD_S
             else:
                 self._send_echo(due_s, late=due_s < now_s)
+
+    def _missed(self, due_s: float, now_s: float) -> int:
+        """How many echoes from that one on are not gone through. None of a silence of the link itself: the last one
+        before it is what was heard last."""
+        if not self._connected or self._coming:
+            return 0
+        missed = max(0, math.ceil((now_s - _CAUGHT_UP_S - due_s) / ECHO_PERIOD_S))
+        while missed and not self._passes(due_s + missed * ECHO_PERIOD_S):
+            missed -= 1
+        return missed
+
+    def _passes(self, now_s: float) -> bool:
+        return all(line.passes_s(now_s) == now_s for line in (self._uplink, self._downlink))
 
     def next_s(self) -> float:
         """When something happens next; infinite for never."""

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from itertools import islice
 from random import Random
 
+from simulations.bandwidth_trace import DEAD_BPS
 from simulations.markov_link import MarkovLink
 
 __all__ = ["BLOCK_STEPS", "MarkovLine"]
@@ -52,8 +53,15 @@ class MarkovLine:
 
     def bps(self, moment_s: float) -> float:
         """See LineCapacity, as of all of these."""
-        step = self._step(moment_s)
-        return self._model.bandwidths_bps[self._drawn(step).states[step % BLOCK_STEPS]]
+        return self._bps_of(self._step(moment_s))
+
+    def passes_s(self, moment_s: float) -> float:
+        """See LineCapacity. It looks no further ahead than the blocks that are kept: in a state that is never left
+        what is small passes then, as what is large does some time."""
+        first = self._step(moment_s)
+        steps = range(first, first + BLOCK_STEPS)
+        step = next((step for step in steps if self._bps_of(step) > DEAD_BPS), steps.stop)
+        return moment_s if step == first else step * self._model.step_s
 
     def end_s(self, bits: float, start_s: float) -> float:
         """When so many bits that start to cross then have crossed. Not before, whatever the rounding."""
@@ -71,6 +79,9 @@ class MarkovLine:
     def bits(self, start_s: float, end_s: float) -> float:
         """How many cross between two moments."""
         return self._carried(end_s) - self._carried(start_s)
+
+    def _bps_of(self, step: int) -> float:
+        return self._model.bandwidths_bps[self._drawn(step).states[step % BLOCK_STEPS]]
 
     def _carried(self, moment_s: float) -> float:
         step = self._step(moment_s)

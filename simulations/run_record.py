@@ -44,8 +44,8 @@ Ids = NDArray[np.int32]
 
 Outcome = Literal["answered", "resumed", "refused", "dropped", "failed"]
 OUTCOMES: tuple[Outcome, ...] = ("answered", "resumed", "refused", "dropped", "failed")
-"""resumed: the edge finished what the cloud did not answer. refused: it was not let in. dropped: it was, and its time
-passed before its turn. failed: anything else that gave no answer."""
+"""resumed: the edge finished what the cloud did not answer. refused: no plan was chosen for it. dropped: one was, and
+its time passed before it was answered. failed: anything else that gave no answer."""
 WITHOUT_ANSWER: tuple[Outcome, ...] = ("refused", "dropped", "failed")
 
 STAGES = ("edge_queue_s", "edge_s", "uplink_s", "cloud_queue_s", "cloud_s", "downlink_s", "finish_s")

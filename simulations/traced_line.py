@@ -60,10 +60,20 @@ class TracedLine:
 
     def bps(self, now_s: float) -> float:
         """Bits per second that it carries now; none during an outage."""
-        return 0.0 if self.passes_s(now_s) > now_s else self._capacity.bps(now_s + self._start_s)
+        return 0.0 if self._outlasted_s(now_s) > now_s else self._capacity.bps(now_s + self._start_s)
 
     def passes_s(self, now_s: float) -> float:
-        """When something too small to take time gets through: now, or when the outage is over."""
+        """When something too small to take time gets through: now, or when the outage is over, or the part of the
+        recording in which the link was dead."""
+        while True:
+            there_s = self._outlasted_s(now_s)
+            passes_s = self._capacity.passes_s(there_s + self._start_s)
+            now_s = passes_s - self._start_s
+            if passes_s == there_s + self._start_s or now_s <= there_s:
+                return there_s
+
+    def _outlasted_s(self, now_s: float) -> float:
+        """Now, or when the outage is over."""
         outage = None if self._outages is None else self._outages.next(now_s)
         return now_s if outage is None or now_s < outage.at_s else outage.until_s
 
@@ -83,7 +93,7 @@ class TracedLine:
         if self._outages is None:
             return self._capacity.end_s(bits, start_s + offset_s) - offset_s
         while True:
-            start_s = self.passes_s(start_s)
+            start_s = self._outlasted_s(start_s)
             end_s = self._capacity.end_s(bits, start_s + offset_s) - offset_s
             outage = self._outages.next(start_s)
             if outage is None or end_s <= outage.at_s:

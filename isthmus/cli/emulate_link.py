@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -22,7 +22,7 @@ from simulations.link_emulator import LinkEmulator, LinkShape
 from simulations.link_trace import LinkState, LinkTrace, play_trace
 from simulations.trace_files.reading import read_link_trace
 
-__all__ = ["emulate_link"]
+__all__ = ["PlayedTrace", "emulate_link", "played_traces"]
 
 _COMMANDS = (
     "rate BANDWIDTH, uplink BANDWIDTH, downlink BANDWIDTH, rtt TIME, jitter TIME, stall TIME, cut, restore, quit"
@@ -30,13 +30,19 @@ _COMMANDS = (
 _DEFAULT_RTT = "30ms"
 
 
+class PlayedTrace(NamedTuple):
+    """fields: of the link's shape, that follow the recording."""
+
+    trace: LinkTrace
+    fields: frozenset[str]
+
+
 @dataclass(frozen=True, slots=True)
 class _Setup:
     listen: tuple[str, int]
     target: tuple[str, int]
     shape: LinkShape
-    trace: LinkTrace | None
-    trace_drives: frozenset[str]  # the fields of the shape that follow the trace
+    played: tuple[PlayedTrace, ...]
 
 
 def emulate_link(
@@ -54,6 +60,10 @@ def emulate_link(
             help="File of `isthmus record`, of lines 'seconds Mbit/s' or of packet opportunities (mahimahi); repeats. "
             "What --uplink, --downlink and --rtt give stays as given."
         ),
+    ] = None,
+    downlink_trace: Annotated[
+        Path | None,
+        typer.Option(help="File of the way from the target, of the same forms; without it --trace plays both ways."),
     ] = None,
     jitter: Annotated[str, typer.Option(help="How far each delay may be off, like 5ms.")] = "0ms",
     insecure: Insecure = False,
@@ -76,12 +86,34 @@ def emulate_link(
         listen_address(listen, "--listen", insecure=insecure),
         parse_address(target, "--target"),
         shape,
-        read_link_trace(trace) if trace is not None else None,
-        frozenset(
-            name for name, fixed in (("uplink_bps", uplink), ("downlink_bps", downlink), ("rtt_s", rtt)) if not fixed
+        played_traces(
+            read_link_trace(trace) if trace is not None else None,
+            read_link_trace(downlink_trace) if downlink_trace is not None else None,
+            frozenset(
+                name
+                for name, fixed in (("uplink_bps", uplink), ("downlink_bps", downlink), ("rtt_s", rtt))
+                if not fixed
+            ),
         ),
     )
     asyncio.run(_run(setup))
+
+
+def played_traces(both: LinkTrace | None, down: LinkTrace | None, free: frozenset[str]) -> tuple[PlayedTrace, ...]:
+    """Which recording what of the link follows. down: of the way from the target, if it has one of its own; round trips
+    are those of `both` where it has some, as of a scenario's link. free: the fields that no option gives.
+
+    Raises InvalidConfiguration where an option gives the bandwidth that `down` is there for.
+    """
+    if down is None:
+        return () if both is None else (PlayedTrace(both, free),)
+    if "downlink_bps" not in free:
+        problem = "is of no use beside --downlink, which gives what it would play"
+        raise InvalidConfiguration("--downlink-trace", problem, remedy="leave one of them out")
+    if both is None:
+        return (PlayedTrace(down, free - {"uplink_bps"}),)
+    its = frozenset({"downlink_bps"}) | (free & {"rtt_s"} if both.rtts_s is None else frozenset())
+    return PlayedTrace(both, free - its), PlayedTrace(down, its)
 
 
 async def _run(setup: _Setup) -> None:
@@ -90,16 +122,15 @@ async def _run(setup: _Setup) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, over.set)
     emulator = LinkEmulator(setup.shape)
-    player: asyncio.Task[None] | None = None
+    players = list[asyncio.Task[None]]()
     try:
         address = await emulator.relay(*setup.listen, *setup.target)
         print(f"ready: {format_address(*address)}", flush=True)
         _start_reading_commands(lambda line: _obey(line, emulator, over))
-        if setup.trace is not None:
-            player = asyncio.create_task(play_trace(setup.trace, _follow(emulator, setup.trace_drives)))
+        players += [asyncio.create_task(play_trace(one.trace, _follow(emulator, one.fields))) for one in setup.played]
         await over.wait()
     finally:
-        if player is not None:
+        for player in players:
             player.cancel()
         await emulator.close()
 

@@ -23,8 +23,13 @@ def load(
     scenario: Annotated[Path, typer.Argument(metavar="SCENARIO", help="The scenario file (YAML).")],
     server: Server = DEFAULT_SERVER,
     inputs: Annotated[
-        list[Path] | None,
-        typer.Option("--input", help="A file to send (an image, a .npy array), or a folder of them; may be repeated."),
+        list[str] | None,
+        typer.Option(
+            "--input",
+            metavar="[MODEL=]FILE",
+            help="A file to send (an image, a .npy array), or a folder of them; repeatable. Where the clients ask for "
+            "several models it says for which.",
+        ),
     ] = None,
     edge: Annotated[str, typer.Option(help="Whose clients: a group of edges of the scenario, if it has several.")] = "",
     web: Annotated[
@@ -44,16 +49,18 @@ def load(
     if find_spec("locust") is None:
         raise NotFound("locust is not installed: pip install 'isthmus[load]'")
     from simulations.load.client_kind import client_kinds
-    from simulations.load.load_inputs import read_inputs
+    from simulations.load.load_inputs import input_files, read_inputs
     from simulations.load.load_settings import LoadSettings
     from simulations.scenario.reading import read_scenario
 
-    client_kinds(read_scenario(scenario).scenario, edge)
+    kinds = client_kinds(read_scenario(scenario).scenario, edge)
     parse_address(server, "--server")
-    read_inputs(inputs or ())
+    files = input_files(inputs or (), [kind.model for kind in kinds])
+    for paths in files.values():
+        read_inputs(paths)
     tls_files(tls_authority, tls_certificate, tls_key)
-    paths = tuple(str(path.resolve()) for path in inputs or ())
-    settings = LoadSettings(str(scenario.resolve()), edge, paths, (tls_authority, tls_certificate, tls_key))
+    given = tuple(f"{model}={path.resolve()}" for model, paths in files.items() for path in paths)
+    settings = LoadSettings(str(scenario.resolve()), edge, given, (tls_authority, tls_certificate, tls_key))
     arguments = [*locust_command(web, insecure=insecure), "--host", server, *context.args]
     os.execve(sys.executable, arguments, {**os.environ, **settings.to_environment()})
 

@@ -10,6 +10,7 @@ from typing import Any
 from isthmus.errors import InvalidConfiguration
 from simulations.answers.prices import Prices
 from simulations.scenario.capacity import CapacitySection
+from simulations.scenario.edges import EdgeSection
 from simulations.scenario.reading import ScenarioFile
 from simulations.scenario.scenario import Scenario
 from simulations.scenario.sweep import with_settings
@@ -24,12 +25,13 @@ Setting = tuple[str, Any]
 @dataclass(frozen=True, slots=True)
 class FleetChoice:
     """A fleet but for how many replicas it has. replica_type, edge_type, policy: "" for as the scenario says; they tell
-    it from others, as what they set may be whole sections, which have no hash."""
+    it from others, as what they set may be whole sections, which have no hash. edge_fields: that the edge type sets."""
 
     replica_type: str
     edge_type: str
     policy: str
     settings: tuple[Setting, ...] = field(compare=False)
+    edge_fields: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def name(self) -> str:
@@ -50,7 +52,9 @@ def choices(file: ScenarioFile) -> tuple[FleetChoice, ...]:
         raise InvalidConfiguration("cloud.autoscaling", "decides how many replicas there are", remedy=remedy)
     section = scenario.capacity or CapacitySection()
     return tuple(
-        FleetChoice(replica_type, edge_type, policy, (*of_replicas, *of_edges, *of_policy))
+        FleetChoice(
+            replica_type, edge_type, policy, (*of_replicas, *of_edges, *of_policy), tuple(path for path, _ in of_edges)
+        )
         for (replica_type, of_replicas), (edge_type, of_edges), (policy, of_policy) in itertools.product(
             _types(section.replica_types), _types(section.edge_types), _policies(scenario, section)
         )
@@ -73,14 +77,18 @@ def _policies(scenario: Scenario, section: CapacitySection) -> Iterator[tuple[st
 
 def fleet_price(choice: FleetChoice, scenario: Scenario, replicas: int, prices: Prices) -> float:
     """An hour of its machines, traffic aside. Raises InvalidConfiguration where a price lacks."""
-    edges = sum(section.count * prices.of_edge(edge_group(choice, section.name)) for section in scenario.edges)
+    edges = sum(section.count * prices.of_edge(edge_group(choice, scenario, section)) for section in scenario.edges)
     return HOUR_S * (replicas * prices.of_replica(choice.replica_type or CLOUD) + edges)
 
 
-def edge_group(choice: FleetChoice, name: str) -> str:
-    """By what an edge of that group is priced: its type, where the type sets anything of it."""
-    of_type = any(path.startswith(f"edges.{name}.") and not path.endswith(".policy") for path, _ in choice.settings)
-    return choice.edge_type if choice.edge_type and of_type else name
+def edge_group(choice: FleetChoice, scenario: Scenario, section: EdgeSection) -> str:
+    """By what an edge of that group is priced: its type, where the type sets anything of it, be it the times of the
+    plans that it runs. scenario: of that choice. section: the group's."""
+    asked = {model for one in scenario.clients if one.edges == section.name for model in one.asked_models()}
+    plans = {f"models.{model}.plans" for model in asked - section.plans.keys()}
+    mine = f"edges.{section.name}."
+    of_type = any(path in plans or (path.startswith(mine) and path != f"{mine}policy") for path in choice.edge_fields)
+    return choice.edge_type if of_type else section.name
 
 
 def prices_by_group(prices: Prices | None, scenario: Scenario, choice: FleetChoice) -> Prices | None:
@@ -89,7 +97,9 @@ def prices_by_group(prices: Prices | None, scenario: Scenario, choice: FleetChoi
         return None
     replica = prices.of_replica(choice.replica_type or CLOUD)
     edges = (
-        {one.name: prices.of_edge(edge_group(choice, one.name)) for one in scenario.edges} if prices.edge_per_s else {}
+        {one.name: prices.of_edge(edge_group(choice, scenario, one)) for one in scenario.edges}
+        if prices.edge_per_s
+        else {}
     )
     return Prices(
         prices.currency, {CLOUD: replica}, edges, prices.uplink_per_byte, prices.downlink_per_byte, prices.source

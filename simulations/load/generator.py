@@ -25,7 +25,7 @@ from isthmus.client import AsyncClient, Result
 from isthmus.errors import CloudUnavailable, IsthmusError
 from nodes.tls_files import TlsFiles
 from simulations.load.client_kind import Client, ClientKind, client_kinds, patience_s
-from simulations.load.load_inputs import LoadInputs, load_inputs, read_inputs
+from simulations.load.load_inputs import LoadInputs, input_files, load_inputs, read_inputs
 from simulations.load.open_loop import Answer, OpenLoop, Outcome
 from simulations.scenario.reading import read_scenario
 
@@ -102,7 +102,8 @@ async def _run(lines: _Lines) -> None:
     settings = await commands.get()
     scenario = read_scenario(Path(settings["scenario"])).scenario
     kinds = client_kinds(scenario, settings["edge"])
-    given = read_inputs([Path(path) for path in settings["inputs"]])
+    files = input_files(settings["inputs"], [kind.model for kind in kinds])
+    given = {model: read_inputs(paths) for model, paths in files.items()}
     authority, certificate, key = settings["tls"]
     tls = TlsFiles(authority, certificate, key) if authority or certificate else None
     async with AsyncClient(settings["target"], tls) as client:

@@ -14,7 +14,9 @@ from isthmus.errors import InvalidInput
 from nodes.datatypes import datatype_of
 from simulations.load.client_kind import ClientKind
 
-__all__ = ["LoadInputs", "load_inputs", "read_inputs"]
+__all__ = ["LoadInputs", "input_files", "load_inputs", "read_inputs"]
+
+_MODEL = "MODEL=FILE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,30 @@ class LoadInputs:
     def draw(self, source: random.Random) -> Mapping[str, Value]:
         """One of them."""
         return self.choices[0] if len(self.choices) == 1 else source.choice(self.choices)
+
+
+def input_files(given: Sequence[str], models: Sequence[str]) -> Mapping[str, tuple[Path, ...]]:
+    """By model, what is to be sent to it. given: MODEL=FILE, or a bare FILE where there is one model. models: that the
+    clients ask for; what stands before a "=" and is none of them belongs to the name of the file.
+
+    Raises InvalidInput for a bare file where there are several.
+    """
+    names = sorted(set(models))
+    found = dict[str, tuple[Path, ...]]()
+    for text in given:
+        model, path = _named(text, names)
+        found[model] = (*found.get(model, ()), Path(path))
+    return found
+
+
+def _named(text: str, models: Sequence[str]) -> tuple[str, str]:
+    model, equals, path = text.partition("=")
+    if equals and model in models:
+        return model, path
+    if len(models) == 1:
+        return models[0], text
+    remedy = f"write {_MODEL}, with one of: {', '.join(models)}"
+    raise InvalidInput("--input", "does not say for which of several models it is", value=text, remedy=remedy)
 
 
 def read_inputs(paths: Sequence[Path]) -> tuple[Value, ...]:
@@ -47,13 +73,13 @@ def _read(path: Path) -> Value:
 
 
 async def load_inputs(
-    client: AsyncClient, kinds: Sequence[ClientKind], given: Sequence[Value]
+    client: AsyncClient, kinds: Sequence[ClientKind], given: Mapping[str, Sequence[Value]]
 ) -> Mapping[str, LoadInputs]:
-    """By model. Given values go to its first input; without any it gets noise.
+    """By model. Values given for it go to its first input; without any it gets noise.
 
     Raises InvalidInput where a kind's requests bring files and none is given, NotFound and Unavailable of the edge.
     """
-    return {kind.model: LoadInputs(await _of_kind(client, kind, given)) for kind in kinds}
+    return {kind.model: LoadInputs(await _of_kind(client, kind, given.get(kind.model, ()))) for kind in kinds}
 
 
 async def _of_kind(client: AsyncClient, kind: ClientKind, given: Sequence[Value]) -> tuple[Mapping[str, Value], ...]:
@@ -63,7 +89,9 @@ async def _of_kind(client: AsyncClient, kind: ClientKind, given: Sequence[Value]
         return tuple({facts[0].name: value, **rest} for value in given)
     if kind.files:
         raise InvalidInput(
-            "--input", f"is missing: requests of the clients {kind.name} bring files", remedy="name a file or a folder"
+            "--input",
+            f"is missing: requests of the clients {kind.name} bring files",
+            remedy=f"name a file or a folder, like {kind.model}=photos/",
         )
     return ({one.name: _noise(one) for one in facts},)
 

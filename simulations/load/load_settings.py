@@ -19,8 +19,9 @@ _TLS = ("ISTHMUS_TLS_AUTHORITY", "ISTHMUS_TLS_CERTIFICATE", "ISTHMUS_TLS_KEY")
 
 @dataclass(frozen=True, slots=True)
 class LoadSettings:
-    """scenario: its file. edge: the group whose clients ask; "" for the only one. inputs: files and folders to send.
-    tls: PEM files, of the authority, the certificate to show and its key; "" for none."""
+    """scenario: its file. edge: the group whose clients ask; "" for the only one. inputs: files and folders to send, as
+    `load_inputs.input_files` takes them. tls: PEM files, of the authority, the certificate to show and its key; "" for
+    none."""
 
     scenario: str
     edge: str = ""

@@ -54,8 +54,9 @@ class Counterfactual:
 
 @dataclass(frozen=True, slots=True)
 class ReplayAnswer:
-    """counted: the requests whose end the log tells. ran: the policies that did. link_seen: share of the requests near
-    which the link was seen. caveats: what the log does not tell, for whoever believes the rest."""
+    """counted: the requests whose end the log tells, of models with plans. ran: the policies that did. link_seen: share
+    of the counted requests near which the link was seen. caveats: what the log does not tell, for whoever believes the
+    rest."""
 
     requests: int
     counted: int
@@ -108,11 +109,11 @@ def replay(run: LoggedRun, others: Sequence[PolicySetting | Steering], seed: int
     Raises InvalidRequest for a log that does not show what is needed, NotFound and InvalidInput for a policy that
     cannot be made.
     """
-    counted = tuple(number for number, one in enumerate(run.requests) if one.ended)
+    world, history = RecordedWorld.of(run), policy_history(run.requests)
+    counted = tuple(number for number, one in enumerate(run.requests) if one.ended and world.knows(one))
     if not counted:
         remedy = "give the log of an edge that answered something before it was stopped"
         raise InvalidRequest("log", "tells of no request's end", value=f"{len(run.requests)} requests", remedy=remedy)
-    world, history = RecordedWorld.of(run), policy_history(run.requests)
     requests = [run.requests[number] for number in counted]
     real = [real_fate(one) for one in requests]
     blocks = Blocks.of([one.asked.came_s for one in requests], _block_s(real), seed)

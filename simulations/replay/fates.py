@@ -18,7 +18,8 @@ from simulations.site_request import StageSeconds
 
 __all__ = ["STATISTICS", "End", "Fate", "RunTold", "mix_points", "real_fate", "taken_s", "told"]
 
-End = Literal["answered", "resumed", "refused", "dropped", "failed"]
+End = Literal["answered", "resumed", "refused", "failed"]
+"""As a decision log tells them apart. refused: no plan was chosen for it. failed: one was, and there was no answer."""
 STATISTICS: Mapping[str, Statistic] = {"p50_s": P50, "p99_s": P99, "mean_s": mean}
 
 

@@ -20,6 +20,7 @@ from simulations.replay.cloud_history import CloudHistory, cloud_history
 from simulations.replay.device_history import DeviceHistory, device_history
 from simulations.replay.fates import End, Fate
 from simulations.replay.link_history import Gaps, LinkHistory, link_history
+from simulations.replay.logged_request import LoggedRequest
 from simulations.replay.logged_run import LoggedRun
 from simulations.replay.policy_history import InForce
 from simulations.replay.recorded_edge import RecordedArrival, RecordedFacts, recorded_arrivals
@@ -85,6 +86,10 @@ class RecordedWorld:
         facts = RecordedFacts(self.tables, self.device)
         return EdgeSite(simulation, facts, chooser, link, known, served.append, admission)
 
+    def knows(self, request: LoggedRequest) -> bool:
+        """Whether there are plans of its model; nothing can be said of any other."""
+        return request.asked.model in self.tables
+
     def caveats(self) -> tuple[str, ...]:
         """What the log does not tell, and what is taken for granted instead."""
         crossings = len(self.cloud.moments_s)
@@ -104,7 +109,7 @@ class RecordedWorld:
             said.append(
                 f"{', '.join(needy)} needs the cloud: what fails or waits for it live is finished by the edge here"
             )
-        unknown = sum(one.asked.model not in self.tables for one in self.logged.requests)
+        unknown = sum(not self.knows(one) for one in self.logged.requests)
         if unknown:
             said.append(f"{unknown} requests are of models of which no plan is known: they are left out")
         return tuple(said)
@@ -127,7 +132,9 @@ def _put_in_force(chooser: PlanChooser, one: InForce) -> None:
 
 
 def _fate(served: Served, table: PlanTable) -> Fate:
-    end: End = served.outcome
+    outcome = served.outcome
+    # A live log has no other word for a request whose deadline passed after its plan was chosen.
+    end: End = "failed" if outcome == "dropped" else outcome
     plan = plan_name(table.by_id(served.plan_id).plan) if served.plan_id else ""
     late = None if served.arrival.within_s is None else not served.in_time
     return Fate(served.took_s if served.answered else float("nan"), end, plan, late, served.stages)

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from isthmus.errors import InvalidConfiguration
+from simulations.bandwidth_trace import DEAD_BPS
 from simulations.link_trace import LinkTrace
 
 __all__ = ["TraceRow", "bad_line", "bandwidth_bps", "finite", "link_trace"]
 
-# Recordings hold zeros. A rate cannot be zero, and at this one nothing arrives before the recording goes on.
-_LOWEST_BPS = 1000.0
 _HIGHEST_BPS = 1e15
 # Moments of any clock, also of one that counts microseconds since 1970.
 _LARGEST = 1e16
@@ -69,7 +68,7 @@ def bandwidth_bps(value: float, line: int, remedy: str) -> float:
     """Bits per second, of zero as little as a rate can be. Raises InvalidConfiguration where it is below zero."""
     if not 0 <= value <= _HIGHEST_BPS:
         raise bad_line(f"{value:g} bit/s", line, "is not a bandwidth", remedy)
-    return max(_LOWEST_BPS, value)
+    return max(DEAD_BPS, value)
 
 
 def bad_line(text: str, line: int, problem: str, remedy: str) -> InvalidConfiguration:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from nodes.protocol.chunk_sizes import MIN_CHUNK_BYTES
 from nodes.protocol.periods import ECHO_PERIOD_S
 from scheduler.plan_chooser import PlanChooser
-from simulations.bandwidth_trace import BandwidthTrace
+from simulations.bandwidth_trace import DEAD_BPS, BandwidthTrace
 from simulations.kernel import Simulation
 from simulations.link_watch import LinkWatch
 from simulations.round_trips import RoundTrips
@@ -43,7 +43,7 @@ def test_a_connection_learns_round_trip_and_bandwidth_at_once() -> None:
 @given(
     gaps_s=st.lists(st.floats(0.0, 1.5), min_size=1, max_size=12),
     carried=st.lists(st.integers(0, 300_000), min_size=12, max_size=12),
-    steps=st.lists(st.floats(1e5, 5e7), min_size=2, max_size=4),
+    steps=st.lists(st.floats(1e5, 5e7) | st.just(DEAD_BPS), min_size=2, max_size=4),
     halves_s=st.lists(st.floats(0.0, 0.4), min_size=2, max_size=4),
 )
 @settings(max_examples=60, deadline=None)
@@ -162,3 +162,16 @@ def test_an_echo_times_the_round_trip_as_it_is_then() -> None:
         assert link is not None
         believed_s.append(link.rtt_s)
     assert believed_s == pytest.approx([2 * HALF_S, 0.2])
+
+
+@pytest.mark.parametrize("way", ["up", "down"])
+def test_nothing_is_heard_through_a_dead_zone_of_either_way(way: str) -> None:
+    dead, alive = BandwidthTrace((0.0, 5.0, 9.0), (8e6, DEAD_BPS, 8e6)), TracedLine(STEADY)
+    chooser, recorded = PlanChooser(), TracedLine(dead)
+    lines = (recorded, alive) if way == "up" else (alive, recorded)
+    watched, told = LinkWatch(chooser, lines, lambda _: HALF_S), round_trips_told(chooser)
+    watched.catch_up(8.9)
+    assert 4.5 <= watched.heard_s <= 5.0 + HALF_S
+    watched.catch_up(9.2)
+    assert watched.heard_s == pytest.approx(9.0 + HALF_S, abs=HALF_S + 1e-6)
+    assert max(told) == watched.heard_s  # all that were held up, as of an outage

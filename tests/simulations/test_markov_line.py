@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulations.bandwidth_trace import BandwidthTrace
+from simulations.bandwidth_trace import DEAD_BPS, BandwidthTrace
 from simulations.line_capacity import LineCapacity
 from simulations.markov_line import BLOCK_STEPS, MarkovLine
 from simulations.markov_link import MarkovLink
@@ -80,3 +80,19 @@ def test_of_a_long_run_no_more_than_two_blocks_are_kept_and_no_step_is_drawn_bef
 def test_seeds_tell_lines_apart() -> None:
     one, other = ([MarkovLine(MODEL, seed).bps(step * STEP_S) for step in range(50)] for seed in "fg")
     assert one != other
+
+
+def test_while_its_state_is_dead_nothing_passes_until_another_one_follows() -> None:
+    model = MarkovLink(STEP_S, (DEAD_BPS, 1e6), (0.5, 0.5), ((0.7, 0.3), (0.3, 0.7)))
+    line = MarkovLine(model, "h")
+    dead = [line.bps((step + 0.5) * STEP_S) <= DEAD_BPS for step in range(200)]
+    assert any(dead)
+    for step in range(150):
+        first = dead.index(False, step)
+        moment_s = (step + 0.5) * STEP_S
+        assert line.passes_s(moment_s) == (moment_s if first == step else first * STEP_S)
+
+
+def test_a_state_that_is_never_left_does_not_hold_a_run_up() -> None:
+    line = MarkovLine(MarkovLink(1.0, (DEAD_BPS, 1e6), (1.0, 0.0), ((1.0, 0.0), (0.5, 0.5))), "i")
+    assert line.passes_s(3.5) == 3.0 + BLOCK_STEPS

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodes.protocol.path_model import LEAST_WINDOW_BYTES
-from simulations.bandwidth_trace import BandwidthTrace
+from simulations.bandwidth_trace import DEAD_BPS, BandwidthTrace
 from simulations.faults import Absences, Fault, PlannedFaults
 from simulations.line_capacity import LineCapacity
 from simulations.traced_line import TracedLine
@@ -166,3 +166,42 @@ def test_what_crosses_an_outage_takes_what_it_would_take_without_and_the_outage(
 def test_a_small_message_passes_when_the_outage_is_over() -> None:
     line = TracedLine(BandwidthTrace((0.0,), (1e6,)), outages=Absences(iter([Fault(1.0, 3.0)])))
     assert [line.passes_s(now_s) for now_s in (0.5, 1.0, 2.9, 3.0)] == [0.5, 3.0, 3.0, 3.0]
+
+
+def tenths(least: int, most: int, more_s: float = 0.0) -> st.SearchStrategy[float]:
+    """With another `more_s` well apart from all of these."""
+    return st.integers(least, most).map(lambda number: number / 10 + more_s)
+
+
+DEAD_OR_NOT = st.lists(st.tuples(tenths(1, 200), st.sampled_from([DEAD_BPS, 1e4, 1e7])), min_size=1, max_size=6)
+OUT_OR_NOT = st.lists(st.tuples(tenths(0, 600, 0.03), tenths(1, 100)), max_size=4)
+
+
+@given(DEAD_OR_NOT, OUT_OR_NOT, tenths(0, 300), tenths(0, 600, 0.07))
+def test_a_small_message_passes_at_the_first_moment_at_which_the_link_is_neither_out_nor_dead(
+    steps: list[tuple[float, float]], outages: list[tuple[float, float]], start_s: float, now_s: float
+) -> None:
+    trace = trace_of(steps)
+    faults = PlannedFaults(tuple(Fault(at_s, at_s + lasts_s) for at_s, lasts_s in outages))
+    out, slow_throughout = list(faults.times(Random(0))), all(bps <= DEAD_BPS for _, bps in steps)
+
+    def is_clear(moment_s: float) -> bool:
+        dead = trace.at(moment_s + start_s) <= DEAD_BPS and not slow_throughout
+        return not dead and not any(one.at_s <= moment_s < one.until_s for one in out)
+
+    passes_s = TracedLine(trace, start_s, Absences(iter(out))).passes_s(now_s)
+    assert passes_s >= now_s
+    assert is_clear(passes_s + 1e-6)
+    waited = [now_s + number / 100 for number in range(math.ceil(100 * (passes_s - now_s) - 0.5))]
+    assert not any(is_clear(moment_s) for moment_s in waited)
+
+
+def test_in_a_dead_zone_a_line_still_has_the_rate_that_stands_for_nothing() -> None:
+    line = TracedLine(BandwidthTrace((0.0, 10.0, 20.0), (1e6, DEAD_BPS, 1e6)))
+    assert line.bps(15.0) == DEAD_BPS
+    assert line.end_s(1250, 19.0) == pytest.approx(20.009)
+
+
+def test_a_scaled_recording_is_dead_where_it_was() -> None:
+    scaled = BandwidthTrace((0.0, 10.0), (1e6, DEAD_BPS)).scaled(4.0)
+    assert scaled.bandwidths_bps == (4e6, DEAD_BPS)

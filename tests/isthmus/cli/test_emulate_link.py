@@ -11,8 +11,9 @@ from collections.abc import Iterator
 import pytest
 
 from isthmus.addresses import parse_address
-from isthmus.cli.emulate_link import emulate_link
+from isthmus.cli.emulate_link import PlayedTrace, emulate_link, played_traces
 from isthmus.errors import InvalidConfiguration, InvalidQuantity, PortInUse
+from simulations.link_trace import LinkTrace
 
 COMMAND = "import typer; from isthmus.cli.emulate_link import emulate_link; typer.run(emulate_link)"
 
@@ -109,3 +110,31 @@ def test_it_listens_beyond_this_machine_only_where_told(target: socket.socket) -
         emulate_link(listen=f"0.0.0.0:{port}", target="127.0.0.1:1")
     with pytest.raises(PortInUse):  # it has been let through
         emulate_link(listen=f"0.0.0.0:{port}", target="127.0.0.1:1", insecure=True)
+
+
+RATES = LinkTrace((0.0,), (1e6,), (2e6,))
+TIMED = LinkTrace((0.0,), (3e6,), (4e6,), (0.02,))
+UP, DOWN, RTT = "uplink_bps", "downlink_bps", "rtt_s"
+
+
+@pytest.mark.parametrize(
+    ("both", "down", "free", "played"),
+    [
+        (None, None, {UP, DOWN, RTT}, []),
+        (TIMED, None, {UP, DOWN, RTT}, [(TIMED, {UP, DOWN, RTT})]),
+        (TIMED, RATES, {UP, DOWN, RTT}, [(TIMED, {UP, RTT}), (RATES, {DOWN})]),
+        (RATES, TIMED, {UP, DOWN, RTT}, [(RATES, {UP}), (TIMED, {DOWN, RTT})]),
+        (RATES, TIMED, {DOWN}, [(RATES, set()), (TIMED, {DOWN})]),
+        (None, TIMED, {UP, DOWN, RTT}, [(TIMED, {DOWN, RTT})]),
+    ],
+)
+def test_each_way_follows_its_own_recording_and_round_trips_the_first_that_has_some(
+    both: LinkTrace | None, down: LinkTrace | None, free: set[str], played: list[tuple[LinkTrace, set[str]]]
+) -> None:
+    wanted = tuple(PlayedTrace(trace, frozenset(fields)) for trace, fields in played)
+    assert played_traces(both, down, frozenset(free)) == wanted
+
+
+def test_a_recording_of_a_way_whose_bandwidth_is_given_is_refused() -> None:
+    with pytest.raises(InvalidConfiguration, match="--downlink-trace: is of no use beside --downlink"):
+        played_traces(None, RATES, frozenset({UP, RTT}))

@@ -60,6 +60,25 @@ def test_a_load_that_cannot_be_is_refused(
         raise done.exception or AssertionError(done.output)
 
 
+def test_of_several_models_a_file_says_for_which_it_is_and_goes_with_it(
+    scenario: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = yaml.safe_load(Path(scenario).read_text())
+    content["models"].append({"name": "n", "plans": "plans.json"})
+    content["clients"].append({**content["clients"][0], "name": "d", "model": "n"})
+    Path(scenario).write_text(yaml.safe_dump(content))
+    (tmp_path / "cat.jpg").write_bytes(b"picture")
+    bare = CliRunner().invoke(app, ["load", scenario, "--input", str(tmp_path / "cat.jpg")])
+    with pytest.raises(InvalidInput, match=r"--input: does not say for which of several models .*write MODEL=FILE"):
+        raise bare.exception or AssertionError(bare.output)
+    told: list[str] = []
+    monkeypatch.setattr(os, "execve", lambda _path, _arguments, environment: told.append(environment["ISTHMUS_INPUT"]))
+    monkeypatch.chdir(tmp_path)
+    named = CliRunner().invoke(app, ["load", scenario, "--input", "n=cat.jpg", "--input", "m=cat.jpg"])
+    assert named.exception is None
+    assert told == [os.pathsep.join(f"{model}={tmp_path / 'cat.jpg'}" for model in ("n", "m"))]
+
+
 @pytest.mark.parametrize("web", ["", "127.0.0.1:8089"])
 def test_no_port_of_locust_is_reached_from_other_machines(web: str) -> None:
     command = locust_command(web, insecure=False)

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from simulations.answers.prices import Prices
 from simulations.capacity.altered import sensitivities
-from simulations.capacity.candidate import choices
+from simulations.capacity.candidate import choices, prices_by_group
 from simulations.fleet import Fleet
 from simulations.markov_link import MarkovLink
 from simulations.run_record import RunRecord
@@ -82,3 +83,40 @@ def test_a_doubled_load_is_the_load_that_there_was_and_as_much_again(file: Scena
     before, twice, four_times = (asked(one) for one in (file, doubled, again))
     assert before < twice < four_times
     assert [len(one) / len(before) for one in (twice, four_times)] == pytest.approx([2.0, 4.0], rel=0.1)
+
+
+def edge_prices(file: ScenarioFile) -> dict[str, float]:
+    """Of the choices of that file, by group of edges."""
+    prices = Prices("EUR", {"any": 1.0}, {"pi": 3.0, "any": 7.0})
+    (choice,) = choices(file)
+    found = prices_by_group(prices, choice.scenario(file, 1), choice)
+    assert found is not None
+    return dict(found.edge_per_s)
+
+
+@pytest.mark.parametrize(
+    ("sets", "of_type"),
+    [
+        ({"models.net.plans": "other.json"}, {"cell"}),
+        ({"edges.cell.slowdown": 2}, {"cell"}),
+        ({"edges.own.slowdown": 2}, {"own"}),
+        ({"edges.cell.policy": "edge-only"}, set()),
+    ],
+)
+def test_edges_are_priced_by_the_type_that_sets_their_plans_or_anything_else_of_them(
+    scenario_of: Make, sets: dict[str, Any], of_type: set[str]
+) -> None:
+    edges = [{"name": "cell", "link": "lan"}, {"name": "own", "link": "lan", "plans": {"net": "plans.json"}},
+             {"name": "elsewhere", "link": "lan"}]  # fmt: skip
+    models = [{"name": name, "plans": "plans.json"} for name in ("net", "word")]
+    arrivals = {"kind": "poisson", "rate_per_s": 6.0}
+    clients = [{"name": name, "edges": name, "model": model, "file": "20kB", "arrivals": arrivals}
+               for name, model in (("cell", "net"), ("own", "net"), ("elsewhere", "word"))]  # fmt: skip
+    file = scenario_of(models=models, edges=edges, clients=clients, capacity={"edge_types": {"pi": sets}})
+    (file.folder / "other.json").write_text((file.folder / "plans.json").read_text())
+    assert {name for name, price in edge_prices(file).items() if price == 3.0} == of_type
+
+
+def test_what_a_replica_type_sets_of_an_edge_gives_it_no_type(scenario_of: Make) -> None:
+    types = {"replica_types": {"small": {"edges.cell.plans.net": "plans.json"}}, "edge_types": {"pi": {}}}
+    assert edge_prices(scenario_of(capacity=types)) == {"cell": 7.0}

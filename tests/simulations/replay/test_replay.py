@@ -19,6 +19,7 @@ from scheduler.plan_chooser import PlanChooser
 from simulations.bandwidth_trace import BandwidthTrace
 from simulations.kernel import Simulation
 from simulations.replay.answer import ReplayAnswer, replay
+from simulations.replay.fates import real_fate
 from simulations.replay.link_history import Gaps, LinkHistory, Sighting
 from simulations.replay.logged_run import logged_run
 from simulations.replay.policy_history import InForce
@@ -49,12 +50,14 @@ def log_of(
     site = Site(SiteFacts(table, STEPS, STEPS, RTT_S, spread), chooser, simulation)
     site.expect(arrivals)
     simulation.run()
-    items += [outcome_of(one) for one in site.served if one.answered]
+    items += [outcome_of(one) for one in site.served if not one.refused]
     return lines_of(items)
 
 
 def outcome_of(served: Served) -> Outcome:
     one = served.stages
+    if not served.answered:
+        return Outcome(f"{served.arrival.time_s:.9f}", failure="the deadline passed")
     return Outcome(
         f"{served.arrival.time_s:.9f}", one.edge_queue_s, one.edge_s + one.finish_s, one.uplink_s, one.cloud_queue_s,
         one.cloud_s, one.downlink_s, served.up_bytes + served.down_bytes,
@@ -251,3 +254,33 @@ def test_a_log_of_requests_of_several_items_is_replayed_as_near() -> None:
     assert abs(error.changes["p50_s"].value) < 0.03
     assert abs(error.changes["mean_s"].value) < 0.03
     assert error.mix_points < 5
+
+
+def test_a_request_whose_deadline_passed_has_failed_in_the_log_and_in_its_replay() -> None:
+    """The link becomes slow unforeseen, and the edge takes too long to finish what was sent before."""
+    slow = [replace(one, costs=replace(one.costs, local_finish=AffineTime(5.0, 0.0))) for one in TABLE.entries]
+    arrivals = [Arrival(1.0 + number / 4, 200_000, timeout_s=0.4) for number in range(160)]
+    run = logged_run(log_of(arrivals, "cloud-only", table=replace(TABLE, entries=tuple(slow))))
+    failed = [one for one in run.requests if one.outcome is not None and one.outcome.failure]
+    assert failed
+    assert {real_fate(one).end for one in failed} == {"failed"}
+    link = LinkHistory((Sighting(0.0, 30.0, 30e6), Sighting(30.0, 100.0, 2e6)), (), STEADY_TRIPS)
+    under = (InForce(0.0, Steering({EVERYTHING: PolicySetting("cloud-only")})),)
+    fates = replace(RecordedWorld.of(run), link=link).run(under)
+    assert {"answered", "failed"} <= {one.end for one in fates} <= {"answered", "resumed", "refused", "failed"}
+
+
+def test_requests_of_models_without_a_plan_count_nowhere() -> None:
+    lines = log_of([replace(one, timeout_s=0.5) for one in poisson(1.0, 30.0)])
+    unknown = lines_of([refused(10.0 + number, model="other", timeout_s=0.5) for number in range(5)])[1:]
+    without, found = (replay(logged_run(one), [PolicySetting("edge-only")]) for one in (lines, [*lines, *unknown]))
+    assert found.requests == without.requests + 5
+    assert any(one.startswith("5 requests are of models of which no plan is known") for one in found.caveats)
+    same = ("counted", "really", "again", "error", "others", "link_seen")
+    assert [getattr(found, name) for name in same] == [getattr(without, name) for name in same]
+
+
+def test_a_log_whose_only_ends_are_of_models_without_a_plan_is_refused() -> None:
+    lines = [line for line in log_of(poisson(1.0, 30.0)) if line["kind"] != "outcome"]
+    with pytest.raises(InvalidRequest, match="log: tells of no request's end"):
+        replay(logged_run([*lines, *lines_of([refused(10.0, model="other")])[1:]]), [])
