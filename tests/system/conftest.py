@@ -43,9 +43,9 @@ def run_up(tmp_path_factory: pytest.TempPathFactory, artifact: Path) -> Callable
 
     @contextlib.contextmanager
     def start(command: str = "up", **sections: dict[str, object]) -> Iterator[Up]:
-        patient: dict[str, object] = {"start_timeout": f"{HANGS_S:g}s"}
-        sides = {side: patient | sections[side] for side in ("edge", "cloud") if side in sections}
-        configuration = {"models": [{"name": MODEL, "source": str(artifact)}], **sections, **sides}
+        for side in {"edge", "cloud"} & sections.keys():
+            sections[side] = {"start_timeout": f"{HANGS_S:g}s", **sections[side]}
+        configuration = {"models": [{"name": MODEL, "source": str(artifact)}], **sections}
         path = tmp_path_factory.mktemp("config") / "isthmus.yaml"
         path.write_text(yaml.safe_dump(configuration))
         log = path.with_suffix(".log")
