@@ -40,7 +40,8 @@ CLOSING = "this node is closing; send the request again elsewhere"
 
 class QueuedWork(NamedTuple, Generic[W]):
     """One request's work and what the batcher goes by. arrived_s, deadline_s, due_s: on `time.monotonic`. ledger: of
-    work of another kind than the queue's own, which is not among its batches; None for the queue's."""
+    work of another kind than the queue's own, which is not among its batches; None for the queue's. rest_s: see
+    `WaitingRequest`."""
 
     work: W
     group: BatchGroup
@@ -51,12 +52,14 @@ class QueuedWork(NamedTuple, Generic[W]):
     priority: int
     due_s: float | None = None
     ledger: ExecutionLedger | None = None
+    rest_s: float = 0.0
 
     def waiting(self, request_id: int) -> WaitingRequest:
         """As the batcher sees it."""
         return WaitingRequest(
-            request_id, self.group, self.items, self.times, self.arrived_s, self.deadline_s, self.priority, self.due_s
-        )
+            request_id, self.group, self.items, self.times, self.arrived_s, self.deadline_s, self.priority, self.due_s,
+            self.rest_s,
+        )  # fmt: skip
 
 
 class _Entry(NamedTuple, Generic[W, R]):

@@ -89,7 +89,7 @@ class WaitingRequest(NamedTuple):
 
     request_id: unique among those that wait. items: its own batch. times: of its group, with what it costs besides.
     priority: 1 first; 0, the default, is last. due_s: what its order goes by, None for its deadline, after which it
-    must not run.
+    must not run. rest_s: what follows before its answer is there; so long before the deadline its batch should end.
     """
 
     request_id: int
@@ -100,6 +100,12 @@ class WaitingRequest(NamedTuple):
     deadline_s: float | None = None
     priority: int = 0
     due_s: float | None = None
+    rest_s: float = 0.0
+
+    @property
+    def ends_by_s(self) -> float:
+        """When its batch should have ended, for its answer to be in time; infinite without a deadline."""
+        return math.inf if self.deadline_s is None else self.deadline_s - self.rest_s
 
     @property
     def urgency(self) -> tuple[float, float, float, int]:
@@ -278,7 +284,7 @@ class Batcher:
         if arrivals.gap_s >= worth_s:
             return now_s
         oldest_s = min(request.arrived_s for request in chosen)
-        starts_s = (r.deadline_s - times.at(size) - WAKE_UP_S for r in chosen if r.deadline_s is not None)
+        starts_s = (one.ends_by_s - times.at(size) - WAKE_UP_S for one in chosen)
         return min(arrivals.last_s + worth_s, oldest_s + self._limits.max_delay_s, *starts_s)
 
     # ---- bookkeeping ---------------------------------------------------------------------------------------------
@@ -298,7 +304,8 @@ def _items(requests: Sequence[WaitingRequest]) -> int:
 
 
 def _latest_end_s(request: WaitingRequest, now_s: float) -> float:
-    """The deadline that bounds a batch with this request in it: none where it could not be met even alone."""
-    if request.deadline_s is None or now_s + request.times.at(request.items) > request.deadline_s:
-        return math.inf
-    return request.deadline_s
+    """What bounds a batch with this request in it: that its answer is in time, else that it runs in time; nothing where
+    that could not be had even alone."""
+    alone_s = now_s + request.times.at(request.items)
+    ends_s = (request.ends_by_s, math.inf if request.deadline_s is None else request.deadline_s)
+    return next((end_s for end_s in ends_s if alone_s <= end_s), math.inf)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from isthmus.errors import CloudUnavailable, Overloaded, PlanAway, RemoteProtocolError, Unavailable, UnknownPlan
 from nodes.backoff import Backoff
@@ -131,9 +131,10 @@ class GuardedConnection:
         """See CloudConnection."""
         return self._connection.cloud_queue_s
 
-    def finish_s(self, batch: int) -> float:
-        """Seconds until a suffix sent now would be done, by the wait there and by what this replica's plans take."""
-        times = self._suffix_times.values()
+    def finish_s(self, batch: int, wire_digests: Collection[str]) -> float:
+        """Seconds until a suffix of one of these plans would be done that is sent now, by the wait there and by what
+        those take that this replica has prepared. What else it runs, other models' say, has no part in it."""
+        times = [time for digest, time in self._suffix_times.items() if digest in wire_digests]
         return self.cloud_queue_s + (sum(time.at(batch) for time in times) / len(times) if times else 0.0)
 
     def runs(self, wire_digest: str) -> bool:

@@ -72,7 +72,7 @@ class _Codecs:
     """The codecs of one direction of a plan, made once."""
 
     def __init__(self, model: Model, codecs: Sequence[WireCodec], limits: NodeLimits) -> None:
-        self._limits = limits
+        self._limits, self._tensors = limits, model.graph.tensors
         self._preprocessing = {spec.name: spec.preprocessing for spec in model.interface.inputs}
         self.names = tuple(wire.tensor for wire in codecs)
         self._codec_names = {wire.tensor: wire.codec for wire in codecs}
@@ -95,8 +95,9 @@ class _Codecs:
             return self._image[name].encode_images(name, value)
         return self._tensor[name].encode(name, value)
 
-    def decode(self, encoded: Sequence[EncodedTensor]) -> dict[str, torch.Tensor]:
-        """Raises InvalidRequest unless exactly the plan's tensors came, each in the plan's codec; TooLarge."""
+    def decode(self, encoded: Sequence[EncodedTensor], batch: int) -> dict[str, torch.Tensor]:
+        """Raises InvalidRequest unless exactly the plan's tensors came, each in the plan's codec and as the model has
+        it at that batch: what is neither is not decoded, which a few bytes may ask a lot of memory for; TooLarge."""
         if tuple([tensor.name for tensor in encoded]) != self.names:
             raise InvalidRequest(
                 "tensors", f"the plan sends {list(self.names)}", value=[tensor.name for tensor in encoded]
@@ -105,6 +106,7 @@ class _Codecs:
             if tensor.codec != self._codec_names[tensor.name]:
                 wanted = f"the plan sends it in the codec {self._codec_names[tensor.name]}"
                 raise InvalidRequest(f"tensor {tensor.name}", wanted, value=tensor.codec)
+            _check_header(self._tensors[tensor.name], tensor, batch)
             self._limits.check_tensor(tensor.name, checked_size(tensor, UNBOUNDED))
         return {
             tensor.name: self._decoders[tensor.name].decode(tensor, self._limits.tensor_bytes) for tensor in encoded
@@ -196,7 +198,8 @@ class EdgeHalf:
                 encoded.append(run_slowed(self.slowdown, self._uplink.encode_one, name, made[name]))
                 if len(encoded) < self.crossing:
                     offer(encoded[-1])
-        boundary, kept = ({name: made[name] for name in names} for names in (self._uplink.names, self._segments.kept))
+        crossing, apart = self._uplink.names, self._segments.kept
+        boundary, kept = ({name: self._own(name, made[name]) for name in names} for names in (crossing, apart))
         return EdgeOutcome(tuple(encoded), boundary, kept, 0.0)
 
     def tensors(self, values: dict[str, torch.Tensor | ImageBatch]) -> tuple[torch.Tensor, ...]:
@@ -209,13 +212,21 @@ class EdgeHalf:
         boundary: dict[str, torch.Tensor | ImageBatch] = {}
         kept: dict[str, torch.Tensor] = {}
         if self._has_prefix:
-            boundary |= zip(self._segments.boundary, made[:crossing], strict=True)
-            kept |= zip(self._segments.kept, made[crossing:], strict=True)
+            names = (*self._segments.boundary, *self._segments.kept)
+            own = [self._own(name, tensor) for name, tensor in zip(names, made, strict=True)]
+            boundary |= zip(self._segments.boundary, own[:crossing], strict=True)
+            kept |= zip(self._segments.kept, own[crossing:], strict=True)
         for name in self._uplink.names:
             if name in values:
                 files = isinstance(values[name], ImageBatch) and name in self._uplink.files
                 boundary[name] = values[name] if files else self._tensor(name, values)
         return EdgeOutcome(self._uplink.encode(boundary), boundary, kept, 0.0)
+
+    def _own(self, name: str, tensor: torch.Tensor) -> torch.Tensor:
+        """Of memory of its own, where it is a part of something larger that would be kept with it: of what several
+        requests made together, say."""
+        part = name not in self._inputs and tensor.untyped_storage().nbytes() > tensor.nbytes
+        return tensor.clone() if part else tensor
 
     def _tensor(self, name: str, values: dict[str, torch.Tensor | ImageBatch]) -> torch.Tensor:
         """The input as the tensor that the model takes, preprocessed at most once."""
@@ -235,8 +246,7 @@ class EdgeHalf:
     ) -> tuple[tuple[str, torch.Tensor], ...]:
         """The model's outputs in order, from what the edge kept and the cloud made. Raises InvalidRequest for an answer
         that does not fit the plan, TooLarge."""
-        made = self._downlink.decode(answer)
-        _check_shapes(self._tensors, made, batch)
+        made = self._downlink.decode(answer, batch)
         values = (outcome.kept[name] if name in outcome.kept else made[name] for name in self._outputs)
         return tuple(zip(self._names, values, strict=True))
 
@@ -268,10 +278,9 @@ class CloudHalf:
         axes: how the suffix of several requests can run as one, None where it cannot.
         """
         self._segments = model.split(edge_ops)
-        self._tensors = model.graph.tensors
         self.suffix = engine.load(self._segments.cloud)
         self.model_digest, self.engine, self.cut = model.digest, engine.name, digest_of_ops(edge_ops)
-        self.axes = join_axes(self._tensors, self._segments.boundary, self._segments.returned)
+        self.axes = join_axes(model.graph.tensors, self._segments.boundary, self._segments.returned)
         self._uplink, self._downlink = _Codecs(model, uplink, limits), _Codecs(model, downlink, limits)
         _check_names("uplink", self._uplink.names, self._segments.boundary)
         _check_names("downlink", self._downlink.names, self._segments.returned)
@@ -288,8 +297,7 @@ class CloudHalf:
 
     def decode(self, encoded: Sequence[EncodedTensor], batch: int) -> tuple[torch.Tensor, ...]:
         """What the suffix takes, in its order. Raises InvalidRequest for tensors that do not fit the plan."""
-        boundary = self._uplink.decode(encoded)
-        _check_shapes(self._tensors, boundary, batch)
+        boundary = self._uplink.decode(encoded, batch)
         return tuple(boundary[name] for name in self._segments.boundary)
 
     def encode(self, outputs: tuple[torch.Tensor, ...]) -> tuple[EncodedTensor, ...]:
@@ -297,16 +305,12 @@ class CloudHalf:
         return self._downlink.encode(dict(zip(self._segments.returned, outputs, strict=True)))
 
 
-def _check_shapes(infos: Mapping[str, TensorInfo], values: Tensors, batch: int) -> None:
-    """Raises InvalidRequest where a tensor that came over the wire is not what the model has there."""
-    for name, tensor in values.items():
-        expected, dtype = infos[name].shape_at(batch), infos[name].dtype
-        if tuple(tensor.shape) != expected or str(tensor.dtype) != f"torch.{dtype}":
-            raise InvalidRequest(
-                f"tensor {name}",
-                f"must be {dtype} {list(expected)} at batch {batch}",
-                value=f"{tensor.dtype} {list(tensor.shape)}",
-            )
+def _check_header(info: TensorInfo, tensor: EncodedTensor, batch: int) -> None:
+    """Raises InvalidRequest where a tensor that came over the wire says to be other than what the model has there."""
+    expected = info.shape_at(batch)
+    if tensor.shape != expected or tensor.dtype != info.dtype:
+        must = f"must be {info.dtype} {list(expected)} at batch {batch}"
+        raise InvalidRequest(f"tensor {tensor.name}", must, value=f"{tensor.dtype} {list(tensor.shape)}")
 
 
 def _check_names(direction: str, given: Sequence[str], expected: Sequence[str]) -> None:

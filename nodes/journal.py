@@ -12,6 +12,7 @@ import re
 import threading
 import time
 from collections import deque
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -21,15 +22,26 @@ from isthmus.errors import InvalidConfiguration
 from isthmus.telemetry import get_logger
 from isthmus.whole_file import whole_file
 
-__all__ = ["Encoder", "Journal"]
+__all__ = ["Encoder", "Journal", "oldest_first"]
 
 MOST_WAITING = 20_000
 # One file is written, the others are compressed; one is the smallest part that can be let go.
 FILES = 8
 _WRITE_EVERY_S = 0.5
 _UNFINISHED = ".unfinished"
-# As `_begin` and `_end` name files: what else lies in the folder is somebody's own.
-_OWN_NAME = re.compile(r"\d{8}T\d{6}Z-\d+-\d{6,}(\.jsonl|\.jsonl\.zst|\.unfinished)")
+# As `_begin` and `_end` name files, and did before they were numbered: what else lies in the folder is somebody's own.
+_OWN_NAME = re.compile(r"(?:(\d{8,})-)?\d{8}T\d{6}Z-\d+(?:-\d{6,})?(?:\.jsonl|\.jsonl\.zst|\.unfinished)")
+
+
+def oldest_first(files: Iterable[Path]) -> list[Path]:
+    """Of a journal's folder, in the order in which they were written: that of their numbers. A clock that is wrong
+    after a start, as on a board without a battery, does not mix them up. Files of other names come before."""
+    return sorted(files, key=lambda path: (_number(path), path.name))
+
+
+def _number(path: Path) -> int:
+    own = _OWN_NAME.fullmatch(path.name)
+    return int(own[1] or 0) if own else 0
 
 
 class Encoder(Protocol):
@@ -55,7 +67,6 @@ class Journal:
         self._over = threading.Event()
         self._file: BinaryIO | None = None
         self._path = folder
-        self._serial = 0
         self._failing = False
         self.lost = 0
         self._log = get_logger("journal")
@@ -111,10 +122,9 @@ class Journal:
         self._file.write(lines)
 
     def _begin(self) -> None:
-        self._make_room()
+        last = self._make_room()
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-        self._path = self._folder / f"{stamp}-{os.getpid()}-{self._serial:06d}.jsonl"
-        self._serial += 1
+        self._path = self._folder / f"{last + 1:08d}-{stamp}-{os.getpid()}.jsonl"
         self._file = self._path.open("xb")
         self._file.write(self._encoder.begin_file())
         self._file.flush()
@@ -131,11 +141,14 @@ class Journal:
             zstandard.ZstdCompressor().copy_stream(plain, compressed)
         self._path.unlink()
 
-    def _make_room(self) -> None:
-        """Let the oldest files go until one more has room; also what a kill left of a compression."""
-        files = sorted(path for path in self._folder.iterdir() if _OWN_NAME.fullmatch(path.name))
+    def _make_room(self) -> int:
+        """Let the oldest files go until one more has room; also what a kill left of a compression. The last one's
+        number."""
+        files = oldest_first(path for path in self._folder.iterdir() if _OWN_NAME.fullmatch(path.name))
+        last = max(map(_number, files), default=0)
         sizes = {path: path.stat().st_size for path in files}
         room = self._most_bytes - self._most_bytes // FILES
         while files and sum(sizes[path] for path in files) > room:
             files[0].unlink(missing_ok=True)
             del files[0]
+        return last

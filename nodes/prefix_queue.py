@@ -78,10 +78,10 @@ class PrefixQueue:
 
     async def run_prefix(
         self, work: PrefixWork, edge_times: BatchTimes, deadline_s: float | None, priority: int,
-        due_s: float | None = None,
+        due_s: float | None = None, rest_s: float = 0.0,
     ) -> EdgeOutcome:  # fmt: skip
         """The outcome of one request's prefix. edge_times: t(B) of all that the edge does up to the wire. due_s: what
-        its order goes by, None for its deadline.
+        its order goes by, None for its deadline. rest_s: what the request takes after it.
 
         Raises DeadlineExceeded where its time is over before it starts, and what the half's `run` raises.
         """
@@ -95,6 +95,7 @@ class PrefixQueue:
                 deadline_s=deadline_s,
                 priority=priority,
                 due_s=due_s,
+                rest_s=rest_s,
             )
         )
         return outcome

@@ -100,7 +100,7 @@ class ReplicaSet:
     def pick(self, wire_digests: Collection[str], choose: ChooseReplica, batch: int = 1) -> GuardedConnection | None:
         """One of the replicas that can run one of these plans now, None without any. choose: see Chooser."""
         able = [each for each in self._open() if not each.prepared.isdisjoint(wire_digests)]
-        return able[choose(len(able), lambda place: able[place].finish_s(batch))] if able else None
+        return able[choose(len(able), lambda place: able[place].finish_s(batch, wire_digests))] if able else None
 
     @property
     def trial_s(self) -> float:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import torch
 
-from isthmus.errors import InvalidInput, IsthmusError, Overloaded, TooLarge
+from isthmus.errors import InvalidInput, Overloaded, TooLarge
 from isthmus.telemetry import get_logger
 from nodes.accepted_request import AcceptedRequest, Surroundings
 from nodes.admission_gate import Admitted
@@ -98,12 +98,16 @@ class RequestRun:
     async def _answered(self, connection: GuardedConnection | None) -> Answer:
         try:
             outcome = await self._prefix(connection)
+            no_room = ""
             try:
                 self._holds(outcome)
             except (Overloaded, TooLarge) as error:
                 if self._accepted.cloud_required:
                     raise
-                return await self._finish_unsent(outcome, error)
+                # The plain tensors are in what was reserved. Nothing may refer to the encoded ones any more.
+                outcome, no_room = replace(outcome, encoded=()), str(error)
+            if no_room:
+                return await self._finish_unsent(outcome, no_room)
             if connection is None:
                 connection = await self._cloud.next()
             while connection is not None:
@@ -130,13 +134,12 @@ class RequestRun:
         self._around.kept.resize(self._held_bytes, size, retry_after_s=self._accepted.choice.predicted.total_s)
         self._held_bytes = size
 
-    async def _finish_unsent(self, outcome: EdgeOutcome, error: IsthmusError) -> Answer:
-        """Without what is encoded, which there is no room for: the plain tensors are in what was reserved."""
+    async def _finish_unsent(self, outcome: EdgeOutcome, reason: str) -> Answer:
         plan_id = self._accepted.choice.entry.plan.plan_id
-        get_logger("edge").warning("finishing on the edge, unsent", plan_id=plan_id, reason=str(error))
+        get_logger("edge").warning("finishing on the edge, unsent", plan_id=plan_id, reason=reason)
         await self._cloud.close()  # it has what was sent early
         self._around.counts.resumed_on_edge += 1
-        return await self._finish_on_edge(replace(outcome, encoded=()))
+        return await self._finish_on_edge(outcome)
 
     async def _prefix(self, connection: GuardedConnection | None = None) -> EdgeOutcome:
         """connection: is sent boundary tensors as they are made."""
@@ -165,7 +168,9 @@ class RequestRun:
         expected_s = max(0.0, accepted.choice.predicted.edge_s - queue.wait_s())
         edge_times = accepted.ready.edge_times(batch, expected_s)
         due_s = None if accepted.admitted is None else accepted.admitted.due_s
-        return await queue.run_prefix(work, edge_times, accepted.deadline_s, accepted.request.priority, due_s)
+        predicted = accepted.choice.predicted
+        rest_s = predicted.total_s - predicted.edge_s
+        return await queue.run_prefix(work, edge_times, accepted.deadline_s, accepted.request.priority, due_s, rest_s)
 
     # ---- the end -----------------------------------------------------------------------------------------------
 

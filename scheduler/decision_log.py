@@ -15,7 +15,7 @@ from partitioner.plan import Prediction
 from scheduler.policies.forecast import forecast
 from scheduler.policies.reason import plan_name
 
-__all__ = ["Alternative", "Decision", "DecisionLog", "Declined", "Kept", "ShadowChoice"]
+__all__ = ["Alternative", "Decision", "DecisionLog", "Declined", "Kept", "ShadowChoice", "alternatives"]
 
 DEFAULT_CAPACITY = 1024
 
@@ -69,7 +69,7 @@ class Decision(NamedTuple):  # made for every request
     def alternatives(self) -> tuple[Alternative, ...]:
         """Every plan of the form with its prediction, quickest first. Worked out when asked: predictions are pure, and
         a request should not pay for them twice."""
-        return _alternatives(self.request, self.link)
+        return alternatives(self.request, self.link)
 
 
 class Declined(NamedTuple):
@@ -89,7 +89,7 @@ class Declined(NamedTuple):
     def alternatives(self) -> tuple[Alternative, ...]:
         """See Decision; none where there is no plan for what was sent."""
         try:
-            return _alternatives(self.request, self.link)
+            return alternatives(self.request, self.link)
         except NotFound:
             return ()
 
@@ -175,11 +175,13 @@ class DecisionLog:
             raise NotFound("request: none was decided here yet; send one first")
         if found is None:
             kept = f"{self._count} were decided, the last {self._capacity} are kept, and as many refusals"
-            raise NotFound(f"request {request_id!r} is not known here, or no longer ({kept}); see the log's files")
+            remedy = "`isthmus explain --log FOLDER` reads the files of a decision log"
+            raise NotFound(f"request {request_id!r} is not known here, or no longer ({kept}); {remedy}")
         return found, self._outcomes.get(found.request.request_id) if isinstance(found, Decision) else None
 
 
-def _alternatives(request: ChoiceRequest, link: Link | None) -> tuple[Alternative, ...]:
+def alternatives(request: ChoiceRequest, link: Link | None) -> tuple[Alternative, ...]:
+    """Every plan of the request's form with its prediction, quickest first. Raises NotFound where there is none."""
     found = forecast(request, link)
     ordered = sorted(zip(found.total_s, range(len(found.entries)), strict=True))
     plans = [(found.entries[number].plan, found.predicted(number)) for _, number in ordered]

@@ -11,16 +11,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from isthmus.errors import NotFound
 from nodes.chooser import Choice, ChoiceRequest, Exchange, Outcome, Refused, StageTimes, Transfer
 from nodes.steering import PolicySetting
 from partitioner.link import Link
 from partitioner.plan import Prediction
 from partitioner.plan_table import NO_CORRECTION, Correction, PlanTable
-from scheduler.decision_log import Decision, Declined, Kept
+from scheduler.decision_log import Alternative, Decision, Declined, Kept, alternatives
 from scheduler.policies.reason import plan_name
 
 __all__ = [
@@ -32,6 +33,8 @@ __all__ = [
     "decision_record",
     "explanation",
     "request_from_record",
+    "told_of_decision",
+    "told_of_refusal",
 ]
 
 # 2: decisions say when the request came, its priority and client; outcomes name the replica; refusals and the
@@ -110,15 +113,38 @@ def explanation(kept: Kept, outcome: Outcome | None) -> dict[str, Any]:
     """What a person wants to know of a request: its record, how long it waited for its turn, every plan with its
     prediction, and what happened. Of one that ended before a policy was asked what it asked for, and `failure`."""
     if isinstance(kept, Refused):
-        asked = asdict(kept)
-        told = {name: asked.pop(name) for name in ("model", "failure")}
-        asked["remaining_s"] = asked.pop("timeout_s")
-        return {**told, "request": asked, "candidates": [], "outcome": None}
-    candidates = [
-        {"plan_id": one.plan_id, "name": one.name, "predicted": asdict(one.predicted)} for one in kept.alternatives()
-    ]
-    record, waited_s = decision_record(kept), kept.request.waited_s
-    return {**record, "waited_s": waited_s, "candidates": candidates, "outcome": outcome and asdict(outcome)}
+        return told_of_refusal(asdict(kept))
+    ended = None if outcome is None else asdict(outcome)
+    return _told(decision_record(kept), kept.request, kept.alternatives(), ended)
+
+
+def told_of_decision(record: Mapping[str, Any], table: PlanTable, outcome: Mapping[str, Any] | None) -> dict[str, Any]:
+    """`explanation`, of what `decision_record` wrote. table: the one that the line names."""
+    request, link = request_from_record(record, table)
+    asked = {"request": {name: getattr(request, name) for name in _PLAIN}}  # older logs have fewer
+    try:
+        candidates = alternatives(request, link)
+    except NotFound:
+        candidates = ()
+    return _told({**record, **asked}, request, candidates, outcome)
+
+
+def told_of_refusal(refused: Mapping[str, Any]) -> dict[str, Any]:
+    """`explanation`, of the fields of a Refused."""
+    asked = dict(refused)
+    told = {name: asked.pop(name) for name in ("model", "failure")}
+    asked["remaining_s"] = asked.pop("timeout_s")
+    return {**told, "request": asked, "candidates": [], "outcome": None}
+
+
+def _told(
+    record: Mapping[str, Any],
+    request: ChoiceRequest,
+    candidates: Iterable[Alternative],
+    outcome: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    plans = [{"plan_id": one.plan_id, "name": one.name, "predicted": asdict(one.predicted)} for one in candidates]
+    return {**record, "waited_s": request.waited_s, "candidates": plans, "outcome": outcome}
 
 
 def _policy(setting: PolicySetting) -> dict[str, Any]:

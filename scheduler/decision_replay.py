@@ -12,6 +12,7 @@ from typing import Any
 import zstandard
 
 from isthmus.errors import InvalidRequest, NotFound, error_words
+from nodes.journal import oldest_first
 from nodes.steering import PolicySetting
 from partitioner.plan_table import PlanTable
 from scheduler.decision_random import DecisionRandom
@@ -41,7 +42,7 @@ class Replayed:
 
 def log_files(folder: Path) -> tuple[Path, ...]:
     """The files of a log, oldest first. Raises NotFound where there are none."""
-    found = sorted(path for pattern in _PATTERNS for path in folder.glob(pattern))
+    found = oldest_first(path for pattern in _PATTERNS for path in folder.glob(pattern))
     if not found:
         raise NotFound(f"decision log {folder}: no *.jsonl or *.jsonl.zst file in it; name edge.decision_log.folder")
     return tuple(found)

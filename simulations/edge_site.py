@@ -234,11 +234,11 @@ class EdgeSite:
 
     def _prefix(self, crossing: Crossing, expected_s: float, due_s: float | None) -> WaitingRequest:
         """As it waits for its turn. expected_s: what it is predicted to take, 0 for what its plan's costs say."""
-        entry, arrival = crossing.entry, crossing.arrival
+        entry, arrival, predicted = crossing.entry, crossing.arrival, crossing.predicted
         times = self._facts.edge_times(entry, arrival.items, expected_s)
         return WaitingRequest(
             crossing.number, self._facts.group(entry), arrival.items, times, self._simulation.now_s,
-            arrival.deadline_s, arrival.priority, due_s,
+            arrival.deadline_s, arrival.priority, due_s, predicted.total_s - predicted.edge_s,
         )  # fmt: skip
 
     def _prefix_ended(self, crossing: Crossing, own_s: float) -> None:

@@ -27,7 +27,7 @@ VOLUME /var/cache/isthmus
 WORKDIR /etc/isthmus
 EXPOSE 8001 9464
 STOPSIGNAL SIGTERM
-# A drain answers what was accepted: give it longer than the longest deadline (docker stop --time).
+# A drain answers what was accepted, for 10 s at most: give it longer than that (docker stop --time 15).
 # How the edge is asked whether it is ready. One with edge.tls: "--server localhost:8001 --tls-authority FILE".
 ENV STATUS_OPTIONS="--server 127.0.0.1:8001"
 HEALTHCHECK --interval=10s --timeout=5s --start-period=120s CMD ["sh", "-c", "exec isthmus status ${STATUS_OPTIONS}"]

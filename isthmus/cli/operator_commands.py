@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
@@ -37,6 +38,10 @@ T = TypeVar("T")
 
 def explain(
     request_id: Annotated[str, typer.Argument(metavar="[REQUEST_ID]", help="As answers carry it; the newest.")] = "",
+    log: Annotated[
+        Path | None,
+        typer.Option(help="A decision log, its folder or a file of it, to be read in place of asking an edge."),
+    ] = None,
     server: Server = DEFAULT_SERVER,
     tls_authority: Authority = "",
     tls_certificate: Certificate = "",
@@ -45,10 +50,14 @@ def explain(
 ) -> None:
     """Say why a request went where it went: every plan's predicted parts, what was chosen, what really happened."""
     from isthmus.cli.explanation import explanation_lines
+    from scheduler.logged_explanation import logged_explanation
 
-    tls = tls_files(tls_authority, tls_certificate, tls_key)
-    record = _ask(server, tls, lambda client: client.explain(request_id))
-    print(record if as_json else "\n".join(explanation_lines(json.loads(record))))
+    if log is not None:
+        told = logged_explanation(log, request_id)
+    else:
+        tls = tls_files(tls_authority, tls_certificate, tls_key)
+        told = json.loads(_ask(server, tls, lambda client: client.explain(request_id)))
+    print(json.dumps(told) if as_json else "\n".join(explanation_lines(told)))
 
 
 def remeasure(

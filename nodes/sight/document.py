@@ -190,6 +190,7 @@ def _request(one: Ended, now_s: float) -> dict[str, Any]:
         "stages": {name: getattr(outcome, name) for name in STAGES},
         "error": one.error,
         "finished_by": outcome.finished_by,
+        "replica": outcome.replica,
         "wire_bytes": outcome.wire_bytes,
         "sendings": outcome.sendings,
         "failure": outcome.failure,

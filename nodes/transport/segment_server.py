@@ -377,7 +377,7 @@ class _Session:
         while True:
             await asyncio.sleep(LOAD_PERIOD_S)
             now = self._node.load()
-            if now != last:
+            if now != last and not self._stream.unread:
                 last = now
                 self._stream.report_load(now.queued_requests, now.queued_s)
                 self._wake.set()

@@ -199,7 +199,7 @@ SHORT_BOUNDS = {"p50": 0.25, "p99": 0.45, "throughput": 0.15}
 SHORT_MIX = 0.25
 # Beyond so much to do for each core the live half says more of its neighbours than of itself. Below, each bound times
 # the load stays under 1: a simulation that says nothing (0) breaks it.
-MOST_LOAD = 2.0
+MOST_LOAD = 1.5
 
 
 def load_of_a_core() -> float:
@@ -217,10 +217,9 @@ def test_every_bound_can_be_broken_from_below_at_the_most_load() -> None:
 @pytest.mark.slow
 def test_a_short_live_run_and_its_simulation_are_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     """The medians of three runs; how near they are is the benchmark's to say. Each may be off by its bound, or by what
-    the live runs differ by, and where the machine has more to do than it has cores by as much more, twice at most: a
-    busier one is no judge. Policy `latency`
-    sends what comes, with next to no work on the edge before: its choice, the link and the cloud take part, the load
-    hardly."""
+    the live runs differ by, and where the machine has more to do than it has cores by as much more, half as much at
+    most: a busier one is no judge. Policy `latency` sends what comes, with next to no work on the edge before: its
+    choice, the link and the cloud take part, the load hardly."""
     load_of_a_core()
     monkeypatch.setitem(SUBJECTS, "slow-sensor-array", Subject(heavy, slowdown=8.0, paced_s=0.024))
     short = {"duration": 9.0, "warm_up": 1.0, "links.lte.uplink": 50e6, "links.lte.rtt": 0.01}

@@ -39,8 +39,9 @@ def request(
     deadline_s: float | None = None,
     priority: int = 0,
     group: BatchGroup = GROUPS[0],
+    rest_s: float = 0.0,
 ) -> WaitingRequest:
-    return WaitingRequest(number, group, items, times, arrived_s, deadline_s, priority)
+    return WaitingRequest(number, group, items, times, arrived_s, deadline_s, priority, rest_s=rest_s)
 
 
 def batcher(*requests: WaitingRequest, limits: BatchLimits = DEFAULT_LIMITS) -> Batcher:
@@ -186,14 +187,17 @@ def test_a_request_on_an_idle_engine_starts_at_once_while_nothing_is_known_of_ar
     assert started(batcher(request(1)).next(0.0)) == [1]
 
 
-def held_after(gap_s: float, limits: BatchLimits, times: BatchTimes, deadline_s: float | None = None) -> Decision:
+def held_after(
+    gap_s: float, limits: BatchLimits, times: BatchTimes, deadline_s: float | None = None, rest_s: float = 0.0
+) -> Decision:
     """What a batcher does with one request after ten that came alone, `gap_s` apart."""
     waiting = batcher(limits=limits)
     for number in range(10):
         waiting.add(request(number, number * gap_s, times=times))
         waiting.withdraw(number)
     now_s = 10 * gap_s
-    waiting.add(request(10, now_s, times=times, deadline_s=None if deadline_s is None else now_s + deadline_s))
+    ends_s = None if deadline_s is None else now_s + deadline_s
+    waiting.add(request(10, now_s, times=times, deadline_s=ends_s, rest_s=rest_s))
     return waiting.next(now_s)
 
 
@@ -219,6 +223,9 @@ def test_a_hold_ends_with_the_longest_delay_and_before_the_latest_start() -> Non
     assert isinstance(urgent, Hold)
     assert urgent.until_s == pytest.approx(0.010 + 0.0135 - 0.010 - 0.001)  # t(1) before it, and a timer's lateness
     assert started(held_after(0.001, BatchLimits(), FLAT, deadline_s=0.0105)) == [10]
+    followed = held_after(0.001, BatchLimits(), FLAT, deadline_s=0.1135, rest_s=0.1)
+    assert isinstance(followed, Hold)
+    assert followed.until_s == pytest.approx(urgent.until_s)
 
 
 def test_an_engine_with_other_work_is_not_held() -> None:
@@ -315,7 +322,7 @@ def traffic(draw: st.DrawFn) -> list[WaitingRequest]:
             request(
                 number, now_s, times=by_group[which], items=draw(st.sampled_from((1, 1, 1, 2, 12))),
                 deadline_s=None if remaining_s is None else now_s + remaining_s,
-                priority=draw(st.integers(0, 2)), group=GROUPS[which],
+                priority=draw(st.integers(0, 2)), group=GROUPS[which], rest_s=draw(st.sampled_from((0.0, 0.0, 0.004))),
             )
         )  # fmt: skip
     return made
@@ -355,7 +362,7 @@ def test_no_request_is_held_past_its_latest_start_or_the_longest_delay(
         size = sum(one.items for one in here)
         for one in here:
             assert until_s <= one.arrived_s + allowed.max_delay_s
-            assert one.deadline_s is None or until_s + one.times.at(size) <= one.deadline_s
+            assert until_s + one.times.at(size) <= one.ends_by_s
 
 
 @given(traffic(), limits)
@@ -366,8 +373,9 @@ def test_no_member_misses_for_its_companions_a_deadline_that_it_would_have_met(
     server.serve(arrivals)
     for now_s, start in server.starts:
         for member in start.members:
-            if member.deadline_s is not None and now_s + member.times.at(member.items) <= member.deadline_s:
-                assert now_s + start.expected_s <= member.deadline_s
+            for end_s in (member.ends_by_s, math.inf if member.deadline_s is None else member.deadline_s):
+                if now_s + member.times.at(member.items) <= end_s:
+                    assert now_s + start.expected_s <= end_s
 
 
 @given(traffic(), limits)

@@ -27,10 +27,11 @@ class Noting(PrefixQueue):
 
     def __init__(self, pool: ComputePool) -> None:
         super().__init__(pool, EdgeQueueEstimator(), at_once_s=0.0)
-        self.dues_s = list[float | None]()
+        self.dues_s, self.rests_s = list[float | None](), list[float]()
 
     async def run_prefix(self, *given: Any) -> EdgeOutcome:
         self.dues_s.append(given[4])
+        self.rests_s.append(given[5])
         return await super().run_prefix(*given)
 
     async def run_suffix(self, *given: Any) -> Any:
@@ -52,3 +53,6 @@ async def test_both_halves_wait_for_the_edge_by_what_the_admission_says() -> Non
         answer = await run.run(None)
         assert site.is_right(answer, 1)
         assert queue.dues_s == [due_s, math.inf]
+        predicted = choice.predicted
+        assert queue.rests_s == [predicted.total_s - predicted.edge_s]
+        assert queue.rests_s[0] > 0.0

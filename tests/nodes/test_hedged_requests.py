@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from isthmus.addresses import format_address, parse_address
-from isthmus.errors import CloudUnavailable, ComputeFailed
+from isthmus.errors import CloudUnavailable, ComputeFailed, InvalidInput
 from nodes.accepted_request import AcceptedRequest
 from nodes.cloud_answer import CloudAnswer
 from nodes.cloud_asking import CloudAsking
@@ -27,19 +27,23 @@ from tests.nodes.test_resume import Garbling, held, one_row_more, prefixes, suff
 
 
 class LateAtOnce(Hedging):
-    """Late is what takes 0.3 s, whatever was predicted and on however busy a machine: time to see who was asked first,
-    and less than a request waits for its replica."""
+    """Once it is told so, late is what takes 0.3 s, whatever was predicted and on however busy a machine: time to see
+    who was asked first, and less than a request waits for its replica."""
+
+    hedges = False
 
     def after_s(self, expected_s: float) -> float | None:
-        return 0.3
+        return 0.3 if self.hedges else None
 
 
 @contextlib.asynccontextmanager
 async def hedging_site(requests: int = REQUESTS_A_HEDGE, clouds: int = 2) -> AsyncIterator[Site]:
     """With so many requests answered, so that one hedge is earned. The edge would be slower than any replica."""
-    async with edge_site(clouds=clouds, finish_s=5.0, hedging=LateAtOnce(80.0)) as site:
+    hedging = LateAtOnce(80.0)
+    async with edge_site(clouds=clouds, finish_s=5.0, hedging=hedging) as site:
         for seed in range(requests):
             assert (await site.run(seed)).sendings == 1
+        hedging.hedges = True
         yield site
 
 
@@ -139,11 +143,11 @@ async def test_an_answer_that_is_there_is_read_though_the_edge_would_have_to_beg
     async with hedging_site() as site:
         holder, task = await held(site, 99)
         (other,) = (cloud for cloud in site.clouds if cloud is not holder)
-        asking, is_late = CloudAsking.ask, list[bool]()
+        asking, misanswered, is_late = CloudAsking.ask, CloudAsking.misanswered, list[bool]()
 
-        def garble(tensor: EncodedTensor) -> EncodedTensor:
-            holder.engine.gate.open()
-            return one_row_more(tensor)
+        def answer_of_none(self: CloudAsking, answer: CloudAnswer, error: InvalidInput) -> None:
+            holder.engine.gate.open()  # not before, or its answer might be the first
+            misanswered(self, answer, error)
 
         async def ask_late(self: CloudAsking, outcome: EdgeOutcome, replica: GuardedConnection) -> CloudAnswer | None:
             if self._other is not None:
@@ -152,8 +156,9 @@ async def test_an_answer_that_is_there_is_read_though_the_edge_would_have_to_beg
             return await asking(self, outcome, replica)
 
         monkeypatch.setattr(CloudAsking, "ask", ask_late)
+        monkeypatch.setattr(CloudAsking, "misanswered", answer_of_none)
         monkeypatch.setattr(AcceptedRequest, "edge_must_begin", lambda self: bool(is_late))
-        Garbling(other, garble)
+        Garbling(other, one_row_more)
         answer = await task
         assert site.is_right(answer, 99)
         assert (is_late, answer.finished_by, suffixes(site)) == ([True], "cloud", 0)

@@ -12,7 +12,7 @@ import zstandard
 
 from isthmus.errors import InvalidConfiguration
 from nodes import journal
-from nodes.journal import FILES, Journal
+from nodes.journal import FILES, Journal, oldest_first
 
 
 class Lines:
@@ -28,7 +28,7 @@ class Lines:
 def written(folder: Path) -> list[bytes]:
     """Every line, file by file."""
     texts = []
-    for path in sorted(folder.iterdir()):
+    for path in oldest_first(folder.iterdir()):
         data = path.read_bytes()
         texts.append(zstandard.decompress(data, 10**7) if path.suffix == ".zst" else data)
     return [line for text in texts for line in text.splitlines()]
@@ -70,6 +70,35 @@ def test_the_oldest_files_go_those_of_earlier_journals_first(tmp_path: Path) -> 
     assert all(path.exists() for path in foreign)
     assert not (tmp_path / "20000101T000000Z-1-000000.jsonl").exists()
     assert sum(path.stat().st_size for path in tmp_path.iterdir() if path not in foreign) <= 80_000 + 80_000 // FILES
+
+
+def test_files_stay_in_order_where_a_clock_is_set_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for start, year in enumerate((2026, 1970, 2001)):
+        stamp = f"{year}0101T000000Z"
+        monkeypatch.setattr("nodes.journal.time.strftime", lambda *_, stamp=stamp: stamp)
+        kept = Journal(tmp_path, 80_000, Lines(), "log.folder")
+        for number in range(200 * start, 200 * (start + 1)):
+            kept.put(number)
+        kept.close()
+    foreign = tmp_path / "9-mine.jsonl"
+    foreign.write_bytes(b"")
+    files = oldest_first(tmp_path.iterdir())
+    assert files[0] == foreign
+    assert numbers(tmp_path) == list(range(600))
+    assert [path.name.split("-")[1][:4] for path in files[1:]] == sorted(
+        (path.name.split("-")[1][:4] for path in files[1:]), key=["2026", "1970", "2001"].index
+    )
+
+
+def test_the_newest_files_stay_where_a_clock_is_set_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for year in (2026, 1970):
+        stamp = f"{year}0101T000000Z"
+        monkeypatch.setattr("nodes.journal.time.strftime", lambda *_, stamp=stamp: stamp)
+        kept = Journal(tmp_path, 80_000, Random(), "log.folder")
+        for number in range(1600):
+            kept.put(number)
+        kept.close()
+    assert {path.name.split("-")[1][:4] for path in tmp_path.iterdir()} == {"1970"}
 
 
 class Random(Lines):

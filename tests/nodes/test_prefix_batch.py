@@ -63,6 +63,16 @@ def test_every_request_gets_what_it_would_have_got_alone(model: Model, ops: int 
             torch.testing.assert_close(got, wanted, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("batches", [(2,), (2, 1, 4)], ids=["alone", "joined"])
+def test_what_is_kept_of_a_request_holds_no_other_ones_memory(model: Model, batches: tuple[int, ...]) -> None:
+    edge = half(model)
+    for outcome in run_prefixes([work(edge, batch) for batch in batches]):
+        assert isinstance(outcome, EdgeOutcome)
+        tensors = [one for one in (*outcome.boundary.values(), *outcome.kept.values()) if isinstance(one, torch.Tensor)]
+        held_bytes = sum(tensor.untyped_storage().nbytes() for tensor in tensors)
+        assert held_bytes + outcome.wire_bytes == outcome.held_bytes
+
+
 def test_one_request_gets_the_very_bits(model: Model) -> None:
     edge = half(model)
     (outcome,) = run_prefixes([work(edge, 2)])

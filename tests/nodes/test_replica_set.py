@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import pytest
@@ -32,7 +32,8 @@ def definition(digest: str) -> PlanDefinition:
 
 @dataclass
 class Idle:
-    """Implements CloudConnection: a replica that prepares whatever it is offered, at its own speed."""
+    """Implements CloudConnection: a replica that prepares whatever it is offered, at its own speed. slower: some plans
+    take it so many times as long."""
 
     cloud_queue_s: float
     speed_s: float
@@ -43,6 +44,7 @@ class Idle:
     in_flight_bytes: int = 0
     heard_s: float = 0.0
     credit: Credit | None = None
+    slower: Mapping[str, float] = field(default_factory=dict)
     late_answers: int = 0
     takes_more_tensors: bool = True
     speak: Callable[[], None] | None = None
@@ -52,8 +54,9 @@ class Idle:
         raise NotImplementedError
 
     async def prepare(self, plan: PlanDefinition) -> PlanTimes:
-        one, two = (MeasuredBatch(batch, batch * self.speed_s, 0.0, 0.0) for batch in (1, 2))
-        return PlanTimes((one, two), ((1, self.speed_s), (8, self.speed_s)))
+        speed_s = self.speed_s * self.slower.get(plan.wire_digest, 1.0)
+        one, two = (MeasuredBatch(batch, batch * speed_s, 0.0, 0.0) for batch in (1, 2))
+        return PlanTimes((one, two), ((1, speed_s), (8, speed_s)))
 
     async def run(self, request: WireRequest, feed: TensorFeed | None = None) -> ResponseArrived:
         raise NotImplementedError
@@ -142,7 +145,15 @@ async def test_a_finish_is_the_wait_and_what_the_replicas_own_plans_take_for_tha
     chosen = replicas.pick(("p",), asked, batch=2)
     assert sorted(asked.finishes_s) == pytest.approx([0.7, 0.8])
     assert chosen is not None
-    assert chosen.finish_s(2) == pytest.approx(asked.finishes_s[-1])
+    assert chosen.finish_s(2, ("p",)) == pytest.approx(asked.finishes_s[-1])
+    await replicas.close()
+
+
+async def test_a_finish_is_by_the_plans_in_question_whatever_else_the_replica_runs() -> None:
+    connections = {"a": Idle(0.0, 0.1, slower={"large": 100.0}), "b": Idle(0.0, 0.5)}
+    replicas, asked = await replicas_of({"a": ("p", "q", "large"), "b": ("p",)}, connections), Asked()
+    replicas.pick(("p", "q"), asked, batch=2)
+    assert sorted(asked.finishes_s) == pytest.approx([0.2, 1.0])
     await replicas.close()
 
 

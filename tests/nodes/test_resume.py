@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,11 +16,11 @@ from nodes.circuit_breaker import FAILURES_TO_OPEN
 from nodes.codecs.base import EncodedTensor
 from nodes.codecs.raw import RawCodec
 from nodes.guarded_connection import GuardedConnection
-from nodes.halves import EdgeHalf
+from nodes.halves import EdgeHalf, EdgeOutcome
 from nodes.limits import CLOUD_LIMITS, EDGE_LIMITS
 from nodes.model_runtime import wire_codecs
 from nodes.protocol.events import RequestArrived
-from nodes.request_run import Answer
+from nodes.request_run import Answer, RequestRun
 from nodes.transport.segment_server import SuffixResult
 from tests.nodes.sites import Cloud, Site, edge_site, eventually
 
@@ -226,6 +227,29 @@ async def test_what_is_larger_than_predicted_and_has_no_room_is_finished_by_the_
         with pytest.raises(TooLarge, match=r"edge\.kept_memory"):
             await site.run(2)
         assert site.around.kept.held_bytes == 0
+
+
+async def test_what_there_is_no_room_for_is_let_go_before_the_edge_finishes(monkeypatch: pytest.MonkeyPatch) -> None:
+    def encoded() -> int:
+        return sum(type(one) is EncodedTensor for one in gc.get_objects())  # looks at no attribute of strangers
+
+    finish, before, beside = RequestRun._finish_on_edge, 0, list[int]()
+
+    async def finished(self: RequestRun, outcome: EdgeOutcome) -> object:
+        for _ in range(100):  # the compute thread may still be about to let go of its result
+            if encoded() == before:
+                break
+            await asyncio.sleep(0.02)
+        beside.append(encoded() - before)
+        return await finish(self, outcome)
+
+    monkeypatch.setattr(RequestRun, "_finish_on_edge", finished)
+    async with edge_site(kept_bytes=150) as site:
+        predict_bytes(site, 1.0)
+        gc.collect()
+        before = encoded()
+        assert (await site.run(1)).finished_by == "edge"
+    assert beside == [0]
 
 
 async def test_a_replica_that_fails_every_request_is_not_asked_until_a_probe_succeeds() -> None:

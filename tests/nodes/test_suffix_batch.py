@@ -15,6 +15,7 @@ from isthmus.errors import ComputeFailed, InvalidRequest
 from nodes.batch_queue import BatchQueue, QueuedWork
 from nodes.batch_times import BatchTimes
 from nodes.batching import BatchLimits
+from nodes.codecs.zstd import ZstdCodec
 from nodes.compute_pool import ComputePool
 from nodes.engines.base import Runner
 from nodes.engines.eager import EagerEngine
@@ -127,6 +128,20 @@ def test_a_request_that_does_not_decode_fails_alone(models: Mapping[str, Model])
     assert isinstance(outcomes[1], InvalidRequest)
     assert values(outcomes[0])[0].equal(values(outcomes[2])[0])
     assert all(isinstance(one, InvalidRequest) for one in run_suffixes([short, short]))
+
+
+@pytest.mark.parametrize("lie", [{"shape": (2, 3, 9999, 9999)}, {"dtype": "float64"}], ids=["shape", "dtype"])
+def test_a_tensor_that_is_not_what_the_model_has_there_is_not_decoded(
+    models: Mapping[str, Model], monkeypatch: pytest.MonkeyPatch, lie: dict[str, object]
+) -> None:
+    good = Side(models["pictures"], 2, "zstd").work(*pictures(2))
+    decoded = list[str]()
+    monkeypatch.setattr(ZstdCodec, "decode", lambda self, encoded, most: decoded.append(encoded.name))
+    lying = good._replace(encoded=tuple(replace(one, **lie) for one in good.encoded))  # type: ignore[arg-type]
+    (outcome,) = run_suffixes([lying])
+    assert isinstance(outcome, InvalidRequest)
+    assert "at batch 2" in str(outcome)
+    assert decoded == []
 
 
 async def test_a_request_that_makes_the_engine_raise_fails_alone(models: Mapping[str, Model]) -> None:

@@ -92,5 +92,6 @@ function said(outcome, predictedS, waitedS) {
   const before = waitedS >= 0.001 ? `, ${duration(waitedS)} of it before its turn` : "";
   const parts = STAGES.filter(([name]) => outcome[name] > 0).map(([name, word]) => `${word} ${duration(outcome[name])}`).join(", ");
   const crossed = outcome.wire_bytes ? `; ${size(outcome.wire_bytes)} crossed${outcome.sendings > 1 ? `, sent ${outcome.sendings} times` : ""}` : "";
-  return `${duration(tookS)}${before}, ${signed(ownS / predictedS - 1)} of the predicted ${duration(predictedS)}, finished by the ${outcome.finished_by}: ${parts}${crossed}`;
+  const replica = outcome.replica ? ` (${outcome.replica})` : "";
+  return `${duration(tookS)}${before}, ${signed(ownS / predictedS - 1)} of the predicted ${duration(predictedS)}, finished by the ${outcome.finished_by}${replica}: ${parts}${crossed}`;
 }

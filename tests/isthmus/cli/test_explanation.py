@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from isthmus.cli.explanation import explanation_lines
-from isthmus.errors import DeadlineUnreachable
+from isthmus.cli.main import app
+from isthmus.errors import DeadlineUnreachable, NotFound
 from nodes.chooser import ChoiceRequest, Outcome, Refused
 from nodes.steering import PolicySetting, Steering
 from partitioner.link import Link
 from partitioner.plan_table import PlanTable
-from scheduler.decision_record import explanation
+from scheduler.decision_record import RecordEncoder, explanation
 from scheduler.plan_chooser import PlanChooser
 from tests.scheduler.conftest import DIGEST, make_entry
 from tests.scheduler.test_plan_chooser import teach
@@ -53,6 +57,11 @@ def test_all_plans_stand_with_their_parts_and_the_chosen_one_is_marked() -> None
     assert said[-3] == "happened: 69 ms, -5% of the predicted 72.6 ms, finished by the cloud"
     assert said[-2].split(", ")[1] == "edge 30.0 ms"
     assert said[-1] == "  44 kB crossed"
+
+
+def test_which_replica_answered_is_told() -> None:
+    said = lines(Outcome("r1", 0.001, 0.03, 0.02, 0.0, 0.006, 0.012, 44_000, "cloud", 1, replica="2ce34dd5646b"))
+    assert said[-3].endswith("finished by the cloud (2ce34dd5646b)")
 
 
 def test_a_failed_a_resent_and_an_unanswered_request_are_told_apart() -> None:
@@ -107,3 +116,14 @@ def test_the_shadow_is_told(name: str, said: str) -> None:
         one for one in lines(None, steer=lambda now: replace(now, shadow=PolicySetting(name))) if "shadow" in one
     )
     assert said in line
+
+
+def test_a_log_tells_of_a_request_without_any_edge(tmp_path: Path) -> None:
+    refused = Refused(1.0, "net", "tensor", 2, 0, None, 0, "", "", "", "", "shed", "r1", asked_s=None)
+    encoder = RecordEncoder()
+    (tmp_path / "1.jsonl").write_bytes(encoder.begin_file() + encoder.encode(refused))
+    told = CliRunner().invoke(app, ["explain", "r1", "--log", str(tmp_path)])
+    assert told.stdout.splitlines() == list(explanation_lines(explanation(refused, None)))
+    told = CliRunner().invoke(app, ["explain", "r1", "--json", "--log", str(tmp_path)])
+    assert json.loads(told.stdout) == explanation(refused, None)
+    assert isinstance(CliRunner().invoke(app, ["explain", "r2", "--log", str(tmp_path)]).exception, NotFound)

@@ -14,10 +14,11 @@ from nodes.cloud_connection import ReplicaDescription
 from nodes.edge_use import EdgeUse
 from nodes.fleet import ModelVersion
 from nodes.offered_plans import MOST_ON_STREAM
+from nodes.protocol import cloud_stream
 from nodes.protocol.events import MeasuredBatch, PlanDefinition, PlanTimes, RequestArrived
 from nodes.transport import segment_server
 from nodes.transport.description_messages import description_from_message
-from nodes.transport.segment_server import SegmentService, SuffixResult
+from nodes.transport.segment_server import Load, SegmentService, SuffixResult
 from tests.nodes.sites import eventually
 from tests.nodes.transport.test_limits import Answering, hello
 
@@ -98,6 +99,26 @@ async def test_more_offers_than_an_edge_may_have_waiting_are_refused_alone() -> 
         assert ready == {f"plan {number}" for number in range(MOST_ON_STREAM)}
         edge.offer("one more")
         assert (await edge.hear()).ready.wire_digest == "one more"
+
+
+class Busier(Answering):
+    """Has one request more each time that it is asked."""
+
+    requests = 0
+
+    def load(self) -> Load:
+        self.requests += 1
+        return Load(self.requests, 0.0)
+
+
+async def test_load_is_told_no_further_while_the_edge_reads_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segment_server, "LOAD_PERIOD_S", 0.001)
+    monkeypatch.setattr(cloud_stream, "MOST_UNREAD_FRAMES", 4)
+    node = Busier()
+    async with dialled(SegmentService(node)) as edge:
+        await eventually(lambda: node.requests > 50)
+        told = [(await edge.hear()).load.queued_requests for _ in range(6)]
+    assert told[3] < 50 < told[-1]
 
 
 async def test_after_its_hello_an_edge_may_be_silent(monkeypatch: pytest.MonkeyPatch) -> None:
