@@ -121,7 +121,8 @@ class LinkWatch:
     def _is_clear(self, now_s: float) -> bool:
         """Whether the edge has heard that its bytes are there."""
         crossed_s = self.crosses_until_s
-        return crossed_s < now_s and self._around_s(crossed_s) <= now_s
+        nothing_yet = math.isinf(crossed_s) and crossed_s < now_s
+        return nothing_yet or (crossed_s < now_s and self._around_s(crossed_s) <= now_s)
 
     def _send_hello(self, now_s: float, *, late: bool) -> None:
         if late and self._uplink.free_s > now_s:
