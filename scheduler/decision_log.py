@@ -88,10 +88,7 @@ class Declined(NamedTuple):
 
     def alternatives(self) -> tuple[Alternative, ...]:
         """See Decision; none where there is no plan for what was sent."""
-        try:
-            return alternatives(self.request, self.link)
-        except NotFound:
-            return ()
+        return alternatives(self.request, self.link)
 
 
 Kept = Decision | Declined | Refused
@@ -181,8 +178,11 @@ class DecisionLog:
 
 
 def alternatives(request: ChoiceRequest, link: Link | None) -> tuple[Alternative, ...]:
-    """Every plan of the request's form with its prediction, quickest first. Raises NotFound where there is none."""
-    found = forecast(request, link)
+    """Every plan of the request's form with its prediction, quickest first; none where there is no such plan."""
+    try:
+        found = forecast(request, link)
+    except NotFound:
+        return ()
     ordered = sorted(zip(found.total_s, range(len(found.entries)), strict=True))
     plans = [(found.entries[number].plan, found.predicted(number)) for _, number in ordered]
     return tuple(Alternative(plan.plan_id, plan_name(plan), predicted) for plan, predicted in plans)

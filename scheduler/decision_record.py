@@ -15,7 +15,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from isthmus.errors import NotFound
 from nodes.chooser import Choice, ChoiceRequest, Exchange, Outcome, Refused, StageTimes, Transfer
 from nodes.steering import PolicySetting
 from partitioner.link import Link
@@ -122,11 +121,7 @@ def told_of_decision(record: Mapping[str, Any], table: PlanTable, outcome: Mappi
     """`explanation`, of what `decision_record` wrote. table: the one that the line names."""
     request, link = request_from_record(record, table)
     asked = {"request": {name: getattr(request, name) for name in _PLAIN}}  # older logs have fewer
-    try:
-        candidates = alternatives(request, link)
-    except NotFound:
-        candidates = ()
-    return _told({**record, **asked}, request, candidates, outcome)
+    return _told({**record, **asked}, request, alternatives(request, link), outcome)
 
 
 def told_of_refusal(refused: Mapping[str, Any]) -> dict[str, Any]:

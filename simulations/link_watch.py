@@ -121,8 +121,9 @@ class LinkWatch:
     def _is_clear(self, now_s: float) -> bool:
         """Whether the edge has heard that its bytes are there."""
         crossed_s = self.crosses_until_s
-        nothing_yet = math.isinf(crossed_s) and crossed_s < now_s
-        return nothing_yet or (crossed_s < now_s and self._around_s(crossed_s) <= now_s)
+        if crossed_s == -math.inf:  # none has crossed yet
+            return True
+        return crossed_s < now_s and self._around_s(crossed_s) <= now_s
 
     def _send_hello(self, now_s: float, *, late: bool) -> None:
         if late and self._uplink.free_s > now_s:

@@ -50,9 +50,10 @@ def explain(
 ) -> None:
     """Say why a request went where it went: every plan's predicted parts, what was chosen, what really happened."""
     from isthmus.cli.explanation import explanation_lines
-    from scheduler.logged_explanation import logged_explanation
 
     if log is not None:
+        from scheduler.logged_explanation import logged_explanation  # costly, and not needed to ask an edge
+
         told = logged_explanation(log, request_id)
     else:
         tls = tls_files(tls_authority, tls_certificate, tls_key)
