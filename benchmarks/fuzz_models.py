@@ -20,10 +20,9 @@ import numpy as np
 import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
-from torch import nn
 
 from benchmarks.fuzz_mutation import Mutator
-from benchmarks.fuzz_targets import Target, spoilt
+from benchmarks.fuzz_targets import Branched, Target, spoilt
 from isthmus.cli.calibration_file import read_calibration
 from isthmus.errors import InvalidModel
 from partitioner.front_end import model_from_module, model_from_pt2
@@ -110,23 +109,10 @@ class OnnxFiles:
             model_from_onnx(path)
 
 
-class _Two(nn.Module):
-    """Two layers and a sum."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first, self.last = nn.Linear(4, 4), nn.Linear(4, 3)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y = self.first(x)
-        made: torch.Tensor = self.last(torch.relu(y) + y)
-        return made
-
-
 def model_targets() -> Sequence[Target]:
     """A target for each kind of file. Takes a second."""
     torch.manual_seed(0)
-    module, example = _Two().eval(), torch.zeros(2, 4)
+    module, example = Branched(4).eval(), torch.zeros(2, 4)
     exported, traced = io.BytesIO(), io.BytesIO()
     shapes = ({0: torch.export.Dim.DYNAMIC},)
     torch.export.save(torch.export.export(module, (example,), dynamic_shapes=shapes), exported)

@@ -37,6 +37,7 @@ from partitioner.spec import ImagePreprocessing
 __all__ = [
     "PICTURES",
     "REFUSED",
+    "Branched",
     "Codecs",
     "Fleet",
     "Offers",
@@ -71,21 +72,24 @@ def spoilt(message: Message, mutator: Mutator) -> bytes:
     return mutator.data(message.SerializeToString())
 
 
+class Branched(nn.Module):
+    """Two layers and a branch: cuts of several kinds. width: of its input."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(width, width), nn.Linear(width, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The sum of both ways, through the last layer."""
+        y = self.first(x)
+        made: torch.Tensor = self.last(torch.relu(y) + y)
+        return made
+
+
 def small_model() -> Model:
-    """Two layers and a branch: cuts of several kinds."""
+    """A `Branched`, the same each time."""
     torch.manual_seed(0)
-
-    class Branched(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.first, self.last = nn.Linear(8, 8), nn.Linear(8, 3)
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            y = self.first(x)
-            made: torch.Tensor = self.last(torch.relu(y) + y)
-            return made
-
-    return model_from_module(Branched().eval(), (torch.zeros(2, 8),), "branched")
+    return model_from_module(Branched(8).eval(), (torch.zeros(2, 8),), "branched")
 
 
 # ---- plans and tensors ---------------------------------------------------------------------------------------------

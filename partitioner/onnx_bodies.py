@@ -15,7 +15,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from partitioner.onnx_flops import node_flops
-from partitioner.onnx_form import captured_names
+from partitioner.onnx_form import captured_names, subgraphs
 
 __all__ = ["Counted", "Surroundings", "bytes_inside", "counted_flops"]
 
@@ -51,7 +51,7 @@ class Surroundings:
 def bytes_inside(node: onnx.NodeProto, path: str) -> dict[str, int]:
     """What the constants weigh that a node holds in its bodies, each by a name below `path`."""
     found: dict[str, int] = {}
-    for at, body in enumerate(_bodies(node)):
+    for at, body in enumerate(subgraphs(node)):
         for constant in body.initializer:
             found[f"{path}/{at}/{constant.name}"] = numpy_helper.to_array(constant).nbytes
         for number, inner in enumerate(body.node):
@@ -62,10 +62,6 @@ def bytes_inside(node: onnx.NodeProto, path: str) -> dict[str, int]:
     return found
 
 
-def _bodies(node: onnx.NodeProto) -> list[onnx.GraphProto]:
-    return [a.g for a in node.attribute if a.type == onnx.AttributeProto.GRAPH]
-
-
 def _value(node: onnx.NodeProto) -> list[TensorProto]:
     """Of a Constant that holds a tensor."""
     return [a.t for a in node.attribute if node.op_type == "Constant" and a.name == "value"]
@@ -73,7 +69,7 @@ def _value(node: onnx.NodeProto) -> list[TensorProto]:
 
 def counted_flops(node: onnx.NodeProto, around: Surroundings) -> Counted:
     """Of one node, with all that it holds."""
-    bodies = _bodies(node)
+    bodies = list(subgraphs(node))
     if not bodies:
         return Counted(node_flops(node, around.shapes))
     if node.op_type == "If":
@@ -95,7 +91,7 @@ def _sum(nodes: Iterable[onnx.NodeProto], around: Surroundings) -> Counted:
 
 def _inner(node: onnx.NodeProto, around: Surroundings) -> Counted:
     is_known = all(name in around.shapes for name in (*node.input, *node.output) if name)
-    return counted_flops(node, around) if is_known or _bodies(node) else Counted(is_least=True)
+    return counted_flops(node, around) if is_known or any(subgraphs(node)) else Counted(is_least=True)
 
 
 def _inside(body: onnx.GraphProto, around: Surroundings, taken: Iterable[onnx.ValueInfoProto]) -> Surroundings:

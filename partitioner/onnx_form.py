@@ -10,7 +10,7 @@ import torch
 
 from partitioner.graph import Dimension, ModelGraph
 
-__all__ = ["ELEMENT_TYPES", "OnnxForm", "captured_names", "reads"]
+__all__ = ["ELEMENT_TYPES", "OnnxForm", "captured_names", "reads", "subgraphs"]
 
 ELEMENT_TYPES: Mapping[str, int] = {
     "float32": onnx.TensorProto.FLOAT,
@@ -73,7 +73,7 @@ class OnnxForm:
 
 def reads(node: onnx.NodeProto) -> tuple[str, ...]:
     """The values that `node` reads, those that its subgraphs capture from outside included; each once."""
-    inside = (name for body in _subgraphs(node) for name in captured_names(body))
+    inside = (name for body in subgraphs(node) for name in captured_names(body))
     return tuple(dict.fromkeys(name for name in (*node.input, *inside) if name))
 
 
@@ -86,7 +86,8 @@ def captured_names(body: onnx.GraphProto) -> Iterator[str]:
     yield from (v.name for v in body.output if v.name not in known)
 
 
-def _subgraphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
+def subgraphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
+    """The graphs that `node` holds: branches of an If, the body of a Loop or Scan."""
     for attribute in node.attribute:
         if attribute.type == onnx.AttributeProto.GRAPH:
             yield attribute.g
