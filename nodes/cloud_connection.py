@@ -110,7 +110,11 @@ class CloudConnection(Protocol):
 
     @property
     def cloud_queue_s(self) -> float:
-        """The wait that the replica last reported."""
+        """How long a suffix sent now is expected to wait there."""
+
+    @property
+    def cloud_own_s(self) -> float:
+        """What of that is for requests of this edge."""
 
     async def describe(self) -> ReplicaDescription:
         """Ask the replica what it serves. Raises CloudUnavailable."""

@@ -35,6 +35,9 @@ class CloudQueue(Protocol):
     def wait_s(self, now_s: float) -> float:
         """Seconds that a suffix sent now is expected to wait."""
 
+    def own_s(self, now_s: float) -> float:
+        """What of that wait is for own requests, which are known; others' come as they go."""
+
 
 class WayUp(Protocol):
     """The expected wait for a link that requests share. Times are readings of the caller's monotonic clock."""

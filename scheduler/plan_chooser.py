@@ -28,6 +28,7 @@ from scheduler.estimators.drift import DriftEstimator
 from scheduler.estimators.drift_alarm import DriftAlarm
 from scheduler.estimators.link import LinkEstimate, LinkEstimator
 from scheduler.estimators.load import CloudQueueEstimator, EdgeQueueEstimator
+from scheduler.estimators.request_rate import RequestRate
 from scheduler.estimators.way_up import WayUpEstimator
 from scheduler.exploration import DEFAULT_SHARE, Exploration
 from scheduler.policies.base import Policy
@@ -82,6 +83,7 @@ class PlanChooser:
         self._link: Link | None = None
         self._corrections: dict[str, tuple[PlanTable, Corrections]] = {}
         self._asked: ChoiceRequest | None = None
+        self._rate, self._rate_per_s = RequestRate(), 0.0
 
     @classmethod
     def of_edge(cls, settings: EdgeSettings, journal: Callable[[object], None] | None = None) -> PlanChooser:
@@ -99,6 +101,7 @@ class PlanChooser:
         setting, because, policy, told_as = self._deciding(request, number)
         estimate, link = self._estimate or self.estimate(), self._link or self.link()
         self._asked = request
+        self._rate_per_s = self._rate.seen(request.now_s)
         seen = self._believed(request, told_as, policy, estimate)
         self._rng.begin(number)
         try:
@@ -309,7 +312,7 @@ class PlanChooser:
         """What a policy is asked: the request with all that is believed. told_as: who decides."""
         previous = self._previous.get((policy, request.table.model, request.form), "")
         spreads = estimate.uplink_spread, estimate.downlink_spread
-        return request.believing(told_as, *spreads, self._corrected(request), previous)
+        return request.believing(told_as, *spreads, self._corrected(request), previous, self._rate_per_s)
 
     def _decline(self, declined: Declined) -> None:
         self._log.record_declined(declined)

@@ -14,6 +14,7 @@ from random import Random
 from nodes.backoff import Backoff
 from nodes.chooser import Chooser
 from nodes.circuit_breaker import FIRST_OPEN_S, LONGEST_OPEN_S, CircuitBreaker
+from nodes.planned_crossings import PlannedCrossings
 from nodes.protocol.periods import LOAD_PERIOD_S, WANT_PERIOD_S
 from nodes.queues import CloudQueue
 from nodes.replica_health import ReplicaHealth
@@ -72,6 +73,7 @@ class SiteCloud:
         self._under_way: dict[SimulatedReplica, _UnderWay] = {}
         self._doubts: dict[SimulatedReplica, _Doubt] = {}
         self._wanted_s = -WANT_PERIOD_S
+        self.planned = PlannedCrossings()
 
     # ---- whom to ask -----------------------------------------------------------------------------------------------
 
@@ -79,7 +81,7 @@ class SiteCloud:
         """The replica to ask, None without any."""
         able = self.able(now_s)
         if able:
-            return able[self._chooser.choose_replica(len(able), lambda place: self.wait_s(able[place], now_s))]
+            return able[self._chooser.choose_replica(len(able), lambda place: sum(self.waits_s(able[place], now_s)))]
         return None
 
     def want(self, now_s: float) -> None:
@@ -132,6 +134,16 @@ class SiteCloud:
 
     def wait_s(self, replica: SimulatedReplica, now_s: float) -> float:
         """Seconds that a suffix sent now is expected to wait there, by the last report and the own requests since."""
+        return self._queue(replica, now_s).wait_s(now_s)
+
+    def waits_s(self, replica: SimulatedReplica, now_s: float) -> tuple[float, float]:
+        """Behind others' work there, and until it has worked off all of this edge's, what is planned too."""
+        queue = self._queue(replica, now_s)
+        own_s = queue.own_s(now_s)
+        others_s = queue.wait_s(now_s) - own_s
+        return others_s, self.planned.cloud_s(replica, own_s, now_s) if self.planned else own_s
+
+    def _queue(self, replica: SimulatedReplica, now_s: float) -> CloudQueue:
         under_way = self._under_way.get(replica)
         queue = self._unasked if under_way is None else under_way.queue
         # Nothing is heard while the link is out, reports neither.
@@ -139,7 +151,7 @@ class SiteCloud:
         said = replica.history.reported(told_s - self._half_s, self._phase)
         made_s, queued_s = (0.0, 0.0) if said is None else said
         queue.reported(queued_s, made_s + self._half_s, self._half_s)
-        return queue.wait_s(now_s)
+        return queue
 
     # ---- a request -------------------------------------------------------------------------------------------------
 

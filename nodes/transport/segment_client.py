@@ -185,6 +185,11 @@ class SegmentClient:
     def cloud_queue_s(self) -> float:
         return self._queue.wait_s(time.monotonic())
 
+    @property
+    def cloud_own_s(self) -> float:
+        """See CloudConnection."""
+        return self._queue.own_s(time.monotonic())
+
     async def describe(self) -> ReplicaDescription:
         """See CloudConnection."""
         try:

@@ -89,3 +89,9 @@ class CloudQueueEstimator:
             own_s += expected_s
         left_s = self._reported_s - (now_s - reported_at_s)
         return own_s + left_s if left_s > 0 else own_s
+
+    def own_s(self, now_s: float) -> float:
+        """What of that wait is for own requests: of what was reported as much as those that were sent before it and are
+        not answered were predicted to take."""
+        own = self._own.values()
+        return min(self.wait_s(now_s), math.fsum([expected_s for _, expected_s in own])) if own else 0.0

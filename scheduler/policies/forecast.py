@@ -33,12 +33,15 @@ class Forecast:
     total_s: seconds from now to the answer, waits and what the request costs besides included.
     """
 
-    __slots__ = ("_arrival", "_late_s", "amounts", "entries", "link", "on_link", "request", "stage", "total_s")
+    __slots__ = (
+        "_arrival", "_late_s", "_passing", "amounts", "entries", "link", "on_link", "request", "stage", "total_s",
+    )  # fmt: skip
 
     def __init__(self, request: ChoiceRequest, link: Link | None, amounts: Amounts) -> None:
         self.request, self.link, self.amounts, self.entries = request, link, amounts, amounts.entries
         self.on_link = link or ASSUMED_LINK
         self.stage = latency_stage(self.on_link)
+        self._passing = self._passing_waits() if request.uplink_queue_s > 0 or request.cloud_own_s > 0 else None
         self.total_s: list[float] = self.values(self.stage).tolist()
         # Worked out where there is a deadline only.
         self._arrival: Arrival | None = None
@@ -62,16 +65,32 @@ class Forecast:
                 waiting * request.overhead_s,
             )
         )
-        if request.uplink_queue_s > 0 and waiting:
-            result += waiting * self._uplink_waits()
+        if waiting and self._passing is not None:
+            result += waiting * sum(self._passing)
         return result
 
-    def _uplink_waits(self) -> Floats:
-        """What of the wait for the uplink is left when each plan's prefix has ended; 0 for what does not cross."""
-        matrix, request = self.amounts.matrix, self.request
-        left = request.uplink_queue_s - matrix[:, 0] - matrix[:, 5] * request.edge_queue_s
-        waits: Floats = np.maximum(left, 0.0) * matrix[:, 4]
-        return waits
+    def _passing_waits(self) -> tuple[Floats, Floats]:
+        """What of the waits for the uplink and for the edge's own work in the cloud is left when each plan's prefix has
+        ended, and when its message is there; 0 for what does not cross."""
+        matrix, request, stage = self.amounts.matrix, self.request, self.stage
+        ready_s = matrix[:, 0] + matrix[:, 5] * request.edge_queue_s
+        uplink_s = np.maximum(request.uplink_queue_s - ready_s, 0.0) * matrix[:, 4]
+        up_s = (matrix[:, 1] + matrix[:, 6] * request.file_bytes) * stage.uplink_bytes + stage.crossing / 2
+        cloud_s = np.maximum(request.cloud_own_s - ready_s - uplink_s - up_s, 0.0) * matrix[:, 4]
+        return uplink_s, cloud_s
+
+    @property
+    def shared_s(self) -> list[float]:
+        """Of each plan its time, and what its prefix makes others wait while the edge has a queue: all that come until
+        it has ended, in the mean half of it those that come while it runs. What an idle edge would be asked for in the
+        meantime nobody knows; there it is the time alone."""
+        request = self.request
+        if not (request.edge_queue_s > 0 and request.rate_per_s > 0):
+            return self.total_s
+        edge_s = self.amounts.matrix[:, 0]
+        others_s = request.rate_per_s * edge_s * (request.edge_queue_s + edge_s / 2)
+        shared: list[float] = (others_s + self.total_s).tolist()
+        return shared
 
     def uplink_s(self, number: int) -> float:
         """Seconds that the plan's message is on the uplink, without the round trip."""
@@ -88,12 +107,15 @@ class Forecast:
         request, stage, row = self.request, self.stage, self.amounts.row(number)
         half_trip_s = row[4] * stage.crossing / 2
         edge_s = row[0] + row[5] * request.edge_queue_s
-        return Prediction.of(
-            edge_s,
+        uplink_s = (
             (row[1] + row[6] * request.file_bytes) * stage.uplink_bytes
             + half_trip_s
-            + row[4] * max(0.0, request.uplink_queue_s - edge_s),
-            row[3] + row[4] * request.cloud_queue_s,
+            + row[4] * max(0.0, request.uplink_queue_s - edge_s)
+        )
+        return Prediction.of(
+            edge_s,
+            uplink_s,
+            row[3] + row[4] * (request.cloud_queue_s + max(0.0, request.cloud_own_s - edge_s - uplink_s)),
             row[2] * stage.downlink_bytes + half_trip_s,
             row[7] + request.overhead_s,
         )
@@ -174,7 +196,8 @@ class Forecast:
     def arrival(self) -> Arrival:
         """When every plan's answer is expected, and how surely."""
         if self._arrival is None:
-            self._arrival = arrivals(self.request, self.amounts, self.stage, self.values)
+            own_s = 0.0 if self._passing is None else self._passing[1]
+            self._arrival = arrivals(self.request, self.amounts, self.stage, self.values, own_s)
         return self._arrival
 
     def _late(self, sureness: float) -> list[float]:
@@ -190,7 +213,7 @@ class Forecast:
         request = self.request
         least = HOPELESS if request.idle else request.sureness
         quickest_s, late_s = (min([times[n] for n in among]) for times in (self.total_s, self._late(least)))
-        waits_s = max(request.edge_queue_s, request.cloud_queue_s, request.uplink_queue_s)
+        waits_s = max(request.edge_queue_s, request.cloud_queue_s + request.cloud_own_s, request.uplink_queue_s)
         late_by_s = late_s - remaining_s
         surely = None if quickest_s > remaining_s else least
         retry_after_s = late_by_s if late_by_s <= waits_s else None

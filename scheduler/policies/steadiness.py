@@ -60,15 +60,14 @@ class Steady(NamedTuple):
         return next(rival for rival in self.rivals if rival.number == number)
 
 
-def steadiest(forecast: Forecast, among: Sequence[int]) -> Steady:
+def steadiest(forecast: Forecast, among: Sequence[int], total_s: Sequence[float]) -> Steady:
     """The quickest plan, and the surest of those as good: slower by no more than 1 %; or not split, and slower by no
-    more than the spread of the difference, nor than MOST_GIVEN_UP.
+    more than the spread of the difference, nor than MOST_GIVEN_UP. total_s: by what the quickest is the quickest.
 
     A split is never taken for its spread: two machines' times drift apart between measurements by more than repeats
     show, and not being worse than not splitting is the promise. Spreads are told apart where they differ by more than
     1 % of the quickest plan's time.
     """
-    total_s = forecast.total_s
     best_s = min([total_s[number] for number in among])
     # Most plans are far off: only the few others are worth the arithmetic.
     far_s = best_s * (1 + MOST_GIVEN_UP)
@@ -78,14 +77,14 @@ def steadiest(forecast: Forecast, among: Sequence[int]) -> Steady:
     best = min(few, key=total_s.__getitem__)
     rivals = tuple([rival_of(forecast, number) for number in few])
     quickest = rivals[few.index(best)]
-    as_good = [rival for rival in rivals if _is_as_good(forecast, rival, quickest)]
+    as_good = [rival for rival in rivals if _is_as_good(forecast, total_s, rival, quickest)]
     most_s = min([rival.spread_s for rival in as_good]) + NEAR_EQUAL * best_s
     return Steady(best, tuple([rival.number for rival in as_good if rival.spread_s <= most_s]), rivals)
 
 
-def _is_as_good(forecast: Forecast, rival: Rival, quickest: Rival) -> bool:
-    best_s = forecast.total_s[quickest.number]
-    slower_s = forecast.total_s[rival.number] - best_s
+def _is_as_good(forecast: Forecast, total_s: Sequence[float], rival: Rival, quickest: Rival) -> bool:
+    best_s = total_s[quickest.number]
+    slower_s = total_s[rival.number] - best_s
     if slower_s <= NEAR_EQUAL * best_s:
         return True
     return not forecast.amounts.split[rival.number] and slower_s <= rival.doubt_s(quickest)

@@ -14,8 +14,10 @@ from isthmus.errors import CloudUnavailable, DeadlineExceeded, NotFound
 from nodes.chooser import ChoiceRequest
 from partitioner.link import Link
 from partitioner.plan_table import Correction, PlanEntry, PlanTable
+from scheduler.policies.forecast import forecast
 from scheduler.policies.latency import LatencyPolicy
 from scheduler.policies.selection import NEAR_EQUAL
+from tests.scheduler.policies.plan_cases import cases
 
 Requests = Callable[..., ChoiceRequest]
 Entries = Callable[..., PlanEntry]
@@ -165,3 +167,30 @@ def test_never_chooses_the_cloud_while_it_is_away(request_of: Requests) -> None:
     for rate, remaining_s in itertools.product(("1mbps", "1gbps"), (None, 5.0)):
         request = request_of(cloud_reachable=False, remaining_s=remaining_s)
         assert LATENCY.choose(request, Link.of(rate, "1ms"), Random(0)).entry.plan.kind == "edge-only"
+
+
+def test_a_long_prefix_costs_those_behind_it_while_the_edge_has_a_queue(
+    entry: Entries, request_of: Requests, link: Link
+) -> None:
+    """100 ms of the edge, or 119 of which it has 1: of ten requests a second five and a half are behind it."""
+    near = (entry(edge_s=0.100), entry("a", edge_s=0.001, cloud_s=0.0965))  # with the link 119 ms
+    queued = request_of(table=PlanTable("net", "d" * 64, near), edge_queue_s=0.5)
+    alone, behind, idle = (
+        LATENCY.choose(request, link, Random(0))
+        for request in (queued, queued._replace(rate_per_s=10.0), queued._replace(rate_per_s=10.0, edge_queue_s=0.0))
+    )
+    assert [one.entry.plan.kind for one in (alone, behind, idle)] == ["edge-only", "split", "edge-only"]
+    assert "; edge-only 600 ms would make others wait for 550 ms in all" in behind.reason
+    assert "others wait" not in alone.reason + idle.reason
+
+
+@given(cases(), st.floats(0, 100))
+def test_what_a_plan_costs_with_those_behind_it_is_never_less_than_its_time(
+    case: tuple[ChoiceRequest, Link], rate_per_s: float
+) -> None:
+    request, link = case
+    found = forecast(request._replace(rate_per_s=rate_per_s), link)
+    for number, (alone_s, shared_s) in enumerate(zip(found.total_s, found.shared_s, strict=True)):
+        edge_s, queue_s = found.amounts.edge_s[number], request.edge_queue_s
+        others_s = rate_per_s * edge_s * (queue_s + edge_s / 2) if queue_s > 0 else 0.0
+        assert shared_s == pytest.approx(alone_s + others_s)

@@ -26,7 +26,7 @@ def request_for(*entries: PlanEntry, **facts: object) -> ChoiceRequest:
 
 def surest(request: ChoiceRequest) -> list[Rival]:
     found = forecast(request, LINK)
-    return [rival_of(found, number) for number in steadiest(found, found.usable()).surest]
+    return [rival_of(found, number) for number in steadiest(found, found.usable(), found.total_s).surest]
 
 
 def kinds(request: ChoiceRequest) -> list[str]:
@@ -117,7 +117,7 @@ def test_what_is_taken_is_near_the_quickest_and_no_less_sure(
     entries = [entry(str(n), edge_s=s, size=size, spread=spread) for n, (s, size, spread) in enumerate(plans)]
     request = request_for(*entries, uplink_spread=unsure)
     offered = forecast(request, LINK)
-    steady, least_s = steadiest(offered, offered.usable()), min(offered.total_s)
+    steady, least_s = steadiest(offered, offered.usable(), offered.total_s), min(offered.total_s)
     assert offered.total_s[steady.quickest] == least_s
     for rival in (rival_of(offered, number) for number in steady.surest):
         assert offered.total_s[rival.number] <= least_s * (1 + MOST_GIVEN_UP) + 1e-12
