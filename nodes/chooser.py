@@ -53,13 +53,13 @@ class ChoiceRequest(NamedTuple):  # made twice for each request, in a third of t
     policy: a policy's name that the request asks for, "" for the configured one; of what a policy is asked, the name of
     who decides, with " (canary)" for a canary. plan_id: a plan forced by the request.
     corrections: by plan id, how far its requests lately were from its costs; a plan that is not there is as it says.
-    rate_per_s: how many requests a second had their turn here lately.
+    rate_per_s: how many requests a second lately were given something to do on the edge.
     previous: the id of the plan that the configured policy chose last for this model and form, "" before it did.
     request_id: the node's name for it. request_class: the client's word for what kind of request it is, "" for none.
     now_s: when its turn began, on the node's monotonic clock. came_s: when it came, None for then: what is between is
     its wait for its turn. priority, client: see `nodes.admission.Arriving`.
-    uplink_queue_s: until what is sent before it has crossed; what a prefix takes of it is no wait.
-    cloud_own_s: until the replica has worked off what this edge sends it before; what the request takes until it is
+    uplink_queue_s: until what was sent before it has crossed; what a prefix takes of it is no wait.
+    cloud_own_s: until the replica has worked off what this edge sent it before; what the request takes until it is
     there is no wait.
     spare_s, sureness: what it is let in by (see `nodes.admission.Outlook`); spare_s None where the edge must not finish
     it. A plan ends in time that has that probability of it, or by what the edge can spare. idle: where there is none,

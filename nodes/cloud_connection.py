@@ -113,8 +113,8 @@ class CloudConnection(Protocol):
         """How long a suffix sent now is expected to wait there."""
 
     @property
-    def cloud_own_s(self) -> float:
-        """What of that is for requests of this edge."""
+    def cloud_waits_s(self) -> tuple[float, float]:
+        """The same, told apart: behind others' work, and behind requests of this edge."""
 
     async def describe(self) -> ReplicaDescription:
         """Ask the replica what it serves. Raises CloudUnavailable."""

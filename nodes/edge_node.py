@@ -320,9 +320,8 @@ class EdgeNode:
         """What the chooser is asked: the request with all that waits now. connection: to the replica that would get it,
         None for no cloud."""
         file_bytes = request.inputs.file_bytes
-        edge_queue_s, link = self._queue.wait_s(), self._chooser.link()
-        uplink_queue_s = self.replicas.planned.uplink_s(self._around.way_up, link, turn.began_s)
-        cloud_queue_s, cloud_own_s = (0.0, 0.0) if connection is None else self.replicas.cloud_waits_s(connection)
+        edge_queue_s, uplink_queue_s = self._queue.wait_s(), self._around.way_up.wait_s(turn.began_s)
+        cloud_queue_s, cloud_own_s = (0.0, 0.0) if connection is None else connection.cloud_waits_s
         idle = not (edge_queue_s or uplink_queue_s or cloud_queue_s or cloud_own_s)
         outlook = turn.admitted.outlook(turn.due_s, idle=idle)
         return ChoiceRequest(

@@ -132,15 +132,15 @@ class GuardedConnection:
         return self._connection.cloud_queue_s
 
     @property
-    def cloud_own_s(self) -> float:
+    def cloud_waits_s(self) -> tuple[float, float]:
         """See CloudConnection."""
-        return self._connection.cloud_own_s
+        return self._connection.cloud_waits_s
 
-    def suffix_s(self, batch: int, wire_digests: Collection[str]) -> float:
-        """What a suffix of one of these plans takes there: the mean of those that this replica has prepared. What else
-        it runs, other models' say, has no part in it."""
+    def finish_s(self, batch: int, wire_digests: Collection[str]) -> float:
+        """Seconds until a suffix of one of these plans would be done that is sent now, by the wait there and by what
+        those take that this replica has prepared. What else it runs, other models' say, has no part in it."""
         times = [time for digest, time in self._suffix_times.items() if digest in wire_digests]
-        return sum(time.at(batch) for time in times) / len(times) if times else 0.0
+        return self.cloud_queue_s + (sum(time.at(batch) for time in times) / len(times) if times else 0.0)
 
     def runs(self, wire_digest: str) -> bool:
         """Whether the replica has prepared that plan."""

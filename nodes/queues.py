@@ -26,8 +26,8 @@ class CloudQueue(Protocol):
     def reported(self, queued_s: float, now_s: float, delay_s: float = 0.0) -> None:
         """The replica said how much work waits there; the report travelled for `delay_s`."""
 
-    def sent(self, request_id: int, expected_s: float, now_s: float) -> None:
-        """An own request left, its suffix predicted to take `expected_s`."""
+    def sent(self, request_id: int, expected_s: float, now_s: float, up_s: float = 0.0) -> None:
+        """An own request left, its suffix predicted to take `expected_s`, its way there `up_s`."""
 
     def finished(self, request_id: int) -> None:
         """An own request was answered, failed or was cancelled."""
@@ -35,8 +35,8 @@ class CloudQueue(Protocol):
     def wait_s(self, now_s: float) -> float:
         """Seconds that a suffix sent now is expected to wait."""
 
-    def own_s(self, now_s: float) -> float:
-        """What of that wait is for own requests, which are known; others' come as they go."""
+    def waits_s(self, now_s: float) -> tuple[float, float]:
+        """The same, told apart: behind others' work, which comes as it goes, and behind own requests."""
 
 
 class WayUp(Protocol):

@@ -18,7 +18,6 @@ from nodes.circuit_breaker import CircuitBreaker
 from nodes.cloud_connection import CloudConnection
 from nodes.fleet import Endpoint, FleetView
 from nodes.guarded_connection import GuardedConnection
-from nodes.planned_crossings import PlannedCrossings
 from nodes.replica_health import Redial, reconnecting, redial
 from nodes.replica_lines import Line, is_for, wanted_lines
 from nodes.replica_state import ReplicaState, replica_state
@@ -39,7 +38,7 @@ class ReplicaSet:
     """One task a line keeps one connection alive for as long as the fleet view wants it; see `nodes.replica_lines`.
 
     changes: told when a replica may have become able to take requests, or has come; that a breaker's wait is
-    over tells nobody, see `trial_s`. planned: what will be sent to them.
+    over tells nobody, see `trial_s`.
     """
 
     def __init__(self, dial: Dial, welcome: Welcome) -> None:
@@ -55,7 +54,6 @@ class ReplicaSet:
         self._late_before = 0
         self._awaited, self._wanted = 0, Changes()  # by so many; told when the first one comes
         self.changes = Changes()
-        self.planned = PlannedCrossings()
         self._closed = asyncio.Event()
         self._view: FleetView | None = None
         self._log = get_logger("edge")
@@ -102,17 +100,7 @@ class ReplicaSet:
     def pick(self, wire_digests: Collection[str], choose: ChooseReplica, batch: int = 1) -> GuardedConnection | None:
         """One of the replicas that can run one of these plans now, None without any. choose: see Chooser."""
         able = [each for each in self._open() if not each.prepared.isdisjoint(wire_digests)]
-
-        def finish_s(place: int) -> float:
-            return sum(self.cloud_waits_s(able[place])) + able[place].suffix_s(batch, wire_digests)
-
-        return able[choose(len(able), finish_s)] if able else None
-
-    def cloud_waits_s(self, connection: GuardedConnection) -> tuple[float, float]:
-        """Behind others' work at that replica, and until it has worked off all of this edge's, what is planned too."""
-        own_s = connection.cloud_own_s
-        others_s = connection.cloud_queue_s - own_s
-        return others_s, self.planned.cloud_s(connection, own_s, time.monotonic())
+        return able[choose(len(able), lambda place: able[place].finish_s(batch, wire_digests))] if able else None
 
     @property
     def trial_s(self) -> float:

@@ -27,7 +27,6 @@ from nodes.gateway import InferRequest, StageTimings
 from nodes.guarded_connection import GuardedConnection
 from nodes.halves import EdgeOutcome
 from nodes.model_runtime import ReadyPlan
-from nodes.planned_crossings import PlannedCrossing
 from nodes.prefix_batch import PrefixWork, edge_suffix_group
 
 __all__ = ["Answer", "RequestRun"]
@@ -148,23 +147,12 @@ class RequestRun:
         early = None if connection is None else self._cloud.early_upload(connection)
         offer = None if early is None else early.offer
         work = PrefixWork(self._half, request.inputs, ready.prefix_times, offer)
-        if connection is not None:
-            self._around.replicas.planned.enter(self, self._planned(connection))
-        try:
-            outcome = await self._computed(work)
-        finally:
-            self._around.replicas.planned.leave(self)
+        outcome = await self._computed(work)
         if self._accepted.admitted is not None:
             self._accepted.admitted.prefix_ended()
         if early is not None:
             early.finish(outcome.encoded)
         return outcome
-
-    def _planned(self, connection: GuardedConnection) -> PlannedCrossing:
-        accepted, predicted = self._accepted, self._accepted.choice.predicted
-        ready_s, batch = time.monotonic() + predicted.edge_s, accepted.request.inputs.batch
-        cloud_s = accepted.choice.entry.costs.cloud.at(batch)
-        return PlannedCrossing(connection, ready_s, ready_s + predicted.uplink_s, accepted.uplink_bytes, cloud_s)
 
     async def _computed(self, work: PrefixWork) -> EdgeOutcome:
         """Beside the queue where nothing is computed, at once where that is shorter than a hand-over, else in turn."""

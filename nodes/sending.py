@@ -65,6 +65,7 @@ def wire_request(
         priority=accepted.request.priority,
         traceparent=accepted.request.traceparent,
         expected_cloud_s=costs.cloud.at(batch),
+        expected_up_s=accepted.choice.predicted.uplink_s,
     )
 
 

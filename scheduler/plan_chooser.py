@@ -83,7 +83,7 @@ class PlanChooser:
         self._link: Link | None = None
         self._corrections: dict[str, tuple[PlanTable, Corrections]] = {}
         self._asked: ChoiceRequest | None = None
-        self._rate, self._rate_per_s = RequestRate(), 0.0
+        self._rate = RequestRate()
 
     @classmethod
     def of_edge(cls, settings: EdgeSettings, journal: Callable[[object], None] | None = None) -> PlanChooser:
@@ -101,7 +101,6 @@ class PlanChooser:
         setting, because, policy, told_as = self._deciding(request, number)
         estimate, link = self._estimate or self.estimate(), self._link or self.link()
         self._asked = request
-        self._rate_per_s = self._rate.seen(request.now_s)
         seen = self._believed(request, told_as, policy, estimate)
         self._rng.begin(number)
         try:
@@ -122,7 +121,10 @@ class PlanChooser:
         self._log.record(decision)
         if self._journal is not None:
             self._journal(decision)
-        return explored or choice
+        acted = explored or choice
+        if acted.entry.edge_works:
+            self._rate.seen(request.now_s)
+        return acted
 
     def may_cross(self, request: ChoiceRequest) -> bool:
         """See Chooser."""
@@ -312,7 +314,7 @@ class PlanChooser:
         """What a policy is asked: the request with all that is believed. told_as: who decides."""
         previous = self._previous.get((policy, request.table.model, request.form), "")
         spreads = estimate.uplink_spread, estimate.downlink_spread
-        return request.believing(told_as, *spreads, self._corrected(request), previous, self._rate_per_s)
+        return request.believing(told_as, *spreads, self._corrected(request), previous, self._rate.per_s(request.now_s))
 
     def _decline(self, declined: Declined) -> None:
         self._log.record_declined(declined)

@@ -138,7 +138,6 @@ class EdgeSite:
             self._start()
             return
         crossing = self._crossings[number]
-        self._cloud.planned.leave(number)
         self._worker.withdraw(number)
         self._asking.abandon(crossing)
         self._end(crossing, dropped=True)
@@ -184,10 +183,11 @@ class EdgeSite:
         now_s, link = self._simulation.now_s, self.link
         link.watch.catch_up(now_s)
         replica = self._cloud.pick(now_s) if arrival.cloud_reachable else None
-        edge_queue_s = self.queued_s
-        uplink_queue_s = self._cloud.planned.uplink_s(link.way_up, self._chooser.link(), now_s)
-        cloud_queue_s, cloud_own_s = (0.0, 0.0) if replica is None else self._cloud.waits_s(replica, now_s)
-        cloud_queue_s += arrival.cloud_wait_s
+        edge_queue_s, uplink_queue_s = self.queued_s, link.way_up.wait_s(now_s)
+        cloud_queue_s, cloud_own_s = 0.0, 0.0
+        if replica is not None:
+            cloud_queue_s, cloud_own_s = self._cloud.waits_s(replica, now_s)
+            cloud_queue_s += arrival.cloud_wait_s
         idle = not (edge_queue_s or uplink_queue_s or cloud_queue_s or cloud_own_s)
         outlook = self._admission.outlook(number, arrival.due_s, now_s, idle=idle)
         request = ChoiceRequest(
@@ -228,8 +228,6 @@ class EdgeSite:
         self._admission.placed(crossing.number, work, now_s)
         if choice.entry.plan.kind != "edge-only":
             crossing.replica = asked.replica
-            if asked.replica is not None and choice.entry.edge_works:
-                self._cloud.planned.enter(crossing.number, crossing.planned(asked.replica, now_s))
         elif asked.replica is not None:
             self.link.watch.probe.stayed(now_s)
         if not choice.entry.edge_works:
@@ -252,7 +250,6 @@ class EdgeSite:
         crossing.edge_s = own_s
         now_s = crossing.ready_s = self._simulation.now_s
         self.link.watch.catch_up(now_s)
-        self._cloud.planned.leave(crossing.number)
         self._admission.prefix_ended(crossing.number, now_s)
         if crossing.entry.plan.kind == "edge-only":
             self._end(crossing)

@@ -14,7 +14,6 @@ from random import Random
 from nodes.backoff import Backoff
 from nodes.chooser import Chooser
 from nodes.circuit_breaker import FIRST_OPEN_S, LONGEST_OPEN_S, CircuitBreaker
-from nodes.planned_crossings import PlannedCrossings
 from nodes.protocol.periods import LOAD_PERIOD_S, WANT_PERIOD_S
 from nodes.queues import CloudQueue
 from nodes.replica_health import ReplicaHealth
@@ -73,7 +72,6 @@ class SiteCloud:
         self._under_way: dict[SimulatedReplica, _UnderWay] = {}
         self._doubts: dict[SimulatedReplica, _Doubt] = {}
         self._wanted_s = -WANT_PERIOD_S
-        self.planned = PlannedCrossings()
 
     # ---- whom to ask -----------------------------------------------------------------------------------------------
 
@@ -81,7 +79,7 @@ class SiteCloud:
         """The replica to ask, None without any."""
         able = self.able(now_s)
         if able:
-            return able[self._chooser.choose_replica(len(able), lambda place: sum(self.waits_s(able[place], now_s)))]
+            return able[self._chooser.choose_replica(len(able), lambda place: self.wait_s(able[place], now_s))]
         return None
 
     def want(self, now_s: float) -> None:
@@ -137,11 +135,8 @@ class SiteCloud:
         return self._queue(replica, now_s).wait_s(now_s)
 
     def waits_s(self, replica: SimulatedReplica, now_s: float) -> tuple[float, float]:
-        """Behind others' work there, and until it has worked off all of this edge's, what is planned too."""
-        queue = self._queue(replica, now_s)
-        own_s = queue.own_s(now_s)
-        others_s = queue.wait_s(now_s) - own_s
-        return others_s, self.planned.cloud_s(replica, own_s, now_s) if self.planned else own_s
+        """The same, told apart: behind others' work, and behind this edge's own."""
+        return self._queue(replica, now_s).waits_s(now_s)
 
     def _queue(self, replica: SimulatedReplica, now_s: float) -> CloudQueue:
         under_way = self._under_way.get(replica)
@@ -156,15 +151,16 @@ class SiteCloud:
     # ---- a request -------------------------------------------------------------------------------------------------
 
     def sent(
-        self, replica: SimulatedReplica, number: int, expected_s: float, now_s: float, lost: Callable[[], None]
-    ) -> None:
-        """A request left for that replica, its suffix predicted to take `expected_s`. lost: called when the edge hears
-        that the replica died before it was answered."""
+        self, replica: SimulatedReplica, number: int, expected_s: float, up_s: float, now_s: float,
+        lost: Callable[[], None],
+    ) -> None:  # fmt: skip
+        """A request left for that replica, its suffix predicted to take `expected_s`, its way up `up_s`. lost: called
+        when the edge hears that the replica died before it was answered."""
         under_way = self._under_way.get(replica)
         if under_way is None:
             under_way = self._under_way[replica] = _UnderWay(self._chooser.cloud_queue())
             self._cloud.watch(replica, self._number, self._closed)
-        under_way.queue.sent(number, expected_s, now_s)
+        under_way.queue.sent(number, expected_s, now_s, up_s)
         under_way.lost[number] = lost
         under_way.alone = number if len(under_way.lost) == 1 else None
         health = self._health(replica)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from nodes.chooser import Transfer
-from nodes.planned_crossings import PlannedCrossing
 from nodes.resumption import due_after_s
 from nodes.way_watch import WayWatch
 from partitioner.plan import InputForm, Prediction
@@ -212,11 +211,6 @@ class Crossing:
     def finish_s(self) -> float:
         """What the edge is predicted to take to finish it."""
         return self.entry.costs.local_finish.at(self.arrival.items) if self.of_late_s is None else self.of_late_s
-
-    def planned(self, replica: SimulatedReplica, now_s: float) -> PlannedCrossing:
-        """What will come to the way up and to that replica once its prefix is made."""
-        ready_s = now_s + self.predicted.edge_s
-        return PlannedCrossing(replica, ready_s, ready_s + self.predicted.uplink_s, self.said_bytes, self.suffix_s)
 
     def waits_for(self, attempt: int) -> bool:
         """Whether what comes of that sending is still wanted."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from partitioner.link import Link
 from partitioner.objectives import Stage, latency_stage
 from partitioner.plan import Prediction
 from scheduler.admission.refusal import unreachable
-from scheduler.policies.arrival import MOST_SPREAD, Arrival, arrivals
+from scheduler.policies.arrival import MOST_SPREAD, WAIT_SPREAD, Arrival, arrivals
 from scheduler.policies.corrected import Amounts, Corrections
 from scheduler.policies.reason import reason_line
 
@@ -24,6 +25,15 @@ __all__ = ["ASSUMED_LINK", "Forecast", "forecast"]
 # Stands in where a plan must be predicted and nothing is known of the link: a usual mobile uplink.
 ASSUMED_LINK = Link(uplink_bps=10e6, downlink_bps=10e6, rtt_s=0.05)
 Floats = NDArray[np.float64]
+
+
+class _Passing(NamedTuple):
+    """What of the waits for the uplink and for the edge's own work in the cloud is left when each plan's prefix has
+    ended, and when its message is there; 0 for what does not cross. own_spread_s: how unsure the latter is, where it
+    may not be over by then."""
+
+    left_s: Floats
+    own_spread_s: Floats
 
 
 class Forecast:
@@ -66,18 +76,18 @@ class Forecast:
             )
         )
         if waiting and self._passing is not None:
-            result += waiting * sum(self._passing)
+            result += waiting * self._passing.left_s
         return result
 
-    def _passing_waits(self) -> tuple[Floats, Floats]:
-        """What of the waits for the uplink and for the edge's own work in the cloud is left when each plan's prefix has
-        ended, and when its message is there; 0 for what does not cross."""
+    def _passing_waits(self) -> _Passing:
         matrix, request, stage = self.amounts.matrix, self.request, self.stage
         ready_s = matrix[:, 0] + matrix[:, 5] * request.edge_queue_s
         uplink_s = np.maximum(request.uplink_queue_s - ready_s, 0.0) * matrix[:, 4]
         up_s = (matrix[:, 1] + matrix[:, 6] * request.file_bytes) * stage.uplink_bytes + stage.crossing / 2
-        cloud_s = np.maximum(request.cloud_own_s - ready_s - uplink_s - up_s, 0.0) * matrix[:, 4]
-        return uplink_s, cloud_s
+        there_s = ready_s + uplink_s + up_s
+        own_s = np.maximum(request.cloud_own_s - there_s, 0.0) * matrix[:, 4]
+        unsure = (request.cloud_own_s * (1 + WAIT_SPREAD) > there_s) * matrix[:, 4]
+        return _Passing(uplink_s + own_s, WAIT_SPREAD * request.cloud_own_s * unsure)
 
     @property
     def shared_s(self) -> list[float]:
@@ -87,7 +97,7 @@ class Forecast:
         request = self.request
         if not (request.edge_queue_s > 0 and request.rate_per_s > 0):
             return self.total_s
-        edge_s = self.amounts.matrix[:, 0]
+        edge_s = self.amounts.joined_edge_s
         others_s = request.rate_per_s * edge_s * (request.edge_queue_s + edge_s / 2)
         shared: list[float] = (others_s + self.total_s).tolist()
         return shared
@@ -196,8 +206,8 @@ class Forecast:
     def arrival(self) -> Arrival:
         """When every plan's answer is expected, and how surely."""
         if self._arrival is None:
-            own_s = 0.0 if self._passing is None else self._passing[1]
-            self._arrival = arrivals(self.request, self.amounts, self.stage, self.values, own_s)
+            spread_s = 0.0 if self._passing is None else self._passing.own_spread_s
+            self._arrival = arrivals(self.request, self.amounts, self.stage, self.values, spread_s)
         return self._arrival
 
     def _late(self, sureness: float) -> list[float]:

@@ -49,7 +49,7 @@ class LatencyPolicy:
         if kept:
             return found.choice(chosen, after=kept)
         if steady.quickest not in surest:
-            return found.choice(chosen, after=partial(_why_not_quicker, found, steady, chosen))
+            return found.choice(chosen, after=partial(_why_not_quicker, found, steady, chosen, shared_s))
         return found.choice(chosen, after=partial(_what_others_wait, found, usable, chosen, shared_s))
 
 
@@ -63,9 +63,10 @@ def _what_others_wait(found: Forecast, usable: Sequence[int], chosen: int, share
     return f"; {rival} would make others wait for {format_duration(shared_s[alone] - total_s[alone])} in all"
 
 
-def _why_not_quicker(found: Forecast, steady: Steady, chosen: int) -> str:
+def _why_not_quicker(found: Forecast, steady: Steady, chosen: int, shared_s: Sequence[float]) -> str:
     """Names the quickest plan, which was passed over for a surer one, and both spreads."""
     best = steady.quickest
     sure, unsure = (format_duration(steady.rival(number).spread_s) for number in (chosen, best))
-    rival = f"{plan_name(found.entries[best].plan)} {format_duration(found.total_s[best])}"
+    waits = "" if shared_s is found.total_s else " with what others wait"
+    rival = f"{plan_name(found.entries[best].plan)} {format_duration(shared_s[best])}{waits}"
     return f"; equal to {rival} within the spreads, and surer (± {sure} against ± {unsure})"

@@ -16,7 +16,6 @@ from nodes.circuit_breaker import FAILURES_TO_OPEN
 from nodes.cloud_connection import ReplicaDescription
 from nodes.fleet import Endpoint, FleetView, Replica
 from nodes.guarded_connection import GuardedConnection
-from nodes.planned_crossings import PlannedCrossing
 from nodes.protocol.edge_stream import WireRequest
 from nodes.protocol.events import MeasuredBatch, PlanDefinition, PlanTimes, ResponseArrived
 from nodes.protocol.progress import Progress
@@ -39,7 +38,6 @@ class Idle:
     cloud_queue_s: float
     speed_s: float
     replica_id: str = ""
-    cloud_own_s: float = 0.0
     closed: bool = False
     open: bool = True
     in_flight: int = 0
@@ -51,6 +49,10 @@ class Idle:
     takes_more_tensors: bool = True
     speak: Callable[[], None] | None = None
     gone: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def cloud_waits_s(self) -> tuple[float, float]:
+        return self.cloud_queue_s, 0.0
 
     async def describe(self) -> ReplicaDescription:
         raise NotImplementedError
@@ -147,7 +149,7 @@ async def test_a_finish_is_the_wait_and_what_the_replicas_own_plans_take_for_tha
     chosen = replicas.pick(("p",), asked, batch=2)
     assert sorted(asked.finishes_s) == pytest.approx([0.7, 0.8])
     assert chosen is not None
-    assert sum(replicas.cloud_waits_s(chosen)) + chosen.suffix_s(2, ("p",)) == pytest.approx(asked.finishes_s[-1])
+    assert chosen.finish_s(2, ("p",)) == pytest.approx(asked.finishes_s[-1])
     await replicas.close()
 
 
@@ -156,20 +158,6 @@ async def test_a_finish_is_by_the_plans_in_question_whatever_else_the_replica_ru
     replicas, asked = await replicas_of({"a": ("p", "q", "large"), "b": ("p",)}, connections), Asked()
     replicas.pick(("p", "q"), asked, batch=2)
     assert sorted(asked.finishes_s) == pytest.approx([0.2, 1.0])
-    await replicas.close()
-
-
-async def test_what_is_planned_for_a_replica_is_ahead_of_whom_it_is_asked_for() -> None:
-    connections = {"a": Idle(0.3, 0.1, cloud_own_s=0.2), "b": Idle(0.0, 0.5)}
-    replicas, asked = await replicas_of({"a": ("p",), "b": ("p",)}, connections), Asked()
-    a = next(one for one in replicas.connections if one.cloud_queue_s > 0)
-    ready_s = time.monotonic() + 1.0
-    replicas.planned.enter("r1", PlannedCrossing(a, ready_s, ready_s + 1.0, 1000, 0.4))
-    replicas.pick(("p",), asked)
-    assert replicas.cloud_waits_s(a) == pytest.approx((0.1, 2.4), abs=0.5)
-    assert sorted(asked.finishes_s) == pytest.approx([0.5, 0.1 + 2.4 + 0.1], abs=0.5)
-    replicas.planned.leave("r1")
-    assert replicas.cloud_waits_s(a) == pytest.approx((0.1, 0.2))
     await replicas.close()
 
 

@@ -57,6 +57,18 @@ def test_the_policy_hears_how_sure_the_link_is(request_of: Requests, link: Link)
     assert 0 < soon.downlink_spread < late.downlink_spread
 
 
+def test_the_policy_hears_how_many_requests_keep_the_edge_busy(request_of: Requests) -> None:
+    link = Link.of("1gbps", "1ms")
+    chooser = chooser_on(link)
+    for number in range(200):  # as they came: nothing for the edge's worker
+        assert not chooser.choose(request_of(now_s=10 + number / 20, file_bytes=10_000)).entry.edge_works
+    for number in range(200):
+        chooser.choose(request_of(now_s=20 + number / 20, policy="edge-only"))
+    untouched, busy = (decision.request.rate_per_s for decision in chooser.log.last(201)[::200])
+    assert untouched == 0.0
+    assert 10.0 < busy < 20.0
+
+
 def test_the_configured_policy_rules(request_of: Requests, link: Link) -> None:
     assert chooser_on(link, "cloud-only").choose(request_of()).entry.plan.kind == "cloud-only"
 

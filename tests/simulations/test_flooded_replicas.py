@@ -37,7 +37,7 @@ def run(folder: Path, edge_s: float, cloud_s: float, uplink: str, rate_per_s: fl
     ("edge_s", "cloud_s", "uplink", "rate_per_s", "mean_s"),
     [
         pytest.param(0.18, 0.048, "50mbps", 20.0, 0.15, id="half of the replicas' time"),
-        pytest.param(0.10, 0.060, "50mbps", 26.0, 0.50, id="four fifths of the replicas' time"),
+        pytest.param(0.10, 0.060, "0.8mbps", 26.0, 0.80, id="four fifths of the replicas' time"),
         pytest.param(0.10, 0.020, "0.8mbps", 38.0, 0.40, id="four fifths of the uplink's time"),
     ],
 )

@@ -31,7 +31,7 @@ drawn_plans = st.tuples(
 class Stages:
     """What one plan takes for one request, in seconds; the waits are 0 where it does not wait. up_wait: of the link's
     wait, what is left when the prefix has ended; up_queue: all of it. cloud_wait: of the edge's own work
-    in the cloud what is left when the message is there; cloud_queue: all of it."""
+    in the cloud what is left when the message is there; cloud_queue: all of it. there: when it is."""
 
     edge_wait: float
     edge: float
@@ -44,6 +44,7 @@ class Stages:
     besides: float
     up_queue: float = 0.0
     cloud_queue: float = 0.0
+    there: float = 0.0
 
     @property
     def total(self) -> float:
@@ -72,7 +73,9 @@ def stages_of(entry: PlanEntry, request: ChoiceRequest, link: Link) -> Stages:
     there = edge_wait + edge + up_wait + up + link.rtt_s / 2
     cloud_wait = request.cloud_queue_s + max(0.0, request.cloud_own_s - there)
     up_queue, cloud_queue = request.uplink_queue_s, request.cloud_queue_s + request.cloud_own_s
-    return Stages(edge_wait, edge, up_wait, up, link.rtt_s, cloud_wait, cloud, down, besides, up_queue, cloud_queue)
+    return Stages(
+        edge_wait, edge, up_wait, up, link.rtt_s, cloud_wait, cloud, down, besides, up_queue, cloud_queue, there
+    )
 
 
 def usable_of(request: ChoiceRequest, link: Link) -> list[PlanEntry]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -194,3 +195,14 @@ def test_what_a_plan_costs_with_those_behind_it_is_never_less_than_its_time(
         edge_s, queue_s = found.amounts.edge_s[number], request.edge_queue_s
         others_s = rate_per_s * edge_s * (queue_s + edge_s / 2) if queue_s > 0 else 0.0
         assert shared_s == pytest.approx(alone_s + others_s)
+
+
+def test_a_prefix_that_joins_others_keeps_the_edge_for_what_it_adds(
+    entry: Entries, request_of: Requests, link: Link
+) -> None:
+    """Of eight prefixes that take 80 ms together, where one takes 90, each saves 80."""
+    alone = entry(edge_s=0.100)
+    joined = replace(alone, costs=replace(alone.costs, prefix_s=((1, 0.09), (2, 0.1), (8, 0.08))))
+    for one, adds_s in ((alone, 0.1), (joined, 0.1 - (0.09 - 0.01))):
+        found = forecast(request_of(table=PlanTable("net", "d" * 64, (one,)), edge_queue_s=0.5, rate_per_s=10.0), link)
+        assert found.shared_s[0] - found.total_s[0] == pytest.approx(10.0 * adds_s * (0.5 + adds_s / 2))

@@ -32,7 +32,7 @@ def moments(entry: PlanEntry, request: ChoiceRequest, link: Link) -> tuple[float
         (stages.cloud, stages.cloud * entry.costs.cloud_spread),
         (stages.edge_wait, stages.edge_wait / 2),
         (request.cloud_queue_s * crosses, request.cloud_queue_s * crosses / 2),
-        (own_wait, own_wait / 2),
+        (own_wait, request.cloud_own_s / 2 if stages.there < 1.5 * request.cloud_own_s and crosses else 0.0),
         (stages.up_wait + stages.rtt + stages.besides, 0.0),
         (0.0, stages.up * plan.uplink_spread / math.sqrt(request.batch)),
     ]
