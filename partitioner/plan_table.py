@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -17,6 +18,7 @@ from partitioner.plain_json import STRICT, read_json, write_json
 from partitioner.plan import InputForm, Plan, Prediction
 
 __all__ = [
+    "FARTHEST",
     "NO_CORRECTION",
     "Accuracy",
     "Correction",
@@ -31,6 +33,9 @@ __all__ = [
 
 Metric = Literal["top1_agreement", "cosine", "closeness"]
 """What answers are judged by. closeness: of answers of one number, 1 less the difference over their spread."""
+
+FARTHEST = sys.float_info.max
+"""The difference of answers of which only one is finite: JSON has no infinity."""
 
 Curve = tuple[tuple[int, float], ...]
 """Seconds by items that run as one; sizes rise. Nodes make `BatchTimes` of it."""
@@ -112,9 +117,9 @@ class Accuracy:
 class EngineDifference:
     """How far a plan's engines are from the whole model on eager, its codecs aside, over `n` items.
 
-    max_abs: over all outputs. cosine, top1_agreement: means for the first output. calibrated: on the model's own
-    calibration inputs rather than made-up ones. closeness: mean for a first output of one number (see `Metric`), of
-    which the other two say nothing; None for others.
+    max_abs: over all outputs, at most FARTHEST. cosine, top1_agreement: means for the first output. calibrated: on the
+    model's own calibration inputs rather than made-up ones. closeness: mean for a first output of one number (see
+    `Metric`), of which the other two say nothing; None for others.
     """
 
     __pydantic_config__ = STRICT
@@ -138,7 +143,7 @@ class EngineDifference:
         """At most how far two engines are when each runs one part and was measured alone: what they lose adds up."""
         near = (self.closeness, other.closeness)
         return EngineDifference(
-            max_abs=self.max_abs + other.max_abs,
+            max_abs=min(FARTHEST, self.max_abs + other.max_abs),
             cosine=self.cosine + other.cosine - 1.0,
             top1_agreement=max(0.0, self.top1_agreement + other.top1_agreement - 1.0),
             n=min(self.n, other.n),

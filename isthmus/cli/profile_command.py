@@ -22,6 +22,7 @@ from isthmus.profile_file import read_profile
 
 if TYPE_CHECKING:
     from partitioner.model import Model
+    from partitioner.plan_table import EngineDifference
     from partitioner.profiles import DeviceProfile
 
 __all__ = ["profile"]
@@ -202,9 +203,17 @@ def _compiling(made: DeviceProfile) -> Iterator[str]:
     for found in made.engine_differences.values():
         source = "calibration" if found.calibrated else "made-up"
         yield (
-            f"{made.engine}: differs from eager by {found.max_abs:.1e} at most, cosine {found.cosine:.6f}, "
+            f"{made.engine}: differs from eager by {_at_most(found)}, cosine {found.cosine:.6f}, "
             f"top-1 agreement {found.top1_agreement:.3f} over {found.n} {source} inputs"
         )
+
+
+def _at_most(found: EngineDifference) -> str:
+    from partitioner.plan_table import FARTHEST
+
+    if found.max_abs == FARTHEST:
+        return "what is not finite on one side only"
+    return f"{found.max_abs:.1e} at most"
 
 
 def _print_tables(measured: DeviceProfile, model: Model | None, *, against: bool) -> None:

@@ -7,11 +7,13 @@ difference, as a share of how far the whole model's answers lie apart.
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from partitioner.plan_table import Metric
 
-__all__ = ["agreement", "comparable", "metric_for", "rows"]
+__all__ = ["agreement", "comparable", "largest_difference", "metric_for", "rows"]
 
 _LEAST_SPREAD = 0.01  # of their size
 
@@ -25,7 +27,7 @@ def metric_for(outputs: torch.Tensor, *, classes: bool) -> Metric:
 
 def rows(outputs: torch.Tensor) -> torch.Tensor:
     """float64 (items, numbers), of outputs (items, ...) or (items,)."""
-    return outputs.reshape(len(outputs), -1).double()
+    return outputs.double().reshape(len(outputs), math.prod(outputs.shape[1:]))
 
 
 def agreement(metric: Metric, whole: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
@@ -33,6 +35,8 @@ def agreement(metric: Metric, whole: torch.Tensor, other: torch.Tensor) -> torch
     perfectly, and never NaN.
     """
     left, right = comparable(rows(whole), rows(other))
+    if left.shape[1] == 0:
+        return torch.ones(len(left), dtype=left.dtype)  # nothing is nowhere best, nor does it point anywhere
     if metric == "top1_agreement":
         unknown = (left.isnan() | right.isnan()).any(1)
         return ((rows(whole).argmax(1) == rows(other).argmax(1)) & ~unknown).double()
@@ -45,6 +49,14 @@ def comparable(left: torch.Tensor, right: torch.Tensor) -> tuple[torch.Tensor, t
     """Both with zeros where they hold the same infinity, or both NaN: a masked class says nothing of the others."""
     same = (left.isinf() & (left == right)) | (left.isnan() & right.isnan())
     return left.masked_fill(same, 0.0), right.masked_fill(same, 0.0)
+
+
+def largest_difference(left: torch.Tensor, right: torch.Tensor) -> float:
+    """The largest of one number, 0 where there is none. Infinity where one side has a number that is not finite, and
+    the other another; never NaN."""
+    same, other = comparable(left.double(), right.double())
+    off = (same - other).abs().nan_to_num(math.inf, posinf=math.inf)
+    return float(off.max()) if off.numel() else 0.0
 
 
 def _closeness(answers: torch.Tensor, off: torch.Tensor) -> torch.Tensor:

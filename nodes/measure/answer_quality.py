@@ -20,7 +20,7 @@ import numpy.typing as npt
 import torch
 
 from isthmus.errors import InvalidInput
-from nodes.measure.answer_agreement import agreement, comparable, metric_for, rows
+from nodes.measure.answer_agreement import agreement, comparable, largest_difference, metric_for, rows
 from partitioner.plan_table import Metric
 
 __all__ = ["AnswerQuality", "Share", "answer_quality", "grouped_share"]
@@ -96,7 +96,7 @@ def answer_quality(
     names = np.asarray(groups if groups is not None else range(count))
     metric, left, right = metric_for(whole, classes=classes), rows(whole), rows(other)
     cosine = grouped_share(agreement("cosine", whole, other), names, least=-1.0, most=1.0)
-    max_abs = _largest_difference(left, right)
+    max_abs = largest_difference(left, right)
     if metric != "top1_agreement":
         near = grouped_share(agreement(metric, whole, other), names, most=1.0) if metric == "closeness" else None
         return AnswerQuality(cosine, max_abs, closeness=near)
@@ -112,12 +112,6 @@ def answer_quality(
         grouped_share(right.argmax(1) == truth, names) if truth is not None else None,
         grouped_share(best == truth, names) if truth is not None else None,
     )
-
-
-def _largest_difference(left: torch.Tensor, right: torch.Tensor) -> float:
-    """Infinity where one side has a number that is not finite, and the other another."""
-    same, other = comparable(left, right)
-    return float((same - other).abs().nan_to_num(math.inf).max())
 
 
 def _divergence(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:

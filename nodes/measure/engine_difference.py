@@ -10,11 +10,11 @@ from isthmus.errors import IsthmusError
 from nodes.engines.base import Engine, Runner
 from nodes.engines.eager import EagerEngine
 from nodes.engines.factory import engine_for
-from nodes.measure.answer_agreement import agreement, metric_for
+from nodes.measure.answer_agreement import agreement, largest_difference, metric_for
 from nodes.sample_inputs import calibration_batches, sample_tensors
 from nodes.settings import COMPILING_ENGINES
 from partitioner.model import Model, has_judged_items
-from partitioner.plan_table import EngineDifference, Metric
+from partitioner.plan_table import FARTHEST, EngineDifference, Metric
 from partitioner.profiles import DeviceProfile
 from partitioner.segments import Segments
 
@@ -31,16 +31,17 @@ def measure_engine_difference(
 ) -> EngineDifference:
     """prefix on `edge`, suffix on `cloud`, against the whole model on eager; runs on the calling thread.
 
-    On the first `most_items` of the model's calibration inputs, or all of them; on made-up ones where it has none.
-    Raises InvalidPlan when `edge_ops` is not a
-    cut, InvalidModel naming an op that an engine cannot run.
+    Where only one of them made a number that is not finite, they differ by FARTHEST: how many answers that concerns is
+    what a budget counts. On the first `most_items` of the model's calibration inputs, or all of them; on made-up ones
+    where it has none. Raises InvalidPlan when `edge_ops` is not a cut, InvalidModel naming an op that an engine cannot
+    run.
     """
     segments = model.split(edge_ops)
     exact = EagerEngine(threads=edge.threads).load(model.whole)
     prefix, suffix = edge.load(segments.prefix), cloud.load(segments.cloud)
     pairs = [(exact(*batch), _through(segments, prefix, suffix, batch)) for batch in _batches(model, most_items)]
     first = [torch.cat([outputs[0] for outputs in side]) for side in zip(*pairs, strict=True)]
-    cosine, top1, closeness = (float(agreement(metric, *first).mean()) for metric in _METRICS)
+    cosine, top1, closeness = (_mean(agreement(metric, *first)) for metric in _METRICS)
     return EngineDifference(
         max_abs=max(_largest(*pair) for pair in pairs),
         cosine=cosine,
@@ -84,5 +85,10 @@ def _through(segments: Segments, prefix: Runner, suffix: Runner, inputs: Tensors
 
 
 def _largest(whole: Tensors, cut: Tensors) -> float:
-    """The largest difference in any output."""
-    return max(float((a.double() - b.double()).abs().max()) for a, b in zip(whole, cut, strict=True))
+    """The largest difference in any output, at most FARTHEST."""
+    return min(FARTHEST, max(largest_difference(a, b) for a, b in zip(whole, cut, strict=True)))
+
+
+def _mean(agreements: torch.Tensor) -> float:
+    """Of no items 1: none of them differs."""
+    return float(agreements.mean()) if len(agreements) else 1.0

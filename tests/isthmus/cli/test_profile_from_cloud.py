@@ -28,6 +28,7 @@ from partitioner.artifact import save_artifact
 from partitioner.measurements import CodecRate, Measurement, OpTimes, Power
 from partitioner.model import Model
 from partitioner.plan import Plan
+from partitioner.plan_table import FARTHEST, EngineDifference
 from partitioner.profiles import DeviceProfile
 from scheduler.fleet_registry import FleetRegistry
 from tests.nodes.sites import Cloud, profile, small_model
@@ -58,6 +59,15 @@ class Silent(Untimed):
 
     def describe(self) -> ReplicaDescription:
         return replace(super().describe(), device_profile_json="")
+
+
+class Astray(Untimed):
+    """Runs an engine whose answers become infinite."""
+
+    def describe(self) -> ReplicaDescription:
+        far = EngineDifference(FARTHEST, cosine=0.5, top1_agreement=0.5, n=2, calibrated=True)
+        made = replace(measured(), engine="onnxruntime").with_engine_difference(served().digest, far)
+        return replace(super().describe(), device_profile_json=made.to_json())
 
 
 class Measured(Untimed):
@@ -142,6 +152,15 @@ async def test_what_the_cloud_measured_is_planned_with(tmp_path: Path) -> None:
     await called("partition", str(tmp_path / "model"), "--edge", edge, "--cloud", file, "-o", str(tmp_path / "p.json"))
     plan = Plan.from_json((tmp_path / "p.json").read_text())
     assert "measured op times" in plan.provenance["cloud"]
+
+
+async def test_an_engine_whose_answers_become_infinite_is_said_to_be_without_a_number(tmp_path: Path) -> None:
+    cloud = await started(Astray)
+    try:
+        said = await called("profile", "--from", cloud.target, "-o", str(tmp_path / "cloud.json"))
+    finally:
+        await cloud.stop()
+    assert "onnxruntime: differs from eager by what is not finite on one side only, cosine 0.5" in said
 
 
 async def test_what_was_declared_in_the_file_stays(tmp_path: Path) -> None:

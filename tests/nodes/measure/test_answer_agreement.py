@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from nodes.measure.answer_agreement import agreement, metric_for
+from nodes.measure.answer_agreement import agreement, largest_difference, metric_for
 from partitioner.plan_table import Metric
 
 METRICS: tuple[Metric, ...] = ("top1_agreement", "cosine", "closeness")
@@ -65,3 +65,18 @@ def test_a_class_that_both_sides_mask_says_nothing_of_the_others() -> None:
     other = torch.tensor([[2.0, 1.0, -math.inf]])
     assert agreement("cosine", whole, other).tolist() == pytest.approx([0.8])
     assert agreement("top1_agreement", whole, other).tolist() == [0.0]
+
+
+@pytest.mark.parametrize("number", [math.inf, -math.inf, math.nan])
+def test_what_is_not_finite_is_no_difference_where_both_hold_it_and_infinite_where_one_does(number: float) -> None:
+    whole, same, finite = torch.tensor([1.0, number]), torch.tensor([1.5, number]), torch.tensor([1.0, 2.0])
+    assert largest_difference(whole, same) == 0.5
+    assert largest_difference(whole, finite) == largest_difference(finite, whole) == math.inf
+    other = math.inf if number != math.inf else -math.inf
+    assert largest_difference(whole, torch.tensor([1.0, other])) == math.inf
+
+
+@pytest.mark.parametrize("metric", ["top1_agreement", "cosine"])
+def test_answers_that_hold_nothing_agree(metric: Metric) -> None:
+    assert agreement(metric, torch.zeros(3, 0), torch.zeros(3, 0)).tolist() == [1.0, 1.0, 1.0]
+    assert largest_difference(torch.zeros(3, 0), torch.zeros(3, 0)) == 0.0

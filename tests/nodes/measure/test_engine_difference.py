@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import pytest
 import torch
@@ -14,8 +15,10 @@ from nodes.engines.factory import engine_for
 from nodes.measure.engine_difference import difference_here, measure_engine_difference, measure_whole_difference
 from nodes.model_runtime import ReadyPlan
 from nodes.plan_builder import PlanBuilder, PlanDraft
+from partitioner.front_end import model_from_module
 from partitioner.measurements import Provenance
-from partitioner.plan_table import EngineDifference
+from partitioner.plain_json import write_json
+from partitioner.plan_table import FARTHEST, EngineDifference
 from partitioner.profiles import DeviceProfile
 from partitioner.torch_model import TorchModel
 
@@ -35,8 +38,40 @@ class WrongEngine(EagerEngine):
         return run
 
 
+class Masked(torch.nn.Module):
+    """Rules a class out, and has an output that holds nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mixed = torch.nn.Linear(8, 4)
+        self.register_buffer("mask", torch.tensor([0.0, 0.0, 0.0, -math.inf]))
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        mixed = self.mixed(x)
+        return mixed + self.mask, mixed[:, :0]
+
+
+class Overflowing(EagerEngine):
+    """Makes an infinity of the first number of every first output."""
+
+    name = "overflowing"
+
+    def load(self, segment: Runnable) -> Runner:
+        right = super().load(segment)
+
+        def run(*tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            first, *others = right(*tensors)
+            return first.index_fill(1, torch.tensor([0]), math.inf), *others
+
+        return run
+
+
 def first_ops(model: TorchModel, count: int) -> tuple[str, ...]:
     return tuple(op.name for op in model.graph.ops[:count])
+
+
+def masked_model() -> TorchModel:
+    return model_from_module(Masked().eval(), (torch.randn(2, 8),), "masked")
 
 
 def every_plan(builder: PlanBuilder, *drafts: PlanDraft) -> list[ReadyPlan]:
@@ -66,6 +101,19 @@ def test_without_calibration_inputs_it_is_measured_on_samples(small_model: Torch
 def test_few_items_are_measured_where_few_are_asked_for(small_model: TorchModel) -> None:
     found = measure_whole_difference(small_model, engine_for("onnxruntime"), 4)
     assert (found.n, found.calibrated) == (4, True)
+
+
+def test_a_mask_and_an_empty_output_differ_by_nothing() -> None:
+    found = measure_whole_difference(masked_model(), engine_for("onnxruntime"))
+    assert found.max_abs < 1e-5
+    assert found.cosine == pytest.approx(1.0)
+    assert found.top1_agreement == 1.0
+
+
+def test_an_infinity_on_one_side_only_is_the_largest_difference_that_a_profile_can_hold() -> None:
+    found = measure_whole_difference(masked_model(), Overflowing())
+    assert (found.max_abs, found.plus(found).max_abs, found.loss(classes=False)) == (FARTHEST, FARTHEST, 1.0)
+    assert str(FARTHEST) in write_json(found.plus(found))
 
 
 @pytest.mark.parametrize("engine", ["onnxruntime", "aot", "none"])
