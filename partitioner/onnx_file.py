@@ -19,13 +19,14 @@ from onnx import TensorProto, inliner, numpy_helper
 from isthmus.errors import InvalidModel
 from partitioner.onnx_constants import RANDOM_OPERATORS
 from partitioner.onnx_form import ELEMENT_TYPES, reads
+from partitioner.onnx_functions import check_functions
+from partitioner.onnx_nesting import nested_nodes
 from partitioner.pseudo_names import RESERVED
 
 __all__ = ["check_structure", "read_onnx", "take_weights"]
 
 _MOST_FILE_BYTES = 2 << 30
 _MOST_NODES = 100_000
-_MOST_NESTING = 16
 _MOST_ELEMENTS = 1 << 34
 _SMALL_ELEMENTS = 64
 """Constants up to this size stay in the graph, where shapes are told from them."""
@@ -42,6 +43,7 @@ def read_onnx(path: Path) -> tuple[onnx.ModelProto, dict[str, torch.Tensor]]:
         proto = onnx.ModelProto.FromString(path.read_bytes())
         _load_external(proto, path.parent)
         if proto.functions:
+            check_functions(proto, most_nodes=_MOST_NODES, most_bytes=_MOST_FILE_BYTES)
             proto = inliner.inline_local_functions(proto)
         check_structure(proto)
         return proto, take_weights(proto)
@@ -62,13 +64,13 @@ def check_structure(proto: onnx.ModelProto, weights: Collection[str] = ()) -> No
     if not proto.graph.node or not proto.graph.input or not proto.graph.output:
         raise InvalidModel("graph", "has no nodes, no inputs or no outputs", remedy=_REMEDY)
     foreign = sorted({o.domain for o in proto.opset_import} - _STANDARD)
-    if foreign and any(node.domain == foreign[0] for node in _nodes(proto.graph, 0)):
+    if foreign and any(node.domain == foreign[0] for node in nested_nodes(proto.graph)):
         raise InvalidModel("graph", f"uses operators of {foreign[0]!r}", remedy="export with standard operators only")
     if not any(o.domain in _STANDARD for o in proto.opset_import):
         raise InvalidModel("graph", "names no version of the standard operators", remedy=_REMEDY)
     if proto.graph.sparse_initializer:
         raise InvalidModel("graph", "has sparse weights", remedy="store them dense")
-    for count, node in enumerate(_nodes(proto.graph, 0)):
+    for count, node in enumerate(nested_nodes(proto.graph)):
         _check_node(node, count)
     _check_order(proto.graph, {v.name for v in proto.graph.input} | set(weights))
 
@@ -113,22 +115,10 @@ def _lift_constants(graph: onnx.GraphProto) -> None:
     graph.node.extend(kept)
 
 
-def _nodes(graph: onnx.GraphProto, depth: int) -> Iterator[onnx.NodeProto]:
-    """All nodes, those of bodies included."""
-    if depth > _MOST_NESTING:
-        raise InvalidModel("graph", "is nested too deeply", remedy="simplify the model")
-    for node in graph.node:
-        yield node
-        for attribute in node.attribute:
-            for body in (attribute.g, *attribute.graphs):
-                if body.node:
-                    yield from _nodes(body, depth + 1)
-
-
-def _initializers(graph: onnx.GraphProto, depth: int) -> Iterator[TensorProto]:
+def _initializers(graph: onnx.GraphProto) -> Iterator[TensorProto]:
     """All initializers, those of bodies included."""
     yield from graph.initializer
-    for node in _nodes(graph, depth):
+    for node in nested_nodes(graph):
         for attribute in node.attribute:
             for body in (attribute.g, *attribute.graphs):
                 yield from body.initializer
@@ -169,7 +159,7 @@ def _check_order(graph: onnx.GraphProto, known: set[str]) -> None:
 
 def _load_external(proto: onnx.ModelProto, folder: Path) -> None:
     """Read what initializers keep in other files, each a plain file beneath `folder` with room for what is asked."""
-    for initializer in _initializers(proto.graph, 0):
+    for initializer in _initializers(proto.graph):
         if initializer.data_location != TensorProto.EXTERNAL:
             continue
         where = {entry.key: entry.value for entry in initializer.external_data}
