@@ -21,6 +21,7 @@ from nodes.measure.engine_loss import engine_loss
 from nodes.measure.joined_halves import JoinedHalves
 from nodes.measure.lossless_sizes import in_form
 from nodes.settings import COMPILING_ENGINES
+from partitioner.accuracy_rule import AccuracyRule
 from partitioner.codec_choice import sizes_allowed
 from partitioner.condition import Condition
 from partitioner.cost_model import Costing
@@ -144,6 +145,11 @@ class Planner:
     def codec_budget(self) -> float | None:
         """What the engines leave of the accuracy budget; None without one."""
         return None if self._budget is None else self._budget.left
+
+    @property
+    def accuracy_rule(self) -> AccuracyRule | None:
+        """The accuracy budget as the planning before this call left it; None without one."""
+        return None if self._budget is None else self._budget.rule
 
     def unrated_codecs(self) -> str:
         """The codecs that plans go without because a side has no rate of them, in words; "" where it is none."""

@@ -10,7 +10,10 @@ from typing import Protocol
 from isthmus.errors import InvalidInput
 from partitioner.plan import CodecKey, codec_key
 
-__all__ = ["AccuracyRule", "AccuracyTable"]
+__all__ = ["TAKEN_OUT", "AccuracyRule", "AccuracyTable"]
+
+TAKEN_OUT = "a codec was taken out of every cut because one plan broke the budget as a whole"
+"""Why nothing is proven of all codecs measured where `AccuracyRule.pruned`."""
 
 
 class AccuracyRule(Protocol):
@@ -20,6 +23,11 @@ class AccuracyRule(Protocol):
     def words(self) -> str:
         """The budget as a person would call it, where it stands in a plan's way."""
 
+    @property
+    def pruned(self) -> bool:
+        """Whether a codec that alone keeps the budget was taken out for a whole plan's sake, of every cut: a plan that
+        keeps it there with that codec is then never looked at, so no search proves the best of the codecs measured."""
+
     def allows(self, tensor: str, codec: str, parameters: Mapping[str, str]) -> bool:
         """Whether `tensor` may cross with that lossy codec in those parameters."""
 
@@ -28,8 +36,8 @@ class AccuracyRule(Protocol):
 class AccuracyTable:
     """Losses measured of one tensor's codec at a time, against a budget; what nobody measured is `unmeasured`.
 
-    budget, losses: shares of the agreement with the whole model (0.02: two in a hundred differ). words: see
-    `AccuracyRule`; the budget itself without.
+    budget, losses: shares of the agreement with the whole model (0.02: two in a hundred differ). words, pruned:
+    see `AccuracyRule`; words are the budget itself without.
     Raises InvalidInput for a budget outside 0 to 1.
     """
 
@@ -37,6 +45,7 @@ class AccuracyTable:
     losses: Mapping[CodecKey, float]
     unmeasured: bool = False
     words: str = ""
+    pruned: bool = False
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.budget <= 1.0:

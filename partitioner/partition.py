@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from isthmus.errors import InfeasibleCut, InvalidPlan
+from partitioner.accuracy_rule import TAKEN_OUT, AccuracyRule
 from partitioner.bounded_search import SearchResult
 from partitioner.codec_choice import FILE_CODEC
 from partitioner.constrained_choice import ConstrainedChoice, NothingInTime
@@ -76,7 +77,7 @@ def best_plan(
     found = best_choice(model, setting, wanted, is_over)
     assert found.choice is not None
     choice, value = found.choice, found.value
-    gap = gap_words(found.gap, setting.costing.budget is not None)
+    gap = gap_words(found.gap, setting.costing.budget)
     if has_measured_halves(model, setting):
         if len(wanted.stages) == 1:
             measured = best_by_halves(model, setting, wanted, choice, is_over)
@@ -113,10 +114,14 @@ def plan_of_choice(model: ModelFacts, setting: Setting, choice: CutChoice) -> Pl
     return make_plan(model, setting, costs, choice.edge_ops, chosen_crossing(model, costs, choice))
 
 
-def gap_words(gap: float, under_budget: bool) -> str:
-    """A gap as a reader needs it: under an accuracy budget codecs that nobody measured were never looked at."""
+def gap_words(gap: float, budget: AccuracyRule | None) -> str:
+    """A gap as a reader needs it: under an accuracy budget codecs that nobody measured were never looked at, nor one
+    that was taken out for a whole plan's sake."""
+    if budget is not None and budget.pruned:
+        said = "0" if gap == 0.0 else f"up to {gap:.2%} better may exist"
+        return f"{said} of the codecs left (not proven best of those measured: {TAKEN_OUT})"
     said = "0, proven best" if gap == 0.0 else f"up to {gap:.2%} better may exist"
-    return f"{said} of the codecs measured" if under_budget else said
+    return said if budget is None else f"{said} of the codecs measured"
 
 
 def _rules(model: ModelFacts, setting: Setting) -> Rules:

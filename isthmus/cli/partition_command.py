@@ -218,13 +218,14 @@ def _asked(setting: Setting) -> str:
 def _frontier(planner: Planner, objective: str) -> tuple[str, Iterable[str]]:
     """As JSON, and as lines."""
     from isthmus.cli.frontier_table import check_linear, frontier_lines, throughput_lines
+    from partitioner.accuracy_rule import TAKEN_OUT
     from partitioner.measured_halves import has_measured_halves
     from partitioner.objectives import objective_for
     from partitioner.partition import gap_words
 
     if objective_for(objective, planner.given).name == "throughput":
         wide = planner.throughput_frontier()
-        gap = f"gap {gap_words(wide.gap, planner.accuracy_budget is not None)}"
+        gap = f"gap {gap_words(wide.gap, planner.accuracy_rule)}"
         said = filter(None, (gap, planner.budget_line()))
         return wide.to_json(), [*throughput_lines(wide), *_of_both_sides(planner, objective), *said]
     check_linear(objective, planner.given)
@@ -233,9 +234,10 @@ def _frontier(planner: Planner, objective: str) -> tuple[str, Iterable[str]]:
     if has_measured_halves(planner.model, planner.given):
         lines.append("by sums of op times; one plan alone goes by the halves that were measured whole")
     if planner.given.costing.constraints.has_budget or found.gap > 0.0:
-        lines.append(f"gap {gap_words(found.gap, planner.accuracy_budget is not None)}")
-    if budget := planner.budget_line():
-        lines.append(f"{budget}; every plan that wins somewhere, of the codecs measured")
+        lines.append(f"gap {gap_words(found.gap, planner.accuracy_rule)}")
+    if (rule := planner.accuracy_rule) is not None:
+        of = f"left, not of all measured: {TAKEN_OUT}" if rule.pruned else "measured"
+        lines.append(f"{planner.budget_line()}; every plan that wins somewhere, of the codecs {of}")
     return found.to_json(), lines
 
 

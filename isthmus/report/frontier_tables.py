@@ -9,6 +9,7 @@ from isthmus.report.bandwidth_curve import said_range
 from isthmus.report.facts import Chapter
 from isthmus.report.plan_names import PlanName, codecs_of
 from isthmus.units import format_bandwidth, format_duration, format_size
+from partitioner.accuracy_rule import TAKEN_OUT
 from partitioner.bandwidth_pieces import Piece, pieces_of, time_lines
 from partitioner.frontier import Frontier, FrontierPlan
 from partitioner.menu import Domain, Menu
@@ -22,10 +23,13 @@ def frontier_section(chapter: Chapter, frontier: Frontier, names: Mapping[str, P
     rows = [_row(entry, names[entry.plan.plan_id], won.get(i)) for i, entry in enumerate(frontier.plans)]
     ratio = "" if frontier.downlink_ratio == 1 else f" The uplink is {frontier.downlink_ratio:.3g} times the downlink."
     costing = chapter.setting.costing
-    other = "other plan" if costing.budget is None else "other plan of the codecs measured"
+    pruned = costing.budget is not None and costing.budget.pruned
+    of = "" if costing.budget is None else " of the codecs left" if pruned else " of the codecs measured"
+    other = f"other plan{of}"
     if costing.constraints.has_budget:
         other += " within the limits"
     never = f"no {other} ever is" if frontier.gap == 0.0 else f"no {other} is by more than {frontier.gap:.2%}"
+    never += f" (of all codecs measured nothing is proven: {TAKEN_OUT})" if pruned else ""
     return section(
         f"The frontier: {len(rows)} plan{'' if len(rows) == 1 else 's'}",
         paragraph(

@@ -3,7 +3,8 @@
 A calibration costs seconds, so only what could win is calibrated: what nobody measured yet is taken to be about as good
 as on the nearest tensor that was, the solver says which tensors it would then use, those are measured, and so on
 until it uses nothing else. A finished plan is measured as a whole; one over the budget is solved again without its
-worst codec. That last step is a heuristic: codecs that are harmless alone may add up in more ways than one.
+worst codec at any cut. That last step is a heuristic: codecs that are harmless alone may add up in more ways than one,
+so the rule then says that it is `pruned`, and nothing is proven best.
 """
 
 from __future__ import annotations
@@ -42,13 +43,15 @@ Solve = Callable[[Costing], Sequence[Plan]]
 @dataclass(frozen=True, slots=True)
 class _Known:
     """What the searches know by now: codecs by tensor, an input's as a picture apart, and the loss of each alone, or
-    infinity where a plan broke the budget by it. over: losses that were too large, of codecs alone and of plans.
+    infinity where a plan broke the budget by it: `taken_out`. over: losses that were too large, of codecs alone and of
+    plans.
     """
 
     codecs: dict[str, tuple[MeasuredCodec, ...]]
     pictures: dict[str, tuple[MeasuredCodec, ...]]
     losses: dict[CodecKey, float]
     over: list[float]
+    taken_out: set[CodecKey]
 
 
 class AccuracyBudget:
@@ -72,7 +75,7 @@ class AccuracyBudget:
         self._sides = Constraints(whole_on=engines.whole_on(budget), whole_words=self._table.words)
         self._model = model
         self._findings = findings or CodecFindings(model) if judged else None
-        self._found = _Known({}, {}, {}, [])
+        self._found = _Known({}, {}, {}, [], set())
         specs = model.interface.inputs
         self._preprocessing = {spec.name: spec.preprocessing for spec in specs if spec.preprocessing is not None}
         self._places = {op.name: place for place, op in enumerate(model.graph.ops)}
@@ -85,7 +88,7 @@ class AccuracyBudget:
         """
         costing = self.constrained(costing)
         if self._findings is None:
-            return replace(costing, accuracy=self._table)
+            return replace(costing, accuracy=self.rule)
         if costing.form == "bytes":
             self._learn_pictures(self._findings)
         while True:
@@ -101,6 +104,11 @@ class AccuracyBudget:
         if not self._sides.whole_on:
             return costing
         return replace(costing, constraints=costing.constraints.joined(self._sides))
+
+    @property
+    def rule(self) -> AccuracyTable:
+        """The budget, and all that was found of codecs by now."""
+        return replace(self._table, losses=dict(self._found.losses), pruned=bool(self._found.taken_out))
 
     @property
     def left(self) -> float:
@@ -154,13 +162,12 @@ class AccuracyBudget:
         sizes = [size_with_effort(one, self._preprocessing.get(one.tensor)) for one in found]
         again = {(size.tensor, size.codec) for size in sizes}
         others = (size for size in costing.codecs if (size.tensor, size.codec) not in again)
-        table = replace(self._table, losses=dict(self._found.losses))
-        return replace(costing, codecs=(*others, *sizes), lossless=False, accuracy=table)
+        return replace(costing, codecs=(*others, *sizes), lossless=False, accuracy=self.rule)
 
     def _hopeful(self, costing: Costing) -> Costing:
         """The same with what nobody measured yet allowed."""
         known = self._measured(costing)
-        table = replace(self._table, losses=dict(self._found.losses), unmeasured=True)
+        table = replace(self.rule, unmeasured=True)
         return replace(known, codecs=(*known.codecs, *self.hopes()), accuracy=table)
 
     def hopes(self) -> Iterator[CodecSize]:
@@ -232,6 +239,7 @@ class AccuracyBudget:
             return False
         worst = max(_lossy(plan), key=lambda tensor: self._found.losses[tensor.key])
         self._found.losses[worst.key] = math.inf
+        self._found.taken_out.add(worst.key)
         self._found.over.append(1.0 - found.value)
         return True
 

@@ -251,10 +251,10 @@ def test_where_no_accuracy_was_measured_the_page_says_so(page: str) -> None:
     assert "Accuracy against bytes" not in page
 
 
-def _under_a_budget(report: Report) -> str:
+def _under_a_budget(report: Report, *, pruned: bool = False) -> str:
     """What the page says where a lossy codec must keep a budget."""
     chapter = report.chapters[0]
-    costing = replace(chapter.setting.costing, accuracy=AccuracyTable(0.02, {}))
+    costing = replace(chapter.setting.costing, accuracy=AccuracyTable(0.02, {}, pruned=pruned))
     return _said(
         report_page(Report(report.model, (replace(chapter, setting=replace(chapter.setting, costing=costing)),)))
     )
@@ -269,6 +269,13 @@ def test_under_an_accuracy_budget_no_lossy_codec_is_allowed_all_the_same(report:
 def test_under_an_accuracy_budget_the_frontier_is_of_the_codecs_measured(report: Report, page: str) -> None:
     assert "no other plan of the codecs measured ever is." in _under_a_budget(report)
     assert "no other plan ever is." in _said(page)
+
+
+def test_the_page_says_that_a_codec_was_taken_out_for_a_whole_plans_sake(report: Report) -> None:
+    said = _under_a_budget(report, pruned=True)
+    assert (
+        "no other plan of the codecs left ever is (of all codecs measured nothing is proven: a codec was taken" in said
+    )
 
 
 def test_every_chapter_is_about_the_objective_that_was_asked_for(model: Model, setting: Setting) -> None:

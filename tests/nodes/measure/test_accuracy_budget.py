@@ -18,6 +18,7 @@ from nodes.plan_shapes import cut_plan
 from partitioner.codec_choice import AS_RATED, DEFAULT_CODECS, CodecSize
 from partitioner.cost_model import Costing
 from partitioner.plan import Plan, TensorCodec
+from partitioner.plan_table import Accuracy
 from partitioner.torch_model import TorchModel
 
 Solve = Callable[[Costing], Sequence[Plan]]
@@ -73,6 +74,26 @@ def test_two_tensors_together_keep_the_budget(model: TorchModel) -> None:
 def test_codecs_over_the_budget_go(model: TorchModel) -> None:
     (plan,) = smallest(model)(AccuracyBudget(model, 1e-12).keep(Costing(), smallest(model)))
     assert loss(model, plan) <= 1e-12
+
+
+class Together(CodecFindings):
+    """Codecs that keep a budget each by itself, of which a whole plan keeps nothing in a transform."""
+
+    def together(self, edge_ops: Sequence[str], boundary: Sequence[TensorCodec]) -> Accuracy:
+        found = super().together(edge_ops, boundary)
+        return replace(found, value=0.0) if any(one.codec == "transform" for one in boundary) else found
+
+
+@pytest.mark.parametrize(("findings", "pruned"), [(CodecFindings, False), (Together, True)])
+def test_a_codec_taken_out_for_a_whole_plans_sake_is_told(
+    model: TorchModel, findings: type[CodecFindings], pruned: bool
+) -> None:
+    few = replace(model, calibration=(model.calibration[0][:6],))
+    kept = AccuracyBudget(few, 0.02, findings=findings(few)).keep(Costing(), smallest(few))
+    (plan,) = smallest(few)(kept)
+    assert ("transform" in {tensor.codec for tensor in plan.boundary}) != pruned
+    assert kept.budget is not None
+    assert kept.budget.pruned == pruned
 
 
 def test_what_engines_lose_is_taken_off_first(model: TorchModel) -> None:

@@ -18,7 +18,7 @@ from partitioner.graph import Dimension, ModelGraph
 from partitioner.link import Link
 from partitioner.memory import MemoryModel
 from partitioner.onnx_front_end import model_from_onnx
-from partitioner.partition import Setting, best_plan, partition_graph, plans_to_compare
+from partitioner.partition import Setting, best_plan, gap_words, partition_graph, plans_to_compare
 from partitioner.plan import codec_key
 from tests.partitioner.test_onnx_front_end import proto, saved, weight
 
@@ -258,6 +258,20 @@ def test_what_is_proven_under_an_accuracy_budget_is_of_the_codecs_measured(model
     facts = partition_graph(model, replace(setting, costing=costing)).provenance
     assert facts["gap"] == "0, proven best of the codecs measured"
     assert facts["accuracy"] == "each lossy codec alone keeps accuracy budget 0.02"
+
+
+@pytest.mark.parametrize(("gap", "said"), [(0.0, "0 of"), (0.031, "up to 3.10% better may exist of")])
+def test_nothing_is_proven_once_a_codec_was_taken_out_for_a_whole_plans_sake(gap: float, said: str) -> None:
+    words = gap_words(gap, AccuracyTable(0.02, {}, pruned=True))
+    assert words.startswith(
+        f"{said} the codecs left (not proven best of those measured: a codec was taken out of every"
+    )
+
+
+def test_a_plan_says_that_a_codec_was_taken_out_for_a_whole_plans_sake(model: Any, setting: Setting) -> None:
+    costing = replace(setting.costing, lossless=False, accuracy=AccuracyTable(0.02, {}, pruned=True))
+    facts = partition_graph(model, replace(setting, costing=costing)).provenance
+    assert facts["gap"].startswith("0 of the codecs left (not proven best of those measured: ")
 
 
 def test_a_search_out_of_time_does_not_say_that_there_is_no_plan(model: Any, setting: Setting) -> None:
