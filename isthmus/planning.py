@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TypeVar
 
 from isthmus.errors import InvalidProfile
 from isthmus.units import format_size
 from nodes.codecs.factory import LOSSLESS_CODEC_NAMES, encodes_images
 from nodes.engines.allocator import keep_freed_memory
-from nodes.measure.accuracy_budget import AccuracyBudget
+from nodes.measure.accuracy_budget import AccuracyBudget, Judged
 from nodes.measure.calibration_items import CalibrationRuns
 from nodes.measure.codec_findings import CodecFindings
 from nodes.measure.codec_rates import RATED_CODEC_NAMES
@@ -44,7 +45,7 @@ __all__ = ["SEARCH_LIMIT_S", "Planner", "accuracy_line", "time_is_over"]
 SEARCH_LIMIT_S = 10.0
 _BANDWIDTHS = 34  # from one to the next by a quarter
 
-_Solve = Callable[[Setting], Sequence[Plan]]
+_Found = TypeVar("_Found")
 
 
 def time_is_over(limit_s: float) -> Callable[[], bool]:
@@ -95,7 +96,7 @@ class Planner:
     @cached_property
     def frontier(self) -> Frontier:
         """The frontier, all of whose plans keep to the budget."""
-        return self._frontier_of(self.frontier_setting)
+        return self._judged_frontier.found
 
     def throughput_frontier(self) -> ThroughputFrontier:
         """The frontier for throughput; all its plans keep to the budget."""
@@ -103,21 +104,21 @@ class Planner:
         def solve(setting: Setting) -> ThroughputFrontier:
             return throughput_frontier(self.model, setting, time_is_over(self.limit_s))
 
-        return solve(self._within_budget(lambda setting: [entry.plan for entry in solve(setting).plans]))
+        return self._judged(solve, lambda found: [entry.plan for entry in found.plans]).found
 
-    @cached_property
+    @property
     def frontier_setting(self) -> Setting:
         """The setting with the codecs that the frontier's plans may use, as measured where they win somewhere usual."""
+        return self.given if self._budget is None else replace(self.given, costing=self._judged_frontier.costing)
 
-        def all_plans(setting: Setting) -> list[Plan]:
-            return [entry.plan for entry in self._frontier_of(setting).plans]
-
+    @cached_property
+    def _judged_frontier(self) -> Judged[Frontier]:
         def usual_plans(setting: Setting) -> list[Plan]:
             frontier = self._frontier_of(setting)
             winners = (frontier.best(condition).plan for condition in _usual_conditions(setting))
             return list({plan.plan_id: plan for plan in winners}.values())
 
-        return self._within_budget(all_plans, usual_plans)
+        return self._judged(self._frontier_of, lambda found: [entry.plan for entry in found.plans], usual_plans)
 
     def _frontier_of(self, setting: Setting) -> Frontier:
         return frontier_of(self.model, setting, time_is_over(self.limit_s))
@@ -135,7 +136,7 @@ class Planner:
         def solve(setting: Setting) -> BestPlan:
             return best_plan(self.model, setting, objective, time_is_over(self.limit_s))
 
-        best = solve(self._within_budget(lambda setting: [solve(setting).plan]))
+        best = self._judged(solve, lambda found: [found.plan]).found
         plan = self._with_engines(best.plan) if self._budget is None else self._with_accuracy(best.plan, self._budget)
         more = {"codecs left out": self.unrated_codecs(), "to finish alone": self.memory_line()}
         said = {key: words for key, words in more.items() if words}
@@ -223,15 +224,23 @@ class Planner:
             return None
         return self.findings or CodecFindings(self.model)
 
-    def _within_budget(self, solve: _Solve, nominate: _Solve | None = None) -> Setting:
+    def _judged(
+        self,
+        solve: Callable[[Setting], _Found],
+        plans_of: Callable[[_Found], Sequence[Plan]],
+        nominate: Callable[[Setting], Sequence[Plan]] | None = None,
+    ) -> Judged[_Found]:
+        """What `solve` found under the budget, the very plans that were judged; see `AccuracyBudget.keep`."""
         given, budget = self.given, self._budget
         if budget is None:
-            return given
+            return Judged(given.costing, solve(given))
 
-        def under(way: _Solve) -> Callable[[Costing], Sequence[Plan]]:
-            return lambda costing: way(replace(given, costing=costing))
+        def found(costing: Costing) -> _Found:
+            return solve(replace(given, costing=costing))
 
-        return replace(given, costing=budget.keep(given.costing, under(solve), under(nominate or solve)))
+        if nominate is None:
+            return budget.keep(given.costing, found, plans_of)
+        return budget.keep(given.costing, found, plans_of, lambda costing: nominate(replace(given, costing=costing)))
 
     def _with_engines(self, plan: Plan) -> Plan:
         """With what the engines of the sides that compute lose, as the profiles say."""

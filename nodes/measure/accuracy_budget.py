@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
 
 from isthmus.errors import InfeasibleCut, InvalidModel
 from nodes.codecs.factory import LOSSLESS_CODEC_NAMES
@@ -29,7 +30,7 @@ from partitioner.model import Model, has_judged_items
 from partitioner.plan import CodecKey, Plan, TensorCodec
 from partitioner.plan_table import Accuracy
 
-__all__ = ["AccuracyBudget"]
+__all__ = ["AccuracyBudget", "Judged"]
 
 FIRST_RATIO = 0.08
 """Of a tensor's bytes: what a transform codec may reach where none was calibrated yet. It made 0.1 to 0.12 of
@@ -38,6 +39,17 @@ efficientnet-lite0's and MiniLM's hidden states."""
 _HOPE = 0.9  # of what it reached on the nearest tensor, if that has another shape
 Solve = Callable[[Costing], Sequence[Plan]]
 """The plans that a solver takes under a costing."""
+Found = TypeVar("Found")
+"""What a solver finds: plans, and what it says of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged(Generic[Found]):
+    """What a solver found under a costing, as it was judged: a second search may find other plans once its time is
+    over."""
+
+    costing: Costing
+    found: Found
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,24 +92,33 @@ class AccuracyBudget:
         self._preprocessing = {spec.name: spec.preprocessing for spec in specs if spec.preprocessing is not None}
         self._places = {op.name: place for place, op in enumerate(model.graph.ops)}
 
-    def keep(self, costing: Costing, solve: Solve, nominate: Solve | None = None) -> Costing:
-        """`costing` with the codecs as measured, under which all plans of `solve` keep to the budget.
+    def keep(
+        self,
+        costing: Costing,
+        solve: Callable[[Costing], Found],
+        plans_of: Callable[[Found], Sequence[Plan]],
+        nominate: Solve | None = None,
+    ) -> Judged[Found]:
+        """`costing` with the codecs as measured, and what `solve` found under it, all plans of which keep the budget.
 
         nominate: says what is worth measuring, where that is less than all plans of `solve`. Without calibration inputs
         no lossy codec is allowed.
         """
         costing = self.constrained(costing)
         if self._findings is None:
-            return replace(costing, accuracy=self.rule)
+            blind = replace(costing, accuracy=self.rule)
+            return Judged(blind, solve(blind))
         if costing.form == "bytes":
             self._learn_pictures(self._findings)
         while True:
-            if self._learn(costing, (nominate or solve)(self._hopeful(costing))):
+            hopeful = self._hopeful(costing)
+            if self._learn(costing, plans_of(solve(hopeful)) if nominate is None else nominate(hopeful)):
                 continue
             kept = self._measured(costing)
-            refused = [self._refuse(plan) for plan in solve(kept)]  # each plan by itself: all are measured in any case
+            found = solve(kept)
+            refused = [self._refuse(plan) for plan in plans_of(found)]  # all are measured in any case
             if not any(refused):
-                return kept
+                return Judged(kept, found)
 
     def constrained(self, costing: Costing) -> Costing:
         """`costing` without the plans whose engines break the budget."""

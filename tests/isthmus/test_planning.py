@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import pytest
@@ -9,11 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from isthmus.planning import Planner, accuracy_line
+from nodes.measure.codec_findings import CodecFindings
 from nodes.measure.lossless_sizes import with_lossless_sizes
 from nodes.preprocessing import normalise
 from partitioner.cost_model import Costing
 from partitioner.front_end import model_from_module
 from partitioner.model import Calibration, Model
+from partitioner.plan import TensorCodec
 from partitioner.plan_table import Accuracy
 from partitioner.setting import Setting
 
@@ -79,6 +82,43 @@ def test_what_was_measured_of_codecs_goes_along_to_the_other_form(pictured: Mode
     assert other.findings is not None
     assert other.findings is planner.of_form("bytes").findings
     assert Planner(pictured, planner.given).of_form("bytes").findings is None  # nothing to measure without a budget
+
+
+class Watched(CodecFindings):
+    """Notes each judgement of a plan as a whole."""
+
+    def __init__(self, model: Model, seen: list[str]) -> None:
+        super().__init__(model)
+        self.seen = seen
+
+    def together(self, edge_ops: Sequence[str], lossy: Sequence[TensorCodec]) -> Accuracy:
+        self.seen.append("judged")
+        return super().together(edge_ops, lossy)
+
+
+class Asked(Mapping[str, float]):
+    """Latency, and a note of each search that asks for it."""
+
+    def __init__(self, seen: list[str]) -> None:
+        self.seen = seen
+
+    def __iter__(self) -> Iterator[str]:
+        self.seen.append("searched")
+        return iter(["latency"])
+
+    def __getitem__(self, name: str) -> float:
+        return 1.0
+
+    def __len__(self) -> int:
+        return 1
+
+
+def test_the_plan_that_was_judged_is_the_one_returned(pictured: Model, quick_link: Setting) -> None:
+    """A second search would end where its own time does, at a plan that nobody judged."""
+    seen: list[str] = []
+    given = replace(quick_link, costing=Costing(form="bytes", lossless=False))
+    Planner(pictured, given, 0.3, findings=Watched(pictured, seen)).best(Asked(seen))
+    assert seen[-3:] == ["searched", "judged", "judged"]  # once in the end for the words of its provenance
 
 
 def test_an_accuracy_says_what_it_was_judged_by() -> None:

@@ -59,7 +59,7 @@ def loss(model: TorchModel, plan: Plan) -> float:
 
 @pytest.mark.parametrize("ops", [1, 3])
 def test_the_plan_keeps_the_budget_in_a_calibrated_codec(model: TorchModel, ops: int) -> None:
-    (plan,) = smallest(model, ops)(AccuracyBudget(model, 0.02).keep(Costing(), smallest(model, ops)))
+    (plan,) = smallest(model, ops)(AccuracyBudget(model, 0.02).keep(Costing(), smallest(model, ops), list).costing)
     assert "transform" in {tensor.codec for tensor in plan.boundary}
     assert all(tensor.parameters for tensor in plan.boundary if tensor.codec == "transform")
     assert 0.0 < loss(model, plan) <= 0.02
@@ -67,12 +67,12 @@ def test_the_plan_keeps_the_budget_in_a_calibrated_codec(model: TorchModel, ops:
 
 def test_two_tensors_together_keep_the_budget(model: TorchModel) -> None:
     ops = next(n for n in range(3, 9) if len(model.graph.boundary([op.name for op in model.graph.ops[:n]])) == 2)
-    (plan,) = smallest(model, ops)(AccuracyBudget(model, 0.02).keep(Costing(), smallest(model, ops)))
+    (plan,) = smallest(model, ops)(AccuracyBudget(model, 0.02).keep(Costing(), smallest(model, ops), list).costing)
     assert 0.0 < loss(model, plan) <= 0.02
 
 
 def test_codecs_over_the_budget_go(model: TorchModel) -> None:
-    (plan,) = smallest(model)(AccuracyBudget(model, 1e-12).keep(Costing(), smallest(model)))
+    (plan,) = smallest(model)(AccuracyBudget(model, 1e-12).keep(Costing(), smallest(model), list).costing)
     assert loss(model, plan) <= 1e-12
 
 
@@ -89,7 +89,7 @@ def test_a_codec_taken_out_for_a_whole_plans_sake_is_told(
     model: TorchModel, findings: type[CodecFindings], pruned: bool
 ) -> None:
     few = replace(model, calibration=(model.calibration[0][:6],))
-    kept = AccuracyBudget(few, 0.02, findings=findings(few)).keep(Costing(), smallest(few))
+    kept = AccuracyBudget(few, 0.02, findings=findings(few)).keep(Costing(), smallest(few), list).costing
     (plan,) = smallest(few)(kept)
     assert ("transform" in {tensor.codec for tensor in plan.boundary}) != pruned
     assert kept.budget is not None
@@ -98,7 +98,7 @@ def test_a_codec_taken_out_for_a_whole_plans_sake_is_told(
 
 def test_what_engines_lose_is_taken_off_first(model: TorchModel) -> None:
     budget = AccuracyBudget(model, 0.02, EngineLoss(0.015, 0.0, 0.015, "0.015 lost by onnxruntime"))
-    (plan,) = smallest(model)(budget.keep(Costing(), smallest(model)))
+    (plan,) = smallest(model)(budget.keep(Costing(), smallest(model), list).costing)
     assert 0.0 < loss(model, plan) <= 0.005
     assert budget.words == "accuracy budget 0.02 (0.015 lost by onnxruntime)"
     assert budget.left == pytest.approx(0.005)
@@ -118,7 +118,7 @@ def test_a_side_whose_engine_keeps_the_budget_runs_it_all(model: TorchModel) -> 
 
 def test_a_budget_that_no_codec_keeps_says_what_the_best_costs(model: TorchModel) -> None:
     budget = AccuracyBudget(model, 0.0)
-    budget.keep(Costing(), smallest(model))
+    budget.keep(Costing(), smallest(model), list)
     said, _, cost = budget.why_unused.rpartition(" ")
     assert said == "kept by no codec: the best found costs"
     assert 0.0 < float(cost) < 0.02
@@ -126,12 +126,12 @@ def test_a_budget_that_no_codec_keeps_says_what_the_best_costs(model: TorchModel
 
 def test_a_budget_that_is_kept_has_nothing_to_say(model: TorchModel) -> None:
     budget = AccuracyBudget(model, 0.02)
-    budget.keep(Costing(), smallest(model))
+    budget.keep(Costing(), smallest(model), list)
     assert budget.why_unused == ""
 
 
 def test_the_bytes_of_a_plan_are_those_of_its_codecs(model: TorchModel) -> None:
-    (plan,) = smallest(model)(AccuracyBudget(model, 0.02).keep(Costing(), smallest(model)))
+    (plan,) = smallest(model)(AccuracyBudget(model, 0.02).keep(Costing(), smallest(model), list).costing)
     (tensor,) = plan.boundary
     values = model.split(plan.edge_ops).prefix(*(part[:1] for part in model.calibration))[0]
     sent = codec(tensor.codec, tensor.parameters).encode(tensor.tensor, values)
@@ -139,7 +139,7 @@ def test_the_bytes_of_a_plan_are_those_of_its_codecs(model: TorchModel) -> None:
 
 
 def test_what_is_measured_says_what_coding_it_takes(model: TorchModel) -> None:
-    kept = AccuracyBudget(model, 0.02).keep(Costing(), smallest(model))
+    kept = AccuracyBudget(model, 0.02).keep(Costing(), smallest(model), list).costing
     measured = [size for size in kept.codecs if size.tensor]
     assert {"zstd", "lz4", "int8", "transform"} <= {size.codec for size in measured}
     assert all(size.effort != AS_RATED and "of a sample's time" in size.provenance for size in measured)
@@ -149,7 +149,7 @@ def test_what_is_measured_says_what_coding_it_takes(model: TorchModel) -> None:
 def test_a_size_that_was_known_before_is_there_once(model: TorchModel) -> None:
     (tensor,) = model.graph.boundary((model.graph.ops[0].name,))
     known = CodecSize("zstd", 0.5, True, "measured before", tensor=tensor)
-    kept = AccuracyBudget(model, 0.02).keep(Costing(codecs=(*DEFAULT_CODECS, known)), smallest(model))
+    kept = AccuracyBudget(model, 0.02).keep(Costing(codecs=(*DEFAULT_CODECS, known)), smallest(model), list).costing
     (found,) = (size for size in kept.codecs if (size.codec, size.tensor) == ("zstd", tensor))
     assert found.provenance != "measured before"
 
@@ -161,14 +161,14 @@ def test_only_what_could_win_is_calibrated(model: TorchModel) -> None:
         asked.append(costing)
         return smallest(model)(costing)
 
-    kept = AccuracyBudget(model, 0.02).keep(Costing(), solve)
+    kept = AccuracyBudget(model, 0.02).keep(Costing(), solve, list).costing
     assert {size.tensor for size in kept.codecs if size.tensor} == set(model.graph.boundary((model.graph.ops[0].name,)))
     assert len(asked) <= 3
 
 
 def test_nothing_is_lossy_without_calibration_inputs(model: TorchModel) -> None:
     blind = replace(model, calibration=())
-    kept = AccuracyBudget(blind, 1.0).keep(Costing(), smallest(blind))
+    kept = AccuracyBudget(blind, 1.0).keep(Costing(), smallest(blind), list).costing
     assert kept.accuracy is not None
     assert not kept.accuracy.allows(model.graph.ops[0].outputs[0], "int8", {})
     assert kept.accuracy.words == "accuracy budget 1 (no calibration inputs)"

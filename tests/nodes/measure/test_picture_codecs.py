@@ -84,7 +84,7 @@ def test_only_requests_of_files_are_planned_as_pictures(model: TorchModel, form:
         return [replace(cut_plan(model, (), codecs), form=costing.form)]
 
     budget = AccuracyBudget(model, 0.5)
-    (plan,) = solve(budget.keep(Costing(form=form), solve))  # type: ignore[arg-type]
+    (plan,) = solve(budget.keep(Costing(form=form), solve, list).costing)  # type: ignore[arg-type]
     found = budget.accuracy(plan)
     assert (found is not None) == (form == "bytes")
     assert found is None or 0.5 <= found.value < 1.0
