@@ -12,6 +12,7 @@ from typing import Literal
 
 from isthmus.errors import InvalidInput
 from partitioner.graph import TensorInfo
+from partitioner.linear_size import linear_bytes
 from partitioner.measurements import CodecRate
 from partitioner.plan import TensorCodec
 
@@ -31,6 +32,8 @@ FILE_CODEC = "file"
 """An input's file crosses as it arrived."""
 
 _FLOATING = ("float16", "bfloat16", "float32", "float64")
+_ASSUMED = "assumed"
+_LINEAR = "a byte an element, and 8 bytes of scales a channel"
 _FREE = CodecRate(0.0, 0.0, 0.0, 0.0)
 
 
@@ -58,7 +61,8 @@ AS_RATED = CodecEffort()
 
 @dataclass(frozen=True, slots=True)
 class CodecSize:
-    """What a codec makes of a tensor: ratio * bytes + fixed_bytes on the wire.
+    """What a codec makes of a tensor: ratio * bytes + fixed_bytes on the wire, or with element_bits that many an
+    element and a linear codec's scales, whatever the dtype.
 
     applies_to: every tensor, floating point ones, or pictures (an input that declares preprocessing, sent as a file).
     parameters: what both sides must agree on. provenance: where the ratio comes from. tensor: the only one that this is
@@ -76,6 +80,7 @@ class CodecSize:
     tensor: str = ""
     spread: float = 0.0
     effort: CodecEffort = AS_RATED
+    element_bits: int = 0
 
     def __post_init__(self) -> None:
         if not (0.0 <= self.ratio < 1e6 and 0.0 <= self.spread < 1e6) or self.fixed_bytes < 0:
@@ -85,13 +90,24 @@ class CodecSize:
         """Expected bytes on the wire of a tensor of that many bytes."""
         return round(self.ratio * tensor_bytes) + self.fixed_bytes
 
+    def bytes_of(self, tensor: TensorInfo, batch: int) -> int:
+        """Expected bytes on the wire of `tensor` for so many items."""
+        if self.element_bits == 0:
+            return self.wire_bytes(tensor.bytes_at(batch))
+        return linear_bytes(tuple(one.at(batch) for one in tensor.shape), self.element_bits)
+
+    @property
+    def is_assumed(self) -> bool:
+        """Whether nothing but experience with other tensors says so."""
+        return self.provenance.startswith(_ASSUMED)
+
 
 DEFAULT_CODECS: tuple[CodecSize, ...] = (
     CodecSize("raw", 1.0, True, "exact"),
-    CodecSize("zstd", 0.9, True, "assumed: float32 activations hardly compress"),
-    CodecSize("int8", 0.25, False, "exact for float32, channel scales left out", applies_to="floating"),
-    CodecSize("png", 0.14, True, "assumed: 83 kB for 3x224x224 float32", applies_to="picture"),
-    CodecSize("webp", 0.11, True, "assumed: 67 kB for 3x224x224 float32, mean of ten photos", applies_to="picture"),
+    CodecSize("zstd", 0.9, True, f"{_ASSUMED}: float32 activations hardly compress"),
+    CodecSize("int8", 0.25, False, f"of float32: {_LINEAR}", applies_to="floating", element_bits=8),
+    CodecSize("png", 0.14, True, f"{_ASSUMED}: 83 kB for 3x224x224 float32", applies_to="picture"),
+    CodecSize("webp", 0.11, True, f"{_ASSUMED}: 67 kB for 3x224x224 float32, mean of ten photos", applies_to="picture"),
 )
 """In order of preference where two are equally quick."""
 
@@ -148,10 +164,10 @@ def quotes_for(
     for size in _about(tensor.name, tuple(sizes)):
         encoder, decoder = (device.get(size.codec, _FREE if size.codec == "raw" else None) for device in rates)
         if encoder is not None and decoder is not None and _takes(size, tensor, picture):
-            wire = size.wire_bytes(size_bytes)
+            wire = size.bytes_of(tensor, batch)
             encode_s = encoder.encode_s(size_bytes) * size.effort.encode
             decode_s = decoder.decode_s(size_bytes) * size.effort.decode
-            item = size.wire_bytes(tensor.bytes)
+            item = size.bytes_of(tensor, 1)
             quotes.append(CodecQuote(size, wire, item, encode_s, wire * 8.0 / bandwidth_bps, decode_s))
     return tuple(quotes)
 

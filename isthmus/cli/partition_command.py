@@ -171,6 +171,7 @@ def _best(
         *(f"  {line(plan)}" for plan in others),
         *(f"  {line(pair.best.plan)}; {sides_words(pair.best.setting)}" for pair in rest),
         *_remarks(planner, objective),
+        *_assumed_sizes(best),
         *_above_the_limit(planner.model.graph, best),
         *doubtful_times((pair.best.setting for pair in (first, *rest)), planner.model.digest),
         *unlike_measures([first, *rest]),
@@ -189,6 +190,21 @@ def _remarks(planner: Planner, objective: str) -> Iterator[str]:
         yield f"to finish alone {memory}"
     if "energy" in objective and (power := planner.given.edge.power) is not None and not power.knows_radio:
         yield f"energy: {power.provenance}; its radio counts 0 W: state it with isthmus declare EDGE.json --radio 2W"
+
+
+def _assumed_sizes(best: BestPlan) -> Iterator[str]:
+    """The plan's codecs whose sizes nobody measured on what they carry."""
+    sizes = best.setting.costing.codecs
+    measured = {(size.codec, size.tensor) for size in sizes}
+    assumed = {size.codec: size.ratio for size in sizes if size.is_assumed and not size.tensor}
+    sent = dict.fromkeys((one.codec, one.tensor) for one in (*best.plan.boundary, *best.plan.downlink))
+    said = [
+        f"{codec} {assumed[codec]:g} of {name}"
+        for codec, name in sent
+        if codec in assumed and (codec, name) not in measured
+    ]
+    if said:
+        yield f"sizes assumed, not measured: {', '.join(said)}; calibration inputs tell (isthmus import --calibration)"
 
 
 def _above_the_limit(graph: ModelGraph, best: BestPlan) -> Iterator[str]:

@@ -37,6 +37,7 @@ from nodes.codecs.dtypes import dtype_name, dtype_named
 from nodes.codecs.frame import pack, unpack
 from nodes.codecs.layout import checked_size, from_memory, memory_bytes, stride_order
 from nodes.codecs.level_packing import pack_levels, unpack_levels
+from partitioner.linear_size import group_shape
 
 __all__ = ["LINEAR_BITS", "LinearCodec", "have_ends", "ranges_parameter", "read_ranges"]
 
@@ -44,7 +45,6 @@ LINEAR_BITS = (8, 6, 5, 4, 3)
 """The widths on offer; the codecs are named int8, int6, ..."""
 
 _EXACT, _QUANTISED = b"\0", b"\1"
-_SMALLEST_GROUP = 32
 _MOST_RANGES = 1 << 16
 _PARAMETERS: Mapping[str, tuple[str, ...] | None] = {"coder": ("range",), "ranges": None, "scope": ("tensor",)}
 
@@ -114,22 +114,13 @@ class LinearCodec:
             raise InvalidRequest(encoded.name, f"has an unknown {self.name} mode", value=mode)
         return _dequantise(self._parse(encoded, body, max_bytes), dtype)
 
-    def _group_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """The shape of steps and offsets: 1 in every dimension that a group spans."""
-        finest = min(max(len(shape) - 1, 0), 1 if self._whole_item else 2)
-        for kept in range(finest, -1, -1):
-            groups = math.prod(shape[:kept])
-            if groups == 0 or math.prod(shape) >= groups * _SMALLEST_GROUP:
-                return (*shape[:kept], *(1 for _ in shape[kept:]))
-        return tuple(1 for _ in shape)
-
     def _quantise(self, name: str, tensor: torch.Tensor) -> _Quantised | None:
         """None where quantising makes no sense: not floats, nothing there, or a range that float32 cannot hold."""
         if not tensor.is_floating_point() or tensor.numel() == 0:
             return None
         values = tensor.detach().to(torch.float32)
         if self._ranges is None:
-            spanned = _spanned_dimensions(self._group_shape(tuple(tensor.shape)))
+            spanned = _spanned_dimensions(group_shape(tuple(tensor.shape), whole_item=self._whole_item))
             low = torch.amin(values, dim=spanned, keepdim=True)
             steps = (torch.amax(values, dim=spanned, keepdim=True) - low) / self._top
         else:
@@ -164,7 +155,7 @@ class LinearCodec:
         if self._ranges is not None:
             steps, offsets = self._calibrated(encoded.name, encoded.shape)
         else:
-            groups = self._group_shape(encoded.shape)
+            groups = group_shape(encoded.shape, whole_item=self._whole_item)
             count = math.prod(groups)
             if len(body) < 8 * count:
                 raise InvalidRequest(encoded.name, f"must start with {8 * count} bytes of scales", value=len(body))

@@ -30,3 +30,16 @@ def test_sizes_are_measured_where_there_are_calibration_inputs(
     said = json.loads(done.stdout)["provenance"]
     assert ("codec zstd image" in said, "codec zstd" in said) == (bool(items), not items)
     assert not items or said["codec zstd image"].endswith("measured on 3 calibration items")
+
+
+@pytest.mark.parametrize("items", [0, 6])
+def test_a_size_that_nobody_measured_is_told(tmp_path: Path, model: Model, setting: Setting, items: int) -> None:
+    inputs = (torch.zeros(items, 3, 32, 32),) if items else ()
+    save_artifact(model.calibrated(Calibration(inputs)), tmp_path / "model")
+    (tmp_path / "edge.json").write_text(setting.edge.to_json())
+    (tmp_path / "cloud.json").write_text(setting.cloud.to_json())
+    files = ["--edge", str(tmp_path / "edge.json"), "--cloud", str(tmp_path / "cloud.json"), "--bandwidth", "10kbps"]
+    pinned = ["--pin-cloud", model.graph.ops[0].name]
+    done = CliRunner().invoke(app, ["partition", str(tmp_path / "model"), *files, *pinned])
+    assert done.exit_code == 0, done.output
+    assert ("sizes assumed, not measured: zstd 0.9 of image" in done.stdout) == (not items)

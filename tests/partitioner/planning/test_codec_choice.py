@@ -40,6 +40,14 @@ def test_int8_does_not_take_integers() -> None:
     assert _quickest(1e3, lossless=False, tensor=IDS) != "int8"
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_int8_is_a_byte_an_element_and_its_scales_whatever_the_dtype(dtype: str) -> None:
+    shape = (Dimension(1, 0), Dimension(0, 64), Dimension(0, 8), Dimension(0, 8))
+    quotes = quotes_for(TensorInfo("t", dtype, shape, None, (), False), DEFAULT_CODECS, (SLOW, SLOW), 1e6, batch=2)
+    (int8,) = (quote for quote in quotes if quote.size.codec == "int8")
+    assert (int8.wire_bytes, int8.item_bytes) == (2 + 2 * 64 * (64 + 8), 2 + 64 * (64 + 8))
+
+
 def test_a_codec_without_measured_rates_is_not_offered() -> None:
     quotes = quotes_for(TENSOR, DEFAULT_CODECS, ({}, SLOW), 1e6)
     assert [quote.size.codec for quote in quotes] == ["raw"]
