@@ -85,7 +85,14 @@ Objective = Annotated[
     ),
 ]
 File = Annotated[Path | None, typer.Option(help="An image. Requests bring files of its length and size, not tensors.")]
-Lossy = Annotated[bool, typer.Option("--lossy", help="Allow codecs that lose accuracy, whatever they lose.")]
+Lossy = Annotated[
+    bool,
+    typer.Option(
+        "--lossy",
+        help="Allow codecs that lose accuracy, whatever they lose: without calibration inputs of raw, zstd "
+        "and int8, for files of the file, PNG and lossless WebP, too.",
+    ),
+]
 AccuracyBudget = Annotated[
     float | None, typer.Option(help="Allow lossy codecs whose measured loss is no larger, like 0.02.")
 ]
