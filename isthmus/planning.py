@@ -30,7 +30,7 @@ from partitioner.frontier import Frontier, frontier_of
 from partitioner.link import Link
 from partitioner.memory import MemoryModel
 from partitioner.menu import MOST_CUTS, Domain, menu_of
-from partitioner.model import Model
+from partitioner.model import Model, has_judged_items
 from partitioner.partition import BestPlan, best_plan, plans_to_compare
 from partitioner.plan import InputForm, Plan
 from partitioner.plan_table import Accuracy, PlanTable
@@ -157,7 +157,7 @@ class Planner:
         costing, has_files = self.given.costing, self.given.costing.form == "bytes"
         sizes = sizes_allowed(costing.codecs, lossless=costing.lossless or self.accuracy_budget is not None)
         names = {size.codec for size in sizes if has_files or size.applies_to != "picture"}
-        if self.accuracy_budget is not None and self.model.calibration:
+        if self.accuracy_budget is not None and has_judged_items(self.model):
             lossy = set(RATED_CODEC_NAMES) - set(LOSSLESS_CODEC_NAMES)
             names |= {name for name in lossy if has_files or not encodes_images(name)}
         ordered = [name for name in RATED_CODEC_NAMES if name in names]
@@ -190,10 +190,10 @@ class Planner:
         return profiled_table(self.model, setting, zip(plans.values(), accuracies, strict=True), joins)
 
     def cuts_to_survey(self) -> tuple[tuple[str, ...], ...]:
-        """The edge ops of every cut of the frontier that sends something; none without calibration inputs."""
+        """The edge ops of every cut of the frontier that sends something; none without inputs to judge by."""
         cuts = dict.fromkeys(entry.plan.edge_ops for entry in self.frontier.plans)
         every = len(self.model.graph.ops)
-        return tuple(cut for cut in cuts if len(cut) < every) if self.model.calibration else ()
+        return tuple(cut for cut in cuts if len(cut) < every) if has_judged_items(self.model) else ()
 
     def survey(self, cuts: Iterable[tuple[str, ...]]) -> Iterator[SurveyRow]:
         """Every codec at each of these cuts, and where nothing is on the edge the input as pictures.
@@ -220,7 +220,7 @@ class Planner:
     @cached_property
     def _findings(self) -> CodecFindings | None:
         """None where nothing can be measured."""
-        if self.accuracy_budget is None or not self.model.calibration:
+        if self.accuracy_budget is None or not has_judged_items(self.model):
             return None
         return self.findings or CodecFindings(self.model)
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from nodes.inputs import ModelInputs
 from nodes.preprocessing import ImageBatch
-from partitioner.model import Model
+from partitioner.model import Model, has_items
 
 __all__ = ["calibration_batches", "sample_file", "sample_inputs", "sample_tensors"]
 
@@ -44,7 +44,7 @@ def sample_inputs(model: Model, batch: int, files: Collection[str] = ()) -> Mode
         dtype = getattr(torch, info.dtype)
         if name in files:
             values[name] = ImageBatch((sample_file(),) * batch)
-        elif position == 0 and model.calibration:
+        elif position == 0 and has_items(model):
             items = torch.cat([model.calibration[0]] * (batch // len(model.calibration[0]) + 1))
             values[name] = items[:batch].clone()
         elif dtype.is_floating_point:

@@ -28,6 +28,9 @@ __all__ = [
     "check_interface",
     "contents_digest",
     "has_classes",
+    "has_items",
+    "has_judged_items",
+    "without_rows",
 ]
 
 
@@ -142,7 +145,13 @@ def has_classes(model: Model) -> bool:
 
 def has_judged_items(model: Model) -> bool:
     """Whether answers can be judged: there are calibration inputs, and items can be told apart in what is compared."""
-    return bool(model.calibration) and len(model.calibration[0]) > 0 and not without_rows(model)
+    return has_items(model) and not without_rows(model)
+
+
+def has_items(model: Model) -> bool:
+    """Whether there are calibration inputs, and the model can run one item of them: all inputs begin with the batch."""
+    tensors = (model.graph.tensors[name] for name in model.graph.inputs)
+    return bool(model.calibration) and len(model.calibration[0]) > 0 and all(one.rows_are_items for one in tensors)
 
 
 def without_rows(model: Model) -> tuple[str, ...]:

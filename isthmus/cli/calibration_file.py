@@ -64,6 +64,9 @@ def _arrays(path: Path) -> Mapping[str, npt.NDArray[Any]]:
 
 def _input(array: npt.NDArray[Any], name: str, model: Model) -> torch.Tensor:
     info = model.graph.tensors[name]
+    if not info.rows_are_items:
+        problem, remedy = "does not begin with the batch, so that items are not told apart", "import it without"
+        raise InvalidInput(f"{_OPTION}, input {name}", problem, remedy=remedy)
     shape = info.shape_at(1)[1:]
     if array.ndim == 0 or str(array.dtype) != info.dtype or array.shape[1:] != shape:
         found = f"{array.dtype} {list(array.shape)}"

@@ -112,6 +112,7 @@ def partition(
     from nodes.measure.lossless_sizes import with_lossless_sizes
     from partitioner.cost_model import Costing
     from partitioner.link import Link
+    from partitioner.model import has_judged_items
 
     for path, option in ((picture, "--picture"), (report, "--report"), (plans, "--plans"), (output, "--output")):
         check_output(path, option)
@@ -136,7 +137,7 @@ def partition(
     costing = with_lossless_sizes(costing, loaded)
     check_ops(loaded.graph, {"--privacy": filter(None, [privacy]), "--pin-edge": pin_edge, "--pin-cloud": pin_cloud})
     settings = _settings(loaded, (edge, cloud), link, costing)
-    findings = CodecFindings(loaded) if loaded.calibration and accuracy_budget is not None else None
+    findings = CodecFindings(loaded) if accuracy_budget is not None and has_judged_items(loaded) else None
     planners = [Planner(loaded, setting, accuracy_budget, limit_s, findings) for setting in settings]
     if plans is not None:
         write_output(plans, planners[0].table().to_json(), "--plans")
@@ -182,10 +183,14 @@ def _best(
 
 
 def _remarks(planner: Planner, objective: str) -> Iterator[str]:
-    """The codecs that could not be looked at, what a limit on the edge's memory leaves out, and a radio that nobody
-    has told of."""
+    """The codecs that could not be looked at, sizes that could not be measured, what a limit on the edge's memory
+    leaves out, and a radio that nobody has told of."""
+    from nodes.measure.lossless_sizes import unmeasured_words
+
     if unrated := planner.unrated_codecs():
         yield f"codecs left out for want of a rate: {unrated}"
+    if unmeasured := unmeasured_words(planner.model):
+        yield unmeasured
     if memory := planner.memory_line():
         yield f"to finish alone {memory}"
     if "energy" in objective and (power := planner.given.edge.power) is not None and not power.knows_radio:

@@ -82,7 +82,8 @@ class AccuracyBudget:
         if charged > budget:
             raise InfeasibleCut(self.words, "is broken without any codec", remedy="allow more, or use engine eager")
         judged = has_judged_items(model)
-        blind = "" if judged else f" (no calibration inputs{' that begin with the batch' if model.calibration else ''})"
+        self._without = "no calibration inputs" + (" that begin with the batch" if model.calibration else "")
+        blind = "" if judged else f" ({self._without})"
         self._table = replace(table, budget=budget - charged, words=f"{self.words}{blind}")
         self._sides = Constraints(whole_on=engines.whole_on(budget), whole_words=self._table.words)
         self._model = model
@@ -140,7 +141,8 @@ class AccuracyBudget:
     def why_unused(self) -> str:
         """Why no lossy codec is allowed after a search, in words; "" where one is, and where none could have won."""
         if self._findings is None:
-            return "not used: no calibration inputs (isthmus import --calibration)"
+            remedy = "" if self._model.calibration else " (isthmus import --calibration)"
+            return f"not used: {self._without}{remedy}"
         budget, losses = self._table.budget, self._found.losses
         lossy = [loss for (_, name, _), loss in losses.items() if name not in LOSSLESS_CODEC_NAMES]
         tried = self._found.codecs or self._found.pictures

@@ -7,7 +7,7 @@ from nodes.measure.lossless_sizes import MOST_ITEMS, with_lossless_sizes
 from partitioner.candidate_cuts import candidate_cuts
 from partitioner.cost_model import Costing
 from partitioner.measurements import digest_of_ops
-from partitioner.model import Model
+from partitioner.model import Model, has_items
 from partitioner.profiles import DeviceProfile
 
 __all__ = ["finding_s", "untimed_cuts"]
@@ -27,7 +27,7 @@ def untimed_cuts(model: Model, mine: DeviceProfile, other: DeviceProfile) -> tup
 
 def finding_s(model: Model, mine: DeviceProfile, whole_s: float) -> float:
     """About how long `untimed_cuts` takes: running and coding some calibration inputs, where there are any."""
-    if not model.calibration:
+    if not has_items(model):
         return 0.0
     items = min(MOST_ITEMS, len(model.calibration[0]))
     rates = [mine.codec_rates[name] for name in _SIZED_BY if name in mine.codec_rates]

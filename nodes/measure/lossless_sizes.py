@@ -18,10 +18,10 @@ from nodes.codecs.image import PictureCodec
 from nodes.measure.picture_codecs import lossless_picture
 from partitioner.codec_choice import DEFAULT_CODECS, CodecSize
 from partitioner.cost_model import Costing
-from partitioner.model import Model
+from partitioner.model import Model, has_items, without_rows
 from partitioner.plan import InputForm
 
-__all__ = ["in_form", "with_lossless_sizes"]
+__all__ = ["in_form", "unmeasured_words", "with_lossless_sizes"]
 
 MOST_ITEMS = 3
 _PICTURES = ("png", "webp")
@@ -30,9 +30,10 @@ _measured: WeakKeyDictionary[Model, dict[InputForm, tuple[CodecSize, ...]]] = We
 
 
 def with_lossless_sizes(costing: Costing, model: Model) -> Costing:
-    """`costing` with the measured sizes; itself for a model without calibration inputs, and where codecs were stated:
-    they say what is allowed, too. What was measured of a model is remembered as long as the model is."""
-    if costing.codecs != DEFAULT_CODECS or not model.calibration or len(model.calibration[0]) == 0:
+    """`costing` with the measured sizes; itself for a model without calibration inputs that `has_items` can take apart,
+    and where codecs were stated: they say what is allowed, too. What was measured of a model is remembered as long as
+    the model is."""
+    if costing.codecs != DEFAULT_CODECS or not has_items(model):
         return costing
     known = _measured.setdefault(model, {})
     if costing.form not in known:
@@ -41,6 +42,14 @@ def with_lossless_sizes(costing: Costing, model: Model) -> Costing:
     measured = {size.codec for size in sizes}
     assumed = (size for size in costing.codecs if size.codec not in measured)
     return replace(costing, codecs=(*assumed, *sizes))
+
+
+def unmeasured_words(model: Model) -> str:
+    """Why sizes are assumed in spite of calibration inputs; "" where they are measured, and where there are none."""
+    if not model.calibration or has_items(model):
+        return ""
+    name = without_rows(model)[0]
+    return f"sizes of lossless codecs are assumed, not measured: input {name!r} does not begin with the batch"
 
 
 def in_form(costing: Costing, form: InputForm, model: Model) -> Costing:

@@ -22,6 +22,7 @@ from isthmus.errors import InvalidInput
 from partitioner.artifact import load_artifact, save_artifact
 from partitioner.front_end import model_from_module
 from partitioner.model import Model
+from tests.nodes.networks import recurrent_model
 
 ITEMS = np.arange(12, dtype=np.float32).reshape(4, 3)
 
@@ -73,6 +74,13 @@ def test_what_does_not_fit_is_refused(model: Model, written: Any, given: dict[st
     said = said.replace("'x'", repr(model.graph.inputs[0])).replace("input x", f"input {model.graph.inputs[0]}")
     with pytest.raises(InvalidInput, match=said):
         read_calibration(written(**given), model)
+
+
+def test_an_input_that_does_not_begin_with_the_batch_has_no_items_to_import(tmp_path: Path) -> None:
+    model = recurrent_model(tmp_path / "a.onnx")
+    np.savez(tmp_path / "seen.npz", x=ITEMS, state=np.zeros((4, 1, 3), np.float32))
+    with pytest.raises(InvalidInput, match="--calibration, input state: does not begin with the batch"):
+        read_calibration(tmp_path / "seen.npz", model)
 
 
 @pytest.mark.parametrize("content", [b"", b"no zip at all", b"PK\x03\x04broken"])

@@ -35,6 +35,7 @@ from partitioner.profiles import DeviceProfile
 from partitioner.scaled_profile import scaled_profile
 from partitioner.setting import Setting
 from partitioner.spec import ImagePreprocessing, ModelSpec
+from tests.nodes.networks import recurrent_model
 
 Run = Callable[..., str]
 
@@ -341,6 +342,12 @@ def test_an_accuracy_budget_that_cannot_be_used_says_so(run: Run) -> None:
     assert run("--accuracy-budget", "0.5", "--frontier").splitlines()[-1].startswith(f"{_UNUSED}; ")
     plan = json.loads(run("--accuracy-budget", "0.5", "--json"))
     assert plan["provenance"]["accuracy"] == f"lossless; {_UNUSED}"
+
+
+def test_a_model_whose_inputs_do_not_begin_with_the_batch_is_planned_with_assumed_sizes(run: Run, folder: Path) -> None:
+    save_artifact(recurrent_model(folder / "recurrent.onnx"), folder / "recurrent")
+    assert "are assumed, not measured: input 'state' does not begin with the batch" in run(*_QUICK, model="recurrent")
+    assert "calibration inputs that begin with the batch" in run("--accuracy-budget", "0.5", model="recurrent")
 
 
 def test_an_accuracy_budget_that_no_codec_keeps_says_so(run: Run) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,9 +12,10 @@ from nodes.codecs.factory import codec
 from nodes.codecs.image import PngCodec
 from nodes.measure.calibration_items import CalibrationRuns
 from nodes.measure.codec_sizes import measured_codec
-from nodes.measure.lossless_sizes import MOST_ITEMS, in_form, with_lossless_sizes
+from nodes.measure.lossless_sizes import MOST_ITEMS, in_form, unmeasured_words, with_lossless_sizes
 from nodes.measure.picture_codecs import lossless_picture
 from nodes.preprocessing import normalise
+from nodes.sample_inputs import sample_tensors
 from partitioner.codec_choice import CodecSize
 from partitioner.cost_model import Costing, model_costs
 from partitioner.link import Link
@@ -22,6 +24,7 @@ from partitioner.plan import InputForm
 from partitioner.profiles import DeviceProfile
 from partitioner.spec import ImagePreprocessing
 from partitioner.torch_model import TorchModel
+from tests.nodes.networks import recurrent_model
 
 HOW = ImagePreprocessing(16, 16, 16)
 
@@ -79,6 +82,20 @@ def test_pictures_have_the_lengths_of_the_calibration_pictures(model: TorchModel
 
 def test_without_calibration_inputs_nothing_changes(model: TorchModel) -> None:
     assert with_lossless_sizes(Costing(), replace(model, calibration=())) == Costing()
+
+
+def test_of_inputs_that_do_not_begin_with_the_batch_nothing_is_measured_and_that_is_said(
+    model: TorchModel, tmp_path: Path
+) -> None:
+    recurrent = recurrent_model(tmp_path / "a.onnx")
+    assert with_lossless_sizes(Costing(), recurrent) == Costing()
+    assert unmeasured_words(recurrent).endswith("input 'state' does not begin with the batch")
+    assert unmeasured_words(model) == unmeasured_words(replace(model, calibration=())) == ""
+
+
+def test_samples_of_inputs_that_do_not_begin_with_the_batch_are_made_up(tmp_path: Path) -> None:
+    samples = sample_tensors(recurrent_model(tmp_path / "a.onnx"), 3)
+    assert [tuple(one.shape) for one in samples] == [(2, 3, 3), (3, 3)]
 
 
 def test_codecs_that_were_stated_stay_as_they_are(model: TorchModel) -> None:
