@@ -46,8 +46,7 @@ class ChoiceRequest(NamedTuple):  # made twice for each request, in a third of t
     table: the plans that are ready to run, those that need the cloud only while it is reachable.
     file_bytes: length of the encoded files in a request of the "bytes" form, over the whole batch; 0 otherwise.
     remaining_s: time left until the deadline, None without one.
-    edge_queue_s, cloud_queue_s: expected waits before the prefix and before the suffix start; that in the cloud behind
-    others' work, which comes as it goes.
+    edge_queue_s, cloud_queue_s: expected waits before the prefix and before the suffix start.
     overhead_s: what a request of this size costs outside the node's own account, whatever the plan: the client's hop.
     uplink_spread, downlink_spread: how unsure the believed bandwidth is, as a share of it.
     policy: a policy's name that the request asks for, "" for the configured one; of what a policy is asked, the name of
@@ -59,8 +58,6 @@ class ChoiceRequest(NamedTuple):  # made twice for each request, in a third of t
     now_s: when its turn began, on the node's monotonic clock. came_s: when it came, None for then: what is between is
     its wait for its turn. priority, client: see `nodes.admission.Arriving`.
     uplink_queue_s: until what was sent before it has crossed; what a prefix takes of it is no wait.
-    cloud_own_s: until the replica has worked off what this edge sent it before; what the request takes until it is
-    there is no wait.
     spare_s, sureness: what it is let in by (see `nodes.admission.Outlook`); spare_s None where the edge must not finish
     it. A plan ends in time that has that probability of it, or by what the edge can spare. idle: where there is none,
     one that is less likely will do, down to HOPELESS.
@@ -91,7 +88,6 @@ class ChoiceRequest(NamedTuple):  # made twice for each request, in a third of t
     idle: bool = False
     asked_s: float | None = None
     canary: bool | None = None
-    cloud_own_s: float = 0.0
     policy: str = ""
     uplink_spread: float = 0.0
     downlink_spread: float = 0.0
@@ -111,7 +107,7 @@ class ChoiceRequest(NamedTuple):  # made twice for each request, in a third of t
         """The request with who decides and with what the chooser knows: what a policy is asked."""
         # In a third of the time of _replace.
         return ChoiceRequest._make(
-            (*self[:23], policy, uplink_spread, downlink_spread, corrections, previous, rate_per_s)
+            (*self[:22], policy, uplink_spread, downlink_spread, corrections, previous, rate_per_s)
         )
 
 

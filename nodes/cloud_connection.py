@@ -110,11 +110,7 @@ class CloudConnection(Protocol):
 
     @property
     def cloud_queue_s(self) -> float:
-        """How long a suffix sent now is expected to wait there."""
-
-    @property
-    def cloud_waits_s(self) -> tuple[float, float]:
-        """The same, told apart: behind others' work, and behind requests of this edge."""
+        """The wait that the replica last reported."""
 
     async def describe(self) -> ReplicaDescription:
         """Ask the replica what it serves. Raises CloudUnavailable."""

@@ -321,9 +321,8 @@ class EdgeNode:
         None for no cloud."""
         file_bytes = request.inputs.file_bytes
         edge_queue_s, uplink_queue_s = self._queue.wait_s(), self._around.way_up.wait_s(turn.began_s)
-        cloud_queue_s, cloud_own_s = (0.0, 0.0) if connection is None else connection.cloud_waits_s
-        idle = not (edge_queue_s or uplink_queue_s or cloud_queue_s or cloud_own_s)
-        outlook = turn.admitted.outlook(turn.due_s, idle=idle)
+        cloud_queue_s = 0.0 if connection is None else connection.cloud_queue_s
+        outlook = turn.admitted.outlook(turn.due_s, idle=not (edge_queue_s or uplink_queue_s or cloud_queue_s))
         return ChoiceRequest(
             table=runtime.table if connection is None else runtime.runnable(self.replicas.prepared()),
             form="bytes" if file_bytes else "tensor",
@@ -348,7 +347,6 @@ class EdgeNode:
             client=request.client,
             asked_s=request.asked_s,
             canary=request.canary,
-            cloud_own_s=cloud_own_s,
         )
 
     def _learn(self, asked: ChoiceRequest, entry: PlanEntry, answer: Answer, alone: bool) -> None:

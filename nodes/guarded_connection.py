@@ -131,11 +131,6 @@ class GuardedConnection:
         """See CloudConnection."""
         return self._connection.cloud_queue_s
 
-    @property
-    def cloud_waits_s(self) -> tuple[float, float]:
-        """See CloudConnection."""
-        return self._connection.cloud_waits_s
-
     def finish_s(self, batch: int, wire_digests: Collection[str]) -> float:
         """Seconds until a suffix of one of these plans would be done that is sent now, by the wait there and by what
         those take that this replica has prepared. What else it runs, other models' say, has no part in it."""

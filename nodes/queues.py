@@ -26,17 +26,14 @@ class CloudQueue(Protocol):
     def reported(self, queued_s: float, now_s: float, delay_s: float = 0.0) -> None:
         """The replica said how much work waits there; the report travelled for `delay_s`."""
 
-    def sent(self, request_id: int, expected_s: float, now_s: float, up_s: float = 0.0) -> None:
-        """An own request left, its suffix predicted to take `expected_s`, its way there `up_s`."""
+    def sent(self, request_id: int, expected_s: float, now_s: float) -> None:
+        """An own request left, its suffix predicted to take `expected_s`."""
 
     def finished(self, request_id: int) -> None:
         """An own request was answered, failed or was cancelled."""
 
     def wait_s(self, now_s: float) -> float:
         """Seconds that a suffix sent now is expected to wait."""
-
-    def waits_s(self, now_s: float) -> tuple[float, float]:
-        """The same, told apart: behind others' work, which comes as it goes, and behind own requests."""
 
 
 class WayUp(Protocol):

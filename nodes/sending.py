@@ -65,7 +65,6 @@ def wire_request(
         priority=accepted.request.priority,
         traceparent=accepted.request.traceparent,
         expected_cloud_s=costs.cloud.at(batch),
-        expected_up_s=accepted.choice.predicted.uplink_s,
     )
 
 

@@ -40,8 +40,8 @@ __all__ = [
 # admission's bounds are there. 3: what a policy declined is there; refusals have their request's id. 4: requests say
 # whether the edge was idle; before, one on an idle edge had a sureness next to nothing; transfers say
 # whether they were finished. 5: requests and refusals say within how long the client itself asked for an answer
-# (`asked_s`); before, only the deadline is known that held, which may have been the policy's. 6: the wait in the cloud
-# for the edge's own requests (`cloud_own_s`) is told apart; before, it is part of `cloud_queue_s`. `rate_per_s`.
+# (`asked_s`); before, only the deadline is known that held, which may have been the policy's. 6: requests say
+# how many a second there were (`rate_per_s`).
 FORMAT_VERSION = 6
 READ_VERSIONS = (1, 2, 3, 4, 5, 6)
 _TABLES_KNOWN = 64
@@ -49,7 +49,7 @@ _PLAIN = (
     "request_id", "request_class", "now_s", "form", "batch", "file_bytes", "remaining_s", "edge_queue_s",
     "cloud_queue_s", "overhead_s", "cloud_reachable", "uplink_spread", "downlink_spread", "policy", "plan_id",
     "previous", "uplink_queue_s", "spare_s", "sureness", "came_s", "priority", "client",
-    "idle", "asked_s", "cloud_own_s", "rate_per_s",
+    "idle", "asked_s", "rate_per_s",
 )  # fmt: skip
 
 

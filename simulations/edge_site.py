@@ -184,11 +184,8 @@ class EdgeSite:
         link.watch.catch_up(now_s)
         replica = self._cloud.pick(now_s) if arrival.cloud_reachable else None
         edge_queue_s, uplink_queue_s = self.queued_s, link.way_up.wait_s(now_s)
-        cloud_queue_s, cloud_own_s = 0.0, 0.0
-        if replica is not None:
-            cloud_queue_s, cloud_own_s = self._cloud.waits_s(replica, now_s)
-            cloud_queue_s += arrival.cloud_wait_s
-        idle = not (edge_queue_s or uplink_queue_s or cloud_queue_s or cloud_own_s)
+        cloud_queue_s = 0.0 if replica is None else self._cloud.wait_s(replica, now_s) + arrival.cloud_wait_s
+        idle = not (edge_queue_s or uplink_queue_s or cloud_queue_s)
         outlook = self._admission.outlook(number, arrival.due_s, now_s, idle=idle)
         request = ChoiceRequest(
             table=self._facts.table(arrival),
@@ -213,7 +210,6 @@ class EdgeSite:
             policy=arrival.policy,
             asked_s=arrival.timeout_s,
             canary=arrival.canary,
-            cloud_own_s=cloud_own_s,
         )
         return _Asked(request, replica)
 

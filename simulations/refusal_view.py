@@ -16,7 +16,7 @@ def waits_of(request: ChoiceRequest, link: EdgeLink) -> StageSeconds:
     return StageSeconds(
         edge_queue_s=request.edge_queue_s,
         uplink_s=link.uplink.wait_s(request.now_s),
-        cloud_queue_s=request.cloud_queue_s + request.cloud_own_s,
+        cloud_queue_s=request.cloud_queue_s,
     )
 
 

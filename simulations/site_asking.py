@@ -96,7 +96,7 @@ class SiteAsking:
         crossing.way, crossing.asked_s = self._link.watched_way(crossing, now_s), math.inf
         crossing.there_s = self._link.send(crossing, answer_s, now_s)
         lost = partial(self._lost, crossing, attempt)
-        self._cloud.sent(replica, crossing.number, crossing.suffix_s, crossing.predicted.uplink_s, now_s, lost)
+        self._cloud.sent(replica, crossing.number, crossing.suffix_s, now_s, lost)
         crossing.arrived_s = crossing.there_s + self._facts.cloud_overhead_s
         self._simulation.at(crossing.arrived_s + crossing.arrival.cloud_wait_s, self._arrived, crossing, attempt)
         self._wait(crossing, now_s + answer_s)

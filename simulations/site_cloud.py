@@ -132,13 +132,6 @@ class SiteCloud:
 
     def wait_s(self, replica: SimulatedReplica, now_s: float) -> float:
         """Seconds that a suffix sent now is expected to wait there, by the last report and the own requests since."""
-        return self._queue(replica, now_s).wait_s(now_s)
-
-    def waits_s(self, replica: SimulatedReplica, now_s: float) -> tuple[float, float]:
-        """The same, told apart: behind others' work, and behind this edge's own."""
-        return self._queue(replica, now_s).waits_s(now_s)
-
-    def _queue(self, replica: SimulatedReplica, now_s: float) -> CloudQueue:
         under_way = self._under_way.get(replica)
         queue = self._unasked if under_way is None else under_way.queue
         # Nothing is heard while the link is out, reports neither.
@@ -146,21 +139,20 @@ class SiteCloud:
         said = replica.history.reported(told_s - self._half_s, self._phase)
         made_s, queued_s = (0.0, 0.0) if said is None else said
         queue.reported(queued_s, made_s + self._half_s, self._half_s)
-        return queue
+        return queue.wait_s(now_s)
 
     # ---- a request -------------------------------------------------------------------------------------------------
 
     def sent(
-        self, replica: SimulatedReplica, number: int, expected_s: float, up_s: float, now_s: float,
-        lost: Callable[[], None],
-    ) -> None:  # fmt: skip
-        """A request left for that replica, its suffix predicted to take `expected_s`, its way up `up_s`. lost: called
-        when the edge hears that the replica died before it was answered."""
+        self, replica: SimulatedReplica, number: int, expected_s: float, now_s: float, lost: Callable[[], None]
+    ) -> None:
+        """A request left for that replica, its suffix predicted to take `expected_s`. lost: called when the edge hears
+        that the replica died before it was answered."""
         under_way = self._under_way.get(replica)
         if under_way is None:
             under_way = self._under_way[replica] = _UnderWay(self._chooser.cloud_queue())
             self._cloud.watch(replica, self._number, self._closed)
-        under_way.queue.sent(number, expected_s, now_s, up_s)
+        under_way.queue.sent(number, expected_s, now_s)
         under_way.lost[number] = lost
         under_way.alone = number if len(under_way.lost) == 1 else None
         health = self._health(replica)

@@ -64,7 +64,6 @@ def _asked(request: Mapping[str, Any]) -> str:
 def _believed(record: Mapping[str, Any]) -> str:
     request, link = record["request"], record["link"]
     queues = {one: request[f"{one}_queue_s"] for one in ("edge", "uplink", "cloud")}
-    queues["cloud"] += request.get("cloud_own_s", 0.0)  # an older edge does not tell them apart
     waits = ", ".join(f"{one} queue {format_duration(wait_s)}" for one, wait_s in queues.items())
     if not request["cloud_reachable"]:
         return f"no replica reachable, {waits}"

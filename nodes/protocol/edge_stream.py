@@ -58,8 +58,7 @@ class WireRequest:
     """One request for the cloud. deadline_s: on the edge's clock, for ordering; remaining_s: what travels.
 
     more_tensors: how many follow `tensors`, once they are made (see `EdgeStream.add`).
-    expected_cloud_s, expected_up_s: the suffix and the way there as predicted, for the estimate of the replica's queue;
-    they do not travel.
+    expected_cloud_s: the suffix as predicted, for the estimate of the replica's queue; it does not travel.
     """
 
     request_id: int
@@ -71,7 +70,6 @@ class WireRequest:
     priority: int = 0
     traceparent: str = ""
     expected_cloud_s: float = 0.0
-    expected_up_s: float = 0.0
     more_tensors: int = 0
 
 

@@ -185,11 +185,6 @@ class SegmentClient:
     def cloud_queue_s(self) -> float:
         return self._queue.wait_s(time.monotonic())
 
-    @property
-    def cloud_waits_s(self) -> tuple[float, float]:
-        """See CloudConnection."""
-        return self._queue.waits_s(time.monotonic())
-
     async def describe(self) -> ReplicaDescription:
         """See CloudConnection."""
         try:
@@ -236,7 +231,7 @@ class SegmentClient:
             if feed is not None:
                 alone = False  # the time until the answer holds that until the tensors were made
                 feed.follow(lambda tensors: self._more(request.request_id, tensors), len(request.tensors))
-            self._queue.sent(request.request_id, request.expected_cloud_s, sent_s, request.expected_up_s)
+            self._queue.sent(request.request_id, request.expected_cloud_s, sent_s)
             self._wake.set()
             response = await future
             if alone and self._submitted == number:

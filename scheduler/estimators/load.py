@@ -54,14 +54,14 @@ class CloudQueueEstimator:
     """The expected wait before a suffix starts on one replica.
 
     The replica's last report, less what it has worked off since (a queue drains by one second a second), plus the own
-    requests that came there after the report was made and so are not in it, as far as their way up was predicted.
+    requests that were sent after the report was made and so are not in it.
     """
 
     def __init__(self, report_lifetime_s: float = REPORT_LIFETIME_S) -> None:
         self._lifetime_s = report_lifetime_s
         self._reported_s = 0.0
         self._reported_at_s: float | None = None
-        # Work by request id: (there at, predicted seconds).
+        # Work by request id: (sent at, predicted seconds), in the order of sending.
         self._own: dict[int, tuple[float, float]] = {}
 
     def reported(self, queued_s: float, now_s: float, delay_s: float = 0.0) -> None:
@@ -69,9 +69,9 @@ class CloudQueueEstimator:
         self._reported_s = max(0.0, queued_s)
         self._reported_at_s = now_s - delay_s
 
-    def sent(self, request_id: int, expected_s: float, now_s: float, up_s: float = 0.0) -> None:
-        """An own request left for this replica, its suffix predicted to take `expected_s`, its way there `up_s`."""
-        self._own[request_id] = (now_s + up_s, expected_s)
+    def sent(self, request_id: int, expected_s: float, now_s: float) -> None:
+        """An own request left for this replica, its suffix predicted to take `expected_s`."""
+        self._own[request_id] = (now_s, expected_s)
 
     def finished(self, request_id: int) -> None:
         """An own request was answered, failed or was cancelled."""
@@ -79,19 +79,13 @@ class CloudQueueEstimator:
 
     def wait_s(self, now_s: float) -> float:
         """Seconds that a suffix sent now is expected to wait."""
-        others_s, own_s = self.waits_s(now_s)
-        return others_s + own_s
-
-    def waits_s(self, now_s: float) -> tuple[float, float]:
-        """The same, told apart: behind others' work and behind own requests. Of a report as much is for own requests as
-        those were predicted to take that were there by then and are not answered."""
         reported_at_s, own = self._reported_at_s, self._own.values()
         if reported_at_s is None or now_s - reported_at_s > self._lifetime_s:
-            return 0.0, math.fsum([expected_s for _, expected_s in own])
-        left_s = max(0.0, self._reported_s - (now_s - reported_at_s))
-        if not own:
-            return left_s, 0.0
-        since_s = math.fsum([expected_s for there_s, expected_s in own if there_s > reported_at_s])
-        before_s = math.fsum([expected_s for there_s, expected_s in own if there_s <= reported_at_s])
-        in_report_s = min(left_s, before_s)
-        return left_s - in_report_s, since_s + in_report_s
+            return math.fsum([expected_s for _, expected_s in own])
+        own_s = 0.0
+        for sent_s, expected_s in reversed(own):
+            if sent_s <= reported_at_s:
+                break
+            own_s += expected_s
+        left_s = self._reported_s - (now_s - reported_at_s)
+        return own_s + left_s if left_s > 0 else own_s

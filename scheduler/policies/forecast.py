@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +15,7 @@ from partitioner.link import Link
 from partitioner.objectives import Stage, latency_stage
 from partitioner.plan import Prediction
 from scheduler.admission.refusal import unreachable
-from scheduler.policies.arrival import MOST_SPREAD, WAIT_SPREAD, Arrival, arrivals
+from scheduler.policies.arrival import MOST_SPREAD, Arrival, arrivals
 from scheduler.policies.corrected import Amounts, Corrections
 from scheduler.policies.reason import reason_line
 
@@ -27,15 +26,6 @@ ASSUMED_LINK = Link(uplink_bps=10e6, downlink_bps=10e6, rtt_s=0.05)
 Floats = NDArray[np.float64]
 
 
-class _Passing(NamedTuple):
-    """What of the waits for the uplink and for the edge's own work in the cloud is left when each plan's prefix has
-    ended, and when its message is there; 0 for what does not cross. own_spread_s: how unsure the latter is, where it
-    may not be over by then."""
-
-    left_s: Floats
-    own_spread_s: Floats
-
-
 class Forecast:
     """Every plan that takes this form of input, by its number. No dataclass: one is made for each request.
 
@@ -43,15 +33,12 @@ class Forecast:
     total_s: seconds from now to the answer, waits and what the request costs besides included.
     """
 
-    __slots__ = (
-        "_arrival", "_late_s", "_passing", "amounts", "entries", "link", "on_link", "request", "stage", "total_s",
-    )  # fmt: skip
+    __slots__ = ("_arrival", "_late_s", "amounts", "entries", "link", "on_link", "request", "stage", "total_s")
 
     def __init__(self, request: ChoiceRequest, link: Link | None, amounts: Amounts) -> None:
         self.request, self.link, self.amounts, self.entries = request, link, amounts, amounts.entries
         self.on_link = link or ASSUMED_LINK
         self.stage = latency_stage(self.on_link)
-        self._passing = self._passing_waits() if request.uplink_queue_s > 0 or request.cloud_own_s > 0 else None
         self.total_s: list[float] = self.values(self.stage).tolist()
         # Worked out where there is a deadline only.
         self._arrival: Arrival | None = None
@@ -75,19 +62,16 @@ class Forecast:
                 waiting * request.overhead_s,
             )
         )
-        if waiting and self._passing is not None:
-            result += waiting * self._passing.left_s
+        if request.uplink_queue_s > 0 and waiting:
+            result += waiting * self._uplink_waits()
         return result
 
-    def _passing_waits(self) -> _Passing:
-        matrix, request, stage = self.amounts.matrix, self.request, self.stage
-        ready_s = matrix[:, 0] + matrix[:, 5] * request.edge_queue_s
-        uplink_s = np.maximum(request.uplink_queue_s - ready_s, 0.0) * matrix[:, 4]
-        up_s = (matrix[:, 1] + matrix[:, 6] * request.file_bytes) * stage.uplink_bytes + stage.crossing / 2
-        there_s = ready_s + uplink_s + up_s
-        own_s = np.maximum(request.cloud_own_s - there_s, 0.0) * matrix[:, 4]
-        unsure = (request.cloud_own_s * (1 + WAIT_SPREAD) > there_s) * matrix[:, 4]
-        return _Passing(uplink_s + own_s, WAIT_SPREAD * request.cloud_own_s * unsure)
+    def _uplink_waits(self) -> Floats:
+        """What of the wait for the uplink is left when each plan's prefix has ended; 0 for what does not cross."""
+        matrix, request = self.amounts.matrix, self.request
+        left = request.uplink_queue_s - matrix[:, 0] - matrix[:, 5] * request.edge_queue_s
+        waits: Floats = np.maximum(left, 0.0) * matrix[:, 4]
+        return waits
 
     @property
     def shared_s(self) -> list[float]:
@@ -117,15 +101,12 @@ class Forecast:
         request, stage, row = self.request, self.stage, self.amounts.row(number)
         half_trip_s = row[4] * stage.crossing / 2
         edge_s = row[0] + row[5] * request.edge_queue_s
-        uplink_s = (
-            (row[1] + row[6] * request.file_bytes) * stage.uplink_bytes
-            + half_trip_s
-            + row[4] * max(0.0, request.uplink_queue_s - edge_s)
-        )
         return Prediction.of(
             edge_s,
-            uplink_s,
-            row[3] + row[4] * (request.cloud_queue_s + max(0.0, request.cloud_own_s - edge_s - uplink_s)),
+            (row[1] + row[6] * request.file_bytes) * stage.uplink_bytes
+            + half_trip_s
+            + row[4] * max(0.0, request.uplink_queue_s - edge_s),
+            row[3] + row[4] * request.cloud_queue_s,
             row[2] * stage.downlink_bytes + half_trip_s,
             row[7] + request.overhead_s,
         )
@@ -206,8 +187,7 @@ class Forecast:
     def arrival(self) -> Arrival:
         """When every plan's answer is expected, and how surely."""
         if self._arrival is None:
-            spread_s = 0.0 if self._passing is None else self._passing.own_spread_s
-            self._arrival = arrivals(self.request, self.amounts, self.stage, self.values, spread_s)
+            self._arrival = arrivals(self.request, self.amounts, self.stage, self.values)
         return self._arrival
 
     def _late(self, sureness: float) -> list[float]:
@@ -223,7 +203,7 @@ class Forecast:
         request = self.request
         least = HOPELESS if request.idle else request.sureness
         quickest_s, late_s = (min([times[n] for n in among]) for times in (self.total_s, self._late(least)))
-        waits_s = max(request.edge_queue_s, request.cloud_queue_s + request.cloud_own_s, request.uplink_queue_s)
+        waits_s = max(request.edge_queue_s, request.cloud_queue_s, request.uplink_queue_s)
         late_by_s = late_s - remaining_s
         surely = None if quickest_s > remaining_s else least
         retry_after_s = late_by_s if late_by_s <= waits_s else None

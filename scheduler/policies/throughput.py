@@ -49,6 +49,6 @@ def busiest_s(found: Forecast) -> list[float]:
     prices[1, 1], prices[6, 1] = uplink.uplink_bytes, uplink.uplink_bytes * request.file_bytes
     prices[4, 1] = request.uplink_queue_s
     prices[2, 2] = downlink.downlink_bytes
-    prices[3, 3], prices[4, 3] = cloud.cloud_s, request.cloud_queue_s + request.cloud_own_s
+    prices[3, 3], prices[4, 3] = cloud.cloud_s, request.cloud_queue_s
     result: list[float] = np.maximum.reduce(found.amounts.matrix.dot(prices), axis=1).tolist()
     return result

@@ -50,10 +50,6 @@ class Idle:
     speak: Callable[[], None] | None = None
     gone: asyncio.Event = field(default_factory=asyncio.Event)
 
-    @property
-    def cloud_waits_s(self) -> tuple[float, float]:
-        return self.cloud_queue_s, 0.0
-
     async def describe(self) -> ReplicaDescription:
         raise NotImplementedError
 

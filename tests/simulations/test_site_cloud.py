@@ -41,7 +41,7 @@ class Edge:
             replica.submit(Suffix(PLAN, 1.0, lambda _: None, lambda _: None))
 
     def send(self, replica: SimulatedReplica, number: int) -> None:
-        self.site.sent(replica, number, 1.0, 0.0, self.now_s, lambda: self.lost.append((number, self.now_s)))
+        self.site.sent(replica, number, 1.0, self.now_s, lambda: self.lost.append((number, self.now_s)))
 
     def able(self) -> list[int]:
         return [one.number for one in self.site.able(self.now_s)]

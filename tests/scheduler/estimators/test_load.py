@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from random import Random
 
 import pytest
@@ -70,41 +69,6 @@ def test_own_requests_count_until_a_later_report_has_seen_them() -> None:
     assert cloud.wait_s(1.0) == pytest.approx(0.2)
     cloud.reported(0.2, now_s=1.1)
     assert cloud.wait_s(1.1) == pytest.approx(0.2)
-
-
-def test_of_a_wait_as_much_is_for_own_requests_as_was_there() -> None:
-    cloud = CloudQueueEstimator()
-    cloud.sent(1, 0.2, now_s=0.9)
-    cloud.reported(0.5, now_s=1.0)
-    cloud.sent(2, 0.3, now_s=1.1)
-    assert cloud.waits_s(1.1) == pytest.approx((0.2, 0.5))
-    assert cloud.waits_s(1.45) == pytest.approx((0.0, 0.35))  # others' is worked off
-    cloud.finished(1)
-    cloud.finished(2)
-    assert cloud.waits_s(1.2) == pytest.approx((0.3, 0.0))
-
-
-def test_own_requests_that_were_on_their_way_are_in_no_report() -> None:
-    cloud = CloudQueueEstimator()
-    cloud.sent(1, 0.2, now_s=0.9, up_s=0.5)
-    cloud.reported(0.5, now_s=1.0)
-    assert cloud.waits_s(1.0) == pytest.approx((0.5, 0.2))
-    cloud.reported(0.5, now_s=1.6)
-    assert cloud.waits_s(1.6) == pytest.approx((0.3, 0.2))
-
-
-@given(
-    st.lists(st.tuples(st.floats(0, 5), st.floats(0, 2), st.floats(0, 3)), max_size=8), st.floats(0, 9), st.floats(0, 9)
-)
-def test_both_parts_of_a_wait_are_waits(sent: list[tuple[float, float, float]], said_s: float, now_s: float) -> None:
-    cloud = CloudQueueEstimator()
-    for number, (sent_s, expected_s, up_s) in enumerate(sorted(sent)):
-        cloud.sent(number, expected_s, sent_s, up_s)
-    cloud.reported(said_s, now_s=2.5)
-    others_s, own_s = cloud.waits_s(now_s)
-    assert cloud.wait_s(now_s) == others_s + own_s
-    assert 0.0 <= others_s <= said_s + max(0.0, 2.5 - now_s)
-    assert 0.0 <= own_s <= math.fsum(expected_s for _, expected_s, _ in sent) + 1e-9
 
 
 def test_an_old_report_says_nothing_but_own_requests_still_count() -> None:

@@ -30,8 +30,7 @@ drawn_plans = st.tuples(
 @dataclass(frozen=True)
 class Stages:
     """What one plan takes for one request, in seconds; the waits are 0 where it does not wait. up_wait: of the link's
-    wait, what is left when the prefix has ended; up_queue: all of it. cloud_wait: of the edge's own work
-    in the cloud what is left when the message is there; cloud_queue: all of it. there: when it is."""
+    wait, what is left when the prefix has ended; up_queue: all of it."""
 
     edge_wait: float
     edge: float
@@ -43,8 +42,6 @@ class Stages:
     down: float
     besides: float
     up_queue: float = 0.0
-    cloud_queue: float = 0.0
-    there: float = 0.0
 
     @property
     def total(self) -> float:
@@ -70,12 +67,8 @@ def stages_of(entry: PlanEntry, request: ChoiceRequest, link: Link) -> Stages:
     up, down = 8 * up_bytes / link.uplink_bps, 8 * entry.downlink_bytes(batch) / link.downlink_bps
     cloud = (costs.cloud.fixed_s + costs.cloud.per_item_s * batch) * factor.cloud
     up_wait = max(0.0, request.uplink_queue_s - edge_wait - edge)
-    there = edge_wait + edge + up_wait + up + link.rtt_s / 2
-    cloud_wait = request.cloud_queue_s + max(0.0, request.cloud_own_s - there)
-    up_queue, cloud_queue = request.uplink_queue_s, request.cloud_queue_s + request.cloud_own_s
-    return Stages(
-        edge_wait, edge, up_wait, up, link.rtt_s, cloud_wait, cloud, down, besides, up_queue, cloud_queue, there
-    )
+    up_queue, cloud_wait = request.uplink_queue_s, request.cloud_queue_s
+    return Stages(edge_wait, edge, up_wait, up, link.rtt_s, cloud_wait, cloud, down, besides, up_queue)
 
 
 def usable_of(request: ChoiceRequest, link: Link) -> list[PlanEntry]:
@@ -100,7 +93,6 @@ def cases(draw: st.DrawFn) -> tuple[ChoiceRequest, Link]:
     request = ChoiceRequest(
         PlanTable("net", DIGEST, entries), "bytes", draw(st.integers(1, 5)), draw(sizes),
         remaining_s=draw(st.none() | st.floats(0, 20)), edge_queue_s=draw(seconds), cloud_queue_s=draw(seconds),
-        cloud_own_s=draw(st.just(0.0) | st.floats(0, 15)),
         overhead_s=draw(st.floats(0, 0.01)), uplink_queue_s=draw(st.just(0.0) | st.floats(0, 15)),
         cloud_reachable=draw(st.sampled_from([True, True, True, False])),
         uplink_spread=draw(st.floats(0, 3)), downlink_spread=draw(st.floats(0, 3)),

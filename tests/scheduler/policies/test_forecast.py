@@ -50,7 +50,7 @@ def test_a_breakdown_has_the_waits_where_they_are_spent(case: tuple[ChoiceReques
 @given(cases())
 def test_one_plan_alone_is_predicted_as_the_table_says(case: tuple[ChoiceRequest, Link]) -> None:
     request, link = case
-    idle = request._replace(edge_queue_s=0.0, cloud_queue_s=0.0, uplink_queue_s=0.0, cloud_own_s=0.0, corrections={})
+    idle = request._replace(edge_queue_s=0.0, cloud_queue_s=0.0, uplink_queue_s=0.0, corrections={})
     found = forecast(idle, link)
     for number, entry in enumerate(found.entries):
         alone = entry.predict(idle.batch, idle.file_bytes, link, overhead_s=idle.overhead_s)

@@ -27,7 +27,7 @@ NEAR = 1.01
 
 def busiest(stages: Stages) -> float:
     edge, up = stages.edge_wait + stages.edge, stages.up_queue + stages.up
-    return max(edge, up, stages.down, stages.cloud_queue + stages.cloud)
+    return max(edge, up, stages.down, stages.cloud_wait + stages.cloud)
 
 
 def joules(stages: Stages) -> float:

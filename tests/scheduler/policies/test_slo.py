@@ -25,14 +25,11 @@ Case = tuple[ChoiceRequest, Link]
 def moments(entry: PlanEntry, request: ChoiceRequest, link: Link) -> tuple[float, float]:
     """Mean and standard deviation of the plan's time, part by part."""
     stages, plan = stages_of(entry, request, link), entry.plan
-    crosses = plan.kind != "edge-only"
-    own_wait = stages.cloud_wait - request.cloud_queue_s * crosses
     parts = [
         (stages.edge, stages.edge * entry.costs.edge_spread),
         (stages.cloud, stages.cloud * entry.costs.cloud_spread),
         (stages.edge_wait, stages.edge_wait / 2),
-        (request.cloud_queue_s * crosses, request.cloud_queue_s * crosses / 2),
-        (own_wait, request.cloud_own_s / 2 if stages.there < 1.5 * request.cloud_own_s and crosses else 0.0),
+        (stages.cloud_wait, stages.cloud_wait / 2),
         (stages.up_wait + stages.rtt + stages.besides, 0.0),
         (0.0, stages.up * plan.uplink_spread / math.sqrt(request.batch)),
     ]
