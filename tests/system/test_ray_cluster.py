@@ -132,7 +132,9 @@ async def test_the_next_launcher_takes_over_from_one_that_died_and_no_request_no
                     ends.append(await finished(client))
                     await asyncio.sleep(0.02)
                 assert (await ready) == f"ready: registry {cloud.registry}\n"
-                assert set(ends) == {"cloud"}
+                # One that is on its way as the replica of before begins to drain may be finished by the edge.
+                assert set(ends) <= {"cloud", "edge"}
+                assert ends.count("edge") <= 1
                 assert cluster.applications() == f"isthmus-cloud-2@{cloud.registry},theirs"
                 await until(edge, 1)
                 assert edge.node.replicas.states()[0].replica_id != before
