@@ -58,6 +58,14 @@ def table() -> PlanTable:
     return PlanTable("net", "d" * 64, (PlanEntry(plan, PlanCosts(none, suffix, 20_000, 0.0, 4000, 0.0, none)),))
 
 
+def poisson_arrivals(rate_per_s: float, until_s: float, rng: random.Random) -> list[Arrival]:
+    """Requests without files, from the first second on."""
+    made, now_s = list[Arrival](), 1.0
+    while (now_s := now_s + rng.expovariate(rate_per_s)) < until_s:
+        made.append(Arrival(now_s, 0, noise=(rng.gauss(0, 1), rng.gauss(0, 1), rng.gauss(0, 1))))
+    return made
+
+
 def run(sites: int, length_s: float, make: Callable[[int], PlanChooser], seed: int) -> Queues:
     """Poisson arrivals at all sites together at the load, on fast links."""
     simulation, rng, plans = Simulation(), random.Random(seed), table()
@@ -66,10 +74,7 @@ def run(sites: int, length_s: float, make: Callable[[int], PlanChooser], seed: i
     facts = SiteFacts(plans, link, link, RTT_S, SPREAD)
     rate = LOAD * REPLICAS / SUFFIX_S / sites
     for number in range(sites):
-        arrivals, now_s = list[Arrival](), 1.0
-        while (now_s := now_s + rng.expovariate(rate)) < length_s:
-            arrivals.append(Arrival(now_s, 0, noise=(rng.gauss(0, 1), rng.gauss(0, 1), rng.gauss(0, 1))))
-        if arrivals:
+        if arrivals := poisson_arrivals(rate, length_s, rng):
             Site(facts, make(number), simulation, cloud, phase_s=rng.random() * 0.5).expect(arrivals)
     samples: list[tuple[float, ...]] = []
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from partitioner.plan_table import PlanEntry
+    from partitioner.plan_table import Curve, PlanEntry
 
 __all__ = ["AMOUNTS", "BatchCosts", "CostArrays"]
 
@@ -30,13 +30,15 @@ class BatchCosts:
     amounts: columns edge seconds, uplink bytes, downlink bytes, cloud seconds, 1 where it crosses, 1 where the edge has
     something to do, the share of the request's files that crosses, 1 for seconds besides (which costs do not say: what
     is learned of them is a factor of it), 1. variances: of the squares of these, what counts in the variance of its
-    time. local_finish_s: of the suffix on the edge. length_variances: of the message, as a share squared. spreads: of
-    edge, cloud and message, for whoever looks at one plan.
+    time. local_finish_s: of the suffix on the edge. saved_s: of the edge seconds, where the prefix runs with others' as
+    one, in the batch that saves the most, as measured. length_variances: of the message, as a share squared. spreads:
+    of edge, cloud and message, for whoever looks at one plan.
     """
 
     amounts: Floats
     variances: Floats
     local_finish_s: Floats
+    saved_s: Floats
     length_variances: Floats
     spreads: tuple[tuple[float, float, float], ...]
 
@@ -48,6 +50,7 @@ class CostArrays:
 
     file_crosses, crosses, edge_works: 1.0 for yes. edge_works: something is left to do on the edge, so that the plan
     waits there. edge_spread, cloud_spread, length_spread: shares (the last of an item's message).
+    saved: see BatchCosts; seconds an item.
     of_kind: the rows of each kind of cut that there is.
     """
 
@@ -65,6 +68,7 @@ class CostArrays:
     cloud_spread: Floats
     length_spread: Floats
     local_finish: Floats
+    saved: Floats
     of_kind: Mapping[str, tuple[int, ...]]
     _by_batch: dict[int, BatchCosts] = field(default_factory=dict)
 
@@ -90,6 +94,7 @@ class CostArrays:
             cloud_spread=_array(one.cloud_spread for one in costs),
             length_spread=_array(plan.uplink_spread for plan in plans),
             local_finish=_pairs((one.local_finish.fixed_s, one.local_finish.per_item_s) for one in costs),
+            saved=_array(_saved_s(one.prefix_s) for one in costs),
             of_kind=_by_kind([plan.kind for plan in plans]),
         )
 
@@ -123,9 +128,15 @@ class CostArrays:
             np.column_stack(columns),
             np.column_stack(variances),
             self.local_finish @ size,
+            self.saved * batch,
             length_spread**2,
             tuple((edge, cloud, length) for edge, cloud, length in spreads),
         )
+
+
+def _saved_s(curve: Curve) -> float:
+    """Seconds an item, of the batch that saves the most."""
+    return curve[0][1] / curve[0][0] - min(took_s / items for items, took_s in curve) if curve else 0.0
 
 
 def _array(values: Iterable[float]) -> Floats:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from partitioner.cost_arrays import AMOUNTS, CostArrays
 from partitioner.plan import InputForm
-from partitioner.plan_table import NO_CORRECTION, Correction, Curve, PlanTable
+from partitioner.plan_table import NO_CORRECTION, Correction, PlanTable
 
 __all__ = ["PRICED_AMOUNTS", "Amounts", "Corrections"]
 
@@ -43,7 +43,7 @@ class Amounts:
         """factors: a row a plan; edge, cloud, uplink bytes, seconds besides, 1."""
         costs = table.cost_arrays(form)
         sized = costs.for_batch(batch)
-        self._costs, self._sized, self._factors, self._batch = costs, sized, factors, batch
+        self._costs, self._sized, self._factors = costs, sized, factors
         self.table, self.entries, self.index = table, table.for_form(form), costs.index
         self.numbers, self.crossing, self.split = range(len(self.entries)), costs.crossing, costs.split
         self.of_kind, self.spreads = costs.of_kind, sized.spreads
@@ -64,8 +64,7 @@ class Amounts:
     def joined_edge_s(self) -> Floats:
         """Of each plan, by how much its prefix makes the edge's queue longer: all of its edge seconds, less what one
         saves, as measured, whose prefix runs with others' as one."""
-        saved_s = [self._batch * _saved_s(entry.costs.prefix_s) for entry in self.entries]
-        joined: Floats = np.maximum(self.matrix[:, 0] - np.array(saved_s) * self._factors[:, 0], 0.0)
+        joined: Floats = np.maximum(self.matrix[:, 0] - self._sized.saved_s * self._factors[:, 0], 0.0)
         return joined
 
     @cached_property
@@ -141,11 +140,6 @@ class Corrections(Mapping[str, Correction]):
         if costs.index is self._index:
             return self._factors
         return _rows(self.get(plan_id, NO_CORRECTION) for plan_id in costs.index)
-
-
-def _saved_s(curve: Curve) -> float:
-    """Seconds an item, of the batch that saves the most."""
-    return curve[0][1] / curve[0][0] - min(took_s / items for items, took_s in curve) if curve else 0.0
 
 
 def _rows(corrections: Iterable[Correction]) -> Floats:
