@@ -77,7 +77,8 @@ class OpSums:
         measured whole, where they were (`time_halves`)."""
         plain = replace(self._profile, op_times=tuple(_unscaled(times) for times in self._profile.op_times))
         sums = {"sums of op times": plain, "sums of op times, scaled to the whole model": self._profile}
-        sums["halves measured beforehand"] = self._with_halves
+        if self._with_halves is not self._profile:
+            sums["halves measured beforehand"] = self._with_halves
         return {name: self._compute_ms(plan, profile) for name, profile in sums.items()}
 
     def _compute_ms(self, plan: Plan, profile: DeviceProfile) -> float:

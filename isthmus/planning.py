@@ -31,8 +31,10 @@ from partitioner.link import Link
 from partitioner.memory import MemoryModel
 from partitioner.menu import MOST_CUTS, Domain, menu_of
 from partitioner.model import Model, has_judged_items
+from partitioner.objectives import objective_for
 from partitioner.partition import BestPlan, best_plan, plans_to_compare
 from partitioner.plan import InputForm, Plan
+from partitioner.plan_costs import plan_value
 from partitioner.plan_table import Accuracy, PlanTable
 from partitioner.profiled_table import profiled_table
 from partitioner.setting import Setting
@@ -95,16 +97,33 @@ class Planner:
 
     @cached_property
     def frontier(self) -> Frontier:
-        """The frontier, all of whose plans keep to the budget."""
-        return self._judged_frontier.found
+        """The frontier, all of whose plans keep to the budget, under which their provenance says what they lose."""
+        found, budget = self._judged_frontier.found, self._budget
+        if budget is None:
+            return found
+        plans = (replace(entry, plan=self._with_accuracy(entry.plan, budget)) for entry in found.plans)
+        return replace(found, plans=tuple(plans))
 
     def throughput_frontier(self) -> ThroughputFrontier:
-        """The frontier for throughput; all its plans keep to the budget."""
+        """The frontier for throughput; all its plans keep to the budget, under which their provenance says what they
+        lose."""
 
         def solve(setting: Setting) -> ThroughputFrontier:
             return throughput_frontier(self.model, setting, time_is_over(self.limit_s))
 
-        return self._judged(solve, lambda found: [entry.plan for entry in found.plans]).found
+        found, budget = self._judged(solve, lambda found: [entry.plan for entry in found.plans]).found, self._budget
+        if budget is None:
+            return found
+        plans = (replace(entry, plan=self._with_accuracy(entry.plan, budget)) for entry in found.plans)
+        return replace(found, plans=tuple(plans))
+
+    def agreement(self, plan: Plan) -> float | None:
+        """What a plan keeps of the model's answers, as measured on calibration inputs, 1.0 where it is lossless; None
+        without a budget."""
+        if self._budget is None:
+            return None
+        found = self._budget.accuracy(plan)
+        return 1.0 if found is None else found.value
 
     @property
     def frontier_setting(self) -> Setting:
@@ -123,12 +142,20 @@ class Planner:
     def _frontier_of(self, setting: Setting) -> Frontier:
         return frontier_of(self.model, setting, time_is_over(self.limit_s))
 
-    def others(self) -> tuple[Plan, ...]:
-        """Edge-only and cloud-only, to compare with; lossless under a budget, which their engines keep."""
-        costing = self.given.costing
-        if self._budget is not None:
-            costing = replace(self._budget.constrained(costing), lossless=True)
-        return plans_to_compare(self.model, replace(self.given, costing=costing))
+    def others(self, objective: str | Mapping[str, float] = "latency") -> tuple[Plan, ...]:
+        """Edge-only and cloud-only, to compare with; under a budget all of them keep to it, as measured. Their
+        provenance says what they are worth by `objective`."""
+
+        def solve(setting: Setting) -> tuple[Plan, ...]:
+            return plans_to_compare(self.model, setting)
+
+        judged = self._judged(solve, lambda found: found)
+        setting, wanted = replace(self.given, costing=judged.costing), objective_for(objective, self.given)
+        values = [wanted.words(plan_value(self.model, setting, plan, wanted)) for plan in judged.found]
+        return tuple(
+            replace(plan, provenance={**plan.provenance, "objective": said})
+            for plan, said in zip(judged.found, values, strict=True)
+        )
 
     def best(self, objective: str | Mapping[str, float]) -> BestPlan:
         """The best plan found in the time. Its provenance says what it loses, under a budget as measured."""

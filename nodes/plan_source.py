@@ -82,11 +82,11 @@ class PlanSource:
                     await self._remember(builder, known.kind, fresh.ready)
 
     async def _measure(self, builder: PlanBuilder, cloud: DeviceProfile, kind: CloudKind) -> _Known:
-        """A plan whose half raises here is not offered, and nothing is remembered for the next start, which tries it
-        again."""
+        """A plan whose half raises here is not offered, nor a cut where calibrating does, and nothing is remembered for
+        the next start, which tries it again."""
         ready: dict[str, ReadyPlan] = {}
-        whole = True
-        for draft in await run_apart(self._drafts, builder, cloud):
+        drafts, whole = await run_apart(self._drafts, builder, cloud)
+        for draft in drafts:
             try:
                 plans = await self._pool.run(builder.ready, draft, kind.engine, kind.told)
             except ComputeFailed as error:
@@ -100,11 +100,18 @@ class PlanSource:
             await self._remember(builder, kind, found.ready)
         return found
 
-    def _drafts(self, builder: PlanBuilder, cloud: DeviceProfile) -> list[PlanDraft]:
-        """The plans for a cloud of that profile, compiled and calibrated."""
+    def _drafts(self, builder: PlanBuilder, cloud: DeviceProfile) -> tuple[list[PlanDraft], bool]:
+        """The plans for a cloud of that profile, compiled and calibrated, and whether those of every cut are there."""
         cuts = builder.candidates(self.profile, cloud)
         builder.prepare(cuts)
-        return [*builder.unsplit(), *builder.given(), *(draft for cut in cuts for draft in builder.split(cut))]
+        drafts, whole = [*builder.unsplit(), *builder.given()], True
+        for cut in cuts:
+            try:
+                drafts.extend(builder.split(cut))
+            except Exception:  # whatever a model's own ops raise as they are calibrated: it costs this cut alone
+                get_logger("edge").exception("cut not offered", edge_ops=len(cut))
+                whole = False
+        return drafts, whole
 
     async def _remember(self, builder: PlanBuilder, kind: CloudKind | None, ready: Sequence[ReadyPlan]) -> None:
         await run_apart(self._memory.keep_plans, builder.identity, kind, ready)

@@ -138,7 +138,7 @@ PARTS = listed("""
     tile tril triu unbind unbind_copy unsafe_chunk unsafe_split unsafe_split_with_sizes vsplit vstack
 """)
 # All that is returned has been written.
-_CREATION = listed("""
+CREATION = listed("""
     arange bartlett_window blackman_window eye full full_like hamming_window hann_window kaiser_window linspace
     logspace new_full new_ones new_zeros ones ones_like range scalar_tensor tril_indices triu_indices vander zeros
     zeros_like
@@ -166,7 +166,7 @@ _SIZES = listed("""
 
 ALLOWED: frozenset[str] = frozenset().union(
     *(ELEMENTWISE, ARITHMETIC, ACTIVATIONS, DROPOUT, _PRODUCTS, _LINEAR_ALGEBRA, _CONVOLUTIONS, NORMS, POOLING),
-    *(RESAMPLING, _SEQUENCES, REDUCTIONS, ORDER, _INDEXING, SHAPES, PARTS, _CREATION, CASTS, SPECTRA, LOSSES),
+    *(RESAMPLING, _SEQUENCES, REDUCTIONS, ORDER, _INDEXING, SHAPES, PARTS, CREATION, CASTS, SPECTRA, LOSSES),
     *(_ROUNDING, _SIZES),
 )
 """Base names: `add` for `aten.add.Tensor`. In-place and `out` forms are refused apart from this list."""

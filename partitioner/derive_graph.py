@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import prod
 
+from partitioner.einsum_equation import einsum_kind
 from partitioner.graph import DTYPE_BYTES, Dimension, ModelGraph, Op, TensorInfo
 from partitioner.program import GETITEM, Call, Program, Ref, values
 
@@ -13,6 +14,8 @@ __all__ = ["derive_graph", "op_calls"]
 
 # Where ATen's convolutions take their groups: the general one, and those by the number of dimensions.
 _GENERAL_CONVOLUTIONS, _GENERAL_GROUPS_AT, _GROUPS_AT = frozenset({"convolution", "_convolution"}), 8, 6
+
+_EINSUMS: Mapping[str, str] = {"Transpose": "permute", "ReduceSum": "sum", "Mul": "mul", "Einsum": "einsum"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,7 @@ def _op(program: Program, call: Call, walk: _Derivation, flops: tuple[int, int])
     found, (per_item, fixed) = walk.reads[call.name], flops
     return Op(
         name=call.name,
-        kind=call.target.split(".")[1],
+        kind=_kind(call),
         flops=per_item + fixed,
         inputs=found.tensors,
         outputs=tuple(walk.outputs[call.name]),
@@ -101,7 +104,24 @@ def _op(program: Program, call: Call, walk: _Derivation, flops: tuple[int, int])
         flops_fixed=fixed,
         weights=tuple(sorted(found.weights)),
         groups=_groups(call),
+        is_of_one_place=_is_of_one_place(program, call),
     )
+
+
+def _kind(call: Call) -> str:
+    """Its ATen name; an einsum that moves, adds up or multiplies only is called by what it does."""
+    kind = call.target.split(".")[1]
+    if kind != "einsum" or not call.args or not isinstance(call.args[0], str):
+        return kind
+    return _EINSUMS[einsum_kind(call.args[0])]
+
+
+def _is_of_one_place(program: Program, call: Call) -> bool:
+    """Whether it is a convolution by a kernel [..., channels, 1, 1]."""
+    if "conv" not in call.target.split(".")[1] or len(call.args) < 2 or not isinstance(call.args[1], Ref):
+        return False
+    kernel = program.types.get(call.args[1].name)
+    return kernel is not None and len(kernel.shape) > 2 and all(d == Dimension(0, 1) for d in kernel.shape[2:])
 
 
 def _groups(call: Call) -> int:

@@ -8,7 +8,8 @@ __all__ = ["einsum_kind"]
 def einsum_kind(equation: str) -> str:
     """The ONNX operator that does the like: Transpose, ReduceSum, Mul, or Einsum where several operands are summed up.
 
-    equation: as ONNX has it, "bhwc,c->bchw"; without an arrow the result has the indices that stand in it once.
+    equation: as ONNX and torch have it, "bhwc,c->bchw"; without an arrow the result has the indices
+    that stand in it once.
     """
     operands, arrow, result = equation.replace(" ", "").replace("...", ".").partition("->")
     terms = operands.split(",")

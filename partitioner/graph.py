@@ -51,7 +51,7 @@ class Op:
     flops: for a batch of one; for any other it is flops_per_item * batch + flops_fixed (see `flops_at`).
     parameter_bytes: what its weights and constants weigh. weights: their names; others may read them too. groups: of a
     convolution, into how many parts its channels are split. flops_are_least: it may compute more, as data decides how
-    much.
+    much. is_of_one_place: a convolution whose window is one place, which changes each by itself.
     """
 
     name: str
@@ -65,6 +65,7 @@ class Op:
     weights: tuple[str, ...] = ()
     groups: int = 1
     flops_are_least: bool = False
+    is_of_one_place: bool = False
 
     def flops_at(self, batch: int) -> int:
         """Floating point operations (a multiply-add counts two) for `batch` items."""

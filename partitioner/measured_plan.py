@@ -6,17 +6,17 @@ that nearly tie differ by.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from partitioner.codec_choice import FILE_CODEC, CodecQuote
+from partitioner.codec_choice import FILE_CODEC
 from partitioner.condition import Condition, CostVector
-from partitioner.cost_model import ModelCosts, ModelFacts, model_costs
+from partitioner.cost_model import ModelFacts, model_costs
 from partitioner.measurements import Measurement
 from partitioner.partition import plan_for_cut
 from partitioner.plan import Plan
-from partitioner.plan_making import Crossing, quickest_crossing
+from partitioner.plan_costs import cost_vector
+from partitioner.plan_making import quickest_crossing
 from partitioner.setting import Setting
 
 __all__ = ["MeasuredPlan", "measured_plan"]
@@ -55,7 +55,8 @@ def measured_plan(
     cut = costs.with_preprocessing(plan.edge_ops, files)
     crossing = quickest_crossing(model, costs, cut, chosen)
     prefix, suffix = _segments(model, setting, plan)
-    vector = _vector(costs, cut, crossing, prefix.seconds, suffix.seconds)
+    sent = tuple(crossing.boundary.values()), tuple(crossing.downlink.values())
+    vector = cost_vector(costs, cut, sent, prefix.seconds, suffix.seconds)
     return MeasuredPlan(plan, vector, prefix.spread_s, suffix.spread_s)
 
 
@@ -66,20 +67,3 @@ def _segments(model: ModelFacts, setting: Setting, plan: Plan) -> tuple[Measurem
     prefix = setting.edge.segment_time(model.digest, "prefix", plan.edge_ops, batch) if has_prefix else nothing
     suffix = setting.cloud.segment_time(model.digest, "suffix", plan.edge_ops, batch) if has_suffix else nothing
     return prefix, suffix
-
-
-def _vector(costs: ModelCosts, cut: frozenset[str], crossing: Crossing, prefix_s: float, suffix_s: float) -> CostVector:
-    up, down = tuple(crossing.boundary.values()), tuple(crossing.downlink.values())
-    pseudo = costs.edge_s.keys() - costs.model_ops(costs.edge_s)
-    edge_s = [costs.edge_s[name] for name in pseudo if name in cut]
-    cloud_s = [costs.cloud_s[name] for name in pseudo if name not in cut]
-    return CostVector(
-        math.fsum((prefix_s, *edge_s, *(quote.encode_s for quote in up), *(quote.decode_s for quote in down))),
-        _wire_bytes(up),
-        _wire_bytes(down),
-        math.fsum((suffix_s, *cloud_s, *(quote.decode_s for quote in up), *(quote.encode_s for quote in down))),
-    )
-
-
-def _wire_bytes(quotes: Iterable[CodecQuote]) -> float:
-    return math.fsum(quote.wire_bytes for quote in quotes)

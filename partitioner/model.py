@@ -138,9 +138,11 @@ def check_interface(interface: Interface, inputs: tuple[str, ...], outputs: tupl
 
 def has_classes(model: Model) -> bool:
     """Whether the first output ranks classes: it has labels, or the right classes of calibration items are known, and
-    more than one number to rank."""
-    numbers = prod(model.graph.tensors[model.graph.outputs[0]].shape_at(1))
-    return numbers != 1 and bool(model.interface.outputs[0].labels or model.calibration_truth)
+    an item's numbers are a list of more than one. (A map ranks classes at each of its places: the best of all of them
+    says little of the others.)"""
+    _, *sizes = model.graph.tensors[model.graph.outputs[0]].shape_at(1)
+    is_list = prod(sizes) != 1 and prod(sizes) == max(sizes, default=1)
+    return is_list and bool(model.interface.outputs[0].labels or model.calibration_truth)
 
 
 def has_judged_items(model: Model) -> bool:

@@ -72,6 +72,10 @@ class Objective:
         """What a plan is judged by."""
         return max(stage.value(costs, crosses) for stage in self.stages)
 
+    def words(self, value: float) -> str:
+        """A value with its name and unit, in six digits."""
+        return f"{self.name}: {value:.6g} {self.unit}".rstrip()
+
 
 def objective_for(wanted: str | Mapping[str, float], setting: Setting) -> Objective:
     """The objective of that name, or the sum of several by weight (`{"latency": 1, "energy": 0.2}`).

@@ -18,7 +18,7 @@ from partitioner.onnx_form import reads
 from partitioner.onnx_inputs import OnnxInputs, pin_inputs
 from partitioner.onnx_model import OnnxModel
 from partitioner.onnx_open_reshapes import open_reshapes
-from partitioner.onnx_types import value_types
+from partitioner.onnx_types import check_sizes, value_types
 from partitioner.spec import InputSpec, Interface, OutputSpec
 
 __all__ = ["model_from_onnx"]
@@ -85,6 +85,7 @@ def _model(file: onnx.ModelProto, read: dict[str, torch.Tensor], inputs: OnnxInp
 def _typed(file: onnx.ModelProto, weights: dict[str, torch.Tensor], inputs: OnnxInputs, name: str) -> OnnxModel:
     proto = onnx.ModelProto()
     proto.CopyFrom(file)
+    check_sizes(proto, weights, inputs)
     inline_branches(proto, weights, inputs)
     if inputs.opened:
         open_reshapes(proto, weights, inputs)

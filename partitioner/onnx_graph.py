@@ -17,6 +17,8 @@ from partitioner.program import TensorType
 __all__ = ["onnx_graph"]
 
 _BATCHES = (2, 5)
+# Among what a convolution reads.
+_KERNELS_AT: Mapping[str, int] = {"Conv": 1, "ConvInteger": 1, "ConvTranspose": 1, "QLinearConv": 3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +110,17 @@ class _Derivation:
             weights=tuple(sorted(held)),
             groups=next((a.i for a in node.attribute if a.name == "group"), 1),
             flops_are_least=low.is_least or high.is_least,
+            is_of_one_place=self._is_of_one_place(node),
         )
         self.ops.append(op)
         if found.reads_batch:
             self.batch_readers.add(node.name)
+
+    def _is_of_one_place(self, node: onnx.NodeProto) -> bool:
+        """Whether it is a convolution by a kernel [..., channels, 1, 1]."""
+        at = _KERNELS_AT.get(node.op_type)
+        shape = () if at is None else self.around[0].shapes.get(node.input[at], ())
+        return len(shape) > 2 and all(size == 1 for size in shape[2:])
 
 
 def _kind(node: onnx.NodeProto) -> str:

@@ -22,7 +22,7 @@ from partitioner.onnx_trial import run_once
 from partitioner.onnx_windows import with_windows_at_front
 from partitioner.program import TensorType
 
-__all__ = ["value_types"]
+__all__ = ["check_sizes", "value_types"]
 
 _LOW, _HIGH, _PROOF = 2, 3, 5
 _MOST_ITEM_BYTES = 4 << 30
@@ -36,7 +36,7 @@ def value_types(
 ) -> dict[str, TensorType]:
     """By name, for inputs and all that nodes make. Raises InvalidModel naming the value that has no such type."""
     check_data_sizes(proto, weights)
-    _check_sizes(proto, weights, inputs)
+    check_sizes(proto, weights, inputs)
     low, high, proof = (_run(proto, weights, inputs, batch) for batch in (_LOW, _HIGH, _PROOF))
     batch = inputs.shown_batch()
     return dict(inputs.types) | {name: _type(name, (low[name], high[name], proof[name]), batch) for name in low}
@@ -57,8 +57,8 @@ def _type(name: str, runs: tuple[Shape, Shape, Shape], batch: str) -> TensorType
     return TensorType(dtype, tuple(shape))
 
 
-def _check_sizes(proto: onnx.ModelProto, weights: Mapping[str, torch.Tensor], inputs: OnnxInputs) -> None:
-    """Refuse what is known to be too large before anything that large is allocated."""
+def check_sizes(proto: onnx.ModelProto, weights: Mapping[str, torch.Tensor], inputs: OnnxInputs) -> None:
+    """Refuse what is known to be too large before anything that large is allocated: raises InvalidModel naming it."""
     sized = onnx.ModelProto()
     sized.CopyFrom(proto)
     del sized.graph.input[:]

@@ -11,6 +11,7 @@ from partitioner.accuracy_rule import TAKEN_OUT, AccuracyRule
 from partitioner.bounded_search import SearchResult
 from partitioner.codec_choice import FILE_CODEC
 from partitioner.constrained_choice import ConstrainedChoice, NothingInTime
+from partitioner.constraints import Constraints
 from partitioner.cost_model import Costing, ModelCosts, ModelFacts, model_costs
 from partitioner.measured_choice import best_by_halves
 from partitioner.measured_halves import has_measured_halves
@@ -85,7 +86,7 @@ def best_plan(
         else:
             gap = f"{gap} by op times"
     plan = plan_of_choice(model, setting, choice)
-    facts = {"objective": f"{wanted.name}: {value:.6g} {wanted.unit}".rstrip(), "gap": gap}
+    facts = {"objective": wanted.words(value), "gap": gap}
     plan = replace(plan, provenance={**plan.provenance, **facts})
     return BestPlan(plan, value, wanted.unit, found.gap, setting)
 
@@ -185,13 +186,30 @@ def _cloud_only(model: ModelFacts, setting: Setting) -> Iterator[Plan]:
     files = {s.name for s in model.interface.inputs if s.preprocessing is not None}
     crossing = [name for name in model.graph.boundary(()) if name in files and setting.costing.form == "bytes"]
     pictures = dict.fromkeys(size.codec for size in setting.costing.codecs if size.applies_to == "picture")
-    yield plan_for_cut(model, _without_pictures(setting), ())
+    yield _cloud_only_as_tensors(model, _without_pictures(setting))
     if not crossing:
         return
     quotes = _costs(model, setting).uplink
     open_to = [{quote.size.codec for quote in quotes[name]} for name in crossing]
     encodings = [FILE_CODEC, *(codec for codec in pictures if all(codec in able for able in open_to))]
     yield from (plan_for_cut(model, setting, (), dict.fromkeys(crossing, codec)) for codec in encodings)
+
+
+def _cloud_only_as_tensors(model: ModelFacts, setting: Setting) -> Plan:
+    """In the quickest codecs that keep to the limit on wire bytes; in the quickest of all where none do."""
+    limit = setting.costing.constraints.wire_bytes
+    if limit == math.inf:
+        return plan_for_cut(model, setting, ())
+    everything = frozenset(op.name for op in model.graph.ops)
+    rules = Constraints(cloud_ops=everything, wire_bytes=limit)
+    as_tensors = replace(setting, costing=replace(setting.costing, form="tensor", constraints=rules))
+    try:
+        found = best_choice(model, as_tensors, objective_for("latency", as_tensors), lambda: False)
+    except InfeasibleCut:
+        return plan_for_cut(model, setting, ())
+    assert found.choice is not None
+    costs, crossing = _costs(model, setting), chosen_crossing(model, _costs(model, as_tensors), found.choice)
+    return make_plan(model, setting, costs, costs.with_preprocessing(()), crossing)
 
 
 def _wire_bytes(model: ModelFacts, setting: Setting, plan: Plan) -> int:

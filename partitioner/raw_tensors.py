@@ -1,8 +1,9 @@
 """Which tensors still show a model's inputs as they came: moved, cut out, resized, cast, or changed place by place.
 
 What must stay on the device as it is has not become anything else by a border around it, another type, a mean taken off
-or a smaller copy in grey. A first op that mixes places by weights (a convolution, a product, attention) ends it; how
-much of an input can be computed back from what such ops make is another question, which no rule of the graph's answers.
+or a smaller copy in grey. A first op that mixes places by weights (a convolution of more than one place, a product,
+attention) ends it; how much of an input can be computed back from what such ops make is another question, which no rule
+of the graph's answers.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from partitioner.allowed_operators import (
     ACTIVATIONS,
     ARITHMETIC,
     CASTS,
+    CREATION,
     DROPOUT,
     ELEMENTWISE,
     LOSSES,
@@ -39,12 +41,14 @@ _MOVING = (
     | RESAMPLING
     | listed("""
     col2im embedding gather im2col index index_add index_copy index_fill index_put index_reduce index_select
-    linalg_diagonal masked_scatter one_hot put scatter scatter_add scatter_reduce take
+    linalg_diagonal masked_scatter one_hot put scatter scatter_add scatter_reduce take vander
     BitCast Cast CastLike CenterCropPad Col2Im Compress Concat DepthToSpace Expand Flatten Gather GatherElements
     GatherND GridSample Identity MaxRoiPool MaxUnpool OneHot Pad Reshape Resize ReverseSequence RoiAlign Scatter
     ScatterElements ScatterND Slice SpaceToDepth Split Squeeze TensorScatter Tile Transpose Trilu Unsqueeze Upsample
     """)
 )
+# Of what they read they take no more than its shape.
+_KNOWN = CREATION - {"vander"}
 # Turned by numbers that everybody knows: who has what they make has what they read.
 _TURNING = SPECTRA | listed("DFT RotaryEmbedding STFT")
 # Whole graphs in one op: what they make may be what they read, one of its parts or sums, whatever else is in them.
@@ -91,18 +95,22 @@ def raw_tensors(
 
     without: ops whose outputs do not count, whatever they read.
     """
-    raw = set(graph.inputs if of is None else of)
+    raw, known = set(graph.inputs if of is None else of), set[str]()
     for op in graph.ops:
+        if op.kind in _KNOWN or all(name in known for name in op.inputs):
+            known.update(op.outputs)
         if op.name in without or not any(name in raw for name in op.inputs):
             continue
-        if op.kind in _MOVING | _TURNING | _GRAPHS or (op.kind in _PLACE_BY_PLACE and _is_shown(graph, op, raw)):
+        is_each_place = op.kind in _PLACE_BY_PLACE or op.is_of_one_place
+        if op.kind in _MOVING | _TURNING | _GRAPHS or (is_each_place and _is_shown(graph, op, raw | known)):
             raw.update(op.outputs)
         elif op.kind in _SUMMARIES:
             raw.update(name for name in op.outputs if prod(graph.tensors[name].shape_at(1)) > _FEW_NUMBERS)
     return frozenset(raw)
 
 
-def _is_shown(graph: ModelGraph, op: Op, raw: Collection[str]) -> bool:
-    """Whether what else it reads is raw too, or smaller than what it makes: a mean, a deviation, a scale."""
+def _is_shown(graph: ModelGraph, op: Op, plain: Collection[str]) -> bool:
+    """Whether what it reads is `plain`, raw or known to everybody, or smaller than what it makes: a mean, a deviation,
+    a scale."""
     made = max(graph.tensors[name].bytes for name in op.outputs)
-    return all(name in raw or graph.tensors[name].bytes < made for name in op.inputs)
+    return all(name in plain or graph.tensors[name].bytes < made for name in op.inputs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from isthmus.cli.crossing_words import crossing_words
@@ -22,8 +22,8 @@ from partitioner.throughput_frontier import FASTEST_BPS, SLOWEST_BPS, Throughput
 __all__ = ["bandwidths_won", "check_linear", "frontier_lines", "throughput_lines"]
 
 # Of what crosses. What is left of 100 columns holds the longest range of bandwidths, and beside it another column in
-# the frontier for throughput.
-_CROSSES, _CROSSES_NARROW = 20, 16
+# the frontier for throughput, and under an accuracy budget.
+_CROSSES, _CROSSES_NARROW, _CROSSES_AGREES = 20, 16, 12
 
 
 def check_linear(objective: str, setting: Setting) -> None:
@@ -33,18 +33,29 @@ def check_linear(objective: str, setting: Setting) -> None:
         raise InvalidInput("--frontier", "goes by no sum with throughput", value=objective, remedy=remedy)
 
 
-def frontier_lines(frontier: Frontier, setting: Setting, objective: str = "latency") -> Iterator[str]:
+def frontier_lines(
+    frontier: Frontier,
+    setting: Setting,
+    objective: str = "latency",
+    agreement: Callable[[Plan], float | None] = lambda plan: None,
+) -> Iterator[str]:
     """One line a plan, those with the most edge ops first, those that a fleet would be offered with a star; what that
-    menu costs, last. Who wins is by a linear objective, at the setting's round trip and loads. Raises InvalidInput for
-    one that is not known, or needs what the profiles do not declare."""
+    menu costs, last. Who wins is by a linear objective, at the setting's round trip and loads. agreement: what a plan
+    keeps of the model's answers, for a column of its own where somebody measured it. Raises InvalidInput for an
+    objective that is not known, or needs what the profiles do not declare."""
     won = bandwidths_won(frontier, setting, objective)
     menu = menu_of(frontier, most_cuts=MOST_CUTS)
     offered = {entry.plan.plan_id for cut in menu.cuts for entry in cut.plans}
-    yield f"{_heading('plan, *menu', _CROSSES)}  {_wins(setting, objective)}"
+    kept = [agreement(entry.plan) for entry in frontier.plans]
+    judged = any(one is not None for one in kept)
+    crosses = _CROSSES_AGREES if judged else _CROSSES
+    yield f"{_heading('plan, *menu', crosses)}  {'agrees  ' if judged else ''}{_wins(setting, objective)}"
     for number, entry in enumerate(frontier.plans):
         star = "*" if entry.plan.plan_id in offered else " "
         where = _range(*won[number]) if number in won else _elsewhere(entry, objective)
-        yield f"{_amounts(entry.plan, entry.costs, star, _CROSSES)}  {where}"
+        share = kept[number]
+        agrees = "" if share is None else f"{share:6.4f}  "
+        yield f"{_amounts(entry.plan, entry.costs, star, crosses)}  {agrees}{where}"
     yield _menu_line(menu)
 
 
@@ -111,11 +122,13 @@ def _range(least_bps: float, most_bps: float) -> str:
 
 
 def _elsewhere(entry: FrontierPlan, objective: str) -> str:
-    """A condition under which it wins, from the middle of its region; for latency only."""
-    if objective != "latency":
-        return "under other loads"
+    """A condition under which it wins: for latency from the middle of its region, else in what way it differs."""
+    if objective == "cost":
+        return "not by cost"  # no condition makes one plan's cloud seconds dearer than another's
     if not entry.region:
         return "with a longer round trip"
+    if objective != "latency":
+        return "under other loads"
     edge, wire, cloud = (sum(column) for column in zip(*entry.region, strict=True))
     busier, idle = ("edge", cloud) if edge > cloud else ("cloud", edge)
     times = _three_digits(max(edge, cloud) / idle)

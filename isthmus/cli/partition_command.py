@@ -165,8 +165,8 @@ def _best(
         _draw(planner.model, planner.given, best.plan, picture)
     if report is not None:
         _report(planner, best, objective, report)
-    others = [plan for plan in planner.others() if plan.plan_id != best.plan.plan_id]
-    line = partial(_line, planner.model.graph, best.setting.costing.batch)
+    others = [plan for plan in planner.others(objective) if plan.plan_id != best.plan.plan_id]
+    line = partial(_line, planner.model.graph, best.setting.costing.batch, objective)
     lines = [
         f"* {line(best.plan)}",
         *(f"  {line(plan)}" for plan in others),
@@ -251,7 +251,7 @@ def _frontier(planner: Planner, objective: str) -> tuple[str, Iterable[str]]:
         return wide.to_json(), [*throughput_lines(wide), *_of_both_sides(planner, objective), *said]
     check_linear(objective, planner.given)
     found = planner.frontier
-    lines = [*frontier_lines(found, planner.given, objective), *_of_both_sides(planner, objective)]
+    lines = [*frontier_lines(found, planner.given, objective, planner.agreement), *_of_both_sides(planner, objective)]
     if has_measured_halves(planner.model, planner.given):
         lines.append("by sums of op times; one plan alone goes by the halves that were measured whole")
     if planner.given.costing.constraints.has_budget or found.gap > 0.0:
@@ -276,7 +276,6 @@ def _report(planner: Planner, best: BestPlan, objective: str, report: Path) -> N
     from rich.console import Console
     from rich.progress import track
 
-    from isthmus.planning import time_is_over
     from isthmus.report import report_of, report_page
 
     budget, setting = planner.codec_budget, best.setting
@@ -287,16 +286,13 @@ def _report(planner: Planner, best: BestPlan, objective: str, report: Path) -> N
             console, quiet = Console(stderr=True), not sys.stderr.isatty()
             cuts = track(planner.cuts_to_survey(), "codecs at each cut", console=console, transient=True, disable=quiet)
             surveyed = tuple(planner.survey(cuts))
-    clock, best_of = partial(time_is_over, planner.limit_s), partial(_best_of, planner, objective)
-    made = report_of(planner.model, setting, best.plan, surveyed, budget, objective, clock, best_of)
+    made = report_of(planner.model, setting, best.plan, surveyed, budget, objective, partial(_of_form, planner))
     write_output(report, report_page(made), "--report")
 
 
-def _best_of(planner: Planner, objective: str, form: InputForm) -> BestPlan:
-    """Of the other form of input, under the same accuracy budget."""
-    other = planner.of_form(form)
-    best = other.best(objective)
-    return best if other.codec_budget is None else replace(best, setting=other.frontier_setting)
+def _of_form(planner: Planner, form: InputForm) -> Planner:
+    """Under the same accuracy budget, with what was found already."""
+    return planner if form == planner.given.costing.form else planner.of_form(form)
 
 
 def _emit(text: str, lines: Iterable[str], output: Path | None, as_json: bool) -> None:
@@ -322,8 +318,10 @@ def _verdict(best: BestPlan) -> str:
     return f"accuracy: {provenance['accuracy']}; {provenance['objective']} {over}; gap {provenance['gap']}{halves}"
 
 
-def _line(graph: ModelGraph, batch: int, plan: Plan) -> str:
+def _line(graph: ModelGraph, batch: int, objective: str, plan: Plan) -> str:
+    """With what it is worth by an objective that is not its time."""
     sent = [f"{t.tensor} as {t.codec} ({_bytes(t, graph, batch)})" for t in plan.boundary]
     crossing = ", ".join(sent) or "nothing crosses"
     total_ms = plan.predicted.total_s * 1e3 if plan.predicted is not None else float("nan")
-    return f"{plan.kind:10} {total_ms:9.2f} ms  {len(plan.edge_ops)} ops on the edge; {crossing}"
+    worth = "" if objective == "latency" else f"; {plan.provenance['objective']}"
+    return f"{plan.kind:10} {total_ms:9.2f} ms  {len(plan.edge_ops)} ops on the edge; {crossing}{worth}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from isthmus.errors import InfeasibleCut, InvalidInput, InvalidPlan
 from nodes.measure.codec_survey import SurveyRow
@@ -17,7 +18,7 @@ from partitioner.partition import BestPlan, best_plan, plans_to_compare
 from partitioner.plan import InputForm, Plan
 from partitioner.setting import Setting
 
-__all__ = ["Chapter", "Report", "chapter_of", "report_of"]
+__all__ = ["Chapter", "Report", "Searches", "chapter_of", "report_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +65,54 @@ class Report:
                 raise InvalidPlan("report", "is about another model than its plan", value=chapter.plan.model)
 
 
-def chapter_of(model: ModelFacts, setting: Setting, plan: Plan, is_over: Callable[[], bool] = lambda: False) -> Chapter:
-    """The chapter about `plan`, with the plans it is compared with, the frontier of `setting` and a fleet's menu.
+class Searches(Protocol):
+    """What finds the plans of one form of input, under whatever rules they keep to, as an accuracy of whole plans.
 
-    Where no frontier was found before `is_over` said so, the chapter says why.
+    Raises InfeasibleCut where there is none, or none was found in time.
     """
-    others, halves = plans_to_compare(model, setting), has_measured_halves(model, setting)
+
+    @property
+    def frontier(self) -> Frontier:
+        """All plans that are the best somewhere."""
+
+    @property
+    def frontier_setting(self) -> Setting:
+        """The setting that holds for all of them."""
+
+    def others(self) -> tuple[Plan, ...]:
+        """The plans to compare with."""
+
+    def best(self, objective: str | Mapping[str, float]) -> BestPlan:
+        """The best plan."""
+
+
+@dataclass(frozen=True, slots=True)
+class _BareSearches:
+    """By costs alone, without a limit of time."""
+
+    model: ModelFacts
+    frontier_setting: Setting
+
+    @property
+    def frontier(self) -> Frontier:
+        return frontier_of(self.model, self.frontier_setting)
+
+    def others(self) -> tuple[Plan, ...]:
+        return plans_to_compare(self.model, self.frontier_setting)
+
+    def best(self, objective: str | Mapping[str, float]) -> BestPlan:
+        return best_plan(self.model, self.frontier_setting, objective)
+
+
+def chapter_of(model: ModelFacts, setting: Setting, plan: Plan, searches: Searches | None = None) -> Chapter:
+    """The chapter about `plan`, with the plans it is compared with, the frontier and a fleet's menu.
+
+    searches: finds them, by costs alone where it is None. Where there is no frontier, the chapter says why.
+    """
+    searches = searches or _BareSearches(model, setting)
+    others, halves = searches.others(), has_measured_halves(model, setting)
     try:
-        frontier = frontier_of(model, setting, is_over)
+        frontier = searches.frontier
     except InfeasibleCut as error:
         return Chapter(setting, plan, others, None, None, str(error), has_halves=halves)
     menu = menu_of(frontier, most_cuts=MOST_CUTS)
@@ -85,21 +126,24 @@ def report_of(
     surveyed: tuple[SurveyRow, ...] = (),
     budget: float | None = None,
     objective: str | Mapping[str, float] = "latency",
-    clock: Callable[[], Callable[[], bool]] = lambda: lambda: False,
-    best_of: Callable[[InputForm], BestPlan] | None = None,
+    searches_of: Callable[[InputForm], Searches] | None = None,
 ) -> Report:
     """The report about `plan`; where requests may bring the other input form too, with the best plan for that one.
 
     surveyed, budget: see `Chapter`; they go to the first one. objective: what `plan` was chosen for, and what the other
-    one is; clock: begins a search's time, and says what ends it, as `best_plan` takes it. best_of: the best plan of a
-    form and the setting that holds for all its plans, where more than costs has to be looked at, as an accuracy that
-    plans must keep as a whole.
+    one is. searches_of: finds the plans of a form; by costs alone where it is None.
     """
-    chapters = [replace(chapter_of(model, setting, plan, clock()), surveyed=surveyed, budget=budget)]
+
+    def searches(form: InputForm) -> Searches:
+        if searches_of is not None:
+            return searches_of(form)
+        return _BareSearches(model, replace(setting, costing=replace(setting.costing, form=form)))
+
+    own = chapter_of(model, setting, plan, searches(plan.form))
+    chapters = [replace(own, surveyed=surveyed, budget=budget)]
     if any(spec.preprocessing is not None for spec in model.interface.inputs):
-        form: InputForm = "tensor" if plan.form == "bytes" else "bytes"
-        other = replace(setting, costing=replace(setting.costing, form=form))
         with suppress(InfeasibleCut):  # what forbids every cut of that form says nothing against this one
-            best = best_plan(model, other, objective, clock()) if best_of is None else best_of(form)
-            chapters.append(chapter_of(model, best.setting, best.plan, clock()))
+            other = searches("tensor" if plan.form == "bytes" else "bytes")
+            best, there = other.best(objective), other.frontier_setting
+            chapters.append(chapter_of(model, there, best.plan, other))
     return Report(model, tuple(chapters))

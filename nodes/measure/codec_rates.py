@@ -47,6 +47,7 @@ __all__ = [
 ]
 
 _SIDES = {"small": (24, 14), "large": (48, 56)}  # channels, height and width: 19 kB and 602 kB of float32
+_LONGEST_SIDE = 256  # more places than that no transform's table holds
 _PREPROCESSING = ImagePreprocessing(224, 224, 256)
 _SCALES = (1, 2)
 _SAMPLE_STEP = 0.2
@@ -121,7 +122,8 @@ def codec_sample(name: str, size_bytes: int, how: ImagePreprocessing | None = No
     if encodes_images(name):
         return _image_sample(_sample_image_codec(name, how or _PREPROCESSING), how or _PREPROCESSING, 1)
     channels, _ = _SIDES["large"]
-    return _tensor_sample(name, sample_activation(channels, max(1, round(math.sqrt(size_bytes / 4 / channels)))))
+    side = min(_LONGEST_SIDE, max(1, round(math.sqrt(size_bytes / 4 / channels))))
+    return _tensor_sample(name, sample_activation(channels, side))
 
 
 def _samples(name: str) -> tuple[CodecSample, ...]:

@@ -44,8 +44,9 @@ def boundary_gradients(
 ) -> torch.Tensor:
     """Gradients of the first output at every item, `draws` for each: (items * draws, ...) as `tensor` is shaped.
 
-    Deterministic. Raises InvalidInput for a tensor that does not cross, is no float, or lies before something that
-    cannot be differentiated (the ops of an ONNX model).
+    Deterministic; zeros where the answer is no number (NaN, infinity), of which there is nothing to learn. Raises
+    InvalidInput for a tensor that does not cross, is no float, or lies before something that cannot be differentiated
+    (the ops of an ONNX model).
     """
     if tensor not in segments.boundary:
         raise InvalidInput("tensor", "does not cross", value=tensor, remedy=f"use one of {list(segments.boundary)}")
@@ -65,7 +66,7 @@ def boundary_gradients(
             answer = _log_likelihood(output, generator) if classes else _projection(output, generator)
             (gradient,) = torch.autograd.grad(answer, items[position], retain_graph=True)
             found.append(gradient)
-    return torch.cat(found)
+    return torch.cat(found).nan_to_num(0.0, 0.0, 0.0)
 
 
 def _batches(boundary: Boundary) -> Iterator[list[torch.Tensor]]:
@@ -75,7 +76,9 @@ def _batches(boundary: Boundary) -> Iterator[list[torch.Tensor]]:
 
 
 def _log_likelihood(logits: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    drawn = torch.multinomial(logits.detach().softmax(1), 1, generator=generator)
+    known = logits.detach().float().softmax(1).nan_to_num(0.0)
+    known = torch.where(known.sum(1, keepdim=True) > 0, known, 1.0)  # of an answer that is none any class will do
+    drawn = torch.multinomial(known, 1, generator=generator)
     likelihood: torch.Tensor = logits.log_softmax(1).gather(1, drawn).sum()
     return likelihood
 

@@ -34,12 +34,13 @@ class TransformFit:
     """A learned transform; `table` quantises it to any step.
 
     unit: its table for a step of 1, without probabilities. grid: that table's. coefficients: the calibration items',
-    float32 (items, K, H, W).
+    float32 (items, K, H, W). dtype: the items' own.
     """
 
     unit: TransformTable
     grid: CoefficientGrid
     coefficients: torch.Tensor
+    dtype: torch.dtype
 
     def table(self, step: float) -> TransformTable:
         """The table for a quantiser of that step, in units of the answer's change: rounding one coefficient by `step`
@@ -53,14 +54,14 @@ class TransformFit:
         return fitted_coder(stepped, scaled[:, :kept].numpy())
 
     def rounded(self, step: float) -> torch.Tensor:
-        """The calibration items as they come back from a codec of that step, without coding them: float32 in the
-        tensor's shape. Rounded levels are drawn towards zero by what they lie above on average, here by component.
+        """The calibration items as they come back from a codec of that step, without coding them: in the tensor's
+        shape and dtype. Rounded levels are drawn towards zero by what they lie above on average, here by component.
         """
         scaled = self.coefficients / step
         levels = scaled.round()
         some = levels != 0
         above = ((levels.abs() - scaled.abs()) * some).sum((0, 2, 3)) / some.sum((0, 2, 3)).clamp_min(1)
-        return self.grid.values((levels - levels.sign() * above.clamp(0, 1)[:, None, None]) * step)
+        return self.grid.values((levels - levels.sign() * above.clamp(0, 1)[:, None, None]) * step).to(self.dtype)
 
 
 def _kept_components(scaled: torch.Tensor) -> int:
@@ -89,7 +90,7 @@ def fit_transform(activations: torch.Tensor, gradients: torch.Tensor) -> Transfo
     nothing = (CoderClass(0, 0, np.ones(2, np.uint16)),)
     unit = TransformTable(last, cosine, mean.astype(np.float32), synthesis, steps, *scales, 0, 0, nothing)
     linear = CoefficientGrid(unit)
-    return TransformFit(unit, linear, linear.coefficients(activations.float()))
+    return TransformFit(unit, linear, linear.coefficients(activations.float()), activations.dtype)
 
 
 def _channel_rows(values: torch.Tensor, channels_last: bool) -> Doubles:

@@ -121,6 +121,21 @@ def test_the_plan_that_was_judged_is_the_one_returned(pictured: Model, quick_lin
     assert seen[-3:] == ["searched", "judged", "judged"]  # once in the end for the words of its provenance
 
 
+class Lossy(CodecFindings):
+    """Whatever is coded with losses loses a quarter."""
+
+    def together(self, edge_ops: Sequence[str], lossy: Sequence[TensorCodec]) -> Accuracy:
+        return Accuracy("cosine", 0.75, 8, 0.7, 0.8)
+
+
+def test_what_a_plan_keeps_is_told_under_a_budget_alone(pictured: Model, quick_link: Setting) -> None:
+    given = replace(quick_link, costing=Costing())
+    planner = Planner(pictured, given, 0.3, findings=Lossy(pictured))
+    kept = {planner.agreement(entry.plan) for entry in planner.frontier.plans}
+    assert kept == {0.75, 1.0}
+    assert {Planner(pictured, given).agreement(entry.plan) for entry in planner.frontier.plans} == {None}
+
+
 def test_an_accuracy_says_what_it_was_judged_by() -> None:
     found = Accuracy("closeness", 0.99, 30, 0.98, 1.0)
     said = "closeness 0.9900 [0.9800, 1.0000] on 30 calibration items"

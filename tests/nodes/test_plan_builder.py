@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+import torch
+from torch import Tensor, nn
 
 from isthmus.errors import InvalidPlan
 from nodes.edge_times import EdgeTimes
@@ -10,9 +14,11 @@ from nodes.engines.factory import engine_for
 from nodes.model_runtime import ReadyPlan
 from nodes.plan_builder import PlanBuilder, with_cloud_times
 from nodes.protocol.events import MeasuredBatch, PlanTimes
-from partitioner.measurements import AffineTime
+from partitioner.front_end import model_from_module
+from partitioner.measurements import AffineTime, CodecRate
+from partitioner.model import Calibration
 from tests.nodes.measure.test_calibration_items import second_first
-from tests.nodes.sites import small_model
+from tests.nodes.sites import profile, small_model
 
 ONE_AND_TWO = (MeasuredBatch(1, 0.008, 0.001, 0.001, 0.0005), MeasuredBatch(2, 0.018, 0.001, 0.001, 0.0002))
 
@@ -30,6 +36,37 @@ def test_a_model_whose_items_cannot_be_told_apart_is_planned_as_one_without_cali
     builder = PlanBuilder(model, engine_for("eager"), slowdown=1.0)
     (draft, *_) = builder.split((model.graph.ops[0].name,))
     assert draft.accuracy is None
+
+
+class Narrowing(nn.Module):
+    """Halves what it has four times, then layers that take long; an answer with the items second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        sizes = (64, 64, 32, 16, 8)
+        self.layers = nn.ModuleList(nn.Conv2d(3 if at == 0 else sizes[at - 1], sizes[at], 3, 2, 1) for at in range(5))
+        self.last = nn.Sequential(nn.Linear(8, 2048), nn.Linear(2048, 8192), nn.Linear(8192, 10))
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.layers:
+            x = layer(x).relu()
+        answer: Tensor = self.last(x.mean((2, 3)))
+        return answer.t().contiguous()
+
+
+def test_its_cuts_are_those_that_lossless_codecs_win_with() -> None:
+    """Hopes for codecs that nobody will ever judge would have others measured."""
+    torch.manual_seed(0)
+    items = torch.randn(4, 3, 64, 64)
+    bare = model_from_module(Narrowing().eval(), (items[:2],), "narrowing")
+    rates = {codec: CodecRate(1e-9, 1e-6, 1e-9, 1e-6) for codec in ("raw", "zstd", "int8", "transform")}
+    cloud = replace(profile(), codec_rates=rates, flops_per_s={"float32": 1e10})
+    edge = replace(cloud, flops_per_s={"float32": 1e8})
+    found = [
+        PlanBuilder(model, engine_for("eager"), slowdown=1.0).candidates(edge, cloud)
+        for model in (bare, bare.calibrated(Calibration((items,))))
+    ]
+    assert found[0] == found[1] != ()
 
 
 def test_the_edges_side_has_a_spread_and_the_clouds_none_before_it_says(split: ReadyPlan) -> None:

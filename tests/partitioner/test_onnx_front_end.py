@@ -405,6 +405,27 @@ def huge() -> list[onnx.NodeProto]:
     ]
 
 
+def huge_constant() -> list[onnx.NodeProto]:
+    """Forty gigabytes of a few bytes, summed up."""
+    return [
+        helper.make_node("ConstantOfShape", ["s"], ["big"]),
+        helper.make_node("ReduceSum", ["big"], ["sum"], keepdims=0),
+        helper.make_node("Add", ["x", "sum"], ["y"]),
+    ]
+
+
+def huge_condition() -> list[onnx.NodeProto]:
+    """The same decides a branch."""
+    branch = helper.make_graph(
+        [helper.make_node("Relu", ["x"], ["made"])], "branch", [], [helper.make_tensor_value_info("made", FLOAT, None)]
+    )
+    return [
+        *huge_constant()[:2],
+        helper.make_node("Cast", ["sum"], ["yes"], to=TensorProto.BOOL),
+        helper.make_node("If", ["yes"], ["y"], then_branch=branch, else_branch=branch),
+    ]
+
+
 def sequence() -> list[onnx.NodeProto]:
     construct = helper.make_node("SequenceConstruct", ["x"], ["s"])
     return [construct, helper.make_node("SequenceAt", ["s", "i"], ["y"])]
@@ -430,6 +451,8 @@ def sequence() -> list[onnx.NodeProto]:
         (proto([RELU], [TensorProto(name="w", data_type=FLOAT, dims=[100], raw_data=b"abc")]), "not an ONNX model"),
         (proto([nested(20)], [numpy_helper.from_array(np.array(True), "c")]), "nested too deeply"),
         (proto(huge(), inputs=[value("x0", "batch", 1, 1)]), "too large"),
+        (proto(huge_constant(), [numpy_helper.from_array(np.array([100_000, 100_000]), "s")]), "'big': is too large"),
+        (proto(huge_condition(), [numpy_helper.from_array(np.array([100_000, 100_000]), "s")]), "'big': is too large"),
         (proto(sequence(), [numpy_helper.from_array(np.array(0), "i")]), "no tensor"),
     ],
 )  # fmt: skip

@@ -24,7 +24,8 @@ class Around(nn.Module):
     def __init__(self, way: Way) -> None:
         super().__init__()
         self.way = way
-        self.first, self.second, self.joined = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(3, 2, 1), nn.LazyConv2d(2, 1)
+        self.first, self.second = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(3, 2, 3, padding=1)
+        self.joined = nn.LazyConv2d(2, 3)
 
     def forward(self, picture: Tensor) -> Tensor:
         features = self.first(picture * 0.5).relu()

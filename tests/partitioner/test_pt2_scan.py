@@ -98,6 +98,13 @@ def test_anything_executable_is_refused(plain: Path, tmp_path: Path, entry: str,
         "torch.ops.aten.empty_strided.default",
         "torch.ops.aten.set_.source_Tensor",
         "torch.ops.aten.resize_.default",
+        "torchx.ops.aten.from_file.default",
+        "torch_.ops.aten.manual_seed.default",
+        "torch_.ops.higher_order.cond",
+        "_operatorx.getitem",
+        "mathematics.floor",
+        "#namespace:operator",
+        "relu",
     ],
 )
 def test_an_operator_that_no_model_may_use_is_named(plain: Path, tmp_path: Path, target: str) -> None:
@@ -109,6 +116,27 @@ def test_an_operator_that_no_model_may_use_is_named(plain: Path, tmp_path: Path,
 @pytest.mark.parametrize("target", ["torch.ops.aten.relu_.default", "torch.ops.aten.dropout.default"])
 def test_in_place_and_quiet_forms_of_listed_operators_pass(plain: Path, tmp_path: Path, target: str) -> None:
     scanned_pt2(doctored(plain, tmp_path / "good.pt2", "model.json", with_key("target", target)))
+
+
+def test_an_operator_that_is_handed_to_another_one_is_refused(plain: Path, tmp_path: Path) -> None:
+    def handed(content: bytes) -> bytes:
+        data = json.loads(content)
+        node = data["graph_module"]["graph"]["nodes"][0]
+        node["inputs"][0]["arg"] = {"as_operator": "torch.ops.aten.from_file.default"}
+        return json.dumps(data).encode()
+
+    with pytest.raises(InvalidModel, match="hands an operator to another one"):
+        scanned_pt2(doctored(plain, tmp_path / "bad.pt2", "model.json", handed))
+
+
+@pytest.mark.parametrize("name", ["torch_block.weight", "mathematics.bias", "os.weight"])
+def test_a_weight_may_be_called_as_it_likes(plain: Path, tmp_path: Path, name: str) -> None:
+    def renamed(content: bytes) -> bytes:
+        data = json.loads(content)
+        data["graph_module"]["signature"]["weights"] = {"target": name}
+        return json.dumps(data).encode()
+
+    scanned_pt2(doctored(plain, tmp_path / "good.pt2", "model.json", renamed))
 
 
 def test_sample_inputs_that_hold_code_are_refused_unrun(plain: Path, tmp_path: Path) -> None:

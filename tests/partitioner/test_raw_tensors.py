@@ -114,13 +114,48 @@ def _patches(picture: Tensor) -> Tensor:
     return nn.functional.unfold(picture, 2, stride=2).view(-1, 3, 4, 16)
 
 
-@pytest.mark.parametrize("change", [_centred, _patches])
-def test_what_the_convolution_reads_is_the_picture_less_its_mean_or_in_patches(change: Change) -> None:
+def _less_a_half(picture: Tensor) -> Tensor:
+    return picture - torch.full_like(picture, 0.5)
+
+
+def _less_new_halves(picture: Tensor) -> Tensor:
+    return picture - (picture.new_ones(picture.shape) * 0.5).exp()
+
+
+def _where_bright(picture: Tensor) -> Tensor:
+    return torch.where(picture > 0.5, picture, torch.zeros_like(picture))
+
+
+def _turned_by_an_einsum(picture: Tensor) -> Tensor:
+    return torch.einsum("bchw,c->bcwh", picture, torch.tensor([1.0, 2.0, 3.0]))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [_centred, _patches, _less_a_half, _less_new_halves, _where_bright, _turned_by_an_einsum],
+)
+def test_what_the_convolution_reads_is_the_picture_changed_by_what_all_know(change: Change) -> None:
     graph = model_from_module(Changed(change).eval(), (torch.randn(2, 3, 8, 8),)).graph
     (layer,) = (op for op in graph.ops if "conv" in op.kind)
     raw = raw_tensors(graph)
     assert set(layer.inputs) <= raw
     assert not set(layer.outputs) & raw
+
+
+@pytest.mark.parametrize(("window", "is_shown"), [(1, True), (3, False)])
+@pytest.mark.parametrize("layer", [nn.Conv2d, nn.ConvTranspose2d])
+def test_a_convolution_of_one_place_is_a_change_of_each_place(
+    tmp_path: Path, layer: type[nn.Conv2d | nn.ConvTranspose2d], window: int, is_shown: bool
+) -> None:
+    """As a mean is taken off in networks for super-resolution; by torch and by ONNX alike."""
+    made = nn.Sequential(layer(3, 3, window), nn.ReLU()).eval()
+    graph = model_from_module(made, (torch.randn(2, 3, 8, 8),)).graph
+    assert (set(graph.ops[0].outputs) <= raw_tensors(graph)) == is_shown
+    kind = "Conv" if layer is nn.Conv2d else "ConvTranspose"
+    node = helper.make_node(kind, ["x", "w"], ["y"], pads=[window // 2] * 4)
+    file = proto([node], [weight("w", 3, 3, window, window)], [value("x", "batch", 3, 8, 8)])
+    read = model_from_onnx(saved(tmp_path / "a.onnx", file)).graph
+    assert ("y" in raw_tensors(read)) == is_shown
 
 
 class Tokens(nn.Module):
@@ -162,7 +197,14 @@ def _one_op(kind: str) -> ModelGraph:
     "kind",
     [
         *("If", "Loop", "Scan", "RoiAlign", "MaxRoiPool", "MaxUnpool", "Col2Im", "TensorScatter", "Swish", "CumProd"),
-        *("fake_quantize_per_tensor_affine", "fake_quantize_per_channel_affine", "col2im", "isin", "embedding_bag"),
+        *(
+            "fake_quantize_per_tensor_affine",
+            "fake_quantize_per_channel_affine",
+            "col2im",
+            "isin",
+            "embedding_bag",
+            "vander",
+        ),
         *("DFT", "STFT", "RotaryEmbedding", "fft_rfft", "NegativeLogLikelihoodLoss", "SoftmaxCrossEntropyLoss"),
     ],
 )

@@ -26,7 +26,16 @@ from partitioner.constrained_choice import NothingInTime
 from partitioner.front_end import model_from_module
 from partitioner.frontier import Frontier
 from partitioner.link import Link
-from partitioner.measurements import CodecRate, Measurement, OpTimes, Power, Provenance, SegmentTime, digest_of_ops
+from partitioner.measurements import (
+    CodecRate,
+    Measurement,
+    OpTimes,
+    Power,
+    Price,
+    Provenance,
+    SegmentTime,
+    digest_of_ops,
+)
 from partitioner.memory import MemoryModel
 from partitioner.menu import MOST_CUTS, menu_of
 from partitioner.model import Calibration
@@ -103,6 +112,27 @@ def test_a_loaded_side_takes_that_many_times_as_long(run: Run) -> None:
 def test_objectives_are_taken(run: Run, objective: str) -> None:
     plan = json.loads(run("--objective", objective, "--json"))
     assert objective.rpartition("*")[2] in plan["provenance"]["objective"]
+
+
+def test_what_a_plan_is_chosen_for_is_told_of_all_that_it_beats(run: Run) -> None:
+    """Not their times alone, which an edge that costs nothing would lose by."""
+    lines = run(*_QUICK, "--objective", "energy").splitlines()
+    plans = [line for line in lines if line.startswith(("*", "  "))]
+    values = [float(line.partition("; energy: ")[2].removesuffix(" J")) for line in plans]
+    assert len(values) > 1
+    assert values[0] == min(values) > 0
+    assert f"energy: {values[0]:.6g} J over" in lines[-1]
+    assert "latency" not in "".join(line for line in run(*_QUICK).splitlines() if line.startswith(("*", "  ")))
+
+
+def test_no_condition_makes_an_edge_only_plan_dearer(run: Run, folder: Path) -> None:
+    cloud = DeviceProfile.from_json((folder / "cloud.json").read_text())
+    (folder / "priced.json").write_text(replace(cloud, price=Price(0.9 / 3600, "declared")).to_json())
+    lines = run("--frontier", "--objective", "cost", cloud="priced.json").splitlines()
+    table = [line for line in lines[1:] if line.startswith(("edge-only", "cloud-only", "split"))]
+    assert table[0].endswith("at any bandwidth")
+    assert len(table) > 1
+    assert all(line.endswith("not by cost") for line in table[1:])
 
 
 def test_edge_memory_is_kept(run: Run) -> None:
@@ -524,6 +554,29 @@ def test_a_budget_that_leaves_one_side_and_a_pin_to_the_other_are_refused_togeth
     )
 
 
+def test_under_a_budget_the_frontier_tells_what_each_plan_keeps(run: Run) -> None:
+    words = (*_QUICK, "--accuracy-budget", "0.5", "--frontier")
+    heading, *lines = run(*words, model="calibrated").splitlines()
+    frontier = Frontier.from_json(run(*words, "--json", model="calibrated"))
+    assert max(map(len, lines[: len(frontier.plans)])) <= 100
+    at = heading.index("agrees")
+    said = [float(line[at : at + 6]) for line in lines[: len(frontier.plans)]]
+    lossy = [any(one.codec == "int8" for one in entry.plan.boundary) for entry in frontier.plans]
+    assert any(lossy)
+    assert all(share == 1.0 for share, has_loss in zip(said, lossy, strict=True) if not has_loss)
+    for entry, share in zip(frontier.plans, said, strict=True):
+        accuracy = entry.plan.provenance["accuracy"]
+        assert f" {share:.4f} [" in accuracy or accuracy.startswith("lossless; ")
+    assert "agrees" not in run(*_QUICK, "--frontier", model="calibrated").splitlines()[0]
+
+
+def test_what_a_plan_beats_keeps_the_budget_too(run: Run) -> None:
+    """Cloud-only at the same accuracy, not lossless: that is what a cut has to beat."""
+    kept = run(*_QUICK, "--accuracy-budget", "0.5", model="calibrated")
+    assert any("cloud-only" in line and "input as int8" in line for line in kept.splitlines())
+    assert "input as int8" not in run(*_QUICK, "--accuracy-budget", "0", model="calibrated")
+
+
 def test_codecs_that_nobody_timed_are_named(run: Run) -> None:
     words = (*_QUICK, "--accuracy-budget", "0.5")
     said = "codecs left out for want of a rate: int6, int5, int4, int3, tiled, transform (edge and cloud)"
@@ -550,8 +603,7 @@ def test_a_frontier_that_is_not_found_in_time_leaves_the_plan_and_its_page(
     def late(*given: Any) -> Any:
         raise NothingInTime
 
-    for at in ("isthmus.planning.frontier_of", "isthmus.report.facts.frontier_of"):
-        monkeypatch.setattr(at, late)
+    monkeypatch.setattr("isthmus.planning.frontier_of", late)
     words = (*_QUICK, "--accuracy-budget", "0.5", "--report", str(folder / "late.html"))
     assert run(*words, model="calibrated").startswith("* ")
     assert "no plan that keeps to them was found in time" in (folder / "late.html").read_text()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from xml.etree import ElementTree as ET
 
@@ -22,12 +21,14 @@ from partitioner.accuracy_rule import AccuracyTable
 from partitioner.condition import Condition
 from partitioner.constraints import Constraints
 from partitioner.front_end import model_from_module
+from partitioner.frontier import frontier_of
 from partitioner.link import Link
 from partitioner.measurements import Measurement, Power, SegmentTime, digest_of_ops
 from partitioner.memory import MemoryModel
 from partitioner.menu import MOST_CUTS, menu_of
 from partitioner.model import Model
 from partitioner.partition import BestPlan, best_plan, partition_graph, plan_for_cut, plans_to_compare
+from partitioner.plan import Plan
 from partitioner.setting import Setting
 from partitioner.spec import ModelSpec
 
@@ -110,18 +111,29 @@ def test_of_a_batch_the_page_says_how_many_items_and_holds_all_their_bytes(model
     assert crossing[4] == f"{chapter.plan.boundary[0].bytes:,}"
 
 
-def test_the_other_forms_plan_may_come_from_whoever_judges_it(model: Model, setting: Setting) -> None:
+class Found:
+    """What was found and judged already."""
+
+    def __init__(self, model: Model, setting: Setting) -> None:
+        self.judged, self.frontier_setting = best_plan(model, setting), setting
+        self.frontier, self._others = frontier_of(model, setting), (self.judged.plan,)
+
+    def others(self) -> tuple[Plan, ...]:
+        return self._others
+
+    def best(self, objective: str | Mapping[str, float]) -> BestPlan:
+        return self.judged
+
+
+def test_all_plans_of_both_forms_may_come_from_whoever_judges_them(model: Model, setting: Setting) -> None:
     files = replace(setting, costing=replace(setting.costing, form="bytes", accuracy=AccuracyTable(0.02, {})))
-    judged = best_plan(model, files)
-    asked = list[str]()
-
-    def best_of(form: str) -> BestPlan:
-        asked.append(form)
-        return judged
-
-    made = report_of(model, setting, partition_graph(model, setting), best_of=best_of)
-    assert asked == ["bytes"]
-    assert (made.chapters[1].plan, made.chapters[1].setting) == (judged.plan, files)
+    found = {"tensor": Found(model, setting), "bytes": Found(model, files)}
+    made = report_of(model, setting, partition_graph(model, setting), searches_of=found.__getitem__)
+    own, other = made.chapters
+    assert (other.plan, other.setting) == (found["bytes"].judged.plan, files)
+    for chapter, searches in zip((own, other), found.values(), strict=True):
+        assert chapter.frontier is searches.frontier  # a second search may find others, which nobody judged
+        assert chapter.others is searches.others()
 
 
 def test_every_cloud_only_encoding_of_a_file_is_there(page: str) -> None:
@@ -304,16 +316,6 @@ def test_parameters_that_two_layers_share_are_counted_once(setting: Setting) -> 
     tied = model_from_module(spec)
     said = _said(report_page(report_of(tied, setting, partition_graph(tied, setting))))
     assert f"{format_size(4 * (64 * 64 + 64))} of parameters" in said
-
-
-def test_the_search_for_the_other_forms_plan_ends_in_time(model: Model, setting: Setting) -> None:
-    whole = MemoryModel(model.graph).edge(frozenset(op.name for op in model.graph.ops))
-    rules = Constraints(edge_memory_bytes=whole - 1)
-    slow = Link.of("10kbps", "2ms")
-    limited = replace(setting, link=slow, costing=replace(setting.costing, constraints=rules))
-    asked = itertools.count()
-    report_of(model, limited, partition_graph(model, limited), clock=lambda: lambda: next(asked) >= 0)
-    assert next(asked) > 0
 
 
 def surveyed(edge_ops: tuple[str, ...], codec: str, size: float, agreement: float) -> SurveyRow:

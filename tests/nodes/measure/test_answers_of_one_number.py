@@ -46,6 +46,28 @@ def test_it_ranks_no_classes_even_where_the_truth_is_known(model: TorchModel, sm
     assert has_classes(small_model)
 
 
+class Places(torch.nn.Module):
+    """Of each place of a picture the class, or of all of it."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.layer, self.size = torch.nn.Conv2d(1, 5, 3, padding=1), size
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.adaptive_avg_pool2d(self.layer(x), self.size)
+
+
+@pytest.mark.parametrize(("size", "ranks"), [(1, True), (4, False)])
+def test_a_map_with_classes_at_each_of_its_places_is_no_list_of_them(size: int, ranks: bool) -> None:
+    made = model_from_module(
+        ModelSpec(
+            module=Places(size).eval(), example_inputs=(torch.zeros(2, 1, 8, 8),), name="places", input_names=("x",),
+            output_names=("y",), calibration=(torch.zeros(3, 1, 8, 8),), calibration_truth=(0, 1, 2),
+        )
+    )  # fmt: skip
+    assert has_classes(made) == ranks
+
+
 def test_what_three_bits_lose_is_seen(model: TorchModel) -> None:
     cut = [model.graph.ops[0].name]
     found = measure_accuracy(model, cut, dict.fromkeys(model.graph.boundary(cut), "int3"))

@@ -17,6 +17,7 @@ from partitioner.cost_model import Costing, FileFacts, model_costs
 from partitioner.front_end import model_from_module
 from partitioner.frontier import frontier_of
 from partitioner.link import Link
+from partitioner.measurements import CodecRate
 from partitioner.min_cut import solve
 from partitioner.partition import Setting, partition_graph, plan_for_cut, plans_to_compare
 from partitioner.plan import CodecKey, Plan
@@ -107,6 +108,27 @@ def test_a_picture_codec_is_compared_where_every_file_input_takes_it(model: Any,
 
     assert compared(0.01) - compared(0.5) == {"jpeg"}
     assert {"file", "png"} <= compared(0.5)
+
+
+@pytest.mark.parametrize("costing", [Costing(), BYTES])
+def test_cloud_only_is_compared_in_what_keeps_to_the_wire_limit(model: Any, setting: Setting, costing: Costing) -> None:
+    """Where compressing takes long bytes as they are would be quicker, and too many."""
+    rates = {**setting.edge.codec_rates, "zstd": CodecRate(1e-6, 1e-5, 1e-6, 1e-5)}
+    edge, cloud = (replace(side, codec_rates=rates) for side in (setting.edge, setting.cloud))
+    quick = Setting(edge, cloud, Link.of("100gbps", "30ms"), costing)
+
+    def tensors(here: Setting) -> list[Plan]:
+        plans = [plan for plan in plans_to_compare(model, here) if plan.kind == "cloud-only"]
+        return [plan for plan in plans if plan.boundary[0].codec in {"raw", "zstd"}]
+
+    def sent(plan: Plan) -> int:
+        return sum(tensor.bytes for tensor in (*plan.boundary, *plan.downlink))
+
+    (free,) = tensors(quick)
+    (limited,) = tensors(replace(quick, costing=replace(costing, constraints=Constraints(wire_bytes=sent(free) - 1))))
+    assert sent(limited) < sent(free)
+    assert {tensor.codec for tensor in (*free.boundary, *free.downlink)} == {"raw"}
+    assert limited.form == costing.form
 
 
 def test_comparisons_leave_out_what_privacy_forbids(model: Any, setting: Setting) -> None:
