@@ -12,10 +12,11 @@ from isthmus.v1 import segment_pb2 as pb
 from nodes.byte_budget import ByteBudget
 from nodes.codecs.base import EncodedTensor
 from nodes.protocol.assembly import ReceiveSpan
-from nodes.protocol.cloud_stream import CloudStream, Rejection
+from nodes.protocol.cloud_stream import CloudStream
 from nodes.protocol.edge_stream import EdgeStream, WireRequest
 from nodes.protocol.events import CloudTimings, MeasuredBatch, PlanDefinition, PlanTimes, RequestArrived
 from nodes.protocol.limits import MEMORY_FIELD, StreamLimits
+from nodes.protocol.rejection import Rejection
 
 __all__ = ["CloudFrames", "EdgeFrames"]
 

@@ -50,17 +50,19 @@ class OpSums:
         with ComputePool(1) as pool:
             profile = pool.run_blocking(measure_device, _DEVICE_BUDGET_S, self._engine)
             self._profile = pool.run_blocking(measure_model, model, profile, self._engine, budget_s=_MODEL_BUDGET_S)
-        self._with_halves = self._profile
+        self._with_halves: DeviceProfile | None = None
 
     def time_halves(self, plans: Iterable[Plan]) -> None:
         """Measure both halves of each split in this process, as `isthmus profile --against` does."""
         (whole_s,) = (times.whole.seconds for times in self._profile.op_times)
+        found = self._profile
         with ComputePool(1) as pool:
             for plan in plans:
                 if plan.kind == "split":
                     of, budget_s = (self._model, self._engine, plan.edge_ops, whole_s), _HALVES_BUDGET_S
                     halves = pool.run_blocking(measure_halves, *of, budget_s=budget_s)
-                    self._with_halves = self._with_halves.with_segment_times(*halves)
+                    found = found.with_segment_times(*halves)
+        self._with_halves = found
 
     def splits(self) -> Iterator[Plan]:
         """What an edge may have on its menu, in the codecs that edges offer: splits of the frontier, and, since two
@@ -77,7 +79,7 @@ class OpSums:
         measured whole, where they were (`time_halves`)."""
         plain = replace(self._profile, op_times=tuple(_unscaled(times) for times in self._profile.op_times))
         sums = {"sums of op times": plain, "sums of op times, scaled to the whole model": self._profile}
-        if self._with_halves is not self._profile:
+        if self._with_halves is not None:
             sums["halves measured beforehand"] = self._with_halves
         return {name: self._compute_ms(plan, profile) for name, profile in sums.items()}
 
@@ -110,13 +112,15 @@ def disagreements(groups: Iterable[Sequence[Ranked]], floor: float) -> dict[str,
     floor: pairs whose relative difference is no larger have no order.
     """
     pairs = [pair for group in groups for pair in combinations(group, 2) if _apart(pair) > floor]
-    names = pairs[0][0].said if pairs else ()
-    near = [pair for pair in pairs if _apart(pair) < _NEAR]
-    return {
-        f"order by {name}": f"{_share(name, pairs)} in another order than measured; {_share(name, near)} of those "
-        f"less than {_NEAR:.0%} apart"
-        for name in names
-    }
+    rows: dict[str, object] = {}
+    for name in dict.fromkeys(name for one, _ in pairs for name in one.said):
+        said = [pair for pair in pairs if name in pair[0].said]  # not every predictor knows every subject
+        near = [pair for pair in said if _apart(pair) < _NEAR]
+        rows[f"order by {name}"] = (
+            f"{_share(name, said)} in another order than measured; {_share(name, near)} of those "
+            f"less than {_NEAR:.0%} apart"
+        )
+    return rows
 
 
 def _apart(pair: tuple[Ranked, Ranked]) -> float:

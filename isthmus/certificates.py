@@ -20,7 +20,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from isthmus.errors import InvalidConfiguration
 
-__all__ = ["AUTHORITY", "ROLES", "issue_certificates"]
+__all__ = ["AUTHORITY", "ROLES", "is_host", "issue_certificates"]
 
 AUTHORITY = "authority"
 ROLES = ("edge", "cloud", "client")
@@ -61,6 +61,15 @@ def issue_certificates(folder: Path, hosts: Sequence[str], days: int) -> tuple[P
     except OSError as error:
         raise InvalidConfiguration(str(folder), f"cannot be written to: {error.strerror}") from None
     return tuple(written)
+
+
+def is_host(name: str) -> bool:
+    """Whether it is a name or an address that a certificate can be for."""
+    try:
+        _general_name(name)
+    except InvalidConfiguration:
+        return False
+    return True
 
 
 def _general_name(host: str) -> x509.GeneralName:

@@ -21,7 +21,7 @@ from isthmus.node_settings import clients_required, cloud_settings, edge_setting
 from isthmus.runtimes import Runtimes
 from nodes.background import run_together
 from nodes.configured_policies import LATENCY_FOR_ALL, ConfiguredPolicies
-from nodes.fleet import Replica
+from nodes.fleet import FleetView, Replica
 from nodes.settings import COMPILING_ENGINES, CloudSettings, ModelArtifact, start_timeout_s
 from nodes.tls_files import TlsFiles
 from nodes.transport.fleet_service import EndpointMapper
@@ -212,7 +212,7 @@ class _Starting:
         self, runtime: Runtime, settings: CloudSettings, cloud: CloudConfiguration, edges: EdgeMove
     ) -> Moved:
         """See RollOut."""
-        rolling = RollOut(runtime, self.book.view, partial(_use, settings.tls))
+        rolling = RollOut(runtime, self.book.view, partial(_use, settings.tls, self.book.view))
         return await rolling.run(settings, cloud.rule, cloud.overlap, edges)
 
     async def edge(self) -> str:
@@ -262,8 +262,9 @@ async def _nothing() -> None:
     """Edges of other launchers move by themselves."""
 
 
-async def _use(tls: TlsFiles | None, replica: Replica) -> ReplicaUse:
-    said = await look_at_replica(replica.endpoint, tls, ANSWER_S, replica.replica_id)
+async def _use(tls: TlsFiles | None, view: Callable[[], FleetView], replica: Replica) -> ReplicaUse:
+    behind = sum(one.endpoint.target == replica.endpoint.target for one in view().replicas)
+    said = await look_at_replica(replica.endpoint, tls, ANSWER_S, replica.replica_id, behind=max(1, behind))
     models = frozenset(one.name for one in said.versions)
     return ReplicaUse(models, said.edges, said.counts.get("streams", 0), said.counts.get("settled_streams", 0))
 

@@ -36,6 +36,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 __all__ = [
     "MOST_TOLD_BYTES",
     "Cancelled",
@@ -276,6 +278,8 @@ _STATUS_NAMES: tuple[tuple[type[IsthmusError], str], ...] = (
 
 def grpc_status_name(error: BaseException) -> str:
     """The name of the gRPC status that tells a client about `error`: "INTERNAL" for what nobody planned."""
+    if isinstance(error, asyncio.CancelledError):
+        return "CANCELLED"  # whoever asked has left
     for kind, name in _STATUS_NAMES:
         if isinstance(error, kind):
             return name

@@ -144,7 +144,7 @@ class BatchQueue(Generic[W, R]):
         """Of a full queue: end the least urgent that waits with the error, to have `queued` take its place. False where
         `queued` is no more urgent than any."""
         with self._lock:
-            gone = self._waiting.make_way(queued.waiting(0))
+            gone = self._waiting.make_way(queued.waiting(0), time.monotonic())
             entry = None if gone is None else self._entries.pop(gone.request_id)
         if entry is not None and not entry.answer.done():
             entry.answer.set_exception(full)
@@ -249,7 +249,10 @@ class BatchQueue(Generic[W, R]):
         took_s = time.monotonic() - started_s
         with self._lock:
             if members:
-                self._waiting.ended(len(members), expected_s, took_s, counted=members[0].counted)
+                # What failed, or was held back, says nothing of how long such a batch takes.
+                whole = not over and not all(isinstance(one, Exception) for one in results)
+                taught_s = expected_s if whole else 0.0
+                self._waiting.ended(len(members), taught_s, took_s, counted=members[0].counted)
             else:
                 self._waiting.held_back()
         _deliver(members, results)
@@ -264,9 +267,8 @@ class BatchQueue(Generic[W, R]):
     def _run_again(self, member: _Entry[W, R]) -> R | Exception:
         """By itself, behind the gate once more: those before it took their time, too."""
         try:
-            now_s = time.monotonic()
-            member.ticket.begin_again(now_s)
-            member.ticket.runs(now_s)
+            member.ticket.begin_again(time.monotonic())
+            member.ticket.runs(time.monotonic())
             (result,) = self._run((member.work,))
         except Exception as error:
             return error

@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
-from isthmus.errors import ComputeFailed, InvalidInput, IsthmusError, TooLarge, UnknownPlan
+from isthmus.errors import ComputeFailed, InvalidInput, IsthmusError, LocalProtocolError, TooLarge, UnknownPlan
 from isthmus.telemetry import get_logger
 from nodes.accepted_request import AcceptedRequest
 from nodes.chooser import Transfer
@@ -217,6 +217,7 @@ class CloudAsking:
             request = wire_request(self._accepted, sending.request_id, outcome.encoded, sending.sent_s)
             return await sending.replica.run(request)
         except IsthmusError as error:
+            self.sendings -= isinstance(error, LocalProtocolError)  # its turn to probe was another's: nothing left
             self._failed(sending.replica, error)
             raise
         finally:

@@ -114,6 +114,11 @@ class CloudHost:
         """What it holds now."""
         return self._service.status()
 
+    @property
+    def preparing(self) -> bool:
+        """Whether it prepares plans now."""
+        return self._service.preparing > 0
+
     async def check(self) -> None:
         """Ask this replica at its own port, as an edge does. Raises Unavailable where no answer comes, and where what
         computes hangs: a port answers for it all the same."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+import time
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ __all__ = ["CloudModels", "HeldModel", "ModelCounts", "ServedModel", "configured
 
 ROOM_WAIT_S = 30.0
 """How long a model waits for others to end their work."""
+TURN_S = 10.0
+"""How long a model in constant use stays while another one waits for its room: then it takes no more work, and goes
+when what it has is done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,9 @@ class CloudModels:
         self._held: OrderedDict[str, HeldModel] = OrderedDict()
         self._loading: dict[str, asyncio.Task[HeldModel]] = {}
         self._users: Counter[str] = Counter()
+        self._since_s: dict[str, float] = {}  # when each that is held was loaded
+        self._leaving: set[str] = set()  # of those that are held
+        self._left = asyncio.Event()  # some model is not leaving any more, be it that it has gone
         self._taken_bytes, self._loads, self._evictions = 0, 0, 0
         self._released = asyncio.Event()
         self._log = get_logger("cloud")
@@ -120,8 +127,23 @@ class CloudModels:
         Raises NotFound for a digest that is not served, Overloaded where there is no room in time, InvalidModel.
         """
         self.check_served(digest)
+        await self._not_leaving(digest)
         with self.in_use(digest):
             yield await self._wanted(digest)
+
+    def leaves(self, digest: str) -> bool:
+        """Whether it takes no more work, since another one waits for its room."""
+        return digest in self._leaving
+
+    async def _not_leaving(self, digest: str) -> None:
+        """Whoever wants a model that is leaving wants it anew: else it would never go."""
+        try:
+            async with asyncio.timeout(ROOM_WAIT_S):
+                while digest in self._leaving:
+                    self._left.clear()
+                    await self._left.wait()
+        except TimeoutError:
+            raise self._no_room(self._served[digest]) from None
 
     @contextlib.contextmanager
     def in_use(self, digest: str) -> Iterator[None]:
@@ -159,6 +181,7 @@ class CloudModels:
                 self._released.set()
                 raise
             self._held[wanted.digest] = held
+            self._since_s[wanted.digest] = time.monotonic()
             self._loads += 1
             self._log.info("model loaded", model=wanted.name, digest=wanted.digest[:12], held_bytes=self._taken_bytes)
             return held
@@ -171,13 +194,38 @@ class CloudModels:
                 while self._taken_bytes + wanted.size_bytes > self._most_bytes:
                     self._released.clear()
                     if not self._evict_one():
-                        await self._released.wait()
+                        with contextlib.suppress(TimeoutError):
+                            async with asyncio.timeout(self._send_one_away()):
+                                await self._released.wait()
         except TimeoutError:
-            raise Overloaded(
-                f"cloud.model_memory: no room for {wanted.name}, the models that are held have work; raise it, or try "
-                "again later",
-                retry_after_s=ROOM_WAIT_S,
-            ) from None
+            raise self._no_room(wanted) from None
+        finally:
+            self._stay()
+
+    def _send_one_away(self) -> float | None:
+        """Have the model that is held for the longest take no more work, once its turn is over: until then; None where
+        one is leaving, and where none is held."""
+        if self._leaving or not self._held:
+            return None
+        longest = min(self._held, key=self._since_of)
+        turn_s = self._since_of(longest) + TURN_S - time.monotonic()
+        if turn_s > 0:
+            return turn_s
+        self._leaving.add(longest)
+        return None
+
+    def _since_of(self, digest: str) -> float:
+        return self._since_s.get(digest, -math.inf)
+
+    def _stay(self) -> None:
+        """Nobody waits for room now, or whoever does says so anew."""
+        self._leaving.clear()
+        self._left.set()
+        self._released.set()
+
+    def _no_room(self, wanted: ServedModel) -> Overloaded:
+        said = f"cloud.model_memory: no room for {wanted.name}, the models that are held have work"
+        return Overloaded(f"{said}; raise it, or try again later", retry_after_s=ROOM_WAIT_S)
 
     def _evict_one(self) -> bool:
         """Let the least recently used model go that nobody uses; whether there was one."""
@@ -185,6 +233,9 @@ class CloudModels:
         if digest is None:
             return False
         del self._held[digest]
+        self._since_s.pop(digest, None)
+        self._leaving.discard(digest)
+        self._left.set()
         gone = self._served[digest]
         self._taken_bytes -= gone.size_bytes
         self._evictions += 1

@@ -145,7 +145,7 @@ class CloudNode:
     async def prepare(self, offer: PlanDefinition) -> PlanTimes:
         """See SegmentNode. A plan that is ready already answers at once. Its model is loaded where it is not there."""
         ready = self._plans.get(offer.wire_digest)
-        if ready is not None:
+        if ready is not None and not self.models.leaves(offer.model_digest):
             return ready.reported
         self.check_offer(offer)  # before it waits for room
         async with self.models.using(offer.model_digest) as held:
@@ -215,8 +215,8 @@ class CloudNode:
     async def run(self, request: RequestArrived) -> SuffixResult:
         """See SegmentNode."""
         plan = self._plans.get(request.wire_digest)
-        if plan is None:
-            raise _unknown(request.wire_digest, away=request.wire_digest in self._away)
+        if plan is None or self.models.leaves(plan.half.model_digest):
+            raise _unknown(request.wire_digest, away=plan is not None or request.wire_digest in self._away)
         if not 1 <= request.batch <= plan.max_batch:  # one that lies would harm all that wait
             raise InvalidRequest("batch", f"must be 1 to {plan.max_batch}", value=request.batch, remedy="split it")
         with self.models.in_use(plan.half.model_digest):

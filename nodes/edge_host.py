@@ -23,19 +23,21 @@ from nodes.edge_memory import EdgeMemory, MeasuredStart
 from nodes.edge_models import EdgeModels
 from nodes.edge_node import EdgeNode
 from nodes.engines.allocator import keep_freed_memory
+from nodes.engines.base import Engine
 from nodes.engines.factory import engine_for
 from nodes.fleet import Endpoint
 from nodes.gateway_probe import measure_overhead
 from nodes.hedging import Hedging
 from nodes.journal import Journal
 from nodes.limits import NodeLimits
+from nodes.measure.device_profile import measure_model
 from nodes.measure.turn import measuring_turn
 from nodes.metrics.edge_metrics import EdgeFacts, edge_families
 from nodes.metrics.loop_collector import node_registry
 from nodes.metrics.request_ledger import RequestLedger
 from nodes.metrics.route import metrics_routes
-from nodes.model_loading import load_models, measured_profile
-from nodes.model_shelf import ModelShelf
+from nodes.model_loading import MODEL_BUDGET_S, load_models, measured_profile
+from nodes.model_shelf import LoadedModel, ModelShelf
 from nodes.node_status import NodeStatus, node_status
 from nodes.prefix_queue import PrefixQueue
 from nodes.protocol.limits import StreamLimits
@@ -92,8 +94,9 @@ class EdgeHost:
 
     def __init__(
         self, settings: EdgeSettings, node: EdgeNode, pool: ComputePool, front: _Front, watch: FleetWatch | None,
-        journal: Journal | None, models: EdgeModels,
+        journal: Journal | None, models: EdgeModels, slowed: Engine, memory: EdgeMemory,
     ) -> None:  # fmt: skip
+        """slowed: the engine that this device is measured with. memory: of what was measured, for the next start."""
         self._settings = settings
         self.node = node
         self._pool = pool
@@ -101,6 +104,7 @@ class EdgeHost:
         self._watch = watch
         self._journal = journal
         self._models = models
+        self._slowed, self._memory = slowed, memory
         self._self_check = SelfCheck(self.address, settings.tls)
 
     @classmethod
@@ -149,7 +153,7 @@ class EdgeHost:
             watch.start()
             node.want_cloud = watch.want
         get_logger("edge").info("edge serves", address=front.server.address, overhead=str(node.overhead))
-        return cls(settings, node, pool, front, watch, journal, own)
+        return cls(settings, node, pool, front, watch, journal, own, slowed, memory)
 
     @property
     def address(self) -> str:
@@ -189,7 +193,16 @@ class EdgeHost:
         Raises NotFound for a model that is not configured, InvalidModel, Unavailable; what was switched stays so.
         """
         for artifact in artifacts:
-            await self._models.switch(artifact, self.node.switch_model)
+            await self._models.switch(artifact, self._switch)
+
+    async def _switch(self, loaded: LoadedModel) -> None:
+        """Its ops are timed first, as those of other versions were at the start: cuts are chosen by them, now and at
+        the next start."""
+        measure = partial(measure_model, loaded.model, self.node.profile, self._slowed, budget_s=MODEL_BUDGET_S)
+        profile = await self._pool.run(measure)
+        self.node.measured(profile)
+        await self.node.switch_model(loaded)
+        self._memory.keep_start(self.node.digests, MeasuredStart(profile, self.node.overhead))
 
     async def check(self) -> None:
         """Ask the gateway at its own port, as a client does. Raises Unavailable where no answer comes, and where what

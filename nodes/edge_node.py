@@ -135,6 +135,15 @@ class EdgeNode:
         """This device, with the op times of every model."""
         return self._planning.plans.profile
 
+    def measured(self, profile: DeviceProfile) -> None:
+        """This device again, with the op times of another model: the cuts of plans to come are chosen by it."""
+        self._planning.plans.profile = profile
+
+    @property
+    def digests(self) -> Mapping[str, str]:
+        """Of the version of each configured model, by name."""
+        return self._shelf.digests
+
     @property
     def planned(self) -> asyncio.Event:
         """Set once some replica's plans are on offer."""

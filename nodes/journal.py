@@ -103,7 +103,7 @@ class Journal:
         while self._waiting:
             item = self._waiting.popleft()
             try:
-                self._write(self._encoder.encode(item))
+                self._write(item)
                 self._failing = False
             except Exception as error:  # a full disk, say: the requests that it tells of go on
                 self.lost += 1
@@ -114,20 +114,37 @@ class Journal:
             with contextlib.suppress(OSError):
                 self._file.flush()
 
-    def _write(self, lines: bytes) -> None:
+    def _write(self, item: object) -> None:
         if self._file is None or self._file.tell() >= self._most_bytes // FILES:
             self._end()
             self._begin()
         assert self._file is not None
-        self._file.write(lines)
+        lines = self._encoder.encode(item)  # for this file: what it tells once is in it
+        try:
+            self._file.write(lines)
+        except OSError:
+            self._give_up(self._file)
+            self._file = None  # what it was to tell once is not in it: the next item begins another
+            raise
 
     def _begin(self) -> None:
         last = self._make_room()
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         self._path = self._folder / f"{last + 1:08d}-{stamp}-{os.getpid()}.jsonl"
-        self._file = self._path.open("xb")
-        self._file.write(self._encoder.begin_file())
-        self._file.flush()
+        made = self._path.open("xb")
+        try:
+            made.write(self._encoder.begin_file())
+            made.flush()
+        except OSError:
+            self._give_up(made)
+            self._path.unlink()
+            raise
+        self._file = made
+
+    @staticmethod
+    def _give_up(file: BinaryIO) -> None:
+        with contextlib.suppress(OSError):  # of what waits to be written
+            file.close()
 
     def _end(self) -> None:
         """Put a compressed file in the place of the one that is full."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable
 
 from isthmus.errors import CloudUnavailable, IsthmusError, Unavailable
 from isthmus.telemetry import get_logger
+from nodes.background import to_its_end
 from nodes.backoff import Backoff
 from nodes.cloud_connection import ReplicaDescription
 from nodes.edge_times import QuietTimer, measure_edge_times, with_edge_times
@@ -69,7 +70,8 @@ class ModelPlanning:
 
     async def switch(self, loaded: LoadedModel) -> None:
         """Serve this version of a model from the next request on: when its plans are measured, and prepared by the
-        replicas that have it. Requests under way end with the version that they began with.
+        replicas that have it. Requests under way end with the version that they began with. One that is unloaded stays
+        so, and is of this version when it is loaded.
 
         Raises NotFound for a name that is not configured, Unavailable for a cloud-required model that no replica has
         and for one that was loaded or unloaded meanwhile, and why where all replicas that have it cannot prepare it.
@@ -79,15 +81,23 @@ class ModelPlanning:
         runtime = ModelRuntime(loaded.model)
         async with self._building:
             before = self._shelf.runtimes.get(name)
-            runtime.offer(await self.plans.edge_only(loaded.builder))
-        settled = await self._prepared_by(self._connections(), loaded, runtime, before)
-        async with self._building:
-            if self._shelf.runtimes.get(name) is not before:
-                raise Unavailable(f"model {name}: was loaded, unloaded or switched meanwhile; try again")
-            if not runtime.plans:
-                raise Unavailable(f"model {name}: no replica has its new version; roll it out in the cloud first")
-            self._shelf.replace(loaded, runtime)
-            self.plans.forget(name, but=loaded.model.digest)
+            if before is None:
+                self._shelf.expect(loaded.model)
+                return
+        try:
+            async with self._building:
+                runtime.offer(await self.plans.edge_only(loaded.builder))
+            settled = await self._prepared_by(self._connections(), loaded, runtime, before)
+            async with self._building:
+                if self._shelf.runtimes.get(name) is not before:
+                    raise Unavailable(f"model {name}: was loaded, unloaded or switched meanwhile; try again")
+                if not runtime.plans:
+                    raise Unavailable(f"model {name}: no replica has its new version; roll it out in the cloud first")
+                self._shelf.replace(loaded, runtime)
+                self.plans.forget(name, but=loaded.model.digest)
+        except BaseException:
+            self.plans.forget(name, but=before.model.digest)
+            raise
         for connection in self._connections():
             if connection not in settled:
                 self._plan_beside(connection, (name,))
@@ -114,10 +124,13 @@ class ModelPlanning:
         return settled
 
     async def unload(self, name: str) -> None:
-        """It is served no longer at once; what it holds goes when no planning is under way. Raises NotFound for a model
-        that is not configured."""
+        """It is served no longer at once; what it holds goes when no planning is under way, also where whoever asked
+        for it has left by then. Raises NotFound for a model that is not configured."""
         self._shelf.check_configured(name)
         self._shelf.take_down(name)
+        await to_its_end(self._let_go(name))
+
+    async def _let_go(self, name: str) -> None:
         async with self._building:
             self._shelf.forget(name)  # a loading that was under way may have put it back
             self.plans.forget(name)

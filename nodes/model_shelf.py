@@ -42,6 +42,11 @@ class ModelShelf:
         """Every configured model, loaded or not."""
         return tuple(self._digests)
 
+    @property
+    def digests(self) -> Mapping[str, str]:
+        """The version of every configured model, loaded or not."""
+        return dict(self._digests)
+
     def states(self) -> tuple[ModelState, ...]:
         """What has become of each."""
         return tuple(map(self._state, self._digests))
@@ -78,7 +83,7 @@ class ModelShelf:
         try:
             loaded = await self._load(name)
             if loaded.model.digest != self._digests[name]:
-                raise Unavailable(f"model {name}: its artifact has changed since this edge started; restart the edge")
+                raise Unavailable(f"model {name}: its artifact has changed; load it again, or restart the edge")
             runtime = ModelRuntime(loaded.model)
             runtime.offer(await edge_only(loaded.builder))
             self.builders[name], self.runtimes[name] = loaded.builder, runtime
@@ -90,6 +95,10 @@ class ModelShelf:
         name = loaded.model.name
         self.builders[name], self.runtimes[name] = loaded.builder, runtime
         self._digests[name] = loaded.model.digest
+
+    def expect(self, model: Model) -> None:
+        """Of a configured model that is not loaded this is the version from now on."""
+        self._digests[model.name] = model.digest
 
     def take_down(self, name: str) -> None:
         """Serve it no longer."""

@@ -63,6 +63,11 @@ class OfferedPlans:
             under_way.add_done_callback(partial(self._ended, offer.wire_digest, size_bytes))
         return under_way
 
+    @property
+    def under_way(self) -> int:
+        """How many are being prepared."""
+        return len(self._under_way)
+
     def close(self) -> None:
         """Nobody waits any more."""
         for under_way in self._under_way.values():

@@ -28,7 +28,8 @@ class ViewKeeper:
 
     def opened(self, now_s: float) -> None:
         """A new watch answers, and `received` its first view follows: what is believed now is kept for the grace."""
-        self._missed = {replica.replica_id: replica for replica in self.view(now_s).replicas}
+        # Those of a watch before that ended within its grace are missed still, however long ago that was.
+        self._missed |= {replica.replica_id: replica for replica in self._said.replicas}
         self._said = FleetView(self._said.version)
         self._grace_until_s = now_s + self._grace_s
 

@@ -72,10 +72,12 @@ class AutoscalingRule:
 @dataclass(frozen=True, slots=True)
 class ReplicaLoad:
     """One replica. queued_s: seconds of work that wait there. offered: seconds of work that came for it each second,
-    at the pace of its best batch, what it refused included: above 1 it cannot keep up."""
+    at the pace of its best batch, what it refused included: above 1 it cannot keep up. preparing: plans are being
+    prepared there; no request comes for them before that is done, which may take an engine minutes."""
 
     queued_s: float
     offered: float
+    preparing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +134,10 @@ def _needed(rule: AutoscalingRule, loads: Sequence[ReplicaLoad]) -> int:
     offered = math.fsum(load.offered for load in loads)
     backlog_s = math.fsum(load.queued_s for load in loads) - rule.target_queue_s * len(loads)
     needed = math.ceil(offered / BUSY_SHARE + max(0.0, backlog_s) / CATCH_UP_S - _SLACK)
+    needed = max(needed, sum(load.preparing for load in loads))
     if backlog_s > 0:
         return max(needed, len(loads) + 1)  # whatever the rates say, these are too few for the target
-    return max(needed, 1) if offered > 0 or any(load.queued_s > 0 for load in loads) else 0
+    return max(needed, 1) if offered > 0 or any(load.queued_s > 0 for load in loads) else needed
 
 
 def _remembered(

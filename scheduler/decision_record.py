@@ -170,8 +170,11 @@ class RecordEncoder:
         match item:
             case Decision() | Declined():
                 kind = "decision" if isinstance(item, Decision) else "declined"
+                told = decision_record(item)
                 table, name = self._table(item.request.table)
-                return table + _line({"kind": kind, "table": name, **decision_record(item)})
+                line = _line({"kind": kind, "table": name, **told})
+                self._tables[id(item.request.table)] = item.request.table, name  # kept: nothing else gets its identity
+                return table + line
             case Outcome():
                 return _line({"kind": "outcome", **asdict(item)})
             case Refused():
@@ -193,7 +196,6 @@ class RecordEncoder:
             self._tables.pop(next(iter(self._tables)))
         text = table.to_json()
         name = hashlib.sha256(text.encode()).hexdigest()[:16]
-        self._tables[id(table)] = table, name  # kept, so that nothing else gets its identity
         return _line({"kind": "table", "table": name, "plans": json.loads(text)}), name
 
 

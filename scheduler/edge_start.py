@@ -11,7 +11,7 @@ from nodes.journal import Journal
 from nodes.settings import EdgeSettings
 from scheduler.decision_record import RecordEncoder
 from scheduler.plan_chooser import PlanChooser
-from scheduler.policies.factory import configured_policy
+from scheduler.policies.factory import configured_policy, load_all_installed
 
 __all__ = ["configure_edge", "start_edge"]
 
@@ -19,6 +19,7 @@ __all__ = ["configure_edge", "start_edge"]
 async def start_edge(settings: EdgeSettings) -> EdgeHost:
     """An edge that serves. Raises what `EdgeHost.start` raises, NotFound and InvalidConfiguration for its policy,
     InvalidConfiguration for a decision log that cannot be written."""
+    await run_apart(load_all_installed)
     if settings.decision_log is None:
         return await EdgeHost.start(settings, PlanChooser.of_edge(settings))
     folder, field = Path(settings.decision_log.folder), "edge.decision_log.folder"

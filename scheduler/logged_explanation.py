@@ -52,6 +52,8 @@ def _found(
         elif kind == "outcome":
             if found is not None and line["request_id"] == _id(found):
                 outcome = line
+        elif kind == "refused" and found is not None and found["kind"] == "declined" and _id(line) == _id(found):
+            pass  # the same refusal, without what the policy was asked
         elif kind in _ENDS and (not request_id or _id(line) == request_id):
             found, plans, outcome = line, tables.get(line.get("table", "")), None
     return found, plans, outcome

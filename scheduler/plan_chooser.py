@@ -69,7 +69,7 @@ class PlanChooser:
         """
         self._policies = policy if isinstance(policy, SteeredPolicies) else _alone(policy, options or {})
         self._shadow_report = ShadowReport()
-        self._previous: dict[tuple[Policy, str, str], str] = {}
+        self._previous: dict[tuple[object, str, str], str] = {}
         self._seed, self._number, self._arrived = seed, 0, 0
         self._rng, self._shadow_rng, self._replica_rng = DecisionRandom(seed), DecisionRandom(seed), Random(seed)
         self._journal = journal
@@ -312,7 +312,7 @@ class PlanChooser:
 
     def _believed(self, request: ChoiceRequest, told_as: str, policy: Policy, estimate: LinkEstimate) -> ChoiceRequest:
         """What a policy is asked: the request with all that is believed. told_as: who decides."""
-        previous = self._previous.get((policy, request.table.model, request.form), "")
+        previous = self._previous.get((_known_by(policy), request.table.model, request.form), "")
         spreads = estimate.uplink_spread, estimate.downlink_spread
         return request.believing(told_as, *spreads, self._corrected(request), previous, self._rate.per_s(request.now_s))
 
@@ -323,7 +323,7 @@ class PlanChooser:
 
     def _remember(self, policy: Policy, request: ChoiceRequest, choice: Choice) -> None:
         """For a policy that does not switch lightly: what it chose last for such requests."""
-        self._previous[policy, request.table.model, request.form] = choice.entry.plan.plan_id
+        self._previous[_known_by(policy), request.table.model, request.form] = choice.entry.plan.plan_id
 
     def _shadow_choice(
         self, request: ChoiceRequest, link: Link | None, estimate: LinkEstimate, chosen: Choice
@@ -342,6 +342,15 @@ class PlanChooser:
             report = shadowed(report, found, chosen)
         self._shadow_report = report
         return found
+
+
+def _known_by(policy: Policy) -> object:
+    """Itself, or its kind where it has no hash, as a dataclass has none: all that it must have is `choose`."""
+    try:
+        hash(policy)
+    except TypeError:
+        return type(policy)
+    return policy
 
 
 def _alone(policy: str, options: Mapping[str, Any]) -> SteeredPolicies:

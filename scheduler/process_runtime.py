@@ -42,8 +42,8 @@ class ProcessRuntime:
             for node in nodes:
                 await node.start()
                 node.supervise()
-        except IsthmusError:
-            await self.drop_cloud()
+        except BaseException:  # none of them stays, whatever it was that the last one lacked
+            await asyncio.shield(self.drop_cloud())
             raise
 
     async def takes_over(self, settings: CloudSettings) -> bool:

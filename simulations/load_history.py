@@ -87,7 +87,7 @@ class LoadHistory:
 
     def reported(self, moment_s: float, phase: int) -> Report | None:
         """The last report made before that moment; None before the first, and where it is so old that it says nothing.
-        As live, none is made that would say the same as the one before, as those of an idle replica do. phase: of the
+        As live, none is made of an idle replica that would say the same as the one before. phase: of the
         edge, from 0 to PHASES - 1. moment_s: no later than now."""
         step = (math.floor(moment_s / self._step_s) - phase) // PHASES * PHASES + phase
         if step < 0:
@@ -101,6 +101,8 @@ class LoadHistory:
     def _say(self, step: int, known: _Said | None) -> _Said:
         """Of that step. known: of an earlier one of its phase."""
         now = said = self._told_at(step)
+        if now.queued_s > 0:
+            return _Said(step, now, self._report(step, now))
         made = step
         while made >= 0 and (step - made) * self._step_s <= REPORT_LIFETIME_S:
             if known is not None and known.step == made - PHASES:

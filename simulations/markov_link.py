@@ -20,13 +20,14 @@ from random import Random
 
 from isthmus.errors import InvalidConfiguration
 from partitioner.plain_json import STRICT, read_json, write_json
-from simulations.bandwidth_trace import BandwidthTrace
+from simulations.bandwidth_trace import DEAD_BPS, BandwidthTrace
 from simulations.line_capacity import LineCapacity
 
 __all__ = ["MarkovLink", "fit_markov_link", "read_markov_link"]
 
 _SUM_SLACK = 1e-6
 _MOST_STEPS = 10_000_000
+_ROUNDING = 1e-6  # of sums over hours
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +69,9 @@ class MarkovLink:
             state = _drawn(rows[state], rng)
 
     def scaled(self, factor: float) -> MarkovLink:
-        """With so many times the bandwidth in each state."""
-        return replace(self, bandwidths_bps=tuple(factor * bps for bps in self.bandwidths_bps))
+        """With so many times the bandwidth in each state; a dead one stays dead."""
+        scaled = (bps if bps <= DEAD_BPS else factor * bps for bps in self.bandwidths_bps)
+        return replace(self, bandwidths_bps=tuple(scaled))
 
     def to_json(self) -> str:
         """Readable, with sorted keys."""
@@ -91,7 +93,9 @@ def fit_markov_link(trace: BandwidthTrace, step_s: float = 1.0, states: int = 8,
         raise InvalidConfiguration("trace", problem, value=steps, remedy="give a longer one, or another step")
     capacity, length_s = LineCapacity(trace), trace.period_s / steps
     means_bps = [capacity.bits(one * length_s, (one + 1) * length_s) / length_s for one in range(steps)]
-    return _chain(means_bps, states, length_s, fitted_to)
+    # Differences of long sums: a dead step is dead but for a rounding.
+    dead = (DEAD_BPS if bps <= DEAD_BPS * (1 + _ROUNDING) else bps for bps in means_bps)
+    return _chain(tuple(dead), states, length_s, fitted_to)
 
 
 def read_markov_link(path: Path) -> MarkovLink:
@@ -105,8 +109,11 @@ def read_markov_link(path: Path) -> MarkovLink:
 
 def _chain(means_bps: Sequence[float], states: int, step_s: float, fitted_to: str) -> MarkovLink:
     ordered = sorted(means_bps)
-    # A bin begins at each quantile; equal ones are one bin.
-    begins = sorted({ordered[one * len(ordered) // states] for one in range(states)})
+    # A bin begins at each quantile; equal ones are one bin. Where the link was dead that is one of its own: a step that
+    # was so in part is not.
+    dead = bisect_right(ordered, DEAD_BPS) if states > 1 else 0
+    alive, bins = ordered[dead:], states - (dead > 0)
+    begins = sorted({*ordered[: min(dead, 1)], *(alive[one * len(alive) // bins] for one in range(bins) if alive)})
     placed = [bisect_right(begins, bps) - 1 for bps in means_bps]
     moves = Counter(zip(placed, [*placed[1:], placed[0]], strict=True))
     counts = Counter(placed)

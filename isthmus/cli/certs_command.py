@@ -26,9 +26,11 @@ def certs(
 
     Run again, it renews the certificates with the same authority; running nodes take them up by themselves.
     """
-    from isthmus.certificates import issue_certificates
+    from isthmus.certificates import is_host, issue_certificates
 
-    hosts = list(dict.fromkeys((*_HERE, socket.gethostname(), *(host or ()))))
+    own = socket.gethostname()
+    # A machine may have a name that no certificate can be for, as one with an underscore.
+    hosts = list(dict.fromkeys((*_HERE, *([own] if is_host(own) else ()), *(host or ()))))
     written = issue_certificates(folder, hosts, days)
     if as_json:
         print(json.dumps({"hosts": hosts, "days": days, "files": [str(path) for path in written]}))

@@ -15,6 +15,8 @@ from isthmus.cli.output_file import check_folder, write_folder
 from isthmus.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from simulations.answers.prices import Prices
+    from simulations.answers.slo import Slo
     from simulations.answers.summary import Summary
     from simulations.replications import Run, Runs
     from simulations.scenario.reading import ScenarioFile
@@ -77,7 +79,7 @@ def _simulate(points: tuple[SweepPoint, ...], file: ScenarioFile, runs: Runs, fo
     wanted: dict[Path, Run] = {}
     for point in points:
         Fleet(point.scenario, file.folder)  # what is wrong with any point is said before the first run
-        _prices(point)
+        _check_answers(point)
         wanted.update({run.file: run for run in runs.of(point.scenario, file.folder)})
     missing = runs.missing(tuple(wanted.values()))
     _with_progress(runs, missing, len(wanted))
@@ -115,17 +117,33 @@ def _answer(points: tuple[SweepPoint, ...], file: ScenarioFile, runs: Runs, fold
 
 
 def _point(point: SweepPoint, file: ScenarioFile, runs: Runs) -> Summary:
-    from simulations.answers.slo import Slo
     from simulations.answers.summary import summary
     from simulations.run_record import RunRecord
 
-    promised = point.scenario.slo
-    slo = None if promised is None else Slo(promised.within, promised.share)
     records = [RunRecord.load(run.file) for run in runs.of(point.scenario, file.folder)]
-    return summary(records, slo, _prices(point))
+    return summary(records, _slo(point), _prices(point))
 
 
-def _prices(point: SweepPoint) -> Any:
+def _check_answers(point: SweepPoint) -> None:
+    """What would be found out when its runs are over: raises InvalidConfiguration."""
+    from simulations.capacity.candidate import CLOUD
+
+    _slo(point)
+    prices = _prices(point)
+    if prices is not None:
+        prices.of_replica(CLOUD)
+        for section in point.scenario.edges:
+            prices.of_edge(section.name)
+
+
+def _slo(point: SweepPoint) -> Slo | None:
+    from simulations.answers.slo import Slo
+
+    promised = point.scenario.slo
+    return None if promised is None else Slo(promised.within, promised.share)
+
+
+def _prices(point: SweepPoint) -> Prices | None:
     from simulations.answers.prices import read_prices
 
     return None if point.scenario.prices is None else read_prices(Path(point.scenario.prices))

@@ -5,7 +5,6 @@ No label holds what a client made up: a model that is not there has no name here
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
@@ -94,8 +93,7 @@ class RequestLedger:
 
     def failed(self, model: str, error: BaseException, decided: Decided = UNDECIDED) -> None:
         """An error, or the client's leaving. model: as configured, "" where it is not."""
-        outcome = "CANCELLED" if isinstance(error, asyncio.CancelledError) else grpc_status_name(error)
-        kind = RequestKind(model, decided.policy, decided.plan_kind, "", outcome)
+        kind = RequestKind(model, decided.policy, decided.plan_kind, "", grpc_status_name(error))
         self._requests[kind] = self._requests.get(kind, 0) + 1
         reason = next((reason for refusal, reason in _REFUSALS if isinstance(error, refusal)), None)
         if reason is not None:

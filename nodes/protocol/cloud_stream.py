@@ -22,14 +22,10 @@ from typing import ClassVar
 from isthmus.errors import (
     DeadlineExceeded,
     InvalidInput,
-    IsthmusError,
     LocalProtocolError,
     Overloaded,
-    PlanAway,
     RemoteProtocolError,
     TooLarge,
-    UnknownPlan,
-    grpc_status_name,
     shortened,
 )
 from isthmus.v1 import segment_pb2 as pb
@@ -46,27 +42,26 @@ from nodes.protocol.events import (
     RequestCancelled,
     RequestRejected,
 )
+from nodes.protocol.frame_checks import announced_bytes, check_counts, check_digest_length, offer_parts
 from nodes.protocol.held_bytes import HeldBytes
 from nodes.protocol.limits import (
     DEFAULT_LIMITS,
     MEMORY_FIELD,
-    MOST_DIGEST_CHARACTERS,
     MOST_OFFER_BYTES,
     MOST_OFFER_PARTS,
     StreamLimits,
 )
 from nodes.protocol.message_values import plan_of, ready_message, write_timings
 from nodes.protocol.outbox import Outbox, announce
+from nodes.protocol.rejection import Rejection
 from nodes.protocol.transit import TransitClock
 from nodes.protocol.version import PROTOCOL_MAJOR, PROTOCOL_MINOR, check_version
 
-__all__ = ["MOST_FRAME_TENSORS", "MOST_UNREAD_FRAMES", "CloudState", "CloudStream", "Rejection"]
+__all__ = ["MOST_UNREAD_FRAMES", "CloudState", "CloudStream"]
 
 MAX_ECHO_BYTES = 1 << 20
 # An edge that is read and does not read itself could have any number of errors and echoes made for it.
 MOST_UNREAD_FRAMES = 1024
-MOST_FRAME_TENSORS = 4096
-MOST_RETRY_AFTER_MS = (1 << 32) - 1
 
 
 class CloudState(enum.Enum):
@@ -76,39 +71,6 @@ class CloudState(enum.Enum):
     OPEN = "open"
     DRAINING = "draining"
     CLOSED = "closed"
-
-
-@dataclass(frozen=True, slots=True)
-class Rejection:
-    """Why a request is not answered. code: a gRPC status name; reason: a stable word. retry_after_s: when it is worth
-    trying again; None where nothing is said of it."""
-
-    code: str
-    reason: str
-    message: str
-    retry_after_s: float | None = None
-
-    @classmethod
-    def of(cls, error: IsthmusError) -> Rejection:
-        """What an edge is told of an error."""
-        code = grpc_status_name(error)
-        otherwise = "BAD_TENSOR" if code == "INVALID_ARGUMENT" else "COMPUTE"
-        retry_after_s = error.retry_after_s if isinstance(error, Overloaded) else None
-        return cls(code, _REASONS.get(type(error), otherwise), str(error), retry_after_s)
-
-    @property
-    def retry_after_ms(self) -> int:
-        """As it travels: 0 where nothing is said."""
-        return 0 if self.retry_after_s is None else max(1, round(min(self.retry_after_s * 1e3, MOST_RETRY_AFTER_MS)))
-
-
-_REASONS: Mapping[type[IsthmusError], str] = {
-    UnknownPlan: "UNKNOWN_PLAN",
-    PlanAway: "UNKNOWN_PLAN",  # what edges of before know; the code tells the two apart
-    DeadlineExceeded: "EXPIRED",
-    Overloaded: "OVERLOADED",
-    TooLarge: "TOO_LARGE",
-}
 
 
 @dataclass(slots=True)
@@ -121,31 +83,6 @@ class _Incoming:
 def _chunk_frame() -> tuple[pb.CloudFrame, pb.Chunk]:
     frame = pb.CloudFrame()
     return frame, frame.chunk
-
-
-def _announced_bytes(message: pb.RequestHeader | pb.MoreTensors) -> int:
-    return sum(tensor.encoded_bytes for tensor in message.tensors)
-
-
-def _parts(offer: pb.PlanOffer) -> int:
-    """Ops, codecs and parameters; where there are too many already, those of which are not looked at."""
-    parts = len(offer.edge_ops) + len(offer.uplink) + len(offer.downlink)
-    if parts > MOST_OFFER_PARTS:
-        return parts
-    return parts + sum(len(codec.parameters) for codec in (*offer.uplink, *offer.downlink))
-
-
-def _check_digest_length(digest: str) -> None:
-    if len(digest) > MOST_DIGEST_CHARACTERS:
-        raise RemoteProtocolError(f"a wire digest of {len(digest)} characters, {MOST_DIGEST_CHARACTERS} may be")
-
-
-def _check_counts(tensors: Sequence[pb.TensorHeader], chunks: Sequence[pb.Chunk]) -> None:
-    """Before they are looked at one by one: a frame has room for millions of empty ones, and no edge sends so many. Of
-    a tensor no more than its first chunk comes with its header."""
-    if len(tensors) > MOST_FRAME_TENSORS or len(chunks) > len(tensors):
-        most = f"{MOST_FRAME_TENSORS} tensors and a chunk of each may be"
-        raise RemoteProtocolError(f"a frame of {len(tensors)} tensors and {len(chunks)} chunks, {most}")
 
 
 def _new_outbox() -> Outbox[pb.CloudFrame]:
@@ -239,6 +176,20 @@ class CloudStream:
         if self._take(request_id):
             self._send_error(request_id, rejection)
 
+    def expire(self, now_s: float) -> list[CloudEvent]:
+        """Refuse the requests that are arriving still and whose deadlines have passed: what they announced is held from
+        all others. To be asked now and then."""
+        late = [
+            request_id
+            for request_id, one in self._incoming.items()
+            if one.deadline_s is not None and one.deadline_s <= now_s
+        ]
+        events: list[CloudEvent] = []
+        for request_id in late:
+            del self._incoming[request_id]
+            events += self._refuse(request_id, Rejection.of(DeadlineExceeded("its time was over before it was here")))
+        return events
+
     def report_load(self, queued_requests: int, queued_s: float) -> None:
         """Tell the edge how much work waits here. Ignored before its hello: the welcome comes first."""
         if self.state is not CloudState.WAITING:
@@ -329,8 +280,8 @@ class CloudStream:
 
     def _on_offer(self, frame: pb.EdgeFrame, now_s: float) -> list[CloudEvent]:
         offer = frame.offer
-        _check_digest_length(offer.wire_digest)
-        size_bytes, parts = offer.ByteSize(), _parts(offer)
+        check_digest_length(offer.wire_digest)
+        size_bytes, parts = offer.ByteSize(), offer_parts(offer)
         if size_bytes > MOST_OFFER_BYTES or parts > MOST_OFFER_PARTS:
             most = f"at most {MOST_OFFER_BYTES} bytes and {MOST_OFFER_PARTS} ops, codecs and parameters in an offer"
             self.plan_refused(offer.wire_digest, "INVALID_ARGUMENT", f"{most}; got {size_bytes} and {parts}")
@@ -339,10 +290,10 @@ class CloudStream:
 
     def _on_request(self, frame: pb.EdgeFrame, now_s: float) -> list[CloudEvent]:
         header = frame.request
-        _check_counts(header.tensors, header.chunks)
+        check_counts(header.tensors, header.chunks)
         chunks = [(chunk, self._outbox.receipts.take(chunk)) for chunk in header.chunks]
         request_id = header.request_id
-        _check_digest_length(header.wire_digest)
+        check_digest_length(header.wire_digest)
         if request_id in self._held:
             raise RemoteProtocolError(f"request id {request_id} is in use already")
         if self.state is CloudState.DRAINING:
@@ -352,7 +303,7 @@ class CloudStream:
             return self._refuse(request_id, Rejection("RESOURCE_EXHAUSTED", "OVERLOADED", limit))
         try:
             assembly = Assembly(header.tensors, self._limits, header.more_tensors)
-            self._held.announced(request_id, _announced_bytes(header))
+            self._held.announced(request_id, announced_bytes(header))
             for chunk, data in chunks:
                 assembly.add(chunk, data, now_s)
             header.ClearField("chunks")  # the assembly has the bytes
@@ -372,14 +323,14 @@ class CloudStream:
 
     def _on_more(self, frame: pb.EdgeFrame, now_s: float) -> list[CloudEvent]:
         more = frame.more
-        _check_counts(more.tensors, more.chunks)
+        check_counts(more.tensors, more.chunks)
         chunks = [(chunk, self._outbox.receipts.take(chunk)) for chunk in more.chunks]
         incoming = self._incoming.get(more.request_id)
         if incoming is None:
             return []  # of a request that was rejected or cancelled
         try:
             incoming.assembly.extend(more.tensors)
-            self._held.announced(more.request_id, _announced_bytes(more))
+            self._held.announced(more.request_id, announced_bytes(more))
             for chunk, data in chunks:
                 incoming.assembly.add(chunk, data, now_s)
             more.ClearField("chunks")

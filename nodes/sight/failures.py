@@ -54,8 +54,7 @@ class RecentFailures:
 
     def record(self, model: str, error: BaseException, request_id: str = "") -> None:
         """One more; a client that left has failed its request too."""
-        left = isinstance(error, asyncio.CancelledError)
-        status = "CANCELLED" if left else grpc_status_name(error)
+        left, status = isinstance(error, asyncio.CancelledError), grpc_status_name(error)
         message = "the client took it back" if left else " ".join(str(error)[:_MOST_CHARACTERS].split())
         if status in CLIENTS_FAULTS:
             self._mistaken += 1

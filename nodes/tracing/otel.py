@@ -96,8 +96,11 @@ class _RequestSpan:
         self._span.end()
 
     def failed(self, error: BaseException) -> None:
-        """See RequestSpan."""
-        self._span.set_status(Status(StatusCode.ERROR, grpc_status_name(error)))
+        """See RequestSpan. A client that left is no error of this server."""
+        status = grpc_status_name(error)
+        self._span.set_attribute("isthmus.outcome", status)
+        if status != "CANCELLED":
+            self._span.set_status(Status(StatusCode.ERROR, status))
         self._span.end()
 
 

@@ -178,8 +178,7 @@ class FleetWatch:
 
     async def close(self) -> None:
         """Stop watching. The last view stays readable."""
-        if self._settling is not None:
-            self._settling.cancel()
+        self._settle_never()
         for task in filter(None, (self._wanting, self._task)):
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
@@ -198,21 +197,28 @@ class FleetWatch:
 
     async def _follow(self, call: grpc.aio.UnaryStreamCall[pb.WatchRequest, pb.FleetView]) -> None:
         opened = False
-        async for message in call:
-            now_s = time.monotonic()
-            if not opened:
-                self._keeper.opened(now_s)
-                self._backoff.succeeded()
-                self._away.answered()
-                opened = True
-            self._publish(self._keeper.received(view_from_message(message), now_s))
-            self._settle_later(now_s)
+        try:
+            async for message in call:
+                now_s = time.monotonic()
+                if not opened:
+                    self._keeper.opened(now_s)
+                    self._backoff.succeeded()
+                    self._away.answered()
+                    opened = True
+                self._publish(self._keeper.received(view_from_message(message), now_s))
+                self._settle_later(now_s)
+        finally:
+            self._settle_never()  # a registry that is away again says nothing of who is gone
 
     def _settle_later(self, now_s: float) -> None:
-        if self._settling is not None:
-            self._settling.cancel()
+        self._settle_never()
         wait_s = self._keeper.settles_in_s(now_s)
         self._settling = None if wait_s is None else asyncio.get_running_loop().call_later(wait_s, self._settle)
+
+    def _settle_never(self) -> None:
+        if self._settling is not None:
+            self._settling.cancel()
+            self._settling = None
 
     def _settle(self) -> None:
         self._publish(self._keeper.settled())

@@ -28,7 +28,9 @@ __all__ = ["GatewayDescription", "look_at_edge", "look_at_registry", "look_at_re
 
 T = TypeVar("T")
 SURVEYOR = "isthmus-doctor"
-MOST_PICKS = 32  # of a balancer; each is a new connection
+# Of a balancer for each replica behind it; each is a new connection. One that picks at random misses a replica in one
+# of 20,000 looks then.
+PICKS_EACH = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +55,18 @@ async def look_at_registry(target: str, tls: TlsFiles | None, timeout_s: float) 
 
 
 async def look_at_replica(
-    endpoint: Endpoint, tls: TlsFiles | None, timeout_s: float, replica_id: str = "", *, every_codec: bool = False
+    endpoint: Endpoint,
+    tls: TlsFiles | None,
+    timeout_s: float,
+    replica_id: str = "",
+    *,
+    every_codec: bool = False,
+    behind: int = 1,
 ) -> ReplicaDescription:
     """What it says of itself. replica_id: which one has to answer, "" for any: a balancer is asked until it picks that
-    one. every_codec: it first times the codecs that its profile lacks, which takes some seconds once. Raises as
-    `look_at_registry` does, CloudUnavailable also where another one answers."""
-    for _ in range(MOST_PICKS if endpoint.blind else 1):
+    one. behind: how many there are behind it. every_codec: it first times the codecs that its profile lacks, which
+    takes some seconds once. Raises as `look_at_registry` does, CloudUnavailable also where another one answers."""
+    for _ in range(PICKS_EACH * behind if endpoint.blind else 1):
         said = await _look_once(endpoint, tls, timeout_s, every_codec)
         if replica_id in ("", said.replica_id):
             return said

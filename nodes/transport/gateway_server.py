@@ -19,7 +19,7 @@ from nodes.model_statistics import StatisticsLedger
 from nodes.sight.failures import RecentFailures
 from nodes.tracing.base import Tracing
 from nodes.transport import operator_service
-from nodes.transport.answer_compression import compress_as_asked
+from nodes.transport.answer_compression import compress_as_asked, leave_long_as_it_is
 from nodes.transport.caller import Caller, caller_of
 from nodes.transport.channel_options import SERVER_OPTIONS, any_length
 from nodes.transport.grpc_server import GrpcServer
@@ -167,11 +167,14 @@ class GatewayService(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
 
     async def ModelInfer(self, request: oip.ModelInferRequest, context: Context) -> oip.ModelInferResponse:  # noqa: N802
         """One request: an answer or an error, once."""
-        await compress_as_asked(context)
+        compressed = await compress_as_asked(context)
         request_id = new_request_id()
         try:
             metadata, remaining_s = context.invocation_metadata, context.time_remaining()
-            return await self._handler.answer(request, remaining_s, caller_of(context), metadata, request_id)
+            response = await self._handler.answer(request, remaining_s, caller_of(context), metadata, request_id)
+            if compressed:
+                leave_long_as_it_is(context, response)
+            return response
         except IsthmusError as error:
             await abort(context, error, request_id)
         except Exception as error:
@@ -182,13 +185,18 @@ class GatewayService(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
         self, request_iterator: AsyncIterator[oip.ModelInferRequest | Unreadable], context: Context
     ) -> None:
         """Many requests, each answered once, in the order in which they are done, with their own ids."""
-        await compress_as_asked(context)
+        compressed = await compress_as_asked(context)
         caller = caller_of(context)
 
         async def answer(message: oip.ModelInferRequest | Unreadable) -> oip.ModelStreamInferResponse:
             return await self._stream_answer(message, context, caller)
 
-        if not await InferStream(request_iterator, answer, context.write).run(self._draining):
+        async def send(response: oip.ModelStreamInferResponse) -> None:
+            if compressed:
+                leave_long_as_it_is(context, response)
+            await context.write(response)
+
+        if not await InferStream(request_iterator, answer, send).run(self._draining):
             await abort(context, Draining("this edge is draining; open the stream again elsewhere"))
 
     async def _stream_answer(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 
-from isthmus.errors import InvalidRequest, NotFound
+from isthmus.errors import InvalidRequest, NotFound, shortened
 from isthmus.oip import open_inference_pb2 as oip
 from nodes.gateway import InferRequest, InferResult, ModelDescription
 from nodes.limits import NodeLimits
@@ -104,6 +104,12 @@ def _check_counts(message: oip.ModelInferRequest, described: ModelDescription) -
         if len(given) > most:
             remedy = "send what the model takes, each once"
             raise InvalidRequest(field, f"may be {most} at most", value=len(given), remedy=remedy)
+    of_tensors = [(tensor.name, tensor.parameters) for tensor in message.inputs]
+    of_tensors += [(output.name, output.parameters) for output in message.outputs]
+    for name, parameters in of_tensors:
+        if len(parameters) > _MOST_PARTS:
+            field, remedy = f"parameters of {shortened(name)}", "send those that are known, each once"
+            raise InvalidRequest(field, f"may be {_MOST_PARTS} at most", value=len(parameters), remedy=remedy)
 
 
 def _check_outputs(message: oip.ModelInferRequest, described: ModelDescription) -> None:

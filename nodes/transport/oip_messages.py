@@ -77,12 +77,12 @@ def _bytes_elements(
     return elements
 
 
-def _checked_shape(shape: Iterable[int], field: str) -> tuple[int, ...]:
+def _checked_shape(shape: Sequence[int], field: str) -> tuple[int, ...]:
+    if len(shape) > MAX_DIMENSIONS:  # before they are looked at: a message has room for millions
+        raise InvalidRequest(f"{field}.shape", f"may have {MAX_DIMENSIONS} dimensions", value=f"{len(shape)} of them")
     dimensions = tuple(shape)
-    if len(dimensions) > MAX_DIMENSIONS or min(dimensions, default=0) < 0:
-        raise InvalidRequest(
-            f"{field}.shape", "dimensions must be zero or more", value=list(dimensions)[:MAX_DIMENSIONS]
-        )
+    if min(dimensions, default=0) < 0:
+        raise InvalidRequest(f"{field}.shape", "dimensions must be zero or more", value=list(dimensions))
     # An empty tensor's other dimensions may be anything by the sums below; no library takes them.
     if math.prod([size or 1 for size in dimensions]) > MAX_ELEMENTS:
         raise InvalidRequest(f"{field}.shape", "is larger than any message", value=list(dimensions))

@@ -31,7 +31,7 @@ from nodes.edge_use import EdgeUse
 from nodes.limits import CLOUD_LIMITS, NodeLimits
 from nodes.node_status import NodeStatus, node_status
 from nodes.offered_plans import MOST_ON_STREAM, OfferedPlans
-from nodes.protocol.cloud_stream import CloudStream, Rejection
+from nodes.protocol.cloud_stream import CloudStream
 from nodes.protocol.events import (
     CloudEvent,
     CloudTimings,
@@ -43,6 +43,7 @@ from nodes.protocol.events import (
 )
 from nodes.protocol.limits import MEMORY_FIELD, StreamLimits
 from nodes.protocol.periods import LOAD_PERIOD_S
+from nodes.protocol.rejection import Rejection
 from nodes.tracing.base import Tracing
 from nodes.transport.description_messages import description_message
 from nodes.transport.grpc_server import GrpcServer
@@ -135,6 +136,11 @@ class SegmentService(segment_pb2_grpc.SegmentServiceServicer):
         )
 
     @property
+    def preparing(self) -> int:
+        """Plans that are being prepared."""
+        return self._offers.under_way
+
+    @property
     def arriving_bytes(self) -> int:
         """What is here of requests that have not arrived whole."""
         return sum(session.stream.arriving_bytes for session in self._sessions)
@@ -214,7 +220,7 @@ class _Session:
 
     async def frames(self, incoming: AsyncIterator[pb.EdgeFrame | Unreadable]) -> AsyncGenerator[pb.CloudFrame]:
         """Frames to send, until the edge has left and all is answered. Raises what broke the stream."""
-        background = [asyncio.create_task(self._read(incoming)), asyncio.create_task(self._report_load())]
+        background = [asyncio.create_task(self._read(incoming)), asyncio.create_task(self._look_round())]
         for task in background:
             task.add_done_callback(self._background_ended)
         try:
@@ -372,12 +378,16 @@ class _Session:
             self._planned_s = time.monotonic()
         self._stir()
 
-    async def _report_load(self) -> None:
+    async def _look_round(self) -> None:
+        """Now and then: give up what comes too late, and tell the edge how much work waits here."""
         last = Load(0, 0.0)
         while True:
             await asyncio.sleep(LOAD_PERIOD_S)
+            if self._stream.expire(time.monotonic()):
+                self._stir()
             now = self._node.load()
-            if now != last and not self._stream.unread:
+            # What an edge was told it takes to be worked off since: of work that is not it is told again.
+            if (now != last or now.queued_s > 0) and not self._stream.unread:
                 last = now
                 self._stream.report_load(now.queued_requests, now.queued_s)
                 self._wake.set()

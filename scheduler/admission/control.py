@@ -143,7 +143,7 @@ class AdmissionControl:
                 self._gap.add(now_s - self._turn_s)
             self._turn_s = now_s
             started.append(request.number)
-        if not len(self._waiting):
+        if not len(self._waiting) and self._room():
             self._turn_s = None  # the time until the next one says nothing of how fast turns come
         return started
 

@@ -6,7 +6,8 @@ mean of them. A plan that was hardly used leans on the mean of all plans of this
 not look quicker than one whose factor is known (Robbins 1956: shrinkage towards the ensemble).
 
 What choosing and hand-overs take is no stage's, and of a stage of a few hundred microseconds the ratio is noise. Both
-are learned as seconds, in one forgetting mean a plan.
+are learned as seconds, in one forgetting mean a plan. Beside other requests these seconds cannot be told from waits:
+there a stage that was said to be short and is clearly not has its ratio learned all the same, of this plan alone.
 
 Every answer moves what all plans lean on, so all factors change with it: they are worked out together, as arrays, from
 the sums of each plan.
@@ -33,6 +34,8 @@ _PRIOR_REQUESTS = 0.5
 _OWN = 1.0 - _PRIOR_REQUESTS * (1.0 - _KEPT)
 LEAST_S = 0.002
 """Below it a stage is noise of the scheduler, and its ratio says nothing: its difference counts among the rest."""
+# From here on a stage that was said to be shorter than LEAST_S is no noise.
+_SURELY_S = 2 * LEAST_S
 _LEAST_BYTES = 1024
 # One request counts as at most this far off: of a plan, from what was learned of it, so that one whose costs are
 # further off is learned too; of the device, from what costs say, as others lean on it.
@@ -111,14 +114,15 @@ class DriftEstimator:
         """One request was answered."""
         entry, batch, device = times.entry, times.batch, self._device
         plan = self._plans.get(entry.plan.plan_id) or self._first_seen(entry.plan.plan_id)
-        _learn(times.edge_s, entry.costs.edge.at(batch), LEAST_S, plan.edge, device.edge)
+        alone = times.besides_s is not None
+        rest_s = _learn_stage(times.edge_s, entry.costs.edge.at(batch), plan.edge, device.edge, alone)
         if times.cloud_s is not None:
-            _learn(times.cloud_s, entry.costs.cloud.at(batch), LEAST_S, plan.cloud, device.cloud)
+            rest_s += _learn_stage(times.cloud_s, entry.costs.cloud.at(batch), plan.cloud, device.cloud, alone)
         if times.uplink_bytes is not None:  # content makes the size: one plan's says nothing of another's
             said = entry.uplink_bytes(batch, times.file_bytes)
             _learn(times.uplink_bytes, said, _LEAST_BYTES, plan.uplink_bytes)
         if times.besides_s is not None:
-            self._learn_besides(times.besides_s + _of_short_stages(times), plan)
+            self._learn_besides(times.besides_s + rest_s, plan)
         self._sums[plan.row] = plan.sums()
 
     def _first_seen(self, plan_id: str) -> _Stages:
@@ -168,30 +172,32 @@ class DriftEstimator:
         return rows
 
 
-def _of_short_stages(times: StageTimes) -> float:
-    """By how many seconds the stages that are too short for a ratio differ from their costs."""
-    costs = times.entry.costs
-    stages = [(times.edge_s, costs.edge.at(times.batch))]
-    if times.cloud_s is not None:
-        stages.append((times.cloud_s, costs.cloud.at(times.batch)))
-    return sum(took - said for took, said in stages if min(took, said) < LEAST_S)
+def _learn_stage(took: float, said: float, plan: _Mean, device: _Mean, alone: bool) -> float:
+    """Learn a stage's ratio; by how many seconds it differs from its costs where that is too short for one."""
+    if said < LEAST_S and (plan.weight or (took >= _SURELY_S and not alone)):
+        if 0.0 < took < math.inf and said > 0.0:
+            _add(math.log(took / said), plan)  # once it was learned so, what is short again unteaches it
+        return 0.0
+    _learn(took, said, LEAST_S, plan, device)
+    return took - said if min(took, said) < LEAST_S else 0.0
 
 
 def _learn(took: float, said: float, least: float, plan: _Mean, device: _Mean | None = None) -> None:
-    ratio = _ratio(took, said, least)
-    if ratio is not None:
-        drift, known = math.log(ratio), plan.mean()
-        plan.add(min(max(drift, known - _MOST_DRIFT), known + _MOST_DRIFT))
+    if math.isfinite(took) and took >= least and said >= least:
+        drift = math.log(took / said)
+        _add(drift, plan)
         if device is not None:
             device.add(min(max(drift, -_MOST_DRIFT), _MOST_DRIFT))
 
 
+def _add(drift: float, plan: _Mean) -> None:
+    known = plan.mean()
+    plan.add(min(max(drift, known - _MOST_DRIFT), known + _MOST_DRIFT))
+
+
 def stage_ratio(took: float, said: float, least: float) -> float | None:
-    """What a stage took over what its costs said, as far off as one request may count; None where it says nothing: no
-    number, or less than `least`."""
-    ratio = _ratio(took, said, least)
-    return None if ratio is None else min(max(ratio, 1 / _LIMIT), _LIMIT)
-
-
-def _ratio(took: float, said: float, least: float) -> float | None:
-    return took / said if math.isfinite(took) and took >= least and said >= least else None
+    """What a stage took over what its costs said, as far off as one request may count; either counts as `least` where
+    it is less. None where it says nothing: no number, or both less."""
+    if not math.isfinite(took) or max(took, said) < least:
+        return None
+    return min(max(max(took, least) / max(said, least), 1 / _LIMIT), _LIMIT)

@@ -8,7 +8,7 @@ import importlib.util
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
@@ -32,6 +32,7 @@ __all__ = [
     "checked_options",
     "configured_policy",
     "installed",
+    "load_all_installed",
     "load_installed",
     "module_file",
     "named_policy",
@@ -132,13 +133,34 @@ def _registered(name: str) -> object:
 
 
 def load_installed(name: str) -> object:
-    """What an installed package registers under that name. Raises InvalidConfiguration when it cannot be imported."""
-    entry_point = installed()[name]
-    try:
-        return entry_point.load()
-    except Exception as error:  # importing runs the package's own code
+    """What an installed package registers under that name. Raises InvalidConfiguration when it cannot be imported.
+
+    Imported once a process, whether that succeeds or not: see `load_all_installed`.
+    """
+    entry_point, loaded = installed()[name], _loaded(name)
+    if isinstance(loaded, _Failed):
         remedy = f"correct or remove the package that registers it ({entry_point.value})"
-        raise InvalidConfiguration("policy", f"cannot be imported: {error}", value=name, remedy=remedy) from error
+        raise InvalidConfiguration("policy", f"cannot be imported: {loaded.reason}", value=name, remedy=remedy)
+    return loaded
+
+
+def load_all_installed() -> None:
+    """Import what installed packages register, before requests or operators name it: that may take seconds, for which
+    an event loop must not stand still."""
+    for name in installed():
+        _loaded(name)
+
+
+class _Failed(NamedTuple):
+    reason: str
+
+
+@functools.cache
+def _loaded(name: str) -> object:
+    try:
+        return installed()[name].load()
+    except (Exception, SystemExit) as error:  # importing runs the package's own code
+        return _Failed(str(error))
 
 
 def _factory(name: str, folder: str) -> object:

@@ -14,9 +14,17 @@ from typing import Any
 
 from scheduler.autoscaling import LOOK_BACK_S, PUSH_S, AutoscalingRule, ReplicaLoad, ScalingMemory, decide
 
-__all__ = ["OFFERED", "QUEUED_S", "ReplicaScaling", "autoscaling_config", "replica_count", "rule_arguments"]
+__all__ = [
+    "OFFERED",
+    "PREPARING",
+    "QUEUED_S",
+    "ReplicaScaling",
+    "autoscaling_config",
+    "replica_count",
+    "rule_arguments",
+]
 
-QUEUED_S, OFFERED = "queued_s", "offered"
+QUEUED_S, OFFERED, PREPARING = "queued_s", "offered", "preparing"
 """The metrics that a replica reports; see `ReplicaLoad`."""
 
 
@@ -29,9 +37,11 @@ class ReplicaScaling:
     def __call__(self, context: Any) -> tuple[int, dict[str, Any]]:
         """context: Serve's AutoscalingContext."""
         said = context.aggregated_metrics or {}
-        queued_s, offered = said.get(QUEUED_S, {}), said.get(OFFERED, {})
+        queued_s, offered, preparing = (said.get(name, {}) for name in (QUEUED_S, OFFERED, PREPARING))
         loads = [
-            ReplicaLoad(queued_s[one], offered[one]) if one in queued_s and one in offered else None
+            ReplicaLoad(queued_s[one], offered[one], preparing.get(one, 0.0) > 0)
+            if one in queued_s and one in offered
+            else None
             for one in context.running_replicas
         ]
         state = dict(context.policy_state)

@@ -86,9 +86,18 @@ def edge_group(choice: FleetChoice, scenario: Scenario, section: EdgeSection) ->
     plans that it runs. scenario: of that choice. section: the group's."""
     asked = {model for one in scenario.clients if one.edges == section.name for model in one.asked_models()}
     plans = {f"models.{model}.plans" for model in asked - section.plans.keys()}
-    mine = f"edges.{section.name}."
-    of_type = any(path in plans or (path.startswith(mine) and path != f"{mine}policy") for path in choice.edge_fields)
+    number = [one.name for one in scenario.edges].index(section.name)
+    of_type = any(path in plans or _sets(path, section.name, number) for path in choice.edge_fields)
     return choice.edge_type if of_type else section.name
+
+
+def _sets(path: str, name: str, number: int) -> bool:
+    """Whether a setting is of that group, by its name or its number, or of all groups; a policy makes no other edge."""
+    kind, _, rest = path.partition(".")
+    group, _, what = rest.partition(".")
+    if kind != "edges" or what.partition(".")[0] == "policy":
+        return False
+    return group in ("", name, str(number))
 
 
 def prices_by_group(prices: Prices | None, scenario: Scenario, choice: FleetChoice) -> Prices | None:

@@ -83,6 +83,13 @@ class CapacityPlanner:
         self._prices = None if scenario.prices is None else read_prices(Path(scenario.prices))
         if self._prices is None and len({(one.replica_type, one.edge_type) for one in self._choices}) > 1:
             raise InvalidConfiguration("prices", "is missing", remedy="types are compared by price: name a file")
+        if (
+            self._prices is not None
+            and not self._prices.edge_per_s
+            and len({one.edge_type for one in self._choices}) > 1
+        ):
+            remedy = "types of edges are compared by price, like edges: {small: 0.002/h, large: 0.006/h}"
+            raise InvalidConfiguration("prices.edges", "is missing: better edges would be free", remedy=remedy)
         self._pilots: dict[FleetChoice, Pilot] = {}
         self._verdicts: dict[tuple[FleetChoice, int, tuple[Setting, ...]], Verdict] = {}
         self._wholes: dict[tuple[FleetChoice, int], _Whole] = {}

@@ -69,7 +69,7 @@ class _Asker:
         kind = client.kind
         result = await self._client.infer(
             kind.model,
-            self._inputs[kind.model].draw(self._source),
+            self._inputs[kind.name].draw(self._source),
             timeout_s=left_s,
             request_class=kind.request_class or None,
             priority=kind.priority,

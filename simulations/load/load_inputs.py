@@ -75,18 +75,27 @@ def _read(path: Path) -> Value:
 async def load_inputs(
     client: AsyncClient, kinds: Sequence[ClientKind], given: Mapping[str, Sequence[Value]]
 ) -> Mapping[str, LoadInputs]:
-    """By model. Values given for it go to its first input; without any it gets noise.
+    """By a kind's name. Of the values given for its model, files go to kinds whose requests bring such, arrays to the
+    others, each to the first input; a kind of tensors for which there is none gets noise.
 
-    Raises InvalidInput where a kind's requests bring files and none is given, NotFound and Unavailable of the edge.
+    Raises InvalidInput where a kind's requests bring files and none is given, or files are given and no kind's requests
+    bring any; NotFound and Unavailable of the edge.
     """
-    return {kind.model: LoadInputs(await _of_kind(client, kind, given.get(kind.model, ()))) for kind in kinds}
+    with_files = {kind.model for kind in kinds if kind.files}
+    for kind in kinds:
+        values = given.get(kind.model, ())
+        if kind.model not in with_files and any(isinstance(value, bytes) for value in values):
+            problem = f"has files, and requests of the clients {kind.name} bring tensors"
+            raise InvalidInput("--input", problem, remedy="give .npy files, or set `file` of these clients")
+    return {kind.name: LoadInputs(await _of_kind(client, kind, given.get(kind.model, ()))) for kind in kinds}
 
 
 async def _of_kind(client: AsyncClient, kind: ClientKind, given: Sequence[Value]) -> tuple[Mapping[str, Value], ...]:
     facts = await client.describe_inputs(kind.model)
-    if given:
+    fitting = [value for value in given if isinstance(value, bytes) == kind.files]
+    if fitting:
         rest = {one.name: _noise(one) for one in facts[1:]}
-        return tuple({facts[0].name: value, **rest} for value in given)
+        return tuple({facts[0].name: value, **rest} for value in fitting)
     if kind.files:
         raise InvalidInput(
             "--input",

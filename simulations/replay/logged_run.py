@@ -17,8 +17,11 @@ from simulations.replay.logged_request import LoggedRequest, Placed
 
 __all__ = ["LoggedRun", "Seen", "logged_run"]
 
-# Requests of one moment may stand in any order; the clock of a machine that was started anew begins at zero.
+# Requests that were refused are written when that is known; a machine that was started anew has a clock that begins at
+# zero.
 _MOST_BACK_S = 600.0
+# Decisions and what is seen of the link are written as they are made.
+_MOST_UNORDERED_S = 5.0
 T = TypeVar("T")
 
 
@@ -59,6 +62,7 @@ class _Reading:
     seen: list[Seen] = field(default_factory=list)
     bounds: AdmissionBounds | None = None
     newest_s: float = 0.0
+    written_s: float = 0.0
 
 
 def logged_run(lines: Iterable[Mapping[str, Any]]) -> LoggedRun:
@@ -111,6 +115,7 @@ def _decision(line: Mapping[str, Any], reading: _Reading) -> None:
     request, table = line["request"], reading.tables[line["table"]]
     remaining_s, came_s, turn_s = request["remaining_s"], float(request["came_s"]), float(request["now_s"])
     setting = PolicySetting(**line["policy"])
+    _written(reading, turn_s)
     timeout_s = None if remaining_s is None else remaining_s + turn_s - came_s
     asked = Asked(
         came_s=came_s,
@@ -136,10 +141,21 @@ def _refused(line: Mapping[str, Any], reading: _Reading) -> None:
     _came(reading, Asked(**asked), None, "", line["failure"])
 
 
+def _written(reading: _Reading, now_s: float) -> None:
+    """A line that was made at that moment."""
+    if now_s < reading.written_s - _MOST_UNORDERED_S:
+        raise _starts_over(now_s)
+    reading.written_s = max(reading.written_s, now_s)
+
+
+def _starts_over(now_s: float) -> InvalidRequest:
+    remedy = "give the files of one start of the machine"
+    return InvalidRequest("log", "has a clock that starts over", value=f"{now_s:.0f} s", remedy=remedy)
+
+
 def _came(reading: _Reading, asked: Asked, placed: Placed | None, request_id: str, failure: str = "") -> None:
     if asked.came_s < reading.newest_s - _MOST_BACK_S:
-        remedy = "give the files of one start of the machine"
-        raise InvalidRequest("log", "has a clock that starts over", value=f"{asked.came_s:.0f} s", remedy=remedy)
+        raise _starts_over(asked.came_s)
     reading.newest_s = max(reading.newest_s, asked.came_s)
     reading.asked.append((asked, placed, request_id, failure))
 
@@ -159,6 +175,7 @@ def _observed(line: Mapping[str, Any], reading: _Reading) -> None:
         what = float(line["rtt_s"])
     else:
         return  # what stages took is in the outcomes
+    _written(reading, float(line["now_s"]))
     reading.seen.append(Seen(float(line["now_s"]), what))
 
 

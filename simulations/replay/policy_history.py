@@ -24,7 +24,8 @@ class InForce(NamedTuple):
 def policy_history(requests: Sequence[LoggedRequest]) -> tuple[InForce, ...]:
     """As decisions tell of it, in the order in which they came; from 0 on.
 
-    A change is seen with the first request that it decided for, and a canary's end with its last one. Where a model or
+    A change is seen with the first request that it decided for, and a canary's end with its last one, or with the first
+    of another canary. Where a model or
     a class has a policy of its own, it is taken to have had it until another one decided.
     """
     decided = [(one, one.placed, scope) for one in requests if one.placed is not None and (scope := _scope(one))]
@@ -62,13 +63,18 @@ def _is_canary(placed: Placed) -> bool:
 
 
 def _with_canary(history: Sequence[InForce], canaries: Sequence[tuple[float, Placed]]) -> list[InForce]:
-    """From its first decision until after its last."""
-    (first_s, placed), (last_s, _) = canaries[0], canaries[-1]
-    share = float(placed.because.removeprefix(_CANARY).partition(" ")[0])
-    canary = Canary(placed.policy, share)
-    moments = sorted({one.from_s for one in history} | {first_s, last_s + 1e-9})
+    """Each from its first decision until after its last."""
+    spans = list[tuple[float, float, Canary]]()
+    for came_s, placed in canaries:
+        canary = Canary(placed.policy, float(placed.because.removeprefix(_CANARY).partition(" ")[0]))
+        if spans and spans[-1][2] == canary:
+            spans[-1] = spans[-1][0], came_s, canary
+        else:
+            spans.append((came_s, came_s, canary))
+    ends = {moment_s for first_s, last_s, _ in spans for moment_s in (first_s, last_s + 1e-9)}
     made = []
-    for moment_s in moments:
+    for moment_s in sorted({one.from_s for one in history} | ends):
         steering = [one.steering for one in history if one.from_s <= moment_s][-1]
-        made.append(InForce(moment_s, replace(steering, canary=canary if first_s <= moment_s <= last_s else None)))
+        canary_then = next((one for first_s, last_s, one in reversed(spans) if first_s <= moment_s <= last_s), None)
+        made.append(InForce(moment_s, replace(steering, canary=canary_then)))
     return made

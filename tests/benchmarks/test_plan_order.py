@@ -14,6 +14,14 @@ def test_counts_the_pairs_of_a_group_that_come_the_other_way_round() -> None:
     }
 
 
+def test_a_predictor_that_does_not_know_a_subject_says_nothing_of_its_pairs() -> None:
+    known = [Ranked(100.0, {"x": 1.0, "y": 2.0}), Ranked(200.0, {"x": 2.0, "y": 1.0})]
+    unknown = [Ranked(100.0, {"x": 2.0}), Ranked(200.0, {"x": 1.0})]
+    said = disagreements([unknown, known], floor=0.05)
+    assert "1 of 2 pairs" in str(said["order by x"])
+    assert "1 of 1 pairs" in str(said["order by y"])
+
+
 def test_pairs_within_the_noise_have_no_order() -> None:
     group = [Ranked(100.0, {"x": 2.0}), Ranked(101.0, {"x": 1.0}), Ranked(200.0, {"x": 3.0})]
     assert "0 of 2 pairs" in str(disagreements([group], floor=0.05)["order by x"])

@@ -82,6 +82,21 @@ async def test_what_came_while_the_engine_was_busy_runs_as_one(queue: BatchQueue
     assert engine.batches == [(1,), (2, 3, 4)]
 
 
+async def test_runs_that_fail_say_nothing_of_how_long_work_takes(
+    queue: BatchQueue[int, int], engine: Engine, pool: ComputePool
+) -> None:
+    engine.gate.set()
+    for _ in range(10):
+        with pytest.raises(ComputeFailed):
+            await queue.run(queued(13))
+    engine.gate.clear()
+    engine.began.clear()
+    first = await busy(queue, engine)
+    assert queue.wait_s() == pytest.approx(10.0, abs=1.0)
+    engine.gate.set()
+    assert await first == 2
+
+
 async def test_work_of_another_kind_is_counted_by_its_own_ledger(queue: BatchQueue[int, int], engine: Engine) -> None:
     engine.gate.set()
     other = ExecutionLedger()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -59,6 +60,59 @@ async def test_one_that_is_used_stays_and_who_needs_its_room_waits_for_its_end()
         assert not waiting.done()
     await waiting
     assert models.counts().evictions == 1
+
+
+async def test_one_in_constant_use_makes_room_when_its_turn_is_over_and_comes_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cloud_models, "TURN_S", 0.05)
+    models = holding(1)
+    await use(models, A)
+    over = asyncio.Event()
+
+    async def in_constant_use() -> None:
+        while not models.leaves(A):
+            with models.in_use(A):
+                await asyncio.sleep(0.01)
+        over.set()
+
+    using = asyncio.create_task(in_constant_use())
+    await asyncio.sleep(0)
+    began_s = time.monotonic()
+    await asyncio.wait_for(use(models, B), 5.0)
+    assert over.is_set()
+    assert time.monotonic() - began_s > 0.03  # it had its turn
+    assert not models.leaves(A)
+    await using
+    await use(models, A)
+    assert models.counts().evictions == 2
+
+
+async def test_who_wants_a_model_that_is_leaving_gets_it_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cloud_models, "TURN_S", 0.0)
+    models = holding(1)
+    await use(models, A)
+    with models.in_use(A):
+        second = asyncio.create_task(use(models, B))
+        await eventually(lambda: models.leaves(A))
+        again = asyncio.create_task(use(models, A))
+        await asyncio.sleep(0.02)
+        assert not again.done()
+    await asyncio.wait_for(asyncio.gather(second, again), 5.0)
+    assert models.counts().loads == 3
+
+
+async def test_a_model_stays_that_was_to_go_for_one_that_gave_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cloud_models, "TURN_S", 0.0)
+    monkeypatch.setattr(cloud_models, "ROOM_WAIT_S", 0.05)
+    models = holding(1)
+    await use(models, A)
+    with models.in_use(A):
+        with pytest.raises(Overloaded, match="no room for b"):
+            await use(models, B)
+        assert not models.leaves(A)
+        await asyncio.wait_for(use(models, A), 5.0)
+    assert models.counts().evictions == 0
 
 
 async def test_where_no_room_comes_it_is_refused_in_words_and_taken_later(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
 
@@ -56,6 +57,62 @@ def test_files_are_bounded_compressed_and_begin_alike(tmp_path: Path) -> None:
     assert [name.endswith(".jsonl.zst") for name in names] == [True] * (len(names) - 1) + [False]
     assert written(tmp_path).count(b"begin") == len(names) == 5
     assert numbers(tmp_path) == list(range(500))
+
+
+class Named(Lines):
+    """The first item of a file tells what the others name."""
+
+    told = False
+
+    def begin_file(self) -> bytes:
+        self.told = False
+        return b"begin\n"
+
+    def encode(self, item: object) -> bytes:
+        first, self.told = not self.told, True
+        return (b"names\n" if first else b"") + super().encode(item)
+
+
+def test_each_file_tells_by_itself_what_its_items_name(tmp_path: Path) -> None:
+    kept = Journal(tmp_path, 80_000, Named(), "log.folder")
+    for number in range(500):
+        kept.put(number)
+    kept.close()
+    lines = written(tmp_path)
+    assert lines.count(b"begin") > 2
+    assert all(after == b"names" for line, after in pairwise(lines) if line == b"begin")
+
+
+class Failing:
+    """A file on a disk that is full once."""
+
+    def __init__(self, file: BinaryIO, failures: list[str]) -> None:
+        self._file, self._failures = file, failures
+
+    def write(self, data: bytes) -> int:
+        if self._failures:
+            self._failures.pop()
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return self._file.write(data)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._file, name)
+
+
+def test_after_a_write_that_failed_another_file_begins(tmp_path: Path) -> None:
+    """What was told once may be what is lost."""
+    kept = Journal(tmp_path, 10**6, Named(), "log.folder")
+    kept.put(0)
+    kept._write_waiting()
+    assert kept._file is not None
+    kept._file = Failing(kept._file, ["full"])  # type: ignore[assignment]
+    for number in (1, 2, 3):
+        kept.put(number)
+    kept.close()
+    lines = written(tmp_path)
+    assert [line for line in lines if not line.isdigit()] == [b"begin", b"names", b"begin", b"names"]
+    assert [int(line) for line in lines if line.isdigit()] == [0, 2, 3]
+    assert kept.lost == 1
 
 
 def test_the_oldest_files_go_those_of_earlier_journals_first(tmp_path: Path) -> None:

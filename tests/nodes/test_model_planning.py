@@ -251,6 +251,36 @@ async def test_a_model_that_goes_while_it_is_switched_stays_away(site: Site) -> 
     assert [one.state for one in site.edge.models()] == ["READY", "UNAVAILABLE"]
 
 
+async def test_a_model_that_is_unloaded_stays_so_and_is_of_the_new_version_when_it_is_loaded(site: Site) -> None:
+    await site.edge.unload_model("second")
+    await site.edge.switch_model(LoadedModel(NEXT, builder_of(NEXT)))
+    assert [one.state for one in site.edge.models()] == ["READY", "UNAVAILABLE"]
+    with pytest.raises(Unavailable, match="its artifact has changed"):
+        await site.edge.load_model("second")  # what this edge's artifacts hold is the version before
+
+
+async def test_a_version_that_was_not_switched_to_leaves_nothing_behind(site: Site) -> None:
+    site.replica.failing = {NEXT.digest}
+    site.connect()
+    await site.connected()
+    with pytest.raises(CloudUnavailable):
+        await site.edge.switch_model(LoadedModel(NEXT, builder_of(NEXT)))
+    measured = site.edge._planning.plans._measured
+    assert {key[1] for key in measured if key[0] == "second"} == {SECOND.digest}
+
+
+async def test_an_unload_is_done_though_whoever_asked_for_it_has_left(site: Site) -> None:
+    planning = site.edge._planning
+    async with planning._building:
+        unloading = asyncio.create_task(site.edge.unload_model("second"))
+        await eventually(lambda: site.edge.models()[1].state == "UNAVAILABLE")
+        unloading.cancel()
+        await asyncio.sleep(0)
+    await eventually(lambda: "second" not in planning._shelf.builders)
+    with pytest.raises(asyncio.CancelledError):
+        await unloading
+
+
 async def test_a_plan_whose_half_raises_on_the_edge_is_left_out_and_tried_at_the_next_start(
     measured: DeviceProfile, tmp_path: Path
 ) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import gc
 import shutil
 import weakref
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -143,6 +143,18 @@ async def test_what_a_replaced_version_held_is_let_go(host: EdgeHost, tmp_path: 
     save(tmp_path / "next", 2.0)
     await host.switch_models((ModelArtifact("small", str(tmp_path / "next")),))
     await gone(model)
+
+
+async def test_a_version_that_is_switched_to_is_measured_as_one_of_the_start_is(
+    host: EdgeHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = list[Mapping[str, str]]()
+    monkeypatch.setattr(host._memory, "keep_start", lambda digests, start: kept.append(digests))
+    save(tmp_path / "next", 2.0)
+    await host.switch_models((ModelArtifact("small", str(tmp_path / "next")),))
+    digest = host.node.runtime("small").model.digest
+    assert host.node.profile.has_op_times(digest)
+    assert kept == [{"small": digest}]
 
 
 async def test_a_silent_stream_does_not_hold_up_the_drain(host: EdgeHost) -> None:

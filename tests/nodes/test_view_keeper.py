@@ -50,6 +50,16 @@ def test_a_replica_that_came_back_elsewhere_is_listed_once() -> None:
     assert keeper.received(FleetView(1, (moved,)), 10.0).replicas == (moved,)
 
 
+def test_a_registry_that_dies_within_the_grace_and_comes_back_long_after_takes_nothing_away() -> None:
+    keeper = keeper_that_saw(A, B)
+    for now_s in (10.0, 300.0):
+        keeper.opened(now_s)
+        assert keeper.received(FleetView(0), now_s).replicas == (A, B)
+    keeper.settled()
+    keeper.opened(600.0)
+    assert keeper.received(FleetView(0), 600.0).replicas == ()
+
+
 def test_a_second_restart_within_the_grace_still_takes_nothing_away() -> None:
     keeper = keeper_that_saw(A, B)
     for now_s in (10.0, 12.0):

@@ -40,7 +40,7 @@ def replicas_over(work: Callable[[float], float], seconds: float, start: int = 1
         seen = [*seen, (waits, work(now_s))][-round(REPORT_S / TICK_S) :]
         if running:
             mean = [math.fsum(column) / len(seen) / running for column in zip(*seen, strict=True)]
-            decision = decide(RULE, running + len(starting), [ReplicaLoad(*mean)] * running, memory, now_s)
+            decision = decide(RULE, running + len(starting), [ReplicaLoad(mean[0], mean[1])] * running, memory, now_s)
             memory = decision.memory
             starting += [now_s + START_S] * (decision.replicas - running - len(starting))
             running = min(running, decision.replicas)
@@ -136,6 +136,13 @@ def test_a_steady_load_that_fluctuates_does_not_make_the_number_oscillate(work: 
 def test_silence_ends_at_zero_and_the_least_work_keeps_one() -> None:
     assert replicas_over(lambda now_s: 0.0, 15.0)[-1][1] == 0
     assert replicas_over(lambda now_s: 1e-4, 15.0, start=3)[-1][1] == 1
+
+
+def test_replicas_that_prepare_plans_are_needed_though_no_request_comes_yet() -> None:
+    memory = ScalingMemory(-1e9, ())
+    idle, preparing = ReplicaLoad(0.0, 0.0), ReplicaLoad(0.0, 0.0, preparing=True)
+    assert decide(RULE, 3, [preparing, preparing, idle], memory, 0.0).replicas == 2
+    assert decide(RULE, 3, [idle, idle, idle], memory, 0.0).replicas == 0
 
 
 def test_a_rule_that_cannot_be_is_refused() -> None:

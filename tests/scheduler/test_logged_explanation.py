@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,13 @@ def test_each_kind_of_end_is_told_as_the_edge_tells_it(tmp_path: Path, decision:
     assert as_read(logged_explanation(log, "r2")) == as_read(explanation(declined, None))
     assert as_read(logged_explanation(log, "r3")) == as_read(explanation(REFUSED, None))
     assert as_read(logged_explanation(log / "0.jsonl", "r1")) == as_read(explanation(decision, None))
+
+
+def test_what_a_policy_refused_is_told_with_what_it_was_asked(tmp_path: Path, declined: Declined) -> None:
+    """Live a line of the refusal follows, which knows no candidates."""
+    log = kept(tmp_path, [declined, replace(REFUSED, request_id="r2")])
+    for request_id in ("r2", ""):
+        assert as_read(logged_explanation(log, request_id)) == as_read(explanation(declined, None))
 
 
 def test_without_an_id_the_newest_is_told_with_its_own_outcome(tmp_path: Path, decision: Decision) -> None:

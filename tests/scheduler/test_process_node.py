@@ -18,11 +18,12 @@ from torch import nn
 
 from isthmus.errors import IsthmusError, NotFound, Unavailable
 from nodes.configured_policies import ConfiguredPolicies, ScopedPolicy
-from nodes.settings import EdgeSettings, ModelArtifact
+from nodes.settings import CloudSettings, EdgeSettings, ModelArtifact
 from nodes.steering import EVERYTHING, PolicySetting, Scope
 from nodes.transport.operator_client import OperatorClient
 from partitioner.artifact import save_artifact
 from partitioner.front_end import model_from_module
+from scheduler.autoscaling import AutoscalingRule
 from scheduler.node_orders import error_said, policies_order, raise_refusal
 from scheduler.process_node import until_hung
 from scheduler.process_runtime import ProcessRuntime, _Node
@@ -123,6 +124,30 @@ async def test_a_runtime_configures_its_edge_as_a_whole_or_raises_what_the_edge_
     finally:
         await operator.close()
         await runtime.stop()
+
+
+async def test_of_a_cloud_that_cannot_start_whole_nothing_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it lacks: memory for another process is no error of ours."""
+    started, stopped = list[object](), list[object]()
+
+    async def start(node: object) -> str:
+        if started:
+            raise OSError(12, "Cannot allocate memory")
+        started.append(node)
+        return "127.0.0.1:1"
+
+    async def stop(node: object) -> None:
+        stopped.append(node)
+
+    monkeypatch.setattr(_Node, "start", start)
+    monkeypatch.setattr(_Node, "stop", stop)
+    monkeypatch.setattr(_Node, "supervise", lambda node: None)
+    runtime = ProcessRuntime()
+    settings = CloudSettings((), "127.0.0.1:0", "127.0.0.1:1")
+    with pytest.raises(OSError, match="allocate"):
+        await runtime.start_cloud(settings, AutoscalingRule(2, 2), 2)
+    assert runtime._clouds == []
+    assert len(stopped) == 2
 
 
 async def test_an_edge_that_died_is_told_of_and_does_not_answer(tmp_path: Path) -> None:

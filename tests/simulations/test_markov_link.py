@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isthmus.errors import InvalidConfiguration
-from simulations.bandwidth_trace import BandwidthTrace
+from simulations.bandwidth_trace import DEAD_BPS, BandwidthTrace
 from simulations.markov_link import MarkovLink, fit_markov_link, read_markov_link
 from simulations.trace_files.reading import read_link_trace
 
@@ -105,6 +105,16 @@ def test_a_model_that_is_not_there_is_refused(tmp_path: Path) -> None:
 def test_a_recording_too_short_for_its_steps_is_refused(trace: BandwidthTrace, step_s: float, states: int) -> None:
     with pytest.raises(InvalidConfiguration):
         fit_markov_link(trace, step_s, states)
+
+
+@pytest.mark.parametrize("scale", [1.0, 100.0])
+def test_a_dead_link_stays_dead_whatever_its_scale(scale: float) -> None:
+    """Steps of a recording with irregular times, whose sums are off by a rounding."""
+    moments = [one + 0.01 * (one % 7) for one in range(400)]
+    bandwidths_bps = [DEAD_BPS if one % 40 < 15 else 1e6 + one for one in range(400)]
+    model = fit_markov_link(BandwidthTrace(tuple(map(float, moments)), tuple(bandwidths_bps)), 0.25).scaled(scale)
+    assert model.bandwidths_bps[0] == DEAD_BPS
+    assert model.bandwidths_bps[1] > 10 * DEAD_BPS
 
 
 def test_scaled_it_jumps_alike_between_other_bandwidths() -> None:

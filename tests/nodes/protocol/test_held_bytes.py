@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from isthmus.errors import Overloaded, RemoteProtocolError, TooLarge
 from isthmus.v1 import segment_pb2 as pb
 from nodes.byte_budget import ByteBudget
-from nodes.protocol.cloud_stream import CloudStream, Rejection
+from nodes.protocol.cloud_stream import CloudStream
 from nodes.protocol.edge_stream import WireRequest
 from nodes.protocol.events import RequestArrived, RequestFailed, RequestRejected, ResponseArrived
+from nodes.protocol.rejection import Rejection
 from tests.nodes.protocol.test_streams import TIMINGS, Pair, request, tensor
 
 HEADERS = 200
@@ -56,12 +57,31 @@ def failed(pair: Pair) -> list[tuple[int, str, str]]:
     return [(e.request_id, e.code, e.reason) for e in pair.edge_heard if isinstance(e, RequestFailed)]
 
 
-def began(pair: Pair, request_id: int, size: int) -> None:
-    """So large a request is announced, and nothing of it comes."""
+def began(pair: Pair, request_id: int, size: int, within_s: float = 0.0) -> None:
+    """So large a request is announced, and nothing of it comes. within_s: its deadline from now, 0 for none."""
     header = pb.TensorHeader(name="x", dtype="uint8", shape=[size], encoded_bytes=size)
-    pair.cloud_heard += pair.cloud.receive(
-        pb.EdgeFrame(request=pb.RequestHeader(request_id=request_id, tensors=[header])), 0.0
-    )
+    remaining_us = round(within_s * 1e6)
+    announced = pb.RequestHeader(request_id=request_id, tensors=[header], time_remaining_us=remaining_us)
+    pair.cloud_heard += pair.cloud.receive(pb.EdgeFrame(request=announced), 0.0)
+
+
+def test_what_can_no_longer_be_here_in_time_is_held_from_nobody() -> None:
+    site = Site(10_000)
+    (pair,) = site.pairs
+    began(pair, 1, 4_000, within_s=0.5)
+    began(pair, 2, 5_000)
+    assert pair.cloud.expire(0.4) == []
+    (refused,) = pair.cloud.expire(0.5)
+    assert isinstance(refused, RequestRejected)
+    assert refused.request_id == 1
+    assert 5_000 <= site.budget.held_bytes <= 5_000 + HEADERS
+    assert pair.cloud.open_requests == 1
+    frame = pair.cloud.next_frame(0.5)
+    assert frame is not None
+    assert (frame.error.request_id, frame.error.code, frame.error.reason) == (1, "DEADLINE_EXCEEDED", "EXPIRED")
+    late = pb.EdgeFrame(chunk=pb.Chunk(request_id=1, data=b"0123"))
+    assert pair.cloud.receive(late, 0.6) == []
+    assert pair.cloud.expire(9.9) == []
 
 
 def test_what_was_announced_is_held_before_it_comes_and_more_is_refused_in_words() -> None:

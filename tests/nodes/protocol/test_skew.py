@@ -6,9 +6,10 @@ import pytest
 
 from isthmus.errors import Overloaded, RemoteProtocolError
 from isthmus.v1 import segment_pb2 as pb
-from nodes.protocol.cloud_stream import MOST_RETRY_AFTER_MS, CloudState, CloudStream, Rejection
+from nodes.protocol.cloud_stream import CloudState, CloudStream
 from nodes.protocol.edge_stream import EdgeState, EdgeStream
 from nodes.protocol.events import MeasuredBatch, PlanPrepared, PlanTimes, RequestArrived, RequestFailed
+from nodes.protocol.rejection import MOST_RETRY_AFTER_MS, Rejection
 from nodes.protocol.version import PROTOCOL_MAJOR
 from nodes.transport.pending_answers import error_of_frame
 from tests.nodes.protocol.test_streams import TIMINGS, Pair, request

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from isthmus.errors import LocalProtocolError
 from isthmus.v1 import segment_pb2 as pb
 from nodes.codecs.base import EncodedTensor, encoded_bytes
-from nodes.protocol.cloud_stream import CloudState, CloudStream, Rejection
+from nodes.protocol.cloud_stream import CloudState, CloudStream
 from nodes.protocol.edge_stream import EdgeState, EdgeStream, WireRequest
 from nodes.protocol.events import (
     CloudEvent,
@@ -36,6 +36,7 @@ from nodes.protocol.events import (
 )
 from nodes.protocol.limits import StreamLimits
 from nodes.protocol.receipts import ACK_EVERY_BYTES
+from nodes.protocol.rejection import Rejection
 from tests.nodes.protocol.test_streams import TIMINGS
 from tests.nodes.protocol.wire import Direction
 

@@ -10,7 +10,7 @@ from isthmus.errors import MOST_TOLD_BYTES, IsthmusError, LocalProtocolError, Re
 from isthmus.v1 import segment_pb2 as pb
 from nodes.codecs.base import EncodedTensor
 from nodes.protocol.assembly import ReceiveSpan
-from nodes.protocol.cloud_stream import MOST_FRAME_TENSORS, CloudState, CloudStream, Rejection
+from nodes.protocol.cloud_stream import CloudState, CloudStream
 from nodes.protocol.edge_stream import EdgeState, EdgeStream, WireRequest
 from nodes.protocol.events import (
     CloudEvent,
@@ -30,7 +30,9 @@ from nodes.protocol.events import (
     ResponseArrived,
     WireCodec,
 )
+from nodes.protocol.frame_checks import MOST_FRAME_TENSORS
 from nodes.protocol.limits import MOST_DIGEST_CHARACTERS, MOST_OFFER_BYTES, MOST_OFFER_PARTS, StreamLimits
+from nodes.protocol.rejection import Rejection
 
 TIMINGS = CloudTimings(ReceiveSpan(0.1, 10), 0.2, 0.3, 0.4, 0.5)
 

@@ -15,6 +15,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import StatusCode
 
 from isthmus.oip import open_inference_pb2 as oip
 from isthmus.oip import open_inference_pb2_grpc
@@ -145,6 +146,15 @@ async def test_a_request_that_fails_is_a_span_that_says_so(
             await client.ModelInfer(message("none-such"))
     [span] = exporter.get_finished_spans()
     assert (span.status.is_ok, span.status.description) == (False, "NOT_FOUND")
+
+
+async def test_a_client_that_leaves_is_no_error(tracing: OtelTracing, exporter: InMemorySpanExporter) -> None:
+    span = tracing.request("net", TRACEPARENT)
+    span.failed(asyncio.CancelledError())
+    [made] = exporter.get_finished_spans()
+    assert made.status.status_code is StatusCode.UNSET
+    assert made.attributes is not None
+    assert made.attributes["isthmus.outcome"] == "CANCELLED"
 
 
 class Collector(trace_service_pb2_grpc.TraceServiceServicer):

@@ -12,6 +12,7 @@ import pytest
 
 from isthmus.oip import open_inference_pb2 as oip
 from isthmus.oip import open_inference_pb2_grpc
+from nodes.transport import answer_compression
 from nodes.transport.channel_options import MAX_MESSAGE_BYTES
 
 if TYPE_CHECKING:
@@ -82,6 +83,28 @@ async def test_an_answer_is_compressed_where_the_client_asks(
     answer = await stub.ModelInfer(long, metadata=(("accept-encoding", asked),))
     assert answer.id == long.id
     assert counted.down < LENGTH / 4
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_a_long_answer_goes_as_it_is_and_the_next_one_does_not(
+    relay: tuple[Relay, Stub],
+    ask: Callable[..., oip.ModelInferRequest],
+    long: oip.ModelInferRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    streamed: bool,
+) -> None:
+    """It would hold up everybody's requests."""
+    monkeypatch.setattr(answer_compression, "MOST_COMPRESSED_BYTES", LENGTH)
+    counted, stub = relay
+    asked = (("accept-encoding", "gzip"),)
+    shorter = ask("a" * (LENGTH // 2), 2.0)
+    if streamed:
+        answers = [one.infer_response async for one in stub.ModelStreamInfer(iter([long, shorter]), metadata=asked)]
+        assert {one.id for one in answers} == {long.id, shorter.id}
+    else:
+        assert (await stub.ModelInfer(long, metadata=asked)).id == long.id
+        assert (await stub.ModelInfer(shorter, metadata=asked)).id == shorter.id
+    assert LENGTH < counted.down < 1.4 * LENGTH
 
 
 async def test_an_encoding_that_is_not_there_changes_nothing(

@@ -132,6 +132,27 @@ class TestUnary:
         assert code is grpc.StatusCode.INVALID_ARGUMENT
         assert message.startswith(f"{field}: may be 64 at most (got 6")
 
+    @pytest.mark.parametrize("field", ["inputs", "outputs"])
+    async def test_more_parameters_of_a_tensor_than_there_are_are_refused_untouched(
+        self, stub: Stub, ask: Ask, monkeypatch: pytest.MonkeyPatch, field: str
+    ) -> None:
+        monkeypatch.setattr("nodes.transport.infer_messages.check_id", None)  # nobody gets so far
+        request = ask()
+        one = request.inputs[0] if field == "inputs" else request.outputs.add(name="y")
+        for number in range(65):
+            one.parameters[str(number)].bool_param = True
+        code, message = await refused(stub.ModelInfer(request))
+        assert code is grpc.StatusCode.INVALID_ARGUMENT
+        assert message.startswith(f"parameters of {one.name}: may be 64 at most (got 65)")
+
+    async def test_a_shape_of_a_million_dimensions_is_told_by_their_number(self, stub: Stub, ask: Ask) -> None:
+        request = ask()
+        request.inputs[0].shape.extend([1] * 1_000_000)
+        code, message = await refused(stub.ModelInfer(request))
+        assert code is grpc.StatusCode.INVALID_ARGUMENT
+        assert "dimensions (got '1000" in message
+        assert len(message) < 200
+
     @pytest.mark.parametrize("shape", [[1_000_000], [1_000_000, 1], [1000, 10, 100]])
     async def test_more_files_than_a_model_takes_are_refused_untouched(
         self, stub: Stub, monkeypatch: pytest.MonkeyPatch, shape: list[int]

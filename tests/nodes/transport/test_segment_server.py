@@ -121,6 +121,42 @@ async def test_load_is_told_no_further_while_the_edge_reads_nothing(monkeypatch:
     assert told[3] < 50 < told[-1]
 
 
+async def test_a_request_that_never_comes_is_refused_when_its_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segment_server, "LOAD_PERIOD_S", 0.01)
+    service = SegmentService(Answering())
+    async with dialled(service) as edge:
+        header = pb.TensorHeader(name="x", dtype="uint8", shape=[9], encoded_bytes=9)
+        edge.say(pb.EdgeFrame(request=pb.RequestHeader(request_id=7, tensors=[header], time_remaining_us=50_000)))
+        error = (await edge.hear()).error
+        assert (error.request_id, error.reason) == (7, "EXPIRED")
+        assert service.held.held_bytes == 0
+
+
+class Stuck(Answering):
+    """Has the same work all the time, or none."""
+
+    queued_s = 3.0
+
+    def load(self) -> Load:
+        return Load(1, self.queued_s)
+
+
+async def test_work_that_is_not_worked_off_is_told_again_and_idleness_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An edge takes what it was told to be worked off since."""
+    monkeypatch.setattr(segment_server, "LOAD_PERIOD_S", 0.01)
+    node = Stuck()
+    async with dialled(SegmentService(node)) as edge:
+        assert [(await edge.hear()).load.queued_s for _ in range(3)] == [3.0] * 3
+        node.queued_s = 0.0
+        while (await edge.hear()).load.queued_s:
+            pass
+        silent = asyncio.create_task(edge.hear())
+        await asyncio.sleep(0.1)
+        assert not silent.done()
+        silent.cancel()
+        await asyncio.wait([silent])
+
+
 async def test_after_its_hello_an_edge_may_be_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segment_server, "HELLO_TIMEOUT_S", 0.05)
     async with dialled(SegmentService(Answering())) as edge:

@@ -136,6 +136,35 @@ def test_shares_are_equal_under_saturation_whatever_each_sends() -> None:
     assert max(served.values()) - min(served.values()) <= 3
 
 
+def test_the_pace_of_a_slow_load_is_forgotten_in_the_bursts_of_a_quick_one() -> None:
+    """Requests that are refused for it would keep the queue so short that nothing was ever learned."""
+    admission, now_s = AdmissionControl(32, 1), 0.0
+    for _ in range(6):
+        admission.arrive(asks("a", 0, None), now_s)
+    for _ in range(6):
+        (number,) = admission.start(now_s)
+        now_s += 2.0
+        admission.ended(number, now_s)
+    served = list[int]()
+    for burst in range(20):
+        now_s, let_in = 100.0 + burst, 0
+        for _ in range(4):
+            try:
+                admission.arrive(asks("b", 0, now_s + 0.5), now_s)
+                let_in += 1
+            except DeadlineUnreachable:
+                pass
+            if not let_in - 1:
+                running = list(admission.start(now_s))
+        while running:
+            now_s += 0.01
+            admission.ended(running.pop(0), now_s)
+            running += admission.start(now_s)
+        served.append(let_in)
+    assert served[0] == 2
+    assert served[-1] == 4
+
+
 def at_a_turn_a_second(priority: int = 0, deadline_s: float | None = None, **facts: Any) -> AdmissionControl:
     """At 5 s, after five requests of client "a" that took a second each, one after the other; four more wait, and one
     runs."""

@@ -129,6 +129,32 @@ def test_a_stage_too_short_for_a_factor_counts_among_the_rest(entry: Maker) -> N
     assert learned.overhead_s == pytest.approx(0.0012, rel=0.01)
 
 
+def test_a_stage_that_is_not_as_short_as_it_was_said_is_learned_beside_other_requests(
+    entry: Maker, split: PlanEntry
+) -> None:
+    """What waits take hides its seconds there. Others do not lean on it; short again, it is believed to be."""
+    short = entry("blocks.5", edge_s=0.0005, size=40_000, cloud_s=0.005)
+    estimator = DriftEstimator()
+    for _ in range(30):
+        estimator.observe(StageTimes(short, 1, 0, 0.03, 0.005, 40_000))
+    assert correction(estimator, short).edge == pytest.approx(60.0, rel=0.05)
+    assert correction(estimator, split).edge == 1.0
+    for _ in range(30):  # and seconds are not counted twice
+        estimator.observe(StageTimes(short, 1, 0, 0.03, 0.005, 40_000, 0.001))
+    assert correction(estimator, short).overhead_s == pytest.approx(0.001, rel=0.01)
+    for _ in range(30):
+        estimator.observe(StageTimes(short, 1, 0, 0.0005, 0.005, 40_000))
+    assert correction(estimator, short).edge == pytest.approx(1.0, rel=0.05)
+
+
+def test_what_is_noise_of_a_short_stage_teaches_nothing_beside_other_requests(entry: Maker) -> None:
+    short = entry("blocks.5", edge_s=0.0005, size=40_000, cloud_s=0.005)
+    estimator = DriftEstimator()
+    for _ in range(30):
+        estimator.observe(StageTimes(short, 1, 0, 0.003, 0.005, 40_000))
+    assert correction(estimator, short).edge == 1.0
+
+
 def test_a_plan_not_tried_yet_takes_besides_what_the_others_do(entry: Maker, split: PlanEntry) -> None:
     estimator = DriftEstimator()
     estimator.observe(took(split)._replace(besides_s=0.001))

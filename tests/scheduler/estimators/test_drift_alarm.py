@@ -51,6 +51,16 @@ def test_one_that_takes_less_is_as_far_off(factor: float) -> None:
     assert raised(alarm, heard(alarm, [factor] * 40, 0.0)) == ["edge"]
 
 
+@pytest.mark.parametrize(
+    ("said_s", "took_s", "rings"), [(0.0005, 0.03, True), (0.03, 0.0005, True), (0.0005, 0.0019, False)]
+)
+def test_a_stage_that_is_not_as_short_as_it_was_said_raises_one_too(said_s: float, took_s: float, rings: bool) -> None:
+    entry, alarm = make_entry("blocks.4", edge_s=said_s, size=40_000, cloud_s=0.02), DriftAlarm()
+    for number in range(40):
+        alarm.observe(StageTimes(entry, 1, 0, took_s, None, None), 2.0 * number)
+    assert bool(alarm.drifts(80.0)) == rings
+
+
 def test_the_clouds_stage_is_told_apart() -> None:
     alarm = DriftAlarm()
     for number in range(40):

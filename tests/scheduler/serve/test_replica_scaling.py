@@ -6,7 +6,7 @@ import json
 from types import SimpleNamespace
 from typing import Any
 
-from scheduler.serve.replica_scaling import OFFERED, QUEUED_S, ReplicaScaling
+from scheduler.serve.replica_scaling import OFFERED, PREPARING, QUEUED_S, ReplicaScaling
 
 RULE = {"min_replicas": 0, "max_replicas": 9, "target_queue_s": 0.1, "scale_down_after_s": 60.0}
 
@@ -32,6 +32,14 @@ def test_a_replica_that_says_nothing_yet_holds_the_number_and_those_at_zero_stay
     assert policy(context(2, 2, {0: 0.0, 1: 0.0}, {0: 0.1, 1: 0.0}, long_known))[0] == 1
     assert policy(context(2, 2, {0: 0.0}, {0: 0.1}, long_known))[0] == 2
     assert policy(context(0, 0, {}, {}))[0] == 0
+
+
+def test_one_that_prepares_plans_stays() -> None:
+    long_known = {"since_s": -1e9, "needed": []}
+    idle = context(2, 2, {0: 0.0, 1: 0.0}, {0: 0.0, 1: 0.0}, long_known)
+    assert ReplicaScaling(**RULE)(idle)[0] == 0
+    idle.aggregated_metrics[PREPARING] = {0: 1.0, 1: 0.0}
+    assert ReplicaScaling(**RULE)(idle)[0] == 1
 
 
 def test_its_memory_goes_through_serve_and_what_serve_keeps_there_stays() -> None:

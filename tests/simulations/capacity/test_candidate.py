@@ -101,6 +101,9 @@ def edge_prices(file: ScenarioFile) -> dict[str, float]:
         ({"edges.cell.slowdown": 2}, {"cell"}),
         ({"edges.own.slowdown": 2}, {"own"}),
         ({"edges.cell.policy": "edge-only"}, set()),
+        ({"edges.cell.policy.name": "edge-only"}, set()),
+        ({"edges.1.slowdown": 2}, {"own"}),
+        ({"edges.cell": {"name": "cell", "link": "lan", "slowdown": 2}}, {"cell"}),
     ],
 )
 def test_edges_are_priced_by_the_type_that_sets_their_plans_or_anything_else_of_them(

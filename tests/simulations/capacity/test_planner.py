@@ -303,6 +303,10 @@ def test_a_scenario_that_changes_is_simulated_to_the_end_and_says_so(scenario_of
         ({"capacity": {"replica_types": {**TYPES, "odd": {}}}, "prices": "prices.yaml"}, r"prices.replicas.*odd"),
         ({"cloud": {"autoscaling": {}}}, r"cloud.autoscaling: decides"),
         (
+            {"capacity": {"edge_types": {"slow": {"edges.cell.slowdown": 4}, "quick": {}}}, "prices": "prices.yaml"},
+            r"prices.edges: is missing: better edges would be free",
+        ),
+        (
             {"cloud": {"replicas": 3, "failures": [{"at": 9, "for": 5, "replica": 1}]}},
             r"cloud.failures.0.replica: is never there.* \(capacity.replicas.least",
         ),

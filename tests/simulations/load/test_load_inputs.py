@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from isthmus.client import AsyncClient, InputFacts
@@ -50,9 +52,24 @@ def test_of_several_models_a_file_says_for_which_it_is(text: str) -> None:
 def test_a_model_without_a_file_gets_noise_and_the_other_what_was_given() -> None:
     kinds = [kind("cat", files=True), kind("dog", files=False)]
     inputs = asyncio.run(load_inputs(DescribingClient(), kinds, {"cat": (b"picture",)}))
-    (cat,), (dog,) = inputs["cat"].choices, inputs["dog"].choices
+    (cat,), (dog,) = inputs["of-cat"].choices, inputs["of-dog"].choices
     assert cat["image"] == b"picture"
     assert dog["image"].shape == (1, 2)  # type: ignore[union-attr]
+
+
+def test_of_one_model_files_go_to_the_clients_that_bring_them_and_arrays_to_the_others() -> None:
+    camera, sensor = replace(kind("cat", files=True), name="camera"), replace(kind("cat", files=False), name="sensor")
+    array = np.ones((1, 2), np.float32)
+    inputs = asyncio.run(load_inputs(DescribingClient(), [camera, sensor], {"cat": (b"picture", array)}))
+    assert [one["image"] for one in inputs["camera"].choices] == [b"picture"]
+    assert [one["image"] is array for one in inputs["sensor"].choices] == [True]
+    inputs = asyncio.run(load_inputs(DescribingClient(), [camera, sensor], {"cat": (b"picture",)}))
+    assert inputs["sensor"].choices[0]["image"].shape == (1, 2)  # type: ignore[union-attr]
+
+
+def test_files_for_clients_that_bring_none_are_refused() -> None:
+    with pytest.raises(InvalidInput, match="--input: has files, and requests of the clients of-cat bring tensors"):
+        asyncio.run(load_inputs(DescribingClient(), [kind("cat", files=False)], {"cat": (b"picture",)}))
 
 
 def test_requests_that_bring_files_are_not_sent_another_models() -> None:

@@ -106,6 +106,10 @@ def test_a_log_without_a_decision_and_one_of_two_starts_are_refused() -> None:
         read(REFUSED)
     with pytest.raises(InvalidRequest, match="clock that starts over"):
         read(decided(asked("a", 9000.0), SPLIT), decided(asked("b", 10.0), SPLIT))
+    with pytest.raises(InvalidRequest, match="clock that starts over"):  # up for less than ten minutes before
+        read(decided(asked("a", 470.0), SPLIT), decided(asked("b", 30.0), SPLIT))
+    with pytest.raises(InvalidRequest, match="clock that starts over"):
+        read(decided(asked("a", 470.0), SPLIT), Observed(0.02, 30.0))
 
 
 @pytest.mark.parametrize("lacking", ["request", "choice", "policy", "table"])

@@ -37,6 +37,23 @@ def test_a_canary_runs_from_its_first_to_its_last_decision() -> None:
     assert 4.0 < history[2].from_s < 4.1
 
 
+def test_one_canary_after_another_is_each_in_force_in_its_own_time() -> None:
+    small: dict[str, Any] = {"because": "the canary, 0.05 of the requests", "policy": ENERGY}
+    large: dict[str, Any] = {"because": "the canary, 0.5 of the requests", "policy": ENERGY}
+    other: dict[str, Any] = {"because": "the canary, 0.5 of the requests", "policy": PolicySetting("cost")}
+    history = policy_history(
+        [made(0.0), made(2.0, **small), made(4.0, **small), made(5.0), made(6.0, **large), made(8.0, **large),
+         made(9.0, **other), made(12.0)]
+    )  # fmt: skip
+
+    def canary(at_s: float) -> Canary | None:
+        return [one.steering.canary for one in history if one.from_s <= at_s][-1]
+
+    assert [canary(at_s) for at_s in (1.0, 3.0, 5.0, 7.0, 8.5, 9.0, 10.0)] == [
+        None, Canary(ENERGY, 0.05), None, Canary(ENERGY, 0.5), None, Canary(PolicySetting("cost"), 0.5), None,
+    ]  # fmt: skip
+
+
 def test_requests_that_named_their_own_plan_or_policy_say_nothing_of_what_is_in_force() -> None:
     own = made(0.0, policy=PolicySetting("edge-only"), because="the request's policy")
     (only,) = policy_history([own, made(1.0)])
