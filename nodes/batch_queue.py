@@ -144,7 +144,7 @@ class BatchQueue(Generic[W, R]):
         """Of a full queue: end the least urgent that waits with the error, to have `queued` take its place. False where
         `queued` is no more urgent than any."""
         with self._lock:
-            gone = self._waiting.make_way(queued.waiting(0), time.monotonic())
+            gone = self._waiting.make_way(queued.waiting(0))
             entry = None if gone is None else self._entries.pop(gone.request_id)
         if entry is not None and not entry.answer.done():
             entry.answer.set_exception(full)

@@ -1,12 +1,10 @@
 """Which waiting requests run next, together or alone: a pure decision, without clock and I/O.
 
 The nodes run this object on their clocks and the simulator runs it on its own. It is asked whenever the engine is free,
-and says to start a batch, or to hold until a moment. Three rules, all on the measured time t(B) of a batch, as much
-longer as batches lately took:
+and says to start a batch, or to hold until a moment. Three rules, all on the measured time t(B) of a batch:
 
-- *Order*: the most urgent request leads (earliest due, then priority, then age) of those that can still be in time, of
-  all where none can; the next ones of its group in the same order may join. (Under a backlog the earliest due are those
-  that are late anyhow: led by them, all would be.)
+- *Order*: the most urgent request leads (earliest due, then priority, then age); the next ones of its
+  group in the same order may join.
 - *Size*: of M items that wait, served m at a time, the mean one is done after t(m) (M / m + 1) / 2 (rounds of t(m),
   half of them before it). The size with the least is taken: alone where nothing is gained, larger the more wait, the
   fastest rate in the end. Nobody joins who would make a member miss a deadline that it could have met.
@@ -108,10 +106,6 @@ class WaitingRequest(NamedTuple):
     def ends_by_s(self) -> float:
         """When its batch should have ended, for its answer to be in time; infinite without a deadline."""
         return math.inf if self.deadline_s is None else self.deadline_s - self.rest_s
-
-    def is_late(self, now_s: float, pace: float) -> bool:
-        """Whether it cannot end in time any more, even if it ran alone and at once."""
-        return self.deadline_s is not None and now_s + pace * self.times.at(self.items) > self.deadline_s
 
     @property
     def urgency(self) -> tuple[float, float, float, int]:
@@ -225,14 +219,13 @@ class Batcher:
         self._remove(late)
         return late
 
-    def next(self, now_s: float, pace: float = 1.0) -> Decision:
-        """What a free engine does now. The members of a `Start` wait no longer. pace: how long batches lately took over
-        what was measured."""
+    def next(self, now_s: float) -> Decision:
+        """What a free engine does now. The members of a `Start` wait no longer."""
         if not self._by_id:
             return NothingWaits()
-        waiting = self._first(now_s, pace)
-        chosen = waiting[:1] if len(waiting) == 1 else self._best_size(waiting, now_s, pace)
-        until_s = self._hold_until(chosen, now_s, pace) if len(chosen) == len(self._by_id) else now_s
+        queue = self._first_queue()
+        chosen = queue.waiting[:1] if len(queue.waiting) == 1 else self._best_size(queue, now_s)
+        until_s = self._hold_until(chosen, now_s) if len(chosen) == len(self._by_id) else now_s
         if until_s > now_s:
             return Hold(until_s)
         self._remove(chosen)
@@ -244,35 +237,29 @@ class Batcher:
             return 0.0
         return math.fsum([self._queue_work_s(queue) for queue in self._queues.values()])
 
-    def any_late(self, now_s: float, pace: float) -> WaitingRequest | None:
-        """One that cannot be in time any more, None where there is none."""
-        if not self._with_deadline:
-            return None
-        return next((one for one in self._by_id.values() if one.is_late(now_s, pace)), None)
-
-    def _first(self, now_s: float, pace: float) -> Sequence[WaitingRequest]:
-        """Of the queue with the most urgent request that can be in time those that can; where there is none, all of the
-        queue with the most urgent one. Most urgent first."""
-        found = [able for queue in self._queues.values() if (able := _in_time(queue.waiting, now_s, pace))]
-        waiting = found or [queue.waiting for queue in self._queues.values()]
-        return waiting[0] if len(waiting) == 1 else min(waiting, key=lambda one: one[0].urgency)
+    def _first_queue(self) -> _Queue:
+        """The one with the most urgent request."""
+        if len(self._queues) == 1:
+            (only,) = self._queues.values()
+            return only
+        return min(self._queues.values(), key=lambda queue: queue.waiting[0].urgency)
 
     # ---- size ----------------------------------------------------------------------------------------------------
 
     def _limit(self, times: BatchTimes) -> int:
         return min(self._limits.max_batch, times.largest)
 
-    def _best_size(self, waiting: Sequence[WaitingRequest], now_s: float, pace: float) -> Sequence[WaitingRequest]:
-        """The most urgent ones whose batch serves all of them best. waiting: of one group, most urgent first."""
-        total, times = _items(waiting), waiting[0].times
+    def _best_size(self, queue: _Queue, now_s: float) -> Sequence[WaitingRequest]:
+        """The most urgent ones of a queue whose batch serves all of it best."""
+        waiting, total, times = queue.waiting, queue.items, queue.waiting[0].times
         most = self._limit(times)
         size, best, least = 0, 1, math.inf
         latest_end_s = math.inf
         for count, request in enumerate(waiting, start=1):
             size += request.items
             took_s = times.at(size)
-            latest_end_s = min(latest_end_s, _latest_end_s(request, now_s, pace))
-            if count > 1 and (size > most or now_s + pace * took_s > latest_end_s):
+            latest_end_s = min(latest_end_s, _latest_end_s(request, now_s))
+            if count > 1 and (size > most or now_s + took_s > latest_end_s):
                 break
             done_s = took_s * (total / size + 1)
             if done_s < least:
@@ -287,17 +274,17 @@ class Batcher:
 
     # ---- hold ----------------------------------------------------------------------------------------------------
 
-    def _hold_until(self, chosen: Sequence[WaitingRequest], now_s: float, pace: float) -> float:
+    def _hold_until(self, chosen: Sequence[WaitingRequest], now_s: float) -> float:
         """Until when the engine may idle for one more of this group; not after `now_s` where that does not pay."""
         times, size, group = chosen[0].times, _items(chosen), chosen[0].group
         arrivals = self._arrivals.get(group)
         if arrivals is None or size >= self._limit(times):
             return now_s
-        worth_s = pace * (times.at(1) / (len(chosen) + 1) - (times.at(size + 1) - times.at(size)))
+        worth_s = times.at(1) / (len(chosen) + 1) - (times.at(size + 1) - times.at(size))
         if arrivals.gap_s >= worth_s:
             return now_s
         oldest_s = min(request.arrived_s for request in chosen)
-        starts_s = (one.ends_by_s - pace * times.at(size) - WAKE_UP_S for one in chosen)
+        starts_s = (one.ends_by_s - times.at(size) - WAKE_UP_S for one in chosen)
         return min(arrivals.last_s + worth_s, oldest_s + self._limits.max_delay_s, *starts_s)
 
     # ---- bookkeeping ---------------------------------------------------------------------------------------------
@@ -312,21 +299,13 @@ class Batcher:
                 del self._queues[request.group]
 
 
-def _in_time(waiting: Sequence[WaitingRequest], now_s: float, pace: float) -> Sequence[WaitingRequest]:
-    """Those that can be. Mostly the first one can, and the others are not looked at: one of them that cannot bounds no
-    batch that it joins."""
-    if not waiting[0].is_late(now_s, pace):
-        return waiting
-    return [one for one in waiting if not one.is_late(now_s, pace)]
-
-
 def _items(requests: Sequence[WaitingRequest]) -> int:
     return sum(request.items for request in requests)
 
 
-def _latest_end_s(request: WaitingRequest, now_s: float, pace: float) -> float:
+def _latest_end_s(request: WaitingRequest, now_s: float) -> float:
     """What bounds a batch with this request in it: that its answer is in time, else that it runs in time; nothing where
     that could not be had even alone."""
-    alone_s = now_s + pace * request.times.at(request.items)
+    alone_s = now_s + request.times.at(request.items)
     ends_s = (request.ends_by_s, math.inf if request.deadline_s is None else request.deadline_s)
     return next((end_s for end_s in ends_s if alone_s <= end_s), math.inf)

@@ -1,7 +1,7 @@
 """What waits before one engine, what it does next and how long that will take: pure, for nodes and simulator.
 
 The batcher says what a free engine does; here is besides what it is doing, and its pace: how long batches lately took
-over what was measured, which what is said of the wait goes by, and what can still be in time.
+over what was measured, which what is said of the wait goes by.
 """
 
 from __future__ import annotations
@@ -80,16 +80,9 @@ class EngineQueue:
         """Take back a request, cancelled. False where it does not wait (any more)."""
         return self._batcher.withdraw(request_id)
 
-    def make_way(self, request: WaitingRequest, now_s: float) -> WaitingRequest | None:
-        """Of a full queue: take back one that cannot be in time any more, else the least urgent, whose deadline or,
-        where that is the same, priority comes after that of `request`, which does not wait yet. None where there is no
-        such one, or `request` cannot be in time itself: then it has to go."""
-        if request.is_late(now_s, self._pace):
-            return None
-        last = self._batcher.any_late(now_s, self._pace)
-        if last is not None:
-            self._batcher.withdraw(last.request_id)
-            return last
+    def make_way(self, request: WaitingRequest) -> WaitingRequest | None:
+        """Of a full queue: take back the least urgent, whose deadline or, where that is the same, priority comes after
+        that of `request`, which does not wait yet. None where there is no such one: then `request` has to go."""
         last = self._batcher.least_urgent()
         if last is None or last.urgency[:2] <= request.urgency[:2]:
             return None
@@ -102,7 +95,7 @@ class EngineQueue:
 
     def next(self, now_s: float) -> Turn:
         """To be asked while nothing runs. The members of a `Start` wait no longer."""
-        return Turn(self._batcher.drop_expired(now_s), self._batcher.next(now_s, self._pace))
+        return Turn(self._batcher.drop_expired(now_s), self._batcher.next(now_s))
 
     def began(self, requests: int, expected_s: float, now_s: float) -> None:
         """So many requests of a `Start` run now."""

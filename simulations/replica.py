@@ -158,7 +158,7 @@ class SimulatedReplica:
         try:
             self.kind.limits.check_queue(self._queue.requests, lambda: self._queue.wait_s(now_s))
         except Overloaded as full:
-            gone = self._queue.make_way(request, now_s)
+            gone = self._queue.make_way(request)
             if gone is None:
                 raise
             suffix = self._suffixes.pop(gone.request_id)

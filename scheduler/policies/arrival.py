@@ -46,17 +46,12 @@ class Arrival(NamedTuple):
 
 
 def arrivals(
-    request: ChoiceRequest,
-    amounts: Amounts,
-    stage: Stage,
-    values: Callable[[Stage], NDArray[np.float64]],
-    uplink_waits_s: NDArray[np.float64] | float = 0.0,
+    request: ChoiceRequest, amounts: Amounts, stage: Stage, values: Callable[[Stage], NDArray[np.float64]]
 ) -> Arrival:
     """A time is taken as normal: its mean and variance are those of its parts, which are independent. Each side's time
     varies as its repeats did, the message's length as the measured ones did, a wait by half of it; the time on the wire
     is log-normal, as the link's estimate says, and counts with its exact mean and variance: t e^(s^2/2) and that
     squared times (e^(s^2) - 1), for a spread s of at most 1. values: what every plan pays in a stage.
-    uplink_waits_s: what is left of the wait for the uplink when each plan's prefix has ended.
     """
     up, down = _log_normal(request.uplink_spread), _log_normal(request.downlink_spread)
     later = Stage(
@@ -66,7 +61,6 @@ def arrivals(
     prices = (1.0, 0.0, stage.downlink_bytes**2 * down.variance, 1.0, *waits, 0.0, 0.0, 0.0)
     wire_s = (amounts.matrix[:, 1] + amounts.matrix[:, 6] * request.file_bytes) * stage.uplink_bytes
     variances = amounts.variances.dot(prices) + wire_s**2 * (up.variance + amounts.length_variances)
-    variances = variances + (WAIT_SPREAD * uplink_waits_s) ** 2
     return Arrival(values(later), np.sqrt(variances))
 
 

@@ -187,8 +187,7 @@ class Forecast:
     def arrival(self) -> Arrival:
         """When every plan's answer is expected, and how surely."""
         if self._arrival is None:
-            waits_s = self._uplink_waits() if self.request.uplink_queue_s > 0 else 0.0
-            self._arrival = arrivals(self.request, self.amounts, self.stage, self.values, waits_s)
+            self._arrival = arrivals(self.request, self.amounts, self.stage, self.values)
         return self._arrival
 
     def _late(self, sureness: float) -> list[float]:

@@ -30,8 +30,7 @@ def moments(entry: PlanEntry, request: ChoiceRequest, link: Link) -> tuple[float
         (stages.cloud, stages.cloud * entry.costs.cloud_spread),
         (stages.edge_wait, stages.edge_wait / 2),
         (stages.cloud_wait, stages.cloud_wait / 2),
-        (stages.up_wait, stages.up_wait / 2),
-        (stages.rtt + stages.besides, 0.0),
+        (stages.up_wait + stages.rtt + stages.besides, 0.0),
         (0.0, stages.up * plan.uplink_spread / math.sqrt(request.batch)),
     ]
     for on_wire, spread in ((stages.up, request.uplink_spread), (stages.down, request.downlink_spread)):
