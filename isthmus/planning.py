@@ -98,11 +98,8 @@ class Planner:
     @cached_property
     def frontier(self) -> Frontier:
         """The frontier, all of whose plans keep to the budget, under which their provenance says what they lose."""
-        found, budget = self._judged_frontier.found, self._budget
-        if budget is None:
-            return found
-        plans = (replace(entry, plan=self._with_accuracy(entry.plan, budget)) for entry in found.plans)
-        return replace(found, plans=tuple(plans))
+        found = self._judged_frontier.found
+        return replace(found, plans=tuple(replace(one, plan=self._told(one.plan)) for one in found.plans))
 
     def throughput_frontier(self) -> ThroughputFrontier:
         """The frontier for throughput; all its plans keep to the budget, under which their provenance says what they
@@ -111,11 +108,8 @@ class Planner:
         def solve(setting: Setting) -> ThroughputFrontier:
             return throughput_frontier(self.model, setting, time_is_over(self.limit_s))
 
-        found, budget = self._judged(solve, lambda found: [entry.plan for entry in found.plans]).found, self._budget
-        if budget is None:
-            return found
-        plans = (replace(entry, plan=self._with_accuracy(entry.plan, budget)) for entry in found.plans)
-        return replace(found, plans=tuple(plans))
+        found = self._judged(solve, lambda found: [entry.plan for entry in found.plans]).found
+        return replace(found, plans=tuple(replace(one, plan=self._told(one.plan)) for one in found.plans))
 
     def agreement(self, plan: Plan) -> float | None:
         """What a plan keeps of the model's answers, as measured on calibration inputs, 1.0 where it is lossless; None
@@ -278,6 +272,10 @@ class Planner:
             return plan
         codecs = plan.provenance["accuracy"].replace("lossless", "codecs lossless")
         return replace(plan, provenance={**plan.provenance, "accuracy": f"{codecs}; {words}"})
+
+    def _told(self, plan: Plan) -> Plan:
+        """With what it loses, where there is a budget."""
+        return plan if self._budget is None else self._with_accuracy(plan, self._budget)
 
     def _with_accuracy(self, plan: Plan, budget: AccuracyBudget) -> Plan:
         found = budget.accuracy(plan)

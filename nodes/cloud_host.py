@@ -16,13 +16,12 @@ from nodes.engines.allocator import keep_freed_memory
 from nodes.engines.base import Engine
 from nodes.engines.factory import engine_for
 from nodes.fleet import Replica
-from nodes.measure.device_profile import measure_model
 from nodes.measure.kept_profile import KeptProfile
 from nodes.measure.turn import measuring_turn
 from nodes.metrics.cloud_metrics import CloudFacts, cloud_families
 from nodes.metrics.loop_collector import node_registry
 from nodes.metrics.route import metrics_routes
-from nodes.model_loading import MODEL_BUDGET_S, measured_profile, with_differences
+from nodes.model_loading import measured_profile, with_differences, with_op_times
 from nodes.node_status import NodeStatus
 from nodes.replica_endpoint import replica_endpoint
 from nodes.settings import CloudSettings
@@ -142,7 +141,7 @@ async def _measured(models: CloudModels, engine: Engine, pool: ComputePool) -> D
     profile = await measured_profile({}, engine, pool)
     for digest in models.digests:
         async with models.using(digest) as held:
-            profile = await pool.run(measure_model, held.model, profile, held.engine, budget_s=MODEL_BUDGET_S)
+            profile = await with_op_times(profile, held.model, held.engine, pool)
             profile = await with_differences(profile, {held.model.name: held.model}, held.engine, pool)
     return profile
 

@@ -78,7 +78,7 @@ class CloudModels:
         self._loading: dict[str, asyncio.Task[HeldModel]] = {}
         self._users: Counter[str] = Counter()
         self._since_s: dict[str, float] = {}  # when each that is held was loaded
-        self._leaving: set[str] = set()  # of those that are held
+        self._leaving: str | None = None  # of those that are held
         self._left = asyncio.Event()  # some model is not leaving any more, be it that it has gone
         self._taken_bytes, self._loads, self._evictions = 0, 0, 0
         self._released = asyncio.Event()
@@ -133,13 +133,13 @@ class CloudModels:
 
     def leaves(self, digest: str) -> bool:
         """Whether it takes no more work, since another one waits for its room."""
-        return digest in self._leaving
+        return digest == self._leaving
 
     async def _not_leaving(self, digest: str) -> None:
         """Whoever wants a model that is leaving wants it anew: else it would never go."""
         try:
             async with asyncio.timeout(ROOM_WAIT_S):
-                while digest in self._leaving:
+                while digest == self._leaving:
                     self._left.clear()
                     await self._left.wait()
         except TimeoutError:
@@ -205,13 +205,13 @@ class CloudModels:
     def _send_one_away(self) -> float | None:
         """Have the model that is held for the longest take no more work, once its turn is over: until then; None where
         one is leaving, and where none is held."""
-        if self._leaving or not self._held:
+        if self._leaving is not None or not self._held:
             return None
         longest = min(self._held, key=self._since_of)
         turn_s = self._since_of(longest) + TURN_S - time.monotonic()
         if turn_s > 0:
             return turn_s
-        self._leaving.add(longest)
+        self._leaving = longest
         return None
 
     def _since_of(self, digest: str) -> float:
@@ -219,7 +219,7 @@ class CloudModels:
 
     def _stay(self) -> None:
         """Nobody waits for room now, or whoever does says so anew."""
-        self._leaving.clear()
+        self._leaving = None
         self._left.set()
         self._released.set()
 
@@ -234,8 +234,9 @@ class CloudModels:
             return False
         del self._held[digest]
         self._since_s.pop(digest, None)
-        self._leaving.discard(digest)
-        self._left.set()
+        if digest == self._leaving:
+            self._leaving = None
+            self._left.set()
         gone = self._served[digest]
         self._taken_bytes -= gone.size_bytes
         self._evictions += 1

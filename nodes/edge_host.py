@@ -13,6 +13,7 @@ from typing import Protocol
 
 from isthmus.telemetry import get_logger
 from isthmus.version import VERSION
+from nodes.background import run_apart
 from nodes.chooser import Chooser
 from nodes.chooser_observer import ChooserObserver
 from nodes.cloud_connection import CloudConnection
@@ -30,13 +31,12 @@ from nodes.gateway_probe import measure_overhead
 from nodes.hedging import Hedging
 from nodes.journal import Journal
 from nodes.limits import NodeLimits
-from nodes.measure.device_profile import measure_model
 from nodes.measure.turn import measuring_turn
 from nodes.metrics.edge_metrics import EdgeFacts, edge_families
 from nodes.metrics.loop_collector import node_registry
 from nodes.metrics.request_ledger import RequestLedger
 from nodes.metrics.route import metrics_routes
-from nodes.model_loading import MODEL_BUDGET_S, load_models, measured_profile
+from nodes.model_loading import load_models, measured_profile, with_op_times
 from nodes.model_shelf import LoadedModel, ModelShelf
 from nodes.node_status import NodeStatus, node_status
 from nodes.prefix_queue import PrefixQueue
@@ -198,11 +198,10 @@ class EdgeHost:
     async def _switch(self, loaded: LoadedModel) -> None:
         """Its ops are timed first, as those of other versions were at the start: cuts are chosen by them, now and at
         the next start."""
-        measure = partial(measure_model, loaded.model, self.node.profile, self._slowed, budget_s=MODEL_BUDGET_S)
-        profile = await self._pool.run(measure)
+        profile = await with_op_times(self.node.profile, loaded.model, self._slowed, self._pool)
         self.node.measured(profile)
         await self.node.switch_model(loaded)
-        self._memory.keep_start(self.node.digests, MeasuredStart(profile, self.node.overhead))
+        await run_apart(self._memory.keep_start, self.node.digests, MeasuredStart(profile, self.node.overhead))
 
     async def check(self) -> None:
         """Ask the gateway at its own port, as a client does. Raises Unavailable where no answer comes, and where what

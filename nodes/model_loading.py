@@ -17,7 +17,7 @@ from partitioner.codec_choice import DEFAULT_CODECS
 from partitioner.model import Model
 from partitioner.profiles import DeviceProfile
 
-__all__ = ["MODEL_BUDGET_S", "load_model", "load_models", "measured_profile", "with_differences"]
+__all__ = ["load_model", "load_models", "measured_profile", "with_differences", "with_op_times"]
 
 DEVICE_BUDGET_S, MODEL_BUDGET_S = 1.0, 1.0
 FEW_ITEMS = 16  # efficientnet-lite0 takes two seconds of one core for them
@@ -45,8 +45,13 @@ async def measured_profile(models: Mapping[str, Model], engine: Engine, pool: Co
     """This device, with the op times of every model. Measured under the thread budget that serving has."""
     profile = await pool.run(measure_device, DEVICE_BUDGET_S, engine, RATED_CODECS)
     for model in models.values():
-        profile = await pool.run(measure_model, model, profile, engine, budget_s=MODEL_BUDGET_S)
+        profile = await with_op_times(profile, model, engine, pool)
     return profile
+
+
+async def with_op_times(profile: DeviceProfile, model: Model, engine: Engine, pool: ComputePool) -> DeviceProfile:
+    """`profile` with the op times of one more model."""
+    return await pool.run(measure_model, model, profile, engine, budget_s=MODEL_BUDGET_S)
 
 
 async def with_differences(

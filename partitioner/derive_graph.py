@@ -110,15 +110,14 @@ def _op(program: Program, call: Call, walk: _Derivation, flops: tuple[int, int])
 
 def _kind(call: Call) -> str:
     """Its ATen name; an einsum that moves, adds up or multiplies only is called by what it does."""
-    kind = call.target.split(".")[1]
-    if kind != "einsum" or not call.args or not isinstance(call.args[0], str):
-        return kind
+    if call.kind != "einsum" or not call.args or not isinstance(call.args[0], str):
+        return call.kind
     return _EINSUMS[einsum_kind(call.args[0])]
 
 
 def _is_of_one_place(program: Program, call: Call) -> bool:
     """Whether it is a convolution by a kernel [..., channels, 1, 1]."""
-    if "conv" not in call.target.split(".")[1] or len(call.args) < 2 or not isinstance(call.args[1], Ref):
+    if "conv" not in call.kind or len(call.args) < 2 or not isinstance(call.args[1], Ref):
         return False
     kernel = program.types.get(call.args[1].name)
     return kernel is not None and len(kernel.shape) > 2 and all(d == Dimension(0, 1) for d in kernel.shape[2:])
@@ -126,10 +125,9 @@ def _is_of_one_place(program: Program, call: Call) -> bool:
 
 def _groups(call: Call) -> int:
     """Of a convolution; 1 for any other call."""
-    kind = call.target.split(".")[1]
-    if "conv" not in kind:
+    if "conv" not in call.kind:
         return 1
-    at = _GENERAL_GROUPS_AT if kind in _GENERAL_CONVOLUTIONS else _GROUPS_AT
+    at = _GENERAL_GROUPS_AT if call.kind in _GENERAL_CONVOLUTIONS else _GROUPS_AT
     given = dict(call.kwargs).get("groups", call.args[at] if at < len(call.args) else 1)
     return given if isinstance(given, int) else 1
 

@@ -131,7 +131,7 @@ class _Counter(fx.Interpreter):
 
 
 def _estimate(program: Program, call: Call, batch: int) -> int:
-    kind = call.target.split(".")[1]
+    kind = call.kind
     shapes = [_shape(program, name, batch) for name in call.refs() if name in program.types]
     if "scaled_dot_product" in kind:
         return _attention(shapes)

@@ -7,15 +7,14 @@ that nearly tie differ by.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from partitioner.codec_choice import FILE_CODEC
 from partitioner.condition import Condition, CostVector
-from partitioner.cost_model import ModelFacts, model_costs
+from partitioner.cost_model import ModelFacts
 from partitioner.measurements import Measurement
 from partitioner.partition import plan_for_cut
 from partitioner.plan import Plan
-from partitioner.plan_costs import cost_vector
+from partitioner.plan_costs import cost_vector, idle_cut
 from partitioner.plan_making import quickest_crossing
 from partitioner.setting import Setting
 
@@ -48,12 +47,8 @@ def measured_plan(
     segment was not measured, else as `plan_for_cut` does.
     """
     plan = plan_for_cut(model, setting, edge_ops, codecs)
-    idle = replace(setting.costing, edge_load=1.0, cloud_load=1.0)
-    costs = model_costs(model, setting.edge, setting.cloud, setting.link, idle)
-    chosen = {tensor.tensor: tensor.codec for tensor in plan.boundary}
-    files = [name for name, codec in chosen.items() if codec == FILE_CODEC]
-    cut = costs.with_preprocessing(plan.edge_ops, files)
-    crossing = quickest_crossing(model, costs, cut, chosen)
+    costs, cut = idle_cut(model, setting, plan)
+    crossing = quickest_crossing(model, costs, cut, {tensor.tensor: tensor.codec for tensor in plan.boundary})
     prefix, suffix = _segments(model, setting, plan)
     sent = tuple(crossing.boundary.values()), tuple(crossing.downlink.values())
     vector = cost_vector(costs, cut, sent, prefix.seconds, suffix.seconds)

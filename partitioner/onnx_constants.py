@@ -9,7 +9,7 @@ Loops and branches stay. Nothing that depends on an input is touched: every tens
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -83,7 +83,7 @@ def _small_values(proto: onnx.ModelProto) -> dict[str, Array]:
     """What constant nodes make of small constants, where it is small itself; sequences and the like left out."""
     waiting, values = _constant_nodes(proto), dict[str, Array]()
     while ready := _ready(proto, waiting, values):
-        values |= _evaluated(_of_constants(proto, ready, values), ready)
+        values |= _evaluated(_of_constants(proto, ready, values))
         done = {id(node) for node in ready}
         waiting = [node for node in waiting if id(node) not in done]
     return {name: value for name, value in values.items() if value.nbytes <= _MOST_BYTES}
@@ -115,10 +115,8 @@ def _inferred_sizes(model: onnx.ModelProto) -> dict[str, float]:
     for info in onnx.shape_inference.infer_shapes(model, data_prop=True).graph.value_info:
         kind = info.type.tensor_type
         if kind.elem_type and kind.HasField("shape") and all(d.HasField("dim_value") for d in kind.shape.dim):
-            width = (
-                8 if kind.elem_type == TensorProto.STRING else helper.tensor_dtype_to_np_dtype(kind.elem_type).itemsize
-            )
-            found[info.name] = width * math.prod(d.dim_value for d in kind.shape.dim)
+            dtype = helper.tensor_dtype_to_np_dtype(kind.elem_type)  # of a string the size of a reference
+            found[info.name] = dtype.itemsize * math.prod(d.dim_value for d in kind.shape.dim)
     return found
 
 
@@ -135,9 +133,9 @@ def _of_constants(
     return helper.make_model(graph, opset_imports=proto.opset_import, ir_version=proto.ir_version)
 
 
-def _evaluated(model: onnx.ModelProto, nodes: Iterable[onnx.NodeProto]) -> dict[str, Array]:
-    """The value of everything that these nodes make, sequences and the like left out."""
-    names = [name for node in nodes for name in node.output if name]
+def _evaluated(model: onnx.ModelProto) -> dict[str, Array]:
+    """The value of everything that it makes, sequences and the like left out."""
+    names = [output.name for output in model.graph.output]
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 4

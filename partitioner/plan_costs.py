@@ -14,15 +14,12 @@ from partitioner.objectives import Objective
 from partitioner.plan import Plan, TensorCodec
 from partitioner.setting import Setting
 
-__all__ = ["cost_vector", "plan_value"]
+__all__ = ["cost_vector", "idle_cut", "plan_value"]
 
 
 def plan_value(model: ModelFacts, setting: Setting, plan: Plan, objective: Objective) -> float:
     """What `plan`, made under `setting`, is judged by. Halves count as measured whole where they were."""
-    idle = replace(setting.costing, edge_load=1.0, cloud_load=1.0)  # the objective has the loads in its prices
-    costs = model_costs(model, setting.edge, setting.cloud, setting.link, idle)
-    files = [one.tensor for one in plan.boundary if one.codec == FILE_CODEC]
-    cut = costs.with_preprocessing(plan.edge_ops, files)
+    costs, cut = idle_cut(model, setting, plan)  # the objective has the loads in its prices
     up = [
         costs.file_quote(one.tensor) if one.codec == FILE_CODEC else _quote(costs.uplink, one) for one in plan.boundary
     ]
@@ -33,6 +30,14 @@ def plan_value(model: ModelFacts, setting: Setting, plan: Plan, objective: Objec
     cloud_s = math.fsum(costs.cloud_s[name] for name in costs.model_ops(costs.cloud_s) - real)
     halves = halves_s.get("prefix", edge_s), halves_s.get("suffix", cloud_s)
     return objective.value(cost_vector(costs, cut, (up, down), *halves), plan.kind != "edge-only")
+
+
+def idle_cut(model: ModelFacts, setting: Setting, plan: Plan) -> tuple[ModelCosts, frozenset[str]]:
+    """What idle devices take, and the plan's cut as a solution of that problem."""
+    idle = replace(setting.costing, edge_load=1.0, cloud_load=1.0)
+    costs = model_costs(model, setting.edge, setting.cloud, setting.link, idle)
+    files = [one.tensor for one in plan.boundary if one.codec == FILE_CODEC]
+    return costs, costs.with_preprocessing(plan.edge_ops, files)
 
 
 def cost_vector(

@@ -75,6 +75,11 @@ class Call:
         """Whether it calls an ATen operator (rather than fetching a result or counting sizes)."""
         return self.target.startswith("aten.")
 
+    @property
+    def kind(self) -> str:
+        """Of an operator its ATen name, without its overload."""
+        return self.target.split(".")[1]
+
     def refs(self) -> Iterator[str]:
         """The names it reads, in argument order, repeats included."""
         yield from refs((*self.args, *(v for _, v in self.kwargs)))

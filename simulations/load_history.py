@@ -87,8 +87,8 @@ class LoadHistory:
 
     def reported(self, moment_s: float, phase: int) -> Report | None:
         """The last report made before that moment; None before the first, and where it is so old that it says nothing.
-        As live, none is made of an idle replica that would say the same as the one before. phase: of the
-        edge, from 0 to PHASES - 1. moment_s: no later than now."""
+        As live, none is made of an idle replica that would say the same as the one before. phase: of the edge, from 0
+        to PHASES - 1. moment_s: no later than now."""
         step = (math.floor(moment_s / self._step_s) - phase) // PHASES * PHASES + phase
         if step < 0:
             return None

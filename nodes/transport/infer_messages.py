@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping
 
@@ -99,17 +100,14 @@ def _check_counts(message: oip.ModelInferRequest, described: ModelDescription) -
         ("outputs", message.outputs, len(described.outputs)),
         ("parameters", message.parameters, 0),
     )
-    for field, given, known in parts:
+    # Looked at when the tensors are known to be few.
+    tensors = (tensor for given in (message.inputs, message.outputs) for tensor in given)
+    of_tensors = ((f"parameters of {shortened(one.name)}", one.parameters, 0) for one in tensors)
+    for field, given, known in itertools.chain(parts, of_tensors):
         most = max(_MOST_PARTS, known)
         if len(given) > most:
             remedy = "send what the model takes, each once"
             raise InvalidRequest(field, f"may be {most} at most", value=len(given), remedy=remedy)
-    of_tensors = [(tensor.name, tensor.parameters) for tensor in message.inputs]
-    of_tensors += [(output.name, output.parameters) for output in message.outputs]
-    for name, parameters in of_tensors:
-        if len(parameters) > _MOST_PARTS:
-            field, remedy = f"parameters of {shortened(name)}", "send those that are known, each once"
-            raise InvalidRequest(field, f"may be {_MOST_PARTS} at most", value=len(parameters), remedy=remedy)
 
 
 def _check_outputs(message: oip.ModelInferRequest, described: ModelDescription) -> None:

@@ -25,8 +25,8 @@ def policy_history(requests: Sequence[LoggedRequest]) -> tuple[InForce, ...]:
     """As decisions tell of it, in the order in which they came; from 0 on.
 
     A change is seen with the first request that it decided for, and a canary's end with its last one, or with the first
-    of another canary. Where a model or
-    a class has a policy of its own, it is taken to have had it until another one decided.
+    of another canary. Where a model or a class has a policy of its own, it is taken to have had it until another one
+    decided.
     """
     decided = [(one, one.placed, scope) for one in requests if one.placed is not None and (scope := _scope(one))]
     canaries = [(one.asked.came_s, one.placed) for one in requests if one.placed is not None and _is_canary(one.placed)]
