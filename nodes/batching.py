@@ -143,8 +143,10 @@ class _Arrivals:
     last_s: float
     gap_s: float = math.inf
 
-    def came(self, now_s: float) -> None:
-        gap_s = max(0.0, now_s - self.last_s)
+    def came(self, now_s: float, longest_s: float) -> None:
+        """longest_s: a gap beyond it says no more than that one: after a night the first requests of the day would else
+        be served as if each were the only one."""
+        gap_s = min(longest_s, max(0.0, now_s - self.last_s))
         self.gap_s = gap_s if math.isinf(self.gap_s) else self.gap_s + GAP_SMOOTHING * (gap_s - self.gap_s)
         self.last_s = now_s
 
@@ -195,7 +197,7 @@ class Batcher:
         if arrivals is None:
             self._arrivals[request.group] = _Arrivals(request.arrived_s)
         else:
-            arrivals.came(request.arrived_s)
+            arrivals.came(request.arrived_s, request.times.at(1))  # twice what a hold can be worth
         self._arrivals.move_to_end(request.group)
         if len(self._arrivals) > KNOWN_GROUPS:
             self._arrivals.popitem(last=False)

@@ -18,7 +18,7 @@ from nodes.batching import DEFAULT_LIMITS, BatchLimits
 from nodes.cloud_connection import ReplicaDescription
 from nodes.cloud_models import CloudModels, HeldModel
 from nodes.codec_rating import CodecRating
-from nodes.codecs.base import EncodedTensor
+from nodes.codecs.base import EncodedTensor, encoded_bytes
 from nodes.codecs.factory import encodes_images
 from nodes.compute_pool import ComputePool
 from nodes.engine_queue import BatchCounts
@@ -46,16 +46,24 @@ MEASURE_BUDGET_S = 0.15
 MAX_PLANS, MOST_REMEMBERED = 256, 4096
 
 
+class _Measured(NamedTuple):
+    """Of a plan. answer_bytes: encoded, of one item."""
+
+    batches: tuple[MeasuredBatch, ...]
+    answer_bytes: int
+
+
 @dataclass(frozen=True, slots=True)
 class _ReadyPlan:
     """max_batch: of one request. suffix: t(B) of the suffix alone. whole: with as many decodings and encodings.
-    reported: to the edge."""
+    reported: to the edge. answer_bytes: encoded, of one item."""
 
     half: CloudHalf
     max_batch: int
     suffix: BatchTimes
     whole: BatchTimes
     reported: PlanTimes
+    answer_bytes: int
 
 
 class _Accepted(NamedTuple):
@@ -82,7 +90,7 @@ class CloudNode:
         self._rating = CodecRating(pool, lambda: not self._queue.requests)
         self._plans: dict[str, _ReadyPlan] = {}
         self._suffixes: dict[tuple[str, str], BatchMeasurement] = {}  # by model and cut: whatever the codecs
-        self._times: dict[str, tuple[MeasuredBatch, ...]] = {}  # by wire digest, also of plans whose model has gone
+        self._times: dict[str, _Measured] = {}  # by wire digest, also of plans whose model has gone
         self._away: dict[str, None] = {}  # plans whose model has made room for another
         self._offered_s = 0.0
         self.wanted: WantedReplicas | None = None  # as whoever hosts it says, where their number is not fixed
@@ -158,7 +166,8 @@ class CloudNode:
         half = await self._preparing.run(("load", model.digest), make)
         # What was measured before takes next to nothing: what the others take is not to be told by it.
         kind = "measure", model.digest, offer.wire_digest in self._times
-        times = await self._preparing.run(kind, partial(self._measure, held, offer, half))
+        measured = await self._preparing.run(kind, partial(self._measure, held, offer, half))
+        times = measured.batches
         kind = "batch", model.digest, (half.model_digest, half.cut) in self._suffixes
         batches = await self._preparing.run(kind, partial(self._measure_batches, model, offer, half))
         while len(self._plans) >= MAX_PLANS:
@@ -166,7 +175,7 @@ class CloudNode:
         self._away.pop(offer.wire_digest, None)
         whole, most = _whole(batches.times, times[0]), model.interface.max_batch
         reported = PlanTimes(times, batches.times.seconds)
-        self._plans[offer.wire_digest] = _ReadyPlan(half, most, batches.times, whole, reported)
+        self._plans[offer.wire_digest] = _ReadyPlan(half, most, batches.times, whole, reported, measured.answer_bytes)
         self._log.info(
             "plan ready", wire_digest=offer.wire_digest, suffix_ms=round(times[0].suffix_s * 1e3, 2),
             largest_batch=batches.times.largest, batch_gain=round(batches.gain, 2), batch_difference=batches.difference,
@@ -185,8 +194,8 @@ class CloudNode:
         for key in gone:
             self.forget(key)
 
-    def _measure(self, held: HeldModel, offer: PlanDefinition, half: CloudHalf) -> tuple[MeasuredBatch, ...]:
-        """Of a plan that was here before: it runs once, so that its next request is no slower than others."""
+    def _measure(self, held: HeldModel, offer: PlanDefinition, half: CloudHalf) -> _Measured:
+        """Of a plan that was here before: it only runs once, so that its next request is no slower than others."""
         model = held.model
         # Only makes what would arrive: not worth compiling anything for.
         edge = EdgeHalf(model, offer.edge_ops, offer.uplink, offer.downlink, EagerEngine(threads=held.engine.threads))
@@ -194,12 +203,13 @@ class CloudNode:
         known = self._times.pop(offer.wire_digest, None)
         batches = MEASURED_BATCHES if known is None else MEASURED_BATCHES[:1]
         encoded = {batch: edge.run(sample_inputs(model, batch, files)).encoded for batch in batches}
-        if known is not None:
-            half.run(encoded[MEASURED_BATCHES[0]], MEASURED_BATCHES[0])
-        times = known or tuple(_measure_batch(half, encoded[batch], batch) for batch in batches)
-        self._times[offer.wire_digest] = times
+        one = half.run(encoded[MEASURED_BATCHES[0]], MEASURED_BATCHES[0])
+        if known is None:
+            times = tuple(_measure_batch(half, encoded[batch], batch) for batch in batches)
+            known = _Measured(times, encoded_bytes(one.encoded))
+        self._times[offer.wire_digest] = known
         _keep_newest(self._times)
-        return times
+        return known
 
     def _measure_batches(self, model: Model, offer: PlanDefinition, half: CloudHalf) -> BatchMeasurement:
         key = (half.model_digest, half.cut)
@@ -233,6 +243,7 @@ class CloudNode:
             arrived_s=request.arrived_s,
             deadline_s=request.deadline_s,
             priority=request.priority,
+            rest_s=request.back_s(plan.answer_bytes * request.batch),
         )
         try:
             self._limits.check_queue(self._queue.requests, self._queue.wait_s)
@@ -295,7 +306,8 @@ def _whole(suffix: BatchTimes, single: MeasuredBatch) -> BatchTimes:
 
 def _measure_batch(half: CloudHalf, encoded: Sequence[EncodedTensor], batch: int) -> MeasuredBatch:
     """Repeats the whole half; its low quantile is divided among the stages as their sums were."""
-    half.run(encoded, batch)  # warms up
+    if batch > 1:  # one item has just run
+        half.run(encoded, batch)
     runs: list[CloudOutcome] = []
     whole = measure(lambda: runs.append(half.run(encoded, batch)), budget_s=MEASURE_BUDGET_S, min_repeats=3, warm_ups=0)
     sums = [math.fsum(getattr(run, stage) for run in runs) for stage in ("suffix_s", "decode_s", "encode_s")]

@@ -24,7 +24,7 @@ from partitioner.profiles import DeviceProfile
 __all__ = ["ModelPlanning"]
 
 AGAIN_S = 60.0, 600.0
-"""The first and the longest wait before a replica is offered a model again that it could not prepare."""
+"""The first and the longest wait before a replica is offered a model again of which it could not prepare every plan."""
 
 
 class ModelPlanning:
@@ -113,7 +113,8 @@ class ModelPlanning:
             try:
                 said = await connection.describe()
                 if said.serves(loaded.model.name, loaded.model.digest):
-                    await self._prepare(loaded, runtime, before, connection, said)
+                    if await self._prepare(loaded, runtime, before, connection, said):
+                        self._plan_beside(connection, (loaded.model.name,), at_once=False)
                     prepared = True
                 settled.add(connection)
             except IsthmusError as error:
@@ -170,7 +171,7 @@ class ModelPlanning:
             self._plan_beside(connection, left, at_once=False)
 
     def _plan_beside(self, connection: GuardedConnection, names: Collection[str], *, at_once: bool = True) -> None:
-        """In the background, until the replica has prepared a plan of each, or is gone."""
+        """In the background, until the replica has prepared all that it takes of each, or is gone."""
         planning = asyncio.create_task(self._keep_planning(connection, names, at_once))
         self._under_way.add(planning)
         planning.add_done_callback(self._under_way.discard)
@@ -188,10 +189,10 @@ class ModelPlanning:
                 await asyncio.sleep(waits.next_s())
 
     async def _plan(self, connection: GuardedConnection, names: Collection[str]) -> tuple[str, ...]:
-        """Have the replica prepare those of the models that it has, and offer their plans; of which of them it could
-        prepare no plan now. Raises as `_welcome`."""
+        """Have the replica prepare those of the models that it has, and offer their plans; of which of them there are
+        plans that it could not prepare now. Raises as `_welcome`."""
         said = await connection.describe()
-        prepared, failed = list[str](), dict[str, IsthmusError]()
+        prepared, failed, more_later = list[str](), dict[str, IsthmusError](), list[str]()
         for name in names:
             runtime = self._shelf.runtimes.get(name)
             if runtime is None:
@@ -201,7 +202,8 @@ class ModelPlanning:
                 continue
             loaded = LoadedModel(runtime.model, self._shelf.builders[name])
             try:
-                await self._prepare(loaded, runtime, runtime, connection, said)
+                if await self._prepare(loaded, runtime, runtime, connection, said):
+                    more_later.append(name)
                 prepared.append(name)
             except IsthmusError as error:
                 self._not_planned(name, connection, error)
@@ -210,28 +212,32 @@ class ModelPlanning:
                 failed[name] = error
         if failed and not prepared:
             raise failed.popitem()[1]
-        return tuple(failed)
+        return (*failed, *more_later)
 
     async def _prepare(
         self, loaded: LoadedModel, runtime: ModelRuntime, served: ModelRuntime | None, connection: GuardedConnection,
         said: ReplicaDescription,
-    ) -> None:  # fmt: skip
+    ) -> bool:  # fmt: skip
         """Measure this side once for each kind of replica, have the replica prepare every plan, offer them all at
-        `runtime`. served: what of the model must be served still, or nothing is offered."""
+        `runtime`; whether it may prepare more of them later. served: what of the model must be served still, or nothing
+        is offered."""
         name, cloud = loaded.model.name, DeviceProfile.from_json(said.device_profile_json)
         async with self._building:
             if self._shelf.runtimes.get(name) is not served:
-                return
+                return False
             ready = await self.plans.with_cloud(loaded.builder, cloud)
-        times = await cloud_times(connection.prepare, {plan.entry.plan.wire_digest: plan.entry.plan for plan in ready})
-        if not times:
+        every = {plan.entry.plan.wire_digest: plan.entry.plan for plan in ready}
+        there = connection.prepared & runtime.wire_digests  # on offer with this replica already
+        times, more_later = await cloud_times(connection.prepare, {d: every[d] for d in every if d not in there})
+        if not (times or there):
             raise CloudUnavailable("no plan could be prepared")
         async with self._building:
             if self._shelf.runtimes.get(name) is not served:
-                return
+                return False
             ready = await self.plans.with_cloud(loaded.builder, cloud)  # may have been timed again meanwhile
             found = ((plan, times.get(plan.entry.plan.wire_digest)) for plan in ready)
             self._offer(runtime, [with_cloud_times(plan, measured) for plan, measured in found if measured])
+        return more_later
 
     def _offer(self, runtime: ModelRuntime, with_cloud: Collection[ReadyPlan]) -> None:
         """These, and those that other replicas alone have prepared, or that need none. One whose breaker is open counts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from typing import NamedTuple
 
 from isthmus.errors import ComputeFailed, InvalidInput, NotFound, Overloaded
 from isthmus.telemetry import get_logger
@@ -12,15 +13,23 @@ from nodes.model_runtime import plan_definition
 from nodes.protocol.events import PlanDefinition, PlanTimes
 from partitioner.plan import Plan
 
-__all__ = ["Prepare", "cloud_times"]
+__all__ = ["CloudTimes", "Prepare", "cloud_times"]
 
 UNDER_WAY = 2
 Prepare = Callable[[PlanDefinition], Awaitable[PlanTimes]]
 """See `CloudConnection.prepare`."""
 
 
-async def cloud_times(prepare: Prepare, offers: Mapping[str, Plan]) -> Mapping[str, PlanTimes]:
-    """What the replica measured of each plan, by wire digest; nothing of one that it refuses.
+class CloudTimes(NamedTuple):
+    """plans: by wire digest, nothing of one that the replica refuses. more_later: whether it may take one of those
+    another time."""
+
+    plans: Mapping[str, PlanTimes]
+    more_later: bool
+
+
+async def cloud_times(prepare: Prepare, offers: Mapping[str, Plan]) -> CloudTimes:
+    """What the replica measured of each plan.
 
     offers: of one model. One that it does not take, or that raises while it is measured, is no reason to let go of
     others. Where it has no room for the model it says so after waiting for some, to all that are under way: the others
@@ -29,10 +38,10 @@ async def cloud_times(prepare: Prepare, offers: Mapping[str, Plan]) -> Mapping[s
     Raises what else `prepare` does.
     """
     free = asyncio.Semaphore(UNDER_WAY)
-    full = 0  # in a row
+    full, more_later = 0, False  # full: in a row
 
     async def _offered(plan: Plan) -> PlanTimes | None:
-        nonlocal full
+        nonlocal full, more_later
         async with free:
             if full >= UNDER_WAY:
                 return None
@@ -41,9 +50,11 @@ async def cloud_times(prepare: Prepare, offers: Mapping[str, Plan]) -> Mapping[s
             except (InvalidInput, NotFound, Overloaded, ComputeFailed) as error:
                 get_logger("edge").warning("replica refuses a plan", plan_id=plan.plan_id, reason=str(error))
                 full += isinstance(error, Overloaded)
+                more_later = more_later or isinstance(error, Overloaded | ComputeFailed)
                 return None
             full = 0
             return times
 
     found = await run_together(*(_offered(plan) for plan in offers.values()))
-    return {digest: times for digest, times in zip(offers, found, strict=True) if times is not None and times.batches}
+    named = zip(offers, found, strict=True)
+    return CloudTimes({digest: times for digest, times in named if times is not None and times.batches}, more_later)

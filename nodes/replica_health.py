@@ -20,15 +20,15 @@ LONGEST_WANTED_S = 2.0
 
 
 class Redial(NamedTuple):
-    """When an edge dials a replica again, counted from when it lost it or dialled it in vain. wanted_s: where requests
-    wait for a replica by then."""
+    """When an edge dials a replica, counted from when it heard of it, lost it or dialled it in vain. wanted_s: where
+    requests wait for a replica by then."""
 
     wait_s: float
     wanted_s: float
 
 
 def reconnecting() -> Backoff:
-    """How long an edge waits before it dials a replica again."""
+    """How long an edge waits before it dials a replica again, or one that it and all others have just heard of."""
     return Backoff(FIRST_RETRY_S, LONGEST_RETRY_S)
 
 

@@ -137,12 +137,12 @@ class ReplicaSet:
 
     def follow(self, view: FleetView) -> None:
         """Connect to what is new in the view, let go of what has left it. A draining replica keeps what it answers."""
-        self._view = view
+        is_first, self._view = self._view is None, view
         wanted = wanted_lines(view.serving, self._tasks, self._held)
         for line in self._tasks.keys() - wanted.keys():
             self._tasks.pop(line).cancel()
         for line in wanted.keys() - self._tasks.keys():
-            self._tasks[line] = asyncio.create_task(self._keep_connected(line, wanted[line]))
+            self._tasks[line] = asyncio.create_task(self._keep_connected(line, wanted[line], at_once=is_first))
         there = {(replica.replica_id, replica.endpoint.target) for replica in view.serving}
         self._breakers = {key: breaker for key, breaker in self._breakers.items() if key in there}
         self.changes.tell()
@@ -157,7 +157,10 @@ class ReplicaSet:
             task.cancel()
         await asyncio.gather(*tasks, *self._closing, return_exceptions=True)
 
-    async def _keep_connected(self, line: Line, endpoint: Endpoint) -> None:
+    async def _keep_connected(self, line: Line, endpoint: Endpoint, *, at_once: bool) -> None:
+        """at_once: else it waits a moment first, since every edge of a fleet sees a new replica in the same one."""
+        if not at_once:
+            await self._rest(redial(reconnecting()))
         waits = reconnecting()
         while True:
             try:

@@ -52,6 +52,10 @@ class _Entry:
     on_change: Callable[[float], None]
     told_s: float = math.nan
 
+    def is_driven_out(self, moment_s: float) -> bool:
+        """Whether it would have to leave the cloud then, before its answer is expected, and not by what it heard."""
+        return moment_s < self.waiting.expected_s and moment_s != self.told_s
+
 
 class ResumeSchedule:
     """Keeps the insured requests and tells each when its last moment moves. Without a clock."""
@@ -66,14 +70,14 @@ class ResumeSchedule:
 
     def enter(self, one: Waiting, on_change: Callable[[float], None], *, promised: bool = False) -> int | None:
         """Insure a request; `on_change` hears its last moment, now and whenever it moves. None where it cannot be:
-        somebody would have to leave the cloud before its answer is expected. promised: insured whatever that means for
-        others, as admission has seen to it that all can be finished."""
+        because of it somebody would have to leave the cloud before its answer is expected. promised: insured whatever
+        that means for others, as admission has seen to it that all can be finished."""
         number = next(self._ids)
         item = self._by_number[number] = (one.deadline_s, number, _Entry(one, on_change))
         bisect.insort(self._ordered, item)
         moments = self._moments()
-        expected = zip(moments, self._ordered, strict=True)
-        if not promised and any(moment < entry.waiting.expected_s for moment, (_, _, entry) in expected):
+        told = zip(moments, self._ordered, strict=True)
+        if not promised and any(entry.is_driven_out(moment) for moment, (_, _, entry) in told):
             self._remove(number)
             return None
         self._tell(moments)

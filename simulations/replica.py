@@ -33,9 +33,9 @@ class SuffixRan(NamedTuple):
 
 
 class Suffix(NamedTuple):  # made for each request
-    """Work for a replica. factor: the run's time over the measured one. deadline_s, priority: see WaitingRequest.
-    ran: called when it has run. refused: called where its deadline passed before its turn, or it had to go for what is
-    more urgent. Neither is called of work that is lost or withdrawn."""
+    """Work for a replica. factor: the run's time over the measured one. deadline_s, priority, rest_s: see
+    WaitingRequest. ran: called when it has run. refused: called where its deadline passed before its turn, or it had to
+    go for what is more urgent. Neither is called of work that is lost or withdrawn."""
 
     plan: PlanSuffix
     factor: float
@@ -44,6 +44,7 @@ class Suffix(NamedTuple):  # made for each request
     deadline_s: float | None = None
     priority: int = 0
     items: int = 1
+    rest_s: float = 0.0
 
     @property
     def alone_s(self) -> float:
@@ -144,7 +145,8 @@ class SimulatedReplica:
         self.offered_s += times.least_s(suffix.items)
         number = next(self._numbers)
         request = WaitingRequest(
-            number, suffix.plan.group, suffix.items, times, now_s, suffix.deadline_s, suffix.priority
+            number, suffix.plan.group, suffix.items, times, now_s, suffix.deadline_s, suffix.priority,
+            rest_s=suffix.rest_s,
         )  # fmt: skip
         self._make_room(request, now_s)
         self._suffixes[number] = suffix

@@ -164,6 +164,7 @@ class SiteAsking:
             deadline_s=crossing.arrival.deadline_s,
             priority=crossing.arrival.priority,
             items=crossing.arrival.items,
+            rest_s=crossing.predicted.downlink_s,
         )
         try:
             crossing.suffix = replica.submit(suffix)

@@ -108,8 +108,8 @@ class SiteCloud:
         return self._connected(replica, now_s) and (health is None or health.allows(self._heard_s(replica), now_s))
 
     def _connected(self, replica: SimulatedReplica, now_s: float) -> bool:
-        """One that died is, live, started as another one, with a new id: the registry tells of it, and it is dialled at
-        once."""
+        """One that died is, live, started as another one, with a new id: the registry tells of it, and it is dialled,
+        live after a moment of up to 0.8 s, which is not simulated."""
         fault = replica.last_fault(now_s - self._half_s)
         if fault is None:
             return True

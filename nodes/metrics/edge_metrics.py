@@ -33,7 +33,8 @@ __all__ = ["EdgeFacts", "edge_families"]
 class EdgeFacts:
     """An edge at one moment.
 
-    engine_bytes: copies of weights that engines hold. usable_replicas: may be asked now. registry_connected: None
+    unread_bytes: of answers that wait for their clients. engine_bytes: copies of weights that engines hold.
+    usable_replicas: may be asked now. registry_connected: None
     without a registry. credits: by replica id, the oldest connection first. link: None before anything was measured.
     queue_s: wait before a new prefix. admission: who waits for a turn. decisions: by policy and plan kind.
     without_replica: requests that might have used one when none could be asked. executions: by stage. lost_records: of
@@ -43,6 +44,8 @@ class EdgeFacts:
     status: NodeStatus
     waiting_limit: int
     kept_limit_bytes: int
+    unread_bytes: int
+    unread_limit_bytes: int
     engine_bytes: int
     usable_replicas: int
     registry_connected: bool | None
@@ -132,6 +135,10 @@ def _holding_families(facts: EdgeFacts) -> Iterator[Metric]:
     kept = "Boundary tensors kept until their answers are in, and inputs that wait for a replica."
     yield gauge("isthmus_kept_bytes", kept, status.held_bytes)
     yield gauge("isthmus_kept_limit_bytes", "How many bytes may be kept (edge.kept_memory).", facts.kept_limit_bytes)
+    unread = "Answers that wait for their clients to read them."
+    yield gauge("isthmus_unread_answer_bytes", unread, facts.unread_bytes)
+    may = "How many bytes of answers may wait (edge.limits.answers)."
+    yield gauge("isthmus_unread_answer_limit_bytes", may, facts.unread_limit_bytes)
     yield engine_family(facts.engine_bytes)
     yield gauge("isthmus_replicas_connected", "Cloud replicas that plans are prepared on.", status.streams)
     usable = "Connected replicas that may be asked: not draining or silent, circuit breaker closed or due a probe."

@@ -370,6 +370,8 @@ class CloudStream:
                 receive=incoming.assembly.span(),
                 arrived_s=now_s,
                 traceparent=header.trace.traceparent,
+                rtt_s=header.rtt_us * 1e-6,
+                downlink_bps=float(header.downlink_bps),
             )
         ]
 

@@ -25,7 +25,6 @@ from nodes.protocol.events import (
     Connected,
     EchoReturned,
     EdgeEvent,
-    LoadReported,
     PeerDraining,
     PlanDefinition,
     PlanPrepared,
@@ -35,7 +34,7 @@ from nodes.protocol.events import (
 )
 from nodes.protocol.given_up import GivenUp
 from nodes.protocol.limits import DEFAULT_LIMITS, StreamLimits
-from nodes.protocol.message_values import offer_message, plan_times_of, timings_of
+from nodes.protocol.message_values import load_of, offer_message, plan_times_of, timings_of
 from nodes.protocol.outbox import Outbox, Outgoing, announce
 from nodes.protocol.progress import Progress
 from nodes.protocol.send_window import Credit
@@ -152,6 +151,11 @@ class EdgeStream:
         """Of those that left, what the replica is known to have: frames are read in order, so whatever answers a later
         one tells of all before it, also of those that are too few to be acknowledged."""
         return self._arrived_bytes
+
+    @property
+    def echoes_under_way(self) -> int:
+        """How many were asked for and are not back."""
+        return len(self._echoed)
 
     @property
     def all_arrived(self) -> bool:
@@ -352,7 +356,7 @@ class EdgeStream:
         return [RequestFailed(error.request_id, error.code, error.reason, error.message, retry_after_s)]
 
     def _on_load(self, frame: pb.CloudFrame, now_s: float) -> list[EdgeEvent]:
-        return [LoadReported(frame.load.queued_requests, frame.load.queued_s)]
+        return [load_of(frame.load)]
 
     def _on_echo(self, frame: pb.CloudFrame, now_s: float) -> list[EdgeEvent]:
         self._arrived(self._echoed.pop(frame.echo.token, 0), now_s)

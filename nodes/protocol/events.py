@@ -193,7 +193,8 @@ class PlanDefinition:
 
 @dataclass(frozen=True, slots=True)
 class RequestArrived:
-    """All of a request is here. deadline_s: on this side's clock, None without one."""
+    """All of a request is here. deadline_s: on this side's clock, None without one. rtt_s, downlink_bps: of the way to
+    its edge, as that believes; 0 where it says nothing."""
 
     request_id: int
     wire_digest: str
@@ -204,6 +205,12 @@ class RequestArrived:
     receive: ReceiveSpan
     arrived_s: float
     traceparent: str
+    rtt_s: float = 0.0
+    downlink_bps: float = 0.0
+
+    def back_s(self, answer_bytes: float) -> float:
+        """How long an answer of so many bytes takes to its edge, by what that believes."""
+        return self.rtt_s / 2 + (8 * answer_bytes / self.downlink_bps if self.downlink_bps > 0 else 0.0)
 
 
 @dataclass(frozen=True, slots=True)

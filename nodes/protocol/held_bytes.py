@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nodes.byte_budget import ByteBudget
+from nodes.byte_budget import ByteBudget, Share
 
 __all__ = ["HeldBytes"]
 
@@ -13,12 +13,13 @@ RETRY_AFTER_S = 1.0
 class HeldBytes:
     """By request: from its announcement, whatever of it has arrived, until its answer has left or it ends otherwise.
 
-    Invariant: the sum over all streams of a budget is what the budget holds.
+    Invariant: the sum over all streams of a budget is what the budget holds. A stream has its share of it, see `Share`:
+    an edge that announces much and sends it slowly leaves room for others.
     """
 
     def __init__(self, budget: ByteBudget) -> None:
         """budget: shared with other streams."""
-        self._budget = budget
+        self._share = Share(budget)
         self._sizes: dict[int, int] = {}
 
     def __contains__(self, request_id: object) -> bool:
@@ -30,26 +31,26 @@ class HeldBytes:
 
         Raises TooLarge where the request is beyond the budget by itself, Overloaded; nothing more is held then.
         """
-        total_bytes = self._sizes.get(request_id, 0) + size_bytes
-        self._budget.check_alone("one request", total_bytes)
-        self._budget.reserve(size_bytes, RETRY_AFTER_S)
-        self._sizes[request_id] = total_bytes
+        here_bytes = self._sizes.get(request_id, 0)
+        self._share.check_alone("one request", here_bytes + size_bytes)
+        self._share.take(size_bytes, RETRY_AFTER_S, part_of_bytes=here_bytes)
+        self._sizes[request_id] = here_bytes + size_bytes
 
     def answered(self, request_id: int, size_bytes: int) -> None:
         """Its answer is here now, in its place. Raises as `announced`, and what was held is held still."""
-        self._budget.check_alone("one answer", size_bytes)
-        more_bytes = size_bytes - self._sizes[request_id]
-        if more_bytes > 0:
-            self._budget.reserve(more_bytes, RETRY_AFTER_S)
+        self._share.check_alone("one answer", size_bytes)
+        here_bytes = self._sizes[request_id]
+        if size_bytes > here_bytes:  # beyond the share, too: the work is done
+            self._share.take(size_bytes - here_bytes, RETRY_AFTER_S, part_of_bytes=self._share.held_bytes)
         else:
-            self._budget.release(-more_bytes)
+            self._share.give_back(here_bytes - size_bytes)
         self._sizes[request_id] = size_bytes
 
     def let_go(self, request_id: int) -> None:
         """Nothing of it is here any more. Ignored where nothing was."""
-        self._budget.release(self._sizes.pop(request_id, 0))
+        self._share.give_back(self._sizes.pop(request_id, 0))
 
     def let_all_go(self) -> None:
         """The stream has gone."""
-        self._budget.release(sum(self._sizes.values()))
+        self._share.give_back(sum(self._sizes.values()))
         self._sizes.clear()

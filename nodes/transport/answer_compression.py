@@ -9,6 +9,8 @@ gRPC compresses on the event loop's thread, where all other requests wait for it
 
 from __future__ import annotations
 
+import re
+
 import grpc
 from google.protobuf.message import Message
 
@@ -17,6 +19,7 @@ __all__ = ["MOST_COMPRESSED_BYTES", "compress_as_asked", "leave_long_as_it_is"]
 MOST_COMPRESSED_BYTES = 1 << 18
 """A quarter of a mebibyte of numbers takes some milliseconds, of which a second would hold up everybody."""
 
+_NEVER = re.compile(r"q=0(\.0{0,3})?")
 _KNOWN = {"gzip": grpc.Compression.Gzip, "deflate": grpc.Compression.Deflate}
 
 
@@ -24,8 +27,8 @@ async def compress_as_asked(context: grpc.aio.ServicerContext[object, object]) -
     """Set how this call's answers travel, and say whether they are compressed. Call it before the first of them."""
     for key, value in context.invocation_metadata() or ():
         if key == "accept-encoding" and isinstance(value, str):
-            asked = [word.partition(";")[0].strip().lower() for word in value.split(",")]
-            known = [_KNOWN[word] for word in asked if word in _KNOWN]
+            asked = [word.replace(" ", "").lower().partition(";") for word in value.split(",")]
+            known = [_KNOWN[word] for word, _, weight in asked if word in _KNOWN and not _NEVER.fullmatch(weight)]
             if known:
                 context.set_compression(known[0])
                 # Said now: grpc.aio leaves the encoding out of the headers that it sends together with a unary answer,

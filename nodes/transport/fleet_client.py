@@ -122,8 +122,8 @@ class FleetWatch:
         tls: TlsFiles | None = None,
         grace_s: float = VIEW_GRACE_S,
     ) -> None:
-        """on_view: called on the event loop with every view that differs. tls: read anew for every attempt.
-        grace_s: see `ViewKeeper`."""
+        """on_view: called on the event loop with the first view, also an empty one, and every one that differs. tls:
+        read anew for every attempt. grace_s: see `ViewKeeper`."""
         self._target = target
         self._edge_id = edge_id
         self._on_view = on_view
@@ -131,7 +131,7 @@ class FleetWatch:
         self._keeper = ViewKeeper(grace_s)
         self._backoff = Backoff()
         self._away = _AwayLog("edge", target)
-        self._view = FleetView(0)
+        self._view, self._published = FleetView(0), False
         self._changed = asyncio.Event()
         self._settling: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
@@ -224,9 +224,9 @@ class FleetWatch:
         self._publish(self._keeper.settled())
 
     def _publish(self, view: FleetView) -> None:
-        if view == self._view:
+        if view == self._view and self._published:
             return
-        self._view = view
+        self._view, self._published = view, True
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
         if self._on_view is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Collection
 from functools import partial
+from typing import NamedTuple
 
 import grpc
 
@@ -12,6 +13,7 @@ from isthmus.errors import Draining, InvalidRequest, IsthmusError, NotFound
 from isthmus.oip import open_inference_pb2 as oip
 from isthmus.oip import open_inference_pb2_grpc
 from isthmus.telemetry import get_logger
+from nodes.byte_budget import MOST_UNREAD_BYTES
 from nodes.gateway import Gateway, ModelDescription, new_request_id
 from nodes.limits import EDGE_LIMITS, LARGEST_GRPC_MESSAGE_BYTES, NodeLimits
 from nodes.metrics.request_ledger import RequestLedger
@@ -20,7 +22,7 @@ from nodes.sight.failures import RecentFailures
 from nodes.tracing.base import Tracing
 from nodes.transport import operator_service
 from nodes.transport.answer_compression import compress_as_asked, leave_long_as_it_is
-from nodes.transport.caller import Caller, caller_of
+from nodes.transport.caller import caller_of
 from nodes.transport.channel_options import SERVER_OPTIONS, any_length
 from nodes.transport.grpc_server import GrpcServer
 from nodes.transport.guarded_service import add_guarded
@@ -32,6 +34,7 @@ from nodes.transport.name_lengths import LONGEST_ID, LONGEST_NAME
 from nodes.transport.operator_service import OperatorService
 from nodes.transport.operators import check_operator
 from nodes.transport.status import abort, status_message
+from nodes.transport.unread_answers import CallAnswers, UnreadAnswers
 from nodes.transport.unreadable_messages import Unreadable
 from nodes.transport.unsupported_methods import UnsupportedMethods
 
@@ -54,6 +57,13 @@ _LARGEST_SETTING = (1 << 31) - 1
 Context = grpc.aio.ServicerContext[object, object]
 
 
+class _StreamAnswer(NamedTuple):
+    """held_bytes: see `Answered`."""
+
+    message: oip.ModelStreamInferResponse
+    held_bytes: int = 0
+
+
 class GatewayService(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
     """The servicer in front of an edge node."""
 
@@ -64,14 +74,18 @@ class GatewayService(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
         limits: NodeLimits = EDGE_LIMITS,
         requests: RequestLedger | None = None,
         tracing: Tracing | None = None,
+        most_unread_bytes: int = MOST_UNREAD_BYTES,
     ) -> None:
-        """requests: is told of every request's end, for metrics. tracing: makes spans of them, None for none."""
+        """requests: is told of every request's end, for metrics. tracing: makes spans of them, None for none.
+        most_unread_bytes: of answers that wait for their clients to read them; one message and its answer always
+        fit."""
         self._gateway = gateway
         self._limits = limits
         self._version = version
         self._ledger = StatisticsLedger()
         self.failures = RecentFailures()
         self._handler = InferHandler(gateway, self._ledger, self.failures, limits, requests, tracing)
+        self.unread = UnreadAnswers(max(most_unread_bytes, 2 * (limits.message_bytes + LONGEST_ID)))
         self._draining = asyncio.Event()
         self._log = get_logger("gateway")
 
@@ -167,11 +181,13 @@ class GatewayService(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
 
     async def ModelInfer(self, request: oip.ModelInferRequest, context: Context) -> oip.ModelInferResponse:  # noqa: N802
         """One request: an answer or an error, once."""
-        compressed = await compress_as_asked(context)
+        compressed, call = await compress_as_asked(context), CallAnswers(caller_of(context), self.unread)
+        # Called once gRPC has let the answer leave. Its stubs have a class here, where it is a callable.
+        context.add_done_callback(lambda _: call.let_all_go())  # type: ignore[arg-type]
         request_id = new_request_id()
         try:
             metadata, remaining_s = context.invocation_metadata, context.time_remaining()
-            response = await self._handler.answer(request, remaining_s, caller_of(context), metadata, request_id)
+            response, _ = await self._handler.answer(request, remaining_s, call, metadata, request_id)
             if compressed:
                 leave_long_as_it_is(context, response)
             return response
@@ -186,34 +202,38 @@ class GatewayService(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
     ) -> None:
         """Many requests, each answered once, in the order in which they are done, with their own ids."""
         compressed = await compress_as_asked(context)
-        caller = caller_of(context)
+        call = CallAnswers(caller_of(context), self.unread)
 
-        async def answer(message: oip.ModelInferRequest | Unreadable) -> oip.ModelStreamInferResponse:
-            return await self._stream_answer(message, context, caller)
+        async def answer(message: oip.ModelInferRequest | Unreadable) -> _StreamAnswer:
+            return await self._stream_answer(message, context, call)
 
-        async def send(response: oip.ModelStreamInferResponse) -> None:
+        async def send(one: _StreamAnswer) -> None:
             if compressed:
-                leave_long_as_it_is(context, response)
-            await context.write(response)
+                leave_long_as_it_is(context, one.message)
+            await context.write(one.message)
+            call.let_go(one.held_bytes)
 
-        if not await InferStream(request_iterator, answer, send).run(self._draining):
-            await abort(context, Draining("this edge is draining; open the stream again elsewhere"))
+        try:
+            if not await InferStream(request_iterator, answer, send).run(self._draining):
+                await abort(context, Draining("this edge is draining; open the stream again elsewhere"))
+        finally:
+            call.let_all_go()
 
     async def _stream_answer(
-        self, message: oip.ModelInferRequest | Unreadable, context: Context, caller: Caller
-    ) -> oip.ModelStreamInferResponse:
+        self, message: oip.ModelInferRequest | Unreadable, context: Context, call: CallAnswers
+    ) -> _StreamAnswer:
         if isinstance(message, Unreadable):
-            return oip.ModelStreamInferResponse(error_message=str(message.error))
+            return _StreamAnswer(oip.ModelStreamInferResponse(error_message=str(message.error)))
         request_id = new_request_id()
         try:
             metadata, remaining_s = context.invocation_metadata, context.time_remaining()
-            response = await self._handler.answer(message, remaining_s, caller, metadata, request_id)
+            response, held_bytes = await self._handler.answer(message, remaining_s, call, metadata, request_id)
         except Exception as error:
             if not isinstance(error, IsthmusError):
                 self._log.exception("request failed", model=message.model_name, request_id=request_id)
-            return _stream_error(message, error, request_id)
+            return _StreamAnswer(_stream_error(message, error, request_id))
         response.parameters["triton_final_response"].bool_param = True  # there is one answer to a request
-        return oip.ModelStreamInferResponse(infer_response=response)
+        return _StreamAnswer(oip.ModelStreamInferResponse(infer_response=response), held_bytes)
 
     # ---- the repository ----------------------------------------------------------------------------------------
 

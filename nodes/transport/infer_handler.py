@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
-from isthmus.errors import NotFound
+from isthmus.errors import InvalidRequest, NotFound
 from isthmus.oip import open_inference_pb2 as oip
 from nodes.background import run_apart
-from nodes.gateway import UNDECIDED, Decided, Gateway, InferResult
+from nodes.gateway import UNDECIDED, Decided, Gateway, InferResult, ModelDescription
 from nodes.limits import NodeLimits
 from nodes.metrics.request_ledger import RequestLedger
 from nodes.model_statistics import RequestPhases, StatisticsLedger
 from nodes.sight.failures import RecentFailures
 from nodes.tracing.base import Tracing
-from nodes.transport.caller import Caller
 from nodes.transport.infer_messages import answer_bytes, read_request, write_response, writes_long
 from nodes.transport.name_lengths import LONGEST_NAME
+from nodes.transport.unread_answers import WORDS_BYTES, CallAnswers
 
-__all__ = ["InferHandler"]
+__all__ = ["Answered", "InferHandler"]
 
 
 Metadata = Callable[[], Iterable[tuple[str, str | bytes]] | None]
@@ -27,6 +29,13 @@ Metadata = Callable[[], Iterable[tuple[str, str | bytes]] | None]
 
 def no_metadata() -> None:
     """Of what came by no call of its own."""
+
+
+class Answered(NamedTuple):
+    """held_bytes: what the answer counts with among those of its call, which lets go of it."""
+
+    response: oip.ModelInferResponse
+    held_bytes: int
 
 
 class InferHandler:
@@ -53,50 +62,56 @@ class InferHandler:
         self,
         message: oip.ModelInferRequest,
         remaining_s: float | None,
-        caller: Caller,
+        call: CallAnswers,
         metadata: Metadata = no_metadata,
         request_id: str = "",
-    ) -> oip.ModelInferResponse:
-        """The answer. remaining_s: until the call's deadline. caller: whose it is, unless the message says. metadata:
-        of the call, read where spans are made. request_id: see InferRequest.
+    ) -> Answered:
+        """The answer. remaining_s: until the call's deadline. call: by which it came. metadata: of the call, read where
+        spans are made. request_id: see InferRequest.
 
         Raises the IsthmusError that there is instead of one.
         """
         if self._tracing is None:
-            return (await self._answer(message, remaining_s, caller, request_id))[0]
+            return (await self._answer(message, remaining_s, call, request_id))[0]
         span = self._tracing.request(message.model_name[:LONGEST_NAME], _traceparent(metadata()))
         try:
-            response, result = await self._answer(message, remaining_s, caller, request_id, span.traceparent)
+            answered, result = await self._answer(message, remaining_s, call, request_id, span.traceparent)
         except BaseException as error:
             span.failed(error)
             raise
         span.answered(result)
-        return response
+        return answered
 
     async def _answer(
-        self, message: oip.ModelInferRequest, remaining_s: float | None, caller: Caller, request_id: str,
+        self, message: oip.ModelInferRequest, remaining_s: float | None, call: CallAnswers, request_id: str,
         traceparent: str = "",
-    ) -> tuple[oip.ModelInferResponse, InferResult]:  # fmt: skip
-        came_s, began_s, decided = time.monotonic(), time.perf_counter(), list[Decided]()
+    ) -> tuple[Answered, InferResult]:  # fmt: skip
+        came_s, began_s, decided, held_bytes = time.monotonic(), time.perf_counter(), list[Decided](), 0
         try:
             described = self._gateway.describe_model(message.model_name)
         except NotFound as error:
             self._failed("", error, request_id)
             raise
         try:
-            request = read_request(described, message, remaining_s, self._limits, caller, request_id)
+            request = read_request(described, message, remaining_s, self._limits, call.caller, request_id)
             timeout_s = _left_s(request.timeout_s, came_s)
             request = request._replace(timeout_s=timeout_s, traceparent=traceparent, decided=decided.append)
+            beside_bytes = request.inputs.size_bytes + len(message.id) + WORDS_BYTES
+            if call.crowded:
+                call.check_room(_expected_bytes(described, request.inputs.batch) + beside_bytes)
             read_s = time.perf_counter()
             result = await self._gateway.infer(request)
             inferred_s = time.perf_counter()
             size_bytes = answer_bytes(message, result)
             self._limits.check_message("the answer", size_bytes)
+            call.hold(size_bytes + beside_bytes)
+            held_bytes = size_bytes + beside_bytes
             if writes_long(message, size_bytes):
                 response = await run_apart(write_response, message, result, described)
             else:
                 response = write_response(message, result, described)
         except BaseException as error:  # a cancelled one too: its client has left
+            call.let_go(held_bytes)
             self._ledger.failed(described.name, time.perf_counter() - began_s, _now_ms())
             self._failed(described.name, error, request_id, *decided)
             raise
@@ -105,12 +120,19 @@ class InferHandler:
         self._ledger.answered(described.name, request.inputs.batch, phases, _now_ms())
         if self._requests is not None:
             self._requests.answered(described.name, result, written_s - began_s)
-        return response, result
+        return Answered(response, held_bytes), result
 
     def _failed(self, model: str, error: BaseException, request_id: str, decided: Decided = UNDECIDED) -> None:
         self._failures.record(model, error, request_id)
         if self._requests is not None:
             self._requests.failed(model, error, decided)
+
+
+def _expected_bytes(described: ModelDescription, batch: int) -> int:
+    """Of the answer, as far as that is known before it is there: of no output that the protocol cannot carry."""
+    with contextlib.suppress(InvalidRequest):
+        return sum(one.bytes_at(batch) for one in described.outputs)
+    return 0
 
 
 def _left_s(timeout_s: float | None, came_s: float) -> float | None:

@@ -54,6 +54,8 @@ PREPARE_TIMEOUT_S = 120.0
 FIRST_ECHOES = 3
 FIRST_ECHO_GAP_S = 0.05
 FOLLOW_UP_ECHOES = 2
+# Half a minute of a replica that stands still, or reads nothing.
+MOST_ECHOES_UNDER_WAY = 64
 
 T = TypeVar("T")
 _Call = grpc.aio.StreamStreamCall[pb.EdgeFrame, pb.CloudFrame]
@@ -163,7 +165,7 @@ class SegmentClient:
 
     def ask_arrived(self) -> None:
         """See CloudConnection."""
-        if self._stream.state in (EdgeState.OPEN, EdgeState.DRAINING):
+        if self._may_look and self._stream.state in (EdgeState.OPEN, EdgeState.DRAINING):
             # Stamped, as echoes are: requests that wait to leave tell the replica nothing of the way.
             self._stream.echo(self._echoes.untimed(), now_s=time.monotonic())
             self._wake.set()
@@ -385,9 +387,16 @@ class SegmentClient:
         self._stream.echo(self._echoes.sent(padding_bytes), bytes(padding_bytes), time.monotonic())
         self._wake.set()
 
+    @property
+    def _may_look(self) -> bool:
+        """A replica that answers none of so many echoes answers no further one sooner."""
+        return self._stream.echoes_under_way < MOST_ECHOES_UNDER_WAY
+
     def _look(self) -> None:
         """At the idle link. Behind bytes that are under way, also of what was given up, an echo would time these: there
         it only asks whether they are there."""
+        if not self._may_look:
+            return
         if not self._stream.all_arrived:
             self.ask_arrived()
         elif self._requests:

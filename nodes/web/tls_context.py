@@ -38,7 +38,8 @@ class TlsContext:
 
     def _made(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self._tls.certificate, self._tls.key)
+        # Without a password OpenSSL asks the terminal for one, in the middle of a connection.
+        context.load_cert_chain(self._tls.certificate, self._tls.key, password=lambda: b"")
         if self._require_clients:
             context.load_verify_locations(self._tls.authority)
             context.verify_mode = ssl.CERT_REQUIRED

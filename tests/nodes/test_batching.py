@@ -215,6 +215,16 @@ def test_no_engine_is_held_where_requests_are_rare_or_a_batch_gains_nothing_or_i
     assert started(held_after(0.001, BatchLimits(max_batch=1), FLAT)) == [10]
 
 
+def test_a_night_without_requests_is_no_reason_against_holding_in_the_morning() -> None:
+    waiting = batcher()
+    arrivals_s = [number * 0.001 for number in range(10)] + [36_000 + number * 0.001 for number in range(4)]
+    for number, arrived_s in enumerate(arrivals_s):
+        waiting.add(request(number, arrived_s))
+        waiting.withdraw(number)
+    waiting.add(request(99, 36_000.004))
+    assert isinstance(waiting.next(36_000.004), Hold)
+
+
 def test_a_hold_ends_with_the_longest_delay_and_before_the_latest_start() -> None:
     delayed = held_after(0.001, BatchLimits(max_delay_s=0.002), FLAT)
     assert isinstance(delayed, Hold)

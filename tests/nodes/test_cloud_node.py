@@ -88,13 +88,13 @@ class Replica:
     batches: dict[int, int] = field(default_factory=dict)
 
     def request(
-        self, number: int, batch: int = 1, deadline_s: float | None = None, priority: int = 0
+        self, number: int, batch: int = 1, deadline_s: float | None = None, priority: int = 0, rtt_s: float = 0.0
     ) -> RequestArrived:
         inputs = ModelInputs({self.input: vectors(batch)[0] * number}, batch)
         self.outcomes[number], self.batches[number] = self.half.run(inputs), batch
         tensors, now_s = self.outcomes[number].encoded, time.monotonic()
         return RequestArrived(
-            number, self.wire_digest, batch, deadline_s, priority, tensors, ReceiveSpan(0.0, 0), now_s, ""
+            number, self.wire_digest, batch, deadline_s, priority, tensors, ReceiveSpan(0.0, 0), now_s, "", rtt_s
         )  # fmt: skip
 
     def outputs(self, number: int, result: SuffixResult) -> list[Tensor]:
@@ -121,16 +121,22 @@ async def replica(
     model: Model, profile: DeviceProfile, pool: ComputePool, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Replica]:
     """Told that a batch takes as long as one item, which it does, and which a busy machine may measure otherwise."""
-    told = BatchMeasurement(BatchTimes.of({1: 0.01, 8: 0.01}), 0.0)
-    monkeypatch.setattr("nodes.cloud_node.measure_batches", lambda *_: told)
+    made = await prepared(BatchTimes.of({1: 0.01, 8: 0.01}), model, profile, pool, monkeypatch)
+    yield made
+    made.gate.set()
+
+
+async def prepared(
+    told: BatchTimes, model: Model, profile: DeviceProfile, pool: ComputePool, monkeypatch: pytest.MonkeyPatch
+) -> Replica:
+    """A replica with its plan. told: what batches are said to take."""
+    monkeypatch.setattr("nodes.cloud_node.measure_batches", lambda *_: BatchMeasurement(told, 0.0))
     limits = replace(CLOUD_LIMITS, queue=MOST_WAITING)
     node = CloudNode("replica", CloudModels.holding({"deep": model}, EagerEngine()), pool, profile, NO_DELAY, limits)
     plan = cut_plan(model, tuple(op.name for op in model.graph.ops[:2]), {})
     await node.prepare(plan_definition(plan))
     half = EdgeHalf(model, plan.edge_ops, wire_codecs(plan.boundary), wire_codecs(plan.downlink), EagerEngine())
-    made = Replica(node, half, model.graph.inputs[0], plan.wire_digest, pool)
-    yield made
-    made.gate.set()
+    return Replica(node, half, model.graph.inputs[0], plan.wire_digest, pool)
 
 
 def two_models(model: Model, profile: DeviceProfile, pool: ComputePool) -> tuple[CloudNode, list[Plan], Replica]:
@@ -155,6 +161,20 @@ async def test_requests_that_wait_run_as_one_and_get_their_own_answers(replica: 
         got, expected = (replica.outputs(request.request_id, one) for one in (result, alone))
         for one, other in zip(got, expected, strict=True):
             torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
+
+
+async def test_nobody_joins_who_would_make_a_members_answer_late_at_its_edge(
+    model: Model, profile: DeviceProfile, pool: ComputePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one batch both would be done by the deadline of the first, but the way back takes longer than is left."""
+    replica = await prepared(BatchTimes.of({1: 10.0, 2: 12.0}), model, profile, pool, monkeypatch)
+    for rtt_s, batches in ((0.0, 1), (18.0, 3)):
+        ends_s = time.monotonic() + 20.0
+        urgent, other = replica.request(1, deadline_s=ends_s, rtt_s=rtt_s), replica.request(2)
+        tasks = await replica.together(urgent, other)
+        replica.gate.set()
+        await asyncio.gather(*tasks)
+        assert replica.node.batch_counts.batches == batches
 
 
 async def test_stages_sum_to_the_time_from_arrival_to_the_end_of_the_batch(replica: Replica) -> None:

@@ -26,7 +26,7 @@ from nodes.model_loading import measured_profile
 from nodes.model_runtime import plan_definition
 from nodes.model_shelf import LoadedModel, ModelShelf
 from nodes.plan_builder import PlanBuilder
-from nodes.plan_offers import Prepare, cloud_times
+from nodes.plan_offers import CloudTimes, Prepare, cloud_times
 from nodes.plan_shapes import cut_plan
 from nodes.plan_source import PlanSource
 from nodes.prefix_queue import PrefixQueue
@@ -149,6 +149,20 @@ async def test_a_model_that_a_replica_cannot_prepare_takes_no_other_away_and_is_
     assert site.edge.replicas.connections == (connection,)
 
 
+@pytest.mark.parametrize("error", [ComputeFailed("raised"), Overloaded("no room")])
+async def test_one_plan_that_a_replica_cannot_prepare_now_is_offered_again(site: Site, error: Exception) -> None:
+    site.connect(1)
+    connection = await site.connected()
+    plans = [plan.entry.plan for plan in site.edge.runtime("first").plans if plan.entry.plan.kind != "edge-only"]
+    site.node(1).failing, site.node(1).error = {plans[0].wire_digest}, error
+    site.connect(2)
+    await eventually(lambda: len(site.edge.replicas.connections) == 2)
+    second = next(one for one in site.edge.replicas.connections if one is not connection)
+    assert not second.runs(plans[0].wire_digest)
+    site.node(1).failing = set()
+    await eventually(lambda: second.runs(plans[0].wire_digest))
+
+
 async def test_an_edges_table_says_by_what_times_the_replica_makes_batches(site: Site) -> None:
     site.connect()
     connection = await site.connected()
@@ -217,7 +231,7 @@ async def test_what_a_replica_has_prepared_stays_on_offer_while_its_breaker_is_o
 async def test_planning_goes_on_after_what_nobody_planned(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     ends = [ComputeFailed("a segment raised while it was measured"), RuntimeError("nobody planned this")]
 
-    async def ending(prepare: Prepare, offers: Mapping[str, Plan]) -> Mapping[str, PlanTimes]:
+    async def ending(prepare: Prepare, offers: Mapping[str, Plan]) -> CloudTimes:
         if ends and {plan.model_digest for plan in offers.values()} == {SECOND.digest}:
             raise ends.pop(0)
         return await cloud_times(prepare, offers)

@@ -48,38 +48,38 @@ async def test_the_next_offer_is_there_while_one_is_measured() -> None:
         await asyncio.sleep(0)
     assert replica.waiting == list(offers)[:UNDER_WAY]
     replica.go.set()
-    assert await times == dict.fromkeys(offers, TIMES)
+    assert await times == (dict.fromkeys(offers, TIMES), False)
 
 
 @pytest.mark.parametrize(
-    "error",
+    ("error", "more_later"),
     [
-        InvalidPlan("plan", "is none here"),
-        ComputeFailed("cannot be prepared: RuntimeError"),
-        InvalidRequest("request", "models.source: its artifact has changed"),
-        Overloaded("cloud.model_memory: no room"),
+        (InvalidPlan("plan", "is none here"), False),
+        (ComputeFailed("cannot be prepared: RuntimeError"), True),
+        (InvalidRequest("request", "models.source: its artifact has changed"), False),
+        (Overloaded("cloud.model_memory: no room"), True),
     ],
 )
-async def test_a_refused_plan_has_no_times_and_stops_no_other(error: IsthmusError) -> None:
+async def test_a_refused_plan_has_no_times_and_stops_no_other(error: IsthmusError, more_later: bool) -> None:
     offers = plans(3)
     first, *others = offers
     replica = Replica(first, error=error)
     replica.go.set()
-    assert await cloud_times(replica.prepare, offers) == dict.fromkeys(others, TIMES)
+    assert await cloud_times(replica.prepare, offers) == (dict.fromkeys(others, TIMES), more_later)
 
 
 async def test_a_plan_of_which_a_replica_tells_no_time_counts_as_refused() -> None:
     replica = Replica()
     replica.times = PlanTimes((), TIMES.suffix_s)
     replica.go.set()
-    assert await cloud_times(replica.prepare, plans(2)) == {}
+    assert await cloud_times(replica.prepare, plans(2)) == ({}, False)
 
 
 async def test_a_model_without_room_is_offered_no_further_once_all_under_way_say_so() -> None:
     offers = plans(6)
     replica = Replica(*offers, error=Overloaded("cloud.model_memory: no room"))
     replica.go.set()
-    assert await cloud_times(replica.prepare, offers) == {}
+    assert await cloud_times(replica.prepare, offers) == ({}, True)
     assert replica.waiting == list(offers)[:UNDER_WAY]
 
 
@@ -88,7 +88,7 @@ async def test_room_that_is_found_lets_the_offers_go_on() -> None:
     first, second, third, fourth = offers
     replica = Replica(first, third, error=Overloaded("cloud.model_memory: no room"))
     replica.go.set()
-    assert await cloud_times(replica.prepare, offers) == {second: TIMES, fourth: TIMES}
+    assert await cloud_times(replica.prepare, offers) == ({second: TIMES, fourth: TIMES}, True)
 
 
 async def test_a_connection_that_breaks_ends_the_offers() -> None:

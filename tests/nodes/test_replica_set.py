@@ -20,7 +20,7 @@ from nodes.protocol.edge_stream import WireRequest
 from nodes.protocol.events import MeasuredBatch, PlanDefinition, PlanTimes, ResponseArrived
 from nodes.protocol.progress import Progress
 from nodes.protocol.send_window import Credit
-from nodes.replica_health import LONGEST_WANTED_S
+from nodes.replica_health import FIRST_RETRY_S, LONGEST_WANTED_S
 from nodes.replica_set import ReplicaSet
 from nodes.tensor_feed import TensorFeed
 from tests.nodes.sites import eventually
@@ -349,6 +349,34 @@ async def test_who_waits_has_a_lost_replica_dialled_sooner(monkeypatch: pytest.M
     assert await found(replicas) in replicas.connections
     assert all(after_s - before_s > LONGEST_WANTED_S / 20 for before_s, after_s in itertools.pairwise(dials))
     await replicas.close()
+
+
+async def test_replicas_that_come_later_are_dialled_by_no_two_edges_in_one_moment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    dials = dict[str, list[float]]()
+
+    async def dial(endpoint: Endpoint) -> Idle:
+        dials.setdefault(endpoint.target, []).append(time.monotonic())
+        return Idle(0.0, 0.0, endpoint.target)
+
+    def view(*names: str) -> FleetView:
+        return FleetView(len(names), tuple(Replica(name, Endpoint(name)) for name in names))
+
+    edges = [ReplicaSet(dial, welcomed) for _ in range(20)]
+    began_s = time.monotonic()
+    for edge in edges:
+        edge.follow(view("a"))  # an edge that starts has nobody beside it
+    await eventually(lambda: len(dials.get("a", ())) == 20)
+    for edge in edges:
+        edge.follow(view("a", "b"))
+    came_s = time.monotonic()
+    await eventually(lambda: len(dials.get("b", ())) == 20)
+    assert max(dials["a"]) - began_s < FIRST_RETRY_S / 2
+    assert min(dials["b"]) - came_s >= FIRST_RETRY_S / 10
+    assert max(dials["b"]) - min(dials["b"]) > FIRST_RETRY_S / 4  # 20 draws within less: once in a million
+    for edge in edges:
+        await edge.close()
 
 
 async def test_nobody_waits_past_its_time() -> None:

@@ -55,6 +55,14 @@ def test_what_the_edge_could_not_finish_anyhow_does_not_drive_others_from_the_cl
     assert told == [1.5]
 
 
+def test_who_leaves_early_as_was_promised_costs_nobody_else_the_insurance_unless_that_makes_it_leave_sooner() -> None:
+    schedule, told = ResumeSchedule(), list[float]()
+    assert schedule.enter(Waiting(2.0, 1.2, 1.5), told.append, promised=True) is not None
+    assert schedule.enter(Waiting(9.0, 1.0, 1.5), told.append) is not None  # long after it
+    assert schedule.enter(Waiting(2.5, 1.0, 0.5), told.append) is None  # would leave it less time
+    assert told == [0.8, 8.0]
+
+
 def test_one_that_was_promised_is_insured_though_it_may_have_to_begin_before_its_answer_is_expected() -> None:
     schedule, told = ResumeSchedule(), list[float]()
     assert schedule.enter(Waiting(2.0, 1.2, 1.5), told.append, promised=True) is not None

@@ -66,7 +66,7 @@ def began(pair: Pair, request_id: int, size: int, within_s: float = 0.0) -> None
 
 
 def test_what_can_no_longer_be_here_in_time_is_held_from_nobody() -> None:
-    site = Site(10_000)
+    site = Site(20_000)
     (pair,) = site.pairs
     began(pair, 1, 4_000, within_s=0.5)
     began(pair, 2, 5_000)
@@ -95,6 +95,23 @@ def test_what_was_announced_is_held_before_it_comes_and_more_is_refused_in_words
     (refused,) = (event for event in second.edge_heard if isinstance(event, RequestFailed))
     assert "cloud.limits.memory: 9" in refused.message
     assert "of 10000 bytes are held" in refused.message
+
+
+def test_one_edge_that_announces_much_leaves_room_for_others() -> None:
+    site = Site(100_000, edges=3)
+    greedy, *others = site.pairs
+    for number in range(1, 11):
+        began(greedy, number, 9_000)
+    assert sum(isinstance(event, RequestRejected) for event in greedy.cloud_heard) == 5
+    assert site.budget.held_bytes <= 50_000
+    for pair in others:
+        pair.edge.submit(request(1, size=20_000))
+        pair.settle()
+        assert arrived(pair) == [1]
+    for number in range(1, 6):
+        greedy.cloud.receive(pb.EdgeFrame(cancel=pb.Cancel(request_id=number)), 0.0)
+    began(greedy, 11, 9_000)
+    assert sum(isinstance(event, RequestRejected) for event in greedy.cloud_heard) == 5
 
 
 def test_a_stream_goes_on_after_a_refusal() -> None:

@@ -202,6 +202,29 @@ def test_nothing_is_said_of_the_load_before_the_welcome() -> None:
     assert pair.edge_heard == [Connected("replica-1", {"m": "d"})]
 
 
+@pytest.mark.parametrize("seconds", [float("nan"), float("inf"), -0.5, 1e300])
+def test_what_a_replica_says_of_its_times_and_is_none_ends_the_stream(pair: Pair, seconds: float) -> None:
+    measured = pb.MeasuredBatch(batch=1, suffix_s=0.1, decode_s=seconds)
+    frames = [
+        pb.CloudFrame(load=pb.LoadReport(queued_requests=1, queued_s=seconds)),
+        pb.CloudFrame(ready=pb.PlanReady(wire_digest="digest", times=[measured])),
+        pb.CloudFrame(ready=pb.PlanReady(wire_digest="digest", suffix=[pb.SuffixTime(items=1, seconds=seconds)])),
+        pb.CloudFrame(response=pb.ResponseHeader(request_id=7, timings=pb.CloudTimings(queue_s=seconds))),
+    ]
+    pair.edge.submit(request(7))
+    for frame in frames:
+        with pytest.raises(RemoteProtocolError, match=r"must be 0 to 1e\+06 s"):
+            pair.edge.receive(frame, 1.0)
+
+
+def test_what_an_edge_says_of_its_link_comes_with_its_request(pair: Pair) -> None:
+    pair.edge.pace(1e6, 8e6, 0.04)
+    pair.edge.submit(request(7))
+    pair.settle()
+    (arrived,) = (event for event in pair.cloud_heard if isinstance(event, RequestArrived))
+    assert arrived.back_s(1_000_000) == pytest.approx(0.02 + 1.0)
+
+
 def test_closing_names_what_was_in_flight(pair: Pair) -> None:
     pair.edge.submit(request(7))
     pair.settle()

@@ -75,7 +75,7 @@ async def test_a_compressed_request_is_read(relay: tuple[Relay, Stub], long: oip
     assert counted.down > LENGTH  # nobody asked for a compressed answer
 
 
-@pytest.mark.parametrize("asked", ["gzip", "deflate", "br, GZIP;q=0.5"])
+@pytest.mark.parametrize("asked", ["gzip", "deflate", "br, GZIP;q=0.5", "gzip;q=0, deflate"])
 async def test_an_answer_is_compressed_where_the_client_asks(
     relay: tuple[Relay, Stub], long: oip.ModelInferRequest, asked: str
 ) -> None:
@@ -107,11 +107,12 @@ async def test_a_long_answer_goes_as_it_is_and_the_next_one_does_not(
     assert LENGTH < counted.down < 1.4 * LENGTH
 
 
-async def test_an_encoding_that_is_not_there_changes_nothing(
-    relay: tuple[Relay, Stub], long: oip.ModelInferRequest
+@pytest.mark.parametrize("asked", ["br", "gzip;q=0", "gzip; q=0.00, br"])
+async def test_an_encoding_that_is_not_there_or_not_wanted_changes_nothing(
+    relay: tuple[Relay, Stub], long: oip.ModelInferRequest, asked: str
 ) -> None:
     counted, stub = relay
-    assert (await stub.ModelInfer(long, metadata=(("accept-encoding", "br"),))).id == long.id
+    assert (await stub.ModelInfer(long, metadata=(("accept-encoding", asked),))).id == long.id
     assert counted.down > LENGTH
 
 

@@ -24,6 +24,7 @@ from nodes.fleet import Endpoint
 from nodes.model_runtime import plan_definition
 from nodes.protocol.edge_stream import EdgeStream, WireRequest
 from nodes.protocol.events import PlanDefinition, PlanTimes
+from nodes.transport import segment_client
 from nodes.transport.echo_timer import EchoTimer
 from nodes.transport.grpc_server import GrpcServer
 from nodes.transport.segment_client import SegmentClient
@@ -83,6 +84,22 @@ async def test_an_echo_that_asks_what_has_arrived_tells_when_it_was_sent(monkeyp
         monkeypatch.setattr(client._stream, "echo", lambda token, now_s=None: sent_s.append(now_s))
         client.ask_arrived()
         assert sent_s == [pytest.approx(time.monotonic(), abs=5.0)]
+
+
+async def test_a_replica_that_answers_no_echo_is_sent_no_more_of_them_and_more_once_it_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(segment_client, "MOST_ECHOES_UNDER_WAY", 8)
+    async with edge_client() as client:
+        stream = client._stream
+        monkeypatch.setattr(stream, "next_frame", lambda _: None)  # nothing leaves
+        for _ in range(100):
+            client._look()
+            client.ask_arrived()
+        assert stream.echoes_under_way == 8
+        monkeypatch.undo()
+        client._wake.set()
+        await eventually(lambda: stream.echoes_under_way == 0)
 
 
 async def test_what_an_answer_teaches_after_its_stream_has_ended_is_asked_of_nobody() -> None:

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 from prometheus_client.core import Metric
 
 from isthmus.addresses import parse_address
@@ -161,6 +162,16 @@ async def test_a_renewed_certificate_is_shown_to_the_next_scrape(tmp_path: Path)
         (tmp_path / "edge.key").write_text(key)
         issue_certificates(tmp_path, ["127.0.0.1"], 30)
         assert await asyncio.to_thread(shown) != before
+
+
+async def test_a_key_that_wants_a_password_is_refused_and_nobody_is_asked_for_one(tmp_path: Path) -> None:
+    issue_certificates(tmp_path, ["127.0.0.1"], 30)
+    key = serialization.load_pem_private_key((tmp_path / "edge.key").read_bytes(), None)
+    locked = serialization.BestAvailableEncryption(b"secret")
+    form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    (tmp_path / "edge.key").write_bytes(key.private_bytes(*form, locked))
+    with pytest.raises(InvalidConfiguration, match=r"edge\.tls: cannot be served with"):
+        HttpServer.start({}, "127.0.0.1:0", FIELD, files(tmp_path, "edge"))
 
 
 async def test_tls_files_that_are_not_there_are_named(tmp_path: Path) -> None:
