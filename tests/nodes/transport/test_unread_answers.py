@@ -111,6 +111,20 @@ async def test_a_stream_that_is_not_read_holds_no_more_than_its_share(
     assert budget.peak_bytes <= budget.limit_bytes / 2
 
 
+async def test_a_stream_that_is_read_may_be_answered_with_any_number_of_bytes(
+    guarded: GatewayService, target: str, ask: Callable[..., oip.ModelInferRequest]
+) -> None:
+    async with grpc.aio.insecure_channel(target, options=ANY_LENGTH) as channel:
+        stream = open_inference_pb2_grpc.GRPCInferenceServiceStub(channel).ModelStreamInfer()
+        for number in range(2 * MOST_BYTES // ANSWER_BYTES):
+            await stream.write(ask(str(number)))
+            answer = await stream.read()
+            assert isinstance(answer, oip.ModelStreamInferResponse)
+            assert not answer.error_message
+        assert guarded.unread.budget.held_bytes <= ANSWER_BYTES + 2048
+        stream.cancel()
+
+
 async def test_nothing_is_computed_for_answers_that_would_find_no_room(
     gateway: LongAnswers, guarded: GatewayService, target: str, ask: Callable[..., oip.ModelInferRequest]
 ) -> None:
