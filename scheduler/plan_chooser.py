@@ -81,7 +81,7 @@ class PlanChooser:
         self._now_s = 0.0
         self._estimate: LinkEstimate | None = None
         self._link: Link | None = None
-        self._corrections: dict[str, tuple[PlanTable, Corrections]] = {}
+        self._corrections: dict[tuple[str, str], tuple[PlanTable, Corrections]] = {}  # by model and form
         self._asked: ChoiceRequest | None = None
         self._rate = RequestRate()
 
@@ -304,10 +304,11 @@ class PlanChooser:
     def _corrected(self, request: ChoiceRequest) -> Corrections:
         """Of the plans that this request may take, worked out once after something was learned."""
         table, form = request.table, request.form
-        known = self._corrections.get(form)
+        key = table.model, form
+        known = self._corrections.get(key)
         if known is None or known[0] is not table:
             factors = self._drift.factors(table.plan_ids(form))
-            known = self._corrections[form] = table, Corrections.learned(table.cost_arrays(form).index, factors)
+            known = self._corrections[key] = table, Corrections.learned(table.cost_arrays(form).index, factors)
         return known[1]
 
     def _believed(self, request: ChoiceRequest, told_as: str, policy: Policy, estimate: LinkEstimate) -> ChoiceRequest:

@@ -172,6 +172,8 @@ class SimulatedCloud:
         """It is there again, if it is not gone for good."""
         if replica.recover():
             self._troubled[replica] = self._simulation.now_s + self.registry_s + _LONGEST_CONNECT_S
+        elif not replica.up:
+            self._troubled.pop(replica, None)
 
     def troubled(self) -> list[SimulatedReplica]:
         """Those that are down, or that edges may not have found again."""

@@ -178,14 +178,19 @@ class LinkEmulator:
 
     async def _dial(self, client: RelayEnd, target: RelayEnd, host: str, port: int) -> None:
         if self._cut:
+            self._lose(client, target)
             return
         try:
             await self._loop.create_connection(lambda: target, host, port)
         except OSError as error:
             self._log.warning("target_unreachable", target=f"{host}:{port}", error=str(error))
             client.reset()
-            self._forget(client.flow)
-            self._forget(target.flow)
+            self._lose(client, target)
+
+    def _lose(self, *ends: RelayEnd) -> None:
+        """A pair that never came to be."""
+        for end in ends:
+            self._forget(end.flow)
 
     def _forget(self, flow: Flow) -> None:
         if self._receivers.pop(flow, None) is not None:

@@ -38,8 +38,7 @@ class _OpenLoop(Section):
         try:
             self.process()
         except InvalidInput as error:
-            facts = {"problem": f"{error.field} {error.problem}", "remedy": error.remedy}
-            raise PydanticCustomError("arrivals", "{problem}", facts) from None
+            raise _fault(error) from None
         return self
 
 
@@ -197,11 +196,25 @@ def _kind(value: Any) -> str:
     return "a size"
 
 
+def _drawable(given: int | SizeBetween | SizeAbout) -> int | SizeBetween | SizeAbout:
+    try:
+        file_sizes(given)
+    except InvalidInput as error:
+        raise _fault(error) from None
+    return given
+
+
+def _fault(error: InvalidInput) -> PydanticCustomError:
+    facts = {"problem": f"{error.field} {error.problem}", "remedy": error.remedy}
+    return PydanticCustomError("workload", "{problem}", facts)
+
+
 FileSize = Annotated[
     Annotated[Size, Tag("a size")]
     | Annotated[SizeBetween, Tag("a range")]
     | Annotated[SizeAbout, Tag("a distribution")],
     Discriminator(_kind),
+    AfterValidator(_drawable),
 ]
 
 

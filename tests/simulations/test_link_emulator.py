@@ -148,6 +148,7 @@ async def test_a_cut_refuses_new_connections(emulator: LinkEmulator, target: Tar
     reader, _ = await target.open(address)
     assert await closed(reader)
     assert target.connections.empty()
+    assert not emulator._receivers
 
 
 async def test_restore_lets_new_connections_through_on_the_same_port(emulator: LinkEmulator, target: Target) -> None:
