@@ -30,6 +30,7 @@ from nodes.admission import DEFAULT_PROBABILITY
 from nodes.batching import DEFAULT_LIMITS, LARGEST_BATCH, LONGEST_DELAY_S, BatchLimits
 from nodes.byte_budget import MOST_KEPT_BYTES
 from nodes.fleet import MAX_METADATA
+from nodes.hedging import MOST_PERCENTILE
 from nodes.tls_files import TlsFiles
 from scheduler.autoscaling import AutoscalingRule
 
@@ -150,7 +151,7 @@ class EdgeConfiguration(Section):
     batching: BatchingConfiguration = BatchingConfiguration()
     start_timeout: StartTimeout = None
     kept_memory: Size = MOST_KEPT_BYTES
-    hedge_percentile: float | None = Field(default=None, gt=50.0, lt=100.0, allow_inf_nan=False)
+    hedge_percentile: float | None = Field(default=None, gt=50.0, le=MOST_PERCENTILE, allow_inf_nan=False)
     limits: EdgeLimitsConfiguration = EdgeLimitsConfiguration()
     admission: AdmissionConfiguration = AdmissionConfiguration()
     decision_log: DecisionLogConfiguration | None = None

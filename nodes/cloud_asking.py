@@ -28,6 +28,7 @@ from nodes.moving_end import MovingEnd
 from nodes.onward import Onward
 from nodes.protocol.edge_stream import WireRequest
 from nodes.protocol.events import ResponseArrived
+from nodes.protocol.periods import ECHO_PERIOD_S
 from nodes.replica_state import standing
 from nodes.resume_schedule import Waiting
 from nodes.resumption import FINISH_MARGIN, WORK_MARGIN, Remote, patience_s, soonest, waits_until_s
@@ -36,6 +37,12 @@ from nodes.staying import Staying
 from nodes.tensor_feed import TensorFeed
 
 __all__ = ["CloudAsking"]
+
+LIMIT_SLACK_S = 0.01
+"""Two timers of one deadline are read from two clocks, one after the other."""
+
+SILENT_S = 2 * ECHO_PERIOD_S
+"""Of a replica that has not even answered echoes."""
 
 
 class _Other(NamedTuple):
@@ -89,7 +96,7 @@ class CloudAsking:
         self._accepted.check_time()
         other = self._other
         unanswered = self._onward.asks(replica)
-        sendable = replica.open or other is not None
+        sendable = replica.open or other is not None or self._goes_on_at(replica)
         is_here = other is not None and other.asked.done()
         if not sendable or (self._accepted.edge_must_begin() and not is_here):
             if not sendable:
@@ -110,6 +117,9 @@ class CloudAsking:
                     number = self._insure(end, first.sent_s + answer_s)
                 with self._told_of_changes(end):
                     return await (self._answer(outcome, sendings) if other is None else _answer_of(other, began_s))
+        except asyncio.CancelledError:
+            self._cut_off(sendings)
+            raise
         except TimeoutError:
             left = [one for one in sendings if one.replica not in self._failures]
             self._tell_failures()
@@ -126,6 +136,18 @@ class CloudAsking:
                 self._around.schedule.leave(number)
         self.lost_s += time.monotonic() - began_s
         return None
+
+    def _cut_off(self, sendings: Sequence[Sending]) -> None:
+        """The whole request is cancelled: by its deadline, whose limit was set before this one and comes a moment
+        sooner, or by its client, which says nothing of the replicas. One that lives has answered echoes meanwhile."""
+        now_s, deadline_s, link = time.monotonic(), self._accepted.deadline_s, self._around.chooser.link()
+        if deadline_s is None or now_s < deadline_s - LIMIT_SLACK_S:
+            return
+        silent_s = SILENT_S + (0.0 if link is None else link.rtt_s)
+        for one in sendings:
+            if one.replica not in self._failures and now_s - one.replica.heard_s >= silent_s:
+                self._learn_unfinished(one)
+                one.replica.gave_up(one.sent_s, late=False)
 
     async def next(self) -> GuardedConnection | None:
         """See Onward; before all others the one that is still being asked."""
@@ -334,6 +356,12 @@ class CloudAsking:
     def _sending(self, replica: GuardedConnection, since_s: float) -> Sending:
         """since_s: when the first replica was asked."""
         return sent_to(self._accepted, replica, self._early_id if self._begun_at(replica) else None, since_s)
+
+    def _goes_on_at(self, replica: GuardedConnection) -> bool:
+        """Whether that replica, which takes nothing new as it drains, has been sent tensors already."""
+        early = self._early
+        begun = early is not None and early.answer is not None and not early.answer.done() and self._begun_at(replica)
+        return begun and not replica.connected
 
     def _begun_at(self, replica: GuardedConnection) -> bool:
         """Whether that replica has been sent tensors already."""

@@ -9,7 +9,6 @@ import math
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
-from functools import partial
 
 from isthmus.errors import CloudUnavailable, DeadlineExceeded, Draining
 from isthmus.telemetry import get_logger
@@ -64,7 +63,7 @@ class EdgeNode:
         at an earlier start."""
         self._shelf = shelf
         self._limits = limits
-        self._planning = ModelPlanning(shelf, PlanSource(queue.pool, profile, memory), dial)
+        self._planning = ModelPlanning(shelf, PlanSource(queue.planning, profile, memory), dial)
         self._chooser = chooser
         self._queue = queue
         self._waiting = 0
@@ -220,7 +219,10 @@ class EdgeNode:
     ) -> InferResult:
         turn, alone = Turn(admitted, came_s, time.monotonic(), request.timeout_s), self._waiting == 1
         batch, choose_replica = request.inputs.batch, self._chooser.choose_replica
-        pick = partial(self.replicas.pick, runtime.wire_digests, choose_replica, batch)
+
+        def pick() -> GuardedConnection | None:
+            return self.replicas.pick(runtime.wire_digests, choose_replica, batch)  # of now: plans come and go
+
         connection = pick()
         waits = connection is None and runtime.cloud_required and bool(self.replicas.seen)
         if waits:
@@ -331,7 +333,8 @@ class EdgeNode:
         file_bytes = request.inputs.file_bytes
         edge_queue_s, uplink_queue_s = self._queue.wait_s(), self._around.way_up.wait_s(turn.began_s)
         cloud_queue_s = 0.0 if connection is None else connection.cloud_queue_s
-        outlook = turn.admitted.outlook(turn.due_s, idle=not (edge_queue_s or uplink_queue_s or cloud_queue_s))
+        others_s = self._queue.requests_s() + uplink_queue_s + cloud_queue_s  # to what is measured nothing was promised
+        outlook = turn.admitted.outlook(turn.due_s, idle=not others_s)
         return ChoiceRequest(
             table=runtime.table if connection is None else runtime.runnable(self.replicas.prepared()),
             form="bytes" if file_bytes else "tensor",

@@ -8,7 +8,15 @@ import math
 import time
 from collections.abc import Callable, Collection
 
-from isthmus.errors import CloudUnavailable, Overloaded, PlanAway, RemoteProtocolError, Unavailable, UnknownPlan
+from isthmus.errors import (
+    CloudUnavailable,
+    ComputeFailed,
+    Overloaded,
+    PlanAway,
+    RemoteProtocolError,
+    Unavailable,
+    UnknownPlan,
+)
 from nodes.backoff import Backoff
 from nodes.circuit_breaker import CircuitBreaker
 from nodes.cloud_connection import CloudConnection, ReplicaDescription
@@ -146,8 +154,11 @@ class GuardedConnection:
         return await self._connection.describe()
 
     async def prepare(self, plan: PlanDefinition) -> PlanTimes:
-        """See CloudConnection."""
+        """See CloudConnection. One of which the replica tells no times is not used."""
         times = await self._connection.prepare(plan)
+        if not times.batches:
+            self.prepared -= {plan.wire_digest}
+            return times
         self.prepared |= {plan.wire_digest}
         self._suffix_times[plan.wire_digest] = affine_time({float(one.batch): one.compute_s for one in times.batches})
         self._changed()
@@ -168,12 +179,18 @@ class GuardedConnection:
             self._offers[plan.wire_digest] = offer
             offer.add_done_callback(lambda done: self._offered(plan, done))
 
+    @property
+    def offered_again(self) -> frozenset[str]:
+        """The plans that are being offered again, or will be."""
+        return frozenset((*self._offers, *self._later))
+
     def offers(self, wire_digest: str) -> bool:
         """Whether that plan is being offered again."""
         return wire_digest in self._offers
 
     async def _offer(self, plan: PlanDefinition) -> None:
-        await self.prepare(plan)
+        if not (await self.prepare(plan)).batches:
+            raise ComputeFailed(f"replica {self.replica_id} tells no time of {plan.wire_digest}")
 
     def _offered(self, plan: PlanDefinition, offer: asyncio.Task[None]) -> None:
         digest = plan.wire_digest

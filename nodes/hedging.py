@@ -17,13 +17,14 @@ from collections import deque
 
 from isthmus.errors import InvalidConfiguration
 
-__all__ = ["REQUESTS_A_HEDGE", "Hedging"]
+__all__ = ["MOST_PERCENTILE", "REQUESTS_A_HEDGE", "Hedging"]
 
 REQUESTS_A_HEDGE = 20
 """At most one of so many requests that are sent to the cloud is sent twice: 5 %."""
 # So many hedges may follow each other after a quiet time.
 _MOST_SAVED = 5
 _REMEMBERED = 500
+MOST_PERCENTILE = 99.99
 _LEAST_SEEN = 20
 
 
@@ -33,14 +34,14 @@ class Hedging:
     def __init__(self, percentile: float | None = None) -> None:
         """percentile: of the times that answers take over their prediction; None for no hedging.
 
-        Raises InvalidConfiguration unless it is between 50 and 100.
+        Raises InvalidConfiguration unless it is above 50 and at most 99.99: more answers are not remembered.
         """
-        if percentile is not None and not 50 < percentile < 100:
+        if percentile is not None and not 50 < percentile <= MOST_PERCENTILE:
             remedy = "95 sends again what is later than 95 of 100 are; leave it out for no hedging"
-            raise InvalidConfiguration(
-                "edge.hedge_percentile", "must be between 50 and 100", value=percentile, remedy=remedy
-            )
+            problem = f"must be above 50 and at most {MOST_PERCENTILE}"
+            raise InvalidConfiguration("edge.hedge_percentile", problem, value=percentile, remedy=remedy)
         self._share = None if percentile is None else percentile / 100
+        self._least_seen = _LEAST_SEEN if self._share is None else max(_LEAST_SEEN, round(1 / (1 - self._share)))
         self._in_order: deque[float] = deque()
         self._sorted: list[float] = []
         self._earned = 0  # requests that no hedge has used up
@@ -55,7 +56,7 @@ class Hedging:
         """
         if self._share is None or not (0 < expected_s < math.inf):
             return None
-        if len(self._sorted) < max(_LEAST_SEEN, round(1 / (1 - self._share))):
+        if len(self._sorted) < self._least_seen:
             return None
         return expected_s * self._sorted[math.ceil(self._share * len(self._sorted)) - 1]
 
@@ -73,5 +74,5 @@ class Hedging:
         ratio = took_s / expected_s
         self._in_order.append(ratio)
         bisect.insort(self._sorted, ratio)
-        if len(self._in_order) > _REMEMBERED:
+        if len(self._in_order) > max(_REMEMBERED, self._least_seen):
             del self._sorted[bisect.bisect_left(self._sorted, self._in_order.popleft())]

@@ -241,11 +241,13 @@ class ModelPlanning:
 
     def _offer(self, runtime: ModelRuntime, with_cloud: Collection[ReadyPlan]) -> None:
         """These, and those that other replicas alone have prepared, or that need none. One whose breaker is open counts
-        too: it is asked again soon, and nobody would plan with it anew."""
-        elsewhere = frozenset[str]().union(*(connection.prepared for connection in self._connections()))
+        too, and one that forgot a plan and is offered it again: it is asked again soon, and nobody would plan with it
+        anew."""
+        elsewhere = frozenset[str]().union(*(one.prepared | one.offered_again for one in self._connections()))
         elsewhere -= {plan.entry.plan.wire_digest for plan in with_cloud}
         others = (plan for plan in runtime.plans if _is_one_of(plan, elsewhere))
         runtime.offer((*others, *with_cloud))
+        self.replicas.changes.tell()  # who waits for a replica may have waited for these
 
     def _not_planned(self, name: str, connection: GuardedConnection, error: IsthmusError) -> None:
         replica = connection.replica_id

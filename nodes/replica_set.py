@@ -229,6 +229,9 @@ class ReplicaSet:
                 raise
             self._log.warning("connection not renewed", replica=fresh.replica_id, reason=str(error))
             return old
+        if not is_for(line, fresh.replica_id, self._held):  # another line has reached it meanwhile
+            await asyncio.shield(fresh.close())
+            return old
         self._withdraw(line, old)
         self._held[line] = fresh.replica_id
         self._usable[fresh.replica_id, line.target] = fresh

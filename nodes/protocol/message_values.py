@@ -62,6 +62,8 @@ def ready_message(wire_digest: str, times: PlanTimes) -> pb.PlanReady:
 def plan_times_of(message: pb.PlanReady) -> PlanTimes:
     """What a replica measured of a plan. Raises RemoteProtocolError for what cannot have been measured."""
     for one in message.times:
+        if one.batch < 1:
+            raise RemoteProtocolError(f"plan times are of batches of 1 or more: {one.batch}")
         _check_seconds("plan times", one.suffix_s, one.decode_s, one.encode_s, one.spread_s)
     _check_seconds("suffix times", *(one.seconds for one in message.suffix))
     return PlanTimes(

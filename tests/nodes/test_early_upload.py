@@ -51,6 +51,17 @@ async def test_where_the_prefix_fails_the_replica_is_told() -> None:
         assert site.is_right(await site.run(2), 2)
 
 
+async def test_a_replica_that_drains_meanwhile_answers_what_it_has_begun_to_take() -> None:
+    async with edge_site(skips=True, finish_s=5.0) as site:
+        task = await begun(site, 1)
+        draining = asyncio.create_task(site.clouds[0].service.drain(5.0))
+        await eventually(lambda: site.around.replicas.usable == 0)
+        site.edge_gate.open()
+        answer = await task
+        assert (answer.finished_by, answer.sendings, site.is_right(answer, 1)) == ("cloud", 1, True)
+        await draining
+
+
 async def test_where_the_client_goes_the_replica_is_told() -> None:
     async with edge_site(skips=True, finish_s=5.0) as site:
         task = await begun(site, 1)

@@ -168,7 +168,20 @@ async def test_a_restarted_registry_learns_its_replicas_again_and_no_edge_loses_
     async with serving(book, address), closing(watch), closing(registration), registered(address, B):
         assert await seen(watch, A, B)
         await registration_in(book, "a")
-        assert [view.replicas for view in views if A not in view.replicas] == []
+        found = next(number for number, view in enumerate(views) if A in view.replicas)
+        assert [view.replicas for view in views[found:] if A not in view.replicas] == []
+
+
+async def test_that_nobody_is_there_yet_is_told_too() -> None:
+    """Who comes later is then known to be new for every edge of the fleet."""
+    views: list[FleetView] = []
+    async with serving(FleetRegistry()) as server, watching(server.address, views.append) as watch:
+        async with asyncio.timeout(10):
+            while not views:  # noqa: ASYNC110 (no event to await)
+                await asyncio.sleep(0.005)
+        assert [view.replicas for view in views] == [()]
+        async with registered(server.address, A):
+            assert await seen(watch, A)
 
 
 async def registration_in(book: FleetRegistry, replica_id: str) -> None:

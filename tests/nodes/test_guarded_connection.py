@@ -238,6 +238,16 @@ async def test_a_plan_that_a_replica_refuses_for_good_is_not_offered_again() -> 
     assert not connection.runs("w")
 
 
+async def test_a_plan_of_which_a_replica_tells_no_times_is_not_run_there() -> None:
+    class Silent(Preparing):
+        async def prepare(self, plan: PlanDefinition) -> PlanTimes:
+            return PlanTimes((), ())
+
+    connection = GuardedConnection(cast(CloudConnection, Silent()), CircuitBreaker())
+    assert await connection.prepare(PlanDefinition("w", "d", (), (), ())) == PlanTimes((), ())
+    assert not connection.runs("w")
+
+
 async def test_whoever_waits_for_an_offer_hears_that_the_connection_was_closed() -> None:
     connection = GuardedConnection(cast(CloudConnection, Preparing()), CircuitBreaker())
     waiting = asyncio.create_task(connection.offer_again(PlanDefinition("w", "d", (), (), ())))

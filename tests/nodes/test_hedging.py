@@ -17,6 +17,13 @@ def seen(percentile: float, ratios: list[float], expected_s: float = 1.0) -> Hed
     return hedging
 
 
+@pytest.mark.parametrize("percentile", [99.0, 99.9, 99.95])
+def test_a_high_percentile_is_told_once_as_many_answers_were_seen_as_it_takes(percentile: float) -> None:
+    least = round(100 / (100 - percentile))
+    assert seen(percentile, [1.0] * (least - 1)).after_s(1.0) is None
+    assert seen(percentile, [1.0] * 3 * least).after_s(1.0) == 1.0
+
+
 @given(st.lists(st.booleans(), max_size=2000))
 def test_of_all_requests_no_more_than_a_twentieth_is_sent_twice(wanted: list[bool]) -> None:
     hedging, hedges = Hedging(95.0), 0

@@ -253,6 +253,39 @@ async def test_an_old_stream_goes_when_the_fresh_one_has_its_plans(soon: None) -
     await replicas.close()
 
 
+async def test_a_renewed_stream_takes_no_replica_that_another_line_has_reached_meanwhile(soon: None) -> None:
+    made, apart, blocked, release = list[Idle](), asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def dial(endpoint: Endpoint) -> Idle:
+        number = next(line.number for line, task in replicas._tasks.items() if task is asyncio.current_task())
+        if apart.is_set() and number == 1 and not blocked.is_set():
+            raise CloudUnavailable("not yet")
+        crossed = apart.is_set() and number == 0
+        made.append(Idle(0.0, 0.1, "b" if crossed or number == 1 else "a", heard_s=1.0))
+        return made[-1]
+
+    async def welcome(connection: GuardedConnection) -> None:
+        if apart.is_set() and not blocked.is_set():
+            blocked.set()
+            await release.wait()
+        await connection.prepare(definition("p"))
+
+    endpoint = Endpoint("balancer:1", blind_age_s=0.2)
+    replicas = ReplicaSet(dial, welcome)
+    replicas.follow(FleetView(1, (Replica("a", endpoint), Replica("b", endpoint))))
+    await eventually(lambda: replicas.usable == 2)
+    apart.set()
+    for one in [one for one in made if one.replica_id == "b"]:
+        one.open = False
+        one.gone.set()
+    await asyncio.wait_for(blocked.wait(), 10)  # the first line's renewal reached b, which nobody had
+    await eventually(lambda: replicas.usable == 2)  # and so has the second line
+    release.set()
+    await eventually(lambda: sum(one.replica_id == "b" and not one.closed and one.open for one in made) == 1)
+    assert sorted(one.replica_id for one in replicas.connections) == ["a", "b"]
+    await replicas.close()
+
+
 async def test_a_replica_is_dialled_again_whatever_went_wrong_before(soon: None) -> None:
     balancer, faults = Balancer("a"), deque(["dial", "welcome"])
 

@@ -10,7 +10,8 @@ from dataclasses import replace
 
 import pytest
 
-from isthmus.errors import CloudUnavailable, Overloaded
+from isthmus.addresses import format_address, parse_address
+from isthmus.errors import CloudUnavailable, DeadlineExceeded, Overloaded
 from nodes.admission import depth_of
 from nodes.byte_budget import MOST_KEPT_BYTES
 from nodes.circuit_breaker import FAILURES_TO_OPEN
@@ -23,6 +24,8 @@ from nodes.inputs import ModelInputs
 from nodes.model_loading import measured_profile
 from nodes.onward import REPLICA_WAIT_S
 from partitioner.profiles import DeviceProfile
+from simulations.link_emulator import LinkShape
+from simulations.link_thread import LinkEmulatorThread
 from tests.nodes.sites import Cloud, eventually, inputs_of, small_model
 from tests.nodes.test_version_skew import edge_with
 
@@ -105,6 +108,49 @@ async def test_it_waits_for_as_long_as_it_is_good_for(profile: DeviceProfile) ->
         node.replicas.follow(FleetView(2, (Replica("later", Endpoint(later.target)),)))
         assert (await task).finished_by == "cloud"
         await later.stop()
+
+
+async def test_one_that_comes_before_the_first_replica_is_ready_is_answered_by_it(profile: DeviceProfile) -> None:
+    async with edge_with({}, profile, MODEL) as node:
+        cloud = await Cloud.start([MODEL], "first")
+        node.replicas.follow(FleetView(2, (Replica("first", Endpoint(cloud.target)),)))
+        assert (await ask(node, 60.0)).finished_by == "cloud"
+        await cloud.stop()
+
+
+async def test_a_replica_that_says_nothing_until_a_deadline_is_asked_by_nobody_else(profile: DeviceProfile) -> None:
+    cloud = await Cloud.start([MODEL], "only")
+    with LinkEmulatorThread(LinkShape(1e9, 1e9, 0.0)) as link:
+        relayed = format_address(*link.relay("127.0.0.1", 0, *parse_address(cloud.target)))
+        async with edge_with({"only": cloud}, profile, MODEL) as node:
+            (direct,) = node.replicas.connections
+            node.replicas.follow(FleetView(2, (Replica("only", Endpoint(relayed)),)))
+            await eventually(lambda: len(node.replicas.connections) == 1 and direct not in node.replicas.connections)
+            (connection,) = node.replicas.connections
+            assert (await ask(node, 10.0)).finished_by == "cloud"
+            with pytest.raises(DeadlineExceeded):
+                await ask(node, 1e-4)
+            assert connection.open  # it had no time to say anything
+            link.stall(10.0)
+            for _ in range(4):
+                if connection.open:
+                    with pytest.raises(DeadlineExceeded):
+                        await ask(node, 0.5)
+            assert connection.connected
+            assert not connection.open
+
+
+async def test_a_replica_that_only_computes_until_a_deadline_is_asked_again(profile: DeviceProfile) -> None:
+    cloud = await Cloud.start([MODEL], "only")
+    async with edge_with({"only": cloud}, profile, MODEL) as node:
+        (connection,) = node.replicas.connections
+        cloud.engine.gate.shut()
+        for _ in range(FAILURES_TO_OPEN):
+            with pytest.raises(DeadlineExceeded):
+                await ask(node, 0.2)
+            assert connection.open
+        cloud.engine.gate.open()
+        assert (await ask(node, 10.0)).finished_by == "cloud"
 
 
 async def test_where_no_replica_is_left_in_the_view_it_is_told_then(profile: DeviceProfile) -> None:

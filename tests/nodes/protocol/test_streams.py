@@ -217,6 +217,12 @@ def test_what_a_replica_says_of_its_times_and_is_none_ends_the_stream(pair: Pair
             pair.edge.receive(frame, 1.0)
 
 
+def test_times_of_no_batch_end_the_stream(pair: Pair) -> None:
+    measured = pb.MeasuredBatch(batch=0, suffix_s=0.1)
+    with pytest.raises(RemoteProtocolError, match="batches of 1 or more"):
+        pair.edge.receive(pb.CloudFrame(ready=pb.PlanReady(wire_digest="digest", times=[measured])), 1.0)
+
+
 def test_what_an_edge_says_of_its_link_comes_with_its_request(pair: Pair) -> None:
     pair.edge.pace(1e6, 8e6, 0.04)
     pair.edge.submit(request(7))
