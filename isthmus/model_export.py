@@ -15,7 +15,7 @@ from isthmus.telemetry import get_logger
 from isthmus.version import VERSION
 from nodes.fact_cache import FactCache
 from nodes.settings import ModelArtifact
-from partitioner.artifact import artifact_digest, is_artifact, load_artifact, save_artifact
+from partitioner.artifact import artifact_digest, artifact_name, is_artifact, load_artifact, save_artifact
 from partitioner.model import Model
 from partitioner.model_source import resolve_model
 from partitioner.plan import Plan
@@ -113,10 +113,15 @@ def _file(name: str, folder: Path) -> Path | None:
 
 
 def check_on_every_node(model: ModelConfiguration) -> None:
-    """For nodes elsewhere: an export would lie on this machine alone. Raises InvalidConfiguration."""
+    """For nodes elsewhere: an export would lie on this machine alone. Raises InvalidConfiguration, InvalidModel."""
     for key, source in (("source", model.source), *(("versions", one) for one in model.versions)):
         if not (Path(source).is_absolute() and is_artifact(Path(source))):
             remedy = "name the absolute path of an artifact that every node has (`isthmus import`)"
             raise InvalidConfiguration(
                 f"models.{model.name}.{key}", "is not an artifact's folder", value=source, remedy=remedy
+            )
+        if (named := artifact_name(source)) != model.name:  # under another name it is another model, made here
+            remedy = f"serve it as {named!r}, or make it of a file that is called {model.name}"
+            raise InvalidConfiguration(
+                f"models.{model.name}.{key}", f"is the artifact of {named!r}", value=source, remedy=remedy
             )

@@ -111,6 +111,11 @@ class BatchQueue(Generic[W, R]):
         with self._lock:
             return self._waiting.wait_s(time.monotonic())
 
+    def waiting_s(self) -> float:
+        """Of `wait_s`, what waits."""
+        with self._lock:
+            return self._waiting.waiting_s()
+
     def check(self, now_s: float) -> None:
         """Raises Unavailable where the batch that runs should long have ended: it never will."""
         with self._lock:

@@ -127,6 +127,11 @@ class CloudNode:
         return self._queue.wait_s()
 
     @property
+    def waiting_s(self) -> float:
+        """Of `queued_s`, what waits."""
+        return self._queue.waiting_s()
+
+    @property
     def offered_s(self) -> float:
         """Seconds of work, at the pace of the best batch, that requests have brought so far; also those refused."""
         return self._offered_s

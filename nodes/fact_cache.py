@@ -45,7 +45,8 @@ class FactCache:
                 raise ValueError("its contents do not fit together")
             if time.time() - said["made_s"] > self._most_age_s:  # a clock that stands before it says nothing
                 return None
-            os.utime(path)  # it was used: others go first
+            with contextlib.suppress(OSError):  # a disk that may only be read, or a folder of somebody else
+                os.utime(path)  # it was used: others go first
             return str(said["text"])
         except FileNotFoundError:
             return None

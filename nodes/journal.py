@@ -7,6 +7,7 @@ request that it tells of.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import threading
@@ -28,6 +29,7 @@ MOST_WAITING = 20_000
 # One file is written, the others are compressed; one is the smallest part that can be let go.
 FILES = 8
 _WRITE_EVERY_S = 0.5
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _UNFINISHED = ".unfinished"
 # As `_begin` and `_end` name files, and did before they were numbered: what else lies in the folder is somebody's own.
 _OWN_NAME = re.compile(r"(?:(\d{8,})-)?\d{8}T\d{6}Z-\d+(?:-\d{6,})?(?:\.jsonl|\.jsonl\.zst|\.unfinished)")
@@ -61,7 +63,8 @@ class Journal:
 
     def __init__(self, folder: Path, most_bytes: int, encoder: Encoder, field: str) -> None:
         """folder: made if need be; older journals' files in it count towards `most_bytes`, and go first. field: the
-        configuration's name of the folder. Raises InvalidConfiguration where nothing can be written there."""
+        configuration's name of the folder. Raises InvalidConfiguration where nothing can be written there, but for
+        want of room: that may come."""
         self._folder, self._most_bytes, self._encoder = folder, most_bytes, encoder
         self._waiting: deque[object] = deque()
         self._over = threading.Event()
@@ -71,14 +74,23 @@ class Journal:
         self.lost = 0
         self._log = get_logger("journal")
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._begin()
+            self._begin_if_room()
         except OSError as error:
             raise InvalidConfiguration(
                 field, f"cannot be written: {error.strerror}", value=str(folder), remedy="name a folder of your own"
             ) from error
         self._thread = threading.Thread(target=self._write_until_over, name="journal", daemon=True)
         self._thread.start()
+
+    def _begin_if_room(self) -> None:
+        """A disk that is full keeps no node from its start: what cannot be written is lost, and counted."""
+        try:
+            self._begin()
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            self._log.error("journal cannot be written", folder=str(self._folder), reason=str(error))
+            self._failing = True
 
     def put(self, item: object) -> None:
         """Take an item; returns at once. Items must not change afterwards."""
@@ -128,6 +140,7 @@ class Journal:
             raise
 
     def _begin(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
         last = self._make_room()
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         self._path = self._folder / f"{last + 1:08d}-{stamp}-{os.getpid()}.jsonl"

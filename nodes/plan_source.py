@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from isthmus.errors import ComputeFailed
 from isthmus.telemetry import get_logger
 from nodes.background import run_apart
-from nodes.compute_pool import ComputePool
 from nodes.edge_memory import NO_MEMORY, CloudKind, EdgeMemory, MeasuredPlan
 from nodes.edge_times import EdgeTimes, with_edge_times
 from nodes.halves import EdgeHalf
 from nodes.model_runtime import ReadyPlan
 from nodes.plan_builder import PlanBuilder, PlanDraft
+from nodes.preparing import PreparingWork
 from nodes.sample_inputs import sample_inputs
 from nodes.settings import COMPILING_ENGINES
 from partitioner.plan import CodecKey, Plan
@@ -34,9 +35,9 @@ class _Known:
 class PlanSource:
     """Measures in the pool that serves, one plan at a time: requests that come meanwhile wait for no more than that."""
 
-    def __init__(self, pool: ComputePool, profile: DeviceProfile, memory: EdgeMemory = NO_MEMORY) -> None:
-        """profile: this device, with the op times of every model."""
-        self._pool = pool
+    def __init__(self, work: PreparingWork, profile: DeviceProfile, memory: EdgeMemory = NO_MEMORY) -> None:
+        """work: in the pool that serves. profile: this device, with the op times of every model."""
+        self._work = work
         self.profile = profile
         self._memory = memory
         self._measured: dict[tuple[str, str, str, str], _Known] = {}
@@ -53,7 +54,7 @@ class PlanSource:
         if known:
             return known
         await run_apart(builder.prepare, [tuple(op.name for op in builder.model.graph.ops)])
-        ready = await self._pool.run(builder.edge_only)
+        ready = await self._work.run(("edge-only", builder.model.name), builder.edge_only)
         await self._remember(builder, None, ready)
         return ready
 
@@ -88,7 +89,8 @@ class PlanSource:
         drafts, whole = await run_apart(self._drafts, builder, cloud)
         for draft in drafts:
             try:
-                plans = await self._pool.run(builder.ready, draft, kind.engine, kind.told)
+                make = partial(builder.ready, draft, kind.engine, kind.told)
+                plans = await self._work.run(("plan", builder.model.name), make)
             except ComputeFailed as error:
                 get_logger("edge").warning("plan not offered", plan_id=draft.plan.plan_id, reason=str(error))
                 whole = False
@@ -121,7 +123,8 @@ class PlanSource:
         found = await run_apart(self._memory.plans, builder.identity, kind)
         await run_apart(builder.prepare, {one.entry.plan.edge_ops for one in found})
         halves = _Halves(builder)
-        return tuple([await self._pool.run(halves.ready, one) for one in found])
+        again = "again", builder.model.name
+        return tuple([await self._work.run(again, partial(halves.ready, one)) for one in found])
 
 
 class _Halves:

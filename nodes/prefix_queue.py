@@ -17,6 +17,7 @@ from nodes.engine_queue import BatchCounts
 from nodes.execution_ledger import ExecutionLedger, Ticket
 from nodes.halves import EdgeOutcome
 from nodes.prefix_batch import PrefixWork, prefix_group, run_prefixes
+from nodes.preparing import PreparingWork
 from nodes.queues import EdgeQueue
 
 __all__ = ["PrefixQueue"]
@@ -34,7 +35,8 @@ class PrefixQueue:
     """Runs prefixes, several as one where they wait and that pays, and suffixes, the most urgent one first; and other
     work between them, on one pool.
 
-    Starts nothing that is over. prefixes, suffixes: what became of the two kinds of work that requests bring.
+    Starts nothing that is over. prefixes, suffixes: what became of the two kinds of work that requests bring. planning:
+    what is measured there to make plans, for which requests wait as for one another.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class PrefixQueue:
         self._estimate = estimate
         self.most_batched = batching.max_batch
         self._work_ids = itertools.count(1)
+        self.planning = PreparingWork(pool)
         self._batches: BatchQueue[PrefixWork | _Suffix, Any] = BatchQueue(pool, batching, _run, at_once_s)
         self.prefixes, self.suffixes = self._batches.ledger, ExecutionLedger()
 
@@ -65,6 +68,10 @@ class PrefixQueue:
 
     def wait_s(self) -> float:
         """Seconds until work submitted now would start."""
+        return self.requests_s() + self.planning.wait_s(time.monotonic())
+
+    def requests_s(self) -> float:
+        """Of `wait_s`, what requests have brought."""
         return self._estimate.wait_s(time.monotonic()) + self._batches.wait_s()
 
     async def run(self, expected_s: float, work: Callable[[], T]) -> T:

@@ -1,4 +1,4 @@
-"""What a replica computes to prepare plans, where requests are computed: they wait for it as for one another."""
+"""What a node computes to prepare plans, where requests are computed: they wait for it as for one another."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from dataclasses import replace
 
 from isthmus.telemetry import get_logger
 from nodes.drift import NEVER_REMEASURED, Drift, Drifting, DriftStage, RemeasureState
@@ -31,6 +32,7 @@ class Remeasuring:
         self._ordered = asyncio.Event()
         self._known: dict[tuple[str, DriftStage], Drift] = {}
         self._task: asyncio.Task[None] | None = None
+        self._measuring: asyncio.Task[None] | None = None
         self._log = get_logger("edge")
         self.state = NEVER_REMEASURED
 
@@ -40,9 +42,10 @@ class Remeasuring:
 
     async def stop(self) -> None:
         """Look no more; what is being measured is left as it was."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        tasks = [task for task in (self._task, self._measuring) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def order(self) -> bool:
         """Measure again as soon as it is quiet, whatever the pace. False where that was under way already."""
@@ -59,13 +62,14 @@ class Remeasuring:
             drifts = self._drifting.drifts(now_s)
             self._tell(drifts)
             drifted = any(one.stage == "edge" for one in drifts)
-            if self._ordered.is_set() or self._pace.due(drifted, now_s):
-                await self._measure()
+            measuring = self._measuring is not None and not self._measuring.done()
+            if not measuring and (self._ordered.is_set() or self._pace.due(drifted, now_s)):
+                self._ordered.clear()
+                before, self.state = self.state, replace(self.state, standing="measuring")
+                self._measuring = asyncio.create_task(self._measure(before))  # it may be long until it is quiet
 
-    async def _measure(self) -> None:
-        began_s, before = time.monotonic(), self.state
-        self.state = RemeasureState("measuring", before.count, before.ended_s)
-        self._ordered.clear()
+    async def _measure(self, before: RemeasureState) -> None:
+        began_s = time.monotonic()
         try:
             await self._node.time_again(self._timer, self._drifting.edge_measured_again)
         except Exception:  # of a model that fails for once: what was measured before serves on

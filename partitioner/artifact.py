@@ -21,7 +21,7 @@ from partitioner.torch_artifact import torch_graph_data, torch_model_from_data
 from partitioner.torch_model import TorchModel
 from partitioner.weights import contiguous_form
 
-__all__ = ["artifact_bytes", "artifact_digest", "is_artifact", "load_artifact", "save_artifact"]
+__all__ = ["artifact_bytes", "artifact_digest", "artifact_name", "is_artifact", "load_artifact", "save_artifact"]
 
 _FORMAT = 1
 _GRAPH, _SPEC = "graph.json", "spec.json"
@@ -42,6 +42,12 @@ def artifact_digest(folder: str | Path) -> str:
     Raises InvalidModel.
     """
     return str(_read_spec(Path(folder))["digest"])
+
+
+def artifact_name(folder: str | Path) -> str:
+    """The name of the model that `folder` says it holds, which its digest covers. Raises InvalidModel."""
+    spec = _read_spec(Path(folder))
+    return Interface.from_json(canonical_json(spec["interface"])).name
 
 
 def artifact_bytes(folder: str | Path) -> int:

@@ -71,13 +71,15 @@ class AutoscalingRule:
 
 @dataclass(frozen=True, slots=True)
 class ReplicaLoad:
-    """One replica. queued_s: seconds of work that wait there. offered: seconds of work that came for it each second,
-    at the pace of its best batch, what it refused included: above 1 it cannot keep up. preparing: plans are being
-    prepared there; no request comes for them before that is done, which may take an engine minutes."""
+    """One replica. queued_s: seconds of work that wait there, without what runs: however long that takes, it says of no
+    number of replicas that it is too small. offered: seconds of work that came for it each second, at the pace of its
+    best batch, what it refused included: above 1 it cannot keep up. preparing: plans are being prepared there; no
+    request comes for them before that is done, which may take an engine minutes. busy: something runs there."""
 
     queued_s: float
     offered: float
     preparing: bool = False
+    busy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +139,8 @@ def _needed(rule: AutoscalingRule, loads: Sequence[ReplicaLoad]) -> int:
     needed = max(needed, sum(load.preparing for load in loads))
     if backlog_s > 0:
         return max(needed, len(loads) + 1)  # whatever the rates say, these are too few for the target
-    return max(needed, 1) if offered > 0 or any(load.queued_s > 0 for load in loads) else needed
+    works = offered > 0 or any(load.queued_s > 0 or load.busy for load in loads)
+    return max(needed, 1) if works else needed
 
 
 def _remembered(

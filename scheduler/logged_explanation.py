@@ -60,7 +60,8 @@ def _found(
 
 
 def _id(line: Mapping[str, Any]) -> str:
-    named: str = line["request_id"] if line["kind"] == "refused" else line["request"]["request_id"]
+    """ "" of a refusal that was written before those had one."""
+    named: str = line.get("request_id", "") if line["kind"] == "refused" else line["request"]["request_id"]
     return named
 
 

@@ -31,12 +31,14 @@ class _Loads:
 
     def push(self) -> None:
         offered_s, self._offered_s = self._replica.offered_s - self._offered_s, self._replica.offered_s
-        self._said.append(ReplicaLoad(self._replica.queued_s, offered_s / PUSH_S))
+        busy = self._replica.queued_s > 0
+        self._said.append(ReplicaLoad(self._replica.waiting_s, offered_s / PUSH_S, busy=busy))
 
     def mean(self) -> ReplicaLoad | None:
         if not self._said:
             return None
-        return ReplicaLoad(fmean(one.queued_s for one in self._said), fmean(one.offered for one in self._said))
+        queued_s, offered = (fmean(getattr(one, name) for one in self._said) for name in ("queued_s", "offered"))
+        return ReplicaLoad(queued_s, offered, busy=any(one.busy for one in self._said))
 
 
 class SimulatedAutoscaler:

@@ -114,6 +114,11 @@ class SimulatedReplica:
         return self._busy.seconds + running_s
 
     @property
+    def waiting_s(self) -> float:
+        """Seconds of work that wait here, but for what runs."""
+        return self._queue.waiting_s()
+
+    @property
     def queued_s(self) -> float:
         """Seconds of work that wait or run, as a live replica counts them: by the measured t(B) and its pace."""
         return self._queue.wait_s(self._simulation.now_s)

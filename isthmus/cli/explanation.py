@@ -97,7 +97,8 @@ def _happened(outcome: Mapping[str, Any] | None, predicted_s: float, waited_s: f
     own_s = total_s - waited_s
     off = f", {own_s / predicted_s - 1:+.0%} of the predicted {format_duration(predicted_s)}" if predicted_s else ""
     before = f", {format_duration(waited_s)} of it before its turn" if waited_s >= _WORTH_TELLING_S else ""
-    by = f"{outcome['finished_by']} ({outcome['replica']})" if outcome["replica"] else outcome["finished_by"]
+    replica = outcome.get("replica")  # not in the oldest logs
+    by = f"{outcome['finished_by']} ({replica})" if replica else outcome["finished_by"]
     yield f"happened: {format_duration(total_s)}{before}{off}, finished by the {by}"
     yield "  " + ", ".join(
         f"{part.removesuffix('_s').replace('_', ' ')} {outcome[part] * 1e3:.1f} ms" for part in _HAPPENED

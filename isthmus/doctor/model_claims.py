@@ -9,7 +9,7 @@ from isthmus.configuration import ModelConfiguration
 from isthmus.doctor.finding import Finding, fail
 from isthmus.doctor.version_checks import ModelClaim
 from isthmus.errors import InvalidModel, InvalidPlan
-from partitioner.artifact import artifact_digest, is_artifact
+from partitioner.artifact import artifact_digest, artifact_name, is_artifact
 from partitioner.plan import Plan
 
 __all__ = ["check_files", "file_claims"]
@@ -37,7 +37,8 @@ def _digests(model: ModelConfiguration, folder: Path) -> Iterator[tuple[str, str
     source = _found(model.source, folder)
     if source is not None and is_artifact(source):
         try:
-            yield "artifact", artifact_digest(source)
+            if artifact_name(source) == model.name:  # under another name its digest is another one, too
+                yield "artifact", artifact_digest(source)
         except InvalidModel as error:
             yield "artifact", error
     for name in model.plans:

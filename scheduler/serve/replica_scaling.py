@@ -15,6 +15,7 @@ from typing import Any
 from scheduler.autoscaling import LOOK_BACK_S, PUSH_S, AutoscalingRule, ReplicaLoad, ScalingMemory, decide
 
 __all__ = [
+    "BUSY",
     "OFFERED",
     "PREPARING",
     "QUEUED_S",
@@ -24,7 +25,7 @@ __all__ = [
     "rule_arguments",
 ]
 
-QUEUED_S, OFFERED, PREPARING = "queued_s", "offered", "preparing"
+QUEUED_S, OFFERED, PREPARING, BUSY = "queued_s", "offered", "preparing", "busy"
 """The metrics that a replica reports; see `ReplicaLoad`."""
 
 
@@ -37,9 +38,9 @@ class ReplicaScaling:
     def __call__(self, context: Any) -> tuple[int, dict[str, Any]]:
         """context: Serve's AutoscalingContext."""
         said = context.aggregated_metrics or {}
-        queued_s, offered, preparing = (said.get(name, {}) for name in (QUEUED_S, OFFERED, PREPARING))
+        queued_s, offered, preparing, busy = (said.get(name, {}) for name in (QUEUED_S, OFFERED, PREPARING, BUSY))
         loads = [
-            ReplicaLoad(queued_s[one], offered[one], preparing.get(one, 0.0) > 0)
+            ReplicaLoad(queued_s[one], offered[one], preparing.get(one, 0.0) > 0, busy.get(one, 0.0) > 0)
             if one in queued_s and one in offered
             else None
             for one in context.running_replicas

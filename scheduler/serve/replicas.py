@@ -17,7 +17,7 @@ from nodes.wanted_replicas import WantedReplicas
 from scheduler.autoscaling import AutoscalingRule, ReplicaLoad, wanted_by
 from scheduler.edge_start import start_edge
 from scheduler.node_answers import answer
-from scheduler.serve.replica_scaling import OFFERED, PREPARING, QUEUED_S
+from scheduler.serve.replica_scaling import BUSY, OFFERED, PREPARING, QUEUED_S
 
 __all__ = ["CloudReplica", "EdgeReplica"]
 
@@ -38,9 +38,10 @@ class CloudReplica:
         now_s, node = time.monotonic(), self._host.node
         since_s, offered = max(1e-3, now_s - self._said_s), node.offered_s - self._offered_s
         self._said_s, self._offered_s = now_s, node.offered_s
-        load = ReplicaLoad(node.queued_s, offered / since_s, self._host.preparing)
+        load = ReplicaLoad(node.waiting_s, offered / since_s, self._host.preparing, busy=node.queued_s > 0)
         node.wanted = WantedReplicas(wanted_by(self._rule, load), self._rule.max_replicas)
-        return {QUEUED_S: load.queued_s, OFFERED: load.offered, PREPARING: float(load.preparing)}
+        flags = {PREPARING: float(load.preparing), BUSY: float(load.busy)}
+        return {QUEUED_S: load.queued_s, OFFERED: load.offered, **flags}
 
     async def check_health(self) -> None:
         """Serve replaces a replica whose port does not answer three times in a row."""

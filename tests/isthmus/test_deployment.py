@@ -8,13 +8,18 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+import torch
+from torch import nn
 
 from isthmus.configuration import CloudConfiguration, Configuration, EdgeConfiguration, ModelConfiguration
 from isthmus.deployment import Sides, _Starting, deploy
 from isthmus.errors import InvalidConfiguration, InvalidModel, IsthmusError, Unavailable
+from isthmus.model_export import check_on_every_node
 from isthmus.runtimes import Runtimes
 from nodes.configured_policies import LATENCY_FOR_ALL
 from nodes.settings import CloudSettings, EdgeSettings, ModelArtifact
+from partitioner.artifact import save_artifact
+from partitioner.front_end import model_from_module
 from scheduler.autoscaling import AutoscalingRule
 from scheduler.fleet_registry import FleetRegistry
 from scheduler.process_runtime import ProcessRuntime
@@ -85,6 +90,17 @@ async def test_an_edge_that_dies_ends_a_start_that_waits(still: str) -> None:
     with pytest.raises(Unavailable, match="edge node: died with -9"):
         async with asyncio.timeout(10):
             await starting.run(Sides(cloud=True, edge=True), 3600.0)
+
+
+def test_an_artifact_of_another_name_is_none_that_every_node_has(tmp_path: Path) -> None:
+    """It would be made anew under the name that it is served under, on this machine alone."""
+    save_artifact(model_from_module(nn.Linear(4, 2).eval(), (torch.zeros(2, 4),), "net"), tmp_path / "net")
+    check_on_every_node(ModelConfiguration(name="net", source=str(tmp_path / "net")))
+    words = r"models\.detector\.versions: is the artifact of 'net' .*; serve it as 'net', or make it"
+    save_artifact(model_from_module(nn.Linear(4, 2).eval(), (torch.zeros(2, 4),), "detector"), tmp_path / "detector")
+    other = ModelConfiguration(name="detector", source=str(tmp_path / "detector"), versions=(str(tmp_path / "net"),))
+    with pytest.raises(InvalidConfiguration, match=words):
+        check_on_every_node(other)
 
 
 @pytest.mark.parametrize(

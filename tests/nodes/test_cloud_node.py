@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from isthmus.errors import (
+    ComputeFailed,
     DeadlineExceeded,
     InvalidPlan,
     InvalidRequest,
@@ -22,13 +23,14 @@ from isthmus.errors import (
     Unavailable,
     UnknownPlan,
 )
+from nodes import cloud_node
 from nodes.batch_times import BatchTimes
 from nodes.batching import BatchLimits
 from nodes.cloud_models import CloudModels
 from nodes.cloud_node import CloudNode
 from nodes.compute_pool import ComputePool
 from nodes.engines.eager import EagerEngine
-from nodes.halves import EdgeHalf, EdgeOutcome
+from nodes.halves import CloudOutcome, EdgeHalf, EdgeOutcome
 from nodes.inputs import ModelInputs
 from nodes.limits import CLOUD_LIMITS
 from nodes.measure.batch_times import BatchMeasurement
@@ -37,6 +39,7 @@ from nodes.model_runtime import plan_definition, wire_codecs
 from nodes.plan_shapes import cut_plan
 from nodes.protocol.assembly import ReceiveSpan
 from nodes.protocol.events import RequestArrived
+from nodes.suffix_batch import SuffixWork
 from nodes.transport.segment_server import Load, SuffixResult
 from partitioner.front_end import model_from_module
 from partitioner.model import Model
@@ -161,6 +164,29 @@ async def test_requests_that_wait_run_as_one_and_get_their_own_answers(replica: 
         got, expected = (replica.outputs(request.request_id, one) for one in (result, alone))
         for one, other in zip(got, expected, strict=True):
             torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
+
+
+async def test_what_runs_is_no_work_that_waits(replica: Replica) -> None:
+    """It is what replicas are added for."""
+    node, began, go = replica.node, threading.Event(), threading.Event()
+
+    def held(_: Sequence[SuffixWork]) -> list[CloudOutcome | Exception]:
+        began.set()
+        go.wait()
+        return [ComputeFailed("of no interest")]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cloud_node, "run_suffixes", held)
+        first = asyncio.create_task(node.run(replica.request(1)))
+        await asyncio.to_thread(began.wait)
+        alone = node.queued_s > 0, node.waiting_s
+        second = asyncio.create_task(node.run(replica.request(2)))
+        await asyncio.sleep(0)
+        beside_s = node.waiting_s
+        go.set()
+        await asyncio.gather(first, second, return_exceptions=True)
+    assert alone == (True, 0.0)
+    assert beside_s > 0
 
 
 async def test_nobody_joins_who_would_make_a_members_answer_late_at_its_edge(

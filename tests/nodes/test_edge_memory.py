@@ -23,6 +23,7 @@ from nodes.measure.device_profile import measure_device, measure_model
 from nodes.model_runtime import ReadyPlan
 from nodes.plan_builder import PlanBuilder
 from nodes.plan_source import PlanSource
+from nodes.preparing import PreparingWork
 from nodes.request_overhead import RequestOverhead
 from nodes.sample_inputs import sample_inputs
 from nodes.settings import EdgeSettings, ModelArtifact
@@ -147,7 +148,7 @@ async def plans(
 ) -> tuple[ReadyPlan, ...]:
     """What a new process offers a cloud of that profile."""
     builder = await pool.run(PlanBuilder, model, EDGE, 1.0)
-    return await PlanSource(pool, profile, memory).with_cloud(builder, cloud or profile)
+    return await PlanSource(PreparingWork(pool), profile, memory).with_cloud(builder, cloud or profile)
 
 
 async def test_plans_for_a_cloud_that_was_met_before_are_remembered(
@@ -179,7 +180,7 @@ async def test_edge_only_plans_are_those_of_the_same_model_and_given_plans(
     pictures: Model, pool: ComputePool, profile: DeviceProfile, tmp_path: Path
 ) -> None:
     builder = await pool.run(PlanBuilder, pictures, EDGE, 1.0)
-    await PlanSource(pool, profile, memory_in(tmp_path)).edge_only(builder)
+    await PlanSource(PreparingWork(pool), profile, memory_in(tmp_path)).edge_only(builder)
     memory = memory_in(tmp_path)
     same = ModelIdentity(pictures.name, pictures.digest)
     assert [plan.entry.plan.form for plan in memory.plans(same, None)] == ["tensor", "bytes"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -35,6 +36,17 @@ def test_it_is_replaced_as_a_whole_and_nothing_is_left_over(cache: FactCache, tm
     cache.keep(FACTS, "two")
     assert cache.find(FACTS) == "two"
     assert only_file(tmp_path).suffix == ".json"
+
+
+def test_what_was_kept_is_found_on_a_disk_that_may_only_be_read(
+    cache: FactCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(path: Path) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    cache.keep(FACTS, "text")
+    monkeypatch.setattr(os, "utime", refused)
+    assert cache.find(FACTS) == "text"
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", "null", '{"facts": {}}', "[" * 100_000, "\x00\xff"])

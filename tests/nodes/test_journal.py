@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
@@ -169,6 +170,27 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(InvalidConfiguration, match=r"log\.folder: cannot be written"):
         Journal(tmp_path / "file", 10**6, Lines(), "log.folder")
+
+
+def test_a_disk_that_is_full_at_the_start_loses_items_until_it_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = OSError(errno.ENOSPC, "No space left on device")
+
+    def begin_file(_: Lines) -> bytes:
+        raise full
+
+    monkeypatch.setattr(journal, "_WRITE_EVERY_S", 0.001)
+    with monkeypatch.context() as patch:
+        patch.setattr(Lines, "begin_file", begin_file)
+        kept = Journal(tmp_path, 10**6, Lines(), "log.folder")
+        kept.put(1)
+        while not kept.lost:
+            time.sleep(0.001)
+    kept.put(2)
+    kept.close()
+    assert numbers(tmp_path) == [2]
+    assert kept.lost == 1
 
 
 def test_more_than_may_wait_is_counted_and_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

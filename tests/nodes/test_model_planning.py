@@ -30,6 +30,7 @@ from nodes.plan_offers import CloudTimes, Prepare, cloud_times
 from nodes.plan_shapes import cut_plan
 from nodes.plan_source import PlanSource
 from nodes.prefix_queue import PrefixQueue
+from nodes.preparing import PreparingWork
 from nodes.protocol.events import PlanDefinition, PlanTimes
 from nodes.settings import EdgeSettings
 from nodes.transport.segment_client import SegmentClient
@@ -228,6 +229,21 @@ async def test_what_a_replica_has_prepared_stays_on_offer_while_its_breaker_is_o
     assert one.wire_digest in site.edge.runtime("first").wire_digests
 
 
+async def test_what_a_replica_forgot_and_is_offered_again_stays_on_offer_meanwhile(site: Site) -> None:
+    site.connect()
+    connection = await site.connected()
+    one = next(plan.entry.plan for plan in site.edge.runtime("first").plans if plan.entry.plan.kind != "edge-only")
+    site.replica.slow = {FIRST.digest}
+    connection.prepared -= {one.wire_digest}
+    connection.offer_soon(plan_definition(one))
+    site.node(1).failing = {one.wire_digest}
+    site.connect(2)
+    await eventually(lambda: len(site.edge.replicas.connections) == 2)
+    assert one.wire_digest in site.edge.runtime("first").wire_digests
+    site.replica.slow = set()
+    await eventually(lambda: connection.runs(one.wire_digest))
+
+
 async def test_planning_goes_on_after_what_nobody_planned(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     ends = [ComputeFailed("a segment raised while it was measured"), RuntimeError("nobody planned this")]
 
@@ -307,7 +323,7 @@ async def test_a_plan_whose_half_raises_on_the_edge_is_left_out_and_tried_at_the
         for fails in (True, False):
             engine.failing = fails
             builder = PlanBuilder(FIRST, engine, 1.0, given)
-            ready = await PlanSource(pool, measured, memory).with_cloud(builder, measured)
+            ready = await PlanSource(PreparingWork(pool), measured, memory).with_cloud(builder, measured)
             cuts = {plan.entry.plan.edge_ops for plan in ready}
             assert cuts >= {(), ops[:2]}
             assert (ops[:1] in cuts) is not fails

@@ -11,6 +11,7 @@ from nodes.edge_memory import EdgeMemory, ModelIdentity
 from nodes.model_runtime import ReadyPlan
 from nodes.plan_builder import PlanBuilder
 from nodes.plan_source import PlanSource
+from nodes.preparing import PreparingWork
 from partitioner.profiles import DeviceProfile
 from tests.nodes.sites import profile, small_model
 
@@ -73,7 +74,7 @@ class Remembered(EdgeMemory):
 async def test_a_cut_that_cannot_be_calibrated_costs_no_other_one() -> None:
     builder, memory = OneCutRaises(), Remembered()
     with ComputePool(1) as pool:
-        source = PlanSource(pool, cast(DeviceProfile, None), memory)
+        source = PlanSource(PreparingWork(pool), cast(DeviceProfile, None), memory)
         cloud = profile()
         assert await source.with_cloud(cast(PlanBuilder, builder), cloud) == ()
     assert builder.drafted == ["cloud-only", "cut 1", "cut 3"]
@@ -83,7 +84,7 @@ async def test_a_cut_that_cannot_be_calibrated_costs_no_other_one() -> None:
 async def test_the_whole_model_is_compiled_apart_before_it_is_measured_where_requests_wait() -> None:
     builder = Threads()
     with ComputePool(1) as pool:
-        source = PlanSource(pool, cast(DeviceProfile, None))
+        source = PlanSource(PreparingWork(pool), cast(DeviceProfile, None))
         assert await source.edge_only(cast(PlanBuilder, builder)) == ()
         worker = await pool.run(threading.get_ident)
     whole = tuple(op.name for op in builder.model.graph.ops)

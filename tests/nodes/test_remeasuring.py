@@ -130,6 +130,23 @@ async def test_while_a_request_is_here_nothing_is_measured(edge: Edge) -> None:
     await eventually(lambda: edge.remeasuring.state.count == 1)
 
 
+@pytest.mark.parametrize("edge", [2], indirect=True)
+async def test_alarms_are_told_while_it_waits_until_it_is_quiet(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = list[tuple[object, ...]]()
+    monkeypatch.setattr(edge.remeasuring, "_tell", lambda drifts: told.append(tuple(drifts)))
+    gate = edge.engine.gate
+    gate.shut()
+    asked = asyncio.create_task(edge.ask())
+    await eventually(lambda: edge.node.waiting == 1)
+    edge.remeasuring.order()
+    await eventually(lambda: edge.remeasuring.state.standing == "measuring")
+    looks = len(told)
+    await eventually(lambda: len(told) >= looks + 3)
+    assert edge.remeasuring.state.standing == "measuring"
+    gate.open()
+    await asked
+
+
 async def test_a_request_that_comes_meanwhile_waits_for_one_run_at_most(edge: Edge) -> None:
     gate = edge.engine.gate
     gate.shut()

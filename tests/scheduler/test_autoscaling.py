@@ -133,6 +133,18 @@ def test_a_steady_load_that_fluctuates_does_not_make_the_number_oscillate(work: 
     assert work < min(settled) <= max(settled) <= min(settled) + 1 <= math.ceil(1.3 * work / BUSY_SHARE) + 1
 
 
+def test_a_replica_that_works_is_not_let_go_though_nothing_waits_or_comes() -> None:
+    memory, target = ScalingMemory(), 1
+    for second in range(100):
+        decision = decide(RULE, target, [ReplicaLoad(0.0, 0.0, busy=True)], memory, float(second))
+        memory, target = decision.memory, decision.replicas
+        assert target == 1
+    for second in range(100, 200):
+        decision = decide(RULE, target, [ReplicaLoad(0.0, 0.0)] * target, memory, float(second))
+        memory, target = decision.memory, decision.replicas
+    assert target == 0
+
+
 def test_silence_ends_at_zero_and_the_least_work_keeps_one() -> None:
     assert replicas_over(lambda now_s: 0.0, 15.0)[-1][1] == 0
     assert replicas_over(lambda now_s: 1e-4, 15.0, start=3)[-1][1] == 1

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from isthmus.cli.explanation import explanation_lines
 from isthmus.errors import InvalidRequest, NotFound
 from nodes.chooser import Choice, ChoiceRequest, Outcome, Refused
 from nodes.steering import PolicySetting
@@ -78,6 +79,17 @@ def test_a_decision_of_a_form_that_no_plan_takes_is_told_without_any(tmp_path: P
     table = PlanTable(files.model, files.model_digest, files.entries[:1])
     alone = declined._replace(request=declined.request._replace(form="tensor", table=table))
     assert logged_explanation(kept(tmp_path, [alone]), "r2")["candidates"] == []
+
+
+def test_a_log_of_before_refusals_had_ids_and_outcomes_replicas_is_read(tmp_path: Path, decision: Decision) -> None:
+    log = kept(tmp_path, [REFUSED, decision, OUTCOME])
+    lines = [json.loads(line) for line in (log / "0.jsonl").read_text().splitlines()]
+    for line in lines:
+        line.pop("replica" if line["kind"] == "outcome" else "request_id" if line["kind"] == "refused" else "", None)
+    (log / "0.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
+    told = logged_explanation(log, "r1")
+    assert told["outcome"]["finished_by"] == "cloud"
+    assert list(explanation_lines(told))[-3].endswith("finished by the cloud")
 
 
 def test_what_no_log_tells_of_is_said_to_be_so(tmp_path: Path, decision: Decision) -> None:

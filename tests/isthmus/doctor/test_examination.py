@@ -63,6 +63,14 @@ def test_artifacts_and_plan_files_are_read(tmp_path: Path) -> None:
     assert (missing.level, "p.json" in missing.message) == ("fail", True)
 
 
+def test_an_artifact_of_another_name_says_nothing_of_the_version_that_is_served(tmp_path: Path) -> None:
+    """It is served under the configured one, which the digest covers."""
+    save_artifact(model_from_module(nn.Linear(4, 2).eval(), (torch.zeros(2, 4),), "other"), tmp_path / "made")
+    assert "model m" not in examined(tmp_path, EDGE)
+    (tmp_path / "made" / "spec.json").write_text("{}")
+    assert examined(tmp_path, EDGE)["model m"].level == "fail"
+
+
 def test_a_certificate_that_is_not_there_fails(tmp_path: Path) -> None:
     tls = EDGE.replace("edge: {", "edge: {tls: {certificate: e.pem, key: e.key}, ")
     assert examined(tmp_path, tls)["edge TLS file"].level == "fail"
