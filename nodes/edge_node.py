@@ -331,10 +331,11 @@ class EdgeNode:
         """What the chooser is asked: the request with all that waits now. connection: to the replica that would get it,
         None for no cloud."""
         file_bytes = request.inputs.file_bytes
-        edge_queue_s, uplink_queue_s = self._queue.wait_s(), self._around.way_up.wait_s(turn.began_s)
+        requests_s, uplink_queue_s = self._queue.requests_s(), self._around.way_up.wait_s(turn.began_s)
+        edge_queue_s = requests_s + self._queue.planning.wait_s(time.monotonic())
         cloud_queue_s = 0.0 if connection is None else connection.cloud_queue_s
-        others_s = self._queue.requests_s() + uplink_queue_s + cloud_queue_s  # to what is measured nothing was promised
-        outlook = turn.admitted.outlook(turn.due_s, idle=not others_s)
+        # To what is measured nothing was promised.
+        outlook = turn.admitted.outlook(turn.due_s, idle=not (requests_s or uplink_queue_s or cloud_queue_s))
         return ChoiceRequest(
             table=runtime.table if connection is None else runtime.runnable(self.replicas.prepared()),
             form="bytes" if file_bytes else "tensor",
