@@ -121,7 +121,7 @@ class CloudAsking:
             self._cut_off(sendings)
             raise
         except TimeoutError:
-            left = [one for one in sendings if one.replica not in self._failures]
+            left = self._unanswered(sendings)
             self._tell_failures()
             for one in left:
                 self._learn_unfinished(one)
@@ -144,10 +144,14 @@ class CloudAsking:
         if deadline_s is None or now_s < deadline_s - LIMIT_SLACK_S:
             return
         silent_s = SILENT_S + (0.0 if link is None else link.rtt_s)
-        for one in sendings:
-            if one.replica not in self._failures and now_s - one.replica.heard_s >= silent_s:
+        for one in self._unanswered(sendings):
+            if now_s - one.replica.heard_s >= silent_s:
                 self._learn_unfinished(one)
                 one.replica.gave_up(one.sent_s, late=False)
+
+    def _unanswered(self, sendings: Sequence[Sending]) -> list[Sending]:
+        """Those of this asking that have not failed."""
+        return [one for one in sendings if one.replica not in self._failures]
 
     async def next(self) -> GuardedConnection | None:
         """See Onward; before all others the one that is still being asked."""

@@ -34,8 +34,8 @@ class EdgeFacts:
     """An edge at one moment.
 
     unread_bytes: of answers that wait for their clients. engine_bytes: copies of weights that engines hold.
-    usable_replicas: may be asked now. registry_connected: None
-    without a registry. credits: by replica id, the oldest connection first. link: None before anything was measured.
+    usable_replicas: may be asked now. registry_connected: None without a registry. credits: by replica id, the oldest
+    connection first. link: None before anything was measured.
     queue_s: wait before a new prefix. admission: who waits for a turn. decisions: by policy and plan kind.
     without_replica: requests that might have used one when none could be asked. executions: by stage. lost_records: of
     the decision log. drifts: alarms that stand, by stage. remeasured: how often plans were measured again.
