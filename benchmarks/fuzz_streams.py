@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from google.protobuf.message import Message
 
@@ -17,6 +18,7 @@ from nodes.protocol.edge_stream import EdgeStream, WireRequest
 from nodes.protocol.events import CloudTimings, MeasuredBatch, PlanDefinition, PlanTimes, RequestArrived
 from nodes.protocol.limits import MEMORY_FIELD, StreamLimits
 from nodes.protocol.rejection import Rejection
+from nodes.protocol.version import PROTOCOL_MAJOR, PROTOCOL_MINOR
 
 __all__ = ["CloudFrames", "EdgeFrames"]
 
@@ -29,14 +31,23 @@ def _tensor(size: int, name: str = "x") -> EncodedTensor:
     return EncodedTensor(name, "uint8", (size,), (), "raw", {"a": "b"}, bytes(i % 251 for i in range(size)))
 
 
-def _edge(plan: PlanDefinition) -> EdgeStream:
-    """That offers a plan and asks three things."""
+def _edge(plan: PlanDefinition, *, welcomed: bool = False) -> EdgeStream:
+    """That offers a plan and asks three things. welcomed: one of them comes in pieces, which the replica takes."""
     edge = EdgeStream("edge", LIMITS)
+    if welcomed:
+        welcome = pb.Welcome(protocol_major=PROTOCOL_MAJOR, protocol_minor=PROTOCOL_MINOR)
+        edge.receive(pb.CloudFrame(welcome=welcome), 0.0)
     edge.offer(plan)
-    edge.pace(1e6)
+    edge.pace(1e6, None, 100.0)  # so long a way that all of it may be under way
     for number in (1, 2, 3):
         tensors = (_tensor(5), _tensor(70_000 if number == 2 else 3, "y"))
-        edge.submit(WireRequest(number, "digest", 1, tensors, remaining_s=2.0, deadline_s=3.0, priority=1))
+        pieces = [replace(_tensor(size, "y"), continues=True) for size in (40_000, 0, 9)] if number == welcomed else []
+        request = WireRequest(
+            number, "digest", 1, tensors, remaining_s=2.0, deadline_s=3.0, priority=1, more_tensors=len(pieces)
+        )
+        edge.submit(request)
+        if pieces:
+            edge.add(number, pieces)
     edge.echo(7, b"padding", 1.0)
     return edge
 
@@ -50,7 +61,7 @@ def _frames(end: EdgeStream | CloudStream) -> list[bytes]:
 
 def _up() -> list[bytes]:
     """All that an edge has to say, one of its requests taken back."""
-    frames = _frames(_edge(offered(small_model(), 1)))
+    frames = _frames(_edge(offered(small_model(), 1), welcomed=True))
     for frame in (pb.EdgeFrame(cancel=pb.Cancel(request_id=3)), pb.EdgeFrame(goodbye=pb.Goodbye())):
         frames.append(frame.SerializeToString())
     return frames

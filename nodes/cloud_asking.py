@@ -74,11 +74,12 @@ class CloudAsking:
         self.stayed = False
 
     def early_upload(self, replica: GuardedConnection) -> EarlyUpload | None:
-        """Takes the tensors of the prefix as they are made, for the replica that is to be asked first; None where they
-        are all made at the end, the replica wants them all at once, or is to be probed. To be closed by `close`."""
-        half = self._accepted.ready.half
-        if half.offers and replica.healthy and replica.takes_more_tensors:
-            self._early = EarlyUpload(replica, half.crossing, self._early_request)
+        """Takes the tensors of the prefix, or pieces of large ones, as they are made, for the replica that is to be
+        asked first; None where they are all made at the end, the replica wants them all at once, or is to be probed.
+        To be closed by `close`."""
+        half, batch = self._accepted.ready.half, self._accepted.request.inputs.batch
+        if half.offers(batch) and replica.healthy and replica.takes_more_tensors:
+            self._early = EarlyUpload(replica, half.pieces(batch), self._early_request)
         return self._early
 
     async def close(self) -> None:

@@ -1,6 +1,7 @@
-"""Sending a request's first boundary tensors while its prefix still runs.
+"""Sending a request's first boundary tensors while its prefix still runs, and the first pieces of a large one while it
+is still being encoded.
 
-The worker hands each encoded tensor over as it is made; with the first one the request is opened at the replica, and
+The worker hands each tensor or piece over as it is made; with the first one the request is opened at the replica, and
 the others follow. Where the prefix fails, or the request ends otherwise, the replica is told: it drops what it has.
 """
 
@@ -22,7 +23,7 @@ class EarlyUpload:
     """Of one request to one replica."""
 
     def __init__(self, replica: GuardedConnection, count: int, request: Callable[[TensorFeed], WireRequest]) -> None:
-        """count: the plan's boundary tensors. request: made when the first of them is there."""
+        """count: the boundary tensors, or pieces of them. request: made when the first of them is there."""
         self.replica = replica
         self._request = request
         self._feed = TensorFeed(count)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
 from nodes.compute_pool import ComputePool
@@ -95,9 +96,12 @@ async def measure_edge_times(ready: ReadyPlan, model: Model, timer: QuietTimer) 
     edge = affine_time({batch: time.seconds for batch, time in times.items()})
     if ready.entry.plan.kind == "edge-only":  # nothing is left to finish
         return EdgeTimes(edge, spread, ready.entry.costs.local_finish)
-    outcome = await timer.run(lambda: half.run(inputs[1]))
-    finished = await timer.measure(lambda: half.finish_locally(outcome))
-    return EdgeTimes(edge, spread, AffineTime(0.0, finished.seconds))
+    finished: dict[float, float] = {}
+    for batch in MEASURED_BATCHES:
+        outcome = await timer.run(partial(half.run, inputs[batch]))
+        measured = await timer.measure(partial(half.finish_locally, outcome), MEASURE_BUDGET_S / 2)
+        finished[batch] = measured.seconds
+    return EdgeTimes(edge, spread, affine_time(finished))
 
 
 async def _half_time(ready: ReadyPlan, inputs: ModelInputs, timer: QuietTimer) -> Measurement:

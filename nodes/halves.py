@@ -13,31 +13,29 @@ from typing import NamedTuple
 import torch
 
 from isthmus.errors import InvalidPlan, InvalidRequest
-from nodes.codecs.base import EncodedTensor, ImageCodec, encoded_bytes
-from nodes.codecs.factory import codec, encodes_images, image_codec
-from nodes.codecs.layout import checked_size
+from nodes.codecs.base import EncodedTensor, encoded_bytes
 from nodes.engines.base import Engine
 from nodes.engines.slowdown import run_slowed
 from nodes.inputs import ModelInputs
 from nodes.joined_run import join_axes
 from nodes.limits import CLOUD_LIMITS, EDGE_LIMITS, NodeLimits
+from nodes.plan_codecs import PlanCodecs
 from nodes.preprocessing import ImageBatch, preprocess
 from nodes.protocol.events import WireCodec
-from nodes.staged_prefix import stages_of
-from partitioner.graph import TensorInfo
+from nodes.staged_prefix import Stage, stages_of
 from partitioner.measurements import digest_of_ops
 from partitioner.model import Model
 
 __all__ = ["CloudHalf", "CloudOutcome", "EdgeHalf", "EdgeOutcome", "Offer"]
 
-UNBOUNDED = 1 << 62
 Tensors = Mapping[str, torch.Tensor]
 Offer = Callable[[EncodedTensor], None]
 
 
 @dataclass(frozen=True, slots=True)
 class EdgeOutcome:
-    """What the edge's half left: encoded tensors for the cloud, and all that it takes to finish without the cloud.
+    """What the edge's half left: encoded tensors for the cloud, or pieces of them, and all that it takes to finish
+    without the cloud.
 
     boundary holds tensors by name, or the image files of an input that crossed as files, until the answer is in.
     """
@@ -68,51 +66,6 @@ class CloudOutcome(NamedTuple):
     encode_s: float
 
 
-class _Codecs:
-    """The codecs of one direction of a plan, made once."""
-
-    def __init__(self, model: Model, codecs: Sequence[WireCodec], limits: NodeLimits) -> None:
-        self._limits, self._tensors = limits, model.graph.tensors
-        self._preprocessing = {spec.name: spec.preprocessing for spec in model.interface.inputs}
-        self.names = tuple(wire.tensor for wire in codecs)
-        self._codec_names = {wire.tensor: wire.codec for wire in codecs}
-        self.files = frozenset(wire.tensor for wire in codecs if encodes_images(wire.codec))
-        self._tensor = {w.tensor: codec(w.codec, w.parameters) for w in codecs if w.tensor not in self.files}
-        self._image = {w.tensor: self._image_codec(w) for w in codecs if w.tensor in self.files}
-        self._decoders = self._tensor | self._image
-
-    def _image_codec(self, wire: WireCodec) -> ImageCodec:
-        preprocessing = self._preprocessing.get(wire.tensor)
-        if preprocessing is None:
-            raise InvalidRequest(f"codec {wire.codec}", "needs an input that declares preprocessing", value=wire.tensor)
-        return image_codec(wire.codec, preprocessing, wire.parameters)
-
-    def encode(self, values: Mapping[str, torch.Tensor | ImageBatch]) -> tuple[EncodedTensor, ...]:
-        return tuple([self.encode_one(name, values[name]) for name in self.names])
-
-    def encode_one(self, name: str, value: torch.Tensor | ImageBatch) -> EncodedTensor:
-        if isinstance(value, ImageBatch):
-            return self._image[name].encode_images(name, value)
-        return self._tensor[name].encode(name, value)
-
-    def decode(self, encoded: Sequence[EncodedTensor], batch: int) -> dict[str, torch.Tensor]:
-        """Raises InvalidRequest unless exactly the plan's tensors came, each in the plan's codec and as the model has
-        it at that batch: what is neither is not decoded, which a few bytes may ask a lot of memory for; TooLarge."""
-        if tuple([tensor.name for tensor in encoded]) != self.names:
-            raise InvalidRequest(
-                "tensors", f"the plan sends {list(self.names)}", value=[tensor.name for tensor in encoded]
-            )
-        for tensor in encoded:
-            if tensor.codec != self._codec_names[tensor.name]:
-                wanted = f"the plan sends it in the codec {self._codec_names[tensor.name]}"
-                raise InvalidRequest(f"tensor {tensor.name}", wanted, value=tensor.codec)
-            _check_header(self._tensors[tensor.name], tensor, batch)
-            self._limits.check_tensor(tensor.name, checked_size(tensor, UNBOUNDED))
-        return {
-            tensor.name: self._decoders[tensor.name].decode(tensor, self._limits.tensor_bytes) for tensor in encoded
-        }
-
-
 class EdgeHalf:
     """The edge's half of a plan: preprocess, prefix, encode; later, finish from the cut if the cloud does not."""
 
@@ -131,7 +84,7 @@ class EdgeHalf:
         early: after how many boundary tensors `run` is to stop and offer them; only an engine that runs op by op does,
         others offer what is encoded before the rest.
 
-        axes: how the prefix of several requests can run as one, None where it cannot. offers: whether `run` offers.
+        axes: how the prefix of several requests can run as one, None where it cannot.
         """
         self._segments = model.split(edge_ops)
         self._inputs = model.graph.inputs
@@ -145,21 +98,36 @@ class EdgeHalf:
         self._has_prefix = bool(edge_ops) or bool(self._segments.kept)
         self.prefix = engine.load(self._segments.prefix)
         self._suffix = engine.load(self._segments.suffix)
-        crossing = (*self._segments.boundary, *self._segments.kept)
-        self.axes = join_axes(model.graph.tensors, self._inputs, crossing) if self._has_prefix else None
+        names = (*self._segments.boundary, *self._segments.kept)
+        self.axes = join_axes(model.graph.tensors, self._inputs, names) if self._has_prefix else None
         self.cut = digest_of_ops(edge_ops)
-        self._uplink, self._downlink = _Codecs(model, uplink, limits), _Codecs(model, downlink, limits)
-        held = {*self._segments.boundary, *self._segments.kept} - self._uplink.files
+        self._uplink, self._downlink = PlanCodecs(model, uplink, limits), PlanCodecs(model, downlink, limits)
+        held = {*names} - self._uplink.files
         self._held = tuple(self._tensors[name] for name in held)
-        self.early = tuple(early)
-        self.offers = bool(early) and self._has_prefix and not self._uplink.files
-        whole = engine.name != "eager"
-        self._stages = stages_of(model, edge_ops, engine, () if whole else early) if self.offers else ()
+        self.early = tuple(early) if self._has_prefix and not self._uplink.files else ()
+        if self.early and engine.name == "eager":
+            self._stages = stages_of(model, edge_ops, engine, self.early)
+        else:
+            self._stages = (Stage(self.prefix, self._inputs, names, self.crossing),) if self._has_prefix else ()
+        self._pieces: dict[int, int] = {}  # by batch
 
     @property
     def crossing(self) -> int:
         """How many boundary tensors there are."""
         return len(self._uplink.names)
+
+    def pieces(self, batch: int) -> int:
+        """How many `run` makes of the boundary where it offers them: one of a tensor, several of a large one."""
+        known = self._pieces.get(batch)
+        if known is None:
+            large = not self._uplink.files
+            known = sum(self._uplink.pieces(name, batch) for name in self._uplink.names) if large else self.crossing
+            self._pieces[batch] = known
+        return known
+
+    def offers(self, batch: int) -> bool:
+        """Whether `run` offers some of them before all are made."""
+        return bool(self.early) or self.pieces(batch) > self.crossing
 
     @property
     def file_inputs(self) -> tuple[str, ...]:
@@ -174,10 +142,11 @@ class EdgeHalf:
     def run(self, inputs: ModelInputs, offer: Offer | None = None) -> EdgeOutcome:
         """Everything up to the wire. Raises InvalidRequest for a file that is not an image, ComputeFailed.
 
-        offer: called with encoded tensors, in the plan's order, before all are made; the last one is never offered.
+        offer: called with encoded tensors, in the plan's order, and pieces of large ones, before all are made; the last
+        one is never offered.
         """
         started = time.perf_counter()
-        if offer is not None and self.offers:
+        if offer is not None and self.offers(inputs.batch):
             outcome = self._run_in_stages(inputs, offer)
         else:
             outcome = run_slowed(self.slowdown, self._run, inputs)
@@ -191,13 +160,22 @@ class EdgeHalf:
     def _run_in_stages(self, inputs: ModelInputs, offer: Offer) -> EdgeOutcome:
         values, encoded = dict(inputs.values), list[EncodedTensor]()
         tensors = run_slowed(self.slowdown, self.tensors, values)
-        made = dict(zip(self._inputs, tensors, strict=True))
+        made, last = dict(zip(self._inputs, tensors, strict=True)), self.pieces(inputs.batch)
+
+        def encode(names: Sequence[str]) -> None:
+            for name in names:
+                pieces = self._uplink.encode_pieces(name, made[name], inputs.batch)
+                while (piece := run_slowed(self.slowdown, next, pieces, None)) is not None:
+                    encoded.append(piece)
+                    if len(encoded) < last:
+                        offer(piece)
+
+        sent = 0
         for stage in self._stages:
             run_slowed(self.slowdown, stage, made)
-            for name in self._uplink.names[len(encoded) : stage.crossing]:
-                encoded.append(run_slowed(self.slowdown, self._uplink.encode_one, name, made[name]))
-                if len(encoded) < self.crossing:
-                    offer(encoded[-1])
+            encode(self._uplink.names[sent : stage.crossing])
+            sent = stage.crossing
+        encode(self._uplink.names[sent:])
         crossing, apart = self._uplink.names, self._segments.kept
         boundary, kept = ({name: self._own(name, made[name]) for name in names} for names in (crossing, apart))
         return EdgeOutcome(tuple(encoded), boundary, kept, 0.0)
@@ -281,7 +259,7 @@ class CloudHalf:
         self.suffix = engine.load(self._segments.cloud)
         self.model_digest, self.engine, self.cut = model.digest, engine.name, digest_of_ops(edge_ops)
         self.axes = join_axes(model.graph.tensors, self._segments.boundary, self._segments.returned)
-        self._uplink, self._downlink = _Codecs(model, uplink, limits), _Codecs(model, downlink, limits)
+        self._uplink, self._downlink = PlanCodecs(model, uplink, limits), PlanCodecs(model, downlink, limits)
         _check_names("uplink", self._uplink.names, self._segments.boundary)
         _check_names("downlink", self._downlink.names, self._segments.returned)
 
@@ -303,14 +281,6 @@ class CloudHalf:
     def encode(self, outputs: tuple[torch.Tensor, ...]) -> tuple[EncodedTensor, ...]:
         """What the suffix made, for the wire."""
         return self._downlink.encode(dict(zip(self._segments.returned, outputs, strict=True)))
-
-
-def _check_header(info: TensorInfo, tensor: EncodedTensor, batch: int) -> None:
-    """Raises InvalidRequest where a tensor that came over the wire says to be other than what the model has there."""
-    expected = info.shape_at(batch)
-    if tensor.shape != expected or tensor.dtype != info.dtype:
-        must = f"must be {info.dtype} {list(expected)} at batch {batch}"
-        raise InvalidRequest(f"tensor {tensor.name}", must, value=f"{tensor.dtype} {list(tensor.shape)}")
 
 
 def _check_names(direction: str, given: Sequence[str], expected: Sequence[str]) -> None:

@@ -5,8 +5,9 @@ many bytes cross. What does not hang on a plan's codecs is measured once for its
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from nodes.batch_times import BatchTimes
 from nodes.batching import BatchLimits
@@ -48,7 +49,7 @@ class PlanMeter:
         self._most = min(batching.max_batch, model.interface.max_batch)
         self._prefix_times: dict[str, BatchTimes] = {}  # by cut: whatever the codecs
         self._early_counts: dict[str, tuple[int, ...]] = {}  # by cut
-        self._finish_times: dict[tuple[str, bool], float] = {}  # by cut, and whether files crossed as they came
+        self._finish_times: dict[tuple[str, bool], AffineTime] = {}  # by cut, and whether files crossed as they came
 
     def measured(self, plan: Plan) -> ReadyPlan:
         """The plan with its edge side measured and its wire bytes counted."""
@@ -58,7 +59,7 @@ class PlanMeter:
         inputs = {batch: sample_inputs(self._model, batch, crossing) for batch in MEASURED_BATCHES}
         outcomes = {batch: half.run(inputs[batch]) for batch in MEASURED_BATCHES}
         times = {batch: self._time(half, inputs[batch]) for batch in MEASURED_BATCHES}
-        finish_s = self._finish_s(half, outcomes[small], bool(crossing))
+        finish = self._finish_time(half, outcomes, bool(crossing))
         file_crosses = any(t.codec == "file" for t in plan.boundary)
         up = {batch: 0 if file_crosses else _wire_bytes(plan, outcomes[batch], batch) for batch in MEASURED_BATCHES}
         counted = tuple(
@@ -74,7 +75,7 @@ class PlanMeter:
             uplink_bytes_per_item=max(0.0, float(up[large] - up[small])),
             downlink_bytes_fixed=max(0, 2 * down[small] - down[large]),
             downlink_bytes_per_item=max(0.0, float(down[large] - down[small])),
-            local_finish=AffineTime(0.0, finish_s * self._slowdown),
+            local_finish=finish,
             edge_spread=max(time.spread_share for time in times.values()),
             prefix_s=() if half.axes is None else prefix.seconds,
         )
@@ -91,12 +92,16 @@ class PlanMeter:
             self._prefix_times[half.cut] = measure_batches(half.prefix, half.axes, sample, self._most).times
         return self._prefix_times[half.cut]
 
-    def _finish_s(self, half: EdgeHalf, outcome: EdgeOutcome, files_crossed: bool) -> float:
-        """What finishing from the cut takes, whatever the codecs: what was sent is kept as it was."""
-        key = half.cut, files_crossed
+    def _finish_time(self, half: EdgeHalf, outcomes: Mapping[int, EdgeOutcome], files_crossed: bool) -> AffineTime:
+        """What finishing from the cut takes, whatever the codecs: what was sent is kept as it was. outcomes: by batch;
+        of a suffix that its weights make long several items take little longer than one."""
+        key, budget_s = (half.cut, files_crossed), MEASURE_BUDGET_S / len(outcomes)
         if key not in self._finish_times:
-            finished = measure(lambda: half.finish_locally(outcome), budget_s=MEASURE_BUDGET_S)
-            self._finish_times[key] = finished.seconds
+            measured = {
+                float(batch): measure(partial(half.finish_locally, outcome), budget_s=budget_s, min_repeats=3).seconds
+                for batch, outcome in outcomes.items()
+            }
+            self._finish_times[key] = affine_time({batch: s * self._slowdown for batch, s in measured.items()})
         return self._finish_times[key]
 
     def _time(self, half: EdgeHalf, inputs: ModelInputs) -> Measurement:
@@ -109,7 +114,7 @@ class PlanMeter:
             return ()
         if half.cut not in self._early_counts:
             offering = self._half(plan, 1.0, range(1, half.crossing))
-            leads = measure_leads(offering, inputs) if offering.offers else ()
+            leads = measure_leads(offering, inputs) if offering.early else ()
             self._early_counts[half.cut] = early_counts([lead_s * self._slowdown for lead_s in leads])
         return self._early_counts[half.cut]
 

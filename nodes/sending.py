@@ -40,14 +40,15 @@ def sent_to(accepted: AcceptedRequest, replica: GuardedConnection, request_id: i
     number = next(accepted.around.wire_ids) if request_id is None else request_id
     now_s, watch = time.monotonic(), StallWatch(since_s)
     expected_s = accepted.expected_s(_cloud_s(accepted, replica), now_s)
-    way = _way(accepted, replica, now_s)
-    return Sending(replica, now_s, sent_remote_s(accepted, replica), expected_s, number, watch, way)
+    # What has begun is under way already.
+    up_bytes = accepted.around.replicas.in_flight_bytes + (accepted.uplink_bytes if request_id is None else 0)
+    way = _way(accepted, replica, up_bytes, now_s)
+    return Sending(replica, now_s, _remote_s(accepted, replica, up_bytes), expected_s, number, watch, way)
 
 
 def sent_remote_s(accepted: AcceptedRequest, replica: GuardedConnection) -> float:
     """Until that replica would have answered, sent now behind what is on the link; infinite for an unknown link."""
-    up = accepted.uplink_bytes + accepted.around.replicas.in_flight_bytes
-    return remote_s(accepted.around.chooser.link(), up, accepted.downlink_bytes, _cloud_s(accepted, replica))
+    return _remote_s(accepted, replica, accepted.uplink_bytes + accepted.around.replicas.in_flight_bytes)
 
 
 def wire_request(
@@ -65,6 +66,7 @@ def wire_request(
         priority=accepted.request.priority,
         traceparent=accepted.request.traceparent,
         expected_cloud_s=costs.cloud.at(batch),
+        expected_bytes=accepted.uplink_bytes,
     )
 
 
@@ -73,9 +75,12 @@ def _cloud_s(accepted: AcceptedRequest, replica: GuardedConnection) -> float:
     return replica.cloud_queue_s + accepted.choice.entry.costs.cloud.at(accepted.request.inputs.batch)
 
 
-def _way(accepted: AcceptedRequest, replica: GuardedConnection, now_s: float) -> WayWatch | None:
+def _remote_s(accepted: AcceptedRequest, replica: GuardedConnection, up_bytes: int) -> float:
+    return remote_s(accepted.around.chooser.link(), up_bytes, accepted.downlink_bytes, _cloud_s(accepted, replica))
+
+
+def _way(accepted: AcceptedRequest, replica: GuardedConnection, up_bytes: int, now_s: float) -> WayWatch | None:
     link = accepted.around.chooser.link()
     if link is None or accepted.cloud_required:
         return None
-    up_s = link.uplink_s(accepted.uplink_bytes + accepted.around.replicas.in_flight_bytes)
-    return WayWatch(now_s, up_s, link.rtt_s, replica.arrived_bytes)
+    return WayWatch(now_s, link.uplink_s(up_bytes), link.rtt_s, replica.arrived_bytes)

@@ -1,4 +1,4 @@
-"""The encoded tensors of one request on their way from the worker that makes them to the stream that sends them."""
+"""The encoded tensors of one request, or pieces of them, on their way from the worker that makes them to the stream."""
 
 from __future__ import annotations
 

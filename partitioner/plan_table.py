@@ -87,12 +87,15 @@ class PlanCosts:
 @dataclass(frozen=True, slots=True)
 class Correction:
     """Factors on a plan's costs: what its requests really took over what the costs say; and the seconds that they took
-    besides: choosing, hand-overs, and stages too short for a factor."""
+    besides: choosing, hand-overs, and stages too short for a factor. finish: on what the edge takes for the rest, where
+    the cloud does not answer: that of the edge's stage, unless that is so short that its ratio says nothing of other
+    work."""
 
     edge: float = 1.0
     cloud: float = 1.0
     uplink_bytes: float = 1.0
     overhead_s: float = 0.0
+    finish: float = 1.0
 
 
 NO_CORRECTION = Correction()

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -82,7 +82,7 @@ def decision_record(decision: Decision | Declined) -> dict[str, Any]:
         "model": request.table.model,
         "request": {name: getattr(request, name) for name in _PLAIN},
         "corrections": {
-            plan_id: [one.edge, one.cloud, one.uplink_bytes, one.overhead_s]
+            plan_id: [one.edge, one.cloud, one.uplink_bytes, one.overhead_s, one.finish]
             for plan_id, one in request.corrections.items()
             if one != NO_CORRECTION
         },
@@ -104,9 +104,15 @@ def decision_record(decision: Decision | Declined) -> dict[str, Any]:
 
 def request_from_record(record: Mapping[str, Any], table: PlanTable) -> tuple[ChoiceRequest, Link | None]:
     """The request that `decision_record` wrote, and the link as then believed. table: the one that the line names."""
-    corrections = {plan_id: Correction(*factors) for plan_id, factors in record["corrections"].items()}
+    corrections = {plan_id: _correction(factors) for plan_id, factors in record["corrections"].items()}
     link = None if record["link"] is None else Link(**record["link"])
     return ChoiceRequest(table=table, corrections=corrections, **record["request"]), link
+
+
+def _correction(factors: Sequence[float]) -> Correction:
+    """Older logs have four: finishing went by the factor of the edge's stage."""
+    edge, cloud, uplink_bytes, overhead_s, *finish = factors
+    return Correction(edge, cloud, uplink_bytes, overhead_s, finish[0] if finish else edge)
 
 
 def explanation(kept: Kept, outcome: Outcome | None) -> dict[str, Any]:

@@ -449,7 +449,7 @@ class RequestHeader(_message.Message):
     rtt_us: _builtins.int
     """since 2.2: and its round trip; 0: not said"""
     more_tensors: _builtins.int
-    """since 2.3: how many tensors follow those above, in MoreTensors"""
+    """since 2.3: how many headers of tensors follow those above, in MoreTensors"""
     @_builtins.property
     def tensors(self) -> _containers.RepeatedCompositeFieldContainer[Global___TensorHeader]: ...
     @_builtins.property
@@ -484,7 +484,7 @@ Global___RequestHeader: _TypeAlias = RequestHeader  # noqa: Y015
 
 @_typing.final
 class MoreTensors(_message.Message):
-    """The next tensors of a request whose header has left: they were not made yet. In the plan's order."""
+    """The next tensors of a request whose header has left, or pieces of them: they were not made yet. In the plan's order."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -548,7 +548,7 @@ Global___ResponseHeader: _TypeAlias = ResponseHeader  # noqa: Y015
 
 @_typing.final
 class TensorHeader(_message.Message):
-    """One encoded tensor: its bytes come in chunks, the first of them in the message's header."""
+    """One encoded tensor, or the next piece of it: its bytes come in chunks, the first of them in the message's header."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -558,10 +558,15 @@ class TensorHeader(_message.Message):
     STRIDE_ORDER_FIELD_NUMBER: _builtins.int
     CODEC_FIELD_NUMBER: _builtins.int
     ENCODED_BYTES_FIELD_NUMBER: _builtins.int
+    CONTINUES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     dtype: _builtins.str
     """the dtype of the decoded tensor: "float32", "int64", "bool", ..."""
     encoded_bytes: _builtins.int
+    continues: _builtins.bool
+    """Since 2.6, only to a peer that speaks it: what comes is more of the tensor before, and all but the name is said there.
+    Chunks name it by its own index, once all of that is sent.
+    """
     @_builtins.property
     def shape(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
     @_builtins.property
@@ -579,10 +584,11 @@ class TensorHeader(_message.Message):
         stride_order: _abc.Iterable[_builtins.int] | None = ...,
         codec: Global___TensorCodec | None = ...,
         encoded_bytes: _builtins.int = ...,
+        continues: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["codec", b"codec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["codec", b"codec", "dtype", b"dtype", "encoded_bytes", b"encoded_bytes", "name", b"name", "shape", b"shape", "stride_order", b"stride_order"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["codec", b"codec", "continues", b"continues", "dtype", b"dtype", "encoded_bytes", b"encoded_bytes", "name", b"name", "shape", b"shape", "stride_order", b"stride_order"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

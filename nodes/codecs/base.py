@@ -11,27 +11,29 @@ is allocated, and every fault raises `InvalidRequest` naming the tensor.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import torch
 
     from nodes.preprocessing import ImageBatch
 
-__all__ = ["DEFAULT_MAX_BYTES", "Codec", "Decoder", "EncodedTensor", "ImageCodec", "encoded_bytes"]
+__all__ = [
+    "DEFAULT_MAX_BYTES", "Codec", "Decoder", "EncodedTensor", "ImageCodec", "PiecewiseCodec", "encoded_bytes",
+]  # fmt: skip
 
 DEFAULT_MAX_BYTES = 256 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedTensor:
-    """One tensor as it travels.
+    """One tensor as it travels, or a piece of one.
 
     dtype and shape are those of the decoded tensor ("float32", (1, 3, 224, 224)). stride_order lists its dimensions
     from outermost to innermost in memory; empty means C order. data is what the codec made of it, a bytearray where it
-    arrived in several pieces.
+    arrived in several pieces. continues: it is the next piece of the tensor before, see `nodes/codecs/pieces.py`.
     """
 
     name: str
@@ -41,6 +43,7 @@ class EncodedTensor:
     codec: str
     parameters: Mapping[str, str]
     data: bytes | bytearray
+    continues: bool = False
 
     @property
     def content(self) -> bytes:
@@ -81,6 +84,15 @@ class Codec(Decoder, Protocol):
 
     def encode(self, name: str, tensor: torch.Tensor) -> EncodedTensor:
         """`tensor` (any device, any strides) under `name`. Raises InvalidRequest for a dtype that cannot travel."""
+
+
+@runtime_checkable
+class PiecewiseCodec(Codec, Protocol):
+    """Can hand over what it makes of a tensor piece by piece."""
+
+    def encode_pieces(self, name: str, tensor: torch.Tensor, count: int) -> Iterator[EncodedTensor]:
+        """So many pieces, each when it is asked for: together they decode to what `encode` makes does. One that
+        continues may be empty."""
 
 
 class ImageCodec(Decoder, Protocol):

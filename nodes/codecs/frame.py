@@ -9,13 +9,16 @@ both on a sample (0.1 ms) and keeps the better one.
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 import zstandard
 
 from isthmus.errors import InvalidRequest
+from nodes.codecs.pieces import piece_ends
 
-__all__ = ["compress", "decompress", "pack", "unpack"]
+__all__ = ["compress", "decompress", "pack", "pack_pieces", "unpack"]
 
 _LEVEL = 1  # higher levels are slower and, on quantised activations, even larger
 _SAMPLE_BYTES = 16384
@@ -32,7 +35,7 @@ class _Contexts(threading.local):
 _contexts = _Contexts()
 
 
-def compress(data: bytes) -> bytes:
+def compress(data: bytes | memoryview) -> bytes:
     """One zstd frame that names its content size."""
     return _contexts.compressor.compress(data)
 
@@ -61,6 +64,20 @@ def pack(data: bytes, itemsize: int) -> bytes:
     return _PLAIN + compress(data)
 
 
+def pack_pieces(data: memoryview, itemsize: int, count: int) -> Iterator[bytes]:
+    """What `pack` makes, in so many pieces, each when it is asked for: the same flag, and a frame of the same content
+    (its blocks may end elsewhere)."""
+    in_planes = itemsize > 1 and _planes_pay(data, itemsize)
+    elements = np.frombuffer(data, np.uint8).reshape(-1, itemsize)
+    # Not the thread's own: others may compress before the next piece is asked for.
+    frame = zstandard.ZstdCompressor(level=_LEVEL).compressobj(size=len(data))
+    packed = _PLANES if in_planes else _PLAIN
+    for number, (first, end) in enumerate(piece_ends(len(data), count), start=1):
+        packed += frame.compress(_of_planes(elements, first, end) if in_planes else data[first:end])
+        yield packed + frame.flush() if number == count else packed
+        packed = b""
+
+
 def unpack(name: str, packed: bytes, itemsize: int, size: int) -> bytes | memoryview:
     """The way back of `pack`: `size` bytes. Raises InvalidRequest naming the tensor."""
     flag = packed[:1]
@@ -71,7 +88,7 @@ def unpack(name: str, packed: bytes, itemsize: int, size: int) -> bytes | memory
     return content if flag == _PLAIN or not content else _from_planes(content, itemsize)
 
 
-def _planes_pay(data: bytes, itemsize: int) -> bool:
+def _planes_pay(data: bytes | memoryview, itemsize: int) -> bool:
     sample = data
     if len(data) > _SAMPLE_BYTES:
         start = (len(data) - _SAMPLE_BYTES) // 2 // itemsize * itemsize
@@ -79,8 +96,19 @@ def _planes_pay(data: bytes, itemsize: int) -> bool:
     return len(compress(_to_planes(sample, itemsize))) < len(compress(sample))
 
 
-def _to_planes(data: bytes, itemsize: int) -> bytes:
+def _to_planes(data: bytes | memoryview, itemsize: int) -> bytes:
     return np.ascontiguousarray(np.frombuffer(data, np.uint8).reshape(-1, itemsize).T).tobytes()
+
+
+def _of_planes(elements: npt.NDArray[np.uint8], first: int, end: int) -> bytes:
+    """The bytes from `first` to `end` of the planes, one after the other. elements: a row each."""
+    parts: list[bytes] = []
+    while first < end:
+        plane, start = divmod(first, len(elements))
+        stop = min(len(elements), start + end - first)
+        parts.append(elements[start:stop, plane].tobytes())
+        first += stop - start
+    return b"".join(parts)
 
 
 def _from_planes(data: bytes, itemsize: int) -> memoryview:

@@ -23,6 +23,7 @@ __all__ = [
     "in_memory_order",
     "in_stride_order",
     "memory_bytes",
+    "memory_view",
     "ordered_strides",
     "stride_order",
     "tensor_over",
@@ -66,8 +67,13 @@ def in_memory_order(tensor: torch.Tensor, order: Sequence[int]) -> torch.Tensor:
 
 def memory_bytes(name: str, tensor: torch.Tensor, order: Sequence[int]) -> bytes:
     """The bytes of `tensor` in stride order `order`. Raises InvalidRequest naming it for a dtype that cannot travel."""
+    return memory_view(name, tensor, order).tobytes()
+
+
+def memory_view(name: str, tensor: torch.Tensor, order: Sequence[int]) -> memoryview:
+    """The same, not copied where the tensor is dense already: for as long as nobody writes to it."""
     dtype_name(tensor.dtype, name)
-    return in_memory_order(tensor, order).view(torch.uint8).numpy().tobytes()
+    return in_memory_order(tensor, order).view(torch.uint8).numpy().data
 
 
 def checked_size(encoded: EncodedTensor, max_bytes: int) -> int:

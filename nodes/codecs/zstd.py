@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import torch
 
 from nodes.codecs.base import DEFAULT_MAX_BYTES, EncodedTensor
 from nodes.codecs.dtypes import dtype_name, dtype_named
-from nodes.codecs.frame import pack, unpack
-from nodes.codecs.layout import checked_size, from_memory, memory_bytes, stride_order
+from nodes.codecs.frame import pack, pack_pieces, unpack
+from nodes.codecs.layout import checked_size, from_memory, memory_bytes, memory_view, stride_order
 
 __all__ = ["ZstdCodec"]
 
@@ -26,6 +26,14 @@ class ZstdCodec:
         order = stride_order(tensor, name)
         data = pack(memory_bytes(name, tensor, order), tensor.element_size())
         return EncodedTensor(name, dtype_name(tensor.dtype), tuple(tensor.shape), order, self.name, {}, data)
+
+    def encode_pieces(self, name: str, tensor: torch.Tensor, count: int) -> Iterator[EncodedTensor]:
+        """See `PiecewiseCodec`."""
+        order = stride_order(tensor, name)
+        dtype, shape = dtype_name(tensor.dtype, name), tuple(tensor.shape)
+        packed = pack_pieces(memory_view(name, tensor, order), tensor.element_size(), count)
+        for number, data in enumerate(packed):
+            yield EncodedTensor(name, dtype, shape, order, self.name, {}, data, number > 0)
 
     def decode(self, encoded: EncodedTensor, max_bytes: int = DEFAULT_MAX_BYTES) -> torch.Tensor:
         """See `Decoder`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from isthmus.errors import InvalidRequest
@@ -25,26 +26,41 @@ class ReceiveSpan(NamedTuple):
     size_bytes: int
 
 
+@dataclass(slots=True)
+class _Arriving:
+    """What a header announced: a tensor, or the next piece of one. place: of that tensor. after: the piece before."""
+
+    encoded_bytes: int
+    place: int
+    after: _Arriving | None
+    received: int = 0
+
+    @property
+    def complete(self) -> bool:
+        return self.received == self.encoded_bytes
+
+
 class Assembly:
     """One message that is arriving. Chunks of a tensor come in order and without gaps; tensors may interleave."""
 
     def __init__(self, headers: Iterable[pb.TensorHeader], limits: StreamLimits, more: int = 0) -> None:
         """Check the headers against the limits before any byte is kept. Raises InvalidRequest, TooLarge.
 
-        more: tensors that are announced later, by `extend`.
+        more: tensors, or pieces of them, that are announced later, by `extend`.
         """
         self._limits = limits
-        self._headers: list[pb.TensorHeader] = []
+        self._headers: list[pb.TensorHeader] = []  # of tensors
         self._held: list[bytes | bytearray] = []
-        self._received: list[int] = []
-        self._to_come, self._missing = more, 0
+        self._arriving: list[_Arriving] = []
+        self._to_come, self._missing, self._total = more, 0, 0
         self._first_at: float | None = None
         self._last_at = 0.0
         self._span_s, self._after_first = 0.0, 0
         self._announce(tuple(headers))
 
     def extend(self, headers: Iterable[pb.TensorHeader]) -> None:
-        """The next tensors are announced. Raises InvalidRequest, also where more come than were promised; TooLarge."""
+        """The next tensors or pieces are announced. Raises InvalidRequest, also where more come than were promised, and
+        TooLarge."""
         headers = tuple(headers)
         if not 0 < len(headers) <= self._to_come:
             raise InvalidRequest("more tensors", f"{self._to_come} are to come", value=len(headers))
@@ -55,11 +71,18 @@ class Assembly:
 
     def _announce(self, headers: tuple[pb.TensorHeader, ...]) -> None:
         added = sum(header.encoded_bytes for header in headers)
-        total = added + sum(header.encoded_bytes for header in self._headers)
-        self._limits.check(len(self._headers) + len(headers) + self._to_come, total)
-        self._headers += headers
-        self._held += (b"" for _ in headers)
-        self._received += [0] * len(headers)
+        self._total += added
+        self._limits.check(len(self._arriving) + len(headers) + self._to_come, self._total)
+        for header in headers:
+            if header.continues and not self._arriving:
+                raise InvalidRequest("continues", "must follow the tensor that it is more of", value=header.name)
+            if not header.continues:
+                self._headers.append(header)
+                self._held.append(b"")
+            before = self._arriving[-1] if header.continues else None
+            if before is not None and before.encoded_bytes == 0:
+                before = before.after  # of nothing no chunk comes that would have to wait for it
+            self._arriving.append(_Arriving(header.encoded_bytes, len(self._headers) - 1, before))
         self._missing += added
 
     @property
@@ -70,7 +93,7 @@ class Assembly:
     @property
     def received_bytes(self) -> int:
         """What has arrived so far."""
-        return sum(self._received)
+        return self._total - self._missing
 
     @property
     def received_s(self) -> float:
@@ -83,14 +106,18 @@ class Assembly:
         data: the chunk's, handed in because each access copies it.
         """
         index = chunk.tensor_index
-        if index >= len(self._headers):
-            raise InvalidRequest("tensor_index", f"below {len(self._headers)} here", value=index)
-        if chunk.offset != self._received[index]:
-            raise InvalidRequest("offset", f"expected {self._received[index]}", value=chunk.offset)
-        if self._received[index] + len(data) > self._headers[index].encoded_bytes:
-            raise InvalidRequest("chunk", "runs past encoded_bytes", value=self._headers[index].name)
-        self._hold(index, data)
-        self._received[index] += len(data)
+        if index >= len(self._arriving):
+            raise InvalidRequest("tensor_index", f"below {len(self._arriving)} here", value=index)
+        piece = self._arriving[index]
+        name = self._headers[piece.place].name
+        if piece.after is not None and not piece.after.complete:
+            raise InvalidRequest("tensor_index", f"{index - 1} is not here yet, which it continues", value=index)
+        if chunk.offset != piece.received:
+            raise InvalidRequest("offset", f"expected {piece.received}", value=chunk.offset)
+        if piece.received + len(data) > piece.encoded_bytes:
+            raise InvalidRequest("chunk", "runs past encoded_bytes", value=name)
+        self._hold(piece.place, data)
+        piece.received += len(data)
         self._missing -= len(data)
         if self._first_at is None:
             self._first_at = now_s
@@ -118,13 +145,13 @@ class Assembly:
             for header, held in zip(self._headers, self._held, strict=True)
         )
 
-    def _hold(self, index: int, data: bytes) -> None:
+    def _hold(self, place: int, data: bytes) -> None:
         """What one chunk brings whole is not copied. Of more, each is put in its place as it comes: joining 100 MB at
         the end would keep the event loop, and with it every other request, for a tenth of a second."""
-        held = self._held[index]
+        held = self._held[place]
         if not held:
-            self._held[index] = data
+            self._held[place] = data
         elif isinstance(held, bytearray):
             held += data
         else:
-            self._held[index] = bytearray(held) + data
+            self._held[place] = bytearray(held) + data

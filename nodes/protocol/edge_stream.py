@@ -19,6 +19,7 @@ from typing import ClassVar
 from isthmus.errors import InvalidInput, LocalProtocolError, RemoteProtocolError, TooLarge
 from isthmus.v1 import segment_pb2 as pb
 from nodes.codecs.base import EncodedTensor
+from nodes.codecs.pieces import joined
 from nodes.protocol.assembly import Assembly
 from nodes.protocol.events import (
     CloudTimings,
@@ -38,7 +39,7 @@ from nodes.protocol.message_values import load_of, offer_message, plan_times_of,
 from nodes.protocol.outbox import Outbox, Outgoing, announce
 from nodes.protocol.progress import Progress
 from nodes.protocol.send_window import Credit
-from nodes.protocol.version import MORE_TENSORS_MINOR, PROTOCOL_MAJOR, PROTOCOL_MINOR, check_version
+from nodes.protocol.version import PIECES_MINOR, PROTOCOL_MAJOR, PROTOCOL_MINOR, check_version
 
 __all__ = ["EdgeState", "EdgeStream", "WireRequest"]
 
@@ -56,7 +57,8 @@ class EdgeState(enum.Enum):
 class WireRequest:
     """One request for the cloud. deadline_s: on the edge's clock, for ordering; remaining_s: what travels.
 
-    more_tensors: how many follow `tensors`, once they are made (see `EdgeStream.add`).
+    more_tensors: how many, or pieces of them, follow `tensors`, once they are made (see `EdgeStream.add`).
+    expected_bytes: of all of them as predicted, for its turn among others; it does not travel either.
     expected_cloud_s: the suffix as predicted, for the estimate of the replica's queue; it does not travel.
     """
 
@@ -70,6 +72,7 @@ class WireRequest:
     traceparent: str = ""
     expected_cloud_s: float = 0.0
     more_tensors: int = 0
+    expected_bytes: int = 0
 
 
 @dataclass(slots=True)
@@ -79,6 +82,7 @@ class _Submitted:
 
     deadline_s: float | None
     priority: int
+    expected_bytes: int
     queued: int
     to_come: int
     message: Outgoing[pb.EdgeFrame]
@@ -127,8 +131,8 @@ class EdgeStream:
 
     @property
     def takes_more_tensors(self) -> bool:
-        """Whether a request may be submitted before all of its tensors are made."""
-        return self.state is EdgeState.OPEN and self._peer_minor >= MORE_TENSORS_MINOR
+        """Whether a request may be submitted before all of its tensors, or of their pieces, are made."""
+        return self.state is EdgeState.OPEN and self._peer_minor >= PIECES_MINOR
 
     def progress(self, request_id: int) -> Progress:
         """How far a request has got, as long as it is in flight."""
@@ -186,12 +190,14 @@ class EdgeStream:
             header.sent_after_us = self._sent_after_us(request)
         if request.traceparent:
             header.trace.traceparent = request.traceparent
-        announce(request.tensors, header.tensors)
+        tensors = request.tensors if self.takes_more_tensors else joined(request.tensors)
+        announce(tensors, header.tensors)
+        expected_bytes = request.expected_bytes if request.more_tensors else 0
         message = self._outbox.put_message(
-            request.request_id, frame, header.chunks, request.tensors, request.deadline_s, request.priority
+            request.request_id, frame, header.chunks, tensors, request.deadline_s, request.priority, expected_bytes
         )
         self._in_flight[request.request_id] = _Submitted(
-            request.deadline_s, request.priority, len(request.tensors), request.more_tensors, message
+            request.deadline_s, request.priority, expected_bytes, len(tensors), request.more_tensors, message
         )
 
     def add(self, request_id: int, tensors: Sequence[EncodedTensor]) -> None:
@@ -206,8 +212,9 @@ class EdgeStream:
         more.request_id = request_id
         announce(tensors, more.tensors)
         submitted.message = self._outbox.put_more(
-            request_id, submitted.queued, frame, more.chunks, tensors, submitted.deadline_s, submitted.priority
-        )
+            request_id, submitted.queued, frame, more.chunks, tensors, submitted.deadline_s, submitted.priority,
+            submitted.expected_bytes,
+        )  # fmt: skip
         submitted.arrived_s = None
         submitted.queued += len(tensors)
         submitted.to_come -= len(tensors)

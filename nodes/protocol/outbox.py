@@ -37,6 +37,9 @@ Frame = TypeVar("Frame")
 def announce(tensors: Sequence[EncodedTensor], headers: Headers) -> None:
     """Add the headers of `tensors` to a message, made where they stay: what is handed to protobuf is copied."""
     for tensor in tensors:
+        if tensor.continues:
+            headers.add(name=tensor.name, encoded_bytes=len(tensor.data), continues=True)
+            continue
         header = headers.add(
             name=tensor.name, dtype=tensor.dtype, shape=tensor.shape, stride_order=tensor.stride_order,
             encoded_bytes=len(tensor.data),
@@ -170,14 +173,16 @@ class Outbox(Generic[Frame]):
         tensors: Sequence[EncodedTensor],
         deadline_s: float | None = None,
         priority: int = 0,
+        expected_bytes: int = 0,
     ) -> Outgoing[Frame]:
         """Queue a message. opening: its header. chunks: of that header, for the first ones. priority: 1 is the most
-        urgent, 0 means the default.
+        urgent, 0 means the default. expected_bytes: of all its tensors, where more follow.
 
         What fits one chunk's size, or 32 kB, travels in the header: each frame costs both sides some 100 us.
         """
         cutter = _ChunkCutter(request_id, tensors)
-        return self._put(request_id, self._opened(cutter, opening, chunks), cutter.total_bytes, deadline_s, priority)
+        size_bytes = max(cutter.total_bytes, expected_bytes)
+        return self._put(request_id, self._opened(cutter, opening, chunks), size_bytes, deadline_s, priority)
 
     def put_more(
         self,
@@ -188,12 +193,15 @@ class Outbox(Generic[Frame]):
         tensors: Sequence[EncodedTensor],
         deadline_s: float | None = None,
         priority: int = 0,
+        expected_bytes: int = 0,
     ) -> Outgoing[Frame]:
-        """Queue the next tensors of a message, behind those before them. first_index: of the first one of these."""
+        """Queue the next tensors of a message, behind those before them. first_index: of the first one of these. The
+        rest as above."""
         cutter = _ChunkCutter(request_id, tensors, first_index)
         part, before = self._opened(cutter, opening, chunks), self._messages.get(request_id)
         if before is None:
-            return self._put(request_id, part, cutter.total_bytes, deadline_s, priority, begun=True)
+            size_bytes = max(cutter.total_bytes, expected_bytes)
+            return self._put(request_id, part, size_bytes, deadline_s, priority, begun=True)
         before.more.append(part)
         return before
 
@@ -201,7 +209,7 @@ class Outbox(Generic[Frame]):
         self,
         request_id: int,
         part: _Part[Frame],
-        total_bytes: int,
+        size_bytes: int,
         deadline_s: float | None,
         priority: int,
         *,
@@ -209,7 +217,7 @@ class Outbox(Generic[Frame]):
     ) -> Outgoing[Frame]:
         self._sequence += 1
         deadline_s = math.inf if deadline_s is None else deadline_s
-        urgency = Urgency(deadline_s, priority or DEFAULT_PRIORITY, total_bytes, self._sequence)
+        urgency = Urgency(deadline_s, priority or DEFAULT_PRIORITY, size_bytes, self._sequence)
         self._messages[request_id] = message = Outgoing(begun, part, deque())
         heapq.heappush(self._order, (urgency, request_id))
         return message

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from isthmus.errors import RemoteProtocolError
 
-__all__ = ["ACK_MINOR", "MORE_TENSORS_MINOR", "PROTOCOL_MAJOR", "PROTOCOL_MINOR", "check_version"]
+__all__ = ["ACK_MINOR", "PIECES_MINOR", "PROTOCOL_MAJOR", "PROTOCOL_MINOR", "check_version"]
 
 PROTOCOL_MAJOR = 2
-PROTOCOL_MINOR = 5
+PROTOCOL_MINOR = 6
 ACK_MINOR = 2
 """From this minor version on an end acknowledges the bytes that arrive."""
-MORE_TENSORS_MINOR = 3
-"""From this minor version on a request's header may leave before all of its tensors are made."""
+PIECES_MINOR = 6
+"""From this minor version on a request's header leaves before all of its tensors are made, and a tensor may come in
+pieces. From 2.3 on replicas take whole tensors one after the other; edges of now send them all at once."""
 
 
 def check_version(major: int, minor: int) -> None:

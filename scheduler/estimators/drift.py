@@ -7,7 +7,8 @@ not look quicker than one whose factor is known (Robbins 1956: shrinkage towards
 
 What choosing and hand-overs take is no stage's, and of a stage of a few hundred microseconds the ratio is noise. Both
 are learned as seconds, in one forgetting mean a plan. Beside other requests these seconds cannot be told from waits:
-there a stage that was said to be short and is clearly not has its ratio learned all the same, of this plan alone.
+there a stage that was said to be short and is clearly not has its ratio learned all the same, of this stage alone: a
+prefix of half a millisecond that waits for the interpreter takes fifty times as long, and the suffix does not.
 
 Every answer moves what all plans lean on, so all factors change with it: they are worked out together, as arrays, from
 the sums of each plan.
@@ -41,11 +42,12 @@ _LEAST_BYTES = 1024
 # further off is learned too; of the device, from what costs say, as others lean on it.
 _LIMIT = 4.0
 _MOST_DRIFT = math.log(_LIMIT)
-# Of a plan's sums: totals of edge, cloud, uplink bytes, seconds besides and nothing; then what each is divided by.
-_TOTALS = 5
-_NEVER_SEEN = (0.0, 0.0, 0.0, 0.0, 0.0, _PRIOR_REQUESTS, _PRIOR_REQUESTS, _PRIOR_REQUESTS, _PRIOR_REQUESTS, 1.0)
+# Of a plan's sums: totals of edge, cloud, uplink bytes, finishing, seconds besides and nothing; then what each is
+# divided by.
+_TOTALS = 6
+_NEVER_SEEN = (*(0.0,) * _TOTALS, *(_PRIOR_REQUESTS,) * (_TOTALS - 1), 1.0)
 # The first ones are means of logarithms.
-_FACTORS = 3
+_FACTORS = 4
 # Tables come and go with what is ready and reachable: of so many the rows are kept.
 _MOST_KEPT = 32
 
@@ -79,11 +81,13 @@ class _Mean:
 
 @dataclass(slots=True)
 class _Stages:
-    """row: where the sums of a plan are kept."""
+    """row: where the sums of a plan are kept. short_edge, short_cloud: of stages that were said to be short."""
 
     row: int = 0
     edge: _Mean = field(default_factory=_Mean)
+    short_edge: _Mean = field(default_factory=_Mean)
     cloud: _Mean = field(default_factory=_Mean)
+    short_cloud: _Mean = field(default_factory=_Mean)
     uplink_bytes: _Mean = field(default_factory=_Mean)
     besides_s: _Mean = field(default_factory=_Mean)
 
@@ -93,10 +97,12 @@ class _Stages:
 
     def sums(self) -> tuple[float, ...]:
         """See _NEVER_SEEN."""
-        edge, cloud, size, besides = self.edge, self.cloud, self.uplink_bytes, self.besides_s
+        edge = self.short_edge if self.short_edge.weight else self.edge
+        cloud = self.short_cloud if self.short_cloud.weight else self.cloud
+        size, finish, besides = self.uplink_bytes, self.edge, self.besides_s
         return (
-            edge.total, cloud.total, size.total, besides.total, 0.0,
-            edge.divisor, cloud.divisor, size.divisor, besides.divisor, 1.0,
+            edge.total, cloud.total, size.total, finish.total, besides.total, 0.0,
+            edge.divisor, cloud.divisor, size.divisor, finish.divisor, besides.divisor, 1.0,
         )  # fmt: skip
 
 
@@ -115,9 +121,11 @@ class DriftEstimator:
         entry, batch, device = times.entry, times.batch, self._device
         plan = self._plans.get(entry.plan.plan_id) or self._first_seen(entry.plan.plan_id)
         alone = times.besides_s is not None
-        rest_s = _learn_stage(times.edge_s, entry.costs.edge.at(batch), plan.edge, device.edge, alone)
+        said_s = entry.costs.edge.at(batch)
+        rest_s = _learn_stage(times.edge_s, said_s, plan.edge, plan.short_edge, device.edge, alone)
         if times.cloud_s is not None:
-            rest_s += _learn_stage(times.cloud_s, entry.costs.cloud.at(batch), plan.cloud, device.cloud, alone)
+            said_s = entry.costs.cloud.at(batch)
+            rest_s += _learn_stage(times.cloud_s, said_s, plan.cloud, plan.short_cloud, device.cloud, alone)
         if times.uplink_bytes is not None:  # content makes the size: one plan's says nothing of another's
             said = entry.uplink_bytes(batch, times.file_bytes)
             _learn(times.uplink_bytes, said, _LEAST_BYTES, plan.uplink_bytes)
@@ -145,14 +153,15 @@ class DriftEstimator:
         for plan_id in plan_ids:
             plan = self._plans.get(plan_id)
             if plan is not None:
-                plan.edge = _Mean()
+                plan.edge, plan.short_edge = _Mean(), _Mean()
                 self._sums[plan.row] = plan.sums()
 
     def factors(self, plan_ids: tuple[str, ...]) -> Floats:
-        """The corrections of those plans, a row each: factors of edge seconds, cloud seconds and uplink bytes, seconds
-        besides, and 1."""
+        """The corrections of those plans, a row each: factors of edge seconds, cloud seconds, uplink bytes and
+        finishing, seconds besides, and 1."""
         sums, device = self._sums.take(self._rows_of(plan_ids), axis=0), self._device
-        others = (device.edge.leaning(), device.cloud.leaning(), 0.0, device.besides_s.mean(), 1.0)
+        edge = device.edge.leaning()
+        others = (edge, device.cloud.leaning(), 0.0, edge, device.besides_s.mean(), 1.0)
         divisors = sums[:, _TOTALS:]
         # What is left of the weight of the others: all of it where the divisor is that of a plan never seen.
         weights = _PRIOR_REQUESTS - (divisors - _PRIOR_REQUESTS) * ((1.0 - _OWN) / _OWN)
@@ -172,11 +181,11 @@ class DriftEstimator:
         return rows
 
 
-def _learn_stage(took: float, said: float, plan: _Mean, device: _Mean, alone: bool) -> float:
+def _learn_stage(took: float, said: float, plan: _Mean, short: _Mean, device: _Mean, alone: bool) -> float:
     """Learn a stage's ratio; by how many seconds it differs from its costs where that is too short for one."""
-    if said < LEAST_S and (plan.weight or (took >= _SURELY_S and not alone)):
+    if said < LEAST_S and (short.weight or (took >= _SURELY_S and not alone)):
         if 0.0 < took < math.inf and said > 0.0:
-            _add(math.log(took / said), plan)  # once it was learned so, what is short again unteaches it
+            _add(math.log(took / said), short)  # once it was learned so, what is short again unteaches it
         return 0.0
     _learn(took, said, LEAST_S, plan, device)
     return took - said if min(took, said) < LEAST_S else 0.0

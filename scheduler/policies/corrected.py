@@ -22,9 +22,10 @@ PRICED_AMOUNTS = AMOUNTS
 """Columns of `Amounts.matrix`."""
 
 Floats = NDArray[np.float64]
-# Each amount is multiplied by one of a correction's columns (edge, cloud, uplink bytes, seconds besides), or by 1.
-_FACTOR_OF_AMOUNT = np.array((0, 2, 4, 1, 4, 4, 2, 3, 4))
-_FACTORS = 5
+# Each amount is multiplied by one of a correction's columns (edge, cloud, uplink bytes, finishing, seconds besides), or
+# by 1.
+_FACTOR_OF_AMOUNT = np.array((0, 2, 5, 1, 5, 5, 2, 4, 5))
+_FINISH, _FACTORS = 3, 6
 # More sizes of requests than this in one epoch of what was learned are worked out anew.
 _MOST_KEPT = 32
 
@@ -40,7 +41,7 @@ class Amounts:
     """
 
     def __init__(self, table: PlanTable, form: InputForm, batch: int, factors: Floats) -> None:
-        """factors: a row a plan; edge, cloud, uplink bytes, seconds besides, 1."""
+        """factors: a row a plan; edge, cloud, uplink bytes, finishing, seconds besides, 1."""
         costs = table.cost_arrays(form)
         sized = costs.for_batch(batch)
         self._costs, self._sized, self._factors = costs, sized, factors
@@ -76,7 +77,7 @@ class Amounts:
     @cached_property
     def finish_s(self) -> list[float]:
         """What the edge takes for the rest of each plan, where the cloud does not answer."""
-        seconds: list[float] = (self._sized.local_finish_s * self._factors[:, 0]).tolist()
+        seconds: list[float] = (self._sized.local_finish_s * self._factors[:, _FINISH]).tolist()
         return seconds
 
     @cached_property
@@ -116,8 +117,8 @@ class Corrections(Mapping[str, Correction]):
         self._amounts: dict[tuple[InputForm, int], Amounts] = {}
 
     def __getitem__(self, plan_id: str) -> Correction:
-        edge, cloud, uplink_bytes, overhead_s, _ = self._factors[self._index[plan_id]].tolist()
-        return Correction(edge, cloud, uplink_bytes, overhead_s)
+        edge, cloud, uplink_bytes, finish, overhead_s, _ = self._factors[self._index[plan_id]].tolist()
+        return Correction(edge, cloud, uplink_bytes, overhead_s, finish)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._index)
@@ -143,5 +144,5 @@ class Corrections(Mapping[str, Correction]):
 
 
 def _rows(corrections: Iterable[Correction]) -> Floats:
-    rows = [(one.edge, one.cloud, one.uplink_bytes, one.overhead_s, 1.0) for one in corrections]
+    rows = [(one.edge, one.cloud, one.uplink_bytes, one.finish, one.overhead_s, 1.0) for one in corrections]
     return np.array(rows).reshape(-1, _FACTORS)

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+import torch
 
 from isthmus.errors import ComputeFailed
 from nodes.batch_times import BatchTimes
+from nodes.codecs import pieces
+from nodes.codecs.base import EncodedTensor
+from nodes.codecs.zstd import ZstdCodec
 from nodes.request_run import Answer
 from tests.nodes.sites import Site, edge_site, eventually
 from tests.nodes.test_resume import prefixes, suffixes
@@ -90,6 +96,46 @@ async def test_where_the_last_replica_dies_meanwhile_the_edge_finishes() -> None
         answer = await task
         assert (answer.finished_by, prefixes(site), suffixes(site)) == ("edge", 1, 1)
         assert site.is_right(answer, 1)
+
+
+@pytest.fixture
+def encoder(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Every tensor is encoded in pieces, and the second one is made when this is set."""
+    may_go_on, plain = threading.Event(), ZstdCodec.encode_pieces
+
+    def gated(self: ZstdCodec, name: str, tensor: torch.Tensor, count: int) -> Iterator[EncodedTensor]:
+        made = plain(self, name, tensor, count)
+        yield next(made)
+        assert may_go_on.wait(10.0)
+        yield from made
+
+    monkeypatch.setattr(pieces, "LEAST_BYTES", 1)
+    monkeypatch.setattr(ZstdCodec, "encode_pieces", gated)
+    yield may_go_on
+    may_go_on.set()
+
+
+async def test_the_first_piece_of_a_tensor_is_there_while_the_next_is_encoded(encoder: threading.Event) -> None:
+    async with edge_site(finish_s=5.0) as site:
+        task = asyncio.create_task(site.run(1))
+        await eventually(lambda: site.clouds[0].service.arriving_bytes > 0)
+        assert not task.done()
+        encoder.set()
+        answer = await task
+        assert site.is_right(answer, 1)
+        assert (answer.finished_by, answer.sendings, site.clouds[0].node.ledger.counts.executed) == ("cloud", 1, 1)
+        assert (arriving(site), site.around.replicas.in_flight_bytes) == ([0], 0)
+
+
+async def test_where_the_replica_dies_between_pieces_another_gets_them_all(encoder: threading.Event) -> None:
+    async with edge_site(clouds=2, finish_s=5.0) as site:
+        task = asyncio.create_task(site.run(1))
+        await eventually(lambda: sum(cloud.service.arriving_bytes for cloud in site.clouds) > 0)
+        await site.clouds[0 if site.clouds[0].service.arriving_bytes else 1].die()
+        encoder.set()
+        answer = await task
+        assert site.is_right(answer, 1)
+        assert (answer.finished_by, answer.sendings, prefixes(site)) == ("cloud", 2, 1)
 
 
 async def test_a_plan_that_is_not_known_meanwhile_fails_no_request() -> None:

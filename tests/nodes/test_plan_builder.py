@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,8 @@ from torch import Tensor, nn
 
 from isthmus.errors import InvalidPlan
 from nodes.edge_times import EdgeTimes
+from nodes.engines.base import Runnable, Runner
+from nodes.engines.eager import EagerEngine
 from nodes.engines.factory import engine_for
 from nodes.model_runtime import ReadyPlan
 from nodes.plan_builder import PlanBuilder, with_cloud_times
@@ -107,3 +110,25 @@ def test_what_batches_take_in_the_cloud_goes_along_and_moves_nothing_that_choice
 def test_sizes_of_batches_that_do_not_rise_are_refused(split: ReadyPlan) -> None:
     with pytest.raises(InvalidPlan, match="suffix_s"):
         with_cloud_times(split, PlanTimes(ONE_AND_TWO, ((2, 0.009), (1, 0.008))))
+
+
+class Steady(EagerEngine):
+    """Runs of 10 ms, however many items they have."""
+
+    def load(self, segment: Runnable) -> Runner:
+        run = super().load(segment)
+
+        def slowly(*tensors: Tensor) -> tuple[Tensor, ...]:
+            time.sleep(0.01)
+            return run(*tensors)
+
+        return slowly
+
+
+def test_several_items_are_finished_in_the_time_that_they_take_together() -> None:
+    model = small_model(0)
+    builder = PlanBuilder(model, Steady(), slowdown=1.0)
+    (draft, *_) = builder.split(tuple(op.name for op in model.graph.ops[:3]))
+    finish = builder.ready(draft)[0].entry.costs.local_finish
+    assert finish.at(1) == pytest.approx(0.0105, rel=0.2)
+    assert finish.at(8) < 2 * finish.at(1)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 import pytest
 import torch
 
+from nodes.codecs import factory, pieces
 from nodes.codecs.base import EncodedTensor
+from nodes.codecs.factory import codec as codec_named
+from nodes.codecs.zstd import ZstdCodec
 from nodes.engines.eager import EagerEngine
 from nodes.engines.factory import engine_for
 from nodes.halves import EdgeHalf
@@ -31,10 +35,17 @@ def model() -> Model:
     return skip_model()
 
 
-def half(model: Model, early: Sequence[int], engine: str = "eager", slowdown: float = 1.0) -> EdgeHalf:
-    plan = cut_plan(model, tuple(op.name for op in model.graph.ops[:SKIP_OPS]), {}, "zstd")
+def half(
+    model: Model, early: Sequence[int], engine: str = "eager", slowdown: float = 1.0, codec: str = "zstd",
+    ops: int = SKIP_OPS,
+) -> EdgeHalf:  # fmt: skip
+    plan = cut_plan(model, tuple(op.name for op in model.graph.ops[:ops]), {}, codec)
     codecs = wire_codecs(plan.boundary), wire_codecs(plan.downlink)
     return EdgeHalf(model, plan.edge_ops, *codecs, engine_for(engine), slowdown, early=early)
+
+
+def _decoded(encoded: EncodedTensor) -> torch.Tensor:
+    return codec_named(encoded.codec).decode(encoded)
 
 
 def inputs(batch: int = 2) -> ModelInputs:
@@ -50,6 +61,25 @@ def test_the_outcome_is_the_same_in_stages(model: Model, early: tuple[int, ...],
     assert all(torch.equal(staged.boundary[name], tensor) for name, tensor in whole.boundary.items())  # type: ignore[arg-type]
     assert [a.tolist() for _, a in edge.finish_locally(staged)] == [a.tolist() for _, a in edge.finish_locally(whole)]
     assert tuple(offered) == (staged.encoded[:2] if early else ())
+
+
+@pytest.mark.parametrize("engine", ["eager", "onnxruntime"])
+@pytest.mark.parametrize("early", [(), (1, 2)])
+@pytest.mark.parametrize("ops", [0, SKIP_OPS])
+@pytest.mark.parametrize("codec", ["zstd", "lz4"])
+def test_large_tensors_are_offered_in_pieces_of_the_same_outcome(
+    model: Model, early: tuple[int, ...], engine: str, ops: int, codec: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pieces, "LEAST_BYTES", 8 * WIDTH)  # a batch of two of the wider ones
+    edge, offered = half(model, early, engine, codec=codec, ops=ops), list[EncodedTensor]()
+    whole, staged = edge.run(inputs()), edge.run(inputs(), offered.append)
+    assert all(
+        torch.equal(_decoded(a), _decoded(b)) for a, b in zip(pieces.joined(staged.encoded), whole.encoded, strict=True)
+    )
+    assert tuple(offered) == staged.encoded[:-1] * edge.offers(2)
+    assert len(staged.encoded) == edge.pieces(2)
+    assert (codec == "lz4") == (edge.pieces(2) == edge.crossing)
+    assert [a.tolist() for _, a in edge.finish_locally(staged)] == [a.tolist() for _, a in edge.finish_locally(whole)]
 
 
 @pytest.mark.parametrize(("network", "example"), [(Pictures, pictures), (Sentences, sentences)])
@@ -93,6 +123,21 @@ def test_leads_are_of_all_boundary_tensors_but_the_last_and_fall(model: Model) -
     leads = measure_leads(half(model, (1, 2)), inputs())
     assert len(leads) == 2
     assert leads[0] >= leads[1] > 0
+
+
+def test_a_tensor_in_pieces_is_there_with_the_last(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow(ZstdCodec):
+        def encode_pieces(self, name: str, tensor: torch.Tensor, count: int) -> Iterator[EncodedTensor]:
+            first, *rest = super().encode_pieces(name, tensor, count)
+            yield first
+            time.sleep(0.02)
+            yield from rest
+
+    monkeypatch.setattr(pieces, "LEAST_BYTES", 1)
+    monkeypatch.setitem(factory._PLAIN_CODECS, "zstd", Slow)
+    first, second = measure_leads(half(model, (1, 2)), inputs())
+    assert 0.04 <= first < 0.06  # the two other tensors', not its own
+    assert 0.02 <= second < 0.04
 
 
 def test_an_edge_so_slow_that_it_pays_offers_plans_that_do(model: Model) -> None:

@@ -17,7 +17,7 @@ from partitioner.link import Link
 from partitioner.plan import Prediction
 from partitioner.plan_table import Correction, PlanTable
 from scheduler.decision_log import Decision, Declined
-from scheduler.decision_record import RecordEncoder, explanation
+from scheduler.decision_record import RecordEncoder, decision_record, explanation, request_from_record
 from scheduler.logged_explanation import logged_explanation
 
 Requests = Callable[..., ChoiceRequest]
@@ -102,3 +102,11 @@ def test_what_no_log_tells_of_is_said_to_be_so(tmp_path: Path, decision: Decisio
     (tmp_path / "0.jsonl").write_text('{"kind": "log", "version": 5}\n{"kind": "decision"}\n')
     with pytest.raises(InvalidRequest, match="none of a decision log"):
         logged_explanation(log, "r1")
+
+
+def test_in_logs_of_before_finishing_goes_by_the_factor_of_the_edge_s_stage(decision: Decision) -> None:
+    record = json.loads(json.dumps(decision_record(decision)))
+    assert request_from_record(record, decision.request.table)[0].corrections == {"none": Correction(2.0)}
+    record["corrections"] = {"none": [2.0, 1.0, 1.0, 0.0]}
+    read, _ = request_from_record(record, decision.request.table)
+    assert read.corrections == {"none": Correction(2.0, finish=2.0)}

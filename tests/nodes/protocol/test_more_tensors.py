@@ -1,20 +1,23 @@
-"""Requests whose header leaves before all of their tensors are made."""
+"""Requests whose header leaves before all of their tensors, or all pieces of a large one, are made."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isthmus.errors import LocalProtocolError, TooLarge
+from isthmus.errors import InvalidRequest, LocalProtocolError, TooLarge
 from isthmus.v1 import segment_pb2 as pb
 from nodes.codecs.base import EncodedTensor
+from nodes.codecs.pieces import joined
 from nodes.protocol.assembly import Assembly
 from nodes.protocol.edge_stream import EdgeStream, WireRequest
 from nodes.protocol.events import RequestArrived, RequestCancelled, RequestRejected, ResponseArrived
 from nodes.protocol.limits import StreamLimits
 from nodes.protocol.outbox import announce
-from nodes.protocol.version import MORE_TENSORS_MINOR, PROTOCOL_MAJOR
+from nodes.protocol.version import PIECES_MINOR, PROTOCOL_MAJOR
 from tests.nodes.protocol.test_streams import Pair, request, tensor
 
 sizes = st.lists(st.integers(0, 200_000), min_size=2, max_size=5)
@@ -28,6 +31,18 @@ def headers(tensors: list[EncodedTensor]) -> list[pb.TensorHeader]:
     message = pb.MoreTensors()
     announce(tensors, message.tensors)
     return list(message.tensors)
+
+
+def pieces_of_one(sizes: list[int], name: str = "x") -> tuple[EncodedTensor, ...]:
+    return tuple(replace(tensor(size, name), continues=number > 0) for number, size in enumerate(sizes))
+
+
+def next_request(pair: Pair) -> int:
+    """That the edge's next frame opens, read by the cloud; 0 for any other frame."""
+    frame = pair.edge.next_frame(2.0)
+    assert frame is not None
+    pair.cloud_heard += pair.cloud.receive(frame, 1.0)
+    return frame.request.request_id
 
 
 def open_pair(limits: StreamLimits | None = None) -> Pair:
@@ -55,6 +70,62 @@ def test_it_arrives_once_whole_and_in_order_however_its_tensors_come(made: list[
     assert arrived.tensors == tuple(tensors)
     pair.answer_all()
     assert [event.request_id for event in pair.edge_heard if isinstance(event, ResponseArrived)] == [1]
+
+
+@given(st.lists(st.lists(st.integers(0, 90_000), min_size=1, max_size=4), min_size=1, max_size=3), st.data())
+def test_pieces_arrive_as_the_tensors_that_they_are_of_however_they_come(
+    made: list[list[int]], data: st.DataObject
+) -> None:
+    pair = open_pair()
+    pieces = [piece for number, sizes in enumerate(made) for piece in pieces_of_one(sizes, f"x{number}")]
+    first = data.draw(st.integers(0, len(pieces)))
+    pair.edge.submit(begun(1, tuple(pieces[:first]), len(pieces) - first))
+    for piece in pieces[first:]:
+        for _ in range(data.draw(st.integers(0, 4))):
+            pair.step_up()
+        pair.edge.add(1, (piece,))
+    pair.settle()
+    (arrived,) = (event for event in pair.cloud_heard if isinstance(event, RequestArrived))
+    assert arrived.tensors == joined(pieces)
+    assert [len(one.data) for one in arrived.tensors] == [sum(sizes) for sizes in made]
+
+
+def test_a_message_in_pieces_has_its_turn_by_the_size_of_them_all() -> None:
+    pair = open_pair()
+    large = replace(begun(1, (tensor(100_000),), 1), expected_bytes=900_000)
+    pair.edge.submit(large)
+    pair.edge.submit(request(2, size=300_000))
+    assert next_request(pair) == 2
+    pair.settle()
+    pair.edge.add(1, pieces_of_one([1, 100_000])[1:])  # all before it has left
+    pair.edge.submit(request(3, size=300_000))
+    assert next_request(pair) == 3
+
+
+def test_a_piece_of_nothing_ends_the_request_only() -> None:
+    pair = open_pair()
+    header = pb.RequestHeader(request_id=1, tensors=[pb.TensorHeader(name="x", encoded_bytes=1, continues=True)])
+    (rejected,) = pair.cloud.receive(pb.EdgeFrame(request=header), 0.0)
+    assert isinstance(rejected, RequestRejected)
+    assert "must follow the tensor" in rejected.message
+    pair.edge.submit(request(2))
+    pair.settle()
+    assert isinstance(pair.cloud_heard[-1], RequestArrived)
+
+
+@pytest.mark.parametrize("between", [(), (3,)])
+def test_a_piece_that_comes_before_what_it_continues_is_refused(between: tuple[int, ...]) -> None:
+    assembly = Assembly(headers(list(pieces_of_one([3, 0, *between, 3]))), StreamLimits())
+    last = 2 + len(between)
+    assembly.add(pb.Chunk(tensor_index=0), b"ab", 0.0)
+    with pytest.raises(InvalidRequest, match="is not here yet"):
+        assembly.add(pb.Chunk(tensor_index=last), b"ghi", 0.0)
+    assembly.add(pb.Chunk(tensor_index=0, offset=2), b"c", 0.0)
+    for index in range(2, last):
+        assembly.add(pb.Chunk(tensor_index=index), b"def", 0.0)
+    assembly.add(pb.Chunk(tensor_index=last), b"ghi", 0.0)
+    assert assembly.complete
+    assert [bytes(one.data) for one in assembly.tensors()] == [b"abc" + b"def" * len(between) + b"ghi"]
 
 
 def test_what_is_there_leaves_at_once() -> None:
@@ -136,11 +207,18 @@ def test_no_more_are_added_than_were_promised(count: int) -> None:
 
 def test_a_replica_of_the_minor_version_before_gets_whole_requests_only() -> None:
     edge = EdgeStream("edge")
-    welcome = pb.Welcome(protocol_major=PROTOCOL_MAJOR, protocol_minor=MORE_TENSORS_MINOR - 1)
+    welcome = pb.Welcome(protocol_major=PROTOCOL_MAJOR, protocol_minor=PIECES_MINOR - 1)
     edge.receive(pb.CloudFrame(welcome=welcome), 0.0)
     assert not edge.takes_more_tensors
     with pytest.raises(LocalProtocolError):
         edge.submit(begun(1, (), 1))
+    edge.submit(begun(1, (*pieces_of_one([3, 0, 4]), tensor(2, "y")), 0))
+    frames = iter(lambda: edge.next_frame(0.0), None)
+    (header,) = (frame.request for frame in frames if frame.WhichOneof("kind") == "request")
+    assert [(one.name, one.encoded_bytes, one.continues) for one in header.tensors] == [
+        ("x", 7, False), ("y", 2, False),
+    ]  # fmt: skip
+    assert [chunk.data for chunk in header.chunks] == [joined(pieces_of_one([3, 0, 4]))[0].data, tensor(2, "y").data]
 
 
 def test_the_wait_for_the_next_tensor_is_no_part_of_the_receive_span() -> None:

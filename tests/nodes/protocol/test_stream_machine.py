@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from isthmus.errors import LocalProtocolError
 from isthmus.v1 import segment_pb2 as pb
 from nodes.codecs.base import EncodedTensor, encoded_bytes
+from nodes.codecs.pieces import joined
 from nodes.protocol.cloud_stream import CloudState, CloudStream
 from nodes.protocol.edge_stream import EdgeState, EdgeStream, WireRequest
 from nodes.protocol.events import (
@@ -94,10 +95,17 @@ class Streams(RuleBasedStateMachine):
         self.echoes: deque[int] = deque()
         self.welcomed = self.drained = False
 
-    def tensor(self, size: int) -> EncodedTensor:
-        """Of bytes like no other's."""
+    def tensor(self, size: int, *, continues: bool = False) -> EncodedTensor:
+        """Of bytes like no other's. continues: a piece of the one before."""
         self.made += 1
-        return EncodedTensor(f"x{self.made}", "uint8", (size,), (), "raw", {}, random.Random(self.made).randbytes(size))
+        data = random.Random(self.made).randbytes(size)
+        return EncodedTensor(f"x{self.made}", "uint8", (size,), (), "raw", {}, data, continues)
+
+    def tensors(self, sizes: list[int], before: tuple[EncodedTensor, ...], pieces: bool) -> tuple[EncodedTensor, ...]:
+        """Pieces of the last one before, or of the first where there is none; whole ones otherwise."""
+        return tuple(
+            self.tensor(size, continues=pieces and (number > 0 or bool(before))) for number, size in enumerate(sizes)
+        )
 
     @property
     def open(self) -> dict[int, Asked]:
@@ -111,9 +119,10 @@ class Streams(RuleBasedStateMachine):
         more=st.integers(0, 2),
         deadline=st.none() | st.floats(0.01, 5.0),
         priority=PRIORITIES,
+        pieces=st.booleans(),
     )
-    def submit(self, sizes: list[int], more: int, deadline: float | None, priority: int) -> None:
-        tensors = tuple(self.tensor(size) for size in sizes)
+    def submit(self, sizes: list[int], more: int, deadline: float | None, priority: int, pieces: bool = False) -> None:
+        tensors = self.tensors(sizes, (), pieces)
         to_come = more if self.edge.takes_more_tensors else 0
         number = len(self.asked)
         deadline_s = None if deadline is None else self.now_s + deadline
@@ -127,14 +136,14 @@ class Streams(RuleBasedStateMachine):
         self.here.add(number)
 
     @precondition(lambda self: any(one.to_come for one in self.asked.values()))
-    @rule(place=PLACES, sizes=st.lists(SIZES, min_size=1, max_size=2))
-    def add(self, place: int, sizes: list[int]) -> None:
+    @rule(place=PLACES, sizes=st.lists(SIZES, min_size=1, max_size=2), pieces=st.booleans())
+    def add(self, place: int, sizes: list[int], pieces: bool) -> None:
         begun = [number for number, one in self.asked.items() if one.to_come]
-        self.add_to(begun[place % len(begun)], sizes)
+        self.add_to(begun[place % len(begun)], sizes, pieces)
 
-    def add_to(self, number: int, sizes: list[int]) -> None:
+    def add_to(self, number: int, sizes: list[int], pieces: bool = False) -> None:
         asked = self.asked[number]
-        tensors = tuple(self.tensor(size) for size in sizes[: asked.to_come])
+        tensors = self.tensors(sizes[: asked.to_come], asked.tensors, pieces)
         self.edge.add(number, tensors)  # ignored where the request is over
         asked.tensors += tensors
         asked.to_come -= len(tensors)
@@ -227,7 +236,7 @@ class Streams(RuleBasedStateMachine):
             case RequestArrived(request_id=number):
                 assert number in self.here - self.taken_back
                 assert number not in self.waiting
-                assert event.tensors == self.asked[number].tensors
+                assert event.tensors == joined(self.asked[number].tensors)
                 assert self.asked[number].to_come == 0
                 self.waiting[number] = event
             case RequestCancelled(request_id=number):

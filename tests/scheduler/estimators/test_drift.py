@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from nodes.chooser import StageTimes
 from partitioner.plan_table import Correction, PlanEntry
 from scheduler.estimators.drift import DriftEstimator
+from scheduler.policies.corrected import Corrections
 from tests.scheduler.conftest import make_entry
 
 Maker = Callable[..., PlanEntry]
@@ -25,8 +26,7 @@ def took(entry: PlanEntry, edge: float = 1.0, cloud: float = 1.0, size: float = 
 
 
 def correction(estimator: DriftEstimator, entry: PlanEntry) -> Correction:
-    (row,) = estimator.factors((entry.plan.plan_id,)).tolist()
-    return Correction(*row[:-1])
+    return Corrections.learned({"it": 0}, estimator.factors((entry.plan.plan_id,)))["it"]
 
 
 @pytest.fixture
@@ -138,6 +138,7 @@ def test_a_stage_that_is_not_as_short_as_it_was_said_is_learned_beside_other_req
     for _ in range(30):
         estimator.observe(StageTimes(short, 1, 0, 0.03, 0.005, 40_000))
     assert correction(estimator, short).edge == pytest.approx(60.0, rel=0.05)
+    assert correction(estimator, short).finish == 1.0
     assert correction(estimator, split).edge == 1.0
     for _ in range(30):  # and seconds are not counted twice
         estimator.observe(StageTimes(short, 1, 0, 0.03, 0.005, 40_000, 0.001))
@@ -145,6 +146,22 @@ def test_a_stage_that_is_not_as_short_as_it_was_said_is_learned_beside_other_req
     for _ in range(30):
         estimator.observe(StageTimes(short, 1, 0, 0.0005, 0.005, 40_000))
     assert correction(estimator, short).edge == pytest.approx(1.0, rel=0.05)
+
+
+def test_what_finishing_takes_goes_by_the_edge_s_stage_and_by_the_device_where_that_is_short(
+    entry: Maker, split: PlanEntry
+) -> None:
+    short = entry("blocks.5", edge_s=0.0005, size=40_000, cloud_s=0.0005)
+    estimator = DriftEstimator()
+    for _ in range(30):
+        estimator.observe(took(split, edge=3.0))
+        estimator.observe(StageTimes(short, 1, 0, 0.03, 0.03, 40_000))
+    known = correction(estimator, short)
+    assert (known.edge, known.cloud) == pytest.approx((60.0, 60.0), rel=0.05)
+    assert known.finish == pytest.approx(3.0, rel=0.05)
+    assert correction(estimator, split).finish == correction(estimator, split).edge == pytest.approx(3.0, rel=0.05)
+    estimator.forget_edge((short.plan.plan_id, split.plan.plan_id))
+    assert (correction(estimator, short).edge, correction(estimator, short).finish) == (1.0, 1.0)
 
 
 def test_what_is_noise_of_a_short_stage_teaches_nothing_beside_other_requests(entry: Maker) -> None:

@@ -152,7 +152,7 @@ def test_no_policy_takes_a_plan_that_hardly_ends_in_time_for_its_own_reasons(req
 def test_what_the_edge_takes_for_the_rest_goes_by_how_long_it_takes_of_late(request_of, link) -> None:  # type: ignore[no-untyped-def]
     split = UNSURE.entries[1]
     split = replace(split, costs=replace(split.costs, local_finish=AffineTime(0.02, 0.03)))
-    throttled = {split.plan.plan_id: Correction(edge=1.5)}
+    throttled = {split.plan.plan_id: Correction(edge=9.0, finish=1.5)}
     table = PlanTable("net", DIGEST, (split,))
     choice = LatencyPolicy().choose(request_of(table=table, batch=2, corrections=throttled), link, Random(0))
     assert choice.finishes_in_s(2) == pytest.approx(1.5 * 0.08)
