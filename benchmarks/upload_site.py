@@ -68,7 +68,7 @@ class UploadSite:
         request = InferRequest(self.model.name, ModelInputs({self.model.graph.inputs[0]: self.input}, 1), 30.0)
         predicted = ready.entry.predict(1, 0, Link(self.shape.uplink_bps, self.shape.downlink_bps, self.shape.rtt_s))
         choice = Choice(ready.entry, predicted, "")
-        answer = await RequestRun(request, choice, ready, self.around, cloud_required=False).run(connection)
+        answer = await RequestRun(request, choice, ready, self.around, cloud_required=True).run(connection)
         assert (answer.finished_by, answer.sendings) == ("cloud", 1), answer
         return answer
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from isthmus.configuration_fields import Section, Size
-from nodes.byte_budget import MOST_HELD_BYTES, MOST_UNREAD_BYTES
+from nodes.byte_budget import MOST_CLIENT_BYTES, MOST_HELD_BYTES
 from nodes.limits import CLOUD_LIMITS, EDGE_LIMITS, LARGEST_GRPC_MESSAGE_BYTES, NodeLimits
 
 __all__ = ["CloudLimitsConfiguration", "EdgeLimitsConfiguration"]
@@ -15,15 +15,15 @@ class EdgeLimitsConfiguration(Section):
     """What clients may make the edge hold; more is refused with RESOURCE_EXHAUSTED, naming the key.
 
     message: one message of a client, either way. tensor: one tensor, decoded. queue: requests without an answer yet.
-    connections: clients with a call under way. answers: those that their clients have not read, with their requests;
-    one of the largest always fits.
+    connections: clients with a call under way. memory: all requests, with their answers until those have left; one of
+    the largest always fits.
     """
 
     message: Size = Field(default=EDGE_LIMITS.message_bytes, ge=1, le=LARGEST_GRPC_MESSAGE_BYTES)
     tensor: Size = Field(default=EDGE_LIMITS.tensor_bytes, ge=1)
     queue: int = Field(default=EDGE_LIMITS.queue, ge=1)
     connections: int = Field(default=EDGE_LIMITS.connections, ge=1)
-    answers: Size = Field(default=MOST_UNREAD_BYTES, ge=1)
+    memory: Size = Field(default=MOST_CLIENT_BYTES, ge=1)
 
     @property
     def of_node(self) -> NodeLimits:

@@ -59,7 +59,7 @@ def edge_settings(
         batching=edge.batching.limits,
         limits=edge.limits.of_node,
         kept_bytes=edge.kept_memory,
-        unread_bytes=edge.limits.answers,
+        client_bytes=edge.limits.memory,
         decision_log=None if log is None else JournalSettings(log.folder, log.max_size),
         hedge_percentile=edge.hedge_percentile,
         metrics_listen=edge.metrics_listen or "",

@@ -6,7 +6,7 @@ from __future__ import annotations
 from isthmus.errors import Overloaded
 from nodes.limits import check_size
 
-__all__ = ["MOST_HELD_BYTES", "MOST_KEPT_BYTES", "MOST_UNREAD_BYTES", "ByteBudget", "Share"]
+__all__ = ["MOST_CLIENT_BYTES", "MOST_HELD_BYTES", "MOST_KEPT_BYTES", "ByteBudget", "Share"]
 
 MOST_KEPT_BYTES = 256_000_000
 """Of boundary tensors that wait for their answers, unless an edge is configured otherwise."""
@@ -14,9 +14,8 @@ MOST_KEPT_BYTES = 256_000_000
 MOST_HELD_BYTES = 4 << 30
 """Of requests and answers, encoded, unless a replica is configured otherwise: four of the largest messages."""
 
-MOST_UNREAD_BYTES = 512 << 20
-"""Of answers that wait for their clients to read them, unless an edge is configured otherwise: eight of the largest
-messages."""
+MOST_CLIENT_BYTES = 512 << 20
+"""Of clients' requests and answers, unless an edge is configured otherwise: eight of the largest messages."""
 
 
 class ByteBudget:
@@ -80,13 +79,17 @@ class Share:
         """See ByteBudget."""
         self._budget.check_alone(what, size_bytes)
 
+    def has_room(self, more_bytes: int) -> bool:
+        """Whether so much more, besides what it holds, is within its share."""
+        return self.held_bytes + more_bytes <= self._budget.free_bytes - more_bytes
+
     def check_more(self, more_bytes: int, retry_after_s: float) -> None:
         """Raises Overloaded where so much more, besides what it holds, would be beyond its share."""
-        after_bytes, free_bytes = self.held_bytes + more_bytes, self._budget.free_bytes - more_bytes
-        if after_bytes > free_bytes:
+        if not self.has_room(more_bytes):
+            free_bytes = max(0, self._budget.free_bytes - more_bytes)
             field, limit_bytes = self._budget.field, self._budget.limit_bytes
             raise Overloaded(
-                f"{field}: {self.held_bytes} of {limit_bytes} bytes are held for this peer, {max(0, free_bytes)} would "
+                f"{field}: {self.held_bytes} of {limit_bytes} bytes are held for this peer, {free_bytes} would "
                 f"be left for all others with {more_bytes} more; read what was answered, try again later, or raise it",
                 retry_after_s=retry_after_s,
             )

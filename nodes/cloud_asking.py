@@ -31,15 +31,20 @@ from nodes.protocol.events import ResponseArrived
 from nodes.protocol.periods import ECHO_PERIOD_S
 from nodes.replica_state import standing
 from nodes.resume_schedule import Waiting
-from nodes.resumption import FINISH_MARGIN, WORK_MARGIN, Remote, patience_s, soonest, waits_until_s
+from nodes.resumption import (
+    FINISH_MARGIN,
+    WORK_MARGIN,
+    Remote,
+    deadline_slack_s,
+    patience_s,
+    soonest,
+    waits_until_s,
+)
 from nodes.sending import Sending, sent_remote_s, sent_to, wire_request
 from nodes.staying import Staying
 from nodes.tensor_feed import TensorFeed
 
 __all__ = ["CloudAsking"]
-
-LIMIT_SLACK_S = 0.01
-"""Two timers of one deadline are read from two clocks, one after the other."""
 
 SILENT_S = 2 * ECHO_PERIOD_S
 """Of a replica that has not even answered echoes."""
@@ -142,7 +147,7 @@ class CloudAsking:
         """The whole request is cancelled: by its deadline, whose limit was set before this one and comes a moment
         sooner, or by its client, which says nothing of the replicas. One that lives has answered echoes meanwhile."""
         now_s, deadline_s, link = time.monotonic(), self._accepted.deadline_s, self._around.chooser.link()
-        if deadline_s is None or now_s < deadline_s - LIMIT_SLACK_S:
+        if deadline_s is None or now_s < deadline_s - deadline_slack_s(deadline_s - self._accepted.started_s):
             return
         silent_s = SILENT_S + (0.0 if link is None else link.rtt_s)
         for one in self._unanswered(sendings):

@@ -236,7 +236,7 @@ async def _open_front(
     """The gateway's port and, where they are asked for, those of the metrics and the page. Raises PortInUse,
     InvalidConfiguration."""
     requests = RequestLedger() if settings.metrics_listen else None
-    service = GatewayService(node, VERSION, settings.limits, requests, tracing, settings.unread_bytes)
+    service = GatewayService(node, VERSION, settings.limits, requests, tracing, settings.client_bytes)
     remeasuring = Remeasuring(node, chooser)
     sight = EdgeSight(edge_facts(settings, edge_id, VERSION), node, chooser, service, journal, remeasuring, watch)
     server = service.server(OperatorService(chooser, sight, settings.limits, remeasuring, node.models))
@@ -244,7 +244,7 @@ async def _open_front(
     shown: dict[str, tuple[str, Routes]] = {}
     if requests is not None:
         drifted = partial(_drifted, chooser, remeasuring)
-        held = service.unread.budget
+        held = service.held.budget
         registry = node_registry(
             lambda: _facts(settings, node, held, requests, journal, watch, *drifted()), edge_families
         )
@@ -293,15 +293,15 @@ def _drifted(chooser: SteeredChooser, remeasuring: Remeasuring) -> tuple[Mapping
 
 
 def _facts(
-    settings: EdgeSettings, node: EdgeNode, unread: ByteBudget, requests: RequestLedger, journal: Journal | None,
+    settings: EdgeSettings, node: EdgeNode, clients: ByteBudget, requests: RequestLedger, journal: Journal | None,
     watch: FleetWatch | None, drifts: Mapping[str, int], remeasured: int,
 ) -> EdgeFacts:  # fmt: skip
     return EdgeFacts(
         status=_status(node),
         waiting_limit=settings.limits.queue,
         kept_limit_bytes=settings.kept_bytes,
-        unread_bytes=unread.held_bytes,
-        unread_limit_bytes=unread.limit_bytes,
+        client_bytes=clients.held_bytes,
+        client_limit_bytes=clients.limit_bytes,
         engine_bytes=node.engine_bytes,
         usable_replicas=node.replicas.usable,
         registry_connected=None if watch is None else watch.away_s is None,

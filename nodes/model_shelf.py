@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from isthmus.errors import NotFound, Unavailable
+from isthmus.errors import InvalidModel, NotFound, Unavailable
 from nodes.gateway import ModelState
 from nodes.model_runtime import ModelRuntime, ReadyPlan
 from nodes.plan_builder import PlanBuilder
@@ -76,12 +76,15 @@ class ModelShelf:
     async def put_back(self, name: str, edge_only: Callable[[PlanBuilder], Awaitable[tuple[ReadyPlan, ...]]]) -> None:
         """Load a configured model again and serve it with the plans that need no cloud, which `edge_only` measures.
 
-        Raises Unavailable when its artifact is not the one that this edge started with: what was measured and what the
-        replicas hold is of that one.
+        Raises Unavailable when its artifact cannot be read, or is not the one that this edge started with: what was
+        measured and what the replicas hold is of that one.
         """
         self._loading.add(name)
         try:
-            loaded = await self._load(name)
+            try:
+                loaded = await self._load(name)
+            except InvalidModel as error:
+                raise Unavailable(f"model {name}: its artifact cannot be used: {error}; import it again") from error
             if loaded.model.digest != self._digests[name]:
                 raise Unavailable(f"model {name}: its artifact has changed; load it again, or restart the edge")
             runtime = ModelRuntime(loaded.model)

@@ -15,6 +15,7 @@ __all__ = [
     "WORK_MARGIN",
     "Remote",
     "ResumeCounts",
+    "deadline_slack_s",
     "due_after_s",
     "expected_s",
     "patience_s",
@@ -33,6 +34,7 @@ FINISH_MARGIN = 1.2
 WORK_MARGIN = 1.1
 # The answer has to reach the client too, and the event loop may be late: so long before its deadline it shall be made.
 ANSWER_SHARE, ANSWER_S = 0.1, 0.05
+_SLACK_S, _SLACK_SHARE = 0.02, 0.02
 # Of two ways the edge is taken unless the other is sooner by more than what predictions err: it cannot be lost again.
 EDGE_ADVANTAGE = 1.1
 
@@ -101,6 +103,12 @@ def expected_s(
     if link is None:
         return predicted.uplink_s + predicted.cloud_s + predicted.downlink_s
     return crossing_s + remote_s(link, up_bytes, down_bytes, max(cloud_s, predicted.cloud_s))
+
+
+def deadline_slack_s(timeout_s: float) -> float:
+    """How long before a request's deadline its client may end it for that same deadline: gRPC rounds what is left of it
+    up, by a hundredth at most, and the client's count began before its message was here."""
+    return max(_SLACK_S, _SLACK_SHARE * timeout_s)
 
 
 def due_after_s(timeout_s: float) -> float:

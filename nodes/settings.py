@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from isthmus.telemetry import DEFAULT_LOGS, LogSettings
 from nodes.admission import DEFAULT_PROBABILITY
 from nodes.batching import DEFAULT_LIMITS, BatchLimits
-from nodes.byte_budget import MOST_HELD_BYTES, MOST_KEPT_BYTES, MOST_UNREAD_BYTES
+from nodes.byte_budget import MOST_CLIENT_BYTES, MOST_HELD_BYTES, MOST_KEPT_BYTES
 from nodes.configured_policies import LATENCY_FOR_ALL, ConfiguredPolicies
 from nodes.limits import CLOUD_LIMITS, EDGE_LIMITS, NodeLimits
 from nodes.tls_files import TlsFiles
@@ -121,7 +121,7 @@ class EdgeSettings:
 
     policies: in force from the start.
     tls: None for a gateway in clear and peers in clear. require_clients: as for a replica.
-    kept_bytes: see `EdgeNode`. unread_bytes: of answers, see `GatewayService`. hedge_percentile: see `Hedging`.
+    kept_bytes: see `EdgeNode`. client_bytes: see `GatewayService`. hedge_percentile: see `Hedging`.
     admission_probability: see `nodes.admission.DEFAULT_PROBABILITY`. decision_log: None to keep the last
     decisions in memory only. metrics_listen: as for a replica. page_listen: where browsers see the edge, "" for no such
     port; where it is the metrics' address, both are at one port. memory_folder: where it keeps what it measured for its
@@ -141,7 +141,7 @@ class EdgeSettings:
     tls: TlsFiles | None = None
     require_clients: bool = False
     kept_bytes: int = MOST_KEPT_BYTES
-    unread_bytes: int = MOST_UNREAD_BYTES
+    client_bytes: int = MOST_CLIENT_BYTES
     hedge_percentile: float | None = None
     drain_s: float = 10.0
     batching: BatchLimits = DEFAULT_LIMITS

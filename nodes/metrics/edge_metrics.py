@@ -33,7 +33,7 @@ __all__ = ["EdgeFacts", "edge_families"]
 class EdgeFacts:
     """An edge at one moment.
 
-    unread_bytes: of answers that wait for their clients. engine_bytes: copies of weights that engines hold.
+    client_bytes: of clients' requests and answers. engine_bytes: copies of weights that engines hold.
     usable_replicas: may be asked now. registry_connected: None without a registry. credits: by replica id, the oldest
     connection first. link: None before anything was measured.
     queue_s: wait before a new prefix. admission: who waits for a turn. decisions: by policy and plan kind.
@@ -44,8 +44,8 @@ class EdgeFacts:
     status: NodeStatus
     waiting_limit: int
     kept_limit_bytes: int
-    unread_bytes: int
-    unread_limit_bytes: int
+    client_bytes: int
+    client_limit_bytes: int
     engine_bytes: int
     usable_replicas: int
     registry_connected: bool | None
@@ -135,10 +135,10 @@ def _holding_families(facts: EdgeFacts) -> Iterator[Metric]:
     kept = "Boundary tensors kept until their answers are in, and inputs that wait for a replica."
     yield gauge("isthmus_kept_bytes", kept, status.held_bytes)
     yield gauge("isthmus_kept_limit_bytes", "How many bytes may be kept (edge.kept_memory).", facts.kept_limit_bytes)
-    unread = "Answers that wait for their clients to read them."
-    yield gauge("isthmus_unread_answer_bytes", unread, facts.unread_bytes)
-    may = "How many bytes of answers may wait (edge.limits.answers)."
-    yield gauge("isthmus_unread_answer_limit_bytes", may, facts.unread_limit_bytes)
+    clients = "Requests of clients, and their answers until they have left."
+    yield gauge("isthmus_client_bytes", clients, facts.client_bytes)
+    may = "How many bytes those may have together (edge.limits.memory)."
+    yield gauge("isthmus_client_limit_bytes", may, facts.client_limit_bytes)
     yield engine_family(facts.engine_bytes)
     yield gauge("isthmus_replicas_connected", "Cloud replicas that plans are prepared on.", status.streams)
     usable = "Connected replicas that may be asked: not draining or silent, circuit breaker closed or due a probe."

@@ -2,7 +2,8 @@
 
 gRPC tells a server neither whether a message came compressed nor, in a way that means anything, what its client would
 like: every client says that it accepts gzip. So a client asks in the call's metadata with HTTP's own word,
-`accept-encoding: gzip` or `deflate`; the first of them that is known here is taken.
+`accept-encoding: gzip` or `deflate`; the first of them that is known here is taken. Clients of older gRPC say
+`identity,gzip` with every call, of what they can read: for them answers stay as they are.
 
 gRPC compresses on the event loop's thread, where all other requests wait for it: long answers go as they are.
 """
@@ -20,7 +21,11 @@ MOST_COMPRESSED_BYTES = 1 << 18
 """A quarter of a mebibyte of numbers takes some milliseconds, of which a second would hold up everybody."""
 
 _NEVER = re.compile(r"q=0(\.0{0,3})?")
-_KNOWN = {"gzip": grpc.Compression.Gzip, "deflate": grpc.Compression.Deflate}
+_KNOWN = {
+    "identity": grpc.Compression.NoCompression,
+    "gzip": grpc.Compression.Gzip,
+    "deflate": grpc.Compression.Deflate,
+}
 
 
 async def compress_as_asked(context: grpc.aio.ServicerContext[object, object]) -> bool:
@@ -29,7 +34,7 @@ async def compress_as_asked(context: grpc.aio.ServicerContext[object, object]) -
         if key == "accept-encoding" and isinstance(value, str):
             asked = [word.replace(" ", "").lower().partition(";") for word in value.split(",")]
             known = [_KNOWN[word] for word, _, weight in asked if word in _KNOWN and not _NEVER.fullmatch(weight)]
-            if known:
+            if known and known[0] is not grpc.Compression.NoCompression:
                 context.set_compression(known[0])
                 # Said now: grpc.aio leaves the encoding out of the headers that it sends together with a unary answer,
                 # which then goes out as it is (grpcio 1.85).

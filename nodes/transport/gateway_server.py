@@ -13,7 +13,7 @@ from isthmus.errors import Draining, InvalidRequest, IsthmusError, NotFound
 from isthmus.oip import open_inference_pb2 as oip
 from isthmus.oip import open_inference_pb2_grpc
 from isthmus.telemetry import get_logger
-from nodes.byte_budget import MOST_UNREAD_BYTES
+from nodes.byte_budget import MOST_CLIENT_BYTES
 from nodes.gateway import Gateway, ModelDescription, new_request_id
 from nodes.limits import EDGE_LIMITS, LARGEST_GRPC_MESSAGE_BYTES, NodeLimits
 from nodes.metrics.request_ledger import RequestLedger
@@ -24,6 +24,7 @@ from nodes.transport import operator_service
 from nodes.transport.answer_compression import compress_as_asked, leave_long_as_it_is
 from nodes.transport.caller import caller_of
 from nodes.transport.channel_options import SERVER_OPTIONS, any_length
+from nodes.transport.client_bytes import CallBytes, ClientBytes
 from nodes.transport.grpc_server import GrpcServer
 from nodes.transport.guarded_service import add_guarded
 from nodes.transport.infer_handler import InferHandler
@@ -34,7 +35,6 @@ from nodes.transport.name_lengths import LONGEST_ID, LONGEST_NAME
 from nodes.transport.operator_service import OperatorService
 from nodes.transport.operators import check_operator
 from nodes.transport.status import abort, status_message
-from nodes.transport.unread_answers import CallAnswers, UnreadAnswers
 from nodes.transport.unreadable_messages import Unreadable
 from nodes.transport.unsupported_methods import UnsupportedMethods
 
@@ -74,18 +74,17 @@ class GatewayService(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
         limits: NodeLimits = EDGE_LIMITS,
         requests: RequestLedger | None = None,
         tracing: Tracing | None = None,
-        most_unread_bytes: int = MOST_UNREAD_BYTES,
+        most_bytes: int = MOST_CLIENT_BYTES,
     ) -> None:
         """requests: is told of every request's end, for metrics. tracing: makes spans of them, None for none.
-        most_unread_bytes: of answers that wait for their clients to read them; one message and its answer always
-        fit."""
+        most_bytes: of clients' requests and answers; one message and its answer always fit."""
         self._gateway = gateway
         self._limits = limits
         self._version = version
         self._ledger = StatisticsLedger()
         self.failures = RecentFailures()
         self._handler = InferHandler(gateway, self._ledger, self.failures, limits, requests, tracing)
-        self.unread = UnreadAnswers(max(most_unread_bytes, 2 * (limits.message_bytes + LONGEST_ID)))
+        self.held = ClientBytes(max(most_bytes, 2 * (limits.message_bytes + LONGEST_ID)))
         self._draining = asyncio.Event()
         self._log = get_logger("gateway")
 
@@ -181,7 +180,7 @@ class GatewayService(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
 
     async def ModelInfer(self, request: oip.ModelInferRequest, context: Context) -> oip.ModelInferResponse:  # noqa: N802
         """One request: an answer or an error, once."""
-        compressed, call = await compress_as_asked(context), CallAnswers(caller_of(context), self.unread)
+        compressed, call = await compress_as_asked(context), CallBytes(caller_of(context), self.held)
         # Called once gRPC has let the answer leave. Its stubs have a class here, where it is a callable.
         context.add_done_callback(lambda _: call.let_all_go())  # type: ignore[arg-type]
         request_id = new_request_id()
@@ -202,7 +201,7 @@ class GatewayService(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
     ) -> None:
         """Many requests, each answered once, in the order in which they are done, with their own ids."""
         compressed = await compress_as_asked(context)
-        call = CallAnswers(caller_of(context), self.unread)
+        call = CallBytes(caller_of(context), self.held)
 
         async def answer(message: oip.ModelInferRequest | Unreadable) -> _StreamAnswer:
             return await self._stream_answer(message, context, call)
@@ -214,13 +213,14 @@ class GatewayService(open_inference_pb2_grpc.GRPCInferenceServiceServicer):
             call.let_go(one.held_bytes)
 
         try:
-            if not await InferStream(request_iterator, answer, send).run(self._draining):
+            stream = InferStream(request_iterator, answer, send, has_room=call.has_room)
+            if not await stream.run(self._draining):
                 await abort(context, Draining("this edge is draining; open the stream again elsewhere"))
         finally:
             call.let_all_go()
 
     async def _stream_answer(
-        self, message: oip.ModelInferRequest | Unreadable, context: Context, call: CallAnswers
+        self, message: oip.ModelInferRequest | Unreadable, context: Context, call: CallBytes
     ) -> _StreamAnswer:
         if isinstance(message, Unreadable):
             return _StreamAnswer(oip.ModelStreamInferResponse(error_message=str(message.error)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 from typing import Any
@@ -19,6 +20,9 @@ from nodes.transport.guarded_service import add_readable, sound
 
 __all__ = ["GrpcServer"]
 
+LAST_WORD_S = 0.1
+"""For those who watch the server's health to be told that it ends."""
+
 AddServices = Callable[[grpc.aio.Server], None]
 
 
@@ -34,7 +38,7 @@ class GrpcServer:
         """services: full names, for health and reflection. add_services: registers the servicers."""
         self._services = tuple(services)
         self._server = grpc.aio.server(options=options)
-        self._health = health.aio.HealthServicer()
+        self._health = _Health()
         add_services(self._server)
         names = (*self._services, health.SERVICE_NAME, reflection.SERVICE_NAME)
         register_health = partial(health_pb2_grpc.add_HealthServicer_to_server, self._health)
@@ -79,7 +83,35 @@ class GrpcServer:
     async def stop(self, grace_s: float) -> None:
         """Refuse new calls at once, let those under way end within the grace."""
         await self._health.enter_graceful_shutdown()
-        await self._server.stop(grace_s)
+        stopping = asyncio.ensure_future(self._server.stop(grace_s))
+        await self._health.end_watches()
+        await stopping
+
+
+class _Health(health.aio.HealthServicer):
+    """gRPC's own, whose watches go on until their clients leave: a stop would wait for them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._watches = set[asyncio.Task[None]]()
+
+    async def Watch(  # noqa: N802 (the schema's name)
+        self, request: health_pb2.HealthCheckRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> None:
+        watch = asyncio.ensure_future(super().Watch(request, context))
+        self._watches.add(watch)
+        try:
+            await asyncio.wait([watch])
+        finally:
+            watch.cancel()
+            self._watches.discard(watch)
+
+    async def end_watches(self) -> None:
+        """Once they have said what there was to say."""
+        if self._watches:
+            await asyncio.sleep(LAST_WORD_S)
+        for watch in self._watches:
+            watch.cancel()
 
 
 class _Reflection(reflection.aio.ReflectionServicer):

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from isthmus.errors import InvalidRequest, NotFound
+from isthmus.errors import DeadlineExceeded, InvalidRequest, NotFound
 from isthmus.oip import open_inference_pb2 as oip
 from nodes.background import run_apart
 from nodes.gateway import UNDECIDED, Decided, Gateway, InferResult, ModelDescription
 from nodes.limits import NodeLimits
 from nodes.metrics.request_ledger import RequestLedger
 from nodes.model_statistics import RequestPhases, StatisticsLedger
+from nodes.resumption import deadline_slack_s
 from nodes.sight.failures import RecentFailures
 from nodes.tracing.base import Tracing
+from nodes.transport.client_bytes import WORDS_BYTES, CallBytes
 from nodes.transport.infer_messages import answer_bytes, read_request, write_response, writes_long
 from nodes.transport.name_lengths import LONGEST_NAME
-from nodes.transport.unread_answers import WORDS_BYTES, CallAnswers
 
 __all__ = ["Answered", "InferHandler"]
 
@@ -32,7 +34,7 @@ def no_metadata() -> None:
 
 
 class Answered(NamedTuple):
-    """held_bytes: what the answer counts with among those of its call, which lets go of it."""
+    """held_bytes: what it counts with among those of its call, which lets go of it."""
 
     response: oip.ModelInferResponse
     held_bytes: int
@@ -62,7 +64,7 @@ class InferHandler:
         self,
         message: oip.ModelInferRequest,
         remaining_s: float | None,
-        call: CallAnswers,
+        call: CallBytes,
         metadata: Metadata = no_metadata,
         request_id: str = "",
     ) -> Answered:
@@ -73,17 +75,18 @@ class InferHandler:
         """
         if self._tracing is None:
             return (await self._answer(message, remaining_s, call, request_id))[0]
+        came_s = time.monotonic()
         span = self._tracing.request(message.model_name[:LONGEST_NAME], _traceparent(metadata()))
         try:
             answered, result = await self._answer(message, remaining_s, call, request_id, span.traceparent)
         except BaseException as error:
-            span.failed(error)
+            span.failed(_reason(error, remaining_s, came_s))
             raise
         span.answered(result)
         return answered
 
     async def _answer(
-        self, message: oip.ModelInferRequest, remaining_s: float | None, call: CallAnswers, request_id: str,
+        self, message: oip.ModelInferRequest, remaining_s: float | None, call: CallBytes, request_id: str,
         traceparent: str = "",
     ) -> tuple[Answered, InferResult]:  # fmt: skip
         came_s, began_s, decided, held_bytes = time.monotonic(), time.perf_counter(), list[Decided](), 0
@@ -97,14 +100,15 @@ class InferHandler:
             timeout_s = _left_s(request.timeout_s, came_s)
             request = request._replace(timeout_s=timeout_s, traceparent=traceparent, decided=decided.append)
             beside_bytes = request.inputs.size_bytes + len(message.id) + WORDS_BYTES
-            if call.crowded:
-                call.check_room(_expected_bytes(described, request.inputs.batch) + beside_bytes)
+            expected_bytes = _expected_bytes(described, message, request.inputs.batch) + beside_bytes
+            call.hold(expected_bytes)
+            held_bytes = expected_bytes
             read_s = time.perf_counter()
             result = await self._gateway.infer(request)
             inferred_s = time.perf_counter()
             size_bytes = answer_bytes(message, result)
             self._limits.check_message("the answer", size_bytes)
-            call.hold(size_bytes + beside_bytes)
+            call.resize(held_bytes, size_bytes + beside_bytes)
             held_bytes = size_bytes + beside_bytes
             if writes_long(message, size_bytes):
                 response = await run_apart(write_response, message, result, described)
@@ -113,7 +117,7 @@ class InferHandler:
         except BaseException as error:  # a cancelled one too: its client has left
             call.let_go(held_bytes)
             self._ledger.failed(described.name, time.perf_counter() - began_s, _now_ms())
-            self._failed(described.name, error, request_id, *decided)
+            self._failed(described.name, _reason(error, remaining_s, came_s), request_id, *decided)
             raise
         written_s = time.perf_counter()
         phases = _phases(result, read_s - began_s, written_s - inferred_s, written_s - began_s)
@@ -128,11 +132,22 @@ class InferHandler:
             self._requests.failed(model, error, decided)
 
 
-def _expected_bytes(described: ModelDescription, batch: int) -> int:
-    """Of the answer, as far as that is known before it is there: of no output that the protocol cannot carry."""
+def _expected_bytes(described: ModelDescription, message: oip.ModelInferRequest, batch: int) -> int:
+    """Of the answer, as far as that is known before it is there: of no output that the protocol cannot carry, or of
+    which the classes are asked for."""
+    asked = {one.name for one in message.outputs if not one.parameters}
     with contextlib.suppress(InvalidRequest):
-        return sum(one.bytes_at(batch) for one in described.outputs)
+        return sum(one.bytes_at(batch) for one in described.outputs if not message.outputs or one.name in asked)
     return 0
+
+
+def _reason(error: BaseException, remaining_s: float | None, came_s: float) -> BaseException:
+    """What ended a request: a call that its client ends at its own deadline was not taken back."""
+    if not isinstance(error, asyncio.CancelledError) or remaining_s is None:
+        return error
+    if time.monotonic() - came_s < remaining_s - deadline_slack_s(remaining_s):
+        return error
+    return DeadlineExceeded("the deadline passed before an answer was there; allow more time")
 
 
 def _left_s(timeout_s: float | None, came_s: float) -> float | None:

@@ -16,7 +16,8 @@ MOST_IN_FLIGHT = 32
 
 
 class InferStream(Generic[Request, Response]):
-    """Reads a request only while fewer than `most` are under way, an answer that is not yet sent included.
+    """Reads a request only while fewer than `most` are under way, an answer that is not yet sent included, and there is
+    room for another one, or none is under way.
 
     A client that sends faster than it is answered, or does not read, is held back by its connection's flow control.
     """
@@ -27,12 +28,13 @@ class InferStream(Generic[Request, Response]):
         answer: Callable[[Request], Awaitable[Response]],
         send: Callable[[Response], Awaitable[None]],
         most: int = MOST_IN_FLIGHT,
+        has_room: Callable[[], bool] = lambda: True,
     ) -> None:
         """answer: raises nothing; what goes wrong with a request is an answer. send: called by one task at a time."""
         self._requests = requests
         self._answer = answer
         self._send = send
-        self._most = most
+        self._most, self._has_room = most, has_room
         self._reading: asyncio.Task[Request | None] | None = None
         self._running: set[asyncio.Task[Response]] = set()
 
@@ -46,12 +48,15 @@ class InferStream(Generic[Request, Response]):
         ended = False
         try:
             while not (ended or draining.is_set()) or self._running:
-                if not (ended or draining.is_set() or self._reading) and len(self._running) < self._most:
+                if not (ended or draining.is_set() or self._reading) and self._may_read():
                     self._reading = asyncio.create_task(self._next())
                 ended = await self._step(drained) or ended
             return ended
         finally:
             await _cancelled((drained, *self._running, *((self._reading,) if self._reading else ())))
+
+    def _may_read(self) -> bool:
+        return not self._running or (len(self._running) < self._most and self._has_room())
 
     async def _step(self, drained: asyncio.Task[bool]) -> bool:
         """Wait for whatever comes first and deal with it. Returns whether the client ended its side."""
@@ -65,6 +70,7 @@ class InferStream(Generic[Request, Response]):
             ended = request is None
             if request is not None:
                 self._running.add(asyncio.create_task(_as_coroutine(self._answer(request))))
+                await asyncio.sleep(0)  # it takes its room before the next one is looked for
         for task in [task for task in self._running if task.done()]:
             await self._send(task.result())
             self._running.discard(task)

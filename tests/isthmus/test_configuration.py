@@ -11,7 +11,7 @@ from isthmus.configuration import Configuration, read_configuration
 from isthmus.errors import InvalidConfiguration, IsthmusError
 from isthmus.node_settings import cloud_settings, edge_settings
 from nodes.batching import BatchLimits
-from nodes.byte_budget import MOST_HELD_BYTES, MOST_UNREAD_BYTES
+from nodes.byte_budget import MOST_CLIENT_BYTES, MOST_HELD_BYTES
 from nodes.configured_policies import LATENCY_FOR_ALL
 from nodes.limits import CLOUD_LIMITS, EDGE_LIMITS
 from scheduler.autoscaling import AutoscalingRule
@@ -96,7 +96,7 @@ def test_link_takes_quantities_as_people_write_them(tmp_path: Path) -> None:
         (MODELS + "cloud: {limits: {tensor: 5 apples}}", "apples"),
         (MODELS + "cloud: {limits: {streams: 5}}", "cloud.limits.streams: is not a key"),
         (MODELS + "cloud: {limits: {memory: 0}}", "cloud.limits.memory"),
-        (MODELS + "edge: {limits: {memory: 1GB}}", "edge.limits.memory: is not a key"),
+        (MODELS + "edge: {limits: {streams: 5}}", "edge.limits.streams: is not a key"),
         (MODELS + "cloud: {route: {a: b}}", "cloud.route: needs an address"),
         (MODELS + "cloud: {connection_age: 5m}", "cloud.connection_age: needs an address"),
         (MODELS + LB + "route: {a: b}, connection_age: 5m}", "cloud.connection_age: does not go with route"),
@@ -218,7 +218,7 @@ def test_limits_are_read_and_those_left_out_have_defaults(tmp_path: Path) -> Non
     assert made.cloud.limits.of_node == replace(CLOUD_LIMITS, message_bytes=2_000_000_000, queue=7)
     assert made.edge.limits.of_node == replace(EDGE_LIMITS, tensor_bytes=1_000_000, connections=3)
     assert made.cloud.limits.memory == MOST_HELD_BYTES
-    assert made.edge.limits.answers == MOST_UNREAD_BYTES
+    assert made.edge.limits.memory == MOST_CLIENT_BYTES
 
 
 def test_a_replica_is_started_with_the_memory_that_it_may_hold(tmp_path: Path) -> None:

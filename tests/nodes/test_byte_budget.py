@@ -71,11 +71,11 @@ def test_never_more_than_the_limit_is_held_and_all_comes_back(sizes: list[int]) 
 
 
 def test_a_share_leaves_as_much_free_as_it_holds_and_says_what_it_is() -> None:
-    budget = ByteBudget(100, "edge.limits.answers")
+    budget = ByteBudget(100, "edge.limits.memory")
     share = Share(budget)
     share.take(30, 1.0)
     share.take(20, 1.0)
-    with pytest.raises(Overloaded, match=r"edge\.limits\.answers: 50 of 100 bytes are held for this peer, 49 would be"):
+    with pytest.raises(Overloaded, match=r"edge\.limits\.memory: 50 of 100 bytes are held for this peer, 49 would be"):
         share.take(1, 0.5)
     Share(budget).take(50, 1.0)  # somebody else's first
     share.give_back(50)

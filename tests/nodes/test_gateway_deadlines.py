@@ -145,6 +145,23 @@ async def test_a_failed_request_is_counted_by_who_decided_and_by_the_kind_of_its
     assert served.failures() == {("latency", "none", late): 1, ("latency", "edge-only", late): 1}
 
 
+async def test_a_call_whose_deadline_passes_is_not_counted_as_taken_back(
+    served: Served,
+) -> None:
+    busy = await served.busy()
+    await served.fails(timeout_s=0.2373)
+    await eventually(lambda: sum(served.failures().values()) == 1)
+    (passed,) = served.failures()
+    taken_back = served.ask(timeout_s=30.0)
+    await asyncio.sleep(0.1)
+    taken_back.cancel()
+    await eventually(lambda: sum(served.failures().values()) == 2)
+    (left,) = set(served.failures()) - {passed}
+    assert (passed[2], left[2]) == ("DEADLINE_EXCEEDED", "CANCELLED")
+    served.engine.gate.open()
+    await busy
+
+
 async def test_requests_that_a_canary_lets_fail_are_counted_as_its(served: Served) -> None:
     cannot = Canary(PolicySetting("cloud-only"), 1.0)  # there is no cloud
     served.chooser.steer(replace(served.chooser.steering, canary=cannot))

@@ -120,6 +120,16 @@ async def test_an_artifact_that_has_changed_is_not_served_beside_old_measurement
     assert host.node.models()[0].state == "UNAVAILABLE"
 
 
+async def test_an_artifact_that_is_half_written_is_a_reason_to_come_back(host: EdgeHost, tmp_path: Path) -> None:
+    await host.node.unload_model("small")
+    spec = (tmp_path / "small" / "spec.json").rename(tmp_path / "spec.json")
+    with pytest.raises(Unavailable, match=r"model small: its artifact cannot be used: .*; import it again"):
+        await host.node.load_model("small")
+    spec.rename(tmp_path / "small" / "spec.json")
+    await host.node.load_model("small")
+    assert host.node.ready()
+
+
 async def test_only_configured_names_are_known(host: EdgeHost) -> None:
     for name in ("other", "../small", "/"):
         for change in (host.node.load_model, host.node.unload_model):

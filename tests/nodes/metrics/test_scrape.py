@@ -68,7 +68,7 @@ def test_the_link_the_replica_and_the_limits_are_there(scrapes: Scrapes) -> None
     assert (edge.value("isthmus_replicas_connected"), edge.value("isthmus_replicas_usable")) == (1, 1)
     assert (edge.value("isthmus_requests_waiting"), edge.value("isthmus_kept_bytes")) == (0, 0)
     assert edge.value("isthmus_requests_waiting_limit") == 128
-    assert (edge.value("isthmus_unread_answer_bytes"), edge.value("isthmus_unread_answer_limit_bytes")) == (
+    assert (edge.value("isthmus_client_bytes"), edge.value("isthmus_client_limit_bytes")) == (
         0,
         512 << 20,
     )

@@ -107,7 +107,7 @@ async def test_a_long_answer_goes_as_it_is_and_the_next_one_does_not(
     assert LENGTH < counted.down < 1.4 * LENGTH
 
 
-@pytest.mark.parametrize("asked", ["br", "gzip;q=0", "gzip; q=0.00, br"])
+@pytest.mark.parametrize("asked", ["br", "gzip;q=0", "gzip; q=0.00, br", "identity,gzip", "identity,deflate,gzip"])
 async def test_an_encoding_that_is_not_there_or_not_wanted_changes_nothing(
     relay: tuple[Relay, Stub], long: oip.ModelInferRequest, asked: str
 ) -> None:

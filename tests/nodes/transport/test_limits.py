@@ -29,11 +29,11 @@ from nodes.protocol.version import PROTOCOL_MAJOR, PROTOCOL_MINOR
 from nodes.sight.failures import RecentFailures
 from nodes.transport import segment_server
 from nodes.transport.caller import Caller
+from nodes.transport.client_bytes import CallBytes, ClientBytes
 from nodes.transport.gateway_server import MOST_CALLS, GatewayService
 from nodes.transport.infer_handler import InferHandler
 from nodes.transport.segment_server import Load, SegmentService, SuffixResult
 from nodes.transport.status import error_of
-from nodes.transport.unread_answers import CallAnswers, UnreadAnswers
 from tests.nodes.sites import edge_site, eventually
 
 if TYPE_CHECKING:
@@ -110,14 +110,14 @@ async def test_a_stream_goes_on_after_a_message_too_long(limited_stub: Stub) -> 
 async def test_an_answer_too_long_is_refused(doubling: Callable[[], Gateway]) -> None:
     handler = InferHandler(doubling(), StatisticsLedger(), RecentFailures(), replace(LIMITS, message_bytes=95))
     with pytest.raises(TooLarge, match=r"edge\.limits\.message: the answer may take 95 bytes \(got 96\)"):
-        await handler.answer(items(8), None, CallAnswers(Caller("here"), UnreadAnswers()))
+        await handler.answer(items(8), None, CallBytes(Caller("here"), ClientBytes()))
 
 
 async def test_an_answer_is_as_long_as_what_it_was_asked_for(doubling: Callable[[], Gateway]) -> None:
     handler = InferHandler(doubling(), StatisticsLedger(), RecentFailures(), replace(LIMITS, message_bytes=95))
     request = items(8)
     request.outputs.add(name="y").parameters["classification"].int64_param = 1
-    answered = await handler.answer(request, None, CallAnswers(Caller("here"), UnreadAnswers()))
+    answered = await handler.answer(request, None, CallBytes(Caller("here"), ClientBytes()))
     assert answered.response.outputs[0].shape == [8, 1]
 
 

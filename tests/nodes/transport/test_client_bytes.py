@@ -1,4 +1,4 @@
-"""Answers that clients do not read are bounded, and count for as long as gRPC keeps them."""
+"""What clients' messages hold is bounded, and counts for as long as gRPC keeps them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 
 import grpc
 import pytest
@@ -15,12 +16,12 @@ import torch
 from isthmus.errors import Overloaded, TooLarge
 from isthmus.oip import open_inference_pb2 as oip
 from isthmus.oip import open_inference_pb2_grpc
-from nodes.gateway import Gateway, InferRequest, InferResult, StageTimings
+from nodes.gateway import Gateway, InferRequest, InferResult, ModelDescription, StageTimings
 from nodes.limits import NodeLimits
 from nodes.transport.caller import Caller
+from nodes.transport.client_bytes import CallBytes, ClientBytes
 from nodes.transport.gateway_server import GatewayService
 from nodes.transport.infer_stream import MOST_IN_FLIGHT
-from nodes.transport.unread_answers import CallAnswers, UnreadAnswers
 from partitioner.plan import Prediction
 from tests.nodes.sites import eventually
 
@@ -54,9 +55,12 @@ class LongAnswers:
         self.asked, self.release = asyncio.Event(), asyncio.Event()
         self.release.set()
         self.ready, self.models = inner.ready, inner.models
-        self.describe_model, self.load_model, self.unload_model = (
-            inner.describe_model, inner.load_model, inner.unload_model
-        )  # fmt: skip
+        self.load_model, self.unload_model = inner.load_model, inner.unload_model
+
+    def describe_model(self, name: str) -> ModelDescription:
+        described = self._inner.describe_model(name)
+        (output,) = described.outputs
+        return replace(described, outputs=(replace(output, shape=(-1, self.size_bytes // 4)),))
 
     async def infer(self, request: InferRequest) -> InferResult:
         self.computed += 1
@@ -76,7 +80,7 @@ def gateway(doubling: Callable[[], Gateway]) -> LongAnswers:
 @pytest.fixture
 def guarded(gateway: LongAnswers) -> GatewayService:
     """The service in front of it."""
-    return GatewayService(gateway, "1", LIMITS, most_unread_bytes=MOST_BYTES)
+    return GatewayService(gateway, "1", LIMITS, most_bytes=MOST_BYTES)
 
 
 @pytest.fixture
@@ -87,28 +91,45 @@ async def target(guarded: GatewayService) -> AsyncIterator[str]:
     await server.stop(0)
 
 
-async def test_a_stream_that_is_not_read_holds_no_more_than_its_share(
+async def test_a_stream_that_is_not_read_holds_no_more_than_its_share_and_is_read_on_when_it_is(
     gateway: LongAnswers, guarded: GatewayService, target: str, ask: Callable[..., oip.ModelInferRequest]
 ) -> None:
-    budget, asked = guarded.unread.budget, 2 * MOST_IN_FLIGHT
+    budget, asked = guarded.held.budget, 2 * MOST_IN_FLIGHT
     gateway.release.clear()
     async with grpc.aio.insecure_channel(target, options=ANY_LENGTH) as channel:
         stream = open_inference_pb2_grpc.GRPCInferenceServiceStub(channel).ModelStreamInfer()
         for number in range(asked):
             await stream.write(ask(str(number)))
         await stream.done_writing()
-        await eventually(lambda: gateway.computed == MOST_IN_FLIGHT)
-        gateway.release.set()
-        await eventually(lambda: budget.held_bytes > MOST_BYTES / 4)
-        await asyncio.sleep(0.5)  # nobody reads
+        await eventually(lambda: gateway.computed == 3)
+        await asyncio.sleep(0.2)
         assert MOST_BYTES / 4 < budget.held_bytes <= budget.limit_bytes / 2
+        gateway.release.set()
+        await asyncio.sleep(0.3)  # nobody reads
+        assert 3 <= gateway.computed < 6
         answers = [answer async for answer in stream]
-    assert len(answers) == asked
-    failed = [answer.error_message for answer in answers if answer.error_message]
-    assert all("edge.limits.answers" in message for message in failed)
-    assert 0 < len(failed) < asked
-    assert budget.held_bytes == 0
+    assert {answer.infer_response.id for answer in answers} == {str(number) for number in range(asked)}
+    assert (gateway.computed, budget.held_bytes) == (asked, 0)
     assert budget.peak_bytes <= budget.limit_bytes / 2
+
+
+async def test_requests_that_wait_count(
+    gateway: LongAnswers, guarded: GatewayService, target: str, ask: Callable[..., oip.ModelInferRequest]
+) -> None:
+    """Of a model whose answers are expected to be as long as they will be, before one is there."""
+    gateway.release.clear()
+    budget = guarded.held.budget
+    async with grpc.aio.insecure_channel(target, options=ANY_LENGTH) as channel:
+        stub = open_inference_pb2_grpc.GRPCInferenceServiceStub(channel)
+        calls = [asyncio.ensure_future(stub.ModelInfer(ask(str(number)))) for number in range(8)]
+        done, _ = await asyncio.wait(calls, timeout=0.5)
+        assert (gateway.computed, len(done)) == (3, 5)
+        assert budget.held_bytes <= budget.limit_bytes / 2
+        gateway.release.set()
+        results = await asyncio.gather(*calls, return_exceptions=True)
+    refused = [one for one in results if isinstance(one, grpc.aio.AioRpcError)]
+    assert {one.code() for one in refused} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
+    assert len(refused) == 5
 
 
 async def test_a_stream_that_is_read_may_be_answered_with_any_number_of_bytes(
@@ -121,19 +142,17 @@ async def test_a_stream_that_is_read_may_be_answered_with_any_number_of_bytes(
             answer = await stream.read()
             assert isinstance(answer, oip.ModelStreamInferResponse)
             assert not answer.error_message
-        assert guarded.unread.budget.held_bytes <= ANSWER_BYTES + 2048
+        assert guarded.held.budget.held_bytes <= ANSWER_BYTES + 2048
         stream.cancel()
 
 
 async def test_nothing_is_computed_for_answers_that_would_find_no_room(
     gateway: LongAnswers, guarded: GatewayService, target: str, ask: Callable[..., oip.ModelInferRequest]
 ) -> None:
-    budget = guarded.unread.budget
-    guarded.unread.hold(Caller("somebody who reads nothing"), budget.limit_bytes - 1000)
+    budget = guarded.held.budget
+    guarded.held.hold(Caller("somebody who reads nothing"), budget.limit_bytes - 1000)
     async with grpc.aio.insecure_channel(target, options=ANY_LENGTH) as channel:
-        with pytest.raises(
-            grpc.aio.AioRpcError, match=r"edge\.limits\.answers: .* bytes are held by answers"
-        ) as refused:
+        with pytest.raises(grpc.aio.AioRpcError, match=r"edge\.limits\.memory: .* bytes are held and") as refused:
             await open_inference_pb2_grpc.GRPCInferenceServiceStub(channel).ModelInfer(ask())
     assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert gateway.computed == 0
@@ -142,7 +161,7 @@ async def test_nothing_is_computed_for_answers_that_would_find_no_room(
 async def test_a_client_that_leaves_takes_what_it_did_not_read_with_it(
     guarded: GatewayService, target: str, ask: Callable[..., oip.ModelInferRequest]
 ) -> None:
-    budget = guarded.unread.budget
+    budget = guarded.held.budget
     async with grpc.aio.insecure_channel(target, options=ANY_LENGTH) as channel:
         stream = open_inference_pb2_grpc.GRPCInferenceServiceStub(channel).ModelStreamInfer()
         for number in range(10):
@@ -163,13 +182,13 @@ async def test_the_answer_to_a_call_counts_until_it_has_left(
         await asyncio.wait_for(gateway.asked.wait(), 60)
         os.kill(client.pid, signal.SIGSTOP)
         gateway.release.set()
-        await eventually(lambda: guarded.unread.budget.held_bytes >= LONG)
+        await eventually(lambda: guarded.held.budget.held_bytes >= LONG)
         await asyncio.sleep(0.3)
-        assert guarded.unread.budget.held_bytes >= LONG
+        assert guarded.held.budget.held_bytes >= LONG
         os.kill(client.pid, signal.SIGCONT)
         said, _ = await asyncio.wait_for(client.communicate(), 60)
         assert int(said) == LONG
-        await eventually(lambda: guarded.unread.budget.held_bytes == 0)
+        await eventually(lambda: guarded.held.budget.held_bytes == 0)
     finally:
         if client.returncode is None:
             client.kill()
@@ -177,42 +196,57 @@ async def test_the_answer_to_a_call_counts_until_it_has_left(
 
 
 def test_of_two_clients_neither_takes_all() -> None:
-    unread = UnreadAnswers(1000)
-    first, second = (CallAnswers(Caller(name), unread) for name in "ab")
+    clients = ClientBytes(1000)
+    first, second = (CallBytes(Caller(name), clients) for name in "ab")
     for _ in range(5):
         first.hold(100)
-    with pytest.raises(Overloaded, match=r"edge\.limits\.answers: 500 of 1000 bytes are held for this peer"):
+    with pytest.raises(Overloaded, match=r"edge\.limits\.memory: 500 of 1000 bytes are held for this peer"):
         first.hold(100)
-    second.check_room(1)
+    assert (first.has_room(), second.has_room()) == (False, True)
     second.hold(250)
-    with pytest.raises(Overloaded):
-        first.check_room(1)
+    assert not first.has_room()
     first.let_go(100)
     first.let_all_go()
-    first.check_room(1)
-    assert unread.budget.held_bytes == 250
+    assert first.has_room()
+    assert clients.budget.held_bytes == 250
     second.let_all_go()
-    assert unread.budget.held_bytes == 0
+    assert clients.budget.held_bytes == 0
 
 
 def test_calls_of_one_client_have_one_share() -> None:
-    unread = UnreadAnswers(1000)
-    calls = [CallAnswers(Caller("a"), unread) for _ in range(6)]
+    clients = ClientBytes(1000)
+    calls = [CallBytes(Caller("a"), clients) for _ in range(6)]
     for call in calls[:5]:
         call.hold(100)
     with pytest.raises(Overloaded):
         calls[5].hold(100)
-    with pytest.raises(TooLarge, match=r"edge\.limits\.answers: one answer may take 1000 bytes"):
+    with pytest.raises(TooLarge, match=r"edge\.limits\.memory: one request with its answer may take 1000 bytes"):
         calls[5].hold(1001)
 
 
-def test_where_all_is_held_nothing_more_is_computed_for_anybody() -> None:
-    unread = UnreadAnswers(1000)
-    CallAnswers(Caller("a"), unread).hold(1000)
-    with pytest.raises(Overloaded, match=r"edge\.limits\.answers: 1000 of 1000 bytes are held by answers that wait"):
-        CallAnswers(Caller("b"), unread).check_room(1)
+def test_where_all_is_held_nobody_finds_room() -> None:
+    clients = ClientBytes(1000)
+    CallBytes(Caller("a"), clients).hold(1000)
+    with pytest.raises(Overloaded, match=r"edge\.limits\.memory: 1000 of 1000 bytes are held and 1 more"):
+        CallBytes(Caller("b"), clients).hold(1)
+
+
+def test_an_answer_takes_the_place_of_what_was_expected() -> None:
+    clients = ClientBytes(1000)
+    call, other = CallBytes(Caller("a"), clients), CallBytes(Caller("b"), clients)
+    call.hold(600)  # the first thing that one has may be of any size
+    call.resize(600, 700)
+    other.hold(200)
+    with pytest.raises(Overloaded):
+        call.resize(700, 801)
+    assert clients.budget.held_bytes == 900
+    call.resize(700, 10)
+    assert clients.budget.held_bytes == 210
+    call.let_all_go()
+    other.let_all_go()
+    assert clients.budget.held_bytes == 0
 
 
 def test_one_message_always_fits(doubling: Callable[[], Gateway]) -> None:
-    service = GatewayService(doubling(), "1", LIMITS, most_unread_bytes=1)
-    CallAnswers(Caller("a"), service.unread).hold(2 * LIMITS.message_bytes)
+    service = GatewayService(doubling(), "1", LIMITS, most_bytes=1)
+    CallBytes(Caller("a"), service.held).hold(2 * LIMITS.message_bytes)
