@@ -83,6 +83,7 @@ class CloudNode:
         models.evicted = self._forget_model
         self._pool = pool
         self._profile = profile
+        self._told: tuple[DeviceProfile, str] | None = None  # of it, as JSON
         self._batching = batching
         self._limits = limits
         self._queue: BatchQueue[_Accepted, SuffixResult] = BatchQueue(pool, batching, _compute)
@@ -100,8 +101,14 @@ class CloudNode:
     def describe(self) -> ReplicaDescription:
         """See SegmentNode."""
         counts = self.ledger.counts.to_dict()
-        profile = replace(self._profile, power=None)  # what a cloud draws, no edge plans by
-        return ReplicaDescription(self._replica_id, self.models.versions, profile.to_json(), counts)
+        return ReplicaDescription(self._replica_id, self.models.versions, self._profile_json(), counts)
+
+    def _profile_json(self) -> str:
+        """Made once: hundreds of edges ask for it when a replica comes, and it takes milliseconds."""
+        if self._told is None or self._told[0] is not self._profile:
+            profile = replace(self._profile, power=None)  # what a cloud draws, no edge plans by
+            self._told = self._profile, profile.to_json()
+        return self._told[1]
 
     async def rate_codecs(self) -> None:
         """See SegmentNode. While requests wait none is timed."""

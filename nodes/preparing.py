@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -25,27 +26,29 @@ class _Part:
 
 
 class PreparingWork:
-    """On one pool. A part is expected to take as long as the last one of its kind did."""
+    """On one pool, one part at a time, so that what requests bring meanwhile waits for that one and not for all. A part
+    is expected to take as long as the last one of its kind did."""
 
     def __init__(self, pool: ComputePool) -> None:
         self._pool = pool
         self._took_s: dict[Hashable, float] = {}
-        self._parts: set[_Part] = set()
+        self._turn = asyncio.Lock()
+        self._part: _Part | None = None
 
     async def run(self, kind: Hashable, function: Callable[[], T]) -> T:
         """`function()` on the pool. kind: there must not be ever more of them. Raises what it does."""
-        part = _Part(kind)
-        self._parts.add(part)
-        try:
-            return await self._pool.run(partial(self._timed, part, function))
-        finally:
-            self._parts.discard(part)
+        async with self._turn:
+            part = self._part = _Part(kind)
+            try:
+                return await self._pool.run(partial(self._timed, part, function))
+            finally:
+                self._part = None
 
     def wait_s(self, now_s: float) -> float:
-        """Until the parts that run or wait there are expected to have ended. now_s: on `time.monotonic`."""
-        return sum(self._left_s(part, now_s) for part in self._parts)
-
-    def _left_s(self, part: _Part, now_s: float) -> float:
+        """Until the part that has its turn is expected to have ended. now_s: on `time.monotonic`."""
+        part = self._part
+        if part is None:
+            return 0.0
         expected_s = self._took_s.get(part.kind, FIRST_S)
         return expected_s if part.began_s is None else max(0.0, expected_s - (now_s - part.began_s))
 

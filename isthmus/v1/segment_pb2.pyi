@@ -849,16 +849,20 @@ class DescribeRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     EVERY_CODEC_FIELD_NUMBER: _builtins.int
+    EVERY_EDGE_FIELD_NUMBER: _builtins.int
     every_codec: _builtins.bool
     """time the codecs first that the profile has no rate of; may take seconds"""
+    every_edge: _builtins.bool
+    """say what each edge has of this replica; edges themselves need not know of each other"""
     def __init__(
         self,
         *,
         every_codec: _builtins.bool = ...,
+        every_edge: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["every_codec", b"every_codec"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["every_codec", b"every_codec", "every_edge", b"every_edge"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -911,7 +915,7 @@ class DescribeResponse(_message.Message):
 
     @_builtins.property
     def edges(self) -> _containers.RepeatedCompositeFieldContainer[Global___EdgeUse]:
-        """one for each stream to this replica; none: not said, where `counts` has streams"""
+        """one for each stream to this replica, where asked; none: not said, where `counts` has streams"""
 
     def __init__(
         self,

@@ -18,7 +18,7 @@ def description_message(
     said: ReplicaDescription, use: Mapping[str, int], edges: Iterable[EdgeUse]
 ) -> pb.DescribeResponse:
     """The message that says it, with the versions of what runs here. use: counts of the port itself. edges: one for
-    each stream."""
+    each stream, where that was asked."""
     return pb.DescribeResponse(
         replica_id=said.replica_id,
         models=[pb.ServedModel(name=one.name, digest=one.digest) for one in said.versions],

@@ -25,8 +25,8 @@ EndpointMapper = Callable[[str], Awaitable[str]]
 """From the target that a replica advertises to the one that edges shall dial."""
 
 MAX_WATCHERS = 4096
-# A watcher that reads slowly loses the oldest views, never the newest: every view is complete.
-QUEUED_VIEWS = 16
+# A watcher that reads slowly loses older views, never the newest: every view is complete.
+QUEUED_VIEWS = 1
 
 # None ends a watch.
 _Views = asyncio.Queue[FleetView | None]

@@ -79,7 +79,7 @@ async def _look_once(
 
     async def ask(channel: grpc.aio.Channel) -> ReplicaDescription:
         stub = segment_pb2_grpc.SegmentServiceStub(channel)
-        request = segment.DescribeRequest(every_codec=every_codec)
+        request = segment.DescribeRequest(every_codec=every_codec, every_edge=True)
         return description_from_message(await stub.Describe(request, timeout=timeout_s, metadata=endpoint.metadata))
 
     return await _asked(endpoint, tls, ask)

@@ -155,7 +155,7 @@ class SegmentService(segment_pb2_grpc.SegmentServiceServicer):
         edges = [session.use(now_s) for session in self._sessions]
         settled = sum(bool(one.models) and one.settled for one in edges)
         use = {"streams": len(edges), "settled_streams": settled}
-        return description_message(self._node.describe(), use, edges)
+        return description_message(self._node.describe(), use, edges if request.every_edge else ())
 
     async def Run(  # noqa: N802 (the schema's name)
         self,

@@ -306,6 +306,7 @@ async def test_a_plan_whose_model_made_room_is_unknown_until_it_is_offered_again
     assert [(one.name, one.digest) for one in node.describe().versions] == [
         ("other", plans[1].model_digest), ("deep", model.digest),
     ]  # fmt: skip
+    assert node.describe().device_profile_json is node.describe().device_profile_json  # each edge that comes asks
 
 
 async def test_a_model_with_requests_does_not_make_room(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from functools import partial
 
 import pytest
 
@@ -22,22 +23,26 @@ async def test_nothing_is_waited_for_while_nothing_is_prepared() -> None:
         assert work.wait_s(time.monotonic()) == 0.0
 
 
-async def test_what_runs_and_what_waits_behind_it_is_waited_for() -> None:
-    gate, begun = threading.Event(), threading.Event()
+async def test_what_requests_bring_waits_for_the_part_that_runs_and_not_for_those_behind_it() -> None:
+    gate, begun, order = threading.Event(), threading.Event(), list[str]()
 
-    def held() -> None:
+    def held(kind: str) -> None:
         begun.set()
         gate.wait(WAIT_S)
+        order.append(kind)
 
     with ComputePool() as pool:
         work = PreparingWork(pool)
-        parts = [asyncio.create_task(work.run(kind, held)) for kind in ("load", "measure")]
+        parts = [asyncio.create_task(work.run(kind, partial(held, kind))) for kind in ("load", "measure")]
         await asyncio.to_thread(begun.wait)
         now_s = time.monotonic()
-        assert FIRST_S < work.wait_s(now_s) <= 2 * FIRST_S
-        assert work.wait_s(now_s + 2 * FIRST_S) == FIRST_S  # what runs is late, and may end any moment
+        assert 0.0 < work.wait_s(now_s) <= FIRST_S
+        assert work.wait_s(now_s + 2 * FIRST_S) == 0.0  # it is late, and may end any moment
+        brought = asyncio.create_task(pool.run(lambda: order.append("request")))
+        await asyncio.sleep(0)
         gate.set()
-        await asyncio.gather(*parts)
+        await asyncio.gather(brought, *parts)
+    assert order == ["load", "request", "measure"]
 
 
 async def test_the_next_of_a_kind_is_expected_to_take_as_long_as_the_last() -> None:

@@ -274,9 +274,10 @@ class TwoModels(Answering):
         return PlanTimes((MeasuredBatch(1, 0.01, 0.0, 0.0),))
 
 
-async def used(service: SegmentService) -> tuple[EdgeUse, ...]:
+async def used(service: SegmentService, *, asked: bool = True) -> tuple[EdgeUse, ...]:
     """By whom it is, over its own description."""
-    return description_from_message(await service.Describe(pb.DescribeRequest(), None)).edges  # type: ignore[arg-type]  # nobody asks the context
+    request = pb.DescribeRequest(every_edge=asked)
+    return description_from_message(await service.Describe(request, None)).edges  # type: ignore[arg-type]  # nobody asks the context
 
 
 def offered(wire_digest: str, model: str) -> pb.EdgeFrame:
@@ -289,6 +290,7 @@ async def test_a_replica_says_which_models_each_edge_has_plans_of(monkeypatch: p
     service = SegmentService(node)
     async with dialled(service) as edge:
         assert await used(service) == (EdgeUse("edge", frozenset(), True),)
+        assert await used(service, asked=False) == ()  # as edges ask, of whom there may be a thousand
         edge.say(offered("plan 1", "a"))
         assert (await edge.hear()).HasField("ready")
         assert await used(service) == (EdgeUse("edge", frozenset("a"), True),)
