@@ -221,14 +221,13 @@ class Batcher:
         self._remove(late)
         return late
 
-    def next(self, now_s: float, pace: float = 1.0) -> Decision:
-        """What a free engine does now. The members of a `Start` wait no longer. pace: how long batches lately took over
-        what was measured, for what has to be in time."""
+    def next(self, now_s: float) -> Decision:
+        """What a free engine does now. The members of a `Start` wait no longer."""
         if not self._by_id:
             return NothingWaits()
         queue = self._first_queue()
-        chosen = queue.waiting[:1] if len(queue.waiting) == 1 else self._best_size(queue, now_s, pace)
-        until_s = self._hold_until(chosen, now_s, pace) if len(chosen) == len(self._by_id) else now_s
+        chosen = queue.waiting[:1] if len(queue.waiting) == 1 else self._best_size(queue, now_s)
+        until_s = self._hold_until(chosen, now_s) if len(chosen) == len(self._by_id) else now_s
         if until_s > now_s:
             return Hold(until_s)
         self._remove(chosen)
@@ -252,7 +251,7 @@ class Batcher:
     def _limit(self, times: BatchTimes) -> int:
         return min(self._limits.max_batch, times.largest)
 
-    def _best_size(self, queue: _Queue, now_s: float, pace: float) -> Sequence[WaitingRequest]:
+    def _best_size(self, queue: _Queue, now_s: float) -> Sequence[WaitingRequest]:
         """The most urgent ones of a queue whose batch serves all of it best."""
         waiting, total, times = queue.waiting, queue.items, queue.waiting[0].times
         most = self._limit(times)
@@ -261,8 +260,8 @@ class Batcher:
         for count, request in enumerate(waiting, start=1):
             size += request.items
             took_s = times.at(size)
-            latest_end_s = min(latest_end_s, _latest_end_s(request, now_s, pace))
-            if count > 1 and (size > most or now_s + pace * took_s > latest_end_s):
+            latest_end_s = min(latest_end_s, _latest_end_s(request, now_s))
+            if count > 1 and (size > most or now_s + took_s > latest_end_s):
                 break
             done_s = took_s * (total / size + 1)
             if done_s < least:
@@ -277,7 +276,7 @@ class Batcher:
 
     # ---- hold ----------------------------------------------------------------------------------------------------
 
-    def _hold_until(self, chosen: Sequence[WaitingRequest], now_s: float, pace: float) -> float:
+    def _hold_until(self, chosen: Sequence[WaitingRequest], now_s: float) -> float:
         """Until when the engine may idle for one more of this group; not after `now_s` where that does not pay."""
         times, size, group = chosen[0].times, _items(chosen), chosen[0].group
         arrivals = self._arrivals.get(group)
@@ -287,7 +286,7 @@ class Batcher:
         if arrivals.gap_s >= worth_s:
             return now_s
         oldest_s = min(request.arrived_s for request in chosen)
-        starts_s = (one.ends_by_s - pace * times.at(size) - WAKE_UP_S for one in chosen)
+        starts_s = (one.ends_by_s - times.at(size) - WAKE_UP_S for one in chosen)
         return min(arrivals.last_s + worth_s, oldest_s + self._limits.max_delay_s, *starts_s)
 
     # ---- bookkeeping ---------------------------------------------------------------------------------------------
@@ -306,9 +305,9 @@ def _items(requests: Sequence[WaitingRequest]) -> int:
     return sum(request.items for request in requests)
 
 
-def _latest_end_s(request: WaitingRequest, now_s: float, pace: float) -> float:
+def _latest_end_s(request: WaitingRequest, now_s: float) -> float:
     """What bounds a batch with this request in it: that its answer is in time, else that it runs in time; nothing where
     that could not be had even alone."""
-    alone_s = now_s + pace * request.times.at(request.items)
+    alone_s = now_s + request.times.at(request.items)
     ends_s = (request.ends_by_s, math.inf if request.deadline_s is None else request.deadline_s)
     return next((end_s for end_s in ends_s if alone_s <= end_s), math.inf)

@@ -1,7 +1,7 @@
 """What waits before one engine, what it does next and how long that will take: pure, for nodes and simulator.
 
 The batcher says what a free engine does; here is besides what it is doing, and its pace: how long batches lately took
-over what was measured, which what is said of the wait goes by, and what has to be in time.
+over what was measured, which what is said of the wait goes by.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class EngineQueue:
 
     def next(self, now_s: float) -> Turn:
         """To be asked while nothing runs. The members of a `Start` wait no longer."""
-        return Turn(self._batcher.drop_expired(now_s), self._batcher.next(now_s, self._pace))
+        return Turn(self._batcher.drop_expired(now_s), self._batcher.next(now_s))
 
     def began(self, requests: int, expected_s: float, now_s: float) -> None:
         """So many requests of a `Start` run now."""

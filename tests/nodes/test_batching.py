@@ -188,12 +188,7 @@ def test_a_request_on_an_idle_engine_starts_at_once_while_nothing_is_known_of_ar
 
 
 def held_after(
-    gap_s: float,
-    limits: BatchLimits,
-    times: BatchTimes,
-    deadline_s: float | None = None,
-    rest_s: float = 0.0,
-    pace: float = 1.0,
+    gap_s: float, limits: BatchLimits, times: BatchTimes, deadline_s: float | None = None, rest_s: float = 0.0
 ) -> Decision:
     """What a batcher does with one request after ten that came alone, `gap_s` apart."""
     waiting = batcher(limits=limits)
@@ -203,7 +198,7 @@ def held_after(
     now_s = 10 * gap_s
     ends_s = None if deadline_s is None else now_s + deadline_s
     waiting.add(request(10, now_s, times=times, deadline_s=ends_s, rest_s=rest_s))
-    return waiting.next(now_s, pace)
+    return waiting.next(now_s)
 
 
 def test_an_engine_is_held_where_the_next_request_is_expected_soon_and_saves_more_than_it_costs() -> None:
@@ -241,16 +236,6 @@ def test_a_hold_ends_with_the_longest_delay_and_before_the_latest_start() -> Non
     followed = held_after(0.001, BatchLimits(), FLAT, deadline_s=0.1135, rest_s=0.1)
     assert isinstance(followed, Hold)
     assert followed.until_s == pytest.approx(urgent.until_s)
-
-
-def test_on_an_engine_that_is_slower_of_late_batches_and_holds_end_so_much_sooner() -> None:
-    times = BatchTimes.of({1: 0.005, 4: 0.0065})
-    for pace, expected in ((1.0, 4), (1.1, 3), (1.3, 1), (1.5, 4)):  # at last nobody can be in time, even alone
-        waiting = batcher(*(request(number, deadline_s=0.0068, times=times) for number in range(4)))
-        assert len(started(waiting.next(0.0, pace))) == expected
-    held = held_after(0.001, BatchLimits(), FLAT, deadline_s=0.0165, pace=1.2)
-    assert isinstance(held, Hold)
-    assert held.until_s == pytest.approx(0.010 + 0.0165 - 1.2 * 0.010 - 0.001)
 
 
 def test_an_engine_with_other_work_is_not_held() -> None:

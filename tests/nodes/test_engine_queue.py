@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nodes.batch_times import BatchTimes
-from nodes.batching import BatchGroup, BatchLimits, Start, WaitingRequest
+from nodes.batching import BatchGroup, BatchLimits, WaitingRequest
 from nodes.engine_queue import EngineQueue
 
 ALONE = BatchLimits(max_batch=1, max_delay_s=0.0)
@@ -25,23 +25,6 @@ def told_s(queue: EngineQueue, work_s: float) -> float:
     times = BatchTimes.of({1: work_s})
     queue.add(WaitingRequest(1, BatchGroup("model", "cut", "eager", ()), 1, times, 0.0, None, 0))
     return queue.waiting_s()
-
-
-def test_batches_are_as_large_as_is_in_time_at_the_pace_of_late() -> None:
-    def started(*, slow: bool) -> int:
-        queue = EngineQueue(BatchLimits(max_batch=4, max_delay_s=0.0))
-        for _ in range(20 * slow):
-            queue.began(1, 0.02, 0.0)
-            queue.ended(1, 0.02, 0.04)
-        times = BatchTimes.of({1: 0.02, 4: 0.032})
-        for number in range(4):
-            queue.add(WaitingRequest(number, BatchGroup("model", "cut", "eager", ()), 1, times, 0.0, 0.06, 0))
-        decision = queue.next(0.0).decision
-        assert isinstance(decision, Start)
-        return len(decision.members)
-
-    assert started(slow=False) == 4  # in 32 ms of 60
-    assert started(slow=True) == 3  # in 56; four would take 64
 
 
 def test_what_waits_takes_what_was_measured() -> None:
