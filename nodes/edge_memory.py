@@ -30,7 +30,7 @@ from partitioner.profiles import DeviceProfile
 
 __all__ = ["NO_MEMORY", "CloudKind", "EdgeMemory", "MeasuredPlan", "MeasuredStart", "ModelIdentity"]
 
-_FORMAT = 1
+_FORMAT = 2
 _LIBRARIES = ("torch", "onnxruntime", "numpy", "pillow", "zstandard", "lz4", "constriction")
 
 

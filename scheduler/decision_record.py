@@ -41,9 +41,9 @@ __all__ = [
 # whether the edge was idle; before, one on an idle edge had a sureness next to nothing; transfers say
 # whether they were finished. 5: requests and refusals say within how long the client itself asked for an answer
 # (`asked_s`); before, only the deadline is known that held, which may have been the policy's. 6: requests say
-# how many a second there were (`rate_per_s`).
-FORMAT_VERSION = 6
-READ_VERSIONS = (1, 2, 3, 4, 5, 6)
+# how many a second there were (`rate_per_s`). 7: corrections have a factor of finishing.
+FORMAT_VERSION = 7
+READ_VERSIONS = (1, 2, 3, 4, 5, 6, 7)
 _TABLES_KNOWN = 64
 _PLAIN = (
     "request_id", "request_class", "now_s", "form", "batch", "file_bytes", "remaining_s", "edge_queue_s",

@@ -73,6 +73,7 @@ class CallBytes:
         else:
             self._clients.hold(self.caller, size_bytes - held_bytes, held_bytes)
             self._held_bytes += size_bytes - held_bytes
+            self._largest_bytes = max(self._largest_bytes, size_bytes)
 
     def let_go(self, size_bytes: int) -> None:
         """What was held has left, or comes to nothing."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Protocol
@@ -25,9 +24,6 @@ EndpointMapper = Callable[[str], Awaitable[str]]
 """From the target that a replica advertises to the one that edges shall dial."""
 
 MAX_WATCHERS = 4096
-# A watcher that reads slowly loses older views, never the newest: every view is complete.
-QUEUED_VIEWS = 1
-
 # None ends a watch.
 _Views = asyncio.Queue[FleetView | None]
 _Context = grpc.aio.ServicerContext[Any, Any]
@@ -95,7 +91,7 @@ class FleetService(fleet_pb2_grpc.FleetServiceServicer):
         """End every watch. Later calls are refused as unavailable."""
         self._closed = True
         for views in self._watchers:
-            _put_newest(views, None)
+            views.put_nowait(None)  # behind the newest view
         if self._sweeper is not None:
             self._sweeper.cancel()
             await asyncio.gather(self._sweeper, return_exceptions=True)
@@ -147,7 +143,7 @@ class FleetService(fleet_pb2_grpc.FleetServiceServicer):
             raise Overloaded(f"fleet registry: {self._max_watchers} edges are watching already; run another registry")
         self._book.expire(self._clock())
         self._tell_changes()
-        views: _Views = asyncio.Queue(QUEUED_VIEWS)
+        views: _Views = asyncio.Queue()
         views.put_nowait(self._book.view())
         self._watchers.add(views)
         return views
@@ -183,8 +179,8 @@ class FleetService(fleet_pb2_grpc.FleetServiceServicer):
             self._tell_changes()
 
 
-def _put_newest(views: _Views, view: FleetView | None) -> None:
-    with contextlib.suppress(asyncio.QueueEmpty):
-        while views.full():
-            views.get_nowait()
+def _put_newest(views: _Views, view: FleetView) -> None:
+    """A watcher that reads slowly loses older ones: each is complete."""
+    while not views.empty():
+        views.get_nowait()
     views.put_nowait(view)

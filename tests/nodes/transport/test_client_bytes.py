@@ -242,6 +242,9 @@ def test_an_answer_takes_the_place_of_what_was_expected() -> None:
     assert clients.budget.held_bytes == 900
     call.resize(700, 10)
     assert clients.budget.held_bytes == 210
+    call.resize(10, 300)
+    other.let_all_go()
+    assert not call.has_room()  # for another one of 700
     call.let_all_go()
     other.let_all_go()
     assert clients.budget.held_bytes == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodes.chooser import StageTimes
+from partitioner.measurements import AffineTime
 from partitioner.plan_table import Correction, PlanEntry
 from scheduler.estimators.drift import DriftEstimator
 from scheduler.policies.corrected import Corrections
@@ -160,6 +162,11 @@ def test_what_finishing_takes_goes_by_the_edge_s_stage_and_by_the_device_where_t
     assert (known.edge, known.cloud) == pytest.approx((60.0, 60.0), rel=0.05)
     assert known.finish == pytest.approx(3.0, rel=0.05)
     assert correction(estimator, split).finish == correction(estimator, split).edge == pytest.approx(3.0, rel=0.05)
+    costs = replace(short.costs, edge=AffineTime(0.0, 0.0005))  # of eight items it is not as short
+    for _ in range(30):
+        estimator.observe(StageTimes(replace(short, costs=costs), 8, 0, 0.0044, 0.03, 40_000))
+    known = correction(estimator, short)
+    assert (known.edge, known.finish) == pytest.approx((1.1, 1.1), rel=0.05)
     estimator.forget_edge((short.plan.plan_id, split.plan.plan_id))
     assert (correction(estimator, short).edge, correction(estimator, short).finish) == (1.0, 1.0)
 
