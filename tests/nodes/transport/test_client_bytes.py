@@ -242,12 +242,17 @@ def test_an_answer_takes_the_place_of_what_was_expected() -> None:
     assert clients.budget.held_bytes == 900
     call.resize(700, 10)
     assert clients.budget.held_bytes == 210
-    call.resize(10, 300)
-    other.let_all_go()
-    assert not call.has_room()  # for another one of 700
     call.let_all_go()
     other.let_all_go()
     assert clients.budget.held_bytes == 0
+
+
+def test_room_is_for_another_one_as_large_as_the_largest_answer() -> None:
+    call = CallBytes(Caller("a"), ClientBytes(1000))
+    call.hold(10)
+    assert call.has_room()
+    call.resize(10, 400)
+    assert not call.has_room()
 
 
 def test_one_message_always_fits(doubling: Callable[[], Gateway]) -> None:
