@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from statistics import median
 
@@ -22,8 +20,9 @@ from benchmarks.figure import Figure, Options, measure_pairs, parse_options, rat
 from benchmarks.upload_site import upload_site
 from nodes.engines.eager import EagerEngine
 from nodes.halves import EdgeHalf
-from nodes.model_runtime import ReadyPlan, wire_codecs
+from nodes.model_runtime import wire_codecs
 from nodes.plan_shapes import cut_plan
+from nodes.request_run import Answer
 from partitioner.front_end import model_from_module
 from partitioner.model import Model
 from partitioner.plan import Plan
@@ -64,7 +63,6 @@ def cut(model: Model) -> Plan:
 
 
 async def measure(options: Options) -> Figure:
-    loop = asyncio.get_running_loop()
     async with upload_site(made_model(), cut, SHAPE, SLOWDOWN) as running:
         connection, ready = running.connection, running.ready
         plan = ready.entry.plan
@@ -75,23 +73,15 @@ async def measure(options: Options) -> Figure:
         early, late = await running.ask(ready, connection), await running.ask(at_end, connection)
         assert all(torch.equal(a, b) for (_, a), (_, b) in zip(early.outputs, late.outputs, strict=True))
 
-        prefixes_s: list[float] = []
-
-        def seconds(by: ReadyPlan) -> Callable[[], float]:
-            async def one() -> float:
-                began_s = time.perf_counter()
-                prefixes_s.append((await running.ask(by, connection)).timings.edge_s)
-                return time.perf_counter() - began_s
-
-            return lambda: asyncio.run_coroutine_threadsafe(one(), loop).result()
-
+        answers: list[Answer] = []
         rounds = QUICK_ROUNDS if options.quick else ROUNDS
-        samples = await asyncio.to_thread(measure_pairs, seconds(ready), seconds(at_end), rounds, options.seed)
+        a, b = (running.seconds(one, connection, answers) for one in (ready, at_end))
+        samples = await asyncio.to_thread(measure_pairs, a, b, rounds, options.seed)
     boundary = {tensor.tensor: f"{tensor.bytes} bytes" for tensor in plan.boundary}
     details = {
         "emulated": f"the edge is {SLOWDOWN:g} times slower than this machine; 20 Mbit/s, 30 ms round trip",
         "boundary, in the order of making": boundary,
-        "prefix": f"{median(prefixes_s) * 1e3:.1f} ms, the median",
+        "prefix": f"{median(one.timings.edge_s for one in answers) * 1e3:.1f} ms, the median",
     }
     return ratio_figure("early_upload", samples, GOAL, options, details=details)
 

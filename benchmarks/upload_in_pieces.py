@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 from statistics import median
 
 import torch
@@ -21,7 +20,6 @@ from benchmarks.figure import Figure, Options, measure_pairs, parse_options, rat
 from benchmarks.upload_site import upload_site
 from nodes.codecs.factory import codec
 from nodes.codecs.pieces import PIECES
-from nodes.guarded_connection import GuardedConnection
 from nodes.plan_shapes import cut_plan
 from partitioner.front_end import model_from_module
 from partitioner.model import Model
@@ -55,7 +53,6 @@ def cut(model: Model) -> Plan:
 
 
 async def measure(options: Options) -> Figure:
-    loop = asyncio.get_running_loop()
     async with upload_site(made_model(), cut, SHAPE, SLOWDOWN) as running:
         ways = (running.connection, running.whole)
         for connection in ways * WARM_UP:
@@ -63,16 +60,9 @@ async def measure(options: Options) -> Figure:
         pieces, whole = [await running.ask(running.ready, connection) for connection in ways]
         assert all(torch.equal(a, b) for (_, a), (_, b) in zip(pieces.outputs, whole.outputs, strict=True))
 
-        def seconds(connection: GuardedConnection) -> Callable[[], float]:
-            async def one() -> float:
-                began_s = time.perf_counter()
-                await running.ask(running.ready, connection)
-                return time.perf_counter() - began_s
-
-            return lambda: asyncio.run_coroutine_threadsafe(one(), loop).result()
-
         rounds = QUICK_ROUNDS if options.quick else ROUNDS
-        samples = await asyncio.to_thread(measure_pairs, seconds(ways[0]), seconds(ways[1]), rounds, options.seed)
+        a, b = (running.seconds(running.ready, connection) for connection in ways)
+        samples = await asyncio.to_thread(measure_pairs, a, b, rounds, options.seed)
         values = torch.randn(1, CHANNELS, SIDE, SIDE, generator=torch.Generator().manual_seed(options.seed))
         crossing = torch.tanh(values)
         began_s = time.perf_counter()

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import itertools
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,6 +72,23 @@ class UploadSite:
         answer = await RequestRun(request, choice, ready, self.around, cloud_required=True).run(connection)
         assert (answer.finished_by, answer.sendings) == ("cloud", 1), answer
         return answer
+
+    def seconds(
+        self, ready: ReadyPlan, connection: GuardedConnection, answers: list[Answer] | None = None
+    ) -> Callable[[], float]:
+        """How long one such request takes, each time that is asked in another thread than this loop's. answers: gets
+        what it is answered."""
+        loop = asyncio.get_running_loop()
+
+        async def one() -> float:
+            began_s = time.perf_counter()
+            answer = await self.ask(ready, connection)
+            took_s = time.perf_counter() - began_s
+            if answers is not None:
+                answers.append(answer)
+            return took_s
+
+        return lambda: asyncio.run_coroutine_threadsafe(one(), loop).result()
 
 
 class _Whole(GuardedConnection):

@@ -7,7 +7,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 
 from nodes.batch_times import BatchTimes
 from nodes.batching import BatchLimits
@@ -97,11 +96,11 @@ class PlanMeter:
         of a suffix that its weights make long several items take little longer than one."""
         key, budget_s = (half.cut, files_crossed), MEASURE_BUDGET_S / len(outcomes)
         if key not in self._finish_times:
-            measured = {
-                float(batch): measure(partial(half.finish_locally, outcome), budget_s=budget_s, min_repeats=3).seconds
-                for batch, outcome in outcomes.items()
-            }
-            self._finish_times[key] = affine_time({batch: s * self._slowdown for batch, s in measured.items()})
+            seconds: dict[float, float] = {}
+            for batch, outcome in outcomes.items():
+                finished = measure(functools.partial(half.finish_locally, outcome), budget_s=budget_s, min_repeats=3)
+                seconds[batch] = finished.seconds * self._slowdown
+            self._finish_times[key] = affine_time(seconds)
         return self._finish_times[key]
 
     def _time(self, half: EdgeHalf, inputs: ModelInputs) -> Measurement:

@@ -109,13 +109,12 @@ class Assembly:
         if index >= len(self._arriving):
             raise InvalidRequest("tensor_index", f"below {len(self._arriving)} here", value=index)
         piece = self._arriving[index]
-        name = self._headers[piece.place].name
         if piece.after is not None and not piece.after.complete:
             raise InvalidRequest("tensor_index", f"{index - 1} is not here yet, which it continues", value=index)
         if chunk.offset != piece.received:
             raise InvalidRequest("offset", f"expected {piece.received}", value=chunk.offset)
         if piece.received + len(data) > piece.encoded_bytes:
-            raise InvalidRequest("chunk", "runs past encoded_bytes", value=name)
+            raise InvalidRequest("chunk", "runs past encoded_bytes", value=self._headers[piece.place].name)
         self._hold(piece.place, data)
         piece.received += len(data)
         self._missing -= len(data)
